@@ -1,0 +1,56 @@
+"""Builds ``vmdump._core``, the C core, through cffi in API mode. The only place that knows cffi's build side.
+
+A header serves C and cffi at once: what stands between ``/* cdef: begin */`` and ``/* cdef: end */`` is read by both,
+what stands outside (includes, attributes, function-like macros) by C alone.
+"""
+
+import os
+import re
+from pathlib import Path
+
+from cffi import FFI
+
+ROOT = Path(__file__).resolve().parent.parent
+CSRC = ROOT / "csrc"
+INCLUDE = ROOT / "vmdump" / "include"
+#: In the order in which cffi must read them: a header stands behind those it uses.
+HEADERS = [
+    INCLUDE / "vmdump" / "vmstate.h",
+    INCLUDE / "vmdump" / "module.h",
+    CSRC / "error.h",
+    CSRC / "tree.h",
+    CSRC / "sink.h",
+    CSRC / "dump.h",
+    CSRC / "parse.h",
+    CSRC / "ghash.h",
+    CSRC / "module_load.h",
+    CSRC / "callbacks.h",
+]
+CDEF = re.compile(r"/\* cdef: begin \*/(.*?)/\* cdef: end \*/", re.DOTALL)
+
+
+def relative(path: Path) -> str:
+    """Paths in an extension are relative to the root, so that the build can be repeated from an sdist."""
+    return os.path.relpath(path, ROOT)
+
+
+#: Asked by the core during long dumps (csrc/sink.h): implemented in vmdump/engine.py.
+CALLBACKS = 'extern "Python" int vmd_poll(void *opaque);'
+
+headers = [header for header in HEADERS if header.exists()]
+ffibuilder = FFI()
+ffibuilder.cdef("\n".join(text for header in headers for text in CDEF.findall(header.read_text())) + CALLBACKS)
+ffibuilder.set_source(
+    "vmdump._core",
+    "".join(f'#include "{header.name if header.parent == CSRC else "vmdump/" + header.name}"\n' for header in headers),
+    sources=sorted(relative(source) for source in CSRC.glob("*.c")),
+    depends=sorted(relative(header) for header in headers),
+    include_dirs=[relative(CSRC), relative(INCLUDE)],
+    define_macros=[("_GNU_SOURCE", None)],
+    libraries=["dl"],
+    extra_compile_args=["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wno-unused-parameter", "-fvisibility=hidden"],
+    py_limited_api=True,
+)
+
+if __name__ == "__main__":
+    ffibuilder.compile(verbose=True)

@@ -1,0 +1,3 @@
+"""The version of vmdump; pyproject.toml reads it here."""
+
+__version__ = "0.1.0"
