@@ -1,0 +1,774 @@
+/*
+ * The parser: see parse.h. Recursive descent over a known schema; each function leaves the position behind what it has
+ * read, or reports the offset at which it stopped. Lists are gathered on stacks that all levels of nesting share, and
+ * copied into the tree when their end is known.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "parse.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct slice {
+    const char *text;
+    size_t size;
+};
+
+/* Where in the document the parser stands: a chain of frames on the C stack, outermost last. */
+struct frame {
+    const struct frame *up;
+    struct slice key;       /* text NULL: an element of a list */
+    uint64_t index;
+};
+
+struct stack {
+    char *items;
+    size_t used, capacity;  /* bytes */
+};
+
+struct parser {
+    struct vmd_tree *tree;
+    struct vmd_error *err;
+    const char *begin, *pos, *end;
+    const struct frame *at;
+    unsigned depth;         /* descriptions around this place */
+    struct stack fields, subsections, devices;
+};
+
+/* Errors */
+
+/* Appends the path of frame to text; how many bytes that takes in all. Never more than size are written. */
+static size_t print_path(const struct frame *frame, char *text, size_t size)
+{
+    size_t used;
+    int n;
+
+    if (!frame) {
+        n = snprintf(text, size, "$");
+        return n;
+    }
+    used = print_path(frame->up, text, size);
+    if (used >= size) {
+        return used;
+    }
+    if (!frame->key.text) {
+        n = snprintf(text + used, size - used, "[%llu]", (unsigned long long)frame->index);
+    } else if (frame->up) {
+        n = snprintf(text + used, size - used, ".%.*s", (int)frame->key.size, frame->key.text);
+    } else {
+        n = snprintf(text + used, size - used, "[\"%.*s\"]", (int)(frame->key.size < 256 ? frame->key.size : 256),
+                     frame->key.text);
+    }
+    return used + n;
+}
+
+static enum vmd_status fail_at(struct parser *parser, enum vmd_status code, const char *where, const char *message)
+{
+    vmd_error_set(parser->err, code, where - parser->begin, message);
+    print_path(parser->at, parser->err->path, sizeof(parser->err->path));
+    return code;
+}
+
+static enum vmd_status fail(struct parser *parser, const char *message)
+{
+    return fail_at(parser, VMD_BAD_JSON, parser->pos, parser->pos < parser->end ? message : "the file ends too early");
+}
+
+static enum vmd_status no_memory(struct parser *parser)
+{
+    return fail_at(parser, VMD_NO_MEMORY, parser->pos, "out of memory");
+}
+
+/* Stacks */
+
+static void *stack_push(struct stack *stack, size_t size)
+{
+    if (stack->capacity - stack->used < size) {
+        size_t capacity = stack->capacity ? 2 * stack->capacity : 4096;
+        char *items = realloc(stack->items, capacity);
+
+        if (!items) {
+            return NULL;
+        }
+        stack->items = items;
+        stack->capacity = capacity;
+    }
+    stack->used += size;
+    return stack->items + stack->used - size;
+}
+
+/* Copies what stands on the stack above bottom into the tree and takes it off. */
+static const void *stack_take(struct stack *stack, size_t bottom, struct vmd_tree *tree)
+{
+    size_t size = stack->used - bottom;
+    void *copy = vmd_tree_alloc(tree, size);
+
+    if (copy && size) {
+        memcpy(copy, stack->items + bottom, size);
+    }
+    stack->used = bottom;
+    return copy;
+}
+
+/* Tokens */
+
+static inline void skip_space(struct parser *parser)
+{
+    const char *p = parser->pos, *end = parser->end;
+
+    while (p < end && (*p == ' ' || *p == '\n' || *p == '\t' || *p == '\r')) {
+        p++;
+        /* QEMU's files are mostly indentation. */
+        while (end - p >= 8 && memcmp(p, "        ", 8) == 0) {
+            p += 8;
+        }
+    }
+    parser->pos = p;
+}
+
+/* Skips space and reads c. */
+static inline bool take(struct parser *parser, char c)
+{
+    skip_space(parser);
+    if (parser->pos < parser->end && *parser->pos == c) {
+        parser->pos++;
+        return true;
+    }
+    return false;
+}
+
+static enum vmd_status expect(struct parser *parser, char c, const char *message)
+{
+    return take(parser, c) ? VMD_OK : fail(parser, message);
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The four digits of \uXXXX, or -1. */
+static int32_t hex_code(const struct parser *parser, const char *p)
+{
+    int32_t code = 0;
+
+    if (parser->end - p < 4) {
+        return -1;
+    }
+    for (int i = 0; i < 4; i++) {
+        int digit = hex_digit(p[i]);
+
+        if (digit < 0) {
+            return -1;
+        }
+        code = code * 16 + digit;
+    }
+    return code;
+}
+
+static char *put_utf8(char *out, uint32_t code)
+{
+    if (code < 0x80) {
+        *out++ = code;
+    } else if (code < 0x800) {
+        *out++ = 0xc0 | code >> 6;
+        *out++ = 0x80 | (code & 0x3f);
+    } else if (code < 0x10000) {
+        *out++ = 0xe0 | code >> 12;
+        *out++ = 0x80 | (code >> 6 & 0x3f);
+        *out++ = 0x80 | (code & 0x3f);
+    } else {
+        *out++ = 0xf0 | code >> 18;
+        *out++ = 0x80 | (code >> 12 & 0x3f);
+        *out++ = 0x80 | (code >> 6 & 0x3f);
+        *out++ = 0x80 | (code & 0x3f);
+    }
+    return out;
+}
+
+/* Decodes the escape at *at (behind the backslash) to out; NULL if it is none. */
+static char *take_escape(const struct parser *parser, const char **at, char *out)
+{
+    static const char plain[] = "\"\\/bfnrt", meaning[] = "\"\\/\b\f\n\r\t";
+    const char *known = *at < parser->end && **at ? strchr(plain, **at) : NULL;
+    int32_t code, low;
+
+    if (known) {
+        (*at)++;
+        *out++ = meaning[known - plain];
+        return out;
+    }
+    if (*at >= parser->end || **at != 'u' || (code = hex_code(parser, *at + 1)) < 0) {
+        return NULL;
+    }
+    *at += 5;
+    if (code >= 0xd800 && code < 0xdc00) {
+        if (parser->end - *at < 6 || (*at)[0] != '\\' || (*at)[1] != 'u' || (low = hex_code(parser, *at + 2)) < 0xdc00 ||
+            low > 0xdfff) {
+            return NULL;
+        }
+        *at += 6;
+        code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+    } else if (code >= 0xdc00 && code < 0xe000) {
+        return NULL;
+    }
+    return put_utf8(out, code);
+}
+
+/* The rest of a string that has escapes, decoded into the tree. */
+static enum vmd_status take_escaped(struct parser *parser, const char *begin, struct slice *ret)
+{
+    const char *p = begin, *end = begin;
+    char *out, *copy;
+
+    while (end < parser->end && *end != '"') {
+        end += *end == '\\' ? 2 : 1;
+    }
+    if (end >= parser->end) {
+        parser->pos = parser->end;
+        return fail(parser, "");
+    }
+    copy = out = vmd_tree_alloc(parser->tree, end - begin);
+    if (!copy) {
+        return no_memory(parser);
+    }
+    while (p < end) {
+        if (*p != '\\') {
+            *out++ = *p++;
+            continue;
+        }
+        p++;
+        out = take_escape(parser, &p, out);
+        if (!out) {
+            return fail_at(parser, VMD_BAD_JSON, p - 1, "not a JSON escape");
+        }
+    }
+    *ret = (struct slice){copy, out - copy};
+    parser->pos = end + 1;
+    return VMD_OK;
+}
+
+/* A string: a slice of the input, or of the tree where it had escapes. It is printable, as tree.h wants names. */
+static enum vmd_status take_string(struct parser *parser, struct slice *ret)
+{
+    const char *begin, *p;
+    size_t printable;
+    enum vmd_status status = VMD_OK;
+
+    if (!take(parser, '"')) {
+        return fail(parser, "expected a string");
+    }
+    begin = parser->pos;
+    for (p = begin; p < parser->end && *p != '"' && *p != '\\'; p++) {
+    }
+    if (p < parser->end && *p == '"') {
+        *ret = (struct slice){begin, p - begin};
+        parser->pos = p + 1;
+    } else {
+        status = take_escaped(parser, begin, ret);
+        if (status) {
+            return status;
+        }
+    }
+    printable = vmd_printable_prefix(ret->text, ret->size);
+    if (printable != ret->size) {
+        return fail_at(parser, VMD_BAD_NAME, ret->text == begin ? begin + printable : begin,
+                       "a name holds a quote, a backslash, a control character or invalid UTF-8, which QEMU cannot print");
+    }
+    return status;
+}
+
+/* A string that the tree keeps. */
+static enum vmd_status take_name(struct parser *parser, const char **ret, uint32_t *ret_len)
+{
+    struct slice slice;
+    enum vmd_status status = take_string(parser, &slice);
+
+    if (status) {
+        return status;
+    }
+    if (slice.size > INT32_MAX) {
+        return fail_at(parser, VMD_BAD_NAME, parser->pos, "a name of more than 2 GiB");
+    }
+    *ret = vmd_tree_string(parser->tree, slice.text, slice.size);
+    *ret_len = slice.size;
+    return *ret ? VMD_OK : no_memory(parser);
+}
+
+/* A JSON integer of at most max, or at least -limit with a minus sign (limit 0: none). */
+static enum vmd_status take_integer(struct parser *parser, uint64_t max, uint64_t limit, uint64_t *ret, bool *negative)
+{
+    const char *begin, *p;
+    uint64_t value = 0;
+
+    skip_space(parser);
+    begin = p = parser->pos;
+    *negative = p < parser->end && *p == '-';
+    p += *negative;
+    if (p >= parser->end || *p < '0' || *p > '9') {
+        return fail(parser, "expected an integer");
+    }
+    if (*p == '0' && parser->end - p > 1 && p[1] >= '0' && p[1] <= '9') {
+        return fail(parser, "an integer with a leading zero");
+    }
+    for (; p < parser->end && *p >= '0' && *p <= '9'; p++) {
+        if (value > (UINT64_MAX - (*p - '0')) / 10) {
+            return fail(parser, "an integer out of range");
+        }
+        value = value * 10 + (*p - '0');
+    }
+    if (p < parser->end && (*p == '.' || *p == 'e' || *p == 'E')) {
+        return fail(parser, "expected an integer, not a fraction or an exponent");
+    }
+    if (value > (*negative ? limit : max)) {
+        return fail_at(parser, VMD_BAD_JSON, begin, "an integer out of range");
+    }
+    parser->pos = p;
+    *ret = value;
+    return VMD_OK;
+}
+
+/* An int as C prints it with %d. */
+static enum vmd_status take_int(struct parser *parser, int32_t *ret)
+{
+    uint64_t value;
+    bool negative;
+    enum vmd_status status = take_integer(parser, INT32_MAX, (uint64_t)INT32_MAX + 1, &value, &negative);
+
+    if (!status) {
+        *ret = negative ? (int32_t)-(int64_t)value : (int32_t)value;
+    }
+    return status;
+}
+
+static enum vmd_status take_size(struct parser *parser, uint64_t *ret)
+{
+    bool negative;
+
+    return take_integer(parser, UINT64_MAX, 0, ret, &negative);
+}
+
+static enum vmd_status take_bool(struct parser *parser, uint32_t *ret)
+{
+    static const struct slice words[] = {{"false", 5}, {"true", 4}};
+
+    skip_space(parser);
+    for (uint32_t i = 0; i < 2; i++) {
+        size_t size = words[i].size;
+
+        if ((size_t)(parser->end - parser->pos) >= size && memcmp(parser->pos, words[i].text, size) == 0) {
+            parser->pos += size;
+            *ret = i;
+            return VMD_OK;
+        }
+    }
+    return fail(parser, "expected true or false");
+}
+
+/* Objects and lists */
+
+/* The state of reading an object whose keys are known: which have been seen, as bits. */
+struct object {
+    const char *const *keys;    /* ends in NULL */
+    unsigned required, seen;
+    bool begun;
+    const char *what;           /* message when a required key is missing */
+    struct frame frame;
+};
+
+/* The next key of an object, as an index, or -1 at its end. Begin and end set the frame. */
+static enum vmd_status next_key(struct parser *parser, struct object *object, int *ret)
+{
+    const char *where;
+    enum vmd_status status;
+
+    if (!object->begun) {
+        status = expect(parser, '{', "expected an object");
+        if (status) {
+            return status;
+        }
+        object->frame = (struct frame){.up = parser->at};
+    }
+    parser->at = object->frame.up;
+    if (take(parser, '}')) {
+        *ret = -1;
+        return (object->seen & object->required) == object->required
+                   ? VMD_OK
+                   : fail_at(parser, VMD_BAD_JSON, parser->pos - 1, object->what);
+    }
+    if (object->begun && expect(parser, ',', "expected ',' or '}'")) {
+        return parser->err->code;
+    }
+    object->begun = true;
+    skip_space(parser);
+    where = parser->pos;
+    status = take_string(parser, &object->frame.key);
+    if (status) {
+        return status;
+    }
+    for (*ret = 0; object->keys[*ret]; ++*ret) {
+        if (strlen(object->keys[*ret]) == object->frame.key.size &&
+            memcmp(object->keys[*ret], object->frame.key.text, object->frame.key.size) == 0) {
+            break;
+        }
+    }
+    if (!object->keys[*ret]) {
+        return fail_at(parser, VMD_BAD_JSON, where, "a key that QEMU does not print");
+    }
+    if (object->seen & 1u << *ret) {
+        return fail_at(parser, VMD_DUPLICATE, where, "a key twice in one object");
+    }
+    object->seen |= 1u << *ret;
+    parser->at = &object->frame;
+    return expect(parser, ':', "expected ':'");
+}
+
+/* Begins (index 0) or continues a list; *more is false at its end, and at is back at the list. */
+static enum vmd_status next_element(struct parser *parser, struct frame *frame, bool begin, bool *more)
+{
+    if (begin) {
+        if (expect(parser, '[', "expected a list")) {
+            return parser->err->code;
+        }
+        *frame = (struct frame){.up = parser->at};
+    }
+    parser->at = frame->up;
+    *more = !take(parser, ']');
+    if (*more && !begin) {
+        if (expect(parser, ',', "expected ',' or ']'")) {
+            return parser->err->code;
+        }
+        frame->index++;
+    }
+    if (*more) {
+        parser->at = frame;
+    }
+    return VMD_OK;
+}
+
+/* The schema */
+
+static enum vmd_status take_desc(struct parser *parser, const struct vmd_desc **ret);
+
+static enum vmd_status take_field(struct parser *parser, struct vmd_field *field)
+{
+    enum { FIELD, VERSION, EXISTS, NUM, SIZE, DESCRIPTION };
+    static const char *const keys[] = {"field", "version_id", "field_exists", "num", "size", "Description", NULL};
+    struct object object = {.keys = keys,
+                            .required = 1u << FIELD | 1u << VERSION | 1u << EXISTS | 1u << SIZE,
+                            .what = "a field lacks field, version_id, field_exists or size"};
+    enum vmd_status status;
+    int key;
+
+    memset(field, 0, sizeof(*field));
+    while (!(status = next_key(parser, &object, &key)) && key >= 0) {
+        switch (key) {
+        case FIELD:
+            status = take_name(parser, &field->name, &field->name_len);
+            break;
+        case VERSION:
+            status = take_int(parser, &field->version_id);
+            break;
+        case EXISTS:
+            status = take_bool(parser, &field->field_exists);
+            break;
+        case NUM:
+            field->flags |= VMD_ARRAY;
+            status = take_int(parser, &field->num);
+            break;
+        case SIZE:
+            status = take_size(parser, &field->size);
+            break;
+        case DESCRIPTION:
+            status = take_desc(parser, &field->vmsd);
+            break;
+        }
+        if (status) {
+            break;
+        }
+    }
+    return status;
+}
+
+static enum vmd_status take_fields(struct parser *parser, struct vmd_desc *desc)
+{
+    size_t bottom = parser->fields.used;
+    struct frame frame;
+    bool more;
+    enum vmd_status status = next_element(parser, &frame, true, &more);
+
+    while (!status && more) {
+        struct vmd_field field, *slot;
+
+        status = take_field(parser, &field);
+        if (status) {
+            return status;
+        }
+        slot = stack_push(&parser->fields, sizeof(field));
+        if (!slot) {
+            return no_memory(parser);
+        }
+        *slot = field;
+        status = next_element(parser, &frame, false, &more);
+    }
+    if (!status) {
+        desc->n_fields = (parser->fields.used - bottom) / sizeof(*desc->fields);
+        desc->fields = stack_take(&parser->fields, bottom, parser->tree);
+        status = desc->fields ? VMD_OK : no_memory(parser);
+    }
+    return status;
+}
+
+static enum vmd_status take_subsections(struct parser *parser, struct vmd_desc *desc)
+{
+    size_t bottom = parser->subsections.used;
+    struct frame frame;
+    bool more;
+    enum vmd_status status = next_element(parser, &frame, true, &more);
+
+    while (!status && more) {
+        const struct vmd_desc *subsection, **slot;
+
+        status = take_desc(parser, &subsection);
+        if (status) {
+            return status;
+        }
+        slot = stack_push(&parser->subsections, sizeof(subsection));
+        if (!slot) {
+            return no_memory(parser);
+        }
+        *slot = subsection;
+        status = next_element(parser, &frame, false, &more);
+    }
+    if (!status) {
+        desc->n_subsections = (parser->subsections.used - bottom) / sizeof(*desc->subsections);
+        desc->subsections = stack_take(&parser->subsections, bottom, parser->tree);
+        status = desc->subsections ? VMD_OK : no_memory(parser);
+    }
+    return status;
+}
+
+static enum vmd_status take_desc_members(struct parser *parser, struct vmd_desc *desc)
+{
+    enum { NAME, VERSION, MINIMUM, FIELDS, SUBSECTIONS };
+    static const char *const keys[] = {"name", "version_id", "minimum_version_id", "Fields", "Subsections", NULL};
+    struct object object = {.keys = keys,
+                            .required = 1u << NAME | 1u << VERSION | 1u << MINIMUM,
+                            .what = "a description lacks name, version_id or minimum_version_id"};
+    enum vmd_status status;
+    int key;
+
+    while (!(status = next_key(parser, &object, &key)) && key >= 0) {
+        switch (key) {
+        case NAME:
+            status = take_name(parser, &desc->name, &desc->name_len);
+            break;
+        case VERSION:
+            status = take_int(parser, &desc->version_id);
+            break;
+        case MINIMUM:
+            status = take_int(parser, &desc->minimum_version_id);
+            break;
+        case FIELDS:
+            status = take_fields(parser, desc);
+            break;
+        case SUBSECTIONS:
+            status = take_subsections(parser, desc);
+            break;
+        }
+        if (status) {
+            break;
+        }
+    }
+    return status;
+}
+
+static enum vmd_status take_desc(struct parser *parser, const struct vmd_desc **ret)
+{
+    struct vmd_desc *desc;
+    enum vmd_status status;
+
+    /* The depth is limited on the way down, so that the C stack is; vmd_desc_measure cannot exceed it then. */
+    if (parser->depth == VMD_MAX_DEPTH) {
+        return fail_at(parser, VMD_TOO_DEEP, parser->pos, "descriptions nest deeper than 1000");
+    }
+    desc = vmd_tree_alloc(parser->tree, sizeof(*desc));
+    if (!desc) {
+        return no_memory(parser);
+    }
+    memset(desc, 0, sizeof(*desc));
+    parser->depth++;
+    status = take_desc_members(parser, desc);
+    parser->depth--;
+    if (!status) {
+        vmd_desc_measure(desc);
+        *ret = desc;
+    }
+    return status;
+}
+
+static enum vmd_status take_machine(struct parser *parser)
+{
+    static const char *const keys[] = {"Name", NULL};
+    struct object object = {.keys = keys, .required = 1, .what = "vmschkmachine lacks Name"};
+    enum vmd_status status;
+    int key;
+
+    while (!(status = next_key(parser, &object, &key)) && key >= 0) {
+        status = take_name(parser, &parser->tree->machine, &parser->tree->machine_len);
+        if (status) {
+            break;
+        }
+    }
+    return status;
+}
+
+static enum vmd_status take_device(struct parser *parser, struct vmd_device *device)
+{
+    enum { NAME, VERSION, MINIMUM, DESCRIPTION };
+    static const char *const keys[] = {"Name", "version_id", "minimum_version_id", "Description", NULL};
+    struct object object = {.keys = keys,
+                            .required = 1u << NAME | 1u << VERSION | 1u << MINIMUM | 1u << DESCRIPTION,
+                            .what = "a device lacks Name, version_id, minimum_version_id or Description"};
+    const struct slice type = parser->at->key;
+    enum vmd_status status;
+    int key;
+
+    memset(device, 0, sizeof(*device));
+    while (!(status = next_key(parser, &object, &key)) && key >= 0) {
+        const char *where = parser->pos;
+
+        switch (key) {
+        case NAME:
+            status = take_name(parser, &device->name, &device->name_len);
+            if (!status && (device->name_len != type.size || memcmp(device->name, type.text, type.size))) {
+                status = fail_at(parser, VMD_BAD_JSON, where, "a device's Name is not its key");
+            }
+            break;
+        case VERSION:
+            status = take_int(parser, &device->version_id);
+            break;
+        case MINIMUM:
+            status = take_int(parser, &device->minimum_version_id);
+            break;
+        case DESCRIPTION:
+            status = take_desc(parser, &device->vmsd);
+            break;
+        }
+        if (status) {
+            break;
+        }
+    }
+    return status;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp((*(const struct vmd_device *const *)a)->name, (*(const struct vmd_device *const *)b)->name);
+}
+
+/* Two devices of one name are two meanings of one key: which one counts depends on who reads the file. */
+static enum vmd_status check_duplicates(struct parser *parser)
+{
+    uint64_t n = parser->tree->n_devices;
+    const struct vmd_device **sorted = malloc(n * sizeof(*sorted) + 1);
+    enum vmd_status status = VMD_OK;
+
+    if (!sorted) {
+        return no_memory(parser);
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        sorted[i] = &parser->tree->devices[i];
+    }
+    qsort(sorted, n, sizeof(*sorted), compare_names);
+    for (uint64_t i = 1; i < n && !status; i++) {
+        if (strcmp(sorted[i - 1]->name, sorted[i]->name) == 0) {
+            struct frame frame = {.key = {sorted[i]->name, sorted[i]->name_len}};
+
+            parser->at = &frame;
+            status = fail_at(parser, VMD_DUPLICATE, parser->begin, "a device type twice in one file");
+            parser->at = NULL;
+        }
+    }
+    free(sorted);
+    return status;
+}
+
+static enum vmd_status take_member(struct parser *parser, struct frame *frame)
+{
+    static const char machine[] = "vmschkmachine";
+    struct vmd_device device, *slot;
+    const char *where;
+    enum vmd_status status;
+
+    skip_space(parser);
+    where = parser->pos;
+    status = take_string(parser, &frame->key);
+    if (status || (status = expect(parser, ':', "expected ':'"))) {
+        return status;
+    }
+    parser->at = frame;
+    if (frame->key.size == sizeof(machine) - 1 && memcmp(frame->key.text, machine, frame->key.size) == 0) {
+        return parser->tree->machine ? fail_at(parser, VMD_DUPLICATE, where, "vmschkmachine twice in one file")
+                                     : take_machine(parser);
+    }
+    status = take_device(parser, &device);
+    if (status) {
+        return status;
+    }
+    slot = stack_push(&parser->devices, sizeof(device));
+    if (!slot) {
+        return no_memory(parser);
+    }
+    *slot = device;
+    return VMD_OK;
+}
+
+static enum vmd_status take_file(struct parser *parser)
+{
+    struct frame frame = {0};
+    bool first = true;
+
+    if (expect(parser, '{', "expected an object: not a file of -dump-vmstate")) {
+        return parser->err->code;
+    }
+    for (; !take(parser, '}'); first = false) {
+        if (!first && expect(parser, ',', "expected ',' or '}'")) {
+            return parser->err->code;
+        }
+        if (take_member(parser, &frame)) {
+            return parser->err->code;
+        }
+        parser->at = NULL;
+    }
+    skip_space(parser);
+    if (parser->pos < parser->end) {
+        return fail_at(parser, VMD_BAD_JSON, parser->pos, "text behind the end of the document");
+    }
+    if (!parser->tree->machine) {
+        return fail_at(parser, VMD_BAD_JSON, parser->pos, "no vmschkmachine: not a file of -dump-vmstate");
+    }
+    parser->tree->n_devices = parser->devices.used / sizeof(struct vmd_device);
+    parser->tree->devices = stack_take(&parser->devices, 0, parser->tree);
+    parser->tree->print_num = 1;
+    return parser->tree->devices ? check_duplicates(parser) : no_memory(parser);
+}
+
+enum vmd_status vmd_tree_parse(struct vmd_tree *tree, const char *text, size_t size, struct vmd_error *err)
+{
+    struct parser parser = {.tree = tree, .err = err, .begin = text, .pos = text, .end = text + size};
+    enum vmd_status status;
+
+    vmd_error_set(err, VMD_OK, 0, NULL);
+    status = take_file(&parser);
+    free(parser.fields.items);
+    free(parser.subsections.items);
+    free(parser.devices.items);
+    return status;
+}

@@ -1,0 +1,156 @@
+/*
+ * Sinks: see sink.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "sink.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static enum vmd_status sink_init(struct vmd_sink *sink, vmd_poll_fn poll, void *opaque, struct vmd_error *err)
+{
+    memset(sink, 0, sizeof(*sink));
+    vmd_error_set(err, VMD_OK, 0, NULL);
+    sink->buffer = malloc(VMD_CHUNK + VMD_SINK_SLACK);
+    sink->poll = poll;
+    sink->opaque = opaque;
+    sink->until_poll = VMD_POLL_BYTES;
+    sink->err = err;
+    return sink->buffer ? VMD_OK : vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
+}
+
+void vmd_sink_deinit(struct vmd_sink *sink)
+{
+    free(sink->buffer);
+    sink->buffer = NULL;
+}
+
+static enum vmd_status sink_poll(struct vmd_sink *sink)
+{
+    sink->until_poll = VMD_POLL_BYTES;
+    return sink->poll && sink->poll(sink->opaque) ? vmd_error_set(sink->err, VMD_INTERRUPTED, 0, "interrupted") : VMD_OK;
+}
+
+static enum vmd_status sink_io_error(struct vmd_sink *sink)
+{
+    return vmd_error_set(sink->err, VMD_IO, errno, "write error");
+}
+
+/* A descriptor: short writes go on, signals are answered, a descriptor that does not block is waited for. */
+static enum vmd_status drain_fd(struct vmd_sink *sink, const char *bytes, size_t size)
+{
+    while (size) {
+        ssize_t written = write(sink->fd, bytes, size);
+
+        if (written >= 0) {
+            bytes += written;
+            size -= written;
+        } else if (errno == EINTR) {
+            if (sink_poll(sink)) {
+                return VMD_INTERRUPTED;
+            }
+        } else if (errno == EAGAIN) {
+            struct pollfd ready = {.fd = sink->fd, .events = POLLOUT};
+
+            poll(&ready, 1, 100);
+            if (sink_poll(sink)) {
+                return VMD_INTERRUPTED;
+            }
+        } else {
+            return sink_io_error(sink);
+        }
+    }
+    return VMD_OK;
+}
+
+enum vmd_status vmd_sink_init_fd(struct vmd_sink *sink, int fd, vmd_poll_fn poll, void *opaque, struct vmd_error *err)
+{
+    enum vmd_status status = sink_init(sink, poll, opaque, err);
+
+    sink->fd = fd;
+    sink->drain = drain_fd;
+    return status;
+}
+
+static enum vmd_status drain_file(struct vmd_sink *sink, const char *bytes, size_t size)
+{
+    return fwrite(bytes, 1, size, sink->file) == size ? VMD_OK : sink_io_error(sink);
+}
+
+enum vmd_status vmd_sink_init_file(struct vmd_sink *sink, FILE *file, vmd_poll_fn poll, void *opaque,
+                                   struct vmd_error *err)
+{
+    enum vmd_status status = sink_init(sink, poll, opaque, err);
+
+    sink->file = file;
+    sink->drain = drain_file;
+    return status;
+}
+
+static enum vmd_status drain_memory(struct vmd_sink *sink, const char *bytes, size_t size)
+{
+    if (size > sink->memory_left) {
+        return vmd_error_set(sink->err, VMD_TOO_LARGE, 0, "the dump is larger than its memory");
+    }
+    memcpy(sink->memory, bytes, size);
+    sink->memory += size;
+    sink->memory_left -= size;
+    return VMD_OK;
+}
+
+enum vmd_status vmd_sink_init_memory(struct vmd_sink *sink, char *memory, size_t size, vmd_poll_fn poll, void *opaque,
+                                     struct vmd_error *err)
+{
+    enum vmd_status status = sink_init(sink, poll, opaque, err);
+
+    sink->memory = memory;
+    sink->memory_left = size;
+    sink->drain = drain_memory;
+    return status;
+}
+
+/* Drains bytes unless the sink has failed, and asks the poll callback when its turn has come. */
+static void sink_drain(struct vmd_sink *sink, const char *bytes, size_t size)
+{
+    if (sink->err->code || sink->drain(sink, bytes, size)) {
+        return;
+    }
+    if (size < sink->until_poll) {
+        sink->until_poll -= size;
+    } else {
+        sink_poll(sink);
+    }
+}
+
+void vmd_sink_flush(struct vmd_sink *sink)
+{
+    sink_drain(sink, sink->buffer, sink->used);
+    sink->used = 0;
+}
+
+void vmd_sink_write(struct vmd_sink *sink, const char *bytes, size_t size)
+{
+    if (sink->used + size > VMD_CHUNK) {
+        vmd_sink_flush(sink);
+    }
+    while (size > VMD_CHUNK) {
+        sink_drain(sink, bytes, VMD_CHUNK);
+        bytes += VMD_CHUNK;
+        size -= VMD_CHUNK;
+    }
+    memcpy(sink->buffer + sink->used, bytes, size);
+    sink->used += size;
+}
+
+enum vmd_status vmd_sink_finish(struct vmd_sink *sink)
+{
+    vmd_sink_flush(sink);
+    if (sink->file && !sink->err->code && fflush(sink->file)) {
+        sink_io_error(sink);
+    }
+    return sink->err->code;
+}

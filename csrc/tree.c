@@ -1,0 +1,487 @@
+/*
+ * Making trees: memory, names, tables, sizes. See tree.h for the invariants.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "tree.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format.h"
+
+/* Memory: a list of blocks, each twice as large as the one before, up to a limit. */
+
+enum { BLOCK_MIN = 16 << 10, BLOCK_MAX = 4 << 20 };
+
+struct block {
+    struct block *next;
+};
+
+struct vmd_arena {
+    struct block *blocks;
+    char *pos;
+    char *end;
+    size_t block_size;
+};
+
+enum vmd_status vmd_tree_create(struct vmd_tree **ret)
+{
+    struct vmd_tree *tree = calloc(1, sizeof(*tree) + sizeof(struct vmd_arena));
+
+    if (!tree) {
+        return VMD_NO_MEMORY;
+    }
+    tree->arena = (struct vmd_arena *)(tree + 1);
+    tree->arena->block_size = BLOCK_MIN;
+    *ret = tree;
+    return VMD_OK;
+}
+
+void vmd_tree_destroy(struct vmd_tree *tree)
+{
+    if (!tree) {
+        return;
+    }
+    for (struct block *block = tree->arena->blocks, *next; block; block = next) {
+        next = block->next;
+        free(block);
+    }
+    free(tree);
+}
+
+/* Makes room for size bytes and the padding behind them. */
+static bool arena_grow(struct vmd_arena *arena, size_t size)
+{
+    size_t capacity = arena->block_size;
+    struct block *block;
+
+    if (size > SIZE_MAX / 2) {
+        return false;
+    }
+    if (capacity < size) {
+        capacity = size;
+    }
+    block = malloc(sizeof(*block) + capacity + VMD_PADDING);
+    if (!block) {
+        return false;
+    }
+    block->next = arena->blocks;
+    arena->blocks = block;
+    arena->pos = (char *)(block + 1);
+    arena->end = arena->pos + capacity;
+    /* What is read behind a string but never printed is still initialised. */
+    memset(arena->end, 0, VMD_PADDING);
+    if (arena->block_size < BLOCK_MAX) {
+        arena->block_size *= 2;
+    }
+    return true;
+}
+
+void *vmd_tree_alloc(struct vmd_tree *tree, size_t size)
+{
+    struct vmd_arena *arena = tree->arena;
+    size_t skip = -(uintptr_t)arena->pos & 7;
+    char *memory;
+
+    if (!arena->pos || (size_t)(arena->end - arena->pos) < skip + size) {
+        if (!arena_grow(arena, size)) {
+            return NULL;
+        }
+        skip = 0;
+    }
+    memory = arena->pos + skip;
+    arena->pos = memory + size;
+    return memory;
+}
+
+const char *vmd_tree_string(struct vmd_tree *tree, const char *text, size_t size)
+{
+    struct vmd_arena *arena = tree->arena;
+    char *copy;
+
+    if (!arena->pos || (size_t)(arena->end - arena->pos) < size + 1) {
+        if (!arena_grow(arena, size + 1)) {
+            return NULL;
+        }
+    }
+    copy = arena->pos;
+    memcpy(copy, text, size);
+    copy[size] = '\0';
+    arena->pos += size + 1;
+    return copy;
+}
+
+/* Names */
+
+/* Bytes of the well-formed UTF-8 sequence of more than one byte at text, 0 if there is none (Unicode 15, table 3-7). */
+static size_t utf8_sequence(const unsigned char *text, size_t size)
+{
+    unsigned char low = 0x80, high = 0xbf;
+    size_t length;
+
+    if (text[0] >= 0xc2 && text[0] <= 0xdf) {
+        length = 2;
+    } else if (text[0] >= 0xe0 && text[0] <= 0xef) {
+        length = 3;
+        low = text[0] == 0xe0 ? 0xa0 : low;
+        high = text[0] == 0xed ? 0x9f : high;
+    } else if (text[0] >= 0xf0 && text[0] <= 0xf4) {
+        length = 4;
+        low = text[0] == 0xf0 ? 0x90 : low;
+        high = text[0] == 0xf4 ? 0x8f : high;
+    } else {
+        return 0;
+    }
+    if (size < length || text[1] < low || text[1] > high) {
+        return 0;
+    }
+    for (size_t i = 2; i < length; i++) {
+        if (text[i] < 0x80 || text[i] > 0xbf) {
+            return 0;
+        }
+    }
+    return length;
+}
+
+size_t vmd_printable_prefix(const char *text, size_t size)
+{
+    const unsigned char *bytes = (const unsigned char *)text;
+    size_t i = 0;
+
+    while (i < size) {
+        if (bytes[i] >= 0x80) {
+            size_t length = utf8_sequence(bytes + i, size - i);
+
+            if (!length) {
+                return i;
+            }
+            i += length;
+        } else if (bytes[i] < 0x20 || bytes[i] == '"' || bytes[i] == '\\') {
+            return i;
+        } else {
+            i++;
+        }
+    }
+    return size;
+}
+
+/* Sizes: saturating sums, so that a tree that is too large is found by its size and never wraps round. */
+
+static uint64_t add(uint64_t a, uint64_t b)
+{
+    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+static uint64_t multiply(uint64_t a, uint64_t b)
+{
+    return b && a > UINT64_MAX / b ? UINT64_MAX : a * b;
+}
+
+static uint64_t decimals(uint64_t value)
+{
+    uint64_t count = 1;
+
+    while (value >= 10) {
+        value /= 10;
+        count++;
+    }
+    return count;
+}
+
+static uint64_t signed_decimals(int32_t value)
+{
+    return value < 0 ? 1 + decimals(-(int64_t)value) : decimals(value);
+}
+
+/* Bytes of a line's literal part, where conversion is the value in it and indent how deep it stands in its part. */
+#define LINE(format, conversion, indent) (sizeof(format) - sizeof("%*s" conversion) + (indent))
+
+enum {
+    FIELD_BYTES = LINE(FMT_FIELD_OPEN, "", 0) + LINE(FMT_FIELD_NAME, "%s", INDENT_MEMBER) +
+                  LINE(FMT_FIELD_VERSION, "%d", INDENT_MEMBER) + LINE(FMT_FIELD_ALWAYS, "", INDENT_MEMBER) +
+                  LINE(FMT_FIELD_SIZE, "%zu", INDENT_MEMBER) + LINE(FMT_CLOSE, "", 0),
+    FIELD_LINES = 6,
+    FIELD_EXISTS_LESS = sizeof(FMT_FIELD_ALWAYS) - sizeof(FMT_FIELD_EXISTS),
+    NUM_BYTES = LINE(FMT_FIELD_NUM, "%d", INDENT_MEMBER),
+    DESC_BYTES = LINE(FMT_DESC_OPEN, "", 0) + LINE(FMT_DESC_NAME, "%s", INDENT_MEMBER) +
+                 LINE(FMT_DESC_VERSION, "%d", INDENT_MEMBER) + LINE(FMT_DESC_MINIMUM, "%d", INDENT_MEMBER) +
+                 LINE(FMT_CLOSE, "", 0),
+    DESC_LINES = 5,
+    SUBSECTION_LESS = sizeof(FMT_DESC_OPEN) - sizeof(FMT_SUBSECTION_OPEN),
+    FIELDS_BYTES = LINE(FMT_FIELDS_OPEN, "", INDENT_MEMBER) + LINE(FMT_LIST_CLOSE, "", INDENT_MEMBER),
+    SUBSECTIONS_BYTES = LINE(FMT_SUBSECTIONS_OPEN, "", INDENT_MEMBER) + LINE(FMT_LIST_CLOSE, "", INDENT_MEMBER),
+    LIST_LINES = 2,
+    NEXT_BYTES = sizeof(FMT_NEXT) - 1,
+    DEVICE_BYTES = LINE(FMT_DEVICE_OPEN, "%s", 0) + LINE(FMT_DEVICE_NAME, "%s", INDENT_MEMBER) +
+                   LINE(FMT_DEVICE_VERSION, "%d", INDENT_MEMBER) + LINE(FMT_DEVICE_MINIMUM, "%d", INDENT_MEMBER) +
+                   LINE(FMT_CLOSE, "", 0),
+    DEVICE_LINES = 5,
+    FILE_BYTES = sizeof(FMT_BEGIN) - 1 + sizeof(FMT_MACHINE) - sizeof("%s") + sizeof(FMT_END) - 1,
+};
+
+static void extent_add(struct vmd_extent *sum, uint64_t bytes, uint64_t lines)
+{
+    sum->bytes = add(sum->bytes, bytes);
+    sum->lines = add(sum->lines, lines);
+}
+
+/* Adds a part that stands indent deeper. */
+static void extent_add_part(struct vmd_extent *sum, const struct vmd_extent *part, uint64_t indent)
+{
+    extent_add(sum, add(part->bytes, multiply(indent, part->lines)), part->lines);
+}
+
+static void measure_field(struct vmd_desc *desc, const struct vmd_field *field)
+{
+    uint64_t bytes = FIELD_BYTES + (uint64_t)field->name_len + signed_decimals(field->version_id) +
+                     decimals(field->size) - (field->field_exists ? FIELD_EXISTS_LESS : 0);
+
+    extent_add(&desc->extent, bytes + INDENT_ELEMENT * FIELD_LINES, FIELD_LINES);
+    if (field->flags & VMD_ARRAY) {
+        extent_add(&desc->num_extent, NUM_BYTES + signed_decimals(field->num) + INDENT_ELEMENT, 1);
+    }
+    desc->n_total = add(desc->n_total, 1);
+    if (field->vmsd) {
+        extent_add(&desc->extent, NEXT_BYTES, 0);
+        extent_add_part(&desc->extent, &field->vmsd->extent, INDENT_ELEMENT + INDENT_MEMBER);
+        extent_add_part(&desc->num_extent, &field->vmsd->num_extent, INDENT_ELEMENT + INDENT_MEMBER);
+        desc->n_total = add(desc->n_total, field->vmsd->n_total);
+        if (desc->depth <= field->vmsd->depth) {
+            desc->depth = field->vmsd->depth + 1;
+        }
+    }
+}
+
+enum vmd_status vmd_desc_measure(struct vmd_desc *desc)
+{
+    uint64_t n_printed = 0;
+
+    desc->depth = 1;
+    desc->n_total = 0;
+    desc->num_extent = (struct vmd_extent){0, 0};
+    desc->extent.bytes = DESC_BYTES + (uint64_t)desc->name_len + signed_decimals(desc->version_id) +
+                         signed_decimals(desc->minimum_version_id);
+    desc->extent.lines = DESC_LINES;
+    if (desc->fields) {
+        extent_add(&desc->extent, FIELDS_BYTES, LIST_LINES);
+        for (uint64_t i = 0; i < desc->n_fields; i++) {
+            if (!(desc->fields[i].flags & VMD_MUST_EXIST)) {
+                measure_field(desc, &desc->fields[i]);
+                n_printed++;
+            }
+        }
+        extent_add(&desc->extent, n_printed > 1 ? multiply(n_printed - 1, NEXT_BYTES) : 0, 0);
+    }
+    if (desc->subsections) {
+        extent_add(&desc->extent, SUBSECTIONS_BYTES, LIST_LINES);
+        for (uint64_t i = 0; i < desc->n_subsections; i++) {
+            const struct vmd_desc *subsection = desc->subsections[i];
+
+            extent_add(&desc->extent, i ? NEXT_BYTES : 0, 0);
+            extent_add_part(&desc->extent, &subsection->extent, INDENT_ELEMENT);
+            extent_add_part(&desc->num_extent, &subsection->num_extent, INDENT_ELEMENT);
+            if (desc->extent.bytes != UINT64_MAX) {
+                desc->extent.bytes -= SUBSECTION_LESS;
+            }
+            desc->n_total = add(desc->n_total, subsection->n_total);
+            if (desc->depth <= subsection->depth) {
+                desc->depth = subsection->depth + 1;
+            }
+        }
+    }
+    return desc->depth > VMD_MAX_DEPTH ? VMD_TOO_DEEP : VMD_OK;
+}
+
+uint64_t vmd_tree_size(const struct vmd_tree *tree)
+{
+    struct vmd_extent sum = {FILE_BYTES + (uint64_t)tree->machine_len, 0};
+
+    for (uint64_t i = 0; i < tree->n_devices; i++) {
+        const struct vmd_device *device = &tree->devices[i];
+
+        extent_add(&sum, NEXT_BYTES + DEVICE_BYTES + 2 * (uint64_t)device->name_len + signed_decimals(device->version_id) +
+                             signed_decimals(device->minimum_version_id) + INDENT_DEVICE * DEVICE_LINES, 0);
+        extent_add_part(&sum, &device->vmsd->extent, INDENT_DEVICE + INDENT_MEMBER);
+        if (tree->print_num) {
+            extent_add_part(&sum, &device->vmsd->num_extent, INDENT_DEVICE + INDENT_MEMBER);
+        }
+    }
+    return sum.bytes;
+}
+
+uint64_t vmd_tree_fields(const struct vmd_tree *tree)
+{
+    uint64_t sum = 0;
+
+    for (uint64_t i = 0; i < tree->n_devices; i++) {
+        sum = add(sum, tree->devices[i].vmsd->n_total);
+    }
+    return sum;
+}
+
+/* Tables */
+
+/* Where a table's walk stands. */
+struct table_cursor {
+    struct vmd_tree *tree;
+    const struct vmd_table *table;
+    struct vmd_error *err;
+    uint64_t desc, field, subsection, name;
+    const char *names;
+};
+
+/* The next name of the table, copied into the tree. */
+static enum vmd_status next_name(struct table_cursor *at, const char **ret, uint32_t *ret_len)
+{
+    const char *end = at->table->names + at->table->names_size;
+    const char *stop = at->names < end ? memchr(at->names, '\0', end - at->names) : NULL;
+    size_t size = stop ? (size_t)(stop - at->names) : 0;
+
+    if (!stop || size > INT32_MAX || vmd_printable_prefix(at->names, size) != size) {
+        return vmd_error_set(at->err, VMD_BAD_NAME, at->name, "a name cannot be printed in JSON");
+    }
+    *ret = vmd_tree_string(at->tree, at->names, size);
+    if (!*ret) {
+        return vmd_error_set(at->err, VMD_NO_MEMORY, at->desc, "out of memory");
+    }
+    *ret_len = size;
+    at->names = stop + 1;
+    at->name++;
+    return VMD_OK;
+}
+
+/* What reference ref (0: the first) stands for: a known description or one that the table made before. */
+static const struct vmd_desc *reference(const struct table_cursor *at, uint64_t ref)
+{
+    return ref < at->table->n_known + at->desc ? at->table->refs[ref] : NULL;
+}
+
+static enum vmd_status add_fields(struct table_cursor *at, uint64_t n, const struct vmd_field **ret)
+{
+    struct vmd_field *fields = n < SIZE_MAX / sizeof(*fields) ? vmd_tree_alloc(at->tree, n * sizeof(*fields)) : NULL;
+
+    if (!fields) {
+        return vmd_error_set(at->err, VMD_NO_MEMORY, at->desc, "out of memory");
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        const struct vmd_field_row *row = &at->table->fields[at->field + i];
+        enum vmd_status status = next_name(at, &fields[i].name, &fields[i].name_len);
+
+        if (status) {
+            return status;
+        }
+        fields[i].vmsd = row->vmsd ? reference(at, row->vmsd - 1) : NULL;
+        if (row->vmsd && !fields[i].vmsd) {
+            return vmd_error_set(at->err, VMD_BAD_REFERENCE, at->desc, "a field refers to a later description");
+        }
+        fields[i].size = row->size;
+        fields[i].flags = row->flags;
+        fields[i].num = row->num;
+        fields[i].version_id = row->version_id;
+        fields[i].field_exists = row->field_exists;
+    }
+    at->field += n;
+    *ret = fields;
+    return VMD_OK;
+}
+
+static enum vmd_status add_subsections(struct table_cursor *at, uint64_t n, const struct vmd_desc *const **ret)
+{
+    const struct vmd_desc **list = n < SIZE_MAX / sizeof(*list) ? vmd_tree_alloc(at->tree, n * sizeof(*list)) : NULL;
+
+    if (!list) {
+        return vmd_error_set(at->err, VMD_NO_MEMORY, at->desc, "out of memory");
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        list[i] = reference(at, at->table->subsections[at->subsection + i]);
+        if (!list[i]) {
+            return vmd_error_set(at->err, VMD_BAD_REFERENCE, at->desc, "a subsection refers to a later description");
+        }
+    }
+    at->subsection += n;
+    *ret = list;
+    return VMD_OK;
+}
+
+static enum vmd_status add_desc(struct table_cursor *at, const struct vmd_desc_row *row)
+{
+    struct vmd_desc *desc = vmd_tree_alloc(at->tree, sizeof(*desc));
+    enum vmd_status status;
+
+    if (!desc) {
+        return vmd_error_set(at->err, VMD_NO_MEMORY, at->desc, "out of memory");
+    }
+    memset(desc, 0, sizeof(*desc));
+    desc->version_id = row->version_id;
+    desc->minimum_version_id = row->minimum_version_id;
+    desc->n_fields = row->n_fields < 0 ? 0 : row->n_fields;
+    desc->n_subsections = row->n_subsections < 0 ? 0 : row->n_subsections;
+    if (desc->n_fields > at->table->n_fields - at->field ||
+        desc->n_subsections > at->table->n_subsections - at->subsection) {
+        return vmd_error_set(at->err, VMD_BAD_REFERENCE, at->desc, "a list passes the end of the table");
+    }
+    status = next_name(at, &desc->name, &desc->name_len);
+    if (!status && row->n_fields >= 0) {
+        status = add_fields(at, desc->n_fields, &desc->fields);
+    }
+    if (!status && row->n_subsections >= 0) {
+        status = add_subsections(at, desc->n_subsections, &desc->subsections);
+    }
+    if (status) {
+        return status;
+    }
+    if (vmd_desc_measure(desc)) {
+        return vmd_error_set(at->err, VMD_TOO_DEEP, at->desc, "descriptions nest too deep");
+    }
+    at->table->refs[at->table->n_known + at->desc] = desc;
+    return VMD_OK;
+}
+
+enum vmd_status vmd_tree_add_table(struct vmd_tree *tree, const struct vmd_table *table, struct vmd_error *err)
+{
+    struct table_cursor at = {.tree = tree, .table = table, .err = err, .names = table->names};
+
+    for (at.desc = 0; at.desc < table->n_descs; at.desc++) {
+        enum vmd_status status = add_desc(&at, &table->descs[at.desc]);
+
+        if (status) {
+            return status;
+        }
+    }
+    return VMD_OK;
+}
+
+enum vmd_status vmd_tree_set_devices(struct vmd_tree *tree, const char *names, uint64_t names_size,
+                                     const struct vmd_desc *const *vmsds, uint64_t n_devices, uint32_t print_num,
+                                     struct vmd_error *err)
+{
+    struct vmd_table table = {.names = names, .names_size = names_size};
+    struct table_cursor at = {.tree = tree, .table = &table, .err = err, .names = names};
+    struct vmd_device *devices =
+        n_devices < SIZE_MAX / sizeof(*devices) ? vmd_tree_alloc(tree, n_devices * sizeof(*devices)) : NULL;
+    const char *machine;
+    uint32_t machine_len;
+    enum vmd_status status;
+
+    if (!devices) {
+        return vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
+    }
+    status = next_name(&at, &machine, &machine_len);
+    for (uint64_t i = 0; !status && i < n_devices; i++) {
+        devices[i].vmsd = vmsds[i];
+        devices[i].version_id = vmsds[i]->version_id;
+        devices[i].minimum_version_id = vmsds[i]->minimum_version_id;
+        status = next_name(&at, &devices[i].name, &devices[i].name_len);
+    }
+    if (status) {
+        return status;
+    }
+    tree->machine = machine;
+    tree->machine_len = machine_len;
+    tree->devices = devices;
+    tree->n_devices = n_devices;
+    tree->print_num = print_num;
+    return VMD_OK;
+}

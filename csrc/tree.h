@@ -1,0 +1,156 @@
+/*
+ * The tree: the native form of a dump, immutable once made, and the only thing the engines read. Machines make it: the
+ * parser, the lowering of Python's model, later the image reader.
+ *
+ * Invariants, established by the functions below, relied on by the engines:
+ * - names are UTF-8 without control characters, quotes and backslashes, so that they can be printed as QEMU prints
+ *   them, unescaped, and still be JSON; they end in NUL and VMD_PADDING readable bytes follow every string's start;
+ * - a description refers only to descriptions made before it: there are no cycles;
+ * - no description is deeper than VMD_MAX_DEPTH, so the engines may recurse.
+ *
+ * Descriptions are shared by pointer. A tree may refer to descriptions of other trees; whoever makes it so keeps those
+ * alive. Any number of threads may read a tree.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef VMD_TREE_H
+#define VMD_TREE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+
+/* cdef: begin */
+#define VMD_MAX_DEPTH 1000
+#define VMD_ARRAY 4             /* VMS_ARRAY: "num" is printed */
+#define VMD_MUST_EXIST 4096     /* VMS_MUST_EXIST: the field is an assertion, not printed */
+
+struct vmd_field {
+    const char *name;
+    const struct vmd_desc *vmsd;    /* NULL: none */
+    uint64_t size;                  /* of one element, in bytes */
+    uint32_t name_len;              /* in bytes */
+    uint32_t flags;                 /* VMStateFlags */
+    int32_t num;                    /* elements, if flags has VMD_ARRAY */
+    int32_t version_id;
+    uint32_t field_exists;          /* 1: it has a run-time test */
+};
+
+/* Printed at indent i, a part of a dump takes bytes + i * lines bytes. */
+struct vmd_extent {
+    uint64_t bytes;
+    uint64_t lines;
+};
+
+struct vmd_desc {
+    const char *name;
+    uint32_t name_len;
+    int32_t version_id;
+    int32_t minimum_version_id;
+    uint32_t depth;                             /* 1: nothing nested */
+    const struct vmd_field *fields;             /* NULL: the description has no list of fields, not even an empty one */
+    const struct vmd_desc *const *subsections;  /* NULL: likewise */
+    uint64_t n_fields;
+    uint64_t n_subsections;
+    uint64_t n_total;                           /* printed fields, nested ones included; saturates */
+    struct vmd_extent extent;                   /* as a nested Description, without any "num" */
+    struct vmd_extent num_extent;               /* what the "num" lines add */
+};
+
+struct vmd_device {
+    const char *name;
+    const struct vmd_desc *vmsd;
+    uint32_t name_len;
+    int32_t version_id;
+    int32_t minimum_version_id;
+};
+
+struct vmd_tree {
+    const char *machine;
+    const struct vmd_device *devices;
+    uint64_t n_devices;
+    uint32_t machine_len;
+    uint32_t print_num;     /* 0: as QEMU 7.2 and older, which print no "num" */
+    struct vmd_arena *arena;
+};
+
+/* One description of a table: its fields and subsections stand behind those of the rows before it. */
+struct vmd_desc_row {
+    int32_t version_id;
+    int32_t minimum_version_id;
+    int32_t n_fields;       /* -1: no list */
+    int32_t n_subsections;  /* -1: no list */
+};
+
+/* One field of a table. vmsd: 0 for none, else 1 + an index into the table's references. */
+struct vmd_field_row {
+    uint64_t size;
+    int32_t num;
+    int32_t version_id;
+    uint32_t flags;
+    uint32_t field_exists;
+    uint32_t vmsd;
+    uint32_t reserved;
+};
+
+/*
+ * Descriptions as Python packs them. names holds, for each description in order, its name and those of its fields, each
+ * ended by NUL. refs has n_known pointers to descriptions made before (of this tree or others), then room for n_descs:
+ * row i of descs becomes refs[n_known + i], and may refer to any before it.
+ */
+struct vmd_table {
+    const struct vmd_desc_row *descs;
+    uint64_t n_descs;
+    const struct vmd_field_row *fields;
+    uint64_t n_fields;
+    const uint32_t *subsections;    /* indices into refs */
+    uint64_t n_subsections;
+    const char *names;
+    uint64_t names_size;            /* bytes, NULs included */
+    const struct vmd_desc **refs;
+    uint64_t n_known;
+};
+
+/* VMD_NO_MEMORY or VMD_OK. Destroy takes NULL. */
+enum vmd_status vmd_tree_create(struct vmd_tree **ret);
+void vmd_tree_destroy(struct vmd_tree *tree);
+
+/*
+ * Adds the table's descriptions. VMD_BAD_NAME: index counts the names. VMD_TOO_DEEP, VMD_BAD_REFERENCE: index counts
+ * the descriptions. refs is partly filled on failure, and the tree holds what was made: destroy it.
+ */
+enum vmd_status vmd_tree_add_table(struct vmd_tree *tree, const struct vmd_table *table, struct vmd_error *err);
+
+/*
+ * Sets machine and devices. names: the machine's name, then the devices', each ended by NUL; vmsds: one a device. Their
+ * versions are their descriptions'. VMD_BAD_NAME: index 0 is the machine, then the devices.
+ */
+enum vmd_status vmd_tree_set_devices(struct vmd_tree *tree, const char *names, uint64_t names_size,
+                                     const struct vmd_desc *const *vmsds, uint64_t n_devices, uint32_t print_num,
+                                     struct vmd_error *err);
+
+/* Bytes of the whole dump; UINT64_MAX if that overflows. */
+uint64_t vmd_tree_size(const struct vmd_tree *tree);
+
+/* Printed fields of the whole dump, nested ones included; saturates. */
+uint64_t vmd_tree_fields(const struct vmd_tree *tree);
+/* cdef: end */
+
+/* Bytes that may be read behind the start of any string of a tree. */
+#define VMD_PADDING 32
+
+/* Memory of a tree, freed with it. NULL when there is none. Aligned to 8 bytes. */
+void *vmd_tree_alloc(struct vmd_tree *tree, size_t size);
+
+/* A copy of a string, ended by NUL and padded. NULL when there is no memory. */
+const char *vmd_tree_string(struct vmd_tree *tree, const char *text, size_t size);
+
+/* The length of the longest prefix of text that can be printed in JSON as it is; size if all of it can. */
+size_t vmd_printable_prefix(const char *text, size_t size);
+
+/* Computes depth, n_total and extents of desc, whose lists are complete. VMD_TOO_DEEP or VMD_OK. */
+enum vmd_status vmd_desc_measure(struct vmd_desc *desc);
+
+#endif
