@@ -239,14 +239,15 @@ static enum vmd_status take_escaped(struct parser *parser, const char *begin, st
         return no_memory(parser);
     }
     while (p < end) {
-        if (*p != '\\') {
-            *out++ = *p++;
+        const char *backslash = p;
+
+        if (*p++ != '\\') {
+            *out++ = *backslash;
             continue;
         }
-        p++;
         out = take_escape(parser, &p, out);
         if (!out) {
-            return fail_at(parser, VMD_BAD_JSON, p - 1, "not a JSON escape");
+            return fail_at(parser, VMD_BAD_JSON, backslash, "not a JSON escape");
         }
     }
     *ret = (struct slice){copy, out - copy};

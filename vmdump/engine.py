@@ -1,6 +1,6 @@
 """The C core as Python sees it: trees, how the model becomes one and is made from one, and dumping them.
 
-The only module that touches ``vmdump._core``. A Tree owns native memory (csrc/tree.h) and is immutable; any number of
+A Tree owns native memory (csrc/tree.h) and is immutable; any number of
 threads may dump one at the same time, and the GIL is free while the core works.
 """
 
@@ -120,7 +120,7 @@ class Tree:
         if size > MAX_DUMP_BYTES:
             raise VMStateError(
                 f"the dump would take {'more than 2^64' if size == 2**64 - 1 else size} bytes, more than the limit of "
-                f"{MAX_DUMP_BYTES}: its descriptions share each other too deeply; look for one that is nested many times"
+                f"{MAX_DUMP_BYTES}: its descriptions nest each other too often; look for one that is nested many times"
             )
         return size
 
