@@ -1,0 +1,79 @@
+"""Output files that appear whole or not at all."""
+
+import contextlib
+import errno
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+
+from vmdump.errors import OutputError
+
+
+@contextlib.contextmanager
+def open_output(path: str | os.PathLike[str]) -> Iterator[int]:
+    """A descriptor to write the new content of path to.
+
+    A regular file, or one that is not there yet, is written under another name in the same directory and takes its
+    place when the body ends; when the body raises, what was there stays and nothing is left over. It keeps the mode of
+    the file that it replaces. A symbolic link is followed. Anything else (terminal, pipe, /dev/full) is written to
+    directly.
+
+    Raises OutputError, with path, for every failure to open, write or rename.
+    """
+    path = os.fspath(path)
+    try:
+        with _open_direct(path) if _is_special(path) else _open_beside(path) as fd:
+            yield fd
+    except OSError as error:
+        raise OutputError(error.errno, error.strerror, path) from error
+    except ValueError as error:  # a NUL in the path
+        raise OutputError(errno.EINVAL, str(error), path) from error
+
+
+def _is_special(path: str) -> bool:
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+@contextlib.contextmanager
+def _open_direct(path: str) -> Iterator[int]:
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        yield fd
+    except BaseException:
+        os.close(fd)
+        raise
+    os.close(fd)
+
+
+@contextlib.contextmanager
+def _open_beside(path: str) -> Iterator[int]:
+    if not path:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    path = os.path.realpath(path)
+    directory, name = os.path.split(path)
+    fd, temporary = tempfile.mkstemp(prefix=f".{name[:40]}.", suffix=".tmp", dir=directory)
+    try:
+        try:
+            os.fchmod(fd, _mode_for(path))
+            yield fd
+        finally:
+            os.close(fd)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def _mode_for(path: str) -> int:
+    """The mode of the file that is replaced, or what a new one gets."""
+    try:
+        return stat.S_IMODE(os.stat(path).st_mode)
+    except FileNotFoundError:
+        umask = os.umask(0)
+        os.umask(umask)
+        return 0o666 & ~umask

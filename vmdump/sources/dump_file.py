@@ -1,0 +1,98 @@
+"""Dump files as a source: what QEMU's -dump-vmstate wrote, plain or compressed with gzip, xz or Zstandard."""
+
+import io
+import os
+import sys
+from typing import Any
+
+from vmdump import engine
+from vmdump.device_dump import DeviceDump, Producer
+from vmdump.errors import SourceError
+
+#: The largest dump file that is read, in bytes, decompressed: a small compressed file can hold any number of them.
+MAX_FILE_BYTES = 16 << 30
+
+_CHUNK = 1 << 20
+ELF, GZIP, XZ, ZSTD = b"\x7fELF", b"\x1f\x8b", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"
+
+
+def open_dump_file(path: str | os.PathLike[str]) -> DeviceDump:
+    """The dump in the file at path. Raises as read_dump_file does.
+
+    >>> open_dump_file("/nonexistent/x86_64.json")
+    Traceback (most recent call last):
+    vmdump.errors.SourceError: /nonexistent/x86_64.json: No such file or directory
+    """
+    name = os.fspath(path)
+    try:
+        with open(name, "rb") as file:
+            return read_dump_file(file, name)
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{name}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def read_dump_file(file: io.BufferedReader, name: str) -> DeviceDump:
+    """The dump in a file or pipe, from where it stands to its end; name is what errors call it.
+
+    Raises SourceError: can't be read, is not compressed as it says, is not what QEMU prints (with line, column and JSON
+    path), is too large.
+    """
+    return DeviceDump(engine.parse(_read_all(file, name), name), Producer(kind="file", path=name))
+
+
+def _read_all(file: io.BufferedReader, name: str) -> bytes:
+    try:
+        whole = _decompressor(file, name)
+        data = io.BytesIO()
+        while chunk := whole.read(_CHUNK):
+            data.write(chunk)
+            if data.tell() > MAX_FILE_BYTES:
+                raise SourceError(f"{name}: more than {MAX_FILE_BYTES >> 20} MiB: not read; is it a dump?")
+        return data.getvalue()
+    except OSError as error:
+        raise SourceError(f"{name}: {error.strerror or error}") from error
+
+
+def _decompressor(file: io.BufferedReader, name: str) -> Any:
+    """What reads the file's content: itself, where it is not compressed."""
+    magic = file.peek(8)
+    if magic.startswith(ELF):
+        raise SourceError(f"{name}: a binary, not a dump file; to run it and read its own dump, ask for it (--run)")
+    if magic.startswith(GZIP):
+        import gzip
+
+        return _Decompressed(gzip.GzipFile(fileobj=file), "gzip", name)
+    if magic.startswith(XZ):
+        import lzma
+
+        return _Decompressed(lzma.LZMAFile(file), "xz", name)
+    if magic.startswith(ZSTD):
+        return _Decompressed(_open_zstd(file, name), "Zstandard", name)
+    return file
+
+
+def _open_zstd(file: io.BufferedReader, name: str) -> Any:
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+
+        return zstd.ZstdFile(file)
+    try:
+        import zstandard
+    except ImportError:
+        raise SourceError(
+            f"{name}: compressed with Zstandard, which needs a package: pip install 'vmdump[zstd]'"
+        ) from None
+    return zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+
+
+class _Decompressed:
+    """A decompressing file whose every failure is a SourceError: the libraries raise one of a dozen types."""
+
+    def __init__(self, file: Any, kind: str, name: str) -> None:
+        self._file, self._kind, self._name = file, kind, name
+
+    def read(self, size: int) -> bytes:
+        try:
+            return bytes(self._file.read(size))
+        except Exception as error:
+            raise SourceError(f"{self._name}: not a whole {self._kind} file: {error}") from error

@@ -1,0 +1,42 @@
+"""The class registry as a source: what dump_vmstate_json_to_file walks."""
+
+from collections.abc import Iterable
+
+from vmdump import engine
+from vmdump.device_dump import Device, DeviceDump, Producer
+from vmdump.qom import DeviceClass, ObjectClass, TypeTable
+from vmdump.vmstate.model import VMStateDescription
+
+
+def dump_registry(types: TypeTable, machine: str, *, modules: dict[str, str] | None = None) -> DeviceDump:
+    """The dump of every device class in types that has a vmsd, abstract ones included, in the table's order.
+
+    machine is the name that vmschkmachine gets; modules tells which module registered a type, for those that one did.
+    Raises QOMError for a class that can't be initialised, VMStateError for a description that can't be dumped.
+
+    Source: QEMU 8.2.2 migration/savevm.c dump_vmstate_json_to_file.
+    """
+    classes: list[tuple[DeviceClass, VMStateDescription]] = []
+    for klass in types.object_class_get_list("device", include_abstract=True):
+        if isinstance(klass, DeviceClass) and klass.vmsd is not None:
+            classes.append((klass, klass.vmsd))
+    tree = engine.lower(machine, [(klass.get_name(), vmsd) for klass, vmsd in classes])
+
+    def make_devices() -> Iterable[Device]:
+        for index, (klass, vmsd) in enumerate(classes):
+            yield Device(
+                tree, index, klass.get_name(), vmsd=vmsd, parents=_parents(types, klass),
+                abstract=types.object_class_is_abstract(klass), desc=klass.desc,
+                module=(modules or {}).get(klass.get_name()),
+            )  # fmt: skip
+
+    return DeviceDump(tree, Producer(kind="registry"), make_devices)
+
+
+def _parents(types: TypeTable, klass: ObjectClass) -> tuple[str, ...]:
+    parents = []
+    parent = types.object_class_get_parent(klass)
+    while parent is not None:
+        parents.append(parent.get_name())
+        parent = types.object_class_get_parent(parent)
+    return tuple(parents)
