@@ -14,14 +14,14 @@
 enum vmd_status {
     VMD_OK = 0,
     VMD_NO_MEMORY = 1,
-    VMD_INTERRUPTED = 2,    /* the poll callback asked to stop */
-    VMD_IO = 3,             /* index: errno */
-    VMD_TOO_DEEP = 4,       /* index: the description, field or byte at which the limit was passed */
-    VMD_TOO_LARGE = 5,      /* the output would pass the limit */
-    VMD_BAD_NAME = 6,       /* index: which name */
-    VMD_BAD_REFERENCE = 7,  /* index: which description */
-    VMD_BAD_JSON = 8,       /* index: byte offset */
-    VMD_DUPLICATE = 9,      /* index: which device, or byte offset */
+    VMD_INTERRUPTED = 2,   /* the poll callback asked to stop */
+    VMD_IO = 3,            /* index: errno */
+    VMD_TOO_DEEP = 4,      /* index: the description, field or byte at which the limit was passed */
+    VMD_TOO_LARGE = 5,     /* the output would pass the limit */
+    VMD_BAD_NAME = 6,      /* index: which name */
+    VMD_BAD_REFERENCE = 7, /* index: which description */
+    VMD_BAD_JSON = 8,      /* index: byte offset */
+    VMD_DUPLICATE = 9,     /* index: which device, or byte offset */
 };
 
 struct vmd_error {

@@ -19,10 +19,10 @@
 #include "format.h"
 
 enum {
-    BLOCK = 32,             /* bytes copied at a time */
-    LEVELS = 64,            /* levels with templates: indents 0, 2, ... 126 */
+    BLOCK = 32,  /* bytes copied at a time */
+    LEVELS = 64, /* levels with templates: indents 0, 2, ... 126 */
     STEPS_MAX = 6,
-    NAME_INLINE_MAX = 512,  /* longer names take the slow path */
+    NAME_INLINE_MAX = 512, /* longer names take the slow path */
     /* What is written between two checks for room: pieces of less than 1 KiB, numbers, a short name. */
     RESERVE = 3 * 1024 + NAME_INLINE_MAX + BLOCK,
 };
@@ -30,32 +30,32 @@ _Static_assert(RESERVE <= VMD_SINK_SLACK, "what is written unchecked fits behind
 
 /* The pieces. None begins with an indentation: that follows a line's end inside of a piece. */
 enum piece_id {
-    DEVICE_FIRST,       /* from the end of the machine to the device's name */
-    DEVICE_NEXT,        /* from the end of a device's description to the next one's name */
+    DEVICE_FIRST, /* from the end of the machine to the device's name */
+    DEVICE_NEXT,  /* from the end of a device's description to the next one's name */
     DEVICE_NAME,
     DEVICE_VERSION,
     DEVICE_MINIMUM,
-    DEVICE_DESC,        /* up to the description's name */
+    DEVICE_DESC, /* up to the description's name */
     DEVICE_CLOSE,
-    DESC_NESTED,        /* from a field's size to its description's name */
+    DESC_NESTED, /* from a field's size to its description's name */
     DESC_VERSION,
     DESC_MINIMUM,
     DESC_CLOSE,
     FIELDS_EMPTY,
-    FIELDS_FIRST,       /* from the description's versions to the first field's name */
-    FIELDS_NEXT,        /* from the end of a field to the next one's name */
+    FIELDS_FIRST, /* from the description's versions to the first field's name */
+    FIELDS_NEXT,  /* from the end of a field to the next one's name */
     FIELDS_CLOSE,
     SUBSECTIONS_EMPTY,
     SUBSECTIONS_FIRST,
     SUBSECTIONS_NEXT,
     SUBSECTIONS_CLOSE,
-    FIELD_VERSION,      /* from name to version_id */
-    FIELD_SIZE,         /* from version_id to size */
+    FIELD_VERSION, /* from name to version_id */
+    FIELD_SIZE,    /* from version_id to size */
     FIELD_SIZE_EXISTS,
-    FIELD_NUM,          /* from version_id to num */
+    FIELD_NUM, /* from version_id to num */
     FIELD_NUM_EXISTS,
-    FIELD_NUM_SIZE,     /* from num to size */
-    FIELD_0_SIZE,       /* from name to size where version_id is 0, as it nearly always is */
+    FIELD_NUM_SIZE, /* from num to size */
+    FIELD_0_SIZE,   /* from name to size where version_id is 0, as it nearly always is */
     FIELD_0_SIZE_EXISTS,
     FIELD_0_NUM,
     FIELD_0_NUM_EXISTS,
@@ -70,6 +70,7 @@ struct step {
     int indent;
 };
 
+/* clang-format off */
 #define FIELD_MEMBER (INDENT_ELEMENT + INDENT_MEMBER)
 #define STEP_VERSION_0 {TAIL, FMT_FIELD_NAME, 0}, {HEAD, FMT_FIELD_VERSION, FIELD_MEMBER}, {ALL, "0", 0}
 #define STEP_ALWAYS {TAIL, FMT_FIELD_VERSION, 0}, {ALL, FMT_FIELD_ALWAYS, FIELD_MEMBER}
@@ -78,6 +79,7 @@ struct step {
 #define STEP_NUM {HEAD, FMT_FIELD_NUM, FIELD_MEMBER}
 #define STEP_FIELD {ALL, FMT_FIELD_OPEN, INDENT_ELEMENT}, {HEAD, FMT_FIELD_NAME, FIELD_MEMBER}
 #define STEP_SUBSECTION {ALL, FMT_SUBSECTION_OPEN, INDENT_ELEMENT}, {HEAD, FMT_DESC_NAME, FIELD_MEMBER}
+/* clang-format on */
 
 /* Indents count from the braces of the device or description that the piece belongs to. */
 static const struct step recipes[N_PIECES][STEPS_MAX] = {
@@ -86,7 +88,8 @@ static const struct step recipes[N_PIECES][STEPS_MAX] = {
     [DEVICE_NAME] = {{TAIL, FMT_DEVICE_OPEN, 0}, {HEAD, FMT_DEVICE_NAME, INDENT_MEMBER}},
     [DEVICE_VERSION] = {{TAIL, FMT_DEVICE_NAME, 0}, {HEAD, FMT_DEVICE_VERSION, INDENT_MEMBER}},
     [DEVICE_MINIMUM] = {{TAIL, FMT_DEVICE_VERSION, 0}, {HEAD, FMT_DEVICE_MINIMUM, INDENT_MEMBER}},
-    [DEVICE_DESC] = {{TAIL, FMT_DEVICE_MINIMUM, 0}, {ALL, FMT_DESC_OPEN, INDENT_MEMBER},
+    [DEVICE_DESC] = {{TAIL, FMT_DEVICE_MINIMUM, 0},
+                     {ALL, FMT_DESC_OPEN, INDENT_MEMBER},
                      {HEAD, FMT_DESC_NAME, 2 * INDENT_MEMBER}},
     [DEVICE_CLOSE] = {{ALL, FMT_CLOSE, 0}},
     [DESC_NESTED] = {{ALL, FMT_NEXT, 0}, {ALL, FMT_DESC_OPEN, 0}, {HEAD, FMT_DESC_NAME, INDENT_MEMBER}},
@@ -180,7 +183,7 @@ static struct level *level_create(int indent)
 
 struct fast_dump {
     struct vmd_sink *sink;
-    char *limit;                    /* from here on the sink is flushed */
+    char *limit; /* from here on the sink is flushed */
     bool print_num;
     bool no_memory;
     struct level *levels[LEVELS];

@@ -44,9 +44,9 @@
 
 /* How much deeper the parts stand than what they are part of. */
 enum {
-    INDENT_DEVICE = 2,      /* a device in the file */
-    INDENT_MEMBER = 2,      /* members of a device, description or field */
-    INDENT_ELEMENT = 4,     /* a field or subsection in its description */
+    INDENT_DEVICE = 2,  /* a device in the file */
+    INDENT_MEMBER = 2,  /* members of a device, description or field */
+    INDENT_ELEMENT = 4, /* a field or subsection in its description */
 };
 
 #endif

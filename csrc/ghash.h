@@ -40,10 +40,10 @@ struct vmd_ghash {
     const void *context;
     uint64_t *keys;
     uint64_t *values;
-    uint32_t *hashes;   /* VMD_GHASH_UNUSED, VMD_GHASH_TOMBSTONE, or the hash of the slot's key */
-    bool *settled;      /* scratch of a rehash: the slot has its final node */
-    uint32_t capacity;  /* slots that there is memory for; it never shrinks */
-    uint32_t size;      /* slots in use */
+    uint32_t *hashes;  /* VMD_GHASH_UNUSED, VMD_GHASH_TOMBSTONE, or the hash of the slot's key */
+    bool *settled;     /* scratch of a rehash: the slot has its final node */
+    uint32_t capacity; /* slots that there is memory for; it never shrinks */
+    uint32_t size;     /* slots in use */
     uint32_t mod;
     uint32_t mask;
     uint32_t nnodes;    /* keys */

@@ -19,13 +19,13 @@ struct slice {
 /* Where in the document the parser stands: a chain of frames on the C stack, outermost last. */
 struct frame {
     const struct frame *up;
-    struct slice key;       /* text NULL: an element of a list */
+    struct slice key; /* text NULL: an element of a list */
     uint64_t index;
 };
 
 struct stack {
     char *items;
-    size_t used, capacity;  /* bytes */
+    size_t used, capacity; /* bytes */
 };
 
 struct parser {
@@ -33,7 +33,7 @@ struct parser {
     struct vmd_error *err;
     const char *begin, *pos, *end;
     const struct frame *at;
-    unsigned depth;         /* descriptions around this place */
+    unsigned depth; /* descriptions around this place */
     struct stack fields, subsections, devices;
 };
 
@@ -209,8 +209,8 @@ static char *take_escape(const struct parser *parser, const char **at, char *out
     }
     *at += 5;
     if (code >= 0xd800 && code < 0xdc00) {
-        if (parser->end - *at < 6 || (*at)[0] != '\\' || (*at)[1] != 'u' || (low = hex_code(parser, *at + 2)) < 0xdc00 ||
-            low > 0xdfff) {
+        if (parser->end - *at < 6 || (*at)[0] != '\\' || (*at)[1] != 'u' ||
+            (low = hex_code(parser, *at + 2)) < 0xdc00 || low > 0xdfff) {
             return NULL;
         }
         *at += 6;
@@ -280,7 +280,7 @@ static enum vmd_status take_string(struct parser *parser, struct slice *ret)
     printable = vmd_printable_prefix(ret->text, ret->size);
     if (printable != ret->size) {
         return fail_at(parser, VMD_BAD_NAME, ret->text == begin ? begin + printable : begin,
-                       "a name holds a quote, a backslash, a control character or invalid UTF-8, which QEMU cannot print");
+                       "a name holds a quote, a backslash, a control character or invalid UTF-8: QEMU cannot print it");
     }
     return status;
 }
@@ -376,10 +376,10 @@ static enum vmd_status take_bool(struct parser *parser, uint32_t *ret)
 
 /* The state of reading an object whose keys are known: which have been seen, as bits. */
 struct object {
-    const char *const *keys;    /* ends in NULL */
+    const char *const *keys; /* ends in NULL */
     unsigned required, seen;
     bool begun;
-    const char *what;           /* message when a required key is missing */
+    const char *what; /* message when a required key is missing */
     struct frame frame;
 };
 

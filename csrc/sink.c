@@ -32,7 +32,8 @@ void vmd_sink_deinit(struct vmd_sink *sink)
 static enum vmd_status sink_poll(struct vmd_sink *sink)
 {
     sink->until_poll = VMD_POLL_BYTES;
-    return sink->poll && sink->poll(sink->opaque) ? vmd_error_set(sink->err, VMD_INTERRUPTED, 0, "interrupted") : VMD_OK;
+    return sink->poll && sink->poll(sink->opaque) ? vmd_error_set(sink->err, VMD_INTERRUPTED, 0, "interrupted")
+                                                  : VMD_OK;
 }
 
 static enum vmd_status sink_io_error(struct vmd_sink *sink)

@@ -20,12 +20,12 @@
 typedef int (*vmd_poll_fn)(void *opaque);
 
 enum {
-    VMD_CHUNK = 256 << 10,          /* bytes that reach the kernel at a time */
+    VMD_CHUNK = 256 << 10, /* bytes that reach the kernel at a time */
     VMD_POLL_BYTES = 16 << 20,
 };
 
 struct vmd_sink {
-    char *buffer;           /* VMD_CHUNK bytes and the engines' slack behind them */
+    char *buffer; /* VMD_CHUNK bytes and the engines' slack behind them */
     size_t used;
     enum vmd_status (*drain)(struct vmd_sink *sink, const char *bytes, size_t size);
     int fd;
@@ -35,7 +35,7 @@ struct vmd_sink {
     vmd_poll_fn poll;
     void *opaque;
     uint64_t until_poll;
-    struct vmd_error *err;  /* the caller's; its code is the sink's state */
+    struct vmd_error *err; /* the caller's; its code is the sink's state */
 };
 
 /* VMD_NO_MEMORY or VMD_OK; deinit frees the buffer alone: descriptors, files and memory are the caller's. */

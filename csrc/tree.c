@@ -200,14 +200,14 @@ static uint64_t signed_decimals(int32_t value)
 
 enum {
     FIELD_BYTES = LINE(FMT_FIELD_OPEN, "", 0) + LINE(FMT_FIELD_NAME, "%s", INDENT_MEMBER) +
-                  LINE(FMT_FIELD_VERSION, "%d", INDENT_MEMBER) + LINE(FMT_FIELD_ALWAYS, "", INDENT_MEMBER) +
-                  LINE(FMT_FIELD_SIZE, "%zu", INDENT_MEMBER) + LINE(FMT_CLOSE, "", 0),
+        LINE(FMT_FIELD_VERSION, "%d", INDENT_MEMBER) + LINE(FMT_FIELD_ALWAYS, "", INDENT_MEMBER) +
+        LINE(FMT_FIELD_SIZE, "%zu", INDENT_MEMBER) + LINE(FMT_CLOSE, "", 0),
     FIELD_LINES = 6,
     FIELD_EXISTS_LESS = sizeof(FMT_FIELD_ALWAYS) - sizeof(FMT_FIELD_EXISTS),
     NUM_BYTES = LINE(FMT_FIELD_NUM, "%d", INDENT_MEMBER),
     DESC_BYTES = LINE(FMT_DESC_OPEN, "", 0) + LINE(FMT_DESC_NAME, "%s", INDENT_MEMBER) +
-                 LINE(FMT_DESC_VERSION, "%d", INDENT_MEMBER) + LINE(FMT_DESC_MINIMUM, "%d", INDENT_MEMBER) +
-                 LINE(FMT_CLOSE, "", 0),
+        LINE(FMT_DESC_VERSION, "%d", INDENT_MEMBER) + LINE(FMT_DESC_MINIMUM, "%d", INDENT_MEMBER) +
+        LINE(FMT_CLOSE, "", 0),
     DESC_LINES = 5,
     SUBSECTION_LESS = sizeof(FMT_DESC_OPEN) - sizeof(FMT_SUBSECTION_OPEN),
     FIELDS_BYTES = LINE(FMT_FIELDS_OPEN, "", INDENT_MEMBER) + LINE(FMT_LIST_CLOSE, "", INDENT_MEMBER),
@@ -215,8 +215,8 @@ enum {
     LIST_LINES = 2,
     NEXT_BYTES = sizeof(FMT_NEXT) - 1,
     DEVICE_BYTES = LINE(FMT_DEVICE_OPEN, "%s", 0) + LINE(FMT_DEVICE_NAME, "%s", INDENT_MEMBER) +
-                   LINE(FMT_DEVICE_VERSION, "%d", INDENT_MEMBER) + LINE(FMT_DEVICE_MINIMUM, "%d", INDENT_MEMBER) +
-                   LINE(FMT_CLOSE, "", 0),
+        LINE(FMT_DEVICE_VERSION, "%d", INDENT_MEMBER) + LINE(FMT_DEVICE_MINIMUM, "%d", INDENT_MEMBER) +
+        LINE(FMT_CLOSE, "", 0),
     DEVICE_LINES = 5,
     FILE_BYTES = sizeof(FMT_BEGIN) - 1 + sizeof(FMT_MACHINE) - sizeof("%s") + sizeof(FMT_END) - 1,
 };
@@ -301,8 +301,11 @@ uint64_t vmd_tree_size(const struct vmd_tree *tree)
     for (uint64_t i = 0; i < tree->n_devices; i++) {
         const struct vmd_device *device = &tree->devices[i];
 
-        extent_add(&sum, NEXT_BYTES + DEVICE_BYTES + 2 * (uint64_t)device->name_len + signed_decimals(device->version_id) +
-                             signed_decimals(device->minimum_version_id) + INDENT_DEVICE * DEVICE_LINES, 0);
+        extent_add(&sum, NEXT_BYTES + DEVICE_BYTES + INDENT_DEVICE * DEVICE_LINES, 0);
+        extent_add(&sum,
+                   2 * (uint64_t)device->name_len + signed_decimals(device->version_id) +
+                       signed_decimals(device->minimum_version_id),
+                   0);
         extent_add_part(&sum, &device->vmsd->extent, INDENT_DEVICE + INDENT_MEMBER);
         if (tree->print_num) {
             extent_add_part(&sum, &device->vmsd->num_extent, INDENT_DEVICE + INDENT_MEMBER);

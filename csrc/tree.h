@@ -24,18 +24,18 @@
 
 /* cdef: begin */
 #define VMD_MAX_DEPTH 1000
-#define VMD_ARRAY 4             /* VMS_ARRAY: "num" is printed */
-#define VMD_MUST_EXIST 4096     /* VMS_MUST_EXIST: the field is an assertion, not printed */
+#define VMD_ARRAY 4         /* VMS_ARRAY: "num" is printed */
+#define VMD_MUST_EXIST 4096 /* VMS_MUST_EXIST: the field is an assertion, not printed */
 
 struct vmd_field {
     const char *name;
-    const struct vmd_desc *vmsd;    /* NULL: none */
-    uint64_t size;                  /* of one element, in bytes */
-    uint32_t name_len;              /* in bytes */
-    uint32_t flags;                 /* VMStateFlags */
-    int32_t num;                    /* elements, if flags has VMD_ARRAY */
+    const struct vmd_desc *vmsd; /* NULL: none */
+    uint64_t size;               /* of one element, in bytes */
+    uint32_t name_len;           /* in bytes */
+    uint32_t flags;              /* VMStateFlags */
+    int32_t num;                 /* elements, if flags has VMD_ARRAY */
     int32_t version_id;
-    uint32_t field_exists;          /* 1: it has a run-time test */
+    uint32_t field_exists; /* 1: it has a run-time test */
 };
 
 /* Printed at indent i, a part of a dump takes bytes + i * lines bytes. */
@@ -49,14 +49,14 @@ struct vmd_desc {
     uint32_t name_len;
     int32_t version_id;
     int32_t minimum_version_id;
-    uint32_t depth;                             /* 1: nothing nested */
-    const struct vmd_field *fields;             /* NULL: the description has no list of fields, not even an empty one */
-    const struct vmd_desc *const *subsections;  /* NULL: likewise */
+    uint32_t depth;                            /* 1: nothing nested */
+    const struct vmd_field *fields;            /* NULL: the description has no list of fields, not even an empty one */
+    const struct vmd_desc *const *subsections; /* NULL: likewise */
     uint64_t n_fields;
     uint64_t n_subsections;
-    uint64_t n_total;                           /* printed fields, nested ones included; saturates */
-    struct vmd_extent extent;                   /* as a nested Description, without any "num" */
-    struct vmd_extent num_extent;               /* what the "num" lines add */
+    uint64_t n_total;             /* printed fields, nested ones included; saturates */
+    struct vmd_extent extent;     /* as a nested Description, without any "num" */
+    struct vmd_extent num_extent; /* what the "num" lines add */
 };
 
 struct vmd_device {
@@ -72,7 +72,7 @@ struct vmd_tree {
     const struct vmd_device *devices;
     uint64_t n_devices;
     uint32_t machine_len;
-    uint32_t print_num;     /* 0: as QEMU 7.2 and older, which print no "num" */
+    uint32_t print_num; /* 0: as QEMU 7.2 and older, which print no "num" */
     struct vmd_arena *arena;
 };
 
@@ -80,8 +80,8 @@ struct vmd_tree {
 struct vmd_desc_row {
     int32_t version_id;
     int32_t minimum_version_id;
-    int32_t n_fields;       /* -1: no list */
-    int32_t n_subsections;  /* -1: no list */
+    int32_t n_fields;      /* -1: no list */
+    int32_t n_subsections; /* -1: no list */
 };
 
 /* One field of a table. vmsd: 0 for none, else 1 + an index into the table's references. */
@@ -105,10 +105,10 @@ struct vmd_table {
     uint64_t n_descs;
     const struct vmd_field_row *fields;
     uint64_t n_fields;
-    const uint32_t *subsections;    /* indices into refs */
+    const uint32_t *subsections; /* indices into refs */
     uint64_t n_subsections;
     const char *names;
-    uint64_t names_size;            /* bytes, NULs included */
+    uint64_t names_size; /* bytes, NULs included */
     const struct vmd_desc **refs;
     uint64_t n_known;
 };
