@@ -123,9 +123,12 @@ _SIZEOF_POINTER = sizeof(c_void_p)
 
 
 class QEMUTimer(Structure):
-    """A timer in a state struct, opaque: its 48 bytes on a 64-bit host. Source: QEMU 8.2.2 include/qemu/timer.h."""
+    """A timer in a state struct: 48 bytes on a 64-bit host. expire_time is in nanoseconds, -1 when it is not armed.
 
-    _fields_ = (("opaque", c_uint64 * 6),)
+    Source: QEMU 8.2.2 include/qemu/timer.h.
+    """
+
+    _fields_ = (("expire_time", c_int64), ("opaque", c_uint64 * 5))
 
 
 class CPU_DoubleU(Union):  # noqa: N801

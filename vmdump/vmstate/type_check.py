@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 from vmdump.errors import VMStateError
@@ -72,9 +73,10 @@ class _Members(dict[str, tuple[int, Any]]):
         return offset, ctype
 
     def _index(self, field: str, index: str) -> int:
-        """A number or, for QEMU's ``mac_reg[CTRL]``, the name of an int attribute of the struct."""
-        if index.isdecimal():
-            return int(index)
+        """A number, also in hex, or, for QEMU's ``mac_reg[CTRL]``, the name of an int attribute of the struct."""
+        if index[:1].isdecimal():
+            with suppress(ValueError):
+                return int(index, 0)
         number = getattr(self.state, index, None)
         if not isinstance(number, int) or number < 0:
             raise _refused(

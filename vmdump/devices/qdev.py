@@ -1,0 +1,34 @@
+"""What every device builds on: DeviceState and SysBusDevice, opaque, the sysbus's device type, and timers.
+
+Source: QEMU 10.0 include/hw/qdev-core.h, hw/core/sysbus.c, include/qemu/timer.h.
+"""
+
+from typing import Any
+
+from vmdump.devices.layout import opaque
+from vmdump.qom import DeviceClass, TypeInfo, TypeTable
+
+DeviceState = opaque("DeviceState", 152)
+SysBusDevice = opaque("SysBusDevice", 808)
+
+
+def timer_pending(timer: Any) -> bool:
+    """Whether a ``QEMUTimer *`` points to a timer that is armed."""
+    return bool(timer) and timer.contents.expire_time >= 0
+
+
+def sysbus_device_class_init(dc: DeviceClass, data: Any) -> None:
+    dc.bus_type = "System"
+    dc.user_creatable = False  # no generic way to wire it up; a board does that
+
+
+def register_types(table: TypeTable) -> None:
+    table.type_register(
+        TypeInfo(
+            "sys-bus-device",
+            parent="device",
+            instance_size=808,
+            abstract=True,
+            class_init=sysbus_device_class_init,
+        )
+    )
