@@ -1,0 +1,33 @@
+"""The core without memory: every allocation fails once; an error comes back, and nothing leaks."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import read_real_dump
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_every_allocation_fails_once(tmp_path: Path) -> None:
+    """Tree, parser, engines and hash table say VMD_NO_MEMORY, and free what they had."""
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler")
+    program = tmp_path / "alloc_failure"
+    declarations = tmp_path / "declarations.h"
+    declarations.write_text(
+        "#include <stdlib.h>\nvoid *test_malloc(size_t);\nvoid *test_calloc(size_t, size_t);\n"
+        "void *test_realloc(void *, size_t);\nvoid test_free(void *);\n"
+    )
+    names = ("tree", "parse", "sink", "dump", "stdio_dump", "fast_dump", "ghash")
+    sources = [ROOT / "tests/c/alloc_failure.c", *(ROOT / "csrc" / f"{name}.c" for name in names)]
+    renamed = [f"-D{name}=test_{name}" for name in ("malloc", "calloc", "realloc", "free")]
+    options = ["-std=gnu11", "-O1", "-g", "-D_GNU_SOURCE", f"-I{ROOT / 'csrc'}", "-include", declarations, *renamed]
+    subprocess.run([compiler, *options, *sources, "-o", program], check=True)
+    dump = tmp_path / "dump.json"
+    dump.write_bytes(read_real_dump("10.0.13", "avr"))
+    done = subprocess.run([program, dump], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert int(done.stdout) > 20
