@@ -1,0 +1,57 @@
+"""vmdump: QEMU's -dump-vmstate as a library. What device state does a QEMU migrate?
+
+    import vmdump
+
+    dump = vmdump.open("x86_64.json.xz")        # or a Session's classes, or a QEMU that is run
+    print(dump.machine, len(dump), dump["mc146818rtc"].version_id)
+    dump.write("copy.json")
+
+Names are imported when they are first used, so that ``import vmdump`` costs next to nothing.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from vmdump.version import __version__
+
+if TYPE_CHECKING:
+    from vmdump.device_dump import Device, DeviceDump, Producer
+    from vmdump.engine import Engine
+    from vmdump.errors import ModuleError, OutputError, QOMError, SourceError, VmdumpError, VMStateError
+    from vmdump.include import get_include
+    from vmdump.module import ModuleInfo
+    from vmdump.qom import DeviceClass, MachineClass, ObjectClass, TypeInfo
+    from vmdump.session import Session
+    from vmdump.sources import open
+
+__all__ = [
+    "Device", "DeviceClass", "DeviceDump", "Engine", "MachineClass", "ModuleError", "ModuleInfo", "ObjectClass",
+    "OutputError", "Producer", "QOMError", "Session", "SourceError", "TypeInfo", "VMStateError", "VmdumpError",
+    "__version__", "get_include", "open",
+]  # fmt: skip
+
+_MODULES = {
+    "vmdump.device_dump": ("Device", "DeviceDump", "Producer"),
+    "vmdump.engine": ("Engine",),
+    "vmdump.errors": ("ModuleError", "OutputError", "QOMError", "SourceError", "VMStateError", "VmdumpError"),
+    "vmdump.include": ("get_include",),
+    "vmdump.module": ("ModuleInfo",),
+    "vmdump.qom": ("DeviceClass", "MachineClass", "ObjectClass", "TypeInfo"),
+    "vmdump.session": ("Session",),
+    "vmdump.sources": ("open",),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name when it is first used (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'vmdump' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names, imported or not."""
+    return sorted(__all__)
