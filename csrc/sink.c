@@ -6,10 +6,14 @@
 #include "sink.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+enum { WAIT_MILLISECONDS = 100 };
 
 static enum vmd_status sink_init(struct vmd_sink *sink, vmd_poll_fn poll, void *opaque, struct vmd_error *err)
 {
@@ -41,12 +45,30 @@ static enum vmd_status sink_io_error(struct vmd_sink *sink)
     return vmd_error_set(sink->err, VMD_IO, errno, "write error");
 }
 
-/* A descriptor: short writes go on, signals are answered, a descriptor that does not block is waited for. */
+/* Waits a moment for the descriptor to take bytes, or to have an error to tell. */
+static bool fd_is_ready(const struct vmd_sink *sink)
+{
+    struct pollfd ready = {.fd = sink->fd, .events = POLLOUT};
+
+    return poll(&ready, 1, WAIT_MILLISECONDS) > 0;
+}
+
+/*
+ * A descriptor: short writes go on, signals are answered. A signal that comes just before a write blocks would not end
+ * it; so what may block for long, a pipe or a socket, is waited for and written to in pieces that fit into it.
+ */
 static enum vmd_status drain_fd(struct vmd_sink *sink, const char *bytes, size_t size)
 {
     while (size) {
-        ssize_t written = write(sink->fd, bytes, size);
+        ssize_t written;
 
+        if (sink->fd_waits && !fd_is_ready(sink)) {
+            if (sink_poll(sink)) {
+                return VMD_INTERRUPTED;
+            }
+            continue;
+        }
+        written = write(sink->fd, bytes, sink->fd_waits && size > PIPE_BUF ? PIPE_BUF : size);
         if (written >= 0) {
             bytes += written;
             size -= written;
@@ -55,12 +77,7 @@ static enum vmd_status drain_fd(struct vmd_sink *sink, const char *bytes, size_t
                 return VMD_INTERRUPTED;
             }
         } else if (errno == EAGAIN) {
-            struct pollfd ready = {.fd = sink->fd, .events = POLLOUT};
-
-            poll(&ready, 1, 100);
-            if (sink_poll(sink)) {
-                return VMD_INTERRUPTED;
-            }
+            sink->fd_waits = true;
         } else {
             return sink_io_error(sink);
         }
@@ -71,8 +88,10 @@ static enum vmd_status drain_fd(struct vmd_sink *sink, const char *bytes, size_t
 enum vmd_status vmd_sink_init_fd(struct vmd_sink *sink, int fd, vmd_poll_fn poll, void *opaque, struct vmd_error *err)
 {
     enum vmd_status status = sink_init(sink, poll, opaque, err);
+    struct stat what;
 
     sink->fd = fd;
+    sink->fd_waits = fstat(fd, &what) == 0 && (S_ISFIFO(what.st_mode) || S_ISSOCK(what.st_mode));
     sink->drain = drain_fd;
     return status;
 }

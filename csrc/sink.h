@@ -8,6 +8,7 @@
 #ifndef VMD_SINK_H
 #define VMD_SINK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -29,6 +30,7 @@ struct vmd_sink {
     size_t used;
     enum vmd_status (*drain)(struct vmd_sink *sink, const char *bytes, size_t size);
     int fd;
+    bool fd_waits; /* it may take bytes only after a while */
     FILE *file;
     char *memory;
     size_t memory_left;
