@@ -1,0 +1,50 @@
+# What there is to do, in one place; each target sets up what it needs.
+
+.PHONY: all test check format sanitize bench dist completion man clean
+
+all: .venv/dev
+	.venv/bin/vmdump dump -M q35 -o q35.json
+
+.venv/dev: bootstrap pyproject.toml setup.py csrc/*.c csrc/*.h csrc/ffi_build.py vmdump/include/vmdump/*.h
+	./bootstrap --dev
+	touch $@
+
+# The test suite.
+test: .venv/dev
+	.venv/bin/pytest
+
+# Lint, format and types.
+check: .venv/dev
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/clang-format --dry-run --Werror csrc/*.c csrc/*.h tests/c/*.c
+	.venv/bin/mypy
+
+format: .venv/dev
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format
+	.venv/bin/clang-format -i csrc/*.c csrc/*.h tests/c/*.c
+
+# The test suite once more, in a copy whose C core is built with ASan and UBSan.
+sanitize: .venv/dev
+	.ci/sanitize
+
+# How fast it is, as ratios within one run.
+bench: .venv/dev
+	.venv/bin/python bench/compare.py
+
+# The source distribution, and the wheel from it.
+dist: .venv/dev
+	.venv/bin/python -m build --outdir dist
+
+completion: .venv/dev
+	mkdir -p build
+	for shell in bash zsh tcsh; do .venv/bin/shtab --shell=$$shell vmdump.cli.build_parser > build/vmdump.$$shell; done
+
+man: .venv/dev
+	mkdir -p build
+	.venv/bin/argparse-manpage --pyfile vmdump/cli/__init__.py --function build_parser --prog vmdump \
+		--project-name vmdump --url "" --author "The vmdump authors" --output build/vmdump.1
+
+clean:
+	rm -rf build dist .venv *.egg-info vmdump/_core*.so vmdump/_core.c
