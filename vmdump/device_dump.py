@@ -18,6 +18,10 @@ class Producer(msgspec.Struct, frozen=True, kw_only=True):
 
     kind is ``registry`` (this process's classes), ``file`` (a dump file) or ``qemu`` (a QEMU that was run); path is the
     file or binary; version is what QEMU says of itself (``--version``), where it was asked.
+
+    >>> import vmdump
+    >>> vmdump.open().producer
+    Producer(kind='registry', path=None, version=None)
     """
 
     kind: str

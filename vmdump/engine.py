@@ -23,6 +23,11 @@ class Engine(enum.Enum):
     """Which C code writes: FAST (templates) or STDIO (fprintf, as QEMU does it; the reference). Their bytes are equal.
 
     Source: csrc/fast_dump.c, csrc/stdio_dump.c.
+
+    >>> import vmdump
+    >>> dump = vmdump.open()
+    >>> dump.to_bytes(engine=Engine.STDIO) == dump.to_bytes(engine=Engine.FAST)
+    True
     """
 
     FAST = "fast"

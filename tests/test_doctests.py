@@ -1,0 +1,33 @@
+"""Every example in a docstring of the package runs."""
+
+import doctest
+import importlib
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+import vmdump
+
+MODULES = [
+    name
+    for _, name, _ in pkgutil.walk_packages(vmdump.__path__, "vmdump.")
+    if name not in ("vmdump._core", "vmdump.__main__")
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module's docstrings, as doctests."""
+    monkeypatch.chdir(tmp_path)
+    module = importlib.import_module(name)
+    result = doctest.testmod(module)
+    assert not result.failed
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in vmdump.__all__ if name != "__version__" and not name.endswith("Error")]
+)
+def test_public_names_have_examples(name: str) -> None:
+    """Every public name is documented with an example: its own or one of its methods'."""
+    assert any(test.examples for test in doctest.DocTestFinder().find(getattr(vmdump, name), name))
