@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from vmdump import engine
 from vmdump._core import ffi, lib
 from vmdump.errors import VMStateError
+from vmdump.lowering import lower
 from vmdump.modules.c_vmstate import vmstate_from_c
 from vmdump.vmstate import MigrationPriority, VMStateDescription, VMStateFlags, VMStateInfo
 
@@ -128,7 +128,7 @@ def test_deep() -> None:
     for _ in range(3000):
         vmsd = description(b"outer", fields=fields({"name": text(b"f"), "vmsd": vmsd}))
     with pytest.raises(VMStateError, match="deeper than 1000"):
-        engine.lower("none", [("d", vmstate_from_c(vmsd, {}))])
+        lower("none", [("d", vmstate_from_c(vmsd, {}))])
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from vmdump import engine
 from vmdump._core import ffi, lib
 from vmdump.engine import Engine
 from vmdump.errors import OutputError, VMStateError
+from vmdump.lowering import description_of, lower
 from vmdump.vmstate import VMStateDescription, VMStateField, VMStateFlags
 
 ENGINES = pytest.mark.parametrize("which", list(Engine), ids=lambda which: which.value)
@@ -51,7 +52,7 @@ def test_real_dump(path: Path) -> None:
     """File -> tree -> both engines, and file -> tree -> model -> tree -> both engines: the same bytes."""
     data = lzma.decompress(path.read_bytes())
     tree = engine.parse(data)
-    again = engine.lower(tree.machine, [(n, tree.description(i)) for i, n in enumerate(tree.device_names())])
+    again = lower(tree.machine, [(n, description_of(tree, i)) for i, n in enumerate(tree.device_names())])
     for each in (tree, again):
         assert each.size == len(data)
         assert [each.dump_bytes(which) == data for which in Engine] == [True, True]
@@ -63,7 +64,7 @@ def test_random_trees(machine: str, devices: dict[str, VMStateDescription], prin
     """Both engines write what SPEC says, the size is known beforehand, and JSON readers understand it."""
     pairs = list(devices.items())
     expected = dump(machine, pairs, print_num).encode()
-    tree = engine.lower(machine, pairs, print_num=print_num)
+    tree = lower(machine, pairs, print_num=print_num)
     assert tree.size == len(expected)
     assert tree.dump_bytes(Engine.STDIO) == expected
     assert tree.dump_bytes(Engine.FAST) == expected
@@ -73,14 +74,14 @@ def test_random_trees(machine: str, devices: dict[str, VMStateDescription], prin
 @given(DESCRIPTIONS)
 def test_model_survives(vmsd: VMStateDescription) -> None:
     """Model -> tree -> model keeps all that is printed."""
-    tree = engine.lower("none", [("d", vmsd)])
-    again = tree.description(0)
-    assert engine.lower("none", [("d", again)]).dump_bytes() == tree.dump_bytes()
+    tree = lower("none", [("d", vmsd)])
+    again = description_of(tree, 0)
+    assert lower("none", [("d", again)]).dump_bytes() == tree.dump_bytes()
 
 
 def test_empty_dump() -> None:
     """No device at all: QEMU would leave a comma behind the machine, which is no JSON."""
-    tree = engine.lower("none", [])
+    tree = lower("none", [])
     expected = b'{\n  "vmschkmachine": {\n    "Name": "none"\n  }\n}\n'
     assert [tree.dump_bytes(which) for which in Engine] == [expected, expected]
     assert tree.size == len(expected)
@@ -91,7 +92,7 @@ def test_empty_dump() -> None:
 def test_depth(which: Engine, depth: int) -> None:
     """Down to 1,000 levels, through the indent where templates end, both engines agree with SPEC."""
     vmsd = nested(depth)
-    tree = engine.lower("none", [("d", vmsd)])
+    tree = lower("none", [("d", vmsd)])
     data = tree.dump_bytes(which)
     assert len(data) == tree.size
     if depth <= 100:
@@ -109,7 +110,7 @@ def test_deep_subsections(which: Engine) -> None:
             VMStateField("b" * 600, version_id=level, field_exists=True),
         ]
         vmsd = VMStateDescription(f"s{level}", fields=fields, subsections=None if level % 2 else [vmsd])
-    tree = engine.lower("none", [("d", vmsd)])
+    tree = lower("none", [("d", vmsd)])
     assert tree.dump_bytes(which).decode() == dump("none", [("d", vmsd)])
 
 
@@ -118,9 +119,9 @@ def test_too_deep() -> None:
     with pytest.raises(
         VMStateError, match=r"description 'd999' nests descriptions deeper than 1000 levels; flatten it"
     ):
-        engine.lower("none", [("d", nested(1001))])
+        lower("none", [("d", nested(1001))])
     with pytest.raises(VMStateError, match="deeper than 1000"):
-        engine.lower("none", [("d", nested(50_000))])
+        lower("none", [("d", nested(50_000))])
 
 
 def test_exponential_tree_is_refused_early() -> None:
@@ -128,7 +129,7 @@ def test_exponential_tree_is_refused_early() -> None:
     read, write = os.pipe()
     try:
         for levels, size in ((40, r"\d+ bytes"), (200, r"more than 2\^64 bytes")):
-            tree = engine.lower("none", [("d", doubling(levels))])
+            tree = lower("none", [("d", doubling(levels))])
             with pytest.raises(VMStateError, match=rf"the dump would take {size}, more than the limit"):
                 tree.dump_fd(write)
             with pytest.raises(VMStateError, match="more than the limit"):
@@ -144,9 +145,9 @@ def test_exponential_tree_is_refused_early() -> None:
 def test_shared_descriptions_are_lowered_once() -> None:
     """A description that many devices share becomes one native description, also across dumps."""
     vmsd = nested(3)
-    first = engine.lower("none", [(f"d{i}", vmsd) for i in range(100)])
+    first = lower("none", [(f"d{i}", vmsd) for i in range(100)])
     native = vmsd.__dict__["_lowered"]
-    second = engine.lower("q35", [("e", VMStateDescription("outer", subsections=[vmsd]))])
+    second = lower("q35", [("e", VMStateDescription("outer", subsections=[vmsd]))])
     assert vmsd.__dict__["_lowered"] is native
     assert native[0] in first.owners
     del first
@@ -169,7 +170,7 @@ def test_bad_names(bad: str) -> None:
     ]  # fmt: skip
     for where, machine, devices in cases:
         with pytest.raises(VMStateError, match=where) as caught:
-            engine.lower(machine, devices)
+            lower(machine, devices)
         assert repr(bad) in str(caught.value)
         assert "\n" not in str(caught.value)
 
@@ -190,13 +191,13 @@ def test_numbers_that_do_not_fit(field: dict[str, int], what: str) -> None:
     """A number beyond its C type is refused, with description, field and range."""
     vmsd = VMStateDescription("d", fields=[VMStateField("ok"), VMStateField("wide", **field)])
     with pytest.raises(VMStateError, match=f"description 'd': field 'wide': {what} does not fit its C type"):
-        engine.lower("none", [("d", vmsd)])
+        lower("none", [("d", vmsd)])
 
 
 def test_versions_that_do_not_fit() -> None:
     """The same for a description's versions."""
     with pytest.raises(VMStateError, match="version_id 2147483648"):
-        engine.lower("none", [("d", VMStateDescription("d", version_id=2**31))])
+        lower("none", [("d", VMStateDescription("d", version_id=2**31))])
 
 
 # Sinks
@@ -205,7 +206,7 @@ def test_versions_that_do_not_fit() -> None:
 @pytest.fixture(scope="module")
 def large_tree() -> engine.Tree:
     """A tree of some 3 MB, more than a pipe and several chunks hold."""
-    return engine.lower("none", [("d", doubling(12))])
+    return lower("none", [("d", doubling(12))])
 
 
 @ENGINES
@@ -219,7 +220,7 @@ def test_file_sinks(which: Engine, large_tree: engine.Tree, tmp_path: object) ->
         assert file.read() == expected
     error = ffi.new("struct vmd_error *")
     with open(path, "wb") as file:
-        assert lib.vmd_dump_file(large_tree._tree, which._code, file, ffi.NULL, ffi.NULL, error) == lib.VMD_OK
+        assert lib.vmd_dump_file(large_tree.native, which._code, file, ffi.NULL, ffi.NULL, error) == lib.VMD_OK
     with open(path, "rb") as file:
         assert file.read() == expected
 
@@ -230,7 +231,7 @@ def test_memory_that_is_too_small(large_tree: engine.Tree) -> None:
     error = ffi.new("struct vmd_error *")
     for size in (large_tree.size - 1, 0, 7):
         status = lib.vmd_dump_memory(
-            large_tree._tree, 0, ffi.cast("char *", ffi.from_buffer(memory)), size, ffi.NULL, ffi.NULL, error
+            large_tree.native, 0, ffi.cast("char *", ffi.from_buffer(memory)), size, ffi.NULL, ffi.NULL, error
         )
         assert status == lib.VMD_TOO_LARGE
         assert set(memory[size:][-64:]) == {0xAA}
@@ -297,7 +298,7 @@ def test_short_writes_and_signals(which: Engine, blocking: bool, large_tree: eng
 @pytest.mark.parametrize("target", ["memory", "/dev/null", "pipe"])
 def test_interruption(which: Engine, target: str) -> None:
     """Ctrl-C ends a dump that would take long: while it renders, and while it waits for a reader."""
-    tree = engine.lower("none", [("d", doubling(17 if target == "memory" else 23))])
+    tree = lower("none", [("d", doubling(17 if target == "memory" else 23))])
     read, write = os.pipe()
     null = os.open(os.devnull, os.O_WRONLY)
     calls: dict[str, Callable[[], object]] = {
@@ -305,7 +306,7 @@ def test_interruption(which: Engine, target: str) -> None:
         "/dev/null": lambda: tree.dump_fd(null, which),
         "pipe": lambda: tree.dump_fd(write, which),
     }
-    engine.lower("none", []).dump_bytes(which)  # what is imported on first use is there when the signal comes
+    lower("none", []).dump_bytes(which)  # what is imported on first use is there when the signal comes
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     signal.setitimer(signal.ITIMER_REAL, 0.01)
     start = time.monotonic()
@@ -340,7 +341,7 @@ def test_threads() -> None:
     results: list[bytes] = []
 
     def work() -> None:
-        tree = engine.lower("none", [(f"d{i}", vmsd) for i, vmsd in enumerate(vmsds)])
+        tree = lower("none", [(f"d{i}", vmsd) for i, vmsd in enumerate(vmsds)])
         results.extend(tree.dump_bytes(which) for which in Engine)
 
     threads = [threading.Thread(target=work) for _ in range(8)]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from vmdump import engine
 from vmdump.device_dump import DeviceDump, Producer
 from vmdump.errors import OutputError, VMStateError
+from vmdump.lowering import lower
 from vmdump.output import open_output
 from vmdump.vmstate import VMStateDescription, VMStateField
 
@@ -19,7 +19,7 @@ from vmdump.vmstate import VMStateDescription, VMStateField
 def small_dump() -> DeviceDump:
     """A dump of one device."""
     vmsd = VMStateDescription("d", fields=[VMStateField("x", size=1)])
-    return DeviceDump(engine.lower("none", [("d", vmsd)]), Producer(kind="registry"))
+    return DeviceDump(lower("none", [("d", vmsd)]), Producer(kind="registry"))
 
 
 def test_new_file(small_dump: DeviceDump, tmp_path: Path) -> None:

@@ -4,16 +4,16 @@ It holds the native tree that the engine writes. Model objects are made for thos
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import IO, Any
-
-import msgspec
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from vmdump.engine import Engine, Tree
 from vmdump.output import open_output
-from vmdump.vmstate.model import VMStateDescription
+
+if TYPE_CHECKING:
+    from vmdump.vmstate.model import VMStateDescription
 
 
-class Producer(msgspec.Struct, frozen=True, kw_only=True):
+class Producer(NamedTuple):
     """Where a dump comes from.
 
     kind is ``registry`` (this process's classes), ``file`` (a dump file) or ``qemu`` (a QEMU that was run); path is the
@@ -49,7 +49,7 @@ class Device:
         index: int,
         name: str,
         *,
-        vmsd: VMStateDescription | None = None,
+        vmsd: "VMStateDescription | None" = None,
         parents: tuple[str, ...] | None = None,
         abstract: bool | None = None,
         desc: str | None = None,
@@ -70,10 +70,12 @@ class Device:
         self.module = module
 
     @property
-    def vmsd(self) -> VMStateDescription:
+    def vmsd(self) -> "VMStateDescription":
         """The device's VMStateDescription, made when first asked for."""
         if self._vmsd is None:
-            self._vmsd = self._tree.description(self._index)
+            from vmdump.lowering import description_of
+
+            self._vmsd = description_of(self._tree, self._index)
         return self._vmsd
 
     @property

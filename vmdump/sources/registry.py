@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from vmdump import engine
 from vmdump.device_dump import Device, DeviceDump, Producer
+from vmdump.lowering import lower
 from vmdump.qom import DeviceClass, ObjectClass, TypeTable
 from vmdump.vmstate.model import VMStateDescription
 
@@ -20,7 +20,7 @@ def dump_registry(types: TypeTable, machine: str, *, modules: dict[str, str] | N
     for klass in types.object_class_get_list("device", include_abstract=True):
         if isinstance(klass, DeviceClass) and klass.vmsd is not None:
             classes.append((klass, klass.vmsd))
-    tree = engine.lower(machine, [(klass.get_name(), vmsd) for klass, vmsd in classes])
+    tree = lower(machine, [(klass.get_name(), vmsd) for klass, vmsd in classes])
 
     def make_devices() -> Iterable[Device]:
         for index, (klass, vmsd) in enumerate(classes):
