@@ -1,0 +1,92 @@
+"""Whole processes: vmdump, the QEMU that writes the same dump, and a Python that does nothing. Run by compare.py.
+
+Read it as: how much CPU time and memory does the other take of what vmdump takes? A ratio above 1 is in vmdump's
+favour; that of `python -c pass` is the share that no code of vmdump's can save.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from child import child_environ
+from inputs import read_aarch64
+from measure import Case, Comparison, Row
+
+QEMU = "qemu-system-aarch64"
+
+#: Starts a process and prints what it took: a process's peak memory counts that of its parent at the moment of the
+#: fork, so the parent has to be a small one.
+LAUNCHER = """
+import os, sys
+pid = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, 2, 1)])
+_, status, usage = os.wait4(pid, 0)
+if status:
+    sys.exit(f"{sys.argv[1:]}: wait status {status}")
+print(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+"""
+
+
+def compare_process(quick: bool) -> Iterator[Comparison]:
+    """CPU time and peak memory of the same processes."""
+    with tempfile.TemporaryDirectory(prefix="vmdump-bench-") as temporary:
+        directory = Path(temporary)
+        source = directory / "aarch64.json"
+        source.write_bytes(read_aarch64())
+        dump = [sys.executable, "-m", "vmdump", "dump"]
+        commands = {
+            "vmdump dump FILE -o FILE": [*dump, source, "-o", directory / "vmdump.json"],
+            "vmdump dump -o FILE (built-in devices)": [*dump, "-o", directory / "built-in.json"],
+            "python -c pass": [sys.executable, "-c", "pass"],
+        }
+        notes = []
+        if shutil.which(QEMU):
+            options = ["-machine", "none", "-nodefaults", "-display", "none", "-dump-vmstate", directory / "qemu.json"]
+            commands[QEMU] = [QEMU, *options]
+        else:
+            notes.append(f"{QEMU}: skipped, not installed (Debian has it in qemu-system-arm)")
+        yield _comparison(commands, _environment(directory), notes)
+
+
+def _environment(directory: Path) -> dict[str, str]:
+    """Children find bytecode, as in an installation, but leave none behind."""
+    environ = child_environ(PYTHONPYCACHEPREFIX=str(directory / "bytecode"))
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    return environ
+
+
+def _comparison(
+    commands: dict[str, Sequence[str | os.PathLike[str]]], environ: dict[str, str], notes: Sequence[str]
+) -> Comparison:
+    first = next(iter(commands))
+    cases = [_process_case(name, command, environ) for name, command in commands.items()]
+    against = {name: None if name == first else first for name in commands}
+    return Comparison(
+        "whole processes",
+        cases,
+        [
+            *(Row(name, base) for name, base in against.items()),
+            *(Row(_memory(name), base and _memory(base), unit="B") for name, base in against.items()),
+        ],
+        clock="CPU time, user and system, of the child (wait4)",
+        notes=notes,
+    )
+
+
+def _memory(name: str) -> str:
+    return f"{name}: peak memory"
+
+
+def _process_case(name: str, command: Sequence[str | os.PathLike[str]], environ: dict[str, str]) -> Case:
+    def turn() -> dict[str, float]:
+        launch = [sys.executable, "-I", "-S", "-c", LAUNCHER, *map(os.fspath, command)]
+        launched = subprocess.run(launch, env=environ, stdout=subprocess.PIPE, check=False, text=True)
+        if launched.returncode:
+            raise SystemExit(f"{name}: failed, see above: nothing to compare")
+        seconds, peak = map(float, launched.stdout.split())
+        return {name: seconds, _memory(name): peak}
+
+    return turn

@@ -1,0 +1,66 @@
+"""From Python's declarations to a dump, for 10^3 to 10^6 fields. Run by compare.py.
+
+Read it as: what does a field cost, and does it cost the same when there are more of them? A ratio is to 10^3 fields.
+"""
+
+import itertools
+import time
+from collections.abc import Iterator
+
+from inputs import FIELDS_A_DEVICE, make_descriptions, make_session, register_types
+from measure import Case, Comparison, Row
+
+SIZES = (10**3, 10**4, 10**5, 10**6)
+
+#: A step of the way, and what its time is divided by.
+STEPS = {
+    "making fields": "s a field",
+    "registering types": "s a type",
+    "first dump": "s a field",
+    "second dump": "s a field",
+}
+
+
+def compare_registry(quick: bool) -> Iterator[Comparison]:
+    """All sizes in turns; --quick goes up to 10^4."""
+    sizes = SIZES[:2] if quick else SIZES
+    smallest = sizes[0]
+    yield Comparison(
+        f"registry -> dump to /dev/null, {FIELDS_A_DEVICE} fields a device",
+        [_registry_case(n_fields) for n_fields in sizes],
+        [
+            Row(_name(step, n_fields), None if n_fields == smallest else _name(step, smallest), unit=unit)
+            for step, unit in STEPS.items()
+            for n_fields in sizes
+        ],
+        notes=[
+            "making fields: VMSTATE_* with a ctypes struct, and a description for each device",
+            "first dump: classes are initialised and listed, descriptions lowered; second: listed and written only",
+        ],
+    )
+
+
+def _name(step: str, n_fields: int) -> str:
+    return f"{step}, {n_fields:,} fields"
+
+
+def _registry_case(n_fields: int) -> Case:
+    def turn() -> dict[str, float]:
+        session = make_session()
+        clock = [time.process_time_ns()]
+        descriptions = make_descriptions(n_fields)
+        clock.append(time.process_time_ns())
+        register_types(session, descriptions)
+        clock.append(time.process_time_ns())
+        session.dump(machine="none").write("/dev/null")
+        clock.append(time.process_time_ns())
+        session.dump(machine="none").write("/dev/null")
+        clock.append(time.process_time_ns())
+        parts = {"s a field": n_fields, "s a type": n_fields // FIELDS_A_DEVICE}
+        seconds = [(end - start) * 1e-9 for start, end in itertools.pairwise(clock)]
+        return {
+            _name(step, n_fields): second / parts[unit]
+            for (step, unit), second in zip(STEPS.items(), seconds, strict=True)
+        }
+
+    return turn

@@ -1,0 +1,132 @@
+"""Interleaved measuring. Nothing to run here; compare.py does.
+
+What is compared takes turns, A B C A B C ..., because a machine's speed drifts: it changes clocks, others work on it. A
+ratio is taken within a round, between neighbours in time, and the median of all rounds is what counts. The garbage
+collector is on, as in any program, and has nothing left to do when a case begins.
+"""
+
+import gc
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+#: One turn of a case: what it measured, by the names of rows. In seconds or bytes, or of these a field.
+Case = Callable[[], dict[str, float]]
+
+#: A function is called so often in a turn that it takes this many seconds: caches get warm, the clock's grain is fine.
+TURN = 0.005
+
+CPU_CLOCK = "CPU time of this process"
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What an issue asks of a ratio."""
+
+    at_least: float
+
+    def __str__(self) -> str:
+        return f">= {self.at_least:g}"
+
+    def verdict(self, low: float, high: float) -> str:
+        """For the middle half of the rounds' ratios: where the goal lies inside it, these rounds cannot tell."""
+        if low >= self.at_least:
+            return "met"
+        return "missed" if high < self.at_least else "unclear"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table. The ratio is this row's figure over that of the row against."""
+
+    name: str
+    against: str | None = None
+    goal: Goal | None = None
+    unit: str = "s"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is measured in turns, and which rows it makes. Without cases, the notes say why it is skipped."""
+
+    title: str
+    cases: Sequence[Case] = ()
+    rows: Sequence[Row] = ()
+    clock: str = CPU_CLOCK
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Result:
+    """A row with its figures, one a round."""
+
+    row: Row
+    figures: list[float]
+    ratios: list[float] = field(default_factory=list)
+
+    @property
+    def figure(self) -> float:
+        return statistics.median(self.figures)
+
+    @property
+    def ratio(self) -> float | None:
+        return statistics.median(self.ratios) if self.ratios else None
+
+    @property
+    def verdict(self) -> str | None:
+        if self.row.goal is None or not self.ratios:
+            return None
+        return self.row.goal.verdict(*middle_half(self.ratios))
+
+
+def middle_half(values: list[float]) -> tuple[float, float]:
+    """The lower and the upper quartile."""
+    if len(values) == 1:
+        return values[0], values[0]
+    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+    return low, high
+
+
+def cpu_timed(name: str, function: Callable[[], object]) -> Case:
+    """A case: the CPU seconds, user and system, that this process takes for one call."""
+    number = 0
+
+    def turn() -> dict[str, float]:
+        nonlocal number
+        if not number:
+            number = max(1, round(TURN / max(_seconds(function, 3) / 3, 1e-9)))
+        return {name: _seconds(function, number) / number}
+
+    return turn
+
+
+def _seconds(function: Callable[[], object], number: int) -> float:
+    start = time.process_time_ns()
+    for _ in range(number):
+        function()
+    return (time.process_time_ns() - start) * 1e-9
+
+
+def interleave(cases: Sequence[Case], rounds: int) -> dict[str, list[float]]:
+    """Every case once a round, after one round that does not count: the figures of each row, one a round."""
+    figures: dict[str, list[float]] = {}
+    for turn in range(rounds + 1):
+        for case in cases:
+            gc.collect()
+            measured = case()
+            if turn:
+                for name, figure in measured.items():
+                    figures.setdefault(name, []).append(figure)
+    return figures
+
+
+def measure(comparison: Comparison, rounds: int) -> list[Result]:
+    """The comparison's rows."""
+    figures = interleave(comparison.cases, rounds)
+    results = []
+    for row in comparison.rows:
+        against = figures[row.against] if row.against else []
+        ratios = [mine / other for mine, other in zip(figures[row.name], against, strict=False)]
+        results.append(Result(row, figures[row.name], ratios))
+    return results
