@@ -10,6 +10,7 @@
 
 #if 0 /* not C: cffi writes these functions */
 /* cdef: begin */
+extern "Python" int vmd_poll(void *opaque);                                         /* csrc/sink.h */
 extern "Python" void vmd_module_type_register(void *opaque, const TypeInfo *info);  /* struct vmdump_api */
 extern "Python" void vmd_module_error(void *opaque, const char *message);           /* struct vmdump_api */
 /* cdef: end */

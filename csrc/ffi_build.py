@@ -34,17 +34,13 @@ def relative(path: Path) -> str:
     return os.path.relpath(path, ROOT)
 
 
-#: Asked by the core during long dumps (csrc/sink.h): implemented in vmdump/engine.py.
-CALLBACKS = 'extern "Python" int vmd_poll(void *opaque);'
-
-headers = [header for header in HEADERS if header.exists()]
 ffibuilder = FFI()
-ffibuilder.cdef("\n".join(text for header in headers for text in CDEF.findall(header.read_text())) + CALLBACKS)
+ffibuilder.cdef("\n".join(text for header in HEADERS for text in CDEF.findall(header.read_text())))
 ffibuilder.set_source(
     "vmdump._core",
-    "".join(f'#include "{header.name if header.parent == CSRC else "vmdump/" + header.name}"\n' for header in headers),
+    "".join(f'#include "{header.name if header.parent == CSRC else "vmdump/" + header.name}"\n' for header in HEADERS),
     sources=sorted(relative(source) for source in CSRC.glob("*.c")),
-    depends=sorted(relative(header) for header in headers),
+    depends=sorted(relative(header) for header in [*CSRC.glob("*.h"), *INCLUDE.glob("vmdump/*.h")]),
     include_dirs=[relative(CSRC), relative(INCLUDE)],
     define_macros=[("_GNU_SOURCE", None)],
     libraries=["dl"],
