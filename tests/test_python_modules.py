@@ -22,10 +22,16 @@ from vmdump.qom import TypeTable, register_base_types
 ERROR, NOT_FOUND, LOADED, ALREADY_LOADED = ModuleLoad
 
 
+#: What there was in sys.modules before the test: also private modules of sessions that other tests did not close.
+of_others: set[str] = set()
+
+
 @pytest.fixture(autouse=True)
 def no_module_is_left_in_sys_modules() -> Iterator[None]:
     """Each test names what it leaves loaded by clearing it; the names of module files never turn up at all."""
     before = set(sys.modules)
+    of_others.clear()
+    of_others.update(before)
     yield
     added = {name for name in set(sys.modules) - before if "_vmdump_module_" in name}
     for name in added:
@@ -34,8 +40,8 @@ def no_module_is_left_in_sys_modules() -> Iterator[None]:
 
 
 def private_modules() -> list[str]:
-    """The names under which modules are loaded at the moment."""
-    return [name for name in sys.modules if "_vmdump_module_" in name]
+    """The modules that this test has loaded and not let go of, by their private names."""
+    return [name for name in sys.modules if name.startswith("_vmdump_module") and name not in of_others]
 
 
 def module_source(*typenames: str, info: str = "", then: str = "pass", body: str = "", finish: str = "") -> str:

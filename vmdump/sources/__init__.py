@@ -40,8 +40,10 @@ def open(
     if source is None or not isinstance(source, (str, os.PathLike)):
         from vmdump.session import Session
 
-        session = Session(module_dirs=module_dirs) if source is None else source
-        return session.dump(machine)
+        if source is not None:
+            return source.dump(machine)
+        with Session(module_dirs=module_dirs) as session:
+            return session.dump(machine)
     path = os.fspath(source)
     if run:
         from vmdump.sources.qemu_process import run_qemu

@@ -1,0 +1,7 @@
+"""python -m vmdump."""
+
+import sys
+
+from vmdump.cli import main
+
+sys.exit(main())

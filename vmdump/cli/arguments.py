@@ -1,0 +1,186 @@
+"""Arguments that several commands share, and what they stand for."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING
+
+from vmdump.errors import VmdumpError
+
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from vmdump.cli.environment import Environment
+    from vmdump.device_dump import DeviceDump
+    from vmdump.session import Session
+
+#: What completes to file names, and to directories, in the scripts that shtab makes (its FILE and DIRECTORY).
+_FILE = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
+_DIRECTORY = {"bash": "_shtab_compgen_dirs", "zsh": "_files -/", "tcsh": "d"}
+
+#: The longest --timeout, in seconds: eleven days. The system calls that wait take no more than twice that.
+_MAX_TIMEOUT = 1e6
+
+
+class UsageError(VmdumpError):
+    """A command line that asks for nothing that there is: exit code 2."""
+
+
+class Answer(Exception):  # noqa: N818
+    """What the parser itself answers: the text of --help or --version."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises instead of printing and exiting: where, and whether that works, is the environment's business."""
+
+    def error(self, message: str) -> NoReturn:
+        """What argparse calls when the command line is wrong."""
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+    def _print_message(self, message: str, file: Any = None) -> NoReturn:
+        """What argparse calls for --help and --version."""
+        raise Answer(message)
+
+
+class CommandParser(Parser):
+    """A command's parser: options may stand between SOURCE and TYPE too."""
+
+    _intermixing = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """What argparse calls for a command, and parse_known_intermixed_args calls in turn."""
+        if self._intermixing or len(self._get_positional_actions()) < 2:
+            return super().parse_known_args(args, namespace)
+        self._intermixing = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._intermixing = False
+
+
+def add_file(parser: argparse._ActionsContainer, *names: str, **options: Any) -> None:
+    """Adds an argument that is a path."""
+    _complete(parser.add_argument(*names, **options), _FILE)
+
+
+def _complete(argument: argparse.Action, how: dict[str, str]) -> None:
+    argument.complete = how  # type: ignore[attr-defined]  # shtab's
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """The source of a dump and how it is read."""
+    add_file(
+        parser,
+        "source",
+        nargs="?",
+        metavar="SOURCE",
+        help="a file that -dump-vmstate wrote (plain, gzip, xz, Zstandard; - for standard input), or with --run a QEMU "
+        "binary; without it: the built-in devices and all modules",
+    )
+    group = parser.add_argument_group("machines")
+    group.add_argument(
+        "-M",
+        "--machine",
+        metavar="MACHINE",
+        help="the machine type (default: the default one, else none); help lists them",
+    )
+    group.add_argument(
+        "--run", action="store_true", help="SOURCE is a QEMU binary: run it with -dump-vmstate and this MACHINE"
+    )
+    group.add_argument(
+        "--timeout", type=_seconds, default=60.0, metavar="SECONDS", help="how long a QEMU may run (default: 60)"
+    )
+    add_modules(parser)
+
+
+def add_modules(parser: argparse.ArgumentParser) -> None:
+    """Which modules there are and which are loaded."""
+    group = parser.add_argument_group("modules")
+    group.add_argument("--arch", metavar="ARCH", help="the target whose modules are loaded (default: x86_64)")
+    directory = group.add_argument(
+        "--module-dir",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="look for modules here first, before $QEMU_MODULE_DIR; may be repeated; goes to a QEMU that is run too",
+    )
+    _complete(directory, _DIRECTORY)
+    add_file(
+        group, "--module", action="append", default=[], metavar="FILE", help="load this module too; may be repeated"
+    )
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= _MAX_TIMEOUT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds up to {_MAX_TIMEOUT:.0f}")
+    return seconds
+
+
+def make_session(args: argparse.Namespace, environment: Environment) -> Session:
+    """The session that --arch, --module-dir and --module ask for; modules that fail are told on stderr."""
+    from vmdump.session import DEFAULT_ARCH, Session
+
+    if "run" in args and args.run:
+        raise UsageError("--run needs SOURCE, a QEMU binary")
+    return Session(
+        arch=DEFAULT_ARCH if args.arch is None else args.arch,
+        module_dirs=_module_dirs(args, environment),
+        modules=args.module,
+        report=environment.error,
+    )
+
+
+def open_source(args: argparse.Namespace, environment: Environment) -> DeviceDump:
+    """The dump that the arguments ask for. Raises UsageError, and what vmdump.open raises."""
+    if args.source is None:
+        with make_session(args, environment) as session:
+            return session.dump(args.machine)
+    if args.run:
+        from vmdump.sources.qemu_process import run_qemu
+
+        _refuse(args, "a QEMU that is run", "arch", "module")
+        module_dirs = _module_dirs(args, environment)
+        return run_qemu(
+            args.source, machine=args.machine, module_dirs=module_dirs, timeout=args.timeout, report=environment.error
+        )
+    from vmdump.sources.dump_file import open_dump_file, read_dump_file
+
+    _refuse(args, "a dump file", "machine", "arch", "module", "module_dir")
+    if args.source == "-":
+        return read_dump_file(environment.stdin, "<stdin>")
+    return open_dump_file(args.source)
+
+
+def machine_help(args: argparse.Namespace, environment: Environment) -> str:
+    """What -M help prints: the machine types of the source. Raises UsageError, and what vmdump.open raises."""
+    if args.source is None:
+        from vmdump.machine import machine_help
+
+        with make_session(args, environment) as session:
+            session.modules.module_load_qom_all()
+            return machine_help(session.types)
+    if args.run:
+        from vmdump.sources.qemu_process import list_machines
+
+        return list_machines(args.source, module_dirs=_module_dirs(args, environment), timeout=args.timeout)
+    raise UsageError(f"{args.source}: a dump file does not say which machine types there were; --run asks a QEMU")
+
+
+def _refuse(args: argparse.Namespace, source: str, *options: str) -> None:
+    """An option that would change nothing is a misunderstanding, and is told."""
+    for option in options:
+        if getattr(args, option):
+            raise UsageError(f"--{option.replace('_', '-')} is not for {source}")
+
+
+def _module_dirs(args: argparse.Namespace, environment: Environment) -> tuple[str, ...]:
+    """Those asked for; one that is not there is told on stderr, as the loader passes over it."""
+    for directory in args.module_dir:
+        if not os.path.isdir(directory):
+            environment.error(f"{directory}: --module-dir is not a directory; no modules come from there")
+    return tuple(args.module_dir)

@@ -1,0 +1,45 @@
+"""vmdump dump: write a dump as QEMU's -dump-vmstate does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vmdump.cli.arguments import add_file, add_source, open_source
+from vmdump.cli.environment import ExitStatus
+
+if TYPE_CHECKING:
+    import argparse
+
+    from vmdump.cli.environment import Environment
+
+HELP = "write the device state of a source as QEMU's -dump-vmstate does"
+EPILOG = """\
+examples:
+  vmdump dump -M q35 -o q35.json           the built-in devices and all modules
+  vmdump dump x86_64.json.xz               a dump file, checked and written anew
+  vmdump dump --run qemu-system-x86_64 -M pc -o pc.json
+
+FILE appears whole or not at all.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    add_file(parser, "-o", "--output", default="-", metavar="FILE", help="where to write (default: -, standard output)")
+    parser.add_argument(
+        "--engine", choices=["fast", "stdio"], default="fast", help="which C code writes; the bytes are the same"
+    )
+    add_source(parser)
+
+
+def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
+    """Writes the dump."""
+    from vmdump.engine import Engine
+
+    engine = Engine(args.engine)
+    if args.output != "-":
+        open_source(args, environment).write(args.output, engine=engine)
+        return ExitStatus.DONE
+    with environment.sending() as stdout:
+        open_source(args, environment).write(stdout.buffer, engine=engine)
+    return ExitStatus.DONE

@@ -1,0 +1,141 @@
+"""What a command sees of the world: its streams, whether they are terminals, variables; and what it may answer."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import os
+import sys
+from typing import TYPE_CHECKING, cast
+
+from vmdump.errors import OutputError, SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from io import BufferedReader
+    from typing import TextIO
+
+#: What errors call standard output.
+STDOUT = "<stdout>"
+
+#: How control characters and bytes that are not UTF-8 (which Python reads as surrogates) are shown: names come from
+#: files, and must not steer the terminal.
+_ESCAPES = {
+    **{code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))},
+    **{0xDC00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)},
+}
+
+
+class ExitStatus(enum.IntEnum):
+    """Exit codes of all commands."""
+
+    DONE = 0  #: done; nothing found
+    FINDINGS = 1  #: done; something found
+    USAGE = 2  #: the command line is wrong
+    FAILED = 3  #: could not complete
+    INTERRUPTED = 130  #: Ctrl-C
+
+
+class Environment:
+    """The streams and environment variables of one run; tests make their own."""
+
+    def __init__(
+        self,
+        *,
+        stdin: TextIO | None = None,
+        stdout: TextIO | None = None,
+        stderr: TextIO | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """The process's own where not given."""
+        self._stdin = sys.stdin if stdin is None else stdin
+        self._stdout = sys.stdout if stdout is None else stdout
+        self._stderr = sys.stderr if stderr is None else stderr
+        self.environ = os.environ if environ is None else environ
+
+    @property
+    def stdin(self) -> BufferedReader:
+        """Where a source called - comes from. Raises SourceError when the process was started without one."""
+        if self._stdin is None:
+            raise SourceError("stdin is closed; give the source as a file")
+        return cast("BufferedReader", self._stdin.buffer)
+
+    @property
+    def stdout(self) -> TextIO:
+        """Where results go. Raises OutputError when the process was started without one."""
+        if self._stdout is None:
+            raise OutputError("stdout is closed; send it somewhere, or use -o FILE")
+        return self._stdout
+
+    @property
+    def draws(self) -> bool:
+        """Whether stdout is a terminal that wants to be drawn on: colours, boxes. NO_COLOR and TERM=dumb say no."""
+        return (
+            self.stdout.isatty()
+            and not self.environ.get("NO_COLOR")
+            and self.environ.get("TERM", "dumb") not in ("", "dumb")
+        )
+
+    def can_print(self, text: str) -> bool:
+        """Whether stdout's encoding has all the characters of text."""
+        return _encodable(text, self.stdout) == text
+
+    def print(self, text: str) -> None:
+        """Prints a result to stdout, whole lines, and sends it off, so that a failure is noticed here.
+
+        A character that stdout's encoding does not have is printed as its escape.
+        """
+        with self.sending() as stdout:
+            stdout.write(_encodable(text if text.endswith("\n") else text + "\n", stdout))
+            stdout.flush()
+
+    @contextlib.contextmanager
+    def sending(self) -> Iterator[TextIO]:
+        """stdout, to write to in the body. Raises OutputError, which names it, for what the system refuses."""
+        stdout = self.stdout
+        try:
+            yield stdout
+        except OSError as error:
+            _abandon(stdout)
+            raise OutputError(error.errno, error.strerror, STDOUT) from error
+
+    def error(self, message: object) -> None:
+        """Tells an error, on one line of stderr. Where that is not possible there is nobody left to tell."""
+        self._tell(f"vmdump: {printable(' '.join(str(message).splitlines()))}\n")
+
+    def traceback(self) -> None:
+        """Prints where the exception that is being handled comes from: for who sets VMDUMP_DEBUG."""
+        from traceback import format_exc
+
+        self._tell(format_exc())
+
+    def _tell(self, text: str) -> None:
+        if self._stderr is None:
+            return
+        try:
+            self._stderr.write(_encodable(text, self._stderr))
+            self._stderr.flush()
+        except OSError:
+            _abandon(self._stderr)
+
+
+def printable(text: str) -> str:
+    r"""The text with what can't be printed made visible.
+
+    >>> print(printable("\x1b[31mred"), printable(os.fsdecode(b"caf\xe9.json")))
+    \x1b[31mred caf\xe9.json
+    """
+    return text.translate(_ESCAPES)
+
+
+def _encodable(text: str, stream: TextIO) -> str:
+    encoding = stream.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _abandon(stream: TextIO) -> None:
+    """Keeps the interpreter from trying the same again at its end, where a failure changes the exit code."""
+    if stream is sys.__stdout__ or stream is sys.__stderr__:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)

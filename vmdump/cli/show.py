@@ -1,0 +1,64 @@
+"""vmdump show: what one device migrates, as a tree."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vmdump.cli.arguments import add_source, make_session, open_source
+from vmdump.cli.environment import ExitStatus
+from vmdump.errors import VmdumpError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from vmdump.cli.environment import Environment
+    from vmdump.device_dump import DeviceDump
+    from vmdump.session import Session
+
+HELP = "show what one device migrates, as a tree"
+EPILOG = """\
+examples:
+  vmdump show e1000                        a built-in device
+  vmdump show x86_64.json.xz e1000
+  vmdump show --run qemu-system-x86_64 virtio-net-device
+
+A line is a field (BYTES of an element, times how many; n: as many as the device
+says at run time), with below it the description of a nested struct; or a
+subsection. A dump file tells less than a device that is declared here: neither
+how a value is put on the wire nor which test decides.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    add_source(parser)
+    parser.add_argument("type", metavar="TYPE", help="the device's QOM type name; vmdump devices lists them")
+
+
+def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
+    """Prints the tree."""
+    session = make_session(args, environment) if args.source is None else None
+    dump = session.dump(args.machine) if session else open_source(args, environment)
+    device = dump.get(args.type)
+    if device is not None:
+        from vmdump.cli.tree import print_tree
+
+        print_tree(environment, device)
+    elif session and _is_device(session, args.type):
+        environment.print(f"{args.type}: has no VMStateDescription: nothing of it is migrated")
+    else:
+        raise VmdumpError(_unknown(args.type, dump))
+    return ExitStatus.DONE
+
+
+def _is_device(session: Session, name: str) -> bool:
+    klass = session.types.object_class_by_name(name)
+    return klass is not None and session.types.object_class_dynamic_cast(klass, "device") is not None
+
+
+def _unknown(name: str, dump: DeviceDump) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, dump, n=3)
+    hint = f"did you mean {' or '.join(close)}?" if close else "vmdump devices lists those that are there"
+    return f"no device type {name!r} with a description among {len(dump)}; {hint}"
