@@ -97,6 +97,10 @@ def test_errors_name_the_device() -> None:
     session.type_register(vmdump.TypeInfo("broken", parent="device", class_init=lambda klass, data: 1 / 0))
     with pytest.raises(QOMError, match=r"'broken'.*division by zero"):
         session.dump()
+    session = bare()
+    add_device(session, "no-description", "text")  # type: ignore[arg-type]
+    with pytest.raises(VMStateError, match="device 'no-description': vmsd is str, not a VMStateDescription"):
+        session.dump()
 
 
 def test_module_by_path(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import contextlib
 import errno
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 
 from vmdump.errors import OutputError
@@ -55,8 +54,10 @@ def _open_beside(path: str) -> Iterator[int]:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     path = os.path.realpath(path)
     directory, name = os.path.split(path)
-    fd, temporary = tempfile.mkstemp(prefix=f".{name[:40]}.", suffix=".tmp", dir=directory)
+    # The name is known before the file is made, so that an interruption in between leaves none behind either.
+    temporary = os.path.join(directory, f".{name[:40]}.{os.getpid()}-{os.urandom(8).hex()}.tmp")
     try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             os.fchmod(fd, _mode_for(path))
             yield fd
@@ -64,7 +65,7 @@ def _open_beside(path: str) -> Iterator[int]:
             os.close(fd)
         os.replace(temporary, path)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
 

@@ -552,7 +552,7 @@ class TypeTable:
             self._drop_classes(mark)
             if isinstance(exc, VmdumpError):
                 exc.args = (f"type '{impl.name}': {exc}",)
-            elif isinstance(exc, Exception):
+            elif isinstance(exc, (Exception, SystemExit)):
                 reason = " ".join(f"{type(exc).__name__}: {exc}".split())
                 raise QOMError(f"type '{impl.name}': class_init failed: {reason}") from exc
             raise

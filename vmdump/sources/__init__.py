@@ -5,7 +5,7 @@ import sys
 from typing import TYPE_CHECKING, cast
 
 from vmdump.device_dump import DeviceDump
-from vmdump.errors import VmdumpError
+from vmdump.errors import SourceError, VmdumpError
 
 if TYPE_CHECKING:
     from io import BufferedReader
@@ -54,5 +54,7 @@ def open(
     from vmdump.sources.dump_file import open_dump_file, read_dump_file
 
     if path == "-":
+        if sys.stdin is None:
+            raise SourceError("stdin is closed; give the source as a file")
         return read_dump_file(cast("BufferedReader", sys.stdin.buffer), "<stdin>")
     return open_dump_file(path)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from vmdump.device_dump import Device, DeviceDump, Producer
+from vmdump.errors import VMStateError
 from vmdump.lowering import lower
 from vmdump.qom import DeviceClass, ObjectClass, TypeTable
 from vmdump.vmstate.model import VMStateDescription
@@ -18,8 +19,13 @@ def dump_registry(types: TypeTable, machine: str, *, modules: dict[str, str] | N
     """
     classes: list[tuple[DeviceClass, VMStateDescription]] = []
     for klass in types.object_class_get_list("device", include_abstract=True):
-        if isinstance(klass, DeviceClass) and klass.vmsd is not None:
-            classes.append((klass, klass.vmsd))
+        if not isinstance(klass, DeviceClass) or klass.vmsd is None:
+            continue
+        if not isinstance(klass.vmsd, VMStateDescription):
+            raise VMStateError(
+                f"device {klass.get_name()!r}: vmsd is {type(klass.vmsd).__name__}, not a VMStateDescription"
+            )
+        classes.append((klass, klass.vmsd))
     tree = lower(machine, [(klass.get_name(), vmsd) for klass, vmsd in classes])
 
     def make_devices() -> Iterable[Device]:

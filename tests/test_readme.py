@@ -1,0 +1,75 @@
+"""The README is true: its commands print what it says, its Python runs, its C compiles."""
+
+import doctest
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import DATA
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    """The fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with the files that the README speaks of, and vmdump in the PATH."""
+    shutil.copy(DATA / "dumps" / "qemu-10.0.13" / "x86_64.json.xz", tmp_path)
+    (tmp_path / "my-timer.c").write_text(blocks("c")[0])
+    bin_dir = tmp_path / "bin"
+    bin_dir.mkdir()
+    (bin_dir / "python").symlink_to(sys.executable)
+    (bin_dir / "vmdump").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m vmdump "$@"\n')
+    (bin_dir / "vmdump").chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"{bin_dir}:{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    return tmp_path
+
+
+def commands() -> list[tuple[str, str]]:
+    """Every ``$ command`` with the output that follows it."""
+    parts = [part for block in blocks("console") for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
+    return [(part.partition("\n")[0], part.partition("\n")[2]) for part in parts]
+
+
+def test_commands(directory: Path) -> None:
+    """Each command prints what stands below it."""
+    assert len(commands()) >= 6
+    for command, output in commands():
+        done = subprocess.run(
+            ["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False
+        )
+        assert done.stdout == output, command
+
+
+def test_python(directory: Path) -> None:
+    """The Python example runs as a doctest."""
+    test = doctest.DocTestParser().get_doctest("\n".join(blocks("python")), {}, "README.md", "README.md", 0)
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    runner.run(test)
+    assert runner.tries > 8
+    assert not runner.failures
+    assert (directory / "q35.json").exists()
+
+
+def test_ci_runs_the_test_command() -> None:
+    """.ci/run calls the README's test command, letter for letter."""
+    (command,) = [line.partition("  ")[0] for block in blocks("sh") for line in block.splitlines() if "--dev" in line]
+    assert command in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_links() -> None:
+    """Every file that the README points to is there."""
+    targets = re.findall(r"\]\(([^)]+)\)", README)
+    assert targets
+    assert [target for target in targets if not (ROOT / target).exists()] == []
