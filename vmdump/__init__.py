@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vmdump.module import ModuleInfo
     from vmdump.qom import DeviceClass, MachineClass, ObjectClass, TypeInfo
     from vmdump.session import Session
-    from vmdump.sources import open
+    from vmdump.source import open
 
 __all__ = [
     "Device", "DeviceClass", "DeviceDump", "Engine", "MachineClass", "ModuleError", "ModuleInfo", "ObjectClass",
@@ -37,7 +37,7 @@ _MODULES = {
     "vmdump.module": ("ModuleInfo",),
     "vmdump.qom": ("DeviceClass", "MachineClass", "ObjectClass", "TypeInfo"),
     "vmdump.session": ("Session",),
-    "vmdump.sources": ("open",),
+    "vmdump.source": ("open",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -1,0 +1,60 @@
+"""vmdump.open: finds out which source is asked for, and opens it."""
+
+import os
+import sys
+from typing import TYPE_CHECKING, cast
+
+from vmdump.device_dump import DeviceDump
+from vmdump.errors import SourceError, VmdumpError
+
+if TYPE_CHECKING:
+    from io import BufferedReader
+
+    from vmdump.session import Session
+
+
+def open(
+    source: "str | os.PathLike[str] | Session | None" = None,
+    *,
+    machine: str | None = None,
+    run: bool = False,
+    module_dirs: tuple[str, ...] = (),
+    timeout: float = 60.0,
+) -> DeviceDump:
+    """The dump of a source.
+
+    source is a path to a file that -dump-vmstate wrote, plain or compressed (gzip, xz, Zstandard), "-" for standard
+    input; a QEMU binary, with run=True; a Session; or None: vmdump's built-in devices and all modules. machine is for
+    sources that have machines: a machine type's name or alias. module_dirs are searched for modules before QEMU's own
+    places. timeout, in seconds, is for a QEMU that is run.
+
+    Raises SourceError when the source can't be read, with the place of the error, and what Session.dump raises.
+
+    >>> import vmdump
+    >>> vmdump.open("x86_64.json.gz")
+    Traceback (most recent call last):
+    vmdump.errors.SourceError: x86_64.json.gz: No such file or directory
+    >>> vmdump.open(machine="q35").machine
+    'pc-q35-10.0'
+    """
+    if source is None or not isinstance(source, (str, os.PathLike)):
+        from vmdump.session import Session
+
+        if source is not None:
+            return source.dump(machine)
+        with Session(module_dirs=module_dirs) as session:
+            return session.dump(machine)
+    path = os.fspath(source)
+    if run:
+        from vmdump.sources.qemu_process import run_qemu
+
+        return run_qemu(path, machine=machine, module_dirs=module_dirs, timeout=timeout)
+    if machine is not None:
+        raise VmdumpError(f"{path}: a dump file is of one machine; a machine can be chosen of a QEMU that is run only")
+    from vmdump.sources.dump_file import open_dump_file, read_dump_file
+
+    if path == "-":
+        if sys.stdin is None:
+            raise SourceError("stdin is closed; give the source as a file")
+        return read_dump_file(cast("BufferedReader", sys.stdin.buffer), "<stdin>")
+    return open_dump_file(path)
