@@ -23,6 +23,8 @@ HEADERS = [
     CSRC / "dump.h",
     CSRC / "parse.h",
     CSRC / "ghash.h",
+    CSRC / "guest.h",
+    CSRC / "guest_tree.h",
     CSRC / "module_load.h",
     CSRC / "callbacks.h",
 ]
