@@ -14,6 +14,9 @@ Source: QEMU 8.2.2 system/vl.c.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Protocol, TypeVar
+
 from vmdump.errors import QOMError
 from vmdump.qom import TYPE_MACHINE, MachineClass, TypeTable
 
@@ -66,10 +69,7 @@ def machine_list(table: TypeTable) -> list[MachineClass]:
     >>> [machine.name for machine in machine_list(table)]
     ['isapc', 'microvm', 'none']
     """
-    machines = sorted(_machines(table), key=MachineClass.get_name)
-    standalone = [machine for machine in machines if machine.family is None]
-    families = [machine for machine in reversed(machines) if machine.family is not None]
-    return sorted(families, key=lambda machine: machine.family or "") + standalone
+    return in_help_order(_machines(table))
 
 
 def machine_help(table: TypeTable) -> str:
@@ -88,8 +88,47 @@ def machine_help(table: TypeTable) -> str:
     q35                  Standard PC (Q35 + ICH9, 2009) (alias of pc-q35-8.2)
     pc-q35-8.2           Standard PC (Q35 + ICH9, 2009)
     """
+    return help_text(_machines(table))
+
+
+class Machine(Protocol):
+    """What -M help tells of a machine type, wherever it comes from."""
+
+    @property
+    def name(self) -> str:
+        """As in MachineClass, and so on."""
+
+    @property
+    def alias(self) -> str | None: ...
+
+    @property
+    def desc(self) -> str | None: ...
+
+    @property
+    def family(self) -> str | None: ...
+
+    @property
+    def is_default(self) -> bool: ...
+
+    @property
+    def deprecation_reason(self) -> str | None: ...
+
+
+_M = TypeVar("_M", bound=Machine)
+
+
+def in_help_order(machines: Iterable[_M]) -> list[_M]:
+    """The machine types in the order of machine_list."""
+    by_name = sorted(machines, key=lambda machine: f"{machine.name}-machine")
+    standalone = [machine for machine in by_name if machine.family is None]
+    families = [machine for machine in reversed(by_name) if machine.family is not None]
+    return sorted(families, key=lambda machine: machine.family or "") + standalone
+
+
+def help_text(machines: Iterable[Machine]) -> str:
+    """What machine_help prints, of any machine types."""
     lines = ["Supported machines are:\n"]
-    for machine in machine_list(table):
+    for machine in in_help_order(machines):
         desc = machine.desc or ""
         if machine.alias:
             lines.append(f"{machine.alias:<20} {desc} (alias of {machine.name})\n")
