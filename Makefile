@@ -1,6 +1,6 @@
 # What there is to do, in one place; each target sets up what it needs.
 
-.PHONY: all test check format sanitize bench dist completion man clean
+.PHONY: all test test-all-images check format sanitize bench dist completion man clean
 
 all: .venv/dev
 	.venv/bin/vmdump dump -M q35 -o q35.json
@@ -12,6 +12,11 @@ all: .venv/dev
 # The test suite.
 test: .venv/dev
 	.venv/bin/pytest
+
+# The binaries of every target of Debian's QEMU 7.2 and 10.0, unpacked and read.
+test-all-images: .venv/dev
+	.ci/images build/images --all
+	VMDUMP_IMAGES=$(CURDIR)/build/images .venv/bin/pytest tests/test_qemu_image.py
 
 # Lint, format and types.
 check: .venv/dev

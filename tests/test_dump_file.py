@@ -105,11 +105,14 @@ def test_unreadable(path: str, error: str, tmp_path: Path) -> None:
     assert str(caught.value) == error.format(tmp=tmp_path)
 
 
-def test_binary_needs_run(tmp_path: Path) -> None:
-    """A binary is no dump file, and is not run unless it is asked for."""
-    (tmp_path / "qemu").write_bytes(b"\x7fELF" + bytes(100))
-    with pytest.raises(SourceError, match=r"a binary, not a dump file; .*--run"):
-        vmdump.open(tmp_path / "qemu")
+def test_binary_in_a_pipe() -> None:
+    """A binary is read from a file: its modules are looked for beside it."""
+    read, write = os.pipe()
+    os.write(write, b"\x7fELF" + bytes(100))
+    os.close(write)
+    with pytest.raises(SourceError, match="a binary, which can be read from a file only; give its path"):
+        vmdump.open(f"/dev/fd/{read}")
+    os.close(read)
 
 
 def test_machine_of_a_file(tmp_path: Path, avr: bytes) -> None:

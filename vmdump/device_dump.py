@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 class Producer(NamedTuple):
     """Where a dump comes from.
 
-    kind is ``registry`` (this process's classes), ``file`` (a dump file) or ``qemu`` (a QEMU that was run); path is the
-    file or binary; version is what QEMU says of itself (``--version``), where it was asked.
+    kind is ``registry`` (this process's classes), ``file`` (a dump file), ``image`` (a QEMU binary that was read) or
+    ``qemu`` (one that was run); path is the file or binary; version is what QEMU says of itself (``--version``), where
+    it is known.
 
     >>> import vmdump
     >>> vmdump.open().producer

@@ -1,6 +1,8 @@
 """vmdump.open: finds out which source is asked for, and opens it."""
 
+import io
 import os
+import stat
 import sys
 from typing import TYPE_CHECKING, cast
 
@@ -24,9 +26,9 @@ def open(
     """The dump of a source.
 
     source is a path to a file that -dump-vmstate wrote, plain or compressed (gzip, xz, Zstandard), "-" for standard
-    input; a QEMU binary, with run=True; a Session; or None: vmdump's built-in devices and all modules. machine is for
-    sources that have machines: a machine type's name or alias. module_dirs are searched for modules before QEMU's own
-    places. timeout, in seconds, is for a QEMU that is run.
+    input; a QEMU binary, which is read without being run, or run with run=True; a Session; or None: vmdump's built-in
+    devices and all modules. machine is for sources that have machines: a machine type's name or alias. module_dirs are
+    searched for modules before QEMU's own places. timeout, in seconds, is for a QEMU that is run.
 
     Raises SourceError when the source can't be read, with the place of the error, and what Session.dump raises.
 
@@ -49,8 +51,12 @@ def open(
         from vmdump.sources.qemu_process import run_qemu
 
         return run_qemu(path, machine=machine, module_dirs=module_dirs, timeout=timeout)
+    if is_binary(path):
+        from vmdump.sources.qemu_image.image import QemuImage
+
+        return QemuImage(path, module_dirs=module_dirs).dump(machine)
     if machine is not None:
-        raise VmdumpError(f"{path}: a dump file is of one machine; a machine can be chosen of a QEMU that is run only")
+        raise VmdumpError(f"{path}: a dump file is of one machine; a machine can be chosen of a QEMU binary")
     from vmdump.sources.dump_file import open_dump_file, read_dump_file
 
     if path == "-":
@@ -58,3 +64,14 @@ def open(
             raise SourceError("stdin is closed; give the source as a file")
         return read_dump_file(cast("BufferedReader", sys.stdin.buffer), "<stdin>")
     return open_dump_file(path)
+
+
+def is_binary(path: str) -> bool:
+    """Whether there is an ELF file at path: a QEMU, not a dump. Of pipes nothing is read."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return False
+        with io.open(path, "rb") as file:  # noqa: UP020 - `open` is this module's own here
+            return file.read(4) == b"\x7fELF"
+    except (OSError, ValueError):
+        return False  # whoever reads it says what is wrong

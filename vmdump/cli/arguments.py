@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from vmdump.errors import VmdumpError
+from vmdump.source import is_binary
 
 if TYPE_CHECKING:
     from typing import Any, NoReturn
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from vmdump.cli.environment import Environment
     from vmdump.device_dump import DeviceDump
     from vmdump.session import Session
+    from vmdump.sources.qemu_image.image import QemuImage
 
 #: What completes to file names, and to directories, in the scripts that shtab makes (its FILE and DIRECTORY).
 _FILE = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
@@ -75,8 +77,8 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         "source",
         nargs="?",
         metavar="SOURCE",
-        help="a file that -dump-vmstate wrote (plain, gzip, xz, Zstandard; - for standard input), or with --run a QEMU "
-        "binary; without it: the built-in devices and all modules",
+        help="a QEMU binary, which is read without being run; a file that -dump-vmstate wrote (plain, gzip, xz, "
+        "Zstandard; - for standard input); without it: the built-in devices and all modules",
     )
     group = parser.add_argument_group("machines")
     group.add_argument(
@@ -86,7 +88,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         help="the machine type (default: the default one, else none); help lists them",
     )
     group.add_argument(
-        "--run", action="store_true", help="SOURCE is a QEMU binary: run it with -dump-vmstate and this MACHINE"
+        "--run", action="store_true", help="run SOURCE, a QEMU binary, with -dump-vmstate and this MACHINE"
     )
     group.add_argument(
         "--timeout", type=_seconds, default=60.0, metavar="SECONDS", help="how long a QEMU may run (default: 60)"
@@ -103,7 +105,7 @@ def add_modules(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="DIR",
-        help="look for modules here first, before $QEMU_MODULE_DIR; may be repeated; goes to a QEMU that is run too",
+        help="look for modules here first, before $QEMU_MODULE_DIR; may be repeated; for QEMU binaries too",
     )
     _complete(directory, _DIRECTORY)
     add_file(
@@ -148,6 +150,8 @@ def open_source(args: argparse.Namespace, environment: Environment) -> DeviceDum
         return run_qemu(
             args.source, machine=args.machine, module_dirs=module_dirs, timeout=args.timeout, report=environment.error
         )
+    if is_binary(args.source):
+        return _open_image(args, environment).dump(args.machine)
     from vmdump.sources.dump_file import open_dump_file, read_dump_file
 
     _refuse(args, "a dump file", "machine", "arch", "module", "module_dir")
@@ -168,7 +172,19 @@ def machine_help(args: argparse.Namespace, environment: Environment) -> str:
         from vmdump.sources.qemu_process import list_machines
 
         return list_machines(args.source, module_dirs=_module_dirs(args, environment), timeout=args.timeout)
-    raise UsageError(f"{args.source}: a dump file does not say which machine types there were; --run asks a QEMU")
+    if is_binary(args.source):
+        from vmdump.machine import help_text
+
+        return help_text(_open_image(args, environment).machines)
+    raise UsageError(f"{args.source}: a dump file does not say which machine types there were; a QEMU binary does")
+
+
+def _open_image(args: argparse.Namespace, environment: Environment) -> QemuImage:
+    """A QEMU binary that is read, not run."""
+    from vmdump.sources.qemu_image.image import QemuImage
+
+    _refuse(args, "a QEMU binary", "arch", "module")
+    return QemuImage(args.source, module_dirs=_module_dirs(args, environment), report=environment.error)
 
 
 def _refuse(args: argparse.Namespace, source: str, *options: str) -> None:

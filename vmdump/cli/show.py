@@ -20,7 +20,7 @@ EPILOG = """\
 examples:
   vmdump show e1000                        a built-in device
   vmdump show x86_64.json.xz e1000
-  vmdump show --run qemu-system-x86_64 virtio-net-device
+  vmdump show /usr/bin/qemu-system-x86_64 virtio-net-device
 
 A line is a field (BYTES of an element, times how many; n: as many as the device
 says at run time), with below it the description of a nested struct; or a

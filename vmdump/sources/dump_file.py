@@ -57,7 +57,7 @@ def _decompressor(file: io.BufferedReader, name: str) -> Any:
     """What reads the file's content: itself, where it is not compressed."""
     magic = file.peek(8)
     if magic.startswith(ELF):
-        raise SourceError(f"{name}: a binary, not a dump file; to run it and read its own dump, ask for it (--run)")
+        raise SourceError(f"{name}: a binary, which can be read from a file only; give its path")
     if magic.startswith(GZIP):
         import gzip
 

@@ -1,0 +1,129 @@
+"""QEMU's own modules: the third kind that `vmdump.module`'s loader drives. Nothing of them is executed natively either.
+
+The table is the module_info[] array inside the QEMU binary; opening a module maps the shared object into the guest,
+checks the build's stamp, runs its constructors and the init functions that these queue.
+
+Source: QEMU 8.2.2 util/module.c, include/qemu/module.h.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from vmdump.errors import ModuleError, SourceError
+from vmdump.module import ModuleInfo
+from vmdump.qom import TypeTable
+from vmdump.sources.qemu_image.boot import Qemu
+from vmdump.sources.qemu_image.elf import ElfFile, map_object
+
+_STAMP = re.compile(r"qemu_stamp_[0-9a-f]+")
+
+#: An installation's module dir and version, as the binary has them (CONFIG_QEMU_MODDIR, QEMU_FULL_VERSION).
+_MODULE_DIR = re.compile(rb"\0(/[\x21-\x7e]*/lib[\x21-\x7e]*/qemu)\0")
+_VERSION = re.compile(rb"QEMU emulator version ([0-9][^\s\0]*)(?: \(([^)\0]*)\))?")
+
+#: Where QEMU's binaries are installed (CONFIG_BINDIR): the module dir is looked for relative to it.
+_BIN_DIR = "/usr/bin"
+
+
+def read_modinfo(qemu: Qemu) -> list[ModuleInfo]:
+    """The rows of module_info[]; none where the binary has no modules."""
+    address = qemu.main.symbols.get("qemu_modinfo")
+    rows: list[ModuleInfo] = []
+    while address and (name := qemu.guest.pointer(address)):
+        arch, objs, deps, opts = (qemu.guest.pointer(address + 8 * i) for i in range(1, 5))
+        rows.append(
+            ModuleInfo(
+                qemu.guest.text(name), kind="qemu", arch=qemu.guest.text(arch) if arch else None,
+                objs=_strings(qemu, objs), deps=_strings(qemu, deps), opts=_strings(qemu, opts),
+            )
+        )  # fmt: skip
+        address += 40
+    return rows
+
+
+def _strings(qemu: Qemu, address: int) -> tuple[str, ...]:
+    """An array of strings that ends in NULL."""
+    strings = []
+    while address and (text := qemu.guest.pointer(address)):
+        strings.append(qemu.guest.text(text))
+        address += 8
+    return tuple(strings)
+
+
+def target_arch(qemu: Qemu, rows: list[ModuleInfo]) -> str | None:
+    """The target, as far as modules ask for one: the architecture whose CPU type is registered."""
+    return next((arch for arch in {row.arch for row in rows} if arch and qemu.has_type(f"{arch}-cpu")), None)
+
+
+def search_dirs(binary: str, data: bytes, module_dirs: tuple[str, ...]) -> list[str]:
+    """Where the binary would look: in module_dirs, $QEMU_MODULE_DIR, its module dir, relocated, and upgrades'."""
+    dirs = [*module_dirs, *filter(None, [os.environ.get("QEMU_MODULE_DIR")])]
+    where = os.path.dirname(os.path.realpath(binary))
+    for found in _MODULE_DIR.findall(data):
+        dirs.append(os.path.normpath(os.path.join(where, os.path.relpath(found.decode(), _BIN_DIR))))
+    version = _VERSION.search(data)
+    if version and version[2] and b"/var/run/qemu/%s" in data:
+        dirs.append("/var/run/qemu/" + re.sub(r"[^A-Za-z0-9+.~-]", "_", version[2].decode(errors="replace")))
+    return dirs
+
+
+def version_of(data: bytes) -> str | None:
+    """What QEMU says of itself: ``QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)``."""
+    found = _VERSION.search(data)
+    return found[0].decode(errors="replace") if found else None
+
+
+class QemuModuleOpener:
+    """Maps QEMU's modules into a booted QEMU. One instance serves one loader."""
+
+    kind = "qemu"
+    suffix = ".so"
+
+    def __init__(self, qemu: Qemu, main_data: bytes) -> None:
+        self._qemu, self._main_data = qemu, main_data
+        self._exported: dict[str, int] = {}
+
+    def read_info(self, path: str) -> ModuleInfo | None:
+        """QEMU's modules say nothing of themselves: the table is in the binary."""
+        return None
+
+    def open(self, name: str, path: str, export_symbols: bool, types: TypeTable) -> LoadedQemuModule:
+        """Maps the module and runs what QEMU would run. See vmdump.module.Opener."""
+        try:
+            elf = ElfFile(Path(path).read_bytes(), path)
+            module = map_object(self._qemu.guest, elf, self._resolve, is_main=False)
+        except (SourceError, OSError) as error:
+            raise ModuleError(f"failed to open module: {error}") from error
+        self._check_stamp(path, module.symbols)
+        try:
+            for constructor in module.constructors:
+                self._qemu.guest.call(constructor)
+            for function, _ in self._qemu.guest.take_typed_inits():
+                self._qemu.guest.call(function)
+        except SourceError as error:
+            raise ModuleError(f"failed to initialize module: {path}: {error}") from error
+        if export_symbols:
+            self._exported.update(module.symbols)
+        return LoadedQemuModule()
+
+    def _check_stamp(self, path: str, symbols: dict[str, int]) -> None:
+        """The stamp of the build that the module must have stands in the binary as a string."""
+        if any(f"\0{stamp}\0".encode() in self._main_data for stamp in symbols if _STAMP.fullmatch(stamp)):
+            return
+        hint = ". Only modules from the same build can be loaded." if "qemu_module_dummy" in symbols else ""
+        raise ModuleError(f"failed to initialize module: {path}{hint}")
+
+    def _resolve(self, name: str) -> int:
+        if name == "register_dso_module_init":
+            return self._qemu.guest.host_function(name)
+        return self._qemu.main.symbols.get(name) or self._exported.get(name) or self._qemu.guest.host_function(name)
+
+
+class LoadedQemuModule:
+    """A module in the guest; it goes with it."""
+
+    def finish(self) -> None:
+        """Nothing to do."""
