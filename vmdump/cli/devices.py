@@ -19,7 +19,7 @@ EPILOG = """\
 examples:
   vmdump devices                           the built-in devices and all modules
   vmdump devices x86_64.json.xz | grep virtio
-  vmdump devices qemu-system-s390x --json       a QEMU binary, read without being run
+  vmdump devices /usr/bin/qemu-system-s390x --json
 
 MIN is the minimum_version_id. FIELDS counts those of nested descriptions and of
 subsections too, SUBS the device's own subsections. The table is sorted by type.

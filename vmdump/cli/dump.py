@@ -17,7 +17,7 @@ EPILOG = """\
 examples:
   vmdump dump -M q35 -o q35.json           the built-in devices and all modules
   vmdump dump x86_64.json.xz               a dump file, checked and written anew
-  vmdump dump /usr/bin/qemu-system-x86_64  a QEMU binary, read without being run
+  vmdump dump /usr/bin/qemu-system-x86_64 -M pc -o pc.json
 
 FILE appears whole or not at all.
 """
