@@ -57,7 +57,7 @@ struct vmd_unicorn {
     const char *(*strerror)(int code);
 };
 
-enum { CALL_ARGS_MAX = 6 };
+enum { CALL_ARGS_MAX = 6, DEPTH_MAX = 32 };
 enum { TRAMPOLINE = 16, STACK_SIZE = 4 << 20, THREAD_SIZE = 64 << 10, STOP_SIZE = 4096 };
 
 static const struct {
@@ -352,6 +352,11 @@ uint64_t vmd_host_call_guest(struct vmd_host_call *call, uint64_t function, cons
     if (guest->err.code) {
         return 0;
     }
+    if (guest->depth == DEPTH_MAX) {
+        vmd_guest_fail(guest, VMD_TOO_DEEP, function, "functions that call each other too deeply");
+        return 0;
+    }
+    guest->depth++;
     guest->unicorn->reg_read(guest->engine, x86_64 ? UC_X86_REG_RSP : UC_ARM64_REG_SP, &sp);
     guest->unicorn->reg_read(guest->engine, x86_64 ? UC_X86_REG_RIP : UC_ARM64_REG_PC, &pc);
     guest->unicorn->reg_read(guest->engine, UC_ARM64_REG_LR, &lr);
@@ -361,6 +366,7 @@ uint64_t vmd_host_call_guest(struct vmd_host_call *call, uint64_t function, cons
     if (!x86_64) {
         guest->unicorn->reg_write(guest->engine, UC_ARM64_REG_LR, &lr);
     }
+    guest->depth--;
     return result;
 }
 

@@ -362,6 +362,14 @@ static uint64_t load(const char *from)
     return value;
 }
 
+static uint32_t load_int(const char *from)
+{
+    uint32_t value;
+
+    memcpy(&value, from, 4);
+    return value;
+}
+
 static uint64_t next_from_va_list(struct arguments *arguments)
 {
     struct vmd_guest *guest = arguments->call->guest;
@@ -571,6 +579,9 @@ static uint64_t host_g_strconcat(struct vmd_host_call *call)
 
 /* Hash tables */
 
+/* More than any QEMU needs, and few enough that a hostile one can't use up the host's memory with them. */
+enum { TABLES_MAX = 1 << 14, KEYS_MAX = 1 << 21, INITS_MAX = 1 << 16 };
+
 enum key_kind { KEY_DIRECT, KEY_STRING, KEY_INT, KEY_OTHER };
 
 struct vmd_guest_table {
@@ -613,7 +624,8 @@ static enum key_kind key_kind(struct vmd_host_call *call, uint64_t hash_function
 static uint64_t host_g_hash_table_new(struct vmd_host_call *call)
 {
     struct vmd_guest *guest = call->guest;
-    struct vmd_guest_table **tables = realloc(guest->tables, (guest->n_tables + 1) * sizeof(*tables));
+    struct vmd_guest_table **tables =
+        guest->n_tables < TABLES_MAX ? realloc(guest->tables, (guest->n_tables + 1) * sizeof(*tables)) : NULL;
     struct vmd_guest_table *table = tables ? calloc(1, sizeof(*table)) : NULL;
     uint64_t handle = allocate(call, 16), number = guest->n_tables;
 
@@ -662,10 +674,17 @@ static uint32_t hash_of(struct vmd_host_call *call, const struct vmd_guest_table
         return text ? vmd_str_hash(text) : 0;
     case KEY_INT:
         text = vmd_guest_at(call->guest, key, 4);
-        return text ? (uint32_t)load(text) : 0;
+        return text ? load_int(text) : 0;
     default:
         return (uint32_t)key;
     }
+}
+
+/* Counts keys that are inserted, in all tables and ever. */
+static bool guest_keys_full(struct vmd_guest *guest, bool is_new)
+{
+    guest->n_keys += is_new;
+    return guest->n_keys > KEYS_MAX;
 }
 
 static uint64_t insert(struct vmd_host_call *call, uint64_t value)
@@ -679,7 +698,7 @@ static uint64_t insert(struct vmd_host_call *call, uint64_t value)
     }
     hash = hash_of(call, table, ARG(1));
     is_new = !vmd_ghash_lookup(&table->hash, hash, ARG(1), &slot);
-    if (vmd_ghash_insert(&table->hash, hash, ARG(1), value)) {
+    if (guest_keys_full(call->guest, is_new) || vmd_ghash_insert(&table->hash, hash, ARG(1), value)) {
         vmd_guest_fail(call->guest, VMD_NO_MEMORY, 0, "out of memory");
     }
     return is_new;
@@ -797,7 +816,7 @@ static uint64_t host_g_slist_append(struct vmd_host_call *call)
     if (!link) {
         return fresh;
     }
-    for (;;) {
+    for (uint64_t n = 0; n < call->guest->size / 16; n++) {
         char *at = vmd_guest_at(call->guest, link, 16);
 
         if (!at) {
@@ -809,6 +828,8 @@ static uint64_t host_g_slist_append(struct vmd_host_call *call)
         }
         link = load(at + 8);
     }
+    vmd_guest_fail(call->guest, VMD_BAD_REFERENCE, ARG(0), "a list that goes in a circle");
+    return 0;
 }
 
 static uint64_t host_g_slist_length(struct vmd_host_call *call)
@@ -817,21 +838,26 @@ static uint64_t host_g_slist_length(struct vmd_host_call *call)
     const char *at;
 
     for (uint64_t link = ARG(0); link && (at = vmd_guest_at(call->guest, link, 16)); link = load(at + 8)) {
-        n++;
+        if (n++ > call->guest->size / 16) {
+            vmd_guest_fail(call->guest, VMD_BAD_REFERENCE, ARG(0), "a list that goes in a circle");
+            break;
+        }
     }
     return n;
 }
 
 /* The rest */
 
+enum { READY = 2 }; /* G_ONCE_STATUS_READY */
+
 static uint64_t host_g_once_impl(struct vmd_host_call *call)
 {
     char *once = vmd_guest_at(call->guest, ARG(0), 16);
     uint64_t result;
 
-    if (once && *(uint32_t *)once != 2) {
+    if (once && load_int(once) != READY) {
         result = vmd_host_call_guest(call, ARG(1), &ARG(2), 1);
-        *(uint32_t *)once = 2;
+        memcpy(once, &(uint32_t){READY}, 4);
         memcpy(once + 8, &result, 8);
     }
     return once ? load(once + 8) : 0;
@@ -919,7 +945,7 @@ static uint64_t host_register_dso_module_init(struct vmd_host_call *call)
 
     if (guest->n_inits == guest->inits_room) {
         size_t room = guest->inits_room ? 2 * guest->inits_room : 16;
-        uint64_t *inits = realloc(guest->inits, room * 2 * sizeof(*inits));
+        uint64_t *inits = room <= INITS_MAX ? realloc(guest->inits, room * 2 * sizeof(*inits)) : NULL;
 
         if (!inits) {
             vmd_guest_fail(guest, VMD_NO_MEMORY, 0, "out of memory");

@@ -40,6 +40,8 @@ struct vmd_guest {
     size_t n_imports;
     struct vmd_guest_table **tables; /* its GHashTables, by number */
     size_t n_tables;
+    uint64_t n_keys; /* that were inserted into them */
+    unsigned depth;  /* calls of the guest from within calls of the host */
     uint64_t *inits; /* pairs */
     size_t n_inits, inits_room;
     char *unserved;

@@ -331,6 +331,38 @@ def test_wild_code(what: str, machine: int, monkeypatch: pytest.MonkeyPatch) -> 
         machine_.call(code)
 
 
+@pytest.mark.parametrize("machine", [X86_64, AARCH64])
+def test_wild_callbacks(machine: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Functions of the host that call the guest: one that never returns, and one that calls the host for ever."""
+    monkeypatch.setattr(guest_module, "SECONDS", 3)
+    looping = Guest("guest", machine)
+    table = call(looping, "g_hash_table_new", 0, 0)
+    call(looping, "g_hash_table_insert", table, 1, 1)
+    code = looping.alloc(64)
+    looping.write(code, CODE["loop"][machine])
+    with pytest.raises(SourceError, match="does not come to an end"):
+        call(looping, "g_hash_table_foreach", table, code, 0)
+    nested = Guest("guest", machine)
+    table = call(nested, "g_hash_table_new", 0, 0)
+    # foreach(key, value, user_data) where each key is the table itself, and the callback foreach: it calls itself.
+    foreach = nested.host_function("g_hash_table_foreach")
+    call(nested, "g_hash_table_insert", table, table, foreach)
+    with pytest.raises(SourceError, match="call each other too deeply"):
+        call(nested, "g_hash_table_foreach", table, foreach, 0)
+
+
+def test_lists_that_never_end(guest: Guest) -> None:
+    """A list in a circle, and more tables than memory is meant for."""
+    link = guest.alloc(24)
+    guest.write(link, struct.pack("<QQ", 1, link))
+    for name in ("g_slist_append", "g_slist_length"):
+        with pytest.raises(SourceError, match="a list that goes in a circle"):
+            call(guest, name, link, 0)
+    with pytest.raises(SourceError, match="its start-up uses more than"):
+        for _ in range(1 << 15):
+            call(guest, "g_hash_table_new", 0, 0)
+
+
 def test_without_unicorn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without Unicorn the error says what to install."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
