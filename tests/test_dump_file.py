@@ -115,6 +115,13 @@ def test_binary_in_a_pipe() -> None:
     os.close(read)
 
 
+def test_script(tmp_path: Path) -> None:
+    """Distributions start some QEMUs by a script."""
+    (tmp_path / "qemu-system-i386").write_text('#!/bin/sh\nexec qemu-real "$@"\n')
+    with pytest.raises(SourceError, match=r"qemu-system-i386: a script, not a dump; .*name that binary, or run it"):
+        vmdump.open(tmp_path / "qemu-system-i386")
+
+
 def test_machine_of_a_file(tmp_path: Path, avr: bytes) -> None:
     """A dump file is of the machine that it was made with."""
     (tmp_path / "avr.json").write_bytes(avr)

@@ -58,6 +58,8 @@ def _decompressor(file: io.BufferedReader, name: str) -> Any:
     magic = file.peek(8)
     if magic.startswith(ELF):
         raise SourceError(f"{name}: a binary, which can be read from a file only; give its path")
+    if magic.startswith(b"#!"):
+        raise SourceError(f"{name}: a script, not a dump; if it starts a QEMU, name that binary, or run it (--run)")
     if magic.startswith(GZIP):
         import gzip
 
