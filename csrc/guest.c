@@ -94,13 +94,12 @@ static struct vmd_unicorn *unicorn_open(const char *path, struct vmd_error *err)
 
 char *vmd_guest_at(struct vmd_guest *guest, uint64_t address, uint64_t size)
 {
-    uint64_t offset = address - VMD_GUEST_BASE;
+    char *found = vmd_guest_find(guest, address, size);
 
-    if (offset >= guest->size || size > guest->size - offset) {
+    if (!found) {
         vmd_guest_fail(guest, VMD_BAD_REFERENCE, address, "an address outside of its memory");
-        return NULL;
     }
-    return guest->memory + offset;
+    return found;
 }
 
 void vmd_guest_fail(struct vmd_guest *guest, enum vmd_status code, uint64_t address, const char *message)
@@ -108,7 +107,9 @@ void vmd_guest_fail(struct vmd_guest *guest, enum vmd_status code, uint64_t addr
     if (!guest->err.code) {
         vmd_error_set(&guest->err, code, address, message);
     }
-    guest->unicorn->emu_stop(guest->engine);
+    if (guest->engine) {
+        guest->unicorn->emu_stop(guest->engine);
+    }
 }
 
 uint64_t vmd_guest_alloc(struct vmd_guest *guest, uint64_t size, uint64_t align)
@@ -164,6 +165,13 @@ uint64_t vmd_guest_import(struct vmd_guest *guest, const char *name)
     return guest->trampolines + guest->n_imports++ * TRAMPOLINE;
 }
 
+const char *vmd_guest_import_name(const struct vmd_guest *guest, uint64_t address)
+{
+    uint64_t index = (address - guest->trampolines) / TRAMPOLINE;
+
+    return address >= guest->trampolines && index < guest->n_imports ? guest->imports[index].name : NULL;
+}
+
 /* Reads the registers that hold arguments. */
 static void read_args(struct vmd_guest *guest, struct vmd_host_call *call)
 {
@@ -188,16 +196,14 @@ static void on_trampoline(void *engine, uint64_t address, uint32_t size, void *u
     struct vmd_guest *guest = user;
     struct vmd_host_call call;
     uint64_t index = (address - guest->trampolines) / TRAMPOLINE, result = 0;
-    struct vmd_host_import *import = &guest->imports[index];
 
     if (index >= guest->n_imports) {
         vmd_guest_fail(guest, VMD_BAD_REFERENCE, address, "a jump to nowhere");
         return;
     }
-    import->called = true;
-    if (import->function) {
+    if (guest->imports[index].function) {
         read_args(guest, &call);
-        result = import->function(&call);
+        result = guest->imports[index].function(&call);
     }
     guest->unicorn->reg_write(engine, guest->arch == VMD_GUEST_X86_64 ? UC_X86_REG_RAX : UC_ARM64_REG_X0, &result);
 }
@@ -285,7 +291,6 @@ void vmd_guest_destroy(struct vmd_guest *guest)
     for (size_t i = 0; i < guest->n_imports; i++) {
         free(guest->imports[i].name);
     }
-    free(guest->unserved);
     free(guest->inits);
     free(guest);
 }
@@ -368,29 +373,6 @@ uint64_t vmd_host_call_guest(struct vmd_host_call *call, uint64_t function, cons
     }
     guest->depth--;
     return result;
-}
-
-size_t vmd_guest_unserved(struct vmd_guest *guest, const char **ret)
-{
-    size_t size = 0;
-
-    free(guest->unserved);
-    guest->unserved = NULL;
-    for (size_t i = 0; i < guest->n_imports; i++) {
-        if (guest->imports[i].called && !guest->imports[i].function) {
-            size_t length = strlen(guest->imports[i].name) + 1;
-            char *grown = realloc(guest->unserved, size + length);
-
-            if (!grown) {
-                break;
-            }
-            guest->unserved = grown;
-            memcpy(grown + size, guest->imports[i].name, length);
-            size += length;
-        }
-    }
-    *ret = guest->unserved;
-    return size;
 }
 
 size_t vmd_guest_take_inits(struct vmd_guest *guest, uint64_t *pairs, size_t room)

@@ -60,15 +60,12 @@ enum vmd_status vmd_guest_relocate_relr(struct vmd_guest *guest, uint64_t relr, 
                                         struct vmd_error *err);
 
 /*
- * Calls a function of the guest with up to six integers. limit: instructions that it may take, 0: any number.
- * VMD_BAD_REFERENCE, index: the guest's address, message and path say what it did wrong; VMD_TOO_LARGE: the limit;
- * VMD_NO_MEMORY: the guest's memory is used up.
+ * Calls a function of the guest with up to six integers. seconds: how long it may take.
+ * VMD_BAD_REFERENCE, VMD_TOO_DEEP, index: the guest's address, message and path say what it did wrong; VMD_TOO_LARGE:
+ * it takes longer; VMD_NO_MEMORY: the guest's memory is used up.
  */
 enum vmd_status vmd_guest_call(struct vmd_guest *guest, uint64_t function, const uint64_t *args, int n_args,
                                uint64_t seconds, uint64_t *ret, struct vmd_error *err);
-
-/* Names of imports that were called and are not served (they return 0), each ended by NUL; the bytes of all. */
-size_t vmd_guest_unserved(struct vmd_guest *guest, const char **ret);
 
 /* Makes room for thread-local data of size bytes, aligned; the address where its initial bytes go, 0: no room. */
 uint64_t vmd_guest_set_tls(struct vmd_guest *guest, uint64_t size);

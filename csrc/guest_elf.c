@@ -45,18 +45,11 @@ static enum kind kind_of(enum vmd_guest_arch arch, uint32_t type)
     return KIND_UNKNOWN;
 }
 
-/* Like vmd_guest_at, but no call is going on that could fail. */
-static char *memory_at(struct vmd_guest *guest, uint64_t address, uint64_t size)
-{
-    uint64_t offset = address - VMD_GUEST_BASE;
-
-    return offset < guest->size && size <= guest->size - offset ? guest->memory + offset : NULL;
-}
-
 enum vmd_status vmd_guest_relocate(struct vmd_guest *guest, uint64_t rela, uint64_t n, uint64_t bias,
                                    const uint64_t *symbols, uint64_t n_symbols, struct vmd_error *err)
 {
-    const char *entries = n < guest->size / sizeof(Elf64_Rela) ? memory_at(guest, rela, n * sizeof(Elf64_Rela)) : NULL;
+    const char *entries =
+        n < guest->size / sizeof(Elf64_Rela) ? vmd_guest_find(guest, rela, n * sizeof(Elf64_Rela)) : NULL;
 
     if (!entries) {
         return vmd_error_set(err, VMD_BAD_REFERENCE, 0, "the relocations are outside of the file");
@@ -70,7 +63,7 @@ enum vmd_status vmd_guest_relocate(struct vmd_guest *guest, uint64_t rela, uint6
         memcpy(&entry, entries + i * sizeof(entry), sizeof(entry));
         kind = kind_of(guest->arch, ELF64_R_TYPE(entry.r_info));
         symbol = ELF64_R_SYM(entry.r_info);
-        to = memory_at(guest, bias + entry.r_offset, 8);
+        to = vmd_guest_find(guest, bias + entry.r_offset, 8);
         if (!to || symbol >= n_symbols) {
             return vmd_error_set(err, VMD_BAD_REFERENCE, i, "a relocation is outside of the file");
         }
@@ -103,7 +96,7 @@ enum vmd_status vmd_guest_relocate(struct vmd_guest *guest, uint64_t rela, uint6
 
 static bool add_bias(struct vmd_guest *guest, uint64_t address, uint64_t bias)
 {
-    char *to = memory_at(guest, address, 8);
+    char *to = vmd_guest_find(guest, address, 8);
     uint64_t value;
 
     if (!to) {
@@ -118,7 +111,7 @@ static bool add_bias(struct vmd_guest *guest, uint64_t address, uint64_t bias)
 enum vmd_status vmd_guest_relocate_relr(struct vmd_guest *guest, uint64_t relr, uint64_t n, uint64_t bias,
                                         struct vmd_error *err)
 {
-    const char *words = n < guest->size / 8 ? memory_at(guest, relr, n * 8) : NULL;
+    const char *words = n < guest->size / 8 ? vmd_guest_find(guest, relr, n * 8) : NULL;
     uint64_t where = 0;
 
     if (!words) {

@@ -1,7 +1,7 @@
 /*
  * What a guest calls of libc and GLib while QEMU's constructors, module init functions and class_inits run: memory,
  * strings, printf to memory, hash tables, lists. Each function is libc's or GLib's in miniature, over the guest's
- * memory. What is not here returns 0 (vmd_guest_unserved tells which those were).
+ * memory. What is not here returns 0.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -582,7 +582,7 @@ static uint64_t host_g_strconcat(struct vmd_host_call *call)
 /* More than any QEMU needs, and few enough that a hostile one can't use up the host's memory with them. */
 enum { TABLES_MAX = 1 << 14, KEYS_MAX = 1 << 21, INITS_MAX = 1 << 16 };
 
-enum key_kind { KEY_DIRECT, KEY_STRING, KEY_INT, KEY_OTHER };
+enum key_kind { KEY_DIRECT, KEY_STRING, KEY_INT };
 
 struct vmd_guest_table {
     struct vmd_ghash hash;
@@ -607,17 +607,16 @@ static bool equal_ints(const void *context, uint64_t a, uint64_t b)
     return at_a && at_b && memcmp(at_a, at_b, 4) == 0;
 }
 
-static enum key_kind key_kind(struct vmd_host_call *call, uint64_t hash_function)
+/* How a table's keys are hashed and compared, by the function of GLib that it is made with. */
+static enum key_kind key_kind(const struct vmd_guest *guest, uint64_t hash_function)
 {
-    struct vmd_guest *guest = call->guest;
+    const char *name = vmd_guest_import_name(guest, hash_function);
 
-    if (!hash_function || hash_function == vmd_guest_import(guest, "g_direct_hash")) {
-        return KEY_DIRECT;
-    }
-    if (hash_function == vmd_guest_import(guest, "g_str_hash")) {
+    if (name && strcmp(name, "g_str_hash") == 0) {
         return KEY_STRING;
     }
-    return hash_function == vmd_guest_import(guest, "g_int_hash") ? KEY_INT : KEY_OTHER;
+    /* Tables whose keys the guest hashes itself hold nothing that start-up looks up by value. */
+    return name && strcmp(name, "g_int_hash") == 0 ? KEY_INT : KEY_DIRECT;
 }
 
 /* A table is, for the guest, the address of its number. */
@@ -636,11 +635,7 @@ static uint64_t host_g_hash_table_new(struct vmd_host_call *call)
         return 0;
     }
     table->guest = guest;
-    table->kind = key_kind(call, ARG(0));
-    if (table->kind == KEY_OTHER) {
-        /* Tables whose keys the guest hashes itself hold nothing that start-up lists. */
-        table->kind = KEY_DIRECT;
-    }
+    table->kind = key_kind(guest, ARG(0));
     guest->tables[guest->n_tables++] = table;
     if (vmd_ghash_init(&table->hash,
                        table->kind == KEY_STRING ? equal_strings

@@ -20,8 +20,7 @@ typedef uint64_t vmd_host_fn(struct vmd_host_call *call);
 
 struct vmd_host_import {
     char *name;
-    vmd_host_fn *function; /* NULL: not served */
-    bool called;
+    vmd_host_fn *function; /* NULL: not served, it returns 0 */
 };
 
 struct vmd_guest_table;
@@ -44,11 +43,21 @@ struct vmd_guest {
     unsigned depth;  /* calls of the guest from within calls of the host */
     uint64_t *inits; /* pairs */
     size_t n_inits, inits_room;
-    char *unserved;
 };
 
-/* size bytes of the guest's memory at address, or NULL, and the call fails. */
+/* size bytes of the guest's memory at address, or NULL. */
+static inline char *vmd_guest_find(const struct vmd_guest *guest, uint64_t address, uint64_t size)
+{
+    uint64_t offset = address - VMD_GUEST_BASE;
+
+    return offset < guest->size && size <= guest->size - offset ? guest->memory + offset : NULL;
+}
+
+/* The same, but without it the call that is going on fails. */
 char *vmd_guest_at(struct vmd_guest *guest, uint64_t address, uint64_t size);
+
+/* The name of the import whose address this is, or NULL. */
+const char *vmd_guest_import_name(const struct vmd_guest *guest, uint64_t address);
 
 /* Where thread-local data begins. */
 uint64_t vmd_guest_tls(const struct vmd_guest *guest);

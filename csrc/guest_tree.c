@@ -60,14 +60,6 @@ static enum vmd_status fail(struct vmd_guest_reader *reader, enum vmd_status cod
     return vmd_error_set(reader->err, code, address, message);
 }
 
-/* size bytes of the guest at address, or NULL. */
-static const char *at(const struct vmd_guest_reader *reader, uint64_t address, uint64_t size)
-{
-    uint64_t offset = address - VMD_GUEST_BASE;
-
-    return offset < reader->guest->size && size <= reader->guest->size - offset ? reader->guest->memory + offset : NULL;
-}
-
 static uint64_t u64(const char *from)
 {
     uint64_t value;
@@ -88,7 +80,7 @@ static enum vmd_status read_name(struct vmd_guest_reader *reader, uint64_t addre
                                  uint32_t *ret_len)
 {
     /* A stub of zeros has no name; QEMU prints what printf makes of that. */
-    const char *text = address ? at(reader, address, 1) : "(null)";
+    const char *text = address ? vmd_guest_find(reader->guest, address, 1) : "(null)";
     size_t room = !address ? sizeof("(null)") : text ? (size_t)(reader->guest->memory + reader->guest->size - text) : 0;
     const char *end = text ? memchr(text, '\0', room < NAME_MAX_BYTES ? room : NAME_MAX_BYTES) : NULL;
 
@@ -131,7 +123,8 @@ static enum vmd_status read_fields(struct vmd_guest_reader *reader, uint64_t add
     uint64_t n;
 
     for (n = 0;; n++) {
-        from = n < LIST_MAX ? at(reader, address + n * layout->field_size, layout->field_size) : NULL;
+        from =
+            n < LIST_MAX ? vmd_guest_find(reader->guest, address + n * layout->field_size, layout->field_size) : NULL;
         if (!from) {
             return fail(reader, VMD_BAD_REFERENCE, address, "a list of fields has no end");
         }
@@ -154,7 +147,7 @@ static enum vmd_status read_fields(struct vmd_guest_reader *reader, uint64_t add
     for (uint64_t i = 0; i < n; i++) {
         uint64_t where = address + i * layout->field_size;
 
-        if (read_field(reader, where, at(reader, where, layout->field_size), &fields[i])) {
+        if (read_field(reader, where, vmd_guest_find(reader->guest, where, layout->field_size), &fields[i])) {
             return reader->err->code;
         }
     }
@@ -170,7 +163,7 @@ static enum vmd_status read_subsections(struct vmd_guest_reader *reader, uint64_
     uint64_t n;
 
     for (n = 0;; n++) {
-        from = n < LIST_MAX ? at(reader, address + n * 8, 8) : NULL;
+        from = n < LIST_MAX ? vmd_guest_find(reader->guest, address + n * 8, 8) : NULL;
         if (!from) {
             return fail(reader, VMD_BAD_REFERENCE, address, "a list of subsections has no end");
         }
@@ -183,7 +176,7 @@ static enum vmd_status read_subsections(struct vmd_guest_reader *reader, uint64_
         return fail(reader, VMD_NO_MEMORY, address, "out of memory");
     }
     for (uint64_t i = 0; i < n; i++) {
-        if (read_desc(reader, u64(at(reader, address + i * 8, 8)), &list[i])) {
+        if (read_desc(reader, u64(vmd_guest_find(reader->guest, address + i * 8, 8)), &list[i])) {
             return reader->err->code;
         }
     }
@@ -195,7 +188,7 @@ static enum vmd_status read_subsections(struct vmd_guest_reader *reader, uint64_
 static enum vmd_status read_members(struct vmd_guest_reader *reader, uint64_t address, struct vmd_desc *desc)
 {
     const struct vmd_layout *layout = &reader->layout;
-    const char *from = at(reader, address, layout->desc_subsections + 8);
+    const char *from = vmd_guest_find(reader->guest, address, layout->desc_subsections + 8);
     uint64_t fields, subsections;
 
     if (!from) {

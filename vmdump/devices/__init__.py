@@ -11,84 +11,17 @@ it. What several files need, such as a PCI device's own state, has a file too. I
 Every section of the dump equals that of Debian's QEMU 10.0.13 on amd64, byte for byte. Source: QEMU 10.0.
 """
 
-from vmdump.devices import (
-    ahci,
-    cirrus_vga,
-    e1000,
-    es1370,
-    fdc,
-    fw_cfg,
-    hpet,
-    i2c,
-    i6300esb,
-    i8254,
-    i8257,
-    i8259,
-    ide,
-    ioapic,
-    isa,
-    lsi53c895a,
-    machines,
-    mc146818rtc,
-    parallel,
-    pci,
-    pcie_root_port,
-    pckbd,
-    pflash_cfi01,
-    piix4_pm,
-    ps2,
-    qdev,
-    rtl8139,
-    sd,
-    serial,
-    smbus_eeprom,
-    uhci,
-    usb,
-    usb_hid,
-    usb_hub,
-    vga,
-    virtio,
-)
+from importlib import import_module
+
 from vmdump.qom import TypeTable
 
+#: The files that have types to register.
 _MODULES = (
-    ahci,
-    cirrus_vga,
-    e1000,
-    es1370,
-    fdc,
-    fw_cfg,
-    hpet,
-    i2c,
-    i6300esb,
-    i8254,
-    i8257,
-    i8259,
-    ide,
-    ioapic,
-    isa,
-    lsi53c895a,
-    machines,
-    mc146818rtc,
-    parallel,
-    pci,
-    pcie_root_port,
-    pckbd,
-    pflash_cfi01,
-    piix4_pm,
-    ps2,
-    qdev,
-    rtl8139,
-    sd,
-    serial,
-    smbus_eeprom,
-    uhci,
-    usb,
-    usb_hid,
-    usb_hub,
-    vga,
-    virtio,
-)
+    "ahci", "cirrus_vga", "e1000", "es1370", "fdc", "fw_cfg", "hpet", "i2c", "i6300esb", "i8254", "i8257", "i8259",
+    "ide", "ioapic", "isa", "lsi53c895a", "machines", "mc146818rtc", "parallel", "pci", "pcie_root_port", "pckbd",
+    "pflash_cfi01", "piix4_pm", "ps2", "qdev", "rtl8139", "sd", "serial", "smbus_eeprom", "uhci", "usb", "usb_hid",
+    "usb_hub", "vga", "virtio",
+)  # fmt: skip
 
 
 def register_types(table: TypeTable) -> None:
@@ -104,4 +37,4 @@ def register_types(table: TypeTable) -> None:
     'lsiscsi'
     """
     for module in _MODULES:
-        module.register_types(table)
+        import_module(f"{__name__}.{module}").register_types(table)
