@@ -10,6 +10,7 @@ from vmdump.device_dump import DeviceDump
 from vmdump.errors import SourceError, VmdumpError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from io import BufferedReader
 
     from vmdump.session import Session
@@ -22,13 +23,15 @@ def open(
     run: bool = False,
     module_dirs: tuple[str, ...] = (),
     timeout: float = 60.0,
+    report: "Callable[[object], None] | None" = None,
 ) -> DeviceDump:
     """The dump of a source.
 
     source is a path to a file that -dump-vmstate wrote, plain or compressed (gzip, xz, Zstandard), "-" for standard
     input; a QEMU binary, which is read without being run, or run with run=True; a Session; or None: vmdump's built-in
     devices and all modules. machine is for sources that have machines: a machine type's name or alias. module_dirs are
-    searched for modules before QEMU's own places. timeout, in seconds, is for a QEMU that is run.
+    searched for modules before QEMU's own places. timeout, in seconds, is for a QEMU that is run. report is told what
+    goes wrong on the way without ending it: modules that do not load, what a QEMU that is run says.
 
     Raises SourceError when the source can't be read, with the place of the error, and what Session.dump raises.
 
@@ -44,17 +47,17 @@ def open(
 
         if source is not None:
             return source.dump(machine)
-        with Session(module_dirs=module_dirs) as session:
+        with Session(module_dirs=module_dirs, report=report) as session:
             return session.dump(machine)
     path = os.fspath(source)
     if run:
         from vmdump.sources.qemu_process import run_qemu
 
-        return run_qemu(path, machine=machine, module_dirs=module_dirs, timeout=timeout)
+        return run_qemu(path, machine=machine, module_dirs=module_dirs, timeout=timeout, report=report)
     if is_binary(path):
         from vmdump.sources.qemu_image.image import QemuImage
 
-        return QemuImage(path, module_dirs=module_dirs).dump(machine)
+        return QemuImage(path, module_dirs=module_dirs, report=report).dump(machine)
     if machine is not None:
         raise VmdumpError(f"{path}: a dump file is of one machine; a machine can be chosen of a QEMU binary")
     from vmdump.sources.dump_file import open_dump_file, read_dump_file

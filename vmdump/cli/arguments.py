@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from vmdump.errors import VmdumpError
-from vmdump.source import is_binary
+from vmdump.source import is_binary, open
 
 if TYPE_CHECKING:
     from typing import Any, NoReturn
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from vmdump.cli.environment import Environment
     from vmdump.device_dump import DeviceDump
     from vmdump.session import Session
-    from vmdump.sources.qemu_image.image import QemuImage
 
 #: What completes to file names, and to directories, in the scripts that shtab makes (its FILE and DIRECTORY).
 _FILE = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
@@ -143,21 +142,23 @@ def open_source(args: argparse.Namespace, environment: Environment) -> DeviceDum
         with make_session(args, environment) as session:
             return session.dump(args.machine)
     if args.run:
-        from vmdump.sources.qemu_process import run_qemu
-
         _refuse(args, "a QEMU that is run", "arch", "module")
-        module_dirs = _module_dirs(args, environment)
-        return run_qemu(
-            args.source, machine=args.machine, module_dirs=module_dirs, timeout=args.timeout, report=environment.error
-        )
-    if is_binary(args.source):
-        return _open_image(args, environment).dump(args.machine)
-    from vmdump.sources.dump_file import open_dump_file, read_dump_file
+    elif is_binary(args.source):
+        _refuse(args, "a QEMU binary", "arch", "module")
+    else:
+        _refuse(args, "a dump file", "machine", "arch", "module", "module_dir")
+    if args.source == "-" and not args.run:
+        from vmdump.sources.dump_file import read_dump_file
 
-    _refuse(args, "a dump file", "machine", "arch", "module", "module_dir")
-    if args.source == "-":
         return read_dump_file(environment.stdin, "<stdin>")
-    return open_dump_file(args.source)
+    return open(
+        args.source,
+        machine=args.machine,
+        run=args.run,
+        module_dirs=_module_dirs(args, environment),
+        timeout=args.timeout,
+        report=environment.error,
+    )
 
 
 def machine_help(args: argparse.Namespace, environment: Environment) -> str:
@@ -174,17 +175,11 @@ def machine_help(args: argparse.Namespace, environment: Environment) -> str:
         return list_machines(args.source, module_dirs=_module_dirs(args, environment), timeout=args.timeout)
     if is_binary(args.source):
         from vmdump.machine import help_text
+        from vmdump.sources.qemu_image.image import QemuImage
 
-        return help_text(_open_image(args, environment).machines)
+        image = QemuImage(args.source, module_dirs=_module_dirs(args, environment), report=environment.error)
+        return help_text(image.machines)
     raise UsageError(f"{args.source}: a dump file does not say which machine types there were; a QEMU binary does")
-
-
-def _open_image(args: argparse.Namespace, environment: Environment) -> QemuImage:
-    """A QEMU binary that is read, not run."""
-    from vmdump.sources.qemu_image.image import QemuImage
-
-    _refuse(args, "a QEMU binary", "arch", "module")
-    return QemuImage(args.source, module_dirs=_module_dirs(args, environment), report=environment.error)
 
 
 def _refuse(args: argparse.Namespace, source: str, *options: str) -> None:

@@ -54,7 +54,7 @@ def run_qemu(
     machine: str | None = None,
     module_dirs: Sequence[str] = (),
     timeout: float = TIMEOUT,
-    report: Callable[[str], object] = lambda line: None,
+    report: Callable[[str], object] | None = None,
 ) -> DeviceDump:
     """Runs the QEMU binary at path, or of that name in $PATH, with -dump-vmstate, and reads what it writes.
 
@@ -77,8 +77,9 @@ def run_qemu(
     if not ended.stdout.startswith(b"{"):
         raise SourceError(f"{qemu.name}: wrote no dump; is it a QEMU system emulator? {_last_words(ended)}")
     tree = engine.parse(ended.stdout, f"{qemu.name} -dump-vmstate")
-    for line in ended.stderr.splitlines():
-        report(line)
+    if report is not None:
+        for line in ended.stderr.splitlines():
+            report(line)
     return DeviceDump(tree, Producer(kind="qemu", path=qemu.name, version=qemu.version()))
 
 
