@@ -379,7 +379,10 @@ size_t vmd_guest_take_inits(struct vmd_guest *guest, uint64_t *pairs, size_t roo
 {
     size_t n = guest->n_inits < room ? guest->n_inits : room;
 
-    memcpy(pairs, guest->inits, n * 2 * sizeof(*pairs));
-    guest->n_inits = 0;
+    if (n) {
+        memcpy(pairs, guest->inits, n * 2 * sizeof(*pairs));
+        guest->n_inits -= n;
+        memmove(guest->inits, guest->inits + 2 * n, guest->n_inits * 2 * sizeof(*pairs));
+    }
     return n;
 }

@@ -70,7 +70,10 @@ enum vmd_status vmd_guest_call(struct vmd_guest *guest, uint64_t function, const
 /* Makes room for thread-local data of size bytes, aligned; the address where its initial bytes go, 0: no room. */
 uint64_t vmd_guest_set_tls(struct vmd_guest *guest, uint64_t size);
 
-/* Functions that register_dso_module_init(fn, type) was called with since the last call: pairs of fn and type. */
+/*
+ * Takes the first of the functions that register_dso_module_init(fn, type) was called with, at most room: pairs of fn
+ * and type. How many; 0: there are no more.
+ */
 size_t vmd_guest_take_inits(struct vmd_guest *guest, uint64_t *pairs, size_t room);
 /* cdef: end */
 

@@ -708,3 +708,20 @@ def test_own_streams(
     captured = capsys.readouterr()
     assert captured.out.startswith("isa-serial\n")
     assert captured.err.startswith("vmdump: no device type 'e1001'")
+
+
+@pytest.mark.parametrize(
+    "argv", [["dump"], ["devices"], ["show", "my-device"], ["modules", "--load"], ["dump", "-M", "help"]]
+)
+def test_modules_are_finished(argv: list[str], tmp_path: Path) -> None:
+    """Every command that loads modules runs their finish entry points, once."""
+    mark = tmp_path / "finished"
+    finish = f"\ndef vmdump_module_finish():\n    with open({str(mark)!r}, 'a') as file: file.write('x')\n"
+    (tmp_path / "mine.py").write_text(
+        "from vmdump import TypeInfo\nfrom vmdump.vmstate import VMStateDescription\nVMDUMP_STAMP = 1\n"
+        'module_info = {"objs": ["my-device"]}\ndef class_init(klass, data): klass.vmsd = VMStateDescription("d")\n'
+        "def vmdump_module_init(types):\n"
+        '    types.type_register(TypeInfo("my-device", parent="device", class_init=class_init))\n' + finish
+    )
+    assert run(*argv, "--module", str(tmp_path / "mine.py")).code == 0
+    assert mark.read_text() == "x"

@@ -57,9 +57,10 @@ def _open_beside(path: str) -> Iterator[int]:
     # The name is known before the file is made, so that an interruption in between leaves none behind either.
     temporary = os.path.join(directory, f".{name[:40]}.{os.getpid()}-{os.urandom(8).hex()}.tmp")
     try:
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
-            os.fchmod(fd, _mode_for(path))
+            with contextlib.suppress(FileNotFoundError):
+                os.fchmod(fd, stat.S_IMODE(os.stat(path).st_mode))
             yield fd
         finally:
             os.close(fd)
@@ -68,13 +69,3 @@ def _open_beside(path: str) -> Iterator[int]:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
-
-
-def _mode_for(path: str) -> int:
-    """The mode of the file that is replaced, or what a new one gets."""
-    try:
-        return stat.S_IMODE(os.stat(path).st_mode)
-    except FileNotFoundError:
-        umask = os.umask(0)
-        os.umask(umask)
-        return 0o666 & ~umask

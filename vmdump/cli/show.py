@@ -37,18 +37,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Prints the tree."""
-    session = make_session(args, environment) if args.source is None else None
-    dump = session.dump(args.machine) if session else open_source(args, environment)
-    device = dump.get(args.type)
+    if args.source is not None:
+        _show(args.type, open_source(args, environment), None, environment)
+        return ExitStatus.DONE
+    with make_session(args, environment) as session:
+        _show(args.type, session.dump(args.machine), session, environment)
+    return ExitStatus.DONE
+
+
+def _show(name: str, dump: DeviceDump, session: Session | None, environment: Environment) -> None:
+    """Prints the tree of a device; that it has none, where a session knows the type. Raises VmdumpError."""
+    device = dump.get(name)
     if device is not None:
         from vmdump.cli.tree import print_tree
 
         print_tree(environment, device)
-    elif session and _is_device(session, args.type):
-        environment.print(f"{args.type}: has no VMStateDescription: nothing of it is migrated")
+    elif session and _is_device(session, name):
+        environment.print(f"{name}: has no VMStateDescription: nothing of it is migrated")
     else:
-        raise VmdumpError(_unknown(args.type, dump))
-    return ExitStatus.DONE
+        raise VmdumpError(_unknown(name, dump))
 
 
 def _is_device(session: Session, name: str) -> bool:

@@ -43,7 +43,7 @@ class Guest:
             raise SourceError(f"{name}: can't be emulated: {ffi.string(error.message).decode()}")
         self.native = ffi.gc(ret[0], lib.vmd_guest_destroy)
         self._memory = ffi.buffer(lib.vmd_guest_memory(self.native), MEMORY)
-        self._deadline = time.monotonic() + SECONDS
+        self._seconds_left: float = SECONDS
 
     def read(self, address: int, size: int) -> bytes:
         """The bytes at address."""
@@ -94,11 +94,12 @@ class Guest:
 
     def call(self, function: int, *args: int) -> int:
         """Calls a function of the guest with integers and returns its result."""
-        left = self._deadline - time.monotonic()
-        if left < 1:
+        if self._seconds_left < 1:
             raise SourceError(f"{self.name}: its start-up takes more than {SECONDS} seconds; is it a QEMU?")
         error, ret = ffi.new("struct vmd_error *"), ffi.new("uint64_t *")
-        status = lib.vmd_guest_call(self.native, function, list(args), len(args), int(left), ret, error)
+        start = time.monotonic()
+        status = lib.vmd_guest_call(self.native, function, list(args), len(args), int(self._seconds_left), ret, error)
+        self._seconds_left -= time.monotonic() - start
         if status == lib.VMD_OK:
             return int(ret[0])
         if status == lib.VMD_NO_MEMORY:
@@ -120,10 +121,12 @@ class Guest:
 
     def take_typed_inits(self) -> list[tuple[int, int]]:
         """The functions that were queued for initialisation since the last call, in order, each with its type."""
-        room = 4096
+        room = 1024
         pairs = ffi.new("uint64_t[]", 2 * room)
-        count = lib.vmd_guest_take_inits(self.native, pairs, room)
-        return [(int(pairs[2 * i]), int(pairs[2 * i + 1])) for i in range(count)]
+        inits: list[tuple[int, int]] = []
+        while count := lib.vmd_guest_take_inits(self.native, pairs, room):
+            inits += [(int(pairs[2 * i]), int(pairs[2 * i + 1])) for i in range(count)]
+        return inits
 
     def _offset(self, address: int, size: int) -> int:
         offset = address - self.base

@@ -104,6 +104,7 @@ class QemuModuleOpener:
             for function, _ in self._qemu.guest.take_typed_inits():
                 self._qemu.guest.call(function)
         except SourceError as error:
+            self._qemu.guest.take_typed_inits()  # what it has queued is not the next module's
             raise ModuleError(f"failed to initialize module: {path}: {error}") from error
         if export_symbols:
             self._exported.update(module.symbols)
