@@ -473,7 +473,7 @@ enum vmd_status vmd_tree_set_devices(struct vmd_tree *tree, const char *names, u
     }
     status = next_name(&at, &machine, &machine_len);
     for (uint64_t i = 0; !status && i < n_devices; i++) {
-        devices[i].vmsd = vmsds[i];
+        devices[i] = (struct vmd_device){.vmsd = vmsds[i]};
         devices[i].version_id = vmsds[i]->version_id;
         devices[i].minimum_version_id = vmsds[i]->minimum_version_id;
         status = next_name(&at, &devices[i].name, &devices[i].name_len);

@@ -26,6 +26,19 @@
 #define VMD_MAX_DEPTH 1000
 #define VMD_ARRAY 4         /* VMS_ARRAY: "num" is printed */
 #define VMD_MUST_EXIST 4096 /* VMS_MUST_EXIST: the field is an assertion, not printed */
+#define VMD_UNKNOWN 0xffffffffffffffff
+
+/* vmd_desc.traits: what is known of a description beside what QEMU's dump prints. */
+#define VMD_DETAILED 1 /* traits, priority, and the flags and details of all fields are known; else none of these */
+#define VMD_UNMIGRATABLE 2
+#define VMD_EARLY_SETUP 4
+#define VMD_NEEDED 8 /* it has such a hook; so on. An _errp variant counts as the hook itself */
+#define VMD_PRE_LOAD 16
+#define VMD_POST_LOAD 32
+#define VMD_PRE_SAVE 64
+#define VMD_POST_SAVE 128
+#define VMD_DEV_UNPLUG_PENDING 256
+#define VMD_LOAD_STATE_OLD 512 /* QEMU 5 and older */
 
 struct vmd_field {
     const char *name;
@@ -36,6 +49,20 @@ struct vmd_field {
     int32_t num;                 /* elements, if flags has VMD_ARRAY */
     int32_t version_id;
     uint32_t field_exists; /* 1: it has a run-time test */
+};
+
+/* What QEMU's dump leaves out of a field. Strings: NULL is none. */
+struct vmd_field_details {
+    const char *info; /* VMStateInfo.name */
+    const char *err_hint;
+    uint32_t info_len;
+    uint32_t err_hint_len;
+    uint64_t offset; /* VMD_UNKNOWN, here and below: not known, or none */
+    uint64_t start;
+    uint64_t num_offset;
+    uint64_t size_offset;
+    int32_t struct_version_id;
+    uint32_t reserved;
 };
 
 /* Printed at indent i, a part of a dump takes bytes + i * lines bytes. */
@@ -49,14 +76,26 @@ struct vmd_desc {
     uint32_t name_len;
     int32_t version_id;
     int32_t minimum_version_id;
-    uint32_t depth;                            /* 1: nothing nested */
+    uint32_t depth;  /* 1: nothing nested */
+    uint32_t traits; /* VMD_DETAILED and so on */
+    int32_t priority;
     const struct vmd_field *fields;            /* NULL: the description has no list of fields, not even an empty one */
     const struct vmd_desc *const *subsections; /* NULL: likewise */
     uint64_t n_fields;
     uint64_t n_subsections;
-    uint64_t n_total;             /* printed fields, nested ones included; saturates */
-    struct vmd_extent extent;     /* as a nested Description, without any "num" */
-    struct vmd_extent num_extent; /* what the "num" lines add */
+    uint64_t n_total;                              /* printed fields, nested ones included; saturates */
+    struct vmd_extent extent;                      /* as a nested Description, without any "num" */
+    struct vmd_extent num_extent;                  /* what the "num" lines add */
+    const struct vmd_field_details *field_details; /* one a field; NULL where VMD_DETAILED is not set */
+};
+
+/* What QEMU's dump leaves out of a device class. */
+struct vmd_device_details {
+    const char *parents; /* n_parents names, nearest first, each ended by NUL */
+    const char *desc;    /* DeviceClass.desc; NULL: none */
+    const char *module;  /* that registered it; NULL: built in */
+    uint32_t n_parents;
+    uint32_t is_abstract;
 };
 
 struct vmd_device {
@@ -65,6 +104,16 @@ struct vmd_device {
     uint32_t name_len;
     int32_t version_id;
     int32_t minimum_version_id;
+    const struct vmd_device_details *details; /* NULL: not known */
+};
+
+/* A description that is on no device class. */
+struct vmd_root {
+    const struct vmd_desc *vmsd;
+    const char *symbol; /* as the binary exports it; NULL: it does not */
+    const char *uses;   /* n_uses words, each ended by NUL: how it is used, as sources call it */
+    uint32_t n_uses;
+    uint32_t reserved;
 };
 
 struct vmd_tree {
@@ -73,6 +122,10 @@ struct vmd_tree {
     uint64_t n_devices;
     uint32_t machine_len;
     uint32_t print_num; /* 0: as QEMU 7.2 and older, which print no "num" */
+    const struct vmd_root *roots;
+    uint64_t n_roots;
+    const char *about; /* a JSON object: what is known of the dump's producer; NULL: nothing */
+    uint64_t about_size;
     struct vmd_arena *arena;
 };
 
