@@ -7,7 +7,9 @@
 
 static enum vmd_status dump(const struct vmd_tree *tree, enum vmd_engine engine, struct vmd_sink *sink)
 {
-    enum vmd_status status = engine == VMD_ENGINE_STDIO ? vmd_dump_stdio(tree, sink) : vmd_dump_fast(tree, sink);
+    enum vmd_status status = engine == VMD_ENGINE_STDIO  ? vmd_dump_stdio(tree, sink)
+                             : engine == VMD_ENGINE_FAST ? vmd_dump_fast(tree, sink)
+                                                         : vmd_dump_extended(tree, sink);
 
     if (status) {
         vmd_error_set(sink->err, status, 0, "out of memory");
@@ -41,6 +43,15 @@ enum vmd_status vmd_dump_file(const struct vmd_tree *tree, enum vmd_engine engin
 {
     struct vmd_sink sink;
     enum vmd_status status = vmd_sink_init_file(&sink, file, poll, opaque, err);
+
+    return status ? status : dump(tree, engine, &sink);
+}
+
+enum vmd_status vmd_dump_size(const struct vmd_tree *tree, enum vmd_engine engine, int (*poll)(void *), void *opaque,
+                              uint64_t *ret, struct vmd_error *err)
+{
+    struct vmd_sink sink;
+    enum vmd_status status = vmd_sink_init_count(&sink, ret, poll, opaque, err);
 
     return status ? status : dump(tree, engine, &sink);
 }

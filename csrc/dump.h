@@ -1,6 +1,6 @@
 /*
  * Writing a tree as QEMU's -dump-vmstate does. Two engines, byte for byte alike: "stdio", fprintf in QEMU's shape, is
- * the reference; "fast" is the one to use.
+ * the reference; "fast" is the one to use. A third one writes the extended form.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -16,6 +16,7 @@
 enum vmd_engine {
     VMD_ENGINE_FAST = 0,
     VMD_ENGINE_STDIO = 1,
+    VMD_ENGINE_EXTENDED = 2, /* another form, with all that is known: see extended.h */
 };
 
 /*
@@ -30,10 +31,15 @@ enum vmd_status vmd_dump_memory(const struct vmd_tree *tree, enum vmd_engine eng
                                 int (*poll)(void *), void *opaque, struct vmd_error *err);
 enum vmd_status vmd_dump_file(const struct vmd_tree *tree, enum vmd_engine engine, FILE *file, int (*poll)(void *),
                               void *opaque, struct vmd_error *err);
+
+/* How many bytes that takes, by doing it; VMD_NO_MEMORY, VMD_INTERRUPTED. */
+enum vmd_status vmd_dump_size(const struct vmd_tree *tree, enum vmd_engine engine, int (*poll)(void *), void *opaque,
+                              uint64_t *ret, struct vmd_error *err);
 /* cdef: end */
 
 /* The engines. They leave errors in the sink; VMD_NO_MEMORY is theirs too. */
 enum vmd_status vmd_dump_fast(const struct vmd_tree *tree, struct vmd_sink *sink);
 enum vmd_status vmd_dump_stdio(const struct vmd_tree *tree, struct vmd_sink *sink);
+enum vmd_status vmd_dump_extended(const struct vmd_tree *tree, struct vmd_sink *sink);
 
 #endif

@@ -25,6 +25,7 @@ HEADERS = [
     CSRC / "ghash.h",
     CSRC / "guest.h",
     CSRC / "guest_tree.h",
+    CSRC / "guest_uses.h",
     CSRC / "module_load.h",
     CSRC / "callbacks.h",
 ]

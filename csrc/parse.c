@@ -7,9 +7,14 @@
  */
 #include "parse.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "extended.h"
+
+#define VMD_NO_POSITION UINT32_MAX /* in details.reserved: the field has no position in a list */
 
 struct slice {
     const char *text;
@@ -34,7 +39,7 @@ struct parser {
     const char *begin, *pos, *end;
     const struct frame *at;
     unsigned depth; /* descriptions around this place */
-    struct stack fields, subsections, devices;
+    struct stack fields, details, subsections, devices, texts, roots;
 };
 
 /* Errors */
@@ -86,7 +91,7 @@ static enum vmd_status no_memory(struct parser *parser)
 static void *stack_push(struct stack *stack, size_t size)
 {
     if (stack->capacity - stack->used < size) {
-        size_t capacity = stack->capacity ? 2 * stack->capacity : 4096;
+        size_t capacity = (stack->capacity ? 2 * stack->capacity : 4096) + size;
         char *items = realloc(stack->items, capacity);
 
         if (!items) {
@@ -255,12 +260,10 @@ static enum vmd_status take_escaped(struct parser *parser, const char *begin, st
     return VMD_OK;
 }
 
-/* A string: a slice of the input, or of the tree where it had escapes. It is printable, as tree.h wants names. */
-static enum vmd_status take_string(struct parser *parser, struct slice *ret)
+/* A string of any characters: a slice of the input, or of the tree where it had escapes. */
+static enum vmd_status take_slice(struct parser *parser, struct slice *ret)
 {
     const char *begin, *p;
-    size_t printable;
-    enum vmd_status status = VMD_OK;
 
     if (!take(parser, '"')) {
         return fail(parser, "expected a string");
@@ -268,14 +271,26 @@ static enum vmd_status take_string(struct parser *parser, struct slice *ret)
     begin = parser->pos;
     for (p = begin; p < parser->end && *p != '"' && *p != '\\'; p++) {
     }
-    if (p < parser->end && *p == '"') {
-        *ret = (struct slice){begin, p - begin};
-        parser->pos = p + 1;
-    } else {
-        status = take_escaped(parser, begin, ret);
-        if (status) {
-            return status;
-        }
+    if (p >= parser->end || *p != '"') {
+        return take_escaped(parser, begin, ret);
+    }
+    *ret = (struct slice){begin, p - begin};
+    parser->pos = p + 1;
+    return VMD_OK;
+}
+
+/* A string that is printable, as tree.h wants names. */
+static enum vmd_status take_string(struct parser *parser, struct slice *ret)
+{
+    const char *begin;
+    size_t printable;
+    enum vmd_status status;
+
+    skip_space(parser);
+    begin = parser->pos + 1;
+    status = take_slice(parser, ret);
+    if (status) {
+        return status;
     }
     printable = vmd_printable_prefix(ret->text, ret->size);
     if (printable != ret->size) {
@@ -296,6 +311,27 @@ static enum vmd_status take_name(struct parser *parser, const char **ret, uint32
     }
     if (slice.size > INT32_MAX) {
         return fail_at(parser, VMD_BAD_NAME, parser->pos, "a name of more than 2 GiB");
+    }
+    *ret = vmd_tree_string(parser->tree, slice.text, slice.size);
+    *ret_len = slice.size;
+    return *ret ? VMD_OK : no_memory(parser);
+}
+
+/* A string of any characters but NUL that the tree keeps, ended by NUL. */
+static enum vmd_status take_text(struct parser *parser, const char **ret, uint32_t *ret_len)
+{
+    const char *where;
+    struct slice slice;
+    enum vmd_status status;
+
+    skip_space(parser);
+    where = parser->pos;
+    status = take_slice(parser, &slice);
+    if (status) {
+        return status;
+    }
+    if (slice.size > INT32_MAX || memchr(slice.text, '\0', slice.size)) {
+        return fail_at(parser, VMD_BAD_NAME, where, "a text that holds NUL, or more than 2 GiB");
     }
     *ret = vmd_tree_string(parser->tree, slice.text, slice.size);
     *ret_len = slice.size;
@@ -453,21 +489,148 @@ static enum vmd_status next_element(struct parser *parser, struct frame *frame, 
     return VMD_OK;
 }
 
+/* Lists of words, and what is kept as it is */
+
+/* A list of strings, each ended by NUL, in the tree. */
+static enum vmd_status take_texts(struct parser *parser, const char **ret, uint32_t *ret_n)
+{
+    size_t bottom = parser->texts.used;
+    struct frame frame;
+    uint32_t n = 0;
+    bool more;
+    enum vmd_status status = next_element(parser, &frame, true, &more);
+
+    for (; !status && more; n++) {
+        const char *text;
+        uint32_t size;
+        char *slot;
+
+        status = take_text(parser, &text, &size);
+        if (status) {
+            return status;
+        }
+        slot = stack_push(&parser->texts, size + 1);
+        if (!slot) {
+            return no_memory(parser);
+        }
+        memcpy(slot, text, size + 1);
+        status = next_element(parser, &frame, false, &more);
+    }
+    if (!status) {
+        *ret = stack_take(&parser->texts, bottom, parser->tree);
+        *ret_n = n;
+        status = *ret ? VMD_OK : no_memory(parser);
+    }
+    return status;
+}
+
+/* The bit of a word; 0: it has none. What has no word is written as 0x and hexadecimal digits. */
+static uint32_t bit_of(const struct vmd_word *words, const char *text)
+{
+    uint32_t bits;
+    char rest;
+
+    for (; words->word; words++) {
+        if (strcmp(words->word, text) == 0) {
+            return words->bit;
+        }
+    }
+    return strncmp(text, "0x", 2) == 0 && sscanf(text, "0x%8" SCNx32 "%c", &bits, &rest) == 1 ? bits : 0;
+}
+
+/* A list of words that stand for bits. */
+static enum vmd_status take_bits(struct parser *parser, const struct vmd_word *words, uint32_t *ret)
+{
+    const char *where, *text;
+    uint32_t n;
+    enum vmd_status status;
+
+    skip_space(parser);
+    where = parser->pos;
+    status = take_texts(parser, &text, &n);
+    *ret = 0;
+    for (uint32_t i = 0; !status && i < n; i++) {
+        uint32_t bit = bit_of(words, text);
+
+        if (!bit) {
+            return fail_at(parser, VMD_BAD_JSON, where, "a word that is none of those that may stand here");
+        }
+        *ret |= bit;
+        text += strlen(text) + 1;
+    }
+    return status;
+}
+
+/* An object, as it stands there. Only its end is looked for: who uses it reads it. */
+static enum vmd_status take_object(struct parser *parser, const char **ret, uint64_t *ret_size)
+{
+    const char *begin, *p;
+    size_t open = 0;
+
+    skip_space(parser);
+    begin = parser->pos;
+    if (begin == parser->end || *begin != '{') {
+        return fail(parser, "expected an object");
+    }
+    for (p = begin; p < parser->end; p++) {
+        if (*p == '"') {
+            for (p++; p < parser->end && *p != '"'; p += *p == '\\' ? 2 : 1) {
+            }
+        } else if (*p == '{' || *p == '[') {
+            open++;
+        } else if ((*p == '}' || *p == ']') && --open == 0) {
+            break;
+        }
+    }
+    if (p >= parser->end) {
+        parser->pos = parser->end;
+        return fail(parser, "");
+    }
+    parser->pos = p + 1;
+    *ret = vmd_tree_string(parser->tree, begin, p + 1 - begin);
+    *ret_size = p + 1 - begin;
+    return *ret ? VMD_OK : no_memory(parser);
+}
+
 /* The schema */
 
 static enum vmd_status take_desc(struct parser *parser, const struct vmd_desc **ret);
 
-static enum vmd_status take_field(struct parser *parser, struct vmd_field *field)
+/* Pushes a list of fields. Validations are those that are assertions; QEMU itself prints the others alone. */
+static enum vmd_status push_fields(struct parser *parser, bool validations);
+
+static enum vmd_status take_field(struct parser *parser, struct vmd_field *field, struct vmd_field_details *details,
+                                  bool *ret_detailed)
 {
-    enum { FIELD, VERSION, EXISTS, NUM, SIZE, DESCRIPTION };
-    static const char *const keys[] = {"field", "version_id", "field_exists", "num", "size", "Description", NULL};
+    enum {
+        FIELD,
+        VERSION,
+        EXISTS,
+        NUM,
+        SIZE,
+        DESCRIPTION,
+        INFO,
+        FLAGS,
+        OFFSET,
+        STRUCT_VERSION,
+        START,
+        NUM_OFFSET,
+        SIZE_OFFSET,
+        ERR_HINT,
+        POSITION
+    };
+    static const char *const keys[] = {
+        "field",  "version_id",        "field_exists", "num",        "size",        "Description", "info",     "flags",
+        "offset", "struct_version_id", "start",        "num_offset", "size_offset", "err_hint",    "position", NULL};
     struct object object = {.keys = keys,
                             .required = 1u << FIELD | 1u << VERSION | 1u << EXISTS | 1u << SIZE,
                             .what = "a field lacks field, version_id, field_exists or size"};
     enum vmd_status status;
+    uint64_t position = VMD_NO_POSITION;
     int key;
 
     memset(field, 0, sizeof(*field));
+    *details = (struct vmd_field_details){.offset = VMD_UNKNOWN, .num_offset = VMD_UNKNOWN, .size_offset = VMD_UNKNOWN};
     while (!(status = next_key(parser, &object, &key)) && key >= 0) {
         switch (key) {
         case FIELD:
@@ -480,7 +643,6 @@ static enum vmd_status take_field(struct parser *parser, struct vmd_field *field
             status = take_bool(parser, &field->field_exists);
             break;
         case NUM:
-            field->flags |= VMD_ARRAY;
             status = take_int(parser, &field->num);
             break;
         case SIZE:
@@ -489,41 +651,152 @@ static enum vmd_status take_field(struct parser *parser, struct vmd_field *field
         case DESCRIPTION:
             status = take_desc(parser, &field->vmsd);
             break;
+        case INFO:
+            status = take_text(parser, &details->info, &details->info_len);
+            break;
+        case FLAGS:
+            status = take_bits(parser, vmd_flag_words, &field->flags);
+            break;
+        case OFFSET:
+            status = take_size(parser, &details->offset);
+            break;
+        case STRUCT_VERSION:
+            status = take_int(parser, &details->struct_version_id);
+            break;
+        case START:
+            status = take_size(parser, &details->start);
+            break;
+        case NUM_OFFSET:
+            status = take_size(parser, &details->num_offset);
+            break;
+        case SIZE_OFFSET:
+            status = take_size(parser, &details->size_offset);
+            break;
+        case ERR_HINT:
+            status = take_text(parser, &details->err_hint, &details->err_hint_len);
+            break;
+        case POSITION:
+            status = take_size(parser, &position);
+            break;
         }
         if (status) {
             break;
         }
     }
+    *ret_detailed = object.seen & 1u << FLAGS;
+    if (!*ret_detailed && object.seen & 1u << NUM) {
+        field->flags |= VMD_ARRAY; /* QEMU prints it of those alone */
+    }
+    details->reserved = position < VMD_NO_POSITION ? (uint32_t)position : VMD_NO_POSITION;
     return status;
 }
 
-static enum vmd_status take_fields(struct parser *parser, struct vmd_desc *desc)
+static enum vmd_status push_fields(struct parser *parser, bool validations)
 {
-    size_t bottom = parser->fields.used;
     struct frame frame;
-    bool more;
+    bool more, detailed;
     enum vmd_status status = next_element(parser, &frame, true, &more);
 
     while (!status && more) {
-        struct vmd_field field, *slot;
+        struct vmd_field field, *field_slot;
+        struct vmd_field_details details, *details_slot;
 
-        status = take_field(parser, &field);
+        status = take_field(parser, &field, &details, &detailed);
         if (status) {
             return status;
         }
-        slot = stack_push(&parser->fields, sizeof(field));
-        if (!slot) {
+        if (validations != !!(field.flags & VMD_MUST_EXIST) || validations != (details.reserved != VMD_NO_POSITION)) {
+            return fail_at(parser, VMD_BAD_JSON, parser->pos,
+                           "a field that is in the wrong list: those with MUST_EXIST and a position are Validations");
+        }
+        field_slot = stack_push(&parser->fields, sizeof(field));
+        if (!field_slot) {
             return no_memory(parser);
         }
-        *slot = field;
+        *field_slot = field;
+        if (detailed) {
+            details_slot = stack_push(&parser->details, sizeof(details));
+            if (!details_slot) {
+                return no_memory(parser);
+            }
+            *details_slot = details;
+        }
         status = next_element(parser, &frame, false, &more);
     }
+    return status;
+}
+
+/* A list of fields, taken off the stack; details: one each, or none. */
+struct fields {
+    struct vmd_field *fields; /* NULL: no list */
+    struct vmd_field_details *details;
+    uint64_t n, n_details;
+};
+
+static enum vmd_status take_fields(struct parser *parser, bool validations, struct fields *ret)
+{
+    size_t bottom = parser->fields.used, details_bottom = parser->details.used;
+    enum vmd_status status = push_fields(parser, validations);
+
     if (!status) {
-        desc->n_fields = (parser->fields.used - bottom) / sizeof(*desc->fields);
-        desc->fields = stack_take(&parser->fields, bottom, parser->tree);
-        status = desc->fields ? VMD_OK : no_memory(parser);
+        ret->n = (parser->fields.used - bottom) / sizeof(*ret->fields);
+        ret->n_details = (parser->details.used - details_bottom) / sizeof(*ret->details);
+        ret->fields = (void *)stack_take(&parser->fields, bottom, parser->tree);
+        ret->details = (void *)stack_take(&parser->details, details_bottom, parser->tree);
+        status = ret->fields && ret->details ? VMD_OK : no_memory(parser);
     }
     return status;
+}
+
+/* Puts validations back between the fields, to where their positions say. */
+static enum vmd_status merge_validations(struct parser *parser, struct fields *fields, const struct fields *validations)
+{
+    uint64_t n = fields->n + validations->n, next = 0;
+    struct fields merged = {.n = n, .n_details = n};
+
+    merged.fields = vmd_tree_alloc(parser->tree, n * sizeof(*merged.fields));
+    merged.details = vmd_tree_alloc(parser->tree, n * sizeof(*merged.details));
+    if (!merged.fields || !merged.details) {
+        return no_memory(parser);
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        bool validation = next < validations->n && validations->details[next].reserved == i;
+        const struct fields *from = validation ? validations : fields;
+        uint64_t at = validation ? next : i - next;
+
+        if (at >= from->n) {
+            return fail_at(parser, VMD_BAD_JSON, parser->pos, "Validations whose positions are not in the list");
+        }
+        merged.fields[i] = from->fields[at];
+        merged.details[i] = from->details[at];
+        merged.details[i].reserved = 0;
+        next += validation;
+    }
+    *fields = merged;
+    return VMD_OK;
+}
+
+/* Sets the fields of a description whose members have all been read. */
+static enum vmd_status set_fields(struct parser *parser, struct vmd_desc *desc, struct fields *fields,
+                                  const struct fields *validations)
+{
+    bool detailed = desc->traits & VMD_DETAILED;
+
+    if (fields->n_details != (detailed ? fields->n : 0) || validations->n_details != validations->n ||
+        (validations->fields && (!detailed || !fields->fields))) {
+        return fail_at(parser, VMD_BAD_JSON, parser->pos,
+                       "details of a part: needed of a description and flags of all its fields go together");
+    }
+    if (validations->n && merge_validations(parser, fields, validations)) {
+        return parser->err->code;
+    }
+    for (uint64_t i = 0; detailed && i < fields->n; i++) {
+        fields->details[i].reserved = 0;
+    }
+    desc->fields = fields->fields;
+    desc->field_details = detailed && fields->fields ? fields->details : NULL;
+    desc->n_fields = fields->n;
+    return VMD_OK;
 }
 
 static enum vmd_status take_subsections(struct parser *parser, struct vmd_desc *desc)
@@ -555,14 +828,42 @@ static enum vmd_status take_subsections(struct parser *parser, struct vmd_desc *
     return status;
 }
 
+/* Sets a trait if the value says so. */
+static enum vmd_status take_trait(struct parser *parser, uint32_t trait, uint32_t *traits)
+{
+    uint32_t value;
+    enum vmd_status status = take_bool(parser, &value);
+
+    if (!status && value) {
+        *traits |= trait;
+    }
+    return status;
+}
+
 static enum vmd_status take_desc_members(struct parser *parser, struct vmd_desc *desc)
 {
-    enum { NAME, VERSION, MINIMUM, FIELDS, SUBSECTIONS };
-    static const char *const keys[] = {"name", "version_id", "minimum_version_id", "Fields", "Subsections", NULL};
+    enum {
+        NAME,
+        VERSION,
+        MINIMUM,
+        FIELDS,
+        SUBSECTIONS,
+        NEEDED,
+        HOOKS,
+        PRIORITY,
+        UNMIGRATABLE,
+        EARLY_SETUP,
+        VALIDATIONS
+    };
+    static const char *const keys[] = {"name",        "version_id", "minimum_version_id", "Fields",       "Subsections",
+                                       "needed",      "hooks",      "priority",           "unmigratable", "early_setup",
+                                       "Validations", NULL};
     struct object object = {.keys = keys,
                             .required = 1u << NAME | 1u << VERSION | 1u << MINIMUM,
                             .what = "a description lacks name, version_id or minimum_version_id"};
+    struct fields fields = {0}, validations = {0};
     enum vmd_status status;
+    uint32_t hooks = 0;
     int key;
 
     while (!(status = next_key(parser, &object, &key)) && key >= 0) {
@@ -577,17 +878,37 @@ static enum vmd_status take_desc_members(struct parser *parser, struct vmd_desc 
             status = take_int(parser, &desc->minimum_version_id);
             break;
         case FIELDS:
-            status = take_fields(parser, desc);
+            status = take_fields(parser, false, &fields);
             break;
         case SUBSECTIONS:
             status = take_subsections(parser, desc);
+            break;
+        case NEEDED:
+            desc->traits |= VMD_DETAILED;
+            status = take_trait(parser, VMD_NEEDED, &desc->traits);
+            break;
+        case HOOKS:
+            status = take_bits(parser, vmd_hook_words, &hooks);
+            break;
+        case PRIORITY:
+            status = take_int(parser, &desc->priority);
+            break;
+        case UNMIGRATABLE:
+            status = take_trait(parser, VMD_UNMIGRATABLE, &desc->traits);
+            break;
+        case EARLY_SETUP:
+            status = take_trait(parser, VMD_EARLY_SETUP, &desc->traits);
+            break;
+        case VALIDATIONS:
+            status = take_fields(parser, true, &validations);
             break;
         }
         if (status) {
             break;
         }
     }
-    return status;
+    desc->traits |= hooks;
+    return status ? status : set_fields(parser, desc, &fields, &validations);
 }
 
 static enum vmd_status take_desc(struct parser *parser, const struct vmd_desc **ret)
@@ -614,15 +935,34 @@ static enum vmd_status take_desc(struct parser *parser, const struct vmd_desc **
     return status;
 }
 
-static enum vmd_status take_machine(struct parser *parser)
+/* A description that is on no device class. */
+static enum vmd_status take_root(struct parser *parser, struct vmd_root *root)
 {
-    static const char *const keys[] = {"Name", NULL};
-    struct object object = {.keys = keys, .required = 1, .what = "vmschkmachine lacks Name"};
+    enum { USES, TYPES, SYMBOL, DESCRIPTION };
+    static const char *const keys[] = {"uses", "types", "symbol", "Description", NULL};
+    struct object object = {.keys = keys,
+                            .required = 1u << USES | 1u << DESCRIPTION,
+                            .what = "a description on no device class lacks uses or Description"};
     enum vmd_status status;
+    uint32_t size;
     int key;
 
+    memset(root, 0, sizeof(*root));
     while (!(status = next_key(parser, &object, &key)) && key >= 0) {
-        status = take_name(parser, &parser->tree->machine, &parser->tree->machine_len);
+        switch (key) {
+        case USES:
+            status = take_texts(parser, &root->uses, &root->n_uses);
+            break;
+        case TYPES:
+            status = take_texts(parser, &root->types, &root->n_types);
+            break;
+        case SYMBOL:
+            status = take_text(parser, &root->symbol, &size);
+            break;
+        case DESCRIPTION:
+            status = take_desc(parser, &root->vmsd);
+            break;
+        }
         if (status) {
             break;
         }
@@ -630,15 +970,90 @@ static enum vmd_status take_machine(struct parser *parser)
     return status;
 }
 
+static enum vmd_status take_roots(struct parser *parser)
+{
+    struct frame frame;
+    bool more;
+    enum vmd_status status = next_element(parser, &frame, true, &more);
+
+    while (!status && more) {
+        struct vmd_root root, *slot;
+
+        status = take_root(parser, &root);
+        if (status) {
+            return status;
+        }
+        slot = stack_push(&parser->roots, sizeof(root));
+        if (!slot) {
+            return no_memory(parser);
+        }
+        *slot = root;
+        status = next_element(parser, &frame, false, &more);
+    }
+    if (!status) {
+        parser->tree->n_roots = parser->roots.used / sizeof(struct vmd_root);
+        parser->tree->roots = stack_take(&parser->roots, 0, parser->tree);
+        status = parser->tree->roots ? VMD_OK : no_memory(parser);
+    }
+    return status;
+}
+
+static enum vmd_status take_machine(struct parser *parser)
+{
+    enum { NAME, PRINTS_NUM, PRODUCER, DESCRIPTIONS };
+    static const char *const keys[] = {"Name", "prints_num", "producer", "Descriptions", NULL};
+    struct object object = {.keys = keys, .required = 1u << NAME, .what = "vmschkmachine lacks Name"};
+    struct vmd_tree *tree = parser->tree;
+    enum vmd_status status;
+    int key;
+
+    while (!(status = next_key(parser, &object, &key)) && key >= 0) {
+        switch (key) {
+        case NAME:
+            status = take_name(parser, &tree->machine, &tree->machine_len);
+            break;
+        case PRINTS_NUM:
+            status = take_bool(parser, &tree->print_num);
+            break;
+        case PRODUCER:
+            status = take_object(parser, &tree->about, &tree->about_size);
+            break;
+        case DESCRIPTIONS:
+            status = take_roots(parser);
+            break;
+        }
+        if (status) {
+            break;
+        }
+    }
+    return status;
+}
+
+static enum vmd_status set_device_details(struct parser *parser, struct vmd_device *device,
+                                          const struct vmd_device_details *details)
+{
+    struct vmd_device_details *copy = vmd_tree_alloc(parser->tree, sizeof(*copy));
+
+    if (!copy) {
+        return no_memory(parser);
+    }
+    *copy = *details;
+    device->details = copy;
+    return VMD_OK;
+}
+
 static enum vmd_status take_device(struct parser *parser, struct vmd_device *device)
 {
-    enum { NAME, VERSION, MINIMUM, DESCRIPTION };
-    static const char *const keys[] = {"Name", "version_id", "minimum_version_id", "Description", NULL};
+    enum { NAME, VERSION, MINIMUM, DESCRIPTION, PARENTS, ABSTRACT, DESC, MODULE };
+    static const char *const keys[] = {
+        "Name", "version_id", "minimum_version_id", "Description", "parents", "abstract", "desc", "module", NULL};
     struct object object = {.keys = keys,
                             .required = 1u << NAME | 1u << VERSION | 1u << MINIMUM | 1u << DESCRIPTION,
                             .what = "a device lacks Name, version_id, minimum_version_id or Description"};
     const struct slice type = parser->at->key;
+    struct vmd_device_details details = {0};
     enum vmd_status status;
+    uint32_t size;
     int key;
 
     memset(device, 0, sizeof(*device));
@@ -661,12 +1076,24 @@ static enum vmd_status take_device(struct parser *parser, struct vmd_device *dev
         case DESCRIPTION:
             status = take_desc(parser, &device->vmsd);
             break;
+        case PARENTS:
+            status = take_texts(parser, &details.parents, &details.n_parents);
+            break;
+        case ABSTRACT:
+            status = take_bool(parser, &details.is_abstract);
+            break;
+        case DESC:
+            status = take_text(parser, &details.desc, &size);
+            break;
+        case MODULE:
+            status = take_text(parser, &details.module, &size);
+            break;
         }
         if (status) {
             break;
         }
     }
-    return status;
+    return status || !details.parents ? status : set_device_details(parser, device, &details);
 }
 
 static int compare_names(const void *a, const void *b)
@@ -757,7 +1184,6 @@ static enum vmd_status take_file(struct parser *parser)
     }
     parser->tree->n_devices = parser->devices.used / sizeof(struct vmd_device);
     parser->tree->devices = stack_take(&parser->devices, 0, parser->tree);
-    parser->tree->print_num = 1;
     return parser->tree->devices ? check_duplicates(parser) : no_memory(parser);
 }
 
@@ -767,9 +1193,13 @@ enum vmd_status vmd_tree_parse(struct vmd_tree *tree, const char *text, size_t s
     enum vmd_status status;
 
     vmd_error_set(err, VMD_OK, 0, NULL);
+    tree->print_num = 1;
     status = take_file(&parser);
     free(parser.fields.items);
+    free(parser.details.items);
     free(parser.subsections.items);
     free(parser.devices.items);
+    free(parser.texts.items);
+    free(parser.roots.items);
     return status;
 }

@@ -133,6 +133,23 @@ enum vmd_status vmd_sink_init_memory(struct vmd_sink *sink, char *memory, size_t
     return status;
 }
 
+static enum vmd_status drain_count(struct vmd_sink *sink, const char *bytes, size_t size)
+{
+    *sink->count += size;
+    return VMD_OK;
+}
+
+enum vmd_status vmd_sink_init_count(struct vmd_sink *sink, uint64_t *count, vmd_poll_fn poll, void *opaque,
+                                    struct vmd_error *err)
+{
+    enum vmd_status status = sink_init(sink, poll, opaque, err);
+
+    *count = 0;
+    sink->count = count;
+    sink->drain = drain_count;
+    return status;
+}
+
 /* Drains bytes unless the sink has failed, and asks the poll callback when its turn has come. */
 static void sink_drain(struct vmd_sink *sink, const char *bytes, size_t size)
 {
@@ -173,4 +190,17 @@ enum vmd_status vmd_sink_finish(struct vmd_sink *sink)
         sink_io_error(sink);
     }
     return sink->err->code;
+}
+
+static ssize_t cookie_write(void *cookie, const char *bytes, size_t size)
+{
+    struct vmd_sink *sink = cookie;
+
+    vmd_sink_write(sink, bytes, size);
+    return sink->err->code ? 0 : (ssize_t)size;
+}
+
+FILE *vmd_sink_open(struct vmd_sink *sink)
+{
+    return fopencookie(sink, "w", (cookie_io_functions_t){.write = cookie_write});
 }

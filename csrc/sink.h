@@ -34,6 +34,7 @@ struct vmd_sink {
     FILE *file;
     char *memory;
     size_t memory_left;
+    uint64_t *count;
     vmd_poll_fn poll;
     void *opaque;
     uint64_t until_poll;
@@ -46,6 +47,9 @@ enum vmd_status vmd_sink_init_file(struct vmd_sink *sink, FILE *file, vmd_poll_f
                                    struct vmd_error *err);
 enum vmd_status vmd_sink_init_memory(struct vmd_sink *sink, char *memory, size_t size, vmd_poll_fn poll, void *opaque,
                                      struct vmd_error *err);
+/* Counts bytes and drops them. */
+enum vmd_status vmd_sink_init_count(struct vmd_sink *sink, uint64_t *count, vmd_poll_fn poll, void *opaque,
+                                    struct vmd_error *err);
 void vmd_sink_deinit(struct vmd_sink *sink);
 
 /* Empties the buffer. */
@@ -56,6 +60,10 @@ void vmd_sink_write(struct vmd_sink *sink, const char *bytes, size_t size);
 
 /* Empties the buffer; the first error since init, or VMD_OK. */
 enum vmd_status vmd_sink_finish(struct vmd_sink *sink);
+
+/* A FILE* that writes into the sink, for an engine that prints; closed by the engine, before the sink is finished.
+ * NULL: no memory. */
+FILE *vmd_sink_open(struct vmd_sink *sink);
 
 /* Bytes that an engine may write behind VMD_CHUNK before it flushes. */
 #define VMD_SINK_SLACK 4096

@@ -121,19 +121,10 @@ static void dump_vmstate_json(const struct stdio_dump *dump, const struct vmd_tr
     fprintf(dump->out, FMT_END);
 }
 
-static ssize_t cookie_write(void *cookie, const char *bytes, size_t size)
-{
-    struct vmd_sink *sink = cookie;
-
-    vmd_sink_write(sink, bytes, size);
-    return sink->err->code ? 0 : (ssize_t)size;
-}
-
 enum vmd_status vmd_dump_stdio(const struct vmd_tree *tree, struct vmd_sink *sink)
 {
-    struct stdio_dump dump = {.sink = sink, .print_num = tree->print_num};
+    struct stdio_dump dump = {.out = vmd_sink_open(sink), .sink = sink, .print_num = tree->print_num};
 
-    dump.out = fopencookie(sink, "w", (cookie_io_functions_t){.write = cookie_write});
     if (!dump.out) {
         return VMD_NO_MEMORY;
     }

@@ -333,7 +333,21 @@ struct table_cursor {
     struct vmd_error *err;
     uint64_t desc, field, subsection, name;
     const char *names;
+    const char *texts;
 };
+
+/* The next of the strings that end at end, copied into the tree; NULL: there is none, or no memory. */
+static const char *next_text(struct vmd_tree *tree, const char **at, const char *end, size_t *ret_size)
+{
+    const char *begin = *at, *stop = begin < end ? memchr(begin, '\0', end - begin) : NULL;
+
+    if (!stop || stop - begin > INT32_MAX) {
+        return NULL;
+    }
+    *at = stop + 1;
+    *ret_size = stop - begin;
+    return vmd_tree_string(tree, begin, *ret_size);
+}
 
 /* The next name of the table, copied into the tree. */
 static enum vmd_status next_name(struct table_cursor *at, const char **ret, uint32_t *ret_len)
@@ -359,6 +373,35 @@ static enum vmd_status next_name(struct table_cursor *at, const char **ret, uint
 static const struct vmd_desc *reference(const struct table_cursor *at, uint64_t ref)
 {
     return ref < at->table->n_known + at->desc ? at->table->refs[ref] : NULL;
+}
+
+static enum vmd_status add_field_details(struct table_cursor *at, uint64_t n, const struct vmd_field_details **ret)
+{
+    const struct vmd_table *table = at->table;
+    const char *end = table->texts + table->texts_size;
+    struct vmd_field_details *details = vmd_tree_alloc(at->tree, n * sizeof(*details));
+
+    if (!details) {
+        return vmd_error_set(at->err, VMD_NO_MEMORY, at->desc, "out of memory");
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        const struct vmd_field_details_row *row = &table->field_details[at->field + i];
+        size_t info_len = 0, err_hint_len = 0;
+
+        details[i] = (struct vmd_field_details){.offset = row->offset,
+                                                .start = row->start,
+                                                .num_offset = row->num_offset,
+                                                .size_offset = row->size_offset,
+                                                .struct_version_id = row->struct_version_id};
+        if ((row->has_info && !(details[i].info = next_text(at->tree, &at->texts, end, &info_len))) ||
+            (row->has_err_hint && !(details[i].err_hint = next_text(at->tree, &at->texts, end, &err_hint_len)))) {
+            return vmd_error_set(at->err, VMD_NO_MEMORY, at->desc, "out of memory");
+        }
+        details[i].info_len = info_len;
+        details[i].err_hint_len = err_hint_len;
+    }
+    *ret = details;
+    return VMD_OK;
 }
 
 static enum vmd_status add_fields(struct table_cursor *at, uint64_t n, const struct vmd_field **ret)
@@ -425,7 +468,14 @@ static enum vmd_status add_desc(struct table_cursor *at, const struct vmd_desc_r
         desc->n_subsections > at->table->n_subsections - at->subsection) {
         return vmd_error_set(at->err, VMD_BAD_REFERENCE, at->desc, "a list passes the end of the table");
     }
+    if (at->table->desc_details) {
+        desc->traits = at->table->desc_details[at->desc].traits;
+        desc->priority = at->table->desc_details[at->desc].priority;
+    }
     status = next_name(at, &desc->name, &desc->name_len);
+    if (!status && at->table->field_details) {
+        status = add_field_details(at, desc->n_fields, &desc->field_details);
+    }
     if (!status && row->n_fields >= 0) {
         status = add_fields(at, desc->n_fields, &desc->fields);
     }
@@ -444,7 +494,7 @@ static enum vmd_status add_desc(struct table_cursor *at, const struct vmd_desc_r
 
 enum vmd_status vmd_tree_add_table(struct vmd_tree *tree, const struct vmd_table *table, struct vmd_error *err)
 {
-    struct table_cursor at = {.tree = tree, .table = table, .err = err, .names = table->names};
+    struct table_cursor at = {.tree = tree, .table = table, .err = err, .names = table->names, .texts = table->texts};
 
     for (at.desc = 0; at.desc < table->n_descs; at.desc++) {
         enum vmd_status status = add_desc(&at, &table->descs[at.desc]);
@@ -486,5 +536,87 @@ enum vmd_status vmd_tree_set_devices(struct vmd_tree *tree, const char *names, u
     tree->devices = devices;
     tree->n_devices = n_devices;
     tree->print_num = print_num;
+    return VMD_OK;
+}
+
+/* What is known beside the descriptions */
+
+/* Copies n strings to where they stand behind each other, each ended by NUL; NULL: there are fewer, or no memory. */
+static const char *take_texts(struct vmd_tree *tree, const char **at, const char *end, uint32_t n)
+{
+    const char *begin = *at, *stop = begin;
+    char *copy;
+
+    for (uint32_t i = 0; i < n; i++) {
+        stop = stop < end ? memchr(stop, '\0', end - stop) : NULL;
+        if (!stop) {
+            return NULL;
+        }
+        stop++;
+    }
+    copy = vmd_tree_alloc(tree, stop - begin + 1);
+    if (copy) {
+        memcpy(copy, begin, stop - begin);
+        *at = stop;
+    }
+    return copy;
+}
+
+enum vmd_status vmd_tree_set_device_details(struct vmd_tree *tree, uint64_t device, const char *texts,
+                                            uint64_t texts_size, uint32_t n_parents, uint32_t has_desc,
+                                            uint32_t has_module, uint32_t is_abstract, struct vmd_error *err)
+{
+    struct vmd_device_details *details = vmd_tree_alloc(tree, sizeof(*details));
+    const char *end = texts + texts_size;
+
+    if (!details || device >= tree->n_devices) {
+        return vmd_error_set(err, details ? VMD_BAD_REFERENCE : VMD_NO_MEMORY, device, "no such device");
+    }
+    *details = (struct vmd_device_details){.n_parents = n_parents, .is_abstract = is_abstract};
+    if (!(details->parents = take_texts(tree, &texts, end, n_parents)) ||
+        (has_desc && !(details->desc = take_texts(tree, &texts, end, 1))) ||
+        (has_module && !(details->module = take_texts(tree, &texts, end, 1)))) {
+        return vmd_error_set(err, VMD_BAD_REFERENCE, device, "too few texts, or out of memory");
+    }
+    /* Sources call this before anyone else sees the tree. */
+    ((struct vmd_device *)tree->devices)[device].details = details;
+    return VMD_OK;
+}
+
+enum vmd_status vmd_tree_set_roots(struct vmd_tree *tree, const struct vmd_desc *const *vmsds, const uint32_t *counts,
+                                   uint64_t n_roots, const char *texts, uint64_t texts_size, struct vmd_error *err)
+{
+    struct vmd_root *roots =
+        n_roots < SIZE_MAX / sizeof(*roots) ? vmd_tree_alloc(tree, n_roots * sizeof(*roots)) : NULL;
+    const char *end = texts + texts_size;
+
+    if (!roots) {
+        return vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
+    }
+    for (uint64_t i = 0; i < n_roots; i++) {
+        roots[i] = (struct vmd_root){.vmsd = vmsds[i], .n_uses = counts[2 * i], .n_types = counts[2 * i + 1]};
+        if (!(roots[i].symbol = take_texts(tree, &texts, end, 1)) ||
+            !(roots[i].uses = take_texts(tree, &texts, end, roots[i].n_uses)) ||
+            !(roots[i].types = take_texts(tree, &texts, end, roots[i].n_types))) {
+            return vmd_error_set(err, VMD_BAD_REFERENCE, i, "too few texts, or out of memory");
+        }
+        if (!*roots[i].symbol) {
+            roots[i].symbol = NULL;
+        }
+    }
+    tree->roots = roots;
+    tree->n_roots = n_roots;
+    return VMD_OK;
+}
+
+enum vmd_status vmd_tree_set_about(struct vmd_tree *tree, const char *json, uint64_t size, struct vmd_error *err)
+{
+    const char *copy = vmd_tree_string(tree, json, size);
+
+    if (!copy) {
+        return vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
+    }
+    tree->about = copy;
+    tree->about_size = size;
     return VMD_OK;
 }

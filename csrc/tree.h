@@ -24,8 +24,9 @@
 
 /* cdef: begin */
 #define VMD_MAX_DEPTH 1000
-#define VMD_ARRAY 4         /* VMS_ARRAY: "num" is printed */
-#define VMD_MUST_EXIST 4096 /* VMS_MUST_EXIST: the field is an assertion, not printed */
+#define VMD_ARRAY 4           /* VMS_ARRAY: "num" is printed */
+#define VMD_MUST_EXIST 4096   /* VMS_MUST_EXIST: the field is an assertion, not printed */
+#define VMD_AUTO_ALLOC 131072 /* VMS_ARRAY_OF_POINTER_AUTO_ALLOC, which QEMU 11 numbers otherwise */
 #define VMD_UNKNOWN 0xffffffffffffffff
 
 /* vmd_desc.traits: what is known of a description beside what QEMU's dump prints. */
@@ -112,8 +113,9 @@ struct vmd_root {
     const struct vmd_desc *vmsd;
     const char *symbol; /* as the binary exports it; NULL: it does not */
     const char *uses;   /* n_uses words, each ended by NUL: how it is used, as sources call it */
+    const char *types;  /* n_types names of QOM types whose classes refer to it, likewise */
     uint32_t n_uses;
-    uint32_t reserved;
+    uint32_t n_types;
 };
 
 struct vmd_tree {
@@ -148,6 +150,24 @@ struct vmd_field_row {
     uint32_t reserved;
 };
 
+/* What a row of a table leaves out: see struct vmd_field_details. */
+struct vmd_field_details_row {
+    uint64_t offset;
+    uint64_t start;
+    uint64_t num_offset;
+    uint64_t size_offset;
+    int32_t struct_version_id;
+    uint32_t has_info;
+    uint32_t has_err_hint;
+    uint32_t reserved;
+};
+
+/* Likewise: see struct vmd_desc. */
+struct vmd_desc_details_row {
+    uint32_t traits;
+    int32_t priority;
+};
+
 /*
  * Descriptions as Python packs them. names holds, for each description in order, its name and those of its fields, each
  * ended by NUL. refs has n_known pointers to descriptions made before (of this tree or others), then room for n_descs:
@@ -164,6 +184,12 @@ struct vmd_table {
     uint64_t names_size; /* bytes, NULs included */
     const struct vmd_desc **refs;
     uint64_t n_known;
+    /* The details of descs and fields, and behind each other the infos and hints that fields have, each ended by NUL;
+     * NULL: not known. */
+    const struct vmd_desc_details_row *desc_details;
+    const struct vmd_field_details_row *field_details;
+    const char *texts;
+    uint64_t texts_size;
 };
 
 /* VMD_NO_MEMORY or VMD_OK. Destroy takes NULL. */
@@ -183,6 +209,25 @@ enum vmd_status vmd_tree_add_table(struct vmd_tree *tree, const struct vmd_table
 enum vmd_status vmd_tree_set_devices(struct vmd_tree *tree, const char *names, uint64_t names_size,
                                      const struct vmd_desc *const *vmsds, uint64_t n_devices, uint32_t print_num,
                                      struct vmd_error *err);
+
+/*
+ * Says what is known of a device beside its description. texts: its parents, nearest first, then its desc and its
+ * module where it has them, each ended by NUL. VMD_NO_MEMORY; VMD_BAD_REFERENCE: texts are fewer.
+ */
+enum vmd_status vmd_tree_set_device_details(struct vmd_tree *tree, uint64_t device, const char *texts,
+                                            uint64_t texts_size, uint32_t n_parents, uint32_t has_desc,
+                                            uint32_t has_module, uint32_t is_abstract, struct vmd_error *err);
+
+/*
+ * Sets the descriptions that are on no device class. texts: for each its symbol (empty: none), its uses and its types,
+ * each ended by NUL; counts: how many uses and how many types each has. VMD_NO_MEMORY; VMD_BAD_REFERENCE: texts are
+ * fewer.
+ */
+enum vmd_status vmd_tree_set_roots(struct vmd_tree *tree, const struct vmd_desc *const *vmsds, const uint32_t *counts,
+                                   uint64_t n_roots, const char *texts, uint64_t texts_size, struct vmd_error *err);
+
+/* Sets what is known of the producer: a copy of a JSON object. VMD_NO_MEMORY. */
+enum vmd_status vmd_tree_set_about(struct vmd_tree *tree, const char *json, uint64_t size, struct vmd_error *err);
 
 /* Bytes of the whole dump; UINT64_MAX if that overflows. */
 uint64_t vmd_tree_size(const struct vmd_tree *tree);

@@ -52,7 +52,9 @@ def test_real_dump(path: Path) -> None:
     """File -> tree -> both engines, and file -> tree -> model -> tree -> both engines: the same bytes."""
     data = lzma.decompress(path.read_bytes())
     tree = engine.parse(data)
-    again = lower(tree.machine, [(n, description_of(tree, i)) for i, n in enumerate(tree.device_names())])
+    again = lower(
+        tree.machine, [(n, description_of(tree.native.devices[i].vmsd)) for i, n in enumerate(tree.device_names())]
+    )
     for each in (tree, again):
         assert each.size == len(data)
         assert [each.dump_bytes(which) == data for which in Engine] == [True, True]
@@ -75,7 +77,7 @@ def test_random_trees(machine: str, devices: dict[str, VMStateDescription], prin
 def test_model_survives(vmsd: VMStateDescription) -> None:
     """Model -> tree -> model keeps all that is printed."""
     tree = lower("none", [("d", vmsd)])
-    again = description_of(tree, 0)
+    again = description_of(tree.native.devices[0].vmsd)
     assert lower("none", [("d", again)]).dump_bytes() == tree.dump_bytes()
 
 
@@ -220,7 +222,10 @@ def test_file_sinks(which: Engine, large_tree: engine.Tree, tmp_path: object) ->
         assert file.read() == expected
     error = ffi.new("struct vmd_error *")
     with open(path, "wb") as file:
-        assert lib.vmd_dump_file(large_tree.native, which._code, file, ffi.NULL, ffi.NULL, error) == lib.VMD_OK
+        assert (
+            lib.vmd_dump_file(large_tree.native, engine._code(which, extended=False), file, ffi.NULL, ffi.NULL, error)
+            == lib.VMD_OK
+        )
     with open(path, "rb") as file:
         assert file.read() == expected
 

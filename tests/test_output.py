@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from vmdump.device_dump import DeviceDump, Producer
+from vmdump.device_dump import DeviceDump
 from vmdump.errors import OutputError, VMStateError
 from vmdump.lowering import lower
 from vmdump.output import open_output
+from vmdump.producer import Producer
 from vmdump.vmstate import VMStateDescription, VMStateField
 
 

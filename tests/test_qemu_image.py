@@ -395,7 +395,7 @@ class Structs:
     def __init__(self, layout: str) -> None:
         self.guest = Guest("guest", X86_64)
         self.layout = LAYOUTS[layout]
-        self.reader = Reader(self.guest, layout)
+        self.reader = Reader(self.guest, layout, 0x10000)
 
     def desc(self, name: str | None, fields: int = 0, subsections: int = 0, version: int = 1, at: int = 0) -> int:
         """A VMStateDescription."""

@@ -14,27 +14,29 @@ from typing import TYPE_CHECKING, Any
 from vmdump.version import __version__
 
 if TYPE_CHECKING:
-    from vmdump.device_dump import Device, DeviceDump, Producer
+    from vmdump.device_dump import Device, DeviceDump, Root
     from vmdump.engine import Engine
     from vmdump.errors import ModuleError, OutputError, QOMError, SourceError, VmdumpError, VMStateError
     from vmdump.include import get_include
     from vmdump.module import ModuleInfo
+    from vmdump.producer import Defect, Producer, ProducerModule
     from vmdump.qom import DeviceClass, MachineClass, ObjectClass, TypeInfo
     from vmdump.session import Session
     from vmdump.source import open
 
 __all__ = [
-    "Device", "DeviceClass", "DeviceDump", "Engine", "MachineClass", "ModuleError", "ModuleInfo", "ObjectClass",
-    "OutputError", "Producer", "QOMError", "Session", "SourceError", "TypeInfo", "VMStateError", "VmdumpError",
-    "__version__", "get_include", "open",
+    "Defect", "Device", "DeviceClass", "DeviceDump", "Engine", "MachineClass", "ModuleError", "ModuleInfo",
+    "ObjectClass", "OutputError", "Producer", "ProducerModule", "QOMError", "Root", "Session", "SourceError",
+    "TypeInfo", "VMStateError", "VmdumpError", "__version__", "get_include", "open",
 ]  # fmt: skip
 
 _MODULES = {
-    "vmdump.device_dump": ("Device", "DeviceDump", "Producer"),
+    "vmdump.device_dump": ("Device", "DeviceDump", "Root"),
     "vmdump.engine": ("Engine",),
     "vmdump.errors": ("ModuleError", "OutputError", "QOMError", "SourceError", "VMStateError", "VmdumpError"),
     "vmdump.include": ("get_include",),
     "vmdump.module": ("ModuleInfo",),
+    "vmdump.producer": ("Defect", "Producer", "ProducerModule"),
     "vmdump.qom": ("DeviceClass", "MachineClass", "ObjectClass", "TypeInfo"),
     "vmdump.session": ("Session",),
     "vmdump.source": ("open",),

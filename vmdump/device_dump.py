@@ -4,30 +4,14 @@ It holds the native tree that the engine writes. Model objects are made for thos
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any
 
 from vmdump.engine import Engine, Tree
 from vmdump.output import open_output
+from vmdump.producer import Producer
 
 if TYPE_CHECKING:
     from vmdump.vmstate.model import VMStateDescription
-
-
-class Producer(NamedTuple):
-    """Where a dump comes from.
-
-    kind is ``registry`` (this process's classes), ``file`` (a dump file), ``image`` (a QEMU binary that was read) or
-    ``qemu`` (one that was run); path is the file or binary; version is what QEMU says of itself (``--version``), where
-    it is known.
-
-    >>> import vmdump
-    >>> vmdump.open().producer
-    Producer(kind='registry', path=None, version=None)
-    """
-
-    kind: str
-    path: str | None = None
-    version: str | None = None
 
 
 class Device:
@@ -76,7 +60,7 @@ class Device:
         if self._vmsd is None:
             from vmdump.lowering import description_of
 
-            self._vmsd = description_of(self._tree, self._index)
+            self._vmsd = description_of(self._tree.native.devices[self._index].vmsd)
         return self._vmsd
 
     @property
@@ -87,6 +71,58 @@ class Device:
     def __repr__(self) -> str:
         """For people: the type and the version."""
         return f"<Device {self.name!r} version {self.version_id}>"
+
+
+def tree_devices(tree: Tree) -> Iterable[Device]:
+    """Devices of which no more is known than what their tree tells."""
+    return (Device(tree, index, name, **tree.device_facts(index)) for index, name in enumerate(tree.device_names()))
+
+
+class Root:
+    """A description of a dump that is on no device class: what holds CPUs, bus state, parts of devices.
+
+    symbol is what the binary exports it as; uses says how it is used: ``register`` (vmstate_register, by an owner that
+    is no device), ``save`` (vmstate_save_state, inside another device's own code), ``VirtioDeviceClass``,
+    ``legacy_vmsd`` (of a CPU class); where no use is found it is empty. types are the device types whose classes refer
+    to it.
+
+    >>> import vmdump
+    >>> vmdump.open().roots  # the registry has none; a QEMU binary has dozens
+    ()
+    >>> issubclass(Root, object)
+    True
+    """
+
+    __slots__ = ("_index", "_tree", "_vmsd", "symbol", "types", "uses")
+
+    def __init__(self, tree: Tree, index: int) -> None:
+        """The root at an index of a tree."""
+        self._tree, self._index = tree, index
+        self._vmsd: VMStateDescription | None = None
+        self.symbol, self.uses, self.types = tree.root_facts(index)
+
+    @property
+    def vmsd(self) -> "VMStateDescription":
+        """The VMStateDescription, made when first asked for."""
+        if self._vmsd is None:
+            from vmdump.lowering import description_of
+
+            self._vmsd = description_of(self._tree.native.roots[self._index].vmsd)
+        return self._vmsd
+
+    @property
+    def name(self) -> str:
+        """The description's name. Other roots may have the same."""
+        return self._tree.root_name(self._index)
+
+    @property
+    def n_fields(self) -> int:
+        """How many fields it has, those of nested descriptions and subsections included."""
+        return int(self._tree.native.roots[self._index].vmsd.n_total)
+
+    def __repr__(self) -> str:
+        """For people: the name and the uses."""
+        return f"<Root {self.name!r} used by {', '.join(self.uses) or 'unknown'}>"
 
 
 class DeviceDump(Mapping[str, Device]):
@@ -103,19 +139,41 @@ class DeviceDump(Mapping[str, Device]):
     """
 
     def __init__(
-        self, tree: Tree, producer: Producer, make_devices: Callable[[], Iterable[Device]] | None = None
+        self,
+        tree: Tree,
+        producer: Producer,
+        make_devices: Callable[[], Iterable[Device]] | None = None,
+        make_detailed: Callable[[], Tree] | None = None,
     ) -> None:
-        """Sources make dumps: see `vmdump.open`. make_devices is called when someone first looks at a device."""
+        """Sources make dumps: see `vmdump.open`. make_devices is called when someone first looks at a device;
+        make_detailed when someone wants the extended form: a tree of the same devices with all that is known of them
+        (default: tree itself).
+        """
         #: The native form, which the engine writes.
         self.tree = tree
         #: Where the dump comes from.
         self.producer = producer
-        self._make_devices = make_devices or self._bare_devices
+        self._make_devices = make_devices or (lambda: tree_devices(tree))
+        self._make_detailed = make_detailed
         self._devices: Mapping[str, Device] | None = None
 
-    def _bare_devices(self) -> Iterable[Device]:
-        """Devices of which no more is known than what the dump prints."""
-        return (Device(self.tree, index, name) for index, name in enumerate(self.tree.device_names()))
+    @property
+    def detailed_tree(self) -> Tree:
+        """The native form with all that is known: what the extended form is written from."""
+        if self._make_detailed is not None:
+            tree = self._make_detailed()
+            if tree.about is None:
+                from vmdump.producer import producer_to_json
+
+                tree.set_about(producer_to_json(self.producer))
+            self._make_detailed = lambda: tree
+            return tree
+        return self.tree
+
+    @property
+    def roots(self) -> tuple[Root, ...]:
+        """The descriptions that are on no device class, as far as the source tells: binaries do, dump files do not."""
+        return tuple(Root(self.tree, index) for index in range(self.tree.native.n_roots))
 
     def _by_name(self) -> Mapping[str, Device]:
         if self._devices is None:
@@ -143,17 +201,19 @@ class DeviceDump(Mapping[str, Device]):
         """For people: the machine and how many devices."""
         return f"<DeviceDump of {self.machine!r}: {len(self)} devices>"
 
-    def to_bytes(self, *, engine: Engine = Engine.FAST) -> bytes:
-        """The dump as QEMU's -dump-vmstate writes it. Raises VMStateError if it passes vmdump.engine.MAX_DUMP_BYTES.
+    def to_bytes(self, *, engine: Engine = Engine.FAST, extended: bool = False) -> bytes:
+        """The dump as QEMU's -dump-vmstate writes it; extended: with all else that is known, as further keys.
+
+        Raises VMStateError if it passes vmdump.engine.MAX_DUMP_BYTES.
 
         >>> import vmdump
         >>> vmdump.open().to_bytes().splitlines()[1]
         b'  "vmschkmachine": {'
         """
-        return self.tree.dump_bytes(engine)
+        return (self.detailed_tree if extended else self.tree).dump_bytes(engine, extended=extended)
 
-    def write(self, target: Any, *, engine: Engine = Engine.FAST) -> None:
-        """Writes the dump to a path or a binary file object, as QEMU's -dump-vmstate does.
+    def write(self, target: Any, *, engine: Engine = Engine.FAST, extended: bool = False) -> None:
+        """Writes the dump to a path or a binary file object, as QEMU's -dump-vmstate does; extended as in to_bytes.
 
         A file appears whole or not at all: it is written beside its place and renamed. A path that is no regular file
         (/dev/stdout, a FIFO) is written to directly. A file object that has a descriptor is flushed and its descriptor
@@ -161,17 +221,19 @@ class DeviceDump(Mapping[str, Device]):
 
         Raises OutputError (and what a file object raises), VMStateError if the dump would be too large.
         """
+        tree = self.detailed_tree if extended else self.tree
         if hasattr(target, "write"):
-            self._write_file(target, engine)
+            _write_file(target, tree, engine, extended)
             return
         with open_output(target) as fd:
-            self.tree.dump_fd(fd, engine)
+            tree.dump_fd(fd, engine, extended=extended)
 
-    def _write_file(self, file: IO[bytes], engine: Engine) -> None:
-        try:
-            fd = file.fileno()
-        except (AttributeError, OSError):
-            file.write(self.to_bytes(engine=engine))
-            return
-        file.flush()
-        self.tree.dump_fd(fd, engine)
+
+def _write_file(file: IO[bytes], tree: Tree, engine: Engine, extended: bool) -> None:
+    try:
+        fd = file.fileno()
+    except (AttributeError, OSError):
+        file.write(tree.dump_bytes(engine, extended=extended))
+        return
+    file.flush()
+    tree.dump_fd(fd, engine, extended=extended)

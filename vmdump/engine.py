@@ -7,6 +7,7 @@ threads may dump one at the same time, and the GIL is free while the core works.
 import enum
 import os
 import threading
+from collections.abc import Sequence
 from typing import Any, Final
 
 from vmdump._core import ffi, lib
@@ -29,10 +30,6 @@ class Engine(enum.Enum):
 
     FAST = "fast"
     STDIO = "stdio"
-
-    @property
-    def _code(self) -> int:
-        return int(lib.VMD_ENGINE_STDIO if self is Engine.STDIO else lib.VMD_ENGINE_FAST)
 
 
 class Tree:
@@ -86,28 +83,90 @@ class Tree:
         """Fields that the dump prints for a device, nested ones included."""
         return int(self.native.devices[index].vmsd.n_total)
 
-    def dump_fd(self, fd: int, engine: Engine = Engine.FAST) -> None:
-        """Writes the dump to a file descriptor, in chunks of 256 KiB, from where it stands.
+    def device_facts(self, index: int) -> dict[str, Any]:
+        """Parents (nearest first), abstract, desc and module of a device, where the tree has them; else nothing."""
+        details = self.native.devices[index].details
+        if not details:
+            return {}
+        return {
+            "parents": _texts_of(details.parents, details.n_parents),
+            "abstract": bool(details.is_abstract),
+            "desc": _text_or_none(details.desc),
+            "module": _text_or_none(details.module),
+        }
+
+    def set_device_facts(
+        self, index: int, *, parents: Sequence[str], abstract: bool, desc: str | None = None, module: str | None = None
+    ) -> None:
+        """Says these of a device. For sources, before anyone else sees the tree."""
+        texts = _encode_texts([*parents, *(text for text in (desc, module) if text is not None)])
+        error = ffi.new("struct vmd_error *")
+        check_status(
+            lib.vmd_tree_set_device_details(
+                self.native, index, texts, len(texts), len(parents), desc is not None, module is not None, abstract,
+                error,
+            ),
+            error,
+        )  # fmt: skip
+
+    def root_name(self, index: int) -> str:
+        """The name of a description that is on no device class."""
+        vmsd = self.native.roots[index].vmsd
+        return text_of(vmsd.name, vmsd.name_len)
+
+    def root_facts(self, index: int) -> tuple[str | None, tuple[str, ...], tuple[str, ...]]:
+        """Symbol, uses and types of a description that is on no device class."""
+        root = self.native.roots[index]
+        return _text_or_none(root.symbol), _texts_of(root.uses, root.n_uses), _texts_of(root.types, root.n_types)
+
+    def set_roots(self, roots: Sequence[tuple[Any, str | None, Sequence[str], Sequence[str]]]) -> None:
+        """Sets these: native description, symbol, uses, types. For sources, before anyone else sees the tree."""
+        texts = _encode_texts([text for _, symbol, uses, types in roots for text in (symbol or "", *uses, *types)])
+        vmsds = ffi.new("const struct vmd_desc *[]", [vmsd for vmsd, _, _, _ in roots])
+        counts = ffi.new("uint32_t[]", [len(words) for _, _, uses, types in roots for words in (uses, types)])
+        error = ffi.new("struct vmd_error *")
+        check_status(lib.vmd_tree_set_roots(self.native, vmsds, counts, len(roots), texts, len(texts), error), error)
+
+    @property
+    def about(self) -> bytes | None:
+        """What is known of the producer: a JSON object, as an extended dump file has it. None: nothing."""
+        return bytes(ffi.buffer(self.native.about, self.native.about_size)) if self.native.about else None
+
+    def set_about(self, json: bytes) -> None:
+        """Sets that. For sources, before anyone else sees the tree."""
+        error = ffi.new("struct vmd_error *")
+        check_status(lib.vmd_tree_set_about(self.native, json, len(json), error), error)
+
+    def dump_fd(self, fd: int, engine: Engine = Engine.FAST, *, extended: bool = False) -> None:
+        """Writes the dump to a file descriptor, in chunks of 256 KiB, from where it stands. extended: in the extended
+        form, which has one engine.
 
         Raises OutputError (the system's error, with errno), VMStateError when the dump would pass MAX_DUMP_BYTES, and
         what a signal handler raises (KeyboardInterrupt).
         """
         self._check_size()
         error = ffi.new("struct vmd_error *")
-        _check_dump(lib.vmd_dump_fd(self.native, engine._code, fd, lib.vmd_poll, ffi.NULL, error), error)
+        _check_dump(
+            lib.vmd_dump_fd(self.native, _code(engine, extended=extended), fd, lib.vmd_poll, ffi.NULL, error), error
+        )
 
-    def dump_bytes(self, engine: Engine = Engine.FAST) -> bytes:
+    def dump_bytes(self, engine: Engine = Engine.FAST, *, extended: bool = False) -> bytes:
         """The dump as bytes. Raises as dump_fd does, and MemoryError."""
         import ctypes
 
+        code = _code(engine, extended=extended)
         size = self._check_size()
+        error = ffi.new("struct vmd_error *")
+        if extended:
+            ret = ffi.new("uint64_t *")
+            _check_dump(lib.vmd_dump_size(self.native, code, lib.vmd_poll, ffi.NULL, ret, error), error)
+            size = int(ret[0])
         new_bytes = ctypes.pythonapi.PyBytes_FromStringAndSize
         new_bytes.restype, new_bytes.argtypes = ctypes.py_object, (ctypes.c_char_p, ctypes.c_ssize_t)
         # The C API's own way to fill a bytes object: it is not shared until this returns.
         dump: bytes = new_bytes(None, size)
-        error = ffi.new("struct vmd_error *")
         memory = ffi.cast("char *", ffi.from_buffer(dump))
-        _check_dump(lib.vmd_dump_memory(self.native, engine._code, memory, size, lib.vmd_poll, ffi.NULL, error), error)
+        _check_dump(lib.vmd_dump_memory(self.native, code, memory, size, lib.vmd_poll, ffi.NULL, error), error)
         return dump
 
     def _check_size(self) -> int:
@@ -118,6 +177,12 @@ class Tree:
                 f"{MAX_DUMP_BYTES}: its descriptions nest each other too often; look for one that is nested many times"
             )
         return size
+
+
+def _code(engine: Engine, *, extended: bool) -> int:
+    if extended:
+        return int(lib.VMD_ENGINE_EXTENDED)
+    return int(lib.VMD_ENGINE_STDIO if engine is Engine.STDIO else lib.VMD_ENGINE_FAST)
 
 
 def parse(data: bytes, name: str = "<dump>") -> Tree:
@@ -135,6 +200,24 @@ def parse(data: bytes, name: str = "<dump>") -> Tree:
 def text_of(pointer: Any, size: int) -> str:
     """A string of a tree: size bytes of UTF-8 at pointer."""
     return bytes(ffi.buffer(pointer, size)).decode()
+
+
+def _texts_of(pointer: Any, count: int) -> tuple[str, ...]:
+    """Strings that stand behind each other, each ended by NUL."""
+    texts = []
+    for _ in range(count):
+        text = ffi.string(pointer)
+        pointer += len(text) + 1
+        texts.append(text.decode(errors="backslashreplace"))
+    return tuple(texts)
+
+
+def _text_or_none(pointer: Any) -> str | None:
+    return ffi.string(pointer).decode(errors="backslashreplace") if pointer else None
+
+
+def _encode_texts(texts: Sequence[str]) -> bytes:
+    return "".join(f"{text}\0" for text in texts).encode()
 
 
 # Errors and signals -----------------------------------------------------------------------------------------------

@@ -12,19 +12,29 @@ from typing import Any
 from vmdump._core import ffi, lib
 from vmdump.engine import Tree, check_status, text_of
 from vmdump.errors import VMStateError
-from vmdump.vmstate.model import VMStateDescription, VMStateField, VMStateFlags
+from vmdump.vmstate.model import VMStateDescription, VMStateField, VMStateFlags, VMStateInfo
 
 
-def lower(machine: str, devices: Iterable[tuple[str, VMStateDescription]], *, print_num: bool = True) -> Tree:
+def lower(
+    machine: str,
+    devices: Iterable[tuple[str, VMStateDescription]],
+    *,
+    print_num: bool = True,
+    detailed: bool = False,
+) -> Tree:
     """The tree of Python's model: a machine's name and (type name, description) for each device, in order.
 
     Descriptions become native once and are remembered, so a second tree of the same descriptions costs nothing a
-    field. print_num=False leaves out "num", as QEMU 7.2 and older do. Names, devices and descriptions that QEMU could
-    not print raise VMStateError. Safe to call from any thread.
+    field. print_num=False leaves out "num", as QEMU 7.2 and older do. detailed: with what QEMU's own dump leaves out,
+    too; that is not remembered. Names, devices and descriptions that QEMU could not print raise VMStateError. Safe to
+    call from any thread.
     """
     pairs = list(devices)
-    _lower_descriptions([vmsd for _, vmsd in pairs])
-    lowered: list[tuple[Tree, int]] = [vmsd.__dict__["_lowered"] for _, vmsd in pairs]
+    if detailed:
+        lowered = _lower_detailed([vmsd for _, vmsd in pairs])
+    else:
+        _lower_descriptions([vmsd for _, vmsd in pairs])
+        lowered = [vmsd.__dict__["_lowered"] for _, vmsd in pairs]
     tree = Tree()
     tree.owners = tuple({id(owner): owner for owner, _ in lowered}.values())
     labels = [machine, *(name for name, _ in pairs)]
@@ -45,10 +55,12 @@ def lower(machine: str, devices: Iterable[tuple[str, VMStateDescription]], *, pr
     return tree
 
 
-def description_of(tree: Tree, index: int) -> VMStateDescription:
-    """The model of the description of a tree's device, made on each call; what it shares within itself stays shared."""
+def description_of(root: Any) -> VMStateDescription:
+    """The model of a native description, made on each call; what it shares within itself stays shared.
+
+    root is a ``const struct vmd_desc *`` of a tree, which the caller keeps alive.
+    """
     made: dict[int, VMStateDescription] = {}
-    root = tree.native.devices[index].vmsd
     for desc in _post_order(root, _native_children, _address):
         made[_address(desc)] = _model(desc, made)
     return made[_address(root)]
@@ -99,14 +111,23 @@ def _lower_descriptions(roots: Iterable[VMStateDescription]) -> None:
                 vmsd.__dict__["_lowered"] = (tree, pointer)
 
 
+def _lower_detailed(roots: Sequence[VMStateDescription]) -> list[tuple[Tree, int]]:
+    """The same for one tree, with details; nothing of it is remembered."""
+    seen: set[int] = set()
+    batch = [vmsd for root in roots for vmsd in _post_order(root, _children, id, seen)]
+    tree, pointers = _lower_batch(batch, detailed=True)
+    made = {id(vmsd): (tree, pointer) for vmsd, pointer in zip(batch, pointers, strict=True)}
+    return [made[id(root)] for root in roots]
+
+
 def _unlowered_children(vmsd: VMStateDescription) -> list[VMStateDescription]:
     return [child for child in _children(vmsd) if "_lowered" not in child.__dict__]
 
 
-def _lower_batch(batch: Sequence[VMStateDescription]) -> tuple[Tree, list[int]]:
+def _lower_batch(batch: Sequence[VMStateDescription], *, detailed: bool = False) -> tuple[Tree, list[int]]:
     """A table of the batch, whose descriptions stand behind those they refer to, added to a new tree."""
     known: dict[int, tuple[int, Tree]] = {}
-    for vmsd in batch:
+    for vmsd in () if detailed else batch:
         for child in _children(vmsd):
             if "_lowered" in child.__dict__ and id(child) not in known:
                 known[id(child)] = (child.__dict__["_lowered"][1], child.__dict__["_lowered"][0])
@@ -133,6 +154,11 @@ def _lower_batch(batch: Sequence[VMStateDescription]) -> tuple[Tree, list[int]]:
         "names": ffi.from_buffer(names), "names_size": len(names),
         "refs": ffi.cast("const struct vmd_desc **", native_refs), "n_known": len(known),
     })  # fmt: skip
+    details = _pack_details(batch) if detailed else ()  # kept alive until the call is over
+    if details:
+        table.desc_details = ffi.cast("struct vmd_desc_details_row *", ffi.from_buffer(details[0]))
+        table.field_details = ffi.cast("struct vmd_field_details_row *", ffi.from_buffer(details[1]))
+        table.texts, table.texts_size = ffi.from_buffer(details[2]), len(details[2])
     error = ffi.new("struct vmd_error *")
     status = lib.vmd_tree_add_table(tree.native, table, error)
     if status == lib.VMD_BAD_NAME:
@@ -174,6 +200,49 @@ def _pack_fields(vmsd: VMStateDescription, refs: dict[int, int]) -> bytes:
         )
     except struct.error:
         raise _range_error(vmsd) from None
+
+
+_DESC_DETAILS_ROW = struct.Struct("=Ii")
+_FIELD_DETAILS_ROW = struct.Struct("=QQQQiIII")
+_UNKNOWN = 2**64 - 1
+
+#: Attributes of a description that are traits of its native form.
+_TRAITS = (
+    ("unmigratable", lib.VMD_UNMIGRATABLE), ("early_setup", lib.VMD_EARLY_SETUP), ("needed", lib.VMD_NEEDED),
+    ("pre_load", lib.VMD_PRE_LOAD), ("post_load", lib.VMD_POST_LOAD), ("pre_save", lib.VMD_PRE_SAVE),
+    ("post_save", lib.VMD_POST_SAVE), ("dev_unplug_pending", lib.VMD_DEV_UNPLUG_PENDING),
+    ("load_state_old", lib.VMD_LOAD_STATE_OLD),
+)  # fmt: skip
+
+
+def _pack_details(batch: Sequence[VMStateDescription]) -> tuple[bytes, bytes, bytes]:
+    """The rows of desc_details and field_details, and the texts behind each other. Raises VMStateError."""
+    descs, fields, texts = [], [], []
+    for vmsd in batch:
+        traits = sum(bit for name, bit in _TRAITS if getattr(vmsd, name))
+        try:
+            descs.append(_DESC_DETAILS_ROW.pack(lib.VMD_DETAILED | traits, vmsd.priority))
+            for field in vmsd.fields or ():
+                fields.append(_pack_field_details(field))
+                texts += [text for text in (field.info and field.info.name, field.err_hint) if text is not None]
+        except struct.error:
+            raise VMStateError(
+                f"description {vmsd.name!r}: priority, an offset, start or struct_version_id does not fit its C type"
+            ) from None
+    return b"".join(descs), b"".join(fields), "".join(f"{text}\0" for text in texts).encode()
+
+
+def _pack_field_details(field: VMStateField) -> bytes:
+    return _FIELD_DETAILS_ROW.pack(
+        _UNKNOWN if field.offset is None else field.offset,
+        field.start,
+        _UNKNOWN if field.num_offset is None else field.num_offset,
+        _UNKNOWN if field.size_offset is None else field.size_offset,
+        field.struct_version_id,
+        field.info is not None,
+        field.err_hint is not None,
+        0,
+    )
 
 
 def _desc_fits(vmsd: VMStateDescription) -> bool:
@@ -254,19 +323,39 @@ def _native_children(desc: Any) -> list[Any]:
     return nested + [desc.subsections[i] for i in range(desc.n_subsections)]
 
 
+def _known(offset: int) -> int | None:
+    return None if offset == _UNKNOWN else offset
+
+
+def _model_field(field: Any, details: Any, made: dict[int, VMStateDescription]) -> VMStateField:
+    """The model of a native field; details: NULL where they are not known."""
+    attributes: dict[str, Any] = {
+        "size": field.size,
+        "num": field.num,
+        "version_id": field.version_id,
+        "vmsd": made[_address(field.vmsd)] if field.vmsd else None,
+        "field_exists": True if field.field_exists else None,
+    }
+    if details:
+        attributes |= {
+            "flags": VMStateFlags(field.flags),
+            "offset": _known(details.offset),
+            "start": details.start,
+            "num_offset": _known(details.num_offset),
+            "size_offset": _known(details.size_offset),
+            "struct_version_id": details.struct_version_id,
+            "info": VMStateInfo(text_of(details.info, details.info_len)) if details.info else None,
+            "err_hint": text_of(details.err_hint, details.err_hint_len) if details.err_hint else None,
+        }
+    else:
+        attributes["flags"] = VMStateFlags(field.flags | (VMStateFlags.STRUCT if field.vmsd else 0))
+    return VMStateField(text_of(field.name, field.name_len), **attributes)
+
+
 def _model(desc: Any, made: dict[int, VMStateDescription]) -> VMStateDescription:
     """The model of a native description whose children have been made."""
     fields = [
-        VMStateField(
-            text_of(field.name, field.name_len),
-            size=field.size,
-            num=field.num,
-            flags=VMStateFlags(field.flags | (VMStateFlags.STRUCT if field.vmsd else 0)),
-            version_id=field.version_id,
-            vmsd=made[_address(field.vmsd)] if field.vmsd else None,
-            field_exists=True if field.field_exists else None,
-        )
-        for field in (desc.fields[i] for i in range(desc.n_fields))
+        _model_field(desc.fields[i], desc.field_details and desc.field_details + i, made) for i in range(desc.n_fields)
     ]
     return VMStateDescription(
         text_of(desc.name, desc.name_len),
@@ -276,4 +365,7 @@ def _model(desc: Any, made: dict[int, VMStateDescription]) -> VMStateDescription
         subsections=[made[_address(desc.subsections[i])] for i in range(desc.n_subsections)]
         if desc.subsections
         else None,
+        detailed=bool(desc.traits & lib.VMD_DETAILED),
+        priority=desc.priority,
+        **{name: True for name, bit in _TRAITS if desc.traits & bit},
     )

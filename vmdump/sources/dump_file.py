@@ -6,8 +6,9 @@ import sys
 from typing import Any
 
 from vmdump import engine
-from vmdump.device_dump import DeviceDump, Producer
+from vmdump.device_dump import DeviceDump
 from vmdump.errors import SourceError
+from vmdump.producer import Producer
 
 #: The largest dump file that is read, in bytes, decompressed: a small compressed file can hold any number of them.
 MAX_FILE_BYTES = 16 << 30
@@ -37,7 +38,12 @@ def read_dump_file(file: io.BufferedReader, name: str) -> DeviceDump:
     Raises SourceError: can't be read, is not compressed as it says, is not what QEMU prints (with line, column and JSON
     path), is too large.
     """
-    return DeviceDump(engine.parse(_read_all(file, name), name), Producer(kind="file", path=name))
+    tree = engine.parse(_read_all(file, name), name)
+    if tree.about is None:
+        return DeviceDump(tree, Producer(kind="file", path=name))
+    from vmdump.producer import producer_from_json
+
+    return DeviceDump(tree, producer_from_json(tree.about, name))
 
 
 def _read_all(file: io.BufferedReader, name: str) -> bytes:

@@ -17,8 +17,9 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from vmdump import engine
-from vmdump.device_dump import DeviceDump, Producer
+from vmdump.device_dump import DeviceDump
 from vmdump.errors import SourceError
+from vmdump.producer import Producer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable
 
-from vmdump.device_dump import Device, DeviceDump, Producer
+from vmdump.device_dump import Device, DeviceDump
+from vmdump.engine import Tree
 from vmdump.errors import VMStateError
 from vmdump.lowering import lower
+from vmdump.producer import Producer
 from vmdump.qom import DeviceClass, ObjectClass, TypeTable
+from vmdump.version import __version__
 from vmdump.vmstate.model import VMStateDescription
 
 
@@ -36,7 +39,16 @@ def dump_registry(types: TypeTable, machine: str, *, modules: dict[str, str] | N
                 module=(modules or {}).get(klass.get_name()),
             )  # fmt: skip
 
-    return DeviceDump(tree, Producer(kind="registry"), make_devices)
+    def make_detailed() -> Tree:
+        detailed = lower(machine, [(klass.get_name(), vmsd) for klass, vmsd in classes], detailed=True)
+        for index, device in enumerate(make_devices()):
+            detailed.set_device_facts(
+                index, parents=device.parents or (), abstract=bool(device.abstract), desc=device.desc,
+                module=device.module,
+            )  # fmt: skip
+        return detailed
+
+    return DeviceDump(tree, Producer(kind="registry", version=f"vmdump {__version__}"), make_devices, make_detailed)
 
 
 def _parents(types: TypeTable, klass: ObjectClass) -> tuple[str, ...]:

@@ -67,6 +67,9 @@ class VMStateFlags(IntFlag):
     """As STRUCT, in the version ``struct_version_id`` instead of the enclosing description's."""
     END = 0x10000
     """The terminator of a list of fields. Since QEMU 8.2."""
+    ARRAY_OF_POINTER_AUTO_ALLOC = 0x20000
+    """With ARRAY_OF_POINTER: a marker byte before each element says whether it is NULL, and loading allocates it. Not
+    in QEMU 8.2; QEMU 11 has it, with a number of its own."""
 
 
 class MigrationPriority(IntEnum):
@@ -191,6 +194,11 @@ class VMStateDescription(_Named, frozen=True, kw_only=True, dict=True, weakref=T
     pre_save: Hook = None
     post_save: Hook = None
     dev_unplug_pending: Hook = None
+    load_state_old: Hook = None
+    """What loads versions below minimum_version_id. Up to QEMU 5; not in 8.2."""
+    detailed: bool = True
+    """Whether all of this is known. False where it comes from QEMU's own dump, which tells names, versions, sizes,
+    numbers of elements, and whether there are tests, alone."""
 
     def __post_init__(self) -> None:
         """Turns fields and subsections into tuples of checked elements without terminators."""

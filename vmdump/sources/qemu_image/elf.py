@@ -86,12 +86,26 @@ class ElfFile:
         return None
 
 
+class MappedSegment(NamedTuple):
+    """A part of an object in a guest: addresses from start up to end, and what it is for."""
+
+    start: int
+    end: int
+    executable: bool
+    writable: bool
+
+
 class MappedObject(NamedTuple):
     """An object in a guest: the addresses of its symbols by name, and of its constructors."""
 
     bias: int
     symbols: dict[str, int]
     constructors: list[int]
+    segments: list[MappedSegment]
+
+    def symbol_at(self, address: int) -> str | None:
+        """The name of the symbol at an address."""
+        return next((name for name, at in self.symbols.items() if at == address), None)
 
 
 def map_object(guest: Guest, elf: ElfFile, resolve: Callable[[str], int], *, is_main: bool) -> MappedObject:
@@ -119,7 +133,11 @@ def map_object(guest: Guest, elf: ElfFile, resolve: Callable[[str], int], *, is_
     count = dynamic.get(_DT_INIT_ARRAYSZ, 0) // 8
     array = guest.read(bias + dynamic.get(_DT_INIT_ARRAY, 0), 8 * count) if count < MEMORY // 8 else b""
     constructors = [address for (address,) in struct.iter_unpack("<Q", array) if address not in (0, 2**64 - 1)]
-    return MappedObject(bias, symbols, constructors)
+    segments = [
+        MappedSegment(bias + each.vaddr, bias + each.vaddr + each.memsz, bool(each.flags & 1), bool(each.flags & 2))
+        for each in elf.of_type(_PT_LOAD)
+    ]
+    return MappedObject(bias, symbols, constructors, segments)
 
 
 def _map_tls(guest: Guest, elf: ElfFile, segment: _Segment, is_main: bool) -> None:

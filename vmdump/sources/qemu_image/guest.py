@@ -30,7 +30,7 @@ class Guest:
 
     def __init__(self, name: str, e_machine: int) -> None:
         """An empty one. name is what errors call it. Raises SourceError without Unicorn, MemoryError."""
-        self.name = name
+        self.name, self.e_machine = name, e_machine
         self.base: int = lib.VMD_GUEST_BASE
         #: Where the binary begins, so that errors give addresses as the binary's own tools do.
         self.bias: int = self.base
@@ -44,6 +44,10 @@ class Guest:
         self.native = ffi.gc(ret[0], lib.vmd_guest_destroy)
         self._memory = ffi.buffer(lib.vmd_guest_memory(self.native), MEMORY)
         self._seconds_left: float = SECONDS
+
+    def holds(self, address: int, size: int) -> bool:
+        """Whether its memory has size bytes at address."""
+        return 0 <= address - self.base <= MEMORY - size
 
     def read(self, address: int, size: int) -> bytes:
         """The bytes at address."""
@@ -130,7 +134,7 @@ class Guest:
 
     def _offset(self, address: int, size: int) -> int:
         offset = address - self.base
-        if not 0 <= offset <= MEMORY - size:
+        if not self.holds(address, size):
             raise SourceError(f"{self.name}: a pointer to {address:#x} is outside of its memory")
         return offset
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from vmdump._core import ffi, lib
-from vmdump.device_dump import DeviceDump, Producer
-from vmdump.engine import check_status
+from vmdump.device_dump import Device, DeviceDump, tree_devices
+from vmdump.engine import Tree, check_status
 from vmdump.errors import ModuleError, SourceError
-from vmdump.module import ModuleLoader
+from vmdump.module import ModuleLoader, ModuleState
+from vmdump.producer import Producer, ProducerModule
 from vmdump.qom import TypeTable
 from vmdump.sources.qemu_image.boot import MachineType, Qemu
+from vmdump.sources.qemu_image.classes import Classes
 from vmdump.sources.qemu_image.elf import ElfFile, map_object
 from vmdump.sources.qemu_image.guest import Guest
-from vmdump.sources.qemu_image.layout import Reader, calibrate
+from vmdump.sources.qemu_image.layout import Layout, Reader, calibrate
 from vmdump.sources.qemu_image.qemu_module import (
     QemuModuleOpener,
     read_modinfo,
@@ -23,11 +27,24 @@ from vmdump.sources.qemu_image.qemu_module import (
     target_arch,
     version_of,
 )
+from vmdump.sources.qemu_image.roots import find_roots
 
 Report = Callable[[ModuleError], None]
 
 #: How the dumper prints "num": without this string it is a QEMU up to 8.1, which does not.
 _NUM_FORMAT = b'"num": %d'
+
+
+#: Architectures of hosts, by ELF's e_machine.
+_HOSTS = {62: "x86_64", 183: "aarch64"}
+
+
+class _DeviceClass(NamedTuple):
+    """A class that has a description, both as addresses, and the description in the tree."""
+
+    klass: int
+    address: int
+    vmsd: Any
 
 
 class QemuImage:
@@ -54,50 +71,90 @@ class QemuImage:
         )  # fmt: skip
         if "g_ascii_table" in main.symbols:  # the binary's own copy of the variable (R_*_COPY)
             self._guest.write(main.symbols["g_ascii_table"], self._guest.read(table, 8))
+        self._elf, self._main = elf, main
         self._qemu = Qemu(self._guest, main, elf.e_machine)
         #: The machine types, in QEMU's order of registration.
         self.machines: list[MachineType] = self._qemu.machines()
         self._qemu.early_init()
         rows = read_modinfo(self._qemu)
+        self._opener = QemuModuleOpener(self._qemu, self._data)
         #: The loader of QEMU's modules, which are loaded.
         self.modules = ModuleLoader(
             rows,
             module_arch=target_arch(self._qemu, rows),
             search_dirs=search_dirs(self.path, self._data, module_dirs),
-            openers=[QemuModuleOpener(self._qemu, self._data)],
+            openers=[self._opener],
             types=TypeTable(),
             report=report,
         )
         self.modules.module_load_qom_all()
 
-    def dump(self, machine: str | None = None) -> DeviceDump:
+    def dump(self, machine: str | None = None, *, roots: bool = False) -> DeviceDump:
         """The dump that the binary would write with -M machine: a name or alias; None: the default, else "none".
 
-        Raises SourceError for an unknown machine and for a description that can't be read.
+        roots: with the descriptions that are on no device class. Raises SourceError for an unknown machine and for a
+        description that can't be read.
         """
         name = self._machine_name(machine)
-        classes = self._qemu.classes("device", include_abstract=True)
-        layout = calibrate(self._guest, classes)
-        reader = Reader(self._guest, layout.name)
-        names, vmsds = [name], []
-        for klass in classes:
+        classes = Classes(self._guest, self._qemu.classes("device", include_abstract=True))
+        layout = calibrate(self._guest, classes.addresses)
+        reader = Reader(self._guest, layout.name, layout.end_flags)
+        devices = self._read_devices(classes, layout, reader)
+        self._set_devices(reader.tree, name, [(classes.name(each.klass), each.vmsd) for each in devices])
+        if roots:
+            objects = [self._main, *(module for _, module in self._opener.opened.values())]
+            found = find_roots(self._guest, reader, objects, classes, [each.address for each in devices])
+            reader.tree.set_roots(found)
+        return self._make_dump(reader.tree, classes, [each.klass for each in devices])
+
+    def _read_devices(self, classes: Classes, layout: Layout, reader: Reader) -> list[_DeviceClass]:
+        """The classes that have a description, and it."""
+        devices = []
+        for klass in classes.addresses:
             address = self._guest.pointer(klass + layout.vmsd_offset)
             if not address:
                 continue
             vmsd = reader.try_read(address)
             if vmsd is None:
-                raise SourceError(f"{self.path}: device {self._qemu.type_name(klass)!r}: {reader.why()}")
-            names.append(self._qemu.type_name(klass))
-            vmsds.append(vmsd)
-        encoded = "\0".join([*names, ""]).encode()
+                raise SourceError(f"{self.path}: device {classes.name(klass)!r}: {reader.why()}")
+            devices.append(_DeviceClass(klass, address, vmsd))
+        return devices
+
+    def _set_devices(self, tree: Tree, machine: str, devices: Sequence[tuple[str, Any]]) -> None:
+        encoded = "".join(f"{text}\0" for text in (machine, *(name for name, _ in devices))).encode()
+        vmsds = ffi.new("const struct vmd_desc *[]", [vmsd for _, vmsd in devices])
         error = ffi.new("struct vmd_error *")
         status = lib.vmd_tree_set_devices(
-            reader.tree.native, encoded, len(encoded), ffi.new("const struct vmd_desc *[]", vmsds), len(vmsds),
-            _NUM_FORMAT in self._data, error,
-        )  # fmt: skip
+            tree.native, encoded, len(encoded), vmsds, len(devices), _NUM_FORMAT in self._data, error
+        )
         check_status(status, error)
-        producer = Producer(kind="image", path=self.path, version=version_of(self._data))
-        return DeviceDump(reader.tree, producer)
+
+    def _make_dump(self, tree: Tree, classes: Classes, devices: Sequence[int]) -> DeviceDump:
+        modules = {
+            typename: state.name
+            for state in self.modules.states()
+            if state.state is ModuleState.LOADED
+            for typename in state.objs
+        }
+
+        @functools.cache
+        def detailed() -> Tree:
+            for index, klass in enumerate(devices):
+                tree.set_device_facts(
+                    index, parents=classes.parents(klass), abstract=classes.is_abstract(klass),
+                    desc=classes.desc(klass), module=modules.get(classes.name(klass)),
+                )  # fmt: skip
+            return tree
+
+        def make_devices() -> Iterable[Device]:
+            return tree_devices(detailed())
+
+        producer = Producer(
+            kind="image", path=self.path, version=version_of(self._data), build_id=self._elf.build_id(),
+            host=_HOSTS[self._elf.e_machine],
+            modules=tuple(ProducerModule(name, elf.build_id()) for name, (elf, _) in self._opener.opened.items()),
+        )  # fmt: skip
+        return DeviceDump(tree, producer, make_devices, detailed)
 
     def _machine_name(self, machine: str | None) -> str:
         if machine is None:

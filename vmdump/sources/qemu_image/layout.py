@@ -15,21 +15,37 @@ from vmdump.errors import SourceError
 from vmdump.sources.qemu_image.guest import Guest
 
 _FIELD_104 = {
-    "field_size": 104, "field_name": 0, "field_bytes": 24, "field_num": 40, "field_flags": 72, "field_vmsd": 80,
-    "field_version_id": 88, "field_exists": 96,
+    "field_size": 104, "field_name": 0, "field_err_hint": 8, "field_offset": 16, "field_bytes": 24, "field_start": 32,
+    "field_num": 40, "field_num_offset": 48, "field_size_offset": 56, "field_info": 64, "field_flags": 72,
+    "field_vmsd": 80, "field_version_id": 88, "field_struct_version_id": 92, "field_exists": 96,
 }  # fmt: skip
 _FIELD_96 = {
-    "field_size": 96, "field_name": 0, "field_bytes": 16, "field_num": 48, "field_flags": 64, "field_vmsd": 72,
-    "field_version_id": 80, "field_exists": 88,
+    "field_size": 96, "field_name": 0, "field_offset": 8, "field_bytes": 16, "field_size_indirect": 24,
+    "field_num_indirect": 32, "field_start": 40, "field_num": 48, "field_info": 56, "field_flags": 64, "field_vmsd": 72,
+    "field_version_id": 80, "field_struct_version_id": 84, "field_exists": 88,
 }  # fmt: skip
-_DESC = {"desc_name": 0, "desc_version_id": 12, "desc_minimum_version_id": 16}
+_DESC = {"desc_name": 0, "desc_unmigratable": 8, "desc_version_id": 12, "desc_minimum_version_id": 16}
+_PRE_LOAD, _POST_LOAD, _PRE_SAVE, _POST_SAVE = lib.VMD_PRE_LOAD, lib.VMD_POST_LOAD, lib.VMD_PRE_SAVE, lib.VMD_POST_SAVE
+_LAST_HOOKS = [lib.VMD_NEEDED, lib.VMD_DEV_UNPLUG_PENDING]
+_HOOKS = [_PRE_LOAD, _POST_LOAD, _PRE_SAVE, _POST_SAVE, *_LAST_HOOKS]
 
-#: In bytes, on 64-bit hosts; newest first.
-LAYOUTS = {
-    "QEMU 11": {**_FIELD_96, **_DESC, "desc_fields": 96, "desc_subsections": 104},
-    "QEMU 6 to 10": {**_FIELD_104, **_DESC, "desc_fields": 72, "desc_subsections": 80},
-    "QEMU 5": {**_FIELD_104, **_DESC, "desc_fields": 88, "desc_subsections": 96},
-}
+#: In bytes, on 64-bit hosts; newest first. How lists of fields end is found out apart.
+LAYOUTS: dict[str, dict[str, Any]] = {
+    "QEMU 11": {
+        **_FIELD_96, **_DESC, "desc_size": 112, "desc_priority": 20, "desc_fields": 96, "desc_subsections": 104,
+        "desc_hooks": 24, "hooks": [
+            _PRE_LOAD, _PRE_LOAD, _POST_LOAD, _POST_LOAD, _PRE_SAVE, _PRE_SAVE, _POST_SAVE, *_LAST_HOOKS
+        ],
+    },
+    "QEMU 6 to 10": {
+        **_FIELD_104, **_DESC, "desc_size": 88, "desc_priority": 20, "desc_fields": 72, "desc_subsections": 80,
+        "desc_hooks": 24, "hooks": _HOOKS,
+    },
+    "QEMU 5": {
+        **_FIELD_104, **_DESC, "desc_size": 104, "desc_priority": 24, "desc_fields": 88, "desc_subsections": 96,
+        "desc_hooks": 32, "hooks": [lib.VMD_LOAD_STATE_OLD, *_HOOKS],
+    },
+}  # fmt: skip
 
 #: What a description that can't be read takes off a layout's score, which is the number of fields that can be.
 _BAD = 100
@@ -39,23 +55,48 @@ _VMSD_OFFSETS = range(104, 184, 8)
 
 
 class Layout(NamedTuple):
-    """A layout that fits an image: its name in LAYOUTS, and the offset of DeviceClass.vmsd."""
+    """A layout that fits an image: its name in LAYOUTS, the flags of a terminator, and the offset of DeviceClass.vmsd."""
 
     name: str
+    end_flags: int
     vmsd_offset: int
 
 
 class Reader:
     """Reads descriptions of a guest into a tree. Source: csrc/guest_tree.c."""
 
-    def __init__(self, guest: Guest, layout_name: str) -> None:
+    def __init__(self, guest: Guest, layout_name: str, end_flags: int) -> None:
         self.guest, self.tree = guest, Tree()
         ret = ffi.new("struct vmd_guest_reader **")
-        layout = ffi.new("struct vmd_layout *", LAYOUTS[layout_name])
-        if lib.vmd_guest_reader_create(guest.native, layout, self.tree.native, ret):
+        members = LAYOUTS[layout_name]
+        self._layout = ffi.new(
+            "struct vmd_layout *", {**members, "n_hooks": len(members["hooks"]), "end_flags": end_flags}
+        )
+        if lib.vmd_guest_reader_create(guest.native, self._layout, self.tree.native, ret):
             raise MemoryError("out of memory for a tree")
         self._native = ffi.gc(ret[0], lib.vmd_guest_reader_destroy)
         self._error = ffi.new("struct vmd_error *")
+
+    @property
+    def desc_size(self) -> int:
+        """sizeof(VMStateDescription), in bytes."""
+        return int(self._layout.desc_size)
+
+    def is_nested(self, address: int) -> bool:
+        """Whether a description that was read refers to the one at address."""
+        return bool(lib.vmd_guest_reader_is_nested(self._native, address))
+
+    def find_descs(self, begin: int, end: int, code_begin: int, code_end: int, found: Any, room: int) -> int:
+        """How many descriptions there are from begin to end; the first room addresses go to found."""
+        count = int(lib.vmd_guest_find_descs(self._native, begin, end, code_begin, code_end, found, room))
+        if count == 2**64 - 1:
+            raise MemoryError("out of memory for a tree")
+        return count
+
+    @property
+    def end_flags(self) -> int:
+        """How most of the lists of fields that were read end: the terminator's flags."""
+        return int(lib.vmd_guest_reader_end_flags(self._native))
 
     def try_read(self, address: int) -> Any:
         """The native description at an address, or None where there is none that can be read; see why()."""
@@ -77,12 +118,12 @@ def calibrate(guest: Guest, classes: Sequence[int]) -> Layout:
     for offset in _VMSD_OFFSETS:
         addresses = {guest.pointer(klass + offset) for klass in classes} - {0}
         for name in LAYOUTS:
-            reader = Reader(guest, name)
+            reader = Reader(guest, name, lib.VMD_END_ANY)
             read = [vmsd for vmsd in map(reader.try_read, addresses) if vmsd is not None]
             # Fields count: an array of properties, too, begins with a name, and may look like an empty description.
             score = sum(vmsd.n_total for vmsd in read) - _BAD * (len(addresses) - len(read))
             if score > best_score:
-                best, best_score = Layout(name, offset), score
+                best, best_score = Layout(name, reader.end_flags, offset), score
     if best is None:
         raise SourceError(f"{guest.name}: no known layout of VMStateDescription fits its device classes; try --run")
     return best

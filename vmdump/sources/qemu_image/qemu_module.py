@@ -16,7 +16,7 @@ from vmdump.errors import ModuleError, SourceError
 from vmdump.module import ModuleInfo
 from vmdump.qom import TypeTable
 from vmdump.sources.qemu_image.boot import Qemu
-from vmdump.sources.qemu_image.elf import ElfFile, map_object
+from vmdump.sources.qemu_image.elf import ElfFile, MappedObject, map_object
 
 _STAMP = re.compile(r"qemu_stamp_[0-9a-f]+")
 
@@ -85,6 +85,8 @@ class QemuModuleOpener:
     def __init__(self, qemu: Qemu, main_data: bytes) -> None:
         self._qemu, self._main_data = qemu, main_data
         self._exported: dict[str, int] = {}
+        #: What has been opened, by name: the file, and where it lies in the guest.
+        self.opened: dict[str, tuple[ElfFile, MappedObject]] = {}
 
     def read_info(self, path: str) -> ModuleInfo | None:
         """QEMU's modules say nothing of themselves: the table is in the binary."""
@@ -108,6 +110,7 @@ class QemuModuleOpener:
             raise ModuleError(f"failed to initialize module: {path}: {error}") from error
         if export_symbols:
             self._exported.update(module.symbols)
+        self.opened[name] = elf, module
         return LoadedQemuModule()
 
     def _check_stamp(self, path: str, symbols: dict[str, int]) -> None:
