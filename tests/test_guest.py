@@ -161,13 +161,6 @@ def test_queue_of_init_functions(guest: Guest) -> None:
     assert guest.take_typed_inits() == []
 
 
-def test_time_counts_in_calls_only(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A guest may be kept for long: the limit is for what it does, not for how old it is."""
-    clock = guest_module.time.monotonic
-    monkeypatch.setattr(guest_module.time, "monotonic", lambda: clock() + 10_000)
-    assert call(guest, "strlen", "later") == 5
-
-
 def test_without_unicorn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without Unicorn the error says what to install."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)

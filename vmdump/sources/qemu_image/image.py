@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 from vmdump._core import ffi, lib
 from vmdump.device_dump import DeviceDump, Producer
@@ -42,18 +41,14 @@ class QemuImage:
         """Reads the binary at path. report is told each module that fails, as QEMU tells it."""
         self.path = os.path.abspath(path)
         try:
-            self._data = Path(self.path).read_bytes()
+            elf = ElfFile.open(self.path)
         except (OSError, ValueError) as error:
             raise SourceError(f"{self.path}: {getattr(error, 'strerror', None) or error}") from error
-        elf = ElfFile(self._data, self.path)
-        self._guest = Guest(self.path, elf.e_machine)
-        table = self._guest.ascii_table()
-        main = map_object(
-            self._guest, elf, lambda name: table if name == "g_ascii_table" else self._guest.host_function(name),
-            is_main=True,
-        )  # fmt: skip
-        if "g_ascii_table" in main.symbols:  # the binary's own copy of the variable (R_*_COPY)
-            self._guest.write(main.symbols["g_ascii_table"], self._guest.read(table, 8))
+        with elf:
+            self._guest = Guest(self.path, elf.e_machine)
+            main = map_object(self._guest, elf, is_main=True)
+        #: Where its strings are.
+        self._data = main.constants()
         self._qemu = Qemu(self._guest, main, elf.e_machine)
         #: The machine types, in QEMU's order of registration.
         self.machines: list[MachineType] = self._qemu.machines()
