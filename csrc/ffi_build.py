@@ -24,6 +24,7 @@ HEADERS = [
     CSRC / "parse.h",
     CSRC / "ghash.h",
     CSRC / "guest.h",
+    CSRC / "guest_object.h",
     CSRC / "guest_tree.h",
     CSRC / "guest_uses.h",
     CSRC / "module_load.h",
@@ -46,7 +47,7 @@ ffibuilder.set_source(
     depends=sorted(relative(header) for header in [*CSRC.glob("*.h"), *INCLUDE.glob("vmdump/*.h")]),
     include_dirs=[relative(CSRC), relative(INCLUDE)],
     define_macros=[("_GNU_SOURCE", None)],
-    libraries=["dl"],
+    libraries=["dl", "pthread"],
     extra_compile_args=["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wno-unused-parameter", "-fvisibility=hidden"],
     py_limited_api=True,
 )

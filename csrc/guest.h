@@ -31,41 +31,47 @@ enum vmd_guest_arch {
 struct vmd_guest;
 
 /*
- * A guest with size bytes of memory, zeros that cost nothing until they are touched. unicorn: the path of libunicorn.
+ * What a guest may use. poll is asked about twenty times a second while the guest runs, on the thread that called:
+ * nonzero ends the call with VMD_INTERRUPTED. NULL: never asked.
+ */
+struct vmd_guest_limits {
+    uint64_t memory;  /* bytes */
+    uint64_t seconds; /* of CPU time, in all calls together */
+    int (*poll)(void *opaque);
+    void *opaque;
+};
+
+/*
+ * A guest, whose memory is zeros that cost nothing until they are touched. unicorn: the path of libunicorn.
  * VMD_NO_MEMORY; VMD_IO: libunicorn can't be used, message says why. Destroy takes NULL.
  */
-enum vmd_status vmd_guest_create(const char *unicorn, enum vmd_guest_arch arch, uint64_t size, struct vmd_guest **ret,
-                                 struct vmd_error *err);
+enum vmd_status vmd_guest_create(const char *unicorn, enum vmd_guest_arch arch, const struct vmd_guest_limits *limits,
+                                 struct vmd_guest **ret, struct vmd_error *err);
 void vmd_guest_destroy(struct vmd_guest *guest);
 
-/* The guest's memory, size bytes that stand for VMD_GUEST_BASE and up. */
+/* The guest's memory, as many bytes as its limits say, which stand for VMD_GUEST_BASE and up. */
 char *vmd_guest_memory(struct vmd_guest *guest);
 
 /* size bytes of zeros, aligned to align (a power of two), as an address of the guest; 0 if there is no room. */
 uint64_t vmd_guest_alloc(struct vmd_guest *guest, uint64_t size, uint64_t align);
 
-/* The address of a function of the host, by its name as an import; the same for each name. 0: no room. */
+/* The address of a function or variable of the host, by its name as an import; the same for each name. 0: no room. */
 uint64_t vmd_guest_import(struct vmd_guest *guest, const char *name);
 
-/*
- * Applies n Elf64_Rela at address rela to an object that is loaded at bias. symbols: each symbol of its .dynsym as an
- * address of the guest, or, if it is thread-local, its offset in the TLS segment. VMD_BAD_REFERENCE, index: the entry's
- * number.
- */
-enum vmd_status vmd_guest_relocate(struct vmd_guest *guest, uint64_t rela, uint64_t n, uint64_t bias,
-                                   const uint64_t *symbols, uint64_t n_symbols, struct vmd_error *err);
-
-/* Applies n words of DT_RELR, packed relative relocations. VMD_BAD_REFERENCE, index: the word's number. */
-enum vmd_status vmd_guest_relocate_relr(struct vmd_guest *guest, uint64_t relr, uint64_t n, uint64_t bias,
-                                        struct vmd_error *err);
+/* Names a variable of the host, at an address of the guest. VMD_NO_MEMORY. */
+enum vmd_status vmd_guest_define(struct vmd_guest *guest, const char *name, uint64_t address);
 
 /*
- * Calls a function of the guest with up to six integers. seconds: how long it may take.
+ * Calls a function of the guest with up to six integers.
  * VMD_BAD_REFERENCE, VMD_TOO_DEEP, index: the guest's address, message and path say what it did wrong; VMD_TOO_LARGE:
- * it takes longer; VMD_NO_MEMORY: the guest's memory is used up.
+ * it takes longer than the limit; VMD_NO_MEMORY: the guest's memory is used up; VMD_INTERRUPTED.
  */
 enum vmd_status vmd_guest_call(struct vmd_guest *guest, uint64_t function, const uint64_t *args, int n_args,
-                               uint64_t seconds, uint64_t *ret, struct vmd_error *err);
+                               uint64_t *ret, struct vmd_error *err);
+
+/* Calls n functions without arguments, one after the other, up to the first that fails: its number is in done. */
+enum vmd_status vmd_guest_call_all(struct vmd_guest *guest, const uint64_t *functions, size_t n, size_t *done,
+                                   struct vmd_error *err);
 
 /* Makes room for thread-local data of size bytes, aligned; the address where its initial bytes go, 0: no room. */
 uint64_t vmd_guest_set_tls(struct vmd_guest *guest, uint64_t size);

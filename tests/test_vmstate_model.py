@@ -28,8 +28,8 @@ SUB = VMStateDescription("sub")
 
 
 def test_flags_are_qemus():
-    """The bits of QEMU 8.2's enum VMStateFlags."""
-    assert {flag.name: flag.value for flag in VMStateFlags} == {
+    """The bits of QEMU 8.2's enum VMStateFlags; what came later has a bit that was free then."""
+    assert {flag.name: flag.value for flag in VMStateFlags if flag is not VMStateFlags.ARRAY_OF_POINTER_AUTO_ALLOC} == {
         "SINGLE": 0x1,
         "POINTER": 0x2,
         "ARRAY": 0x4,

@@ -8,7 +8,7 @@ import enum
 import os
 import threading
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from vmdump._core import ffi, lib
 from vmdump.errors import OutputError, SourceError, VmdumpError, VMStateError
@@ -232,15 +232,20 @@ def _stash_interrupt(kind: type[BaseException], error: BaseException, traceback:
 
 @ffi.def_extern(name="vmd_poll", error=1, onerror=_stash_interrupt)  # type: ignore[untyped-decorator, unused-ignore]
 def _vmd_poll(opaque: object) -> int:
-    """Lets Python run its signal handlers during a dump; what one raises ends the dump and is raised by it."""
+    """Lets Python run its signal handlers during a long call; what one raises ends the call and is raised by it."""
     return 0
+
+
+def raise_interrupt() -> NoReturn:
+    """Raises what a signal handler raised in vmd_poll, when that has ended a call of the core."""
+    interrupt: BaseException = _interrupts.error
+    del _interrupts.error
+    raise interrupt
 
 
 def _check_dump(status: int, error: Any) -> None:
     if status == lib.VMD_INTERRUPTED:
-        interrupt: BaseException = _interrupts.error
-        del _interrupts.error
-        raise interrupt
+        raise_interrupt()
     if status == lib.VMD_IO:
         raise OutputError(error.index, os.strerror(error.index))
     check_status(status, error)

@@ -39,8 +39,7 @@ class Qemu:
         """Boots it. Raises SourceError."""
         self.guest, self.main = guest, main
         self._redirect("register_module_init", guest.host_function("register_dso_module_init"), e_machine)
-        for constructor in main.constructors:
-            guest.call(constructor)
+        guest.call_all(main.constructors)
         self._call_inits(guest.take_typed_inits())
 
     def symbol(self, name: str) -> int:
@@ -66,9 +65,7 @@ class Qemu:
         for wanted in sorted({kind for _, kind in inits if kind <= qom} - {_BLOCK}):
             if wanted == qom and "target_info_qom_set_target" in self.main.symbols:
                 self.guest.call(self.main.symbols["target_info_qom_set_target"])
-            for function, kind in inits:
-                if kind == wanted:
-                    self.guest.call(function)
+            self.guest.call_all([function for function, kind in inits if kind == wanted])
 
     def classes(self, implements_type: str, *, include_abstract: bool) -> list[int]:
         """object_class_get_list: the addresses of the classes, initialised."""

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import struct
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vmdump._core import ffi, lib
+from vmdump.engine import raise_interrupt
 from vmdump.errors import SourceError
 
 #: Bytes that a guest may use. QEMU needs forty million, most of it the binary itself.
 MEMORY = 256 << 20
 
-#: Seconds that all calls of a guest may take together. The slowest QEMU takes one.
+#: Seconds of CPU time that all calls of a guest may take together. The slowest QEMU takes one.
 SECONDS = 60
 
 ARCHITECTURES = {62: lib.VMD_GUEST_X86_64, 183: lib.VMD_GUEST_AARCH64}
@@ -34,16 +33,21 @@ class Guest:
         self.base: int = lib.VMD_GUEST_BASE
         #: Where the binary begins, so that errors give addresses as the binary's own tools do.
         self.bias: int = self.base
-        error = ffi.new("struct vmd_error *")
+        self._error = error = ffi.new("struct vmd_error *")
         ret = ffi.new("struct vmd_guest **")
-        status = lib.vmd_guest_create(_libunicorn(), ARCHITECTURES[e_machine], MEMORY, ret, error)
+        limits = ffi.new("struct vmd_guest_limits *", (MEMORY, SECONDS, lib.vmd_poll, ffi.NULL))
+        status = lib.vmd_guest_create(_libunicorn(), ARCHITECTURES[e_machine], limits, ret, error)
         if status == lib.VMD_NO_MEMORY:
             raise MemoryError("out of memory for an emulated QEMU")
         if status:
             raise SourceError(f"{name}: can't be emulated: {ffi.string(error.message).decode()}")
         self.native = ffi.gc(ret[0], lib.vmd_guest_destroy)
-        self._memory = ffi.buffer(lib.vmd_guest_memory(self.native), MEMORY)
-        self._seconds_left: float = SECONDS
+        self._memory = memoryview(ffi.buffer(lib.vmd_guest_memory(self.native), MEMORY))
+
+    def view(self, address: int, size: int) -> memoryview:
+        """The memory at address itself: size bytes. It must not be used when the guest is gone."""
+        offset = self._offset(address, size)
+        return self._memory[offset : offset + size]
 
     def holds(self, address: int, size: int) -> bool:
         """Whether its memory has size bytes at address."""
@@ -51,17 +55,15 @@ class Guest:
 
     def read(self, address: int, size: int) -> bytes:
         """The bytes at address."""
-        offset = self._offset(address, size)
-        return bytes(self._memory[offset : offset + size])
+        return bytes(self.view(address, size))
 
     def write(self, address: int, data: bytes | memoryview) -> None:
         """Puts bytes at address."""
-        offset = self._offset(address, len(data))
-        self._memory[offset : offset + len(data)] = data
+        self.view(address, len(data))[:] = data
 
     def pointer(self, address: int) -> int:
         """The pointer (64 bits) at address."""
-        return int.from_bytes(self.read(address, 8), "little")
+        return int.from_bytes(self.view(address, 8), "little")
 
     def text(self, address: int) -> str:
         """The C string at address, at most 4,096 bytes of it."""
@@ -90,24 +92,34 @@ class Guest:
             raise SourceError(f"{self.name}: imports more than {lib.VMD_GUEST_TRAMPOLINES} functions; is it a QEMU?")
         return address
 
-    def ascii_table(self) -> int:
-        """The address of GLib's ``const guint16 *g_ascii_table``, the one variable of a library that start-up reads."""
-        table = self.alloc(8 + 2 * 256)
-        self.write(table, struct.pack("<Q256H", table + 8, *map(_ascii_type, range(256))))
-        return table
-
     def call(self, function: int, *args: int) -> int:
-        """Calls a function of the guest with integers and returns its result."""
-        if self._seconds_left < 1:
-            raise SourceError(f"{self.name}: its start-up takes more than {SECONDS} seconds; is it a QEMU?")
-        error, ret = ffi.new("struct vmd_error *"), ffi.new("uint64_t *")
-        start = time.monotonic()
-        status = lib.vmd_guest_call(self.native, function, list(args), len(args), int(self._seconds_left), ret, error)
-        self._seconds_left -= time.monotonic() - start
+        """Calls a function of the guest with integers and returns its result.
+
+        Raises SourceError, and what a signal handler raises (KeyboardInterrupt).
+        """
+        ret = ffi.new("uint64_t *")
+        self._check(lib.vmd_guest_call(self.native, function, args, len(args), ret, self._error), function)
+        return int(ret[0])
+
+    def call_all(self, functions: Sequence[int]) -> None:
+        """Calls functions without arguments, one after the other. Raises as call does."""
+        done = ffi.new("size_t *")
+        status = lib.vmd_guest_call_all(self.native, functions, len(functions), done, self._error)
+        self._check(status, functions[done[0]] if status else 0)
+
+    def _check(self, status: int, function: int) -> None:
+        error = self._error
         if status == lib.VMD_OK:
-            return int(ret[0])
+            return
+        if status == lib.VMD_INTERRUPTED:
+            raise_interrupt()
         if status == lib.VMD_NO_MEMORY:
             raise SourceError(f"{self.name}: its start-up uses more than {MEMORY >> 20} MiB; is it a QEMU?")
+        if status == lib.VMD_TOO_LARGE:
+            raise SourceError(
+                f"{self.name}: function at {function - self.bias:#x}: {ffi.string(error.message).decode()}, as all of "
+                f"its start-up must within {SECONDS} seconds; is it a QEMU?"
+            )
         detail = ffi.string(error.path).decode(errors="backslashreplace")
         raise SourceError(
             f"{self.name}: function at {function - self.bias:#x}: {ffi.string(error.message).decode()} (at "
@@ -137,18 +149,6 @@ class Guest:
         if not self.holds(address, size):
             raise SourceError(f"{self.name}: a pointer to {address:#x} is outside of its memory")
         return offset
-
-
-def _ascii_type(code: int) -> int:
-    """The GAsciiType bits of a character. Source: GLib glib/gstrfuncs.h."""
-    char = chr(code) if code < 128 else ""
-    is_graph = char > " " and char != "\x7f"
-    tests = (
-        char.isalnum(), char.isalpha(), bool(char) and not is_graph and char != " ", char.isdigit(), is_graph,
-        char.islower(), is_graph or char == " ", is_graph and not char.isalnum(), char in tuple(" \f\n\r\t"),
-        char.isupper(), char in tuple("0123456789abcdefABCDEF"),
-    )  # fmt: skip
-    return sum(bool(test) << bit for bit, test in enumerate(tests))
 
 
 def _libunicorn() -> bytes:

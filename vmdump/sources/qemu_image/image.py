@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from vmdump._core import ffi, lib
@@ -59,19 +58,15 @@ class QemuImage:
         """Reads the binary at path. report is told each module that fails, as QEMU tells it."""
         self.path = os.path.abspath(path)
         try:
-            self._data = Path(self.path).read_bytes()
+            elf = ElfFile.open(self.path)
         except (OSError, ValueError) as error:
             raise SourceError(f"{self.path}: {getattr(error, 'strerror', None) or error}") from error
-        elf = ElfFile(self._data, self.path)
-        self._guest = Guest(self.path, elf.e_machine)
-        table = self._guest.ascii_table()
-        main = map_object(
-            self._guest, elf, lambda name: table if name == "g_ascii_table" else self._guest.host_function(name),
-            is_main=True,
-        )  # fmt: skip
-        if "g_ascii_table" in main.symbols:  # the binary's own copy of the variable (R_*_COPY)
-            self._guest.write(main.symbols["g_ascii_table"], self._guest.read(table, 8))
-        self._elf, self._main = elf, main
+        with elf:
+            self._guest = Guest(self.path, elf.e_machine)
+            self._main = main = map_object(self._guest, elf, is_main=True)
+            self._build_id = elf.build_id()
+        #: Where its strings are.
+        self._data = main.constants()
         self._qemu = Qemu(self._guest, main, elf.e_machine)
         #: The machine types, in QEMU's order of registration.
         self.machines: list[MachineType] = self._qemu.machines()
@@ -99,10 +94,11 @@ class QemuImage:
         classes = Classes(self._guest, self._qemu.classes("device", include_abstract=True))
         layout = calibrate(self._guest, classes.addresses)
         reader = Reader(self._guest, layout.name, layout.end_flags)
+        objects = [self._main, *(module for _, module in self._opener.opened.values())]
+        reader.set_slots(objects)
         devices = self._read_devices(classes, layout, reader)
         self._set_devices(reader.tree, name, [(classes.name(each.klass), each.vmsd) for each in devices])
         if roots:
-            objects = [self._main, *(module for _, module in self._opener.opened.values())]
             found = find_roots(self._guest, reader, objects, classes, [each.address for each in devices])
             reader.tree.set_roots(found)
         return self._make_dump(reader.tree, classes, [each.klass for each in devices])
@@ -150,9 +146,9 @@ class QemuImage:
             return tree_devices(detailed())
 
         producer = Producer(
-            kind="image", path=self.path, version=version_of(self._data), build_id=self._elf.build_id(),
-            host=_HOSTS[self._elf.e_machine],
-            modules=tuple(ProducerModule(name, elf.build_id()) for name, (elf, _) in self._opener.opened.items()),
+            kind="image", path=self.path, version=version_of(self._data), build_id=self._build_id,
+            host=_HOSTS[self._guest.e_machine],
+            modules=tuple(ProducerModule(name, build_id) for name, (build_id, _) in self._opener.opened.items()),
         )  # fmt: skip
         return DeviceDump(tree, producer, make_devices, detailed)
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from vmdump._core import ffi, lib
 from vmdump.engine import Tree
 from vmdump.errors import SourceError
+from vmdump.sources.qemu_image.elf import MappedObject
 from vmdump.sources.qemu_image.guest import Guest
 
 _FIELD_104 = {
@@ -55,7 +56,7 @@ _VMSD_OFFSETS = range(104, 184, 8)
 
 
 class Layout(NamedTuple):
-    """A layout that fits an image: its name in LAYOUTS, the flags of a terminator, and the offset of DeviceClass.vmsd."""
+    """A layout that fits an image: its name in LAYOUTS, a terminator's flags, and the offset of DeviceClass.vmsd."""
 
     name: str
     end_flags: int
@@ -97,6 +98,22 @@ class Reader:
     def end_flags(self) -> int:
         """How most of the lists of fields that were read end: the terminator's flags."""
         return int(lib.vmd_guest_reader_end_flags(self._native))
+
+    def set_slots(self, objects: Sequence[MappedObject]) -> None:
+        """Tells it what the objects point to, so that it gets over lists without a terminator."""
+        each = [mapped.slots() for mapped in objects]
+        self._slots = ffi.new("uint64_t[]", sum(count for _, count in each) + 1)
+        at = 0
+        for slots, count in each:
+            ffi.memmove(self._slots + at, slots, 8 * count)
+            at += count
+        lib.vmd_guest_reader_set_slots(self._native, self._slots, at)
+
+    def defects(self) -> list[tuple[str, int]]:
+        """What it got over so far: what was wrong, and the address."""
+        defects = ffi.new("const struct vmd_guest_defect **")
+        count = lib.vmd_guest_reader_defects(self._native, defects)
+        return [(ffi.string(defects[0][i].what).decode(), int(defects[0][i].address)) for i in range(count)]
 
     def try_read(self, address: int) -> Any:
         """The native description at an address, or None where there is none that can be read; see why()."""

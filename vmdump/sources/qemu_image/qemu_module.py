@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 
 from vmdump.errors import ModuleError, SourceError
 from vmdump.module import ModuleInfo
@@ -18,7 +17,7 @@ from vmdump.qom import TypeTable
 from vmdump.sources.qemu_image.boot import Qemu
 from vmdump.sources.qemu_image.elf import ElfFile, MappedObject, map_object
 
-_STAMP = re.compile(r"qemu_stamp_[0-9a-f]+")
+_STAMP = re.compile(rb"qemu_stamp_[0-9a-f]+(?=\0)")
 
 #: An installation's module dir and version, as the binary has them (CONFIG_QEMU_MODDIR, QEMU_FULL_VERSION).
 _MODULE_DIR = re.compile(rb"\0(/[\x21-\x7e]*/lib[\x21-\x7e]*/qemu)\0")
@@ -83,10 +82,12 @@ class QemuModuleOpener:
     suffix = ".so"
 
     def __init__(self, qemu: Qemu, main_data: bytes) -> None:
-        self._qemu, self._main_data = qemu, main_data
-        self._exported: dict[str, int] = {}
-        #: What has been opened, by name: the file, and where it lies in the guest.
-        self.opened: dict[str, tuple[ElfFile, MappedObject]] = {}
+        self._qemu = qemu
+        self._stamps = {stamp.decode() for stamp in _STAMP.findall(main_data)}
+        #: Whose symbols a module may use: the binary's, and those of modules that others need.
+        self._scope = [qemu.main]
+        #: What has been opened, by name: its build id, and where it lies in the guest.
+        self.opened: dict[str, tuple[str | None, MappedObject]] = {}
 
     def read_info(self, path: str) -> ModuleInfo | None:
         """QEMU's modules say nothing of themselves: the table is in the binary."""
@@ -95,35 +96,29 @@ class QemuModuleOpener:
     def open(self, name: str, path: str, export_symbols: bool, types: TypeTable) -> LoadedQemuModule:
         """Maps the module and runs what QEMU would run. See vmdump.module.Opener."""
         try:
-            elf = ElfFile(Path(path).read_bytes(), path)
-            module = map_object(self._qemu.guest, elf, self._resolve, is_main=False)
+            with ElfFile.open(path) as elf:
+                module = map_object(self._qemu.guest, elf, self._scope, is_main=False)
+                build_id = elf.build_id()
         except (SourceError, OSError) as error:
             raise ModuleError(f"failed to open module: {error}") from error
-        self._check_stamp(path, module.symbols)
+        self._check_stamp(path, module)
         try:
-            for constructor in module.constructors:
-                self._qemu.guest.call(constructor)
-            for function, _ in self._qemu.guest.take_typed_inits():
-                self._qemu.guest.call(function)
+            self._qemu.guest.call_all(module.constructors)
+            self._qemu.guest.call_all([function for function, _ in self._qemu.guest.take_typed_inits()])
         except SourceError as error:
             self._qemu.guest.take_typed_inits()  # what it has queued is not the next module's
             raise ModuleError(f"failed to initialize module: {path}: {error}") from error
         if export_symbols:
-            self._exported.update(module.symbols)
-        self.opened[name] = elf, module
+            self._scope.append(module)
+        self.opened[name] = build_id, module
         return LoadedQemuModule()
 
-    def _check_stamp(self, path: str, symbols: dict[str, int]) -> None:
+    def _check_stamp(self, path: str, module: MappedObject) -> None:
         """The stamp of the build that the module must have stands in the binary as a string."""
-        if any(f"\0{stamp}\0".encode() in self._main_data for stamp in symbols if _STAMP.fullmatch(stamp)):
+        if any(stamp in module.symbols for stamp in self._stamps):
             return
-        hint = ". Only modules from the same build can be loaded." if "qemu_module_dummy" in symbols else ""
+        hint = ". Only modules from the same build can be loaded." if "qemu_module_dummy" in module.symbols else ""
         raise ModuleError(f"failed to initialize module: {path}{hint}")
-
-    def _resolve(self, name: str) -> int:
-        if name == "register_dso_module_init":
-            return self._qemu.guest.host_function(name)
-        return self._qemu.main.symbols.get(name) or self._exported.get(name) or self._qemu.guest.host_function(name)
 
 
 class LoadedQemuModule:

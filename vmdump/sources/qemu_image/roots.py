@@ -10,6 +10,7 @@ import re
 import struct
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from vmdump._core import ffi, lib
@@ -98,9 +99,8 @@ def _uses_by_code(guest: Guest, objects: Sequence[MappedObject], roots: Sequence
     """Which function's argument a root is, in the code of any object."""
     if not objects or not roots:
         return
-    functions = {
-        address: meaning for name, address in objects[0].symbols.items() if (meaning := _meaning(name)) is not None
-    }
+    symbols = objects[0].symbols
+    functions = {symbols[name]: meaning for name in symbols if (meaning := _meaning(name)) is not None}
     uses = ffi.new("struct vmd_guest_use[]", _ROOM)
     for mapped in objects:
         for segment in mapped.segments:
@@ -133,7 +133,7 @@ def _stubs(guest: Guest, start: int, end: int, functions: Mapping[int, str]) -> 
                 found[start + match.start()] = functions[target]
         return found
     words = struct.unpack(f"<{len(code) // 4}I", code[: len(code) // 4 * 4])
-    for index, (adrp, ldr) in enumerate(zip(words, words[1:], strict=False)):
+    for index, (adrp, ldr) in enumerate(pairwise(words)):
         # adrp x16, page; ldr x17, [x16, #offset]
         if adrp & 0x9F00001F == 0x90000010 and ldr & 0xFFC003FF == 0xF9400211:
             pages = (adrp >> 5 & 0x7FFFF) << 2 | adrp >> 29 & 3

@@ -1,0 +1,168 @@
+"""Guests: the functions of libc and GLib that they see, and what ends one that runs wild."""
+
+import importlib.util
+import struct
+from typing import Any
+
+import pytest
+from elf_builder import AARCH64, X86_64
+
+from vmdump._core import ffi, lib
+from vmdump.errors import SourceError
+from vmdump.sources.qemu_image import guest as guest_module
+from vmdump.sources.qemu_image.guest import Guest
+
+
+@pytest.fixture(params=[X86_64, AARCH64], ids=["x86_64", "aarch64"])
+def guest(request: pytest.FixtureRequest) -> Guest:
+    """An empty guest of each host."""
+    return Guest("guest", request.param)
+
+
+def call(guest: Guest, name: str, *args: int | str) -> int:
+    """Calls a function of the host as the guest would."""
+    return guest.call(
+        guest.host_function(name), *(guest.string(each) if isinstance(each, str) else each for each in args)
+    )
+
+
+def test_strings(guest: Guest) -> None:
+    """libc's and GLib's functions on strings."""
+    assert call(guest, "strlen", "virtio") == 6
+    assert call(guest, "strcmp", "a", "a") == 0
+    assert call(guest, "strcmp", "a", "b") >> 63 == 1
+    assert call(guest, "strncmp", "virtio-net", "virtio-blk", 7) == 0
+    assert call(guest, "g_strcmp0", 0, 0) == 0
+    assert call(guest, "g_str_equal", "x", "x") == 1
+    assert call(guest, "g_str_has_prefix", "pc-q35", "pc-") == 1
+    assert call(guest, "g_str_has_suffix", "pc-machine", "-machine") == 1
+    assert call(guest, "strspn", "abc1", "abc") == 3
+    text = guest.string("one.two")
+    assert call(guest, "strchr", text, ord(".")) == text + 3
+    assert call(guest, "strrchr", text, ord("z")) == 0
+    assert guest.text(call(guest, "g_strdup", "copy")) == "copy"
+    assert call(guest, "g_strdup", 0) == 0
+    assert guest.text(call(guest, "g_strconcat", "a", "b", "c", 0)) == "abc"
+    assert (
+        guest.text(call(guest, "g_strdup_printf", "%s-%d %#x %5u|%c%%", "q35", 7, 255, 42, 0x21))
+        == "q35-7 0xff    42|!%"
+    )
+    assert guest.text(call(guest, "g_strdup_printf", "%-4s|%s|%p", "ab", 0, 16)) == "ab  |(null)|0x10"
+    assert guest.text(call(guest, "g_strdup_printf", "%lx %*d", 2**40, 4, 2**32 - 1)) == "10000000000   -1"
+
+
+def test_memory(guest: Guest) -> None:
+    """malloc(0) is not NULL, g_malloc(0) is; memory is zeroed, realloc keeps what was there."""
+    assert call(guest, "malloc", 0) != 0
+    assert call(guest, "g_malloc", 0) == 0
+    block = call(guest, "g_malloc0", 8)
+    guest.write(block, b"12345678")
+    assert guest.read(call(guest, "g_realloc", block, 16), 16) == b"12345678" + bytes(8)
+    for name, *args in (("malloc", 1 << 60), ("calloc", 1 << 40, 1 << 40), ("g_malloc", 1 << 31)):
+        with pytest.raises(SourceError, match=r"guest: its start-up uses more than \d+ MiB; is it a QEMU\?"):
+            call(guest, name, *args)
+
+
+def test_hash_table(guest: Guest) -> None:
+    """A GHashTable of strings, in GLib's order."""
+    table = call(guest, "g_hash_table_new", guest.host_function("g_str_hash"), guest.host_function("g_str_equal"))
+    names = [f"type-{i}" for i in range(100)]
+    keys = {guest.string(name): name for name in names}
+    for number, key in enumerate(keys):
+        assert call(guest, "g_hash_table_insert", table, key, number) == 1
+    assert call(guest, "g_hash_table_insert", table, "type-3", 777) == 0
+    assert call(guest, "g_hash_table_lookup", table, "type-3") == 777
+    assert call(guest, "g_hash_table_size", table) == 100
+    assert call(guest, "g_hash_table_contains", table, "no") == 0
+    iterator, key = guest.alloc(64), guest.alloc(8)
+    call(guest, "g_hash_table_iter_init", iterator, table)
+    seen = []
+    while call(guest, "g_hash_table_iter_next", iterator, key, 0):
+        seen.append(guest.text(guest.pointer(key)))
+    order = ffi.new("uint32_t[]", 100)
+    lib.vmd_ghash_order(("\0".join(names) + "\0").encode(), 100, order)
+    assert seen == [names[i] for i in order]
+    assert call(guest, "g_hash_table_remove", table, "type-3") == 1
+    assert call(guest, "g_hash_table_size", table) == 99
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("strlen", (8,)), ("strcmp", (0, 0)), ("memcpy", (8, 8, 1 << 40)), ("memset", (1 << 63, 0, 8)),
+        ("g_hash_table_lookup", (8, 0)), ("g_slist_append", (8, 0)), ("g_strdup_printf", ("%s", 8)),
+        ("g_strdup_printf", ("%q",)), ("abort", ()), ("__assert_fail", ("x > 0",)),
+    ],
+)  # fmt: skip
+def test_wild_calls(guest: Guest, name: str, args: tuple[Any, ...]) -> None:
+    """Pointers to nowhere, and a guest that gives up, are errors."""
+    with pytest.raises(SourceError, match="guest: function at"):
+        call(guest, name, *args)
+
+
+CODE = {
+    "loop": {X86_64: b"\xeb\xfe", AARCH64: b"\x00\x00\x00\x14"},
+    "read from 0": {X86_64: b"\x48\x31\xc0\x48\x8b\x00\xc3", AARCH64: b"\x00\x00\x80\xd2\x00\x00\x40\xf9"},
+    "invalid": {X86_64: b"\x0f\x0b", AARCH64: b"\x00\x00\x00\x00"},
+    "jump to 0": {X86_64: b"\x48\x31\xc0\xff\xe0", AARCH64: b"\x00\x00\x80\xd2\x00\x00\x1f\xd6"},
+}
+
+
+@pytest.mark.parametrize("machine", [X86_64, AARCH64])
+@pytest.mark.parametrize("what", CODE)
+def test_wild_code(what: str, machine: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code that never ends, or runs wild, ends in an error in bounded time."""
+    monkeypatch.setattr(guest_module, "SECONDS", 2)
+    machine_ = Guest("guest", machine)
+    code = machine_.alloc(64)
+    machine_.write(code, CODE[what][machine])
+    with pytest.raises(SourceError, match="guest: function at"):
+        machine_.call(code)
+
+
+@pytest.mark.parametrize("machine", [X86_64, AARCH64])
+def test_wild_callbacks(machine: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Functions of the host that call the guest: one that never returns, and one that calls the host for ever."""
+    monkeypatch.setattr(guest_module, "SECONDS", 3)
+    looping = Guest("guest", machine)
+    table = call(looping, "g_hash_table_new", 0, 0)
+    call(looping, "g_hash_table_insert", table, 1, 1)
+    code = looping.alloc(64)
+    looping.write(code, CODE["loop"][machine])
+    with pytest.raises(SourceError, match="does not come to an end"):
+        call(looping, "g_hash_table_foreach", table, code, 0)
+    nested = Guest("guest", machine)
+    table = call(nested, "g_hash_table_new", 0, 0)
+    # foreach(key, value, user_data) where each key is the table itself, and the callback foreach: it calls itself.
+    foreach = nested.host_function("g_hash_table_foreach")
+    call(nested, "g_hash_table_insert", table, table, foreach)
+    with pytest.raises(SourceError, match="call each other too deeply"):
+        call(nested, "g_hash_table_foreach", table, foreach, 0)
+
+
+def test_lists_that_never_end(guest: Guest) -> None:
+    """A list in a circle, and more tables than memory is meant for."""
+    link = guest.alloc(24)
+    guest.write(link, struct.pack("<QQ", 1, link))
+    for name in ("g_slist_append", "g_slist_length"):
+        with pytest.raises(SourceError, match="a list that goes in a circle"):
+            call(guest, name, link, 0)
+    with pytest.raises(SourceError, match="its start-up uses more than"):
+        for _ in range(1 << 15):
+            call(guest, "g_hash_table_new", 0, 0)
+
+
+def test_queue_of_init_functions(guest: Guest) -> None:
+    """Init functions come out of the queue in order, all of them, once."""
+    register = guest.host_function("register_dso_module_init")
+    for number in range(3000):
+        guest.call(register, number, number % 5)
+    assert guest.take_typed_inits() == [(number, number % 5) for number in range(3000)]
+    assert guest.take_typed_inits() == []
+
+
+def test_without_unicorn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without Unicorn the error says what to install."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SourceError, match=r"pip install 'vmdump\[elf\]'"):
+        Guest("x", X86_64)
