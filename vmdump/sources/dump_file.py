@@ -28,7 +28,7 @@ def open_dump_file(path: str | os.PathLike[str]) -> DeviceDump:
         with open(name, "rb") as file:
             return read_dump_file(file, name)
     except (OSError, ValueError) as error:
-        raise SourceError(f"{name}: {getattr(error, 'strerror', None) or error}") from error
+        raise _open_error(name, error) from error
 
 
 def read_dump_file(file: io.BufferedReader, name: str) -> DeviceDump:
@@ -37,10 +37,20 @@ def read_dump_file(file: io.BufferedReader, name: str) -> DeviceDump:
     Raises SourceError: can't be read, is not compressed as it says, is not what QEMU prints (with line, column and JSON
     path), is too large.
     """
-    return DeviceDump(engine.parse(_read_all(file, name), name), Producer(kind="file", path=name))
+    return DeviceDump(engine.parse(read_bytes(file, name), name), Producer(kind="file", path=name))
 
 
-def _read_all(file: io.BufferedReader, name: str) -> bytes:
+def open_bytes(path: str) -> bytes:
+    """What is in the file at path, decompressed, whether it is a dump or not. Raises SourceError."""
+    try:
+        with open(path, "rb") as file:
+            return read_bytes(file, path)
+    except (OSError, ValueError) as error:
+        raise _open_error(path, error) from error
+
+
+def read_bytes(file: io.BufferedReader, name: str) -> bytes:
+    """What is in a file or pipe, from where it stands to its end, decompressed. Raises SourceError."""
     try:
         whole = _decompressor(file, name)
         data = io.BytesIO()
@@ -51,6 +61,10 @@ def _read_all(file: io.BufferedReader, name: str) -> bytes:
         return data.getvalue()
     except OSError as error:
         raise SourceError(f"{name}: {error.strerror or error}") from error
+
+
+def _open_error(name: str, error: Exception) -> SourceError:
+    return SourceError(f"{name}: {getattr(error, 'strerror', None) or error}")
 
 
 def _decompressor(file: io.BufferedReader, name: str) -> Any:
