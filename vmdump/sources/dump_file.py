@@ -53,12 +53,13 @@ def read_bytes(file: io.BufferedReader, name: str) -> bytes:
     """What is in a file or pipe, from where it stands to its end, decompressed. Raises SourceError."""
     try:
         whole = _decompressor(file, name)
-        data = io.BytesIO()
+        chunks, size = [], 0
         while chunk := whole.read(_CHUNK):
-            data.write(chunk)
-            if data.tell() > MAX_FILE_BYTES:
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > MAX_FILE_BYTES:
                 raise SourceError(f"{name}: more than {MAX_FILE_BYTES >> 20} MiB: not read; is it a dump?")
-        return data.getvalue()
+        return b"".join(chunks)
     except OSError as error:
         raise SourceError(f"{name}: {error.strerror or error}") from error
 
