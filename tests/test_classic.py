@@ -114,6 +114,11 @@ DESCRIPTIONS = {
         description("D", field("unused", 6), C),
         'Section "S", Description "D": unused size mismatch near " b"\n',
     ),
+    "unused too short by one": (
+        description("D", A, B, C),
+        description("D", field("unused", 7), B, C),
+        'Section "S", Description "D": unused size mismatch near " b"\n',
+    ),
     "unused of many": (description("D", field("a", 2, num=3)), description("D", field("unused", 6)), ""),
     "renamed": (
         description("apic", field("timer")),
@@ -146,6 +151,7 @@ def test_messages_of_sections() -> None:
         'Section "S": Entry "Name" missing\nSection "S": Entry "minimum_version_id" missing\n',
         2,
     )
+    assert printed(dump_of(vmsd), dump_of(vmsd, "")) == ("", 0)
     machines = ({"vmschkmachine": {"Name": "pc"}}, {"vmschkmachine": {"Name": "q35"}})
     assert printed(*machines) == ('Warning: checking incompatible machine types: "pc", "q35"\n', 0)
 
