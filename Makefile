@@ -1,6 +1,6 @@
 # What there is to do, in one place; each target sets up what it needs.
 
-.PHONY: all test test-all-images check format sanitize bench dist completion man clean
+.PHONY: all test test-all-images check format sanitize bench judge dist completion man clean
 
 all: .venv/dev
 	.venv/bin/vmdump dump -M q35 -o q35.json
@@ -37,6 +37,10 @@ sanitize: .venv/dev
 # How fast it is, as ratios within one run.
 bench: .venv/dev
 	.venv/bin/python bench/compare.py
+
+# How right QEMU's script is, held against real migrations; the tables of others: python tests/judge.py TARGET=FILE...
+judge: .venv/dev
+	.venv/bin/python tests/judge.py
 
 # The source distribution, and the wheel from it.
 dist: .venv/dev

@@ -41,7 +41,7 @@ _QEMU_OPTIONS = {"-dump-vmstate": "--output", "--dump-vmstate": "--output", "-ma
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; completion and the man page are made from it."""
-    from vmdump.cli import devices, dump, modules, show
+    from vmdump.cli import classic, devices, dump, modules, show
 
     parser = Parser(
         prog="vmdump",
@@ -52,7 +52,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"vmdump {__version__}")
     commands = parser.add_subparsers(prog=parser.prog, metavar="COMMAND", required=True, parser_class=CommandParser)
-    for name, module in (("dump", dump), ("devices", devices), ("show", show), ("modules", modules)):
+    for name, module in (
+        ("dump", dump),
+        ("devices", devices),
+        ("show", show),
+        ("modules", modules),
+        ("classic", classic),
+    ):
         command = commands.add_parser(
             name,
             help=module.HELP,
@@ -79,7 +85,7 @@ def main(argv: Sequence[str] | None = None, environment: Environment | None = No
         return _explain(error, environment)
 
 
-def _run(argv: Sequence[str], environment: Environment) -> ExitStatus:
+def _run(argv: Sequence[str], environment: Environment) -> int:
     try:
         args = build_parser().parse_args(_from_qemu_spelling(argv))
     except Answer as answer:
@@ -88,7 +94,7 @@ def _run(argv: Sequence[str], environment: Environment) -> ExitStatus:
     if "machine" in args and args.machine in ("help", "?"):
         environment.print(machine_help(args, environment))
         return ExitStatus.DONE
-    status: ExitStatus = args.run_command(args, environment)
+    status: int = args.run_command(args, environment)
     return status
 
 

@@ -80,13 +80,13 @@ class Environment:
         """Whether stdout's encoding has all the characters of text."""
         return _encodable(text, self.stdout) == text
 
-    def print(self, text: str) -> None:
-        """Prints a result to stdout, whole lines, and sends it off, so that a failure is noticed here.
+    def print(self, text: str, end: str = "\n") -> None:
+        """Prints a result to stdout, with end where that is not its end, and sends it off: a failure is noticed here.
 
         A character that stdout's encoding does not have is printed as its escape.
         """
         with self.sending() as stdout:
-            stdout.write(_encodable(text if text.endswith("\n") else text + "\n", stdout))
+            stdout.write(_encodable(text if text.endswith(end) else text + end, stdout))
             stdout.flush()
 
     @contextlib.contextmanager

@@ -29,7 +29,7 @@ def open_dump_file(path: str | os.PathLike[str]) -> DeviceDump:
         with open(name, "rb") as file:
             return read_dump_file(file, name)
     except (OSError, ValueError) as error:
-        raise SourceError(f"{name}: {getattr(error, 'strerror', None) or error}") from error
+        raise _open_error(name, error) from error
 
 
 def read_dump_file(file: io.BufferedReader, name: str) -> DeviceDump:
@@ -38,7 +38,7 @@ def read_dump_file(file: io.BufferedReader, name: str) -> DeviceDump:
     Raises SourceError: can't be read, is not compressed as it says, is not what QEMU prints (with line, column and JSON
     path), is too large.
     """
-    tree = engine.parse(_read_all(file, name), name)
+    tree = engine.parse(read_bytes(file, name), name)
     if tree.about is None:
         return DeviceDump(tree, Producer(kind="file", path=name))
     from vmdump.producer import producer_from_json
@@ -46,17 +46,32 @@ def read_dump_file(file: io.BufferedReader, name: str) -> DeviceDump:
     return DeviceDump(tree, producer_from_json(tree.about, name))
 
 
-def _read_all(file: io.BufferedReader, name: str) -> bytes:
+def open_bytes(path: str) -> bytes:
+    """What is in the file at path, decompressed, whether it is a dump or not. Raises SourceError."""
+    try:
+        with open(path, "rb") as file:
+            return read_bytes(file, path)
+    except (OSError, ValueError) as error:
+        raise _open_error(path, error) from error
+
+
+def read_bytes(file: io.BufferedReader, name: str) -> bytes:
+    """What is in a file or pipe, from where it stands to its end, decompressed. Raises SourceError."""
     try:
         whole = _decompressor(file, name)
-        data = io.BytesIO()
+        chunks, size = [], 0
         while chunk := whole.read(_CHUNK):
-            data.write(chunk)
-            if data.tell() > MAX_FILE_BYTES:
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > MAX_FILE_BYTES:
                 raise SourceError(f"{name}: more than {MAX_FILE_BYTES >> 20} MiB: not read; is it a dump?")
-        return data.getvalue()
+        return b"".join(chunks)
     except OSError as error:
         raise SourceError(f"{name}: {error.strerror or error}") from error
+
+
+def _open_error(name: str, error: Exception) -> SourceError:
+    return SourceError(f"{name}: {getattr(error, 'strerror', None) or error}")
 
 
 def _decompressor(file: io.BufferedReader, name: str) -> Any:

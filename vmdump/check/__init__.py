@@ -1,0 +1,1 @@
+"""Can one QEMU's device state be loaded by another?"""
