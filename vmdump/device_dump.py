@@ -3,17 +3,24 @@
 It holds the native tree that the engine writes. Model objects are made for those devices alone that someone looks at.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from __future__ import annotations
 
-from vmdump.engine import Engine, Tree
+from collections import namedtuple
+from collections.abc import Mapping
+
 from vmdump.output import open_output
 
+TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import IO, Any
+
+    from vmdump.engine import Tree
+    from vmdump.engines import Engine
     from vmdump.vmstate.model import VMStateDescription
 
 
-class Producer(NamedTuple):
+class Producer(namedtuple("Producer", ("kind", "path", "version"), defaults=(None, None))):
     """Where a dump comes from.
 
     kind is ``registry`` (this process's classes), ``file`` (a dump file), ``image`` (a QEMU binary that was read) or
@@ -25,9 +32,11 @@ class Producer(NamedTuple):
     Producer(kind='registry', path=None, version=None)
     """
 
+    __slots__ = ()
+
     kind: str
-    path: str | None = None
-    version: str | None = None
+    path: str | None
+    version: str | None
 
 
 class Device:
@@ -50,7 +59,7 @@ class Device:
         index: int,
         name: str,
         *,
-        vmsd: "VMStateDescription | None" = None,
+        vmsd: VMStateDescription | None = None,
         parents: tuple[str, ...] | None = None,
         abstract: bool | None = None,
         desc: str | None = None,
@@ -71,7 +80,7 @@ class Device:
         self.module = module
 
     @property
-    def vmsd(self) -> "VMStateDescription":
+    def vmsd(self) -> VMStateDescription:
         """The device's VMStateDescription, made when first asked for."""
         if self._vmsd is None:
             from vmdump.lowering import description_of
@@ -143,8 +152,10 @@ class DeviceDump(Mapping[str, Device]):
         """For people: the machine and how many devices."""
         return f"<DeviceDump of {self.machine!r}: {len(self)} devices>"
 
-    def to_bytes(self, *, engine: Engine = Engine.FAST) -> bytes:
-        """The dump as QEMU's -dump-vmstate writes it. Raises VMStateError if it passes vmdump.engine.MAX_DUMP_BYTES.
+    def to_bytes(self, *, engine: Engine | None = None) -> bytes:
+        """The dump as QEMU's -dump-vmstate writes it; engine None: the fast one.
+
+        Raises VMStateError if it passes vmdump.engine.MAX_DUMP_BYTES.
 
         >>> import vmdump
         >>> vmdump.open().to_bytes().splitlines()[1]
@@ -152,7 +163,7 @@ class DeviceDump(Mapping[str, Device]):
         """
         return self.tree.dump_bytes(engine)
 
-    def write(self, target: Any, *, engine: Engine = Engine.FAST) -> None:
+    def write(self, target: Any, *, engine: Engine | None = None) -> None:
         """Writes the dump to a path or a binary file object, as QEMU's -dump-vmstate does.
 
         A file appears whole or not at all: it is written beside its place and renamed. A path that is no regular file
@@ -167,7 +178,7 @@ class DeviceDump(Mapping[str, Device]):
         with open_output(target) as fd:
             self.tree.dump_fd(fd, engine)
 
-    def _write_file(self, file: IO[bytes], engine: Engine) -> None:
+    def _write_file(self, file: IO[bytes], engine: Engine | None) -> None:
         try:
             fd = file.fileno()
         except (AttributeError, OSError):

@@ -4,35 +4,22 @@ A Tree owns native memory (csrc/tree.h) and is immutable; any number of
 threads may dump one at the same time, and the GIL is free while the core works.
 """
 
-import enum
+from __future__ import annotations
+
 import os
-import threading
-from typing import Any, Final
+from _thread import get_ident
 
 from vmdump._core import ffi, lib
 from vmdump.errors import OutputError, SourceError, VmdumpError, VMStateError
 
+TYPE_CHECKING = False  # see vmdump/__init__.py
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+    from vmdump.engines import Engine
+
 #: The largest dump that is begun, in bytes: a tree that shares descriptions can stand for more than any disk holds.
 MAX_DUMP_BYTES: Final = 64 << 30
-
-
-class Engine(enum.Enum):
-    """Which C code writes: FAST (templates) or STDIO (fprintf, as QEMU does it; the reference). Their bytes are equal.
-
-    Source: csrc/fast_dump.c, csrc/stdio_dump.c.
-
-    >>> import vmdump
-    >>> dump = vmdump.open()
-    >>> dump.to_bytes(engine=Engine.STDIO) == dump.to_bytes(engine=Engine.FAST)
-    True
-    """
-
-    FAST = "fast"
-    STDIO = "stdio"
-
-    @property
-    def _code(self) -> int:
-        return int(lib.VMD_ENGINE_STDIO if self is Engine.STDIO else lib.VMD_ENGINE_FAST)
 
 
 class Tree:
@@ -86,17 +73,17 @@ class Tree:
         """Fields that the dump prints for a device, nested ones included."""
         return int(self.native.devices[index].vmsd.n_total)
 
-    def dump_fd(self, fd: int, engine: Engine = Engine.FAST) -> None:
-        """Writes the dump to a file descriptor, in chunks of 256 KiB, from where it stands.
+    def dump_fd(self, fd: int, engine: Engine | None = None) -> None:
+        """Writes the dump to a file descriptor, in chunks of 256 KiB, from where it stands; engine None: the fast one.
 
         Raises OutputError (the system's error, with errno), VMStateError when the dump would pass MAX_DUMP_BYTES, and
         what a signal handler raises (KeyboardInterrupt).
         """
         self._check_size()
         error = ffi.new("struct vmd_error *")
-        _check_dump(lib.vmd_dump_fd(self.native, engine._code, fd, lib.vmd_poll, ffi.NULL, error), error)
+        _check_dump(lib.vmd_dump_fd(self.native, _code(engine), fd, lib.vmd_poll, ffi.NULL, error), error)
 
-    def dump_bytes(self, engine: Engine = Engine.FAST) -> bytes:
+    def dump_bytes(self, engine: Engine | None = None) -> bytes:
         """The dump as bytes. Raises as dump_fd does, and MemoryError."""
         import ctypes
 
@@ -107,7 +94,7 @@ class Tree:
         dump: bytes = new_bytes(None, size)
         error = ffi.new("struct vmd_error *")
         memory = ffi.cast("char *", ffi.from_buffer(dump))
-        _check_dump(lib.vmd_dump_memory(self.native, engine._code, memory, size, lib.vmd_poll, ffi.NULL, error), error)
+        _check_dump(lib.vmd_dump_memory(self.native, _code(engine), memory, size, lib.vmd_poll, ffi.NULL, error), error)
         return dump
 
     def _check_size(self) -> int:
@@ -118,6 +105,10 @@ class Tree:
                 f"{MAX_DUMP_BYTES}: its descriptions nest each other too often; look for one that is nested many times"
             )
         return size
+
+
+def _code(engine: Engine | None) -> int:
+    return int(lib.VMD_ENGINE_FAST) if engine is None else engine.code
 
 
 def parse(data: bytes, name: str = "<dump>") -> Tree:
@@ -139,11 +130,12 @@ def text_of(pointer: Any, size: int) -> str:
 
 # Errors and signals -----------------------------------------------------------------------------------------------
 
-_interrupts = threading.local()
+#: What a signal handler raised during a dump, by thread.
+_interrupts: dict[int, BaseException] = {}
 
 
 def _stash_interrupt(kind: type[BaseException], error: BaseException, traceback: object) -> int:
-    _interrupts.error = error
+    _interrupts[get_ident()] = error
     return 1
 
 
@@ -155,9 +147,7 @@ def _vmd_poll(opaque: object) -> int:
 
 def _check_dump(status: int, error: Any) -> None:
     if status == lib.VMD_INTERRUPTED:
-        interrupt: BaseException = _interrupts.error
-        del _interrupts.error
-        raise interrupt
+        raise _interrupts.pop(get_ident())
     if status == lib.VMD_IO:
         raise OutputError(error.index, os.strerror(error.index))
     check_status(status, error)

@@ -1,29 +1,30 @@
 """vmdump.open: finds out which source is asked for, and opens it."""
 
+from __future__ import annotations
+
 import io
 import os
 import stat
 import sys
-from typing import TYPE_CHECKING, cast
 
-from vmdump.device_dump import DeviceDump
 from vmdump.errors import SourceError, VmdumpError
 
+TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from io import BufferedReader
 
+    from vmdump.device_dump import DeviceDump
     from vmdump.session import Session
 
 
 def open(
-    source: "str | os.PathLike[str] | Session | None" = None,
+    source: str | os.PathLike[str] | Session | None = None,
     *,
     machine: str | None = None,
     run: bool = False,
     module_dirs: tuple[str, ...] = (),
     timeout: float = 60.0,
-    report: "Callable[[object], None] | None" = None,
+    report: Callable[[object], None] | None = None,
 ) -> DeviceDump:
     """The dump of a source.
 
@@ -65,7 +66,7 @@ def open(
     if path == "-":
         if sys.stdin is None:
             raise SourceError("stdin is closed; give the source as a file")
-        return read_dump_file(cast("BufferedReader", sys.stdin.buffer), "<stdin>")
+        return read_dump_file(sys.stdin.buffer, "<stdin>")  # type: ignore[arg-type]  # a BufferedReader
     return open_dump_file(path)
 
 
