@@ -13,7 +13,8 @@ from vmdump.errors import VmdumpError
 #: What command lines are made of: options with and without values, values, mistakes, and what argparse alone knows.
 WORDS = [
     "-o", "-", "--", "-M", "q35", "--machine", "--machine=pc", "--machine=", "--output=-x", "-ofile", "--engine",
-    "fast", "slow", "--engine=stdio", "--timeout", "5", "--timeout=1e9", "-5", "--run", "--run=1", "--module-dir", "dir",
+    "fast", "slow", "--engine=stdio", "--timeout", "5", "--timeout=1e9", "-5", "--run", "--run=1", "--module-dir",
+    "dir", "--no-cache", "--clear",
     "--module=a=b", "--module", "--json", "--load", "--arch", "", "x y", "-x y", "--frobnicate", "--help", "-h",
     "--mach", "x.json", "e1000", "-é", "-Mq35", "--timeout=nan",
 ]  # fmt: skip
@@ -44,7 +45,8 @@ def test_as_argparse(argv: list[str]) -> None:
     "argv",
     [
         "dump", "dump x.json -o y.json", "dump x.json", "dump - --output -",
-        "dump -M q35 --module-dir a --module-dir b", "dump qemu --engine stdio --timeout 2.5 --run", "dump --machine=pc qemu", "show e1000", "show x.json e1000",
+        "dump -M q35 --module-dir a --module-dir b", "dump qemu --engine stdio --timeout 2.5 --run",
+        "dump --machine=pc qemu", "show e1000", "show x.json e1000", "cache --clear", "dump --no-cache qemu",
         "show x.json --arch=arm e1000", "devices --json x.json", "modules --load --module=m.py",
     ],
 )  # fmt: skip

@@ -24,6 +24,7 @@ def open(
     run: bool = False,
     module_dirs: tuple[str, ...] = (),
     timeout: float = 60.0,
+    cache: bool = True,
     report: Callable[[object], None] | None = None,
 ) -> DeviceDump:
     """The dump of a source.
@@ -31,7 +32,8 @@ def open(
     source is a path to a file that -dump-vmstate wrote, plain or compressed (gzip, xz, Zstandard), "-" for standard
     input; a QEMU binary, which is read without being run, or run with run=True; a Session; or None: vmdump's built-in
     devices and all modules. machine is for sources that have machines: a machine type's name or alias. module_dirs are
-    searched for modules before QEMU's own places. timeout, in seconds, is for a QEMU that is run. report is told what
+    searched for modules before QEMU's own places. timeout, in seconds, is for a QEMU that is run. cache=False
+    reads a QEMU binary anew, and leaves the user's cache folder alone. report is told what
     goes wrong on the way without ending it: modules that do not load, what a QEMU that is run says.
 
     Raises SourceError when the source can't be read, with the place of the error, and what Session.dump raises.
@@ -56,9 +58,11 @@ def open(
 
         return run_qemu(path, machine=machine, module_dirs=module_dirs, timeout=timeout, report=report)
     if is_binary(path):
-        from vmdump.sources.qemu_image.image import QemuImage
+        from vmdump.sources.qemu_image.cache import open_image
+        from vmdump.sources.qemu_image.options import ImageOptions
 
-        return QemuImage(path, module_dirs=module_dirs, report=report).dump(machine)
+        options = ImageOptions(module_dirs=tuple(map(os.fspath, module_dirs)))
+        return open_image(path, options, report=report, cache=cache).dump(machine)
     if machine is not None:
         raise VmdumpError(f"{path}: a dump file is of one machine; a machine can be chosen of a QEMU binary")
     from vmdump.sources.dump_file import open_dump_file, read_dump_file

@@ -60,6 +60,9 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--timeout", type=_seconds, default=60.0, metavar="SECONDS", help="how long a QEMU may run (default: 60)"
     )
+    group.add_argument(
+        "--no-cache", action="store_true", help="read a QEMU binary anew, and do not remember it (see vmdump cache)"
+    )
     add_modules(parser)
 
 
@@ -127,6 +130,7 @@ def open_source(args: argparse.Namespace, environment: Environment) -> DeviceDum
         run=args.run,
         module_dirs=_module_dirs(args, environment),
         timeout=args.timeout,
+        cache=not args.no_cache,
         report=environment.error,
     )
 
@@ -145,10 +149,11 @@ def machine_help(args: argparse.Namespace, environment: Environment) -> str:
         return list_machines(args.source, module_dirs=_module_dirs(args, environment), timeout=args.timeout)
     if is_binary(args.source):
         from vmdump.machine import help_text
-        from vmdump.sources.qemu_image.image import QemuImage
+        from vmdump.sources.qemu_image.cache import open_image
+        from vmdump.sources.qemu_image.options import ImageOptions
 
-        image = QemuImage(args.source, module_dirs=_module_dirs(args, environment), report=environment.error)
-        return help_text(image.machines)
+        options = ImageOptions(module_dirs=_module_dirs(args, environment))
+        return help_text(open_image(args.source, options, report=environment.error, cache=not args.no_cache).machines)
     raise UsageError(f"{args.source}: a dump file does not say which machine types there were; a QEMU binary does")
 
 

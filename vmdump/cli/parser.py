@@ -29,6 +29,8 @@ exit codes:
 
 environment:
   QEMU_MODULE_DIR       look for modules here, after --module-dir
+  XDG_CACHE_HOME        images that were read are in its folder vmdump
+                        (default: ~/.cache)
   NO_COLOR, TERM=dumb   draw nothing, on a terminal too
   VMDUMP_DEBUG          if set, errors come with a traceback
 """

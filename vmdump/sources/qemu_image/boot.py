@@ -8,28 +8,17 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from vmdump.errors import SourceError
 from vmdump.sources.qemu_image.elf import MappedObject
 from vmdump.sources.qemu_image.guest import Guest
+from vmdump.sources.qemu_image.machines import MachineType
 
 #: Where MachineClass.is_default may be, in bytes.
 _IS_DEFAULT_WINDOW = range(176, 216)
 
 #: MODULE_INIT_BLOCK: its functions register block drivers, which are no QOM types.
 _BLOCK = 1
-
-
-class MachineType(NamedTuple):
-    """A machine type of an image; as in vmdump.qom.MachineClass."""
-
-    name: str
-    alias: str | None
-    desc: str | None
-    family: str | None
-    deprecation_reason: str | None
-    is_default: bool
 
 
 class Qemu:

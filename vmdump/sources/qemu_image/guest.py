@@ -36,7 +36,7 @@ class Guest:
         self.bias: int = self.base
         error = ffi.new("struct vmd_error *")
         ret = ffi.new("struct vmd_guest **")
-        status = lib.vmd_guest_create(_libunicorn(), ARCHITECTURES[e_machine], MEMORY, ret, error)
+        status = lib.vmd_guest_create(libunicorn(), ARCHITECTURES[e_machine], MEMORY, ret, error)
         if status == lib.VMD_NO_MEMORY:
             raise MemoryError("out of memory for an emulated QEMU")
         if status:
@@ -147,7 +147,7 @@ def _ascii_type(code: int) -> int:
     return sum(bool(test) << bit for bit, test in enumerate(tests))
 
 
-def _libunicorn() -> bytes:
+def libunicorn() -> bytes:
     """The library that the unicorn wheel brings. Found without importing the package, which takes long."""
     spec = importlib.util.find_spec("unicorn")
     if spec is None or not spec.submodule_search_locations:

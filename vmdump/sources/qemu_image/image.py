@@ -12,10 +12,11 @@ from vmdump.engine import check_status
 from vmdump.errors import ModuleError, SourceError
 from vmdump.module import ModuleLoader
 from vmdump.qom import TypeTable
-from vmdump.sources.qemu_image.boot import MachineType, Qemu
+from vmdump.sources.qemu_image.boot import Qemu
 from vmdump.sources.qemu_image.elf import ElfFile, map_object
 from vmdump.sources.qemu_image.guest import Guest
 from vmdump.sources.qemu_image.layout import Reader, calibrate
+from vmdump.sources.qemu_image.machines import MachineType, choose_machine
 from vmdump.sources.qemu_image.qemu_module import (
     QemuModuleOpener,
     read_modinfo,
@@ -59,11 +60,13 @@ class QemuImage:
         self.machines: list[MachineType] = self._qemu.machines()
         self._qemu.early_init()
         rows = read_modinfo(self._qemu)
+        #: Where modules are looked for.
+        self.search_dirs = search_dirs(self.path, self._data, module_dirs)
         #: The loader of QEMU's modules, which are loaded.
         self.modules = ModuleLoader(
             rows,
             module_arch=target_arch(self._qemu, rows),
-            search_dirs=search_dirs(self.path, self._data, module_dirs),
+            search_dirs=self.search_dirs,
             openers=[QemuModuleOpener(self._qemu, self._data)],
             types=TypeTable(),
             report=report,
@@ -75,7 +78,7 @@ class QemuImage:
 
         Raises SourceError for an unknown machine and for a description that can't be read.
         """
-        name = self._machine_name(machine)
+        name = choose_machine(self.machines, machine, self.path)
         classes = self._qemu.classes("device", include_abstract=True)
         layout = calibrate(self._guest, classes)
         reader = Reader(self._guest, layout.name)
@@ -98,11 +101,3 @@ class QemuImage:
         check_status(status, error)
         producer = Producer(kind="image", path=self.path, version=version_of(self._data))
         return DeviceDump(reader.tree, producer)
-
-    def _machine_name(self, machine: str | None) -> str:
-        if machine is None:
-            return next((each.name for each in self.machines if each.is_default), "none")
-        for each in self.machines:
-            if machine in (each.name, each.alias):
-                return each.name
-        raise SourceError(f"{self.path}: unsupported machine type '{machine}'; use -M help to list supported machines")
