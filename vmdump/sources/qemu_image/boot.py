@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from vmdump.errors import SourceError
 from vmdump.sources.qemu_image.elf import MappedObject
@@ -24,12 +24,16 @@ _BLOCK = 1
 class Qemu:
     """A QEMU in a guest, with its QOM types registered."""
 
-    def __init__(self, guest: Guest, main: MappedObject, e_machine: int) -> None:
-        """Boots it. Raises SourceError."""
+    def __init__(
+        self, guest: Guest, main: MappedObject, e_machine: int, on_phase: Callable[[str], None] = lambda name: None
+    ) -> None:
+        """Boots it; on_phase as in QemuImage. Raises SourceError."""
+        on_phase("constructors")
         self.guest, self.main = guest, main
         self._redirect("register_module_init", guest.host_function("register_dso_module_init"), e_machine)
         for constructor in main.constructors:
             guest.call(constructor)
+        on_phase("init functions")
         self._call_inits(guest.take_typed_inits())
 
     def symbol(self, name: str) -> int:

@@ -26,6 +26,7 @@ from vmdump.sources.qemu_image.qemu_module import (
 )
 
 Report = Callable[[ModuleError], None]
+OnPhase = Callable[[str], None]
 
 #: How the dumper prints "num": without this string it is a QEMU up to 8.1, which does not.
 _NUM_FORMAT = b'"num": %d'
@@ -38,14 +39,23 @@ class QemuImage:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, module_dirs: tuple[str, ...] = (), report: Report | None = None
+        self,
+        path: str | os.PathLike[str],
+        *,
+        module_dirs: tuple[str, ...] = (),
+        report: Report | None = None,
+        on_phase: OnPhase = lambda name: None,
     ) -> None:
-        """Reads the binary at path. report is told each module that fails, as QEMU tells it."""
-        self.path = os.path.abspath(path)
+        """Reads the binary at path. report is told each module that fails, as QEMU tells it; on_phase the name of each
+        part of the reading as it begins, for who measures.
+        """
+        self.path, self._on_phase = os.path.abspath(path), on_phase
+        on_phase("read")
         try:
             self._data = Path(self.path).read_bytes()
         except (OSError, ValueError) as error:
             raise SourceError(f"{self.path}: {getattr(error, 'strerror', None) or error}") from error
+        on_phase("map")
         elf = ElfFile(self._data, self.path)
         self._guest = Guest(self.path, elf.e_machine)
         table = self._guest.ascii_table()
@@ -55,10 +65,12 @@ class QemuImage:
         )  # fmt: skip
         if "g_ascii_table" in main.symbols:  # the binary's own copy of the variable (R_*_COPY)
             self._guest.write(main.symbols["g_ascii_table"], self._guest.read(table, 8))
-        self._qemu = Qemu(self._guest, main, elf.e_machine)
+        self._qemu = Qemu(self._guest, main, elf.e_machine, on_phase)
+        on_phase("classes")
         #: The machine types, in QEMU's order of registration.
         self.machines: list[MachineType] = self._qemu.machines()
         self._qemu.early_init()
+        on_phase("modules")
         rows = read_modinfo(self._qemu)
         #: Where modules are looked for.
         self.search_dirs = search_dirs(self.path, self._data, module_dirs)
@@ -79,7 +91,9 @@ class QemuImage:
         Raises SourceError for an unknown machine and for a description that can't be read.
         """
         name = choose_machine(self.machines, machine, self.path)
+        self._on_phase("classes")
         classes = self._qemu.classes("device", include_abstract=True)
+        self._on_phase("descriptions")
         layout = calibrate(self._guest, classes)
         reader = Reader(self._guest, layout.name)
         names, vmsds = [name], []
