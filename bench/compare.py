@@ -7,8 +7,8 @@
 
 Figures are medians of the rounds; a ratio is the median of the rounds' ratios, each taken within one round. Only ratios
 bear comparison between machines or days. +- is half the distance between the quartiles. A goal is what an issue asks of
-a ratio; "unclear" means that it lies between the quartiles. No result is a failure: the exit code is 0 unless something
-breaks.
+a ratio or a figure; "unclear" means that it lies between the quartiles. No result is a failure: the exit code is 0
+unless something breaks.
 
 To add a comparison: yield a Comparison (measure.py) from a compare_*.py, and list its function in GROUPS.
 """
@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from compare_engine import compare_engine
+from compare_image import compare_image
 from compare_memory import compare_memory
 from compare_process import compare_process
 from compare_registry import compare_registry
@@ -29,6 +30,7 @@ GROUPS: dict[str, Callable[[bool], Iterator[Comparison]]] = {
     "engine": compare_engine,
     "registry": compare_registry,
     "process": compare_process,
+    "image": compare_image,
     "memory": compare_memory,
 }
 
@@ -87,8 +89,12 @@ def _cells(result: Result) -> tuple[str, ...]:
     low, high = middle_half(result.figures)
     spread = f"{50 * (high - low) / result.figure:.0f}%" if result.figure else ""
     ratio = "" if result.ratio is None else f"{result.ratio:.3g} x {result.row.against}"
-    goal = "" if result.row.goal is None else str(result.row.goal)
-    return result.row.name, _amount(result.figure, result.row.unit), spread, ratio, goal, result.verdict or ""
+    amount = _amount(result.figure, result.row.unit)
+    return result.row.name, amount, spread, ratio, _goal(result) or "", result.verdict or ""
+
+
+def _goal(result: Result) -> str | None:
+    return result.goal_text(lambda figure: _amount(figure, result.row.unit))
 
 
 def _amount(value: float, unit: str) -> str:
@@ -117,7 +123,7 @@ def _record(group: str, comparison: Comparison, results: Sequence[Result]) -> di
                 "against": result.row.against,
                 "ratios": result.ratios,
                 "ratio": result.ratio,
-                "goal": None if result.row.goal is None else str(result.row.goal),
+                "goal": _goal(result),
                 "verdict": result.verdict,
             }
             for result in results

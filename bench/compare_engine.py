@@ -15,7 +15,8 @@ from measure import Comparison, Goal, Row, cpu_timed
 
 from vmdump import engine
 from vmdump._core import ffi, lib
-from vmdump.engine import Engine, Tree
+from vmdump.engine import Tree
+from vmdump.engines import Engine
 
 TREE = "aarch64 of QEMU 7.2"
 

@@ -48,10 +48,10 @@ def compare_process(quick: bool) -> Iterator[Comparison]:
             commands[QEMU] = [QEMU, *options]
         else:
             notes.append(f"{QEMU}: skipped, not installed (Debian has it in qemu-system-arm)")
-        yield _comparison(commands, _environment(directory), notes)
+        yield _comparison(commands, environment_of(directory), notes)
 
 
-def _environment(directory: Path) -> dict[str, str]:
+def environment_of(directory: Path) -> dict[str, str]:
     """Children find bytecode, as in an installation, but leave none behind."""
     environ = child_environ(PYTHONPYCACHEPREFIX=str(directory / "bytecode"))
     environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -62,31 +62,31 @@ def _comparison(
     commands: dict[str, Sequence[str | os.PathLike[str]]], environ: dict[str, str], notes: Sequence[str]
 ) -> Comparison:
     first = next(iter(commands))
-    cases = [_process_case(name, command, environ) for name, command in commands.items()]
+    cases = [process_case(name, command, environ) for name, command in commands.items()]
     against = {name: None if name == first else first for name in commands}
     return Comparison(
         "whole processes",
         cases,
         [
             *(Row(name, base) for name, base in against.items()),
-            *(Row(_memory(name), base and _memory(base), unit="B") for name, base in against.items()),
+            *(Row(memory_of(name), base and memory_of(base), unit="B") for name, base in against.items()),
         ],
         clock="CPU time, user and system, of the child (wait4)",
         notes=notes,
     )
 
 
-def _memory(name: str) -> str:
+def memory_of(name: str) -> str:
     return f"{name}: peak memory"
 
 
-def _process_case(name: str, command: Sequence[str | os.PathLike[str]], environ: dict[str, str]) -> Case:
+def process_case(name: str, command: Sequence[str | os.PathLike[str]], environ: dict[str, str]) -> Case:
     def turn() -> dict[str, float]:
         launch = [sys.executable, "-I", "-S", "-c", LAUNCHER, *map(os.fspath, command)]
         launched = subprocess.run(launch, env=environ, stdout=subprocess.PIPE, check=False, text=True)
         if launched.returncode:
             raise SystemExit(f"{name}: failed, see above: nothing to compare")
         seconds, peak = map(float, launched.stdout.split())
-        return {name: seconds, _memory(name): peak}
+        return {name: seconds, memory_of(name): peak}
 
     return turn

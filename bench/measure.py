@@ -22,23 +22,29 @@ CPU_CLOCK = "CPU time of this process"
 
 @dataclass(frozen=True)
 class Goal:
-    """What an issue asks of a ratio."""
+    """What an issue asks of a ratio, or of a figure that has none: at least or at most so much."""
 
-    at_least: float
+    at_least: float | None = None
+    at_most: float | None = None
 
-    def __str__(self) -> str:
-        return f">= {self.at_least:g}"
+    def text(self, amount: Callable[[float], str] = "{:g}".format) -> str:
+        """As in a table; amount writes a number."""
+        return f">= {amount(self.at_least)}" if self.at_least is not None else f"<= {amount(self.at_most)}"
 
     def verdict(self, low: float, high: float) -> str:
-        """For the middle half of the rounds' ratios: where the goal lies inside it, these rounds cannot tell."""
-        if low >= self.at_least:
+        """For the middle half of the rounds' values: where the goal lies inside it, these rounds cannot tell."""
+        worst, best = (low, high) if self.at_least is not None else (-high, -low)
+        goal = self.at_least if self.at_least is not None else -self.at_most
+        if worst >= goal:
             return "met"
-        return "missed" if high < self.at_least else "unclear"
+        return "missed" if best < goal else "unclear"
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table. The ratio is this row's figure over that of the row against."""
+    """A line of the table. The ratio is this row's figure over that of the row against; the goal is the ratio's, or,
+    without one, the figure's.
+    """
 
     name: str
     against: str | None = None
@@ -75,9 +81,15 @@ class Result:
 
     @property
     def verdict(self) -> str | None:
-        if self.row.goal is None or not self.ratios:
+        if self.row.goal is None:
             return None
-        return self.row.goal.verdict(*middle_half(self.ratios))
+        return self.row.goal.verdict(*middle_half(self.ratios or self.figures))
+
+    def goal_text(self, amount: Callable[[float], str]) -> str | None:
+        """The goal as in a table; amount writes a figure."""
+        if self.row.goal is None:
+            return None
+        return self.row.goal.text() if self.ratios else self.row.goal.text(amount)
 
 
 def middle_half(values: list[float]) -> tuple[float, float]:

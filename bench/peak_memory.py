@@ -13,7 +13,7 @@ from pathlib import Path
 
 from inputs import FIELDS_A_DEVICE, make_descriptions
 
-from vmdump import engine
+from vmdump.engines import Engine
 from vmdump.lowering import lower
 
 
@@ -28,7 +28,7 @@ def main() -> None:
     getattr(ctypes.CDLL(None), "malloc_trim", lambda pad: 0)(0)
     Path("/proc/self/clear_refs").write_text("5")  # VmHWM falls to what is in use now
     before = _status("VmHWM")
-    kept = tree.dump_bytes() if dump == "bytes" else tree.dump_fd(null, engine.Engine(dump))
+    kept = tree.dump_bytes() if dump == "bytes" else tree.dump_fd(null, Engine(dump))
     peak = _status("VmHWM") - before
     del kept
     print(json.dumps({"peak": peak, "size": tree.size}))

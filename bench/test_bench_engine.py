@@ -11,7 +11,8 @@ from inputs import FIELDS_A_DEVICE, make_descriptions, read_aarch64
 
 from vmdump import engine
 from vmdump._core import ffi, lib
-from vmdump.engine import Engine, Tree
+from vmdump.engine import Tree
+from vmdump.engines import Engine
 from vmdump.lowering import lower
 
 ENGINES = pytest.mark.parametrize("which", list(Engine), ids=lambda which: which.value)

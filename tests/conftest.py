@@ -1,8 +1,10 @@
 """What several tests need: the real dumps, real QEMUs, and descriptions made at random."""
 
+import itertools
 import lzma
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ DATA = Path(__file__).parent / "data"
 #: Dumps that real QEMUs wrote: qemu-VERSION/TARGET.json.xz.
 REAL_DUMPS = sorted((DATA / "dumps").glob("*/*.json.xz"))
 
+_COUNT = itertools.count()
+
 settings.register_profile(
     "vmdump", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
@@ -22,6 +26,22 @@ settings.load_profile("vmdump")
 def read_real_dump(version: str, target: str) -> bytes:
     """The bytes that QEMU wrote."""
     return lzma.decompress((DATA / "dumps" / f"qemu-{version}" / f"{target}.json.xz").read_bytes())
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_user_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The user's own cache is neither read nor written: not by tests, nor by the processes that they start."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache-home")))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def cache_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test reads images anew: it begins without a cache."""
+    path = tmp_path_factory.getbasetemp() / f"cache-home-{next(_COUNT)}"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(path))
+    return path
 
 
 @pytest.fixture(scope="session")

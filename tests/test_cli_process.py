@@ -21,11 +21,12 @@ VMDUMP = (sys.executable, "-m", "vmdump")
 
 #: Modules that a plain ``vmdump dump FILE -o FILE`` has no use for.
 NOT_NEEDED = {
-    "asyncio", "ctypes", "dataclasses", "difflib", "importlib.metadata", "inspect", "json", "logging", "msgspec",
-    "rich", "subprocess",
-    "traceback", "vmdump.cli.rows", "vmdump.cli.table", "vmdump.cli.tree", "vmdump.devices", "vmdump.machine",
-    "vmdump.module", "vmdump.modules", "vmdump.qom", "vmdump.session", "vmdump.sources.qemu_process",
-    "vmdump.sources.registry", "vmdump.vmstate",
+    "argparse", "asyncio", "cffi", "ctypes", "dataclasses", "difflib", "enum", "gettext", "hashlib",
+    "importlib.metadata", "inspect", "json", "locale", "logging", "msgspec", "pathlib", "re", "rich", "shutil",
+    "signal", "subprocess", "tempfile", "threading", "traceback", "typing", "vmdump.cli.devices", "vmdump.cli.parser",
+    "vmdump.cli.rows", "vmdump.cli.table", "vmdump.cli.tree", "vmdump.devices", "vmdump.engines", "vmdump.machine",
+    "vmdump.module", "vmdump.modules", "vmdump.qom", "vmdump.session", "vmdump.sources.qemu_image",
+    "vmdump.sources.qemu_process", "vmdump.sources.registry", "vmdump.vmstate",
 }  # fmt: skip
 
 #: A module whose device's dump has five gigabytes: a description that nests another one twice, twenty times over.
@@ -349,6 +350,18 @@ def test_imports(environ: dict[str, str], dump_file: str, tmp_path: Path) -> Non
     imported = set(done.stdout.split())
     assert "vmdump.engine" in imported
     assert imported & NOT_NEEDED == set()
+
+
+def test_end(environ: dict[str, str], dump_file: str, tmp_path: Path) -> None:
+    """A process that has run no code but vmdump's own ends at once; one that has runs what that has left to the end."""
+    mark = "import atexit; atexit.register(lambda: print('the end', flush=True)); "
+    (tmp_path / "mine.py").write_text("VMDUMP_STAMP = 1\nmodule_info = {'objs': ['mine']}\n" + mark)
+    probe = mark.replace("the end", "nothing") + "from vmdump.__main__ import main; main()"
+    command = [sys.executable, "-c", probe, "dump", dump_file, "-o", "/dev/null"]
+    done = subprocess.run(command, env=environ, capture_output=True, check=True)
+    assert (done.stdout, done.stderr) == (b"", b"")
+    done = run(environ, "dump", "--module", str(tmp_path / "mine.py"), "-o", "/dev/null")
+    assert done.stdout == b"the end\n"
 
 
 def test_debug(environ: dict[str, str]) -> None:

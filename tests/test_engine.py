@@ -18,7 +18,7 @@ from reference import DESCRIPTIONS, NAMES, dump
 
 from vmdump import engine
 from vmdump._core import ffi, lib
-from vmdump.engine import Engine
+from vmdump.engines import Engine
 from vmdump.errors import OutputError, VMStateError
 from vmdump.lowering import description_of, lower
 from vmdump.vmstate import VMStateDescription, VMStateField, VMStateFlags
@@ -222,10 +222,7 @@ def test_file_sinks(which: Engine, large_tree: engine.Tree, tmp_path: object) ->
         assert file.read() == expected
     error = ffi.new("struct vmd_error *")
     with open(path, "wb") as file:
-        assert (
-            lib.vmd_dump_file(large_tree.native, engine._code(which, extended=False), file, ffi.NULL, ffi.NULL, error)
-            == lib.VMD_OK
-        )
+        assert lib.vmd_dump_file(large_tree.native, which.code, file, ffi.NULL, ffi.NULL, error) == lib.VMD_OK
     with open(path, "rb") as file:
         assert file.read() == expected
 

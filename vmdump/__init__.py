@@ -9,13 +9,16 @@
 Names are imported when they are first used, so that ``import vmdump`` costs next to nothing.
 """
 
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
 from vmdump.version import __version__
 
+TYPE_CHECKING = False  # typing's own, which takes longer to import than a dump to write
 if TYPE_CHECKING:
+    from typing import Any
+
     from vmdump.device_dump import Device, DeviceDump, Root
-    from vmdump.engine import Engine
+    from vmdump.engines import Engine
     from vmdump.errors import ModuleError, OutputError, QOMError, SourceError, VmdumpError, VMStateError
     from vmdump.include import get_include
     from vmdump.module import ModuleInfo
@@ -32,7 +35,7 @@ __all__ = [
 
 _MODULES = {
     "vmdump.device_dump": ("Device", "DeviceDump", "Root"),
-    "vmdump.engine": ("Engine",),
+    "vmdump.engines": ("Engine",),
     "vmdump.errors": ("ModuleError", "OutputError", "QOMError", "SourceError", "VMStateError", "VmdumpError"),
     "vmdump.include": ("get_include",),
     "vmdump.module": ("ModuleInfo",),

@@ -1,14 +1,22 @@
 """The process: ``python -m vmdump`` and the command ``vmdump``."""
 
+import os
 import sys
 
 
 def main() -> int:
-    """Runs the command line of this process. Ctrl-C is answered from here on, also while modules are imported."""
+    """Runs the command line of this process. Ctrl-C is answered from here on, also while modules are imported.
+
+    It does not return where no code but vmdump's own has run. What the interpreter does at its end is of no use then,
+    and takes a tenth of the time of a dump; streams are flushed, as every command does that for itself.
+    """
     try:
         from vmdump.cli import main as run
 
-        return run()
+        status = run()
+        if "vmdump.module" not in sys.modules:
+            os._exit(status)
+        return status
     except KeyboardInterrupt:
         sys.stderr.write("vmdump: interrupted\n")
         return 130

@@ -3,14 +3,20 @@
 It holds the native tree that the engine writes. Model objects are made for those devices alone that someone looks at.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import IO, TYPE_CHECKING, Any
+from __future__ import annotations
 
-from vmdump.engine import Engine, Tree
+from collections.abc import Mapping
+
 from vmdump.output import open_output
 from vmdump.producer import Producer
 
+TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import IO, Any
+
+    from vmdump.engine import Tree
+    from vmdump.engines import Engine
     from vmdump.vmstate.model import VMStateDescription
 
 
@@ -34,7 +40,7 @@ class Device:
         index: int,
         name: str,
         *,
-        vmsd: "VMStateDescription | None" = None,
+        vmsd: VMStateDescription | None = None,
         parents: tuple[str, ...] | None = None,
         abstract: bool | None = None,
         desc: str | None = None,
@@ -55,7 +61,7 @@ class Device:
         self.module = module
 
     @property
-    def vmsd(self) -> "VMStateDescription":
+    def vmsd(self) -> VMStateDescription:
         """The device's VMStateDescription, made when first asked for."""
         if self._vmsd is None:
             from vmdump.lowering import description_of
@@ -102,7 +108,7 @@ class Root:
         self.symbol, self.uses, self.types = tree.root_facts(index)
 
     @property
-    def vmsd(self) -> "VMStateDescription":
+    def vmsd(self) -> VMStateDescription:
         """The VMStateDescription, made when first asked for."""
         if self._vmsd is None:
             from vmdump.lowering import description_of
@@ -201,8 +207,9 @@ class DeviceDump(Mapping[str, Device]):
         """For people: the machine and how many devices."""
         return f"<DeviceDump of {self.machine!r}: {len(self)} devices>"
 
-    def to_bytes(self, *, engine: Engine = Engine.FAST, extended: bool = False) -> bytes:
-        """The dump as QEMU's -dump-vmstate writes it; extended: with all else that is known, as further keys.
+    def to_bytes(self, *, engine: Engine | None = None, extended: bool = False) -> bytes:
+        """The dump as QEMU's -dump-vmstate writes it; extended: with all else that is known, as further keys. engine
+        None: the fast one.
 
         Raises VMStateError if it passes vmdump.engine.MAX_DUMP_BYTES.
 
@@ -212,7 +219,7 @@ class DeviceDump(Mapping[str, Device]):
         """
         return (self.detailed_tree if extended else self.tree).dump_bytes(engine, extended=extended)
 
-    def write(self, target: Any, *, engine: Engine = Engine.FAST, extended: bool = False) -> None:
+    def write(self, target: Any, *, engine: Engine | None = None, extended: bool = False) -> None:
         """Writes the dump to a path or a binary file object, as QEMU's -dump-vmstate does; extended as in to_bytes.
 
         A file appears whole or not at all: it is written beside its place and renamed. A path that is no regular file
@@ -229,7 +236,7 @@ class DeviceDump(Mapping[str, Device]):
             tree.dump_fd(fd, engine, extended=extended)
 
 
-def _write_file(file: IO[bytes], tree: Tree, engine: Engine, extended: bool) -> None:
+def _write_file(file: IO[bytes], tree: Tree, engine: Engine | None, extended: bool) -> None:
     try:
         fd = file.fileno()
     except (AttributeError, OSError):

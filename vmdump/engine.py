@@ -4,32 +4,23 @@ A Tree owns native memory (csrc/tree.h) and is immutable; any number of
 threads may dump one at the same time, and the GIL is free while the core works.
 """
 
-import enum
+from __future__ import annotations
+
 import os
-import threading
-from collections.abc import Sequence
-from typing import Any, Final, NoReturn
+from _thread import get_ident
 
 from vmdump._core import ffi, lib
 from vmdump.errors import OutputError, SourceError, VmdumpError, VMStateError
 
+TYPE_CHECKING = False  # see vmdump/__init__.py
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, Final, NoReturn
+
+    from vmdump.engines import Engine
+
 #: The largest dump that is begun, in bytes: a tree that shares descriptions can stand for more than any disk holds.
 MAX_DUMP_BYTES: Final = 64 << 30
-
-
-class Engine(enum.Enum):
-    """Which C code writes: FAST (templates) or STDIO (fprintf, as QEMU does it; the reference). Their bytes are equal.
-
-    Source: csrc/fast_dump.c, csrc/stdio_dump.c.
-
-    >>> import vmdump
-    >>> dump = vmdump.open()
-    >>> dump.to_bytes(engine=Engine.STDIO) == dump.to_bytes(engine=Engine.FAST)
-    True
-    """
-
-    FAST = "fast"
-    STDIO = "stdio"
 
 
 class Tree:
@@ -137,20 +128,19 @@ class Tree:
         error = ffi.new("struct vmd_error *")
         check_status(lib.vmd_tree_set_about(self.native, json, len(json), error), error)
 
-    def dump_fd(self, fd: int, engine: Engine = Engine.FAST, *, extended: bool = False) -> None:
-        """Writes the dump to a file descriptor, in chunks of 256 KiB, from where it stands. extended: in the extended
-        form, which has one engine.
+    def dump_fd(self, fd: int, engine: Engine | None = None, *, extended: bool = False) -> None:
+        """Writes the dump to a file descriptor, in chunks of 256 KiB, from where it stands; engine None: the fast one.
+        extended: in the extended form, which has one engine.
 
         Raises OutputError (the system's error, with errno), VMStateError when the dump would pass MAX_DUMP_BYTES, and
         what a signal handler raises (KeyboardInterrupt).
         """
         self._check_size()
         error = ffi.new("struct vmd_error *")
-        _check_dump(
-            lib.vmd_dump_fd(self.native, _code(engine, extended=extended), fd, lib.vmd_poll, ffi.NULL, error), error
-        )
+        code = _code(engine, extended=extended)
+        _check_dump(lib.vmd_dump_fd(self.native, code, fd, lib.vmd_poll, ffi.NULL, error), error)
 
-    def dump_bytes(self, engine: Engine = Engine.FAST, *, extended: bool = False) -> bytes:
+    def dump_bytes(self, engine: Engine | None = None, *, extended: bool = False) -> bytes:
         """The dump as bytes. Raises as dump_fd does, and MemoryError."""
         import ctypes
 
@@ -179,10 +169,10 @@ class Tree:
         return size
 
 
-def _code(engine: Engine, *, extended: bool) -> int:
+def _code(engine: Engine | None, *, extended: bool) -> int:
     if extended:
         return int(lib.VMD_ENGINE_EXTENDED)
-    return int(lib.VMD_ENGINE_STDIO if engine is Engine.STDIO else lib.VMD_ENGINE_FAST)
+    return int(lib.VMD_ENGINE_FAST) if engine is None else engine.code
 
 
 def parse(data: bytes, name: str = "<dump>") -> Tree:
@@ -222,11 +212,12 @@ def _encode_texts(texts: Sequence[str]) -> bytes:
 
 # Errors and signals -----------------------------------------------------------------------------------------------
 
-_interrupts = threading.local()
+#: What a signal handler raised during a dump, by thread.
+_interrupts: dict[int, BaseException] = {}
 
 
 def _stash_interrupt(kind: type[BaseException], error: BaseException, traceback: object) -> int:
-    _interrupts.error = error
+    _interrupts[get_ident()] = error
     return 1
 
 
@@ -238,9 +229,7 @@ def _vmd_poll(opaque: object) -> int:
 
 def raise_interrupt() -> NoReturn:
     """Raises what a signal handler raised in vmd_poll, when that has ended a call of the core."""
-    interrupt: BaseException = _interrupts.error
-    del _interrupts.error
-    raise interrupt
+    raise _interrupts.pop(get_ident())
 
 
 def _check_dump(status: int, error: Any) -> None:

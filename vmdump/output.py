@@ -1,12 +1,17 @@
 """Output files that appear whole or not at all."""
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
 
 from vmdump.errors import OutputError
+
+TYPE_CHECKING = False  # see vmdump/__init__.py
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @contextlib.contextmanager

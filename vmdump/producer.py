@@ -4,15 +4,16 @@ extended dump file (csrc/extended.h).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections import namedtuple
 
 from vmdump.errors import SourceError
 
+TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:
     from typing import Any
 
 
-class Defect(NamedTuple):
+class Defect(namedtuple("Defect", ("what", "address", "symbol", "device"), defaults=(None, None))):
     """Something wrong in a QEMU binary, that the reading got over.
 
     what is wrong, in words; address: where, as an offset in the binary or module; symbol: what the binary calls that
@@ -22,10 +23,12 @@ class Defect(NamedTuple):
     "a list of subsections has no terminator; it ends before the next object (at 0x1a2b, device 'arm-cpu')"
     """
 
+    __slots__ = ()
+
     what: str
     address: int
-    symbol: str | None = None
-    device: str | None = None
+    symbol: str | None
+    device: str | None
 
     def __str__(self) -> str:
         """One line."""
@@ -35,18 +38,26 @@ class Defect(NamedTuple):
         return f"{self.what} ({', '.join(where)})"
 
 
-class ProducerModule(NamedTuple):
+class ProducerModule(namedtuple("ProducerModule", ("name", "build_id"), defaults=(None,))):
     """A loaded module of a QEMU: its name and, where it has one, its build id in hex.
 
     >>> ProducerModule("hw-usb-host").build_id is None
     True
     """
 
+    __slots__ = ()
+
     name: str
-    build_id: str | None = None
+    build_id: str | None
 
 
-class Producer(NamedTuple):
+class Producer(
+    namedtuple(
+        "Producer",
+        ("kind", "path", "version", "build_id", "host", "modules", "defects"),
+        defaults=(None, None, None, None, (), ()),
+    )
+):
     """Where a dump comes from.
 
     kind is ``registry`` (this process's classes), ``file`` (a dump file), ``image`` (a QEMU binary that was read) or
@@ -59,13 +70,27 @@ class Producer(NamedTuple):
     'registry'
     """
 
+    __slots__ = ()
+
     kind: str
-    path: str | None = None
-    version: str | None = None
-    build_id: str | None = None
-    host: str | None = None
-    modules: tuple[ProducerModule, ...] = ()
-    defects: tuple[Defect, ...] = ()
+    path: str | None
+    version: str | None
+    build_id: str | None
+    host: str | None
+    modules: tuple[ProducerModule, ...]
+    defects: tuple[Defect, ...]
+
+    def to_plain(self) -> tuple[Any, ...]:
+        """The same made of plain tuples, as marshal takes them."""
+        *facts, modules, defects = self
+        return (*facts, tuple(map(tuple, modules)), tuple(map(tuple, defects)))
+
+    @classmethod
+    def from_plain(cls, plain: tuple[Any, ...]) -> Producer:
+        """The producer that to_plain was called of."""
+        *facts, modules, defects = plain
+        loaded, found = tuple(ProducerModule(*each) for each in modules), tuple(Defect(*each) for each in defects)
+        return cls._make((*facts, loaded, found))
 
 
 #: What an extended dump file keeps: not where the binary lay, so that equal binaries give equal files.

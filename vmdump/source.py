@@ -1,37 +1,43 @@
 """vmdump.open: finds out which source is asked for, and opens it."""
 
+from __future__ import annotations
+
 import io
 import os
 import stat
 import sys
-from typing import TYPE_CHECKING, cast
 
-from vmdump.device_dump import DeviceDump
 from vmdump.errors import SourceError, VmdumpError
 
+TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from io import BufferedReader
 
+    from vmdump.device_dump import DeviceDump
     from vmdump.session import Session
 
 
 def open(
-    source: "str | os.PathLike[str] | Session | None" = None,
+    source: str | os.PathLike[str] | Session | None = None,
     *,
     machine: str | None = None,
     run: bool = False,
     module_dirs: tuple[str, ...] = (),
     timeout: float = 60.0,
-    report: "Callable[[object], None] | None" = None,
+    details: str = "all",
+    cache: bool = True,
+    report: Callable[[object], None] | None = None,
 ) -> DeviceDump:
     """The dump of a source.
 
     source is a path to a file that -dump-vmstate wrote, plain or compressed (gzip, xz, Zstandard), "-" for standard
     input; a QEMU binary, which is read without being run, or run with run=True; a Session; or None: vmdump's built-in
     devices and all modules. machine is for sources that have machines: a machine type's name or alias. module_dirs are
-    searched for modules before QEMU's own places. timeout, in seconds, is for a QEMU that is run. report is told what
-    goes wrong on the way without ending it: modules that do not load, what a QEMU that is run says.
+    searched for modules before QEMU's own places. timeout, in seconds, is for a QEMU that is run. details is how much
+    is read of a QEMU binary: "plain", what QEMU's own dump tells; "extended", all that is known of it; "all", with the
+    descriptions that are on no device class. cache=False reads a QEMU binary anew, and leaves the user's cache folder
+    alone. report is told what goes wrong on the way without ending it: modules that do not load, defects of a binary,
+    what a QEMU that is run says.
 
     Raises SourceError when the source can't be read, with the place of the error, and what Session.dump raises.
 
@@ -55,9 +61,11 @@ def open(
 
         return run_qemu(path, machine=machine, module_dirs=module_dirs, timeout=timeout, report=report)
     if is_binary(path):
-        from vmdump.sources.qemu_image.image import QemuImage
+        from vmdump.sources.qemu_image.cache import open_image
+        from vmdump.sources.qemu_image.options import ImageOptions
 
-        return QemuImage(path, module_dirs=module_dirs, report=report).dump(machine)
+        options = ImageOptions(module_dirs=tuple(map(os.fspath, module_dirs)), details=details)
+        return open_image(path, options, report=report, cache=cache).dump(machine)
     if machine is not None:
         raise VmdumpError(f"{path}: a dump file is of one machine; a machine can be chosen of a QEMU binary")
     from vmdump.sources.dump_file import open_dump_file, read_dump_file
@@ -65,7 +73,7 @@ def open(
     if path == "-":
         if sys.stdin is None:
             raise SourceError("stdin is closed; give the source as a file")
-        return read_dump_file(cast("BufferedReader", sys.stdin.buffer), "<stdin>")
+        return read_dump_file(sys.stdin.buffer, "<stdin>")  # type: ignore[arg-type]  # a BufferedReader
     return open_dump_file(path)
 
 

@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import argparse
 import errno
-import signal
 import sys
-from typing import TYPE_CHECKING
+from importlib import import_module
 
-from vmdump.cli.arguments import Answer, CommandParser, Parser, UsageError, machine_help
+from vmdump.cli.arguments import UsageError, machine_help
 from vmdump.cli.environment import STDOUT, Environment, ExitStatus
+from vmdump.cli.reader import Reader
 from vmdump.errors import OutputError, VmdumpError
-from vmdump.version import __version__
 
+TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:
+    import argparse
+    import signal
     from collections.abc import Sequence
+    from typing import Any
+else:
+    import _signal as signal  # what signal is made of, without the enums that it adds
 
-DESCRIPTION = """\
-What device state a QEMU migrates: QEMU's -dump-vmstate for devices that are
-declared in Python, for C modules, dump files and QEMU binaries.
-"""
-
-EPILOG = """\
-QEMU's own spelling works too:
-  vmdump -dump-vmstate FILE [-M MACHINE]
-
-exit codes:
-  0 done, nothing found; 1 findings; 2 usage; 3 could not complete;
-  130 interrupted
-
-environment:
-  QEMU_MODULE_DIR       look for modules here, after --module-dir
-  NO_COLOR, TERM=dumb   draw nothing, on a terminal too
-  VMDUMP_DEBUG          if set, errors come with a traceback
-"""
+#: The commands, in the order of the help; each has a file of its name here.
+COMMANDS = ("dump", "devices", "show", "modules", "classic", "cache")
 
 #: QEMU's options, which have one dash or two, as those of vmdump dump.
 _QEMU_OPTIONS = {"-dump-vmstate": "--output", "--dump-vmstate": "--output", "-machine": "--machine"}
@@ -41,35 +29,9 @@ _QEMU_OPTIONS = {"-dump-vmstate": "--output", "--dump-vmstate": "--output", "-ma
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; completion and the man page are made from it."""
-    from vmdump.cli import classic, devices, dump, modules, show
+    from vmdump.cli.parser import build_parser
 
-    parser = Parser(
-        prog="vmdump",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"vmdump {__version__}")
-    commands = parser.add_subparsers(prog=parser.prog, metavar="COMMAND", required=True, parser_class=CommandParser)
-    for name, module in (
-        ("dump", dump),
-        ("devices", devices),
-        ("show", show),
-        ("modules", modules),
-        ("classic", classic),
-    ):
-        command = commands.add_parser(
-            name,
-            help=module.HELP,
-            description=module.HELP[0].upper() + module.HELP[1:] + ".",
-            epilog=module.EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
-        module.add_arguments(command)
-        command.set_defaults(run_command=module.run)
-    return parser
+    return build_parser()
 
 
 def main(argv: Sequence[str] | None = None, environment: Environment | None = None) -> int:
@@ -86,16 +48,34 @@ def main(argv: Sequence[str] | None = None, environment: Environment | None = No
 
 
 def _run(argv: Sequence[str], environment: Environment) -> int:
-    try:
-        args = build_parser().parse_args(_from_qemu_spelling(argv))
-    except Answer as answer:
-        environment.print(str(answer))
-        return ExitStatus.DONE
+    argv = _from_qemu_spelling(argv)
+    args = _read(argv)
+    if args is None:
+        from vmdump.cli.parser import Answer
+
+        try:
+            args = build_parser().parse_args(argv)
+        except Answer as answer:
+            environment.print(str(answer))
+            return ExitStatus.DONE
     if "machine" in args and args.machine in ("help", "?"):
         environment.print(machine_help(args, environment))
         return ExitStatus.DONE
     status: int = args.run_command(args, environment)
     return status
+
+
+def _read(argv: Sequence[str]) -> Any:
+    """The arguments of a command line that is as it should be; None: argparse has to be asked."""
+    if not argv or argv[0] not in COMMANDS:
+        return None
+    command = import_module(f"vmdump.cli.{argv[0]}")
+    reader = Reader()
+    command.add_arguments(reader)
+    args = reader.read(argv[1:])
+    if args is not None:
+        args.run_command = command.run
+    return args
 
 
 def _from_qemu_spelling(argv: Sequence[str]) -> list[str]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import os
-from typing import TYPE_CHECKING
 
 from vmdump.errors import VmdumpError
 from vmdump.source import is_binary, open
 
+TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    import argparse
+    from typing import Any
 
     from vmdump.cli.environment import Environment
     from vmdump.device_dump import DeviceDump
@@ -26,38 +26,6 @@ _MAX_TIMEOUT = 1e6
 
 class UsageError(VmdumpError):
     """A command line that asks for nothing that there is: exit code 2."""
-
-
-class Answer(Exception):  # noqa: N818
-    """What the parser itself answers: the text of --help or --version."""
-
-
-class Parser(argparse.ArgumentParser):
-    """Raises instead of printing and exiting: where, and whether that works, is the environment's business."""
-
-    def error(self, message: str) -> NoReturn:
-        """What argparse calls when the command line is wrong."""
-        raise UsageError(f"{message}; see {self.prog} --help")
-
-    def _print_message(self, message: str, file: Any = None) -> NoReturn:
-        """What argparse calls for --help and --version."""
-        raise Answer(message)
-
-
-class CommandParser(Parser):
-    """A command's parser: options may stand between SOURCE and TYPE too."""
-
-    _intermixing = False
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """What argparse calls for a command, and parse_known_intermixed_args calls in turn."""
-        if self._intermixing or len(self._get_positional_actions()) < 2:
-            return super().parse_known_args(args, namespace)
-        self._intermixing = True
-        try:
-            return self.parse_known_intermixed_args(args, namespace)
-        finally:
-            self._intermixing = False
 
 
 def add_file(parser: argparse._ActionsContainer, *names: str, **options: Any) -> None:
@@ -92,6 +60,9 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--timeout", type=_seconds, default=60.0, metavar="SECONDS", help="how long a QEMU may run (default: 60)"
     )
+    group.add_argument(
+        "--no-cache", action="store_true", help="read a QEMU binary anew, and do not remember it (see vmdump cache)"
+    )
     add_modules(parser)
 
 
@@ -118,7 +89,9 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds <= _MAX_TIMEOUT:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds up to {_MAX_TIMEOUT:.0f}")
+        from argparse import ArgumentTypeError
+
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds up to {_MAX_TIMEOUT:.0f}")
     return seconds
 
 
@@ -157,6 +130,7 @@ def open_source(args: argparse.Namespace, environment: Environment) -> DeviceDum
         run=args.run,
         module_dirs=_module_dirs(args, environment),
         timeout=args.timeout,
+        cache=not args.no_cache,
         report=environment.error,
     )
 
@@ -175,10 +149,11 @@ def machine_help(args: argparse.Namespace, environment: Environment) -> str:
         return list_machines(args.source, module_dirs=_module_dirs(args, environment), timeout=args.timeout)
     if is_binary(args.source):
         from vmdump.machine import help_text
-        from vmdump.sources.qemu_image.image import QemuImage
+        from vmdump.sources.qemu_image.cache import open_image
+        from vmdump.sources.qemu_image.options import ImageOptions
 
-        image = QemuImage(args.source, module_dirs=_module_dirs(args, environment), report=environment.error)
-        return help_text(image.machines)
+        options = ImageOptions(module_dirs=_module_dirs(args, environment))
+        return help_text(open_image(args.source, options, report=environment.error, cache=not args.no_cache).machines)
     raise UsageError(f"{args.source}: a dump file does not say which machine types there were; a QEMU binary does")
 
 

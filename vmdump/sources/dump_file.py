@@ -1,14 +1,19 @@
 """Dump files as a source: what QEMU's -dump-vmstate wrote, plain or compressed with gzip, xz or Zstandard."""
 
+from __future__ import annotations
+
 import io
 import os
 import sys
-from typing import Any
 
 from vmdump import engine
 from vmdump.device_dump import DeviceDump
 from vmdump.errors import SourceError
 from vmdump.producer import Producer
+
+TYPE_CHECKING = False  # see vmdump/__init__.py
+if TYPE_CHECKING:
+    from typing import Any
 
 #: The largest dump file that is read, in bytes, decompressed: a small compressed file can hold any number of them.
 MAX_FILE_BYTES = 16 << 30
@@ -59,19 +64,28 @@ def read_bytes(file: io.BufferedReader, name: str) -> bytes:
     """What is in a file or pipe, from where it stands to its end, decompressed. Raises SourceError."""
     try:
         whole = _decompressor(file, name)
+        at_once = max(_CHUNK, min(_size(file), MAX_FILE_BYTES)) if whole is file else _CHUNK
         chunks, size = [], 0
-        while chunk := whole.read(_CHUNK):
+        while chunk := whole.read(at_once):
             chunks.append(chunk)
             size += len(chunk)
             if size > MAX_FILE_BYTES:
                 raise SourceError(f"{name}: more than {MAX_FILE_BYTES >> 20} MiB: not read; is it a dump?")
-        return b"".join(chunks)
+        return b"".join(chunks)  # a single one is not copied
     except OSError as error:
         raise SourceError(f"{name}: {error.strerror or error}") from error
 
 
 def _open_error(name: str, error: Exception) -> SourceError:
     return SourceError(f"{name}: {getattr(error, 'strerror', None) or error}")
+
+
+def _size(file: io.BufferedReader) -> int:
+    """The size of a regular file, so that it is read in one go; 0 for what has none."""
+    try:
+        return os.fstat(file.fileno()).st_size
+    except OSError:  # a file object in memory
+        return 0
 
 
 def _decompressor(file: io.BufferedReader, name: str) -> Any:

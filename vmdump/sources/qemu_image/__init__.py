@@ -2,5 +2,6 @@
 
 elf.py maps objects, guest.py calls their functions, boot.py does what QEMU does before it would dump, qemu_module.py
 opens QEMU's own modules for `vmdump.module`'s loader, layout.py finds out how its structs are laid out, image.py puts
-it together. The emulator and the functions of libc and GLib that the guest sees are in csrc/guest*.
+it together, cache.py remembers what it gave. The emulator and the functions of libc and GLib that the guest sees are in
+csrc/guest*.
 """

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 from vmdump.errors import SourceError
 from vmdump.sources.qemu_image.elf import MappedObject
 from vmdump.sources.qemu_image.guest import Guest
+from vmdump.sources.qemu_image.machines import MachineType
 
 #: Where MachineClass.is_default may be, in bytes.
 _IS_DEFAULT_WINDOW = range(176, 216)
@@ -21,25 +21,18 @@ _IS_DEFAULT_WINDOW = range(176, 216)
 _BLOCK = 1
 
 
-class MachineType(NamedTuple):
-    """A machine type of an image; as in vmdump.qom.MachineClass."""
-
-    name: str
-    alias: str | None
-    desc: str | None
-    family: str | None
-    deprecation_reason: str | None
-    is_default: bool
-
-
 class Qemu:
     """A QEMU in a guest, with its QOM types registered."""
 
-    def __init__(self, guest: Guest, main: MappedObject, e_machine: int) -> None:
-        """Boots it. Raises SourceError."""
+    def __init__(
+        self, guest: Guest, main: MappedObject, e_machine: int, on_phase: Callable[[str], None] = lambda name: None
+    ) -> None:
+        """Boots it; on_phase as in QemuImage. Raises SourceError."""
+        on_phase("constructors")
         self.guest, self.main = guest, main
         self._redirect("register_module_init", guest.host_function("register_dso_module_init"), e_machine)
         guest.call_all(main.constructors)
+        on_phase("init functions")
         self._call_inits(guest.take_typed_inits())
 
     def symbol(self, name: str) -> int:

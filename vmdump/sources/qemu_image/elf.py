@@ -172,6 +172,10 @@ class MappedObject:
         count = lib.vmd_object_constructors(native, addresses)
         self.constructors: list[int] = ffi.unpack(addresses[0], count) if count else []
 
+    def holds(self, address: int) -> bool:
+        """Whether an address is within one of its segments."""
+        return any(segment.start <= address < segment.end for segment in self.segments)
+
     def symbol_at(self, address: int) -> str | None:
         """The name of the symbol whose function or variable an address is within."""
         name = lib.vmd_object_symbol_at(self.native, address)

@@ -36,7 +36,7 @@ class Guest:
         self._error = error = ffi.new("struct vmd_error *")
         ret = ffi.new("struct vmd_guest **")
         limits = ffi.new("struct vmd_guest_limits *", (MEMORY, SECONDS, lib.vmd_poll, ffi.NULL))
-        status = lib.vmd_guest_create(_libunicorn(), ARCHITECTURES[e_machine], limits, ret, error)
+        status = lib.vmd_guest_create(libunicorn(), ARCHITECTURES[e_machine], limits, ret, error)
         if status == lib.VMD_NO_MEMORY:
             raise MemoryError("out of memory for an emulated QEMU")
         if status:
@@ -151,7 +151,7 @@ class Guest:
         return offset
 
 
-def _libunicorn() -> bytes:
+def libunicorn() -> bytes:
     """The library that the unicorn wheel brings. Found without importing the package, which takes long."""
     spec = importlib.util.find_spec("unicorn")
     if spec is None or not spec.submodule_search_locations:

@@ -10,15 +10,16 @@ from typing import Any, NamedTuple
 from vmdump._core import ffi, lib
 from vmdump.device_dump import Device, DeviceDump, tree_devices
 from vmdump.engine import Tree, check_status
-from vmdump.errors import ModuleError, SourceError
+from vmdump.errors import SourceError
 from vmdump.module import ModuleLoader, ModuleState
-from vmdump.producer import Producer, ProducerModule
+from vmdump.producer import Defect, Producer, ProducerModule
 from vmdump.qom import TypeTable
-from vmdump.sources.qemu_image.boot import MachineType, Qemu
+from vmdump.sources.qemu_image.boot import Qemu
 from vmdump.sources.qemu_image.classes import Classes
-from vmdump.sources.qemu_image.elf import ElfFile, map_object
+from vmdump.sources.qemu_image.elf import ElfFile, MappedObject, map_object
 from vmdump.sources.qemu_image.guest import Guest
 from vmdump.sources.qemu_image.layout import Layout, Reader, calibrate
+from vmdump.sources.qemu_image.machines import MachineType, choose_machine
 from vmdump.sources.qemu_image.qemu_module import (
     QemuModuleOpener,
     read_modinfo,
@@ -28,7 +29,8 @@ from vmdump.sources.qemu_image.qemu_module import (
 )
 from vmdump.sources.qemu_image.roots import find_roots
 
-Report = Callable[[ModuleError], None]
+Report = Callable[[object], None]
+OnPhase = Callable[[str], None]
 
 #: How the dumper prints "num": without this string it is a QEMU up to 8.1, which does not.
 _NUM_FORMAT = b'"num": %d'
@@ -53,55 +55,73 @@ class QemuImage:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, module_dirs: tuple[str, ...] = (), report: Report | None = None
+        self,
+        path: str | os.PathLike[str],
+        *,
+        module_dirs: tuple[str, ...] = (),
+        details: str = "all",
+        report: Report | None = None,
+        on_phase: OnPhase = lambda name: None,
     ) -> None:
-        """Reads the binary at path. report is told each module that fails, as QEMU tells it."""
-        self.path = os.path.abspath(path)
+        """Reads the binary at path. details: see ImageOptions. report is told each module that fails, as QEMU tells it,
+        and each defect of descriptions; on_phase the name of each part of the reading as it begins, for who measures.
+        """
+        self.path, self._details = os.path.abspath(path), details
+        self._report, self._on_phase = report, on_phase
+        on_phase("read")
         try:
             elf = ElfFile.open(self.path)
         except (OSError, ValueError) as error:
             raise SourceError(f"{self.path}: {getattr(error, 'strerror', None) or error}") from error
         with elf:
+            on_phase("map")
             self._guest = Guest(self.path, elf.e_machine)
             self._main = main = map_object(self._guest, elf, is_main=True)
             self._build_id = elf.build_id()
         #: Where its strings are.
         self._data = main.constants()
-        self._qemu = Qemu(self._guest, main, elf.e_machine)
+        self._qemu = Qemu(self._guest, main, elf.e_machine, on_phase)
+        on_phase("classes")
         #: The machine types, in QEMU's order of registration.
         self.machines: list[MachineType] = self._qemu.machines()
         self._qemu.early_init()
+        on_phase("modules")
         rows = read_modinfo(self._qemu)
         self._opener = QemuModuleOpener(self._qemu, self._data)
+        #: Where modules are looked for.
+        self.search_dirs = search_dirs(self.path, self._data, module_dirs)
         #: The loader of QEMU's modules, which are loaded.
         self.modules = ModuleLoader(
             rows,
             module_arch=target_arch(self._qemu, rows),
-            search_dirs=search_dirs(self.path, self._data, module_dirs),
+            search_dirs=self.search_dirs,
             openers=[self._opener],
             types=TypeTable(),
             report=report,
         )
         self.modules.module_load_qom_all()
 
-    def dump(self, machine: str | None = None, *, roots: bool = False) -> DeviceDump:
+    def dump(self, machine: str | None = None) -> DeviceDump:
         """The dump that the binary would write with -M machine: a name or alias; None: the default, else "none".
 
-        roots: with the descriptions that are on no device class. Raises SourceError for an unknown machine and for a
-        description that can't be read.
+        Raises SourceError for an unknown machine and for a description that can't be read.
         """
-        name = self._machine_name(machine)
+        name = choose_machine(self.machines, machine, self.path)
+        self._on_phase("classes")
         classes = Classes(self._guest, self._qemu.classes("device", include_abstract=True))
+        self._on_phase("descriptions")
         layout = calibrate(self._guest, classes.addresses)
         reader = Reader(self._guest, layout.name, layout.end_flags)
-        objects = [self._main, *(module for _, module in self._opener.opened.values())]
-        reader.set_slots(objects)
+        reader.set_slots(self._objects())
+        self._defects: list[Defect] = []
         devices = self._read_devices(classes, layout, reader)
         self._set_devices(reader.tree, name, [(classes.name(each.klass), each.vmsd) for each in devices])
-        if roots:
-            found = find_roots(self._guest, reader, objects, classes, [each.address for each in devices])
+        if self._details == "all":
+            self._on_phase("roots")
+            found = find_roots(self._guest, reader, self._objects(), classes, [each.address for each in devices])
             reader.tree.set_roots(found)
-        return self._make_dump(reader.tree, classes, [each.klass for each in devices])
+            self._describe_defects(reader.new_defects(), None)
+        return self._make_dump(reader, classes, devices)
 
     def _read_devices(self, classes: Classes, layout: Layout, reader: Reader) -> list[_DeviceClass]:
         """The classes that have a description, and it."""
@@ -113,6 +133,7 @@ class QemuImage:
             vmsd = reader.try_read(address)
             if vmsd is None:
                 raise SourceError(f"{self.path}: device {classes.name(klass)!r}: {reader.why()}")
+            self._describe_defects(reader.new_defects(), classes.name(klass))
             devices.append(_DeviceClass(klass, address, vmsd))
         return devices
 
@@ -125,7 +146,8 @@ class QemuImage:
         )
         check_status(status, error)
 
-    def _make_dump(self, tree: Tree, classes: Classes, devices: Sequence[int]) -> DeviceDump:
+    def _make_dump(self, reader: Reader, classes: Classes, devices: Sequence[_DeviceClass]) -> DeviceDump:
+        tree = reader.tree
         modules = {
             typename: state.name
             for state in self.modules.states()
@@ -135,10 +157,10 @@ class QemuImage:
 
         @functools.cache
         def detailed() -> Tree:
-            for index, klass in enumerate(devices):
+            for index, each in enumerate(devices):
                 tree.set_device_facts(
-                    index, parents=classes.parents(klass), abstract=classes.is_abstract(klass),
-                    desc=classes.desc(klass), module=modules.get(classes.name(klass)),
+                    index, parents=classes.parents(each.klass), abstract=classes.is_abstract(each.klass),
+                    desc=classes.desc(each.klass), module=modules.get(classes.name(each.klass)),
                 )  # fmt: skip
             return tree
 
@@ -149,13 +171,19 @@ class QemuImage:
             kind="image", path=self.path, version=version_of(self._data), build_id=self._build_id,
             host=_HOSTS[self._guest.e_machine],
             modules=tuple(ProducerModule(name, build_id) for name, (build_id, _) in self._opener.opened.items()),
+            defects=tuple(self._defects),
         )  # fmt: skip
         return DeviceDump(tree, producer, make_devices, detailed)
 
-    def _machine_name(self, machine: str | None) -> str:
-        if machine is None:
-            return next((each.name for each in self.machines if each.is_default), "none")
-        for each in self.machines:
-            if machine in (each.name, each.alias):
-                return each.name
-        raise SourceError(f"{self.path}: unsupported machine type '{machine}'; use -M help to list supported machines")
+    def _objects(self) -> list[MappedObject]:
+        """The binary and its modules, as far as they are loaded."""
+        return [self._main, *(module for _, module in self._opener.opened.values())]
+
+    def _describe_defects(self, found: Sequence[tuple[str, int]], device: str | None) -> None:
+        """Notes what the reading got over, with the device that it was found on, and tells it."""
+        for what, address in found:
+            mapped = next((each for each in self._objects() if each.holds(address)), self._main)
+            defect = Defect(what, address - mapped.bias, mapped.symbol_at(address), device)
+            self._defects.append(defect)
+            if self._report is not None:
+                self._report(f"{self.path}: {defect}")

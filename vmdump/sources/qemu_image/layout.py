@@ -77,6 +77,7 @@ class Reader:
             raise MemoryError("out of memory for a tree")
         self._native = ffi.gc(ret[0], lib.vmd_guest_reader_destroy)
         self._error = ffi.new("struct vmd_error *")
+        self._told = 0
 
     @property
     def desc_size(self) -> int:
@@ -109,11 +110,13 @@ class Reader:
             at += count
         lib.vmd_guest_reader_set_slots(self._native, self._slots, at)
 
-    def defects(self) -> list[tuple[str, int]]:
-        """What it got over so far: what was wrong, and the address."""
+    def new_defects(self) -> list[tuple[str, int]]:
+        """What it got over since the last call: what was wrong, and the address."""
         defects = ffi.new("const struct vmd_guest_defect **")
         count = lib.vmd_guest_reader_defects(self._native, defects)
-        return [(ffi.string(defects[0][i].what).decode(), int(defects[0][i].address)) for i in range(count)]
+        new = [(ffi.string(defects[0][i].what).decode(), int(defects[0][i].address)) for i in range(self._told, count)]
+        self._told = count
+        return new
 
     def try_read(self, address: int) -> Any:
         """The native description at an address, or None where there is none that can be read; see why()."""
