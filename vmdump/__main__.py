@@ -7,14 +7,15 @@ import sys
 def main() -> int:
     """Runs the command line of this process. Ctrl-C is answered from here on, also while modules are imported.
 
-    It does not return where no code but vmdump's own has run. What the interpreter does at its end is of no use then,
-    and takes a tenth of the time of a dump; streams are flushed, as every command does that for itself.
+    It does not return where no code but vmdump's own has run (modules in Python and C are a session's). What the
+    interpreter does at its end is of no use then, and takes a tenth of the time of a dump; streams are flushed, as
+    every command does that for itself.
     """
     try:
         from vmdump.cli import main as run
 
         status = run()
-        if "vmdump.module" not in sys.modules:
+        if "vmdump.session" not in sys.modules:
             os._exit(status)
         return status
     except KeyboardInterrupt:
