@@ -1,14 +1,12 @@
 """The cache of images: what it remembers, when it forgets, and that nothing that happens to it is an error."""
 
-import contextlib
-import errno
 import json
 import os
 import subprocess
 import sys
 import time
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,7 @@ import vmdump
 from vmdump import engine
 from vmdump.cli import main
 from vmdump.device_dump import DeviceDump, Producer
-from vmdump.errors import ModuleError, OutputError, SourceError
+from vmdump.errors import ModuleError, SourceError
 from vmdump.sources.qemu_image import cache, cache_folder, guest
 from vmdump.sources.qemu_image.cache_folder import CacheFolder, find_folder
 from vmdump.sources.qemu_image.machines import MachineType
@@ -336,14 +334,29 @@ def test_damaged_is_removed(house: House) -> None:
     assert not path.exists()
 
 
-@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/etc/passwd")])
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
 def test_no_file(make: Callable[[Path], None], house: House) -> None:
-    """A directory, a pipe that nobody writes to, a link, in an entry's place: no entry, no error, nothing followed."""
+    """A directory, or a pipe that nobody writes to, in an entry's place: no entry and no error."""
     path = entry_file()
     path.unlink()
     make(path)
     assert not house.is_hit()
     assert main(["cache"]) == 0
+
+
+@pytest.mark.parametrize("target", ["there", "missing", "an entry"])
+def test_link_as_entry(target: str, house: House, tmp_path: Path) -> None:
+    """A symbolic link in an entry's place is neither read nor written through: the next entry takes its place."""
+    path, elsewhere = entry_file(), tmp_path / "elsewhere"
+    content = {"there": b"precious", "missing": None, "an entry": path.read_bytes()}[target]
+    if content is not None:
+        elsewhere.write_bytes(content)
+    path.unlink()
+    path.symlink_to(elsewhere)
+    assert not house.is_hit()
+    assert (elsewhere.read_bytes() if elsewhere.exists() else None) == content
+    assert not path.is_symlink()
+    assert house.is_hit()
 
 
 # Writers ----------------------------------------------------------------------------------------------------------
@@ -381,20 +394,21 @@ def test_unwritable(home: str, house: House, tmp_path: Path, monkeypatch: pytest
 
 def test_full_disk(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that is full: every read is a first one, and nothing is left behind."""
+    real_open, refused = os.open, []
 
-    @contextlib.contextmanager
-    def open_full(path: str) -> Iterator[int]:
-        with open("/dev/full", "wb", buffering=0) as file:
-            try:
-                yield file.fileno()
-            except OSError as error:
-                assert error.errno == errno.ENOSPC
-                raise OutputError(error.errno, error.strerror, path) from error
+    def open_full(path: str, flags: int, mode: int = 0o777) -> int:
+        """Of what is made in the folder, nothing can be written: ENOSPC."""
+        if not path.endswith(".tmp"):
+            return real_open(path, flags, mode)
+        os.close(real_open(path, flags, mode))
+        refused.append(path)
+        return real_open("/dev/full", os.O_WRONLY)
 
     folder_of().clear()
-    monkeypatch.setattr(cache_folder, "open_output", open_full)
+    monkeypatch.setattr(os, "open", open_full)
     assert not house.is_hit()
     assert not house.is_hit()
+    assert len(refused) == 2
     assert list(Path(folder_of().path).iterdir()) == []
 
 

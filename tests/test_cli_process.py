@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import read_real_dump
+from conftest import find_qemu, read_real_dump
 
 VMDUMP = (sys.executable, "-m", "vmdump")
 
@@ -350,6 +350,26 @@ def test_imports(environ: dict[str, str], dump_file: str, tmp_path: Path) -> Non
     imported = set(done.stdout.split())
     assert "vmdump.engine" in imported
     assert imported & NOT_NEEDED == set()
+
+
+@pytest.mark.qemu
+def test_imports_from_the_cache(environ: dict[str, str], tmp_path: Path) -> None:
+    """A dump of an image that is remembered imports nothing that reads images, and hashes nothing."""
+    probe = (
+        "import sys; from vmdump.sources.qemu_image import cache; cache.RACY = 0; from vmdump.cli import main; "
+        "code = main(sys.argv[1:]); print(*sys.modules); sys.exit(code)"
+    )
+    command = [sys.executable, "-c", probe, "dump", find_qemu("x86_64"), "-o", str(tmp_path / "x.json")]
+    more = environ | {"XDG_CACHE_HOME": str(tmp_path)}
+    imported = [
+        set(subprocess.run(command, env=more, capture_output=True, text=True, check=True).stdout.split())
+        for _ in range(2)
+    ]
+    assert "vmdump.sources.qemu_image.image" in imported[0]
+    assert imported[1] & (NOT_NEEDED - {"vmdump.sources.qemu_image"}) == set()
+    assert {name for name in imported[1] if name.startswith("vmdump.sources.qemu_image.")} == {
+        f"vmdump.sources.qemu_image.{name}" for name in ("cache", "cache_folder", "machines", "options")
+    }
 
 
 def test_end(environ: dict[str, str], dump_file: str, tmp_path: Path) -> None:
