@@ -70,6 +70,16 @@ class Device:
         return self._vmsd
 
     @property
+    def description(self) -> str:
+        """The name of its VMStateDescription, under which its state travels."""
+        return self._tree.device_description(self._index)
+
+    @property
+    def n_subsections(self) -> int:
+        """How many subsections its description has itself."""
+        return int(self._tree.native.devices[self._index].vmsd.n_subsections)
+
+    @property
     def n_fields(self) -> int:
         """How many fields the dump prints for the device, those of nested descriptions and subsections included."""
         return self._tree.device_fields(self._index)

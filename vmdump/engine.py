@@ -74,6 +74,11 @@ class Tree:
         """Fields that the dump prints for a device, nested ones included."""
         return int(self.native.devices[index].vmsd.n_total)
 
+    def device_description(self, index: int) -> str:
+        """The name of a device's description."""
+        vmsd = self.native.devices[index].vmsd
+        return text_of(vmsd.name, vmsd.name_len)
+
     def device_facts(self, index: int) -> dict[str, Any]:
         """Parents (nearest first), abstract, desc and module of a device, where the tree has them; else nothing."""
         details = self.native.devices[index].details

@@ -109,8 +109,10 @@ def make_session(args: argparse.Namespace, environment: Environment) -> Session:
     )
 
 
-def open_source(args: argparse.Namespace, environment: Environment) -> DeviceDump:
-    """The dump that the arguments ask for. Raises UsageError, and what vmdump.open raises."""
+def open_source(args: argparse.Namespace, environment: Environment, details: str = "extended") -> DeviceDump:
+    """The dump that the arguments ask for, in as much detail as vmdump.open's details says. Raises UsageError, and what
+    vmdump.open raises.
+    """
     if args.source is None:
         with make_session(args, environment) as session:
             return session.dump(args.machine)
@@ -130,6 +132,7 @@ def open_source(args: argparse.Namespace, environment: Environment) -> DeviceDum
         run=args.run,
         module_dirs=_module_dirs(args, environment),
         timeout=args.timeout,
+        details=details,
         cache=not args.no_cache,
         report=environment.error,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmdump.cli.arguments import add_file, add_source, open_source
+from vmdump.cli.arguments import UsageError, add_file, add_source, open_source
 from vmdump.cli.environment import ExitStatus
 
 TYPE_CHECKING = False  # see vmdump/__init__.py
@@ -18,6 +18,14 @@ examples:
   vmdump dump -M q35 -o q35.json           the built-in devices and all modules
   vmdump dump x86_64.json.xz               a dump file, checked and written anew
   vmdump dump /usr/bin/qemu-system-x86_64 -M pc -o pc.json
+  vmdump dump /usr/bin/qemu-system-x86_64 --all | jq '.vmschkmachine.Descriptions'
+
+With --extended there is more than QEMU shows, as further keys: of a field its
+info, flags, offset, and where its length comes from; of a description its hooks,
+needed, priority; of a device its parents and module; and the producer. With --all
+there are also the descriptions that are on no device class, such as that of the
+CPU, in vmschkmachine.Descriptions. All commands read such a file back, and so
+does whoever reads QEMU's own.
 
 FILE appears whole or not at all.
 """
@@ -29,17 +37,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--engine", choices=["fast", "stdio"], help="which C code writes (default: fast); the bytes are the same"
     )
+    parser.add_argument("--extended", action="store_true", help="with all that is known beside what QEMU prints")
+    parser.add_argument(
+        "--all", action="store_true", help="the same, with descriptions that are on no device class, of a QEMU binary"
+    )
     add_source(parser)
 
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Writes the dump."""
+    extended = args.extended or args.all
+    if extended and args.engine is not None:
+        raise UsageError("--engine is for QEMU's own form; the extended one has one engine")
     engine = None if args.engine is None else _engine(args.engine)
+    details = "all" if args.all else "extended" if extended else "plain"
     if args.output != "-":
-        open_source(args, environment).write(args.output, engine=engine)
+        open_source(args, environment, details).write(args.output, engine=engine, extended=extended)
         return ExitStatus.DONE
     with environment.sending() as stdout:
-        open_source(args, environment).write(stdout.buffer, engine=engine)
+        open_source(args, environment, details).write(stdout.buffer, engine=engine, extended=extended)
     return ExitStatus.DONE
 
 

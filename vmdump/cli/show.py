@@ -20,7 +20,8 @@ EPILOG = """\
 examples:
   vmdump show e1000                        a built-in device
   vmdump show x86_64.json.xz e1000
-  vmdump show /usr/bin/qemu-system-x86_64 virtio-net-device
+  vmdump show /usr/bin/qemu-system-x86_64 e1000
+  vmdump show /usr/bin/qemu-system-x86_64 cpu    on no device class: by its name
 
 A line is a field (BYTES of an element, times how many; n: as many as the device
 says at run time), with below it the description of a nested struct; or a
@@ -32,13 +33,18 @@ how a value is put on the wire nor which test decides.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     add_source(parser)
-    parser.add_argument("type", metavar="TYPE", help="the device's QOM type name; vmdump devices lists them")
+    parser.add_argument(
+        "type",
+        metavar="TYPE",
+        help="the device's QOM type name, or the name of a description that is on no device class; "
+        "vmdump devices --all lists them",
+    )
 
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Prints the tree."""
     if args.source is not None:
-        _show(args.type, open_source(args, environment), None, environment)
+        _show(args.type, open_source(args, environment, "all"), None, environment)
         return ExitStatus.DONE
     with make_session(args, environment) as session:
         _show(args.type, session.dump(args.machine), session, environment)
@@ -48,10 +54,12 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
 def _show(name: str, dump: DeviceDump, session: Session | None, environment: Environment) -> None:
     """Prints the tree of a device; that it has none, where a session knows the type. Raises VmdumpError."""
     device = dump.get(name)
-    if device is not None:
+    shown = [root for root in dump.roots if root.name == name] if device is None else [device]
+    if shown:
         from vmdump.cli.tree import print_tree
 
-        print_tree(environment, device)
+        for each in shown:
+            print_tree(environment, each)
     elif session and _is_device(session, name):
         environment.print(f"{name}: has no VMStateDescription: nothing of it is migrated")
     else:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vmdump.cli.environment import printable
 from vmdump.cli.rows import BOLD, CYAN, DIM, GREEN, PLAIN, print_rows
+from vmdump.device_dump import Root
 from vmdump.errors import VmdumpError
 from vmdump.vmstate.model import VMStateFlags
 
@@ -40,8 +41,10 @@ class _Line(NamedTuple):
     has_children: bool = False
 
 
-def print_tree(environment: Environment, device: Device) -> None:
-    """Prints what a device migrates. Raises VmdumpError when that is more than MAX_LINES."""
+def print_tree(environment: Environment, device: Device | Root) -> None:
+    """Prints what a device migrates, or a description on no device class. Raises VmdumpError when that is more than
+    MAX_LINES.
+    """
     lines = list(islice(_lines(device.vmsd), MAX_LINES + 1))
     if len(lines) > MAX_LINES:
         raise VmdumpError(f"{device.name}: more than {MAX_LINES} lines, not shown; do its descriptions nest too often?")
@@ -52,8 +55,12 @@ def print_tree(environment: Environment, device: Device) -> None:
     )
 
 
-def _title(device: Device) -> Iterator[list[Part]]:
+def _title(device: Device | Root) -> Iterator[list[Part]]:
     """The type, its parents, and what else is known of it."""
+    if isinstance(device, Root):
+        yield [(printable(device.name), BOLD), (printable(_root_remarks(device)), PLAIN)]
+        yield []
+        return
     remarks = [" (abstract)"] if device.abstract else []
     remarks += [f" < {parent}" for parent in device.parents or ()]
     remarks += [f", from module {device.module}"] if device.module else []
@@ -61,6 +68,14 @@ def _title(device: Device) -> Iterator[list[Part]]:
     if device.desc:
         yield [(printable(device.desc), PLAIN)]
     yield []
+
+
+def _root_remarks(root: Root) -> str:
+    of = f" of {root.types[0]}" if root.types else ""
+    of += f" and {len(root.types) - 1} more" if len(root.types) > 1 else ""
+    remarks = [f"used by {', '.join(root.uses)}{of}" if root.uses else "it is not known how it is used"]
+    remarks += [f"symbol {root.symbol}"] if root.symbol else []
+    return f", on no device class; {'; '.join(remarks)}"
 
 
 def _table(lines: list[_Line]) -> Iterator[list[Part]]:
