@@ -1,6 +1,5 @@
 """Guests: the functions of libc and GLib that they see, and what ends one that runs wild."""
 
-import importlib.util
 import struct
 from typing import Any
 
@@ -163,6 +162,6 @@ def test_queue_of_init_functions(guest: Guest) -> None:
 
 def test_without_unicorn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without Unicorn the error says what to install."""
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(guest_module.PathFinder, "find_spec", lambda name: None)
     with pytest.raises(SourceError, match=r"pip install 'vmdump\[elf\]'"):
         Guest("x", X86_64)

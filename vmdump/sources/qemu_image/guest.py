@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from importlib.machinery import PathFinder
 
 from vmdump._core import ffi, lib
 from vmdump.engine import raise_interrupt
@@ -149,10 +148,12 @@ class Guest:
 
 def _libunicorn() -> bytes:
     """The library that the unicorn wheel brings. Found without importing the package, which takes long."""
-    spec = importlib.util.find_spec("unicorn")
+    spec = PathFinder.find_spec("unicorn")
     if spec is None or not spec.submodule_search_locations:
         raise SourceError("reading a QEMU binary needs a package: pip install 'vmdump[elf]'; --run runs it instead")
-    for directory in spec.submodule_search_locations:
-        for library in sorted(Path(directory, "lib").glob("libunicorn.so*")):
-            return os.fsencode(library)
+    for package in spec.submodule_search_locations:
+        directory = os.path.join(package, "lib")
+        for name in sorted(os.listdir(directory) if os.path.isdir(directory) else ()):
+            if name.startswith("libunicorn.so"):
+                return os.fsencode(os.path.join(directory, name))
     raise SourceError("the installed unicorn has no libunicorn.so; reinstall it: pip install 'vmdump[elf]'")
