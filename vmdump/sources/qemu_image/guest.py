@@ -14,7 +14,10 @@ from vmdump.errors import SourceError
 MEMORY = 256 << 20
 
 #: Seconds of CPU time that all calls of a guest may take together. The slowest QEMU takes one.
-SECONDS = 60
+SECONDS: float = 60
+
+#: Seconds after which a guest that runs is interrupted, to look at its time and at signals.
+SLICE = 0.05
 
 ARCHITECTURES = {62: lib.VMD_GUEST_X86_64, 183: lib.VMD_GUEST_AARCH64}
 """Unicorn guests by ELF's e_machine."""
@@ -34,7 +37,7 @@ class Guest:
         self.bias: int = self.base
         self._error = error = ffi.new("struct vmd_error *")
         ret = ffi.new("struct vmd_guest **")
-        limits = ffi.new("struct vmd_guest_limits *", (MEMORY, SECONDS, lib.vmd_poll, ffi.NULL))
+        limits = ffi.new("struct vmd_guest_limits *", (MEMORY, int(SECONDS * 1000), int(SLICE * 1000), lib.vmd_poll))
         status = lib.vmd_guest_create(_libunicorn(), ARCHITECTURES[e_machine], limits, ret, error)
         if status == lib.VMD_NO_MEMORY:
             raise MemoryError("out of memory for an emulated QEMU")
