@@ -177,7 +177,7 @@ class Alarm(Exception):
 @pytest.mark.parametrize("machine", [X86_64, AARCH64])
 @pytest.mark.parametrize("nested", [False, True])
 def test_signals(machine: int, nested: bool) -> None:
-    """A signal handler runs while the guest does, and what it raises (as Ctrl-C does) ends the call; the guest lives on."""
+    """A signal handler runs while a guest does, and what it raises, as Ctrl-C does, ends the call and not the guest."""
     guest = Guest("guest", machine)
     code = guest.alloc(64)
     guest.write(code, CODE["loop"][machine])
