@@ -168,7 +168,6 @@ enum vmd_status vmd_guest_create(const char *unicorn, enum vmd_guest_arch arch, 
     guest->stop = vmd_guest_alloc(guest, STOP_SIZE, 4096);
     guest->thread = vmd_guest_alloc(guest, 2 * THREAD_SIZE, 4096) + THREAD_SIZE;
     guest->errno_at = guest->thread + THREAD_SIZE - 64;
-    guest->served = guest->errno_at + 32;
     guest->stack = vmd_guest_alloc(guest, STACK_SIZE, 4096) + STACK_SIZE - 4096;
     if (guest->err.code || init_imports(guest)) {
         vmd_guest_destroy(guest);

@@ -31,12 +31,13 @@ enum vmd_guest_arch {
 struct vmd_guest;
 
 /*
- * What a guest may use. poll is asked about twenty times a second while the guest runs, on the thread that called:
- * nonzero ends the call with VMD_INTERRUPTED. NULL: never asked.
+ * What a guest may use. Every slice_milliseconds while the guest runs its time is looked at, and poll is called, on the
+ * thread that called the guest: nonzero ends the call with VMD_INTERRUPTED. NULL: it is not called.
  */
 struct vmd_guest_limits {
-    uint64_t memory;  /* bytes */
-    uint64_t seconds; /* of CPU time, in all calls together */
+    uint64_t memory;       /* bytes */
+    uint64_t milliseconds; /* of CPU time, in all calls together */
+    uint64_t slice_milliseconds;
     int (*poll)(void *opaque);
     void *opaque;
 };

@@ -1,11 +1,9 @@
 /*
  * A guest's CPU, which is Unicorn: trampolines, calls, and what ends them.
  *
- * A trampoline is a block of code on which a hook serves the host's function; the block then returns. A watchdog, a
- * thread of the CPU's own, interrupts what is executed every WATCH_MILLISECONDS, so that limits are looked at, and then
- * it goes on. It may do so between the hook and the block behind it, which would then be entered, and its function
- * served, twice. So the hook leaves a mark in the guest's memory, which the block's first instruction takes away: where
- * the mark is found, the function has been served.
+ * A trampoline is a return instruction, on whose block a hook serves the host's function. Each call of the guest runs
+ * on a thread of its own, while the caller's waits for it, looks at the limits, and lets signal handlers run. Unicorn
+ * can't be interrupted and go on: it may stop behind any access to memory, in the middle of what is then done again.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,9 +11,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "guest_host.h"
 
@@ -52,7 +50,9 @@ static int aarch64_args[] = {UC_ARM64_REG_X0,     UC_ARM64_REG_X0 + 1, UC_ARM64_
                              UC_ARM64_REG_X0 + 3, UC_ARM64_REG_X0 + 4, UC_ARM64_REG_X0 + 5,
                              UC_ARM64_REG_X0 + 6, UC_ARM64_REG_X0 + 7, UC_ARM64_REG_SP};
 
-enum { CALL_ARGS_MAX = 6, DEPTH_MAX = 32, WATCH_MILLISECONDS = 50 };
+enum { CALL_ARGS_MAX = 6, DEPTH_MAX = 32 };
+
+static const char TOO_LONG[] = "it does not come to an end";
 
 struct unicorn {
     int (*open)(int arch, int mode, void **engine);
@@ -72,19 +72,11 @@ struct vmd_cpu {
     struct unicorn unicorn;
     void *engine;
     int pc, sp, result;        /* Unicorn's numbers of these registers */
-    uint64_t served_at;        /* the trampoline on which the mark was left */
     unsigned depth;            /* calls of the guest from within calls of the host */
     uint64_t nanoseconds_left; /* of CPU time, for calls */
-    uint64_t call_began;       /* CPU time of the calling thread, in nanoseconds */
-
-    /* The watchdog. It sleeps while there is no call; then the lock keeps it and calls apart. */
-    pid_t watched_by; /* the process that it is a thread of: a fork has none */
-    pthread_t watchdog;
+    atomic_int stopping;       /* why the caller wants the call to end, or VMD_OK */
     pthread_mutex_t lock;
-    pthread_cond_t wake;
-    bool busy;   /* a call is going on */
-    bool asleep; /* the watchdog waits to be woken */
-    bool quit;
+    pthread_cond_t ended;
 };
 
 static enum vmd_status load_unicorn(struct vmd_cpu *cpu, const char *path, struct vmd_error *err)
@@ -115,20 +107,11 @@ static enum vmd_status load_unicorn(struct vmd_cpu *cpu, const char *path, struc
 
 static void write_trampolines(struct vmd_guest *guest)
 {
+    static const uint32_t ret_x86_64 = 0xc3, ret_aarch64 = 0xd65f03c0;
+
     for (uint64_t i = 0; i < VMD_GUEST_TRAMPOLINES; i++) {
-        uint64_t at = guest->trampolines + i * VMD_TRAMPOLINE_SIZE, to_mark = guest->served - at;
-        char *code = vmd_guest_find(guest, at, VMD_TRAMPOLINE_SIZE);
-
-        if (guest->arch == VMD_GUEST_X86_64) {
-            uint32_t displacement = (uint32_t)to_mark - 7;
-
-            memcpy(code, "\xc6\x05____\x00\xc3", 8); /* movb $0, displacement(%rip); ret */
-            memcpy(code + 2, &displacement, 4);
-        } else {
-            uint32_t adr = 0x10000010 | (uint32_t)(to_mark & 3) << 29 | (uint32_t)(to_mark >> 2) << 5;
-
-            memcpy(code, (uint32_t[]){adr, 0x3900021f, 0xd65f03c0}, 12); /* adr x16, mark; strb wzr, [x16]; ret */
-        }
+        memcpy(vmd_guest_find(guest, guest->trampolines + i * VMD_TRAMPOLINE_SIZE, 4),
+               guest->arch == VMD_GUEST_X86_64 ? &ret_x86_64 : &ret_aarch64, 4);
     }
 }
 
@@ -151,19 +134,15 @@ static void read_args(struct vmd_guest *guest, struct vmd_host_call *call)
     call->stack = stack + (x86_64 ? 8 : 0);
 }
 
-/* A trampoline is entered: serves its function, and lets the code there do the rest. */
+/* A trampoline is entered: serves its function, and lets the return instruction there do the rest. */
 static void on_trampoline(void *engine, uint64_t address, uint32_t size, void *user)
 {
     struct vmd_guest *guest = user;
     struct vmd_host_call call;
     uint64_t index = (address - guest->trampolines) / VMD_TRAMPOLINE_SIZE, result = 0;
-    char *served = vmd_guest_find(guest, guest->served, 1);
 
     if (address % VMD_TRAMPOLINE_SIZE || index >= guest->n_imports) {
         vmd_guest_fail(guest, VMD_BAD_REFERENCE, address, "a jump to nowhere");
-        return;
-    }
-    if (*served) {
         return;
     }
     if (guest->imports[index].function) {
@@ -171,8 +150,6 @@ static void on_trampoline(void *engine, uint64_t address, uint32_t size, void *u
         result = guest->imports[index].function(&call);
     }
     guest->cpu->unicorn.reg_write(engine, guest->cpu->result, &result);
-    *served = 1;
-    guest->cpu->served_at = address;
 }
 
 static bool on_invalid_memory(void *engine, int type, uint64_t address, int size, int64_t value, void *user)
@@ -181,80 +158,6 @@ static bool on_invalid_memory(void *engine, int type, uint64_t address, int size
 
     vmd_guest_fail(guest, VMD_BAD_REFERENCE, address, "an access outside of its memory");
     return false;
-}
-
-/* Watchdog */
-
-static void *watch(void *opaque)
-{
-    struct vmd_cpu *cpu = opaque;
-
-    pthread_mutex_lock(&cpu->lock);
-    while (!cpu->quit) {
-        struct timespec until;
-
-        cpu->asleep = !cpu->busy;
-        if (cpu->asleep) {
-            pthread_cond_wait(&cpu->wake, &cpu->lock);
-            continue;
-        }
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += WATCH_MILLISECONDS * 1000000L;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
-        if (pthread_cond_timedwait(&cpu->wake, &cpu->lock, &until) == ETIMEDOUT && cpu->busy) {
-            cpu->unicorn.emu_stop(cpu->engine);
-        }
-    }
-    pthread_mutex_unlock(&cpu->lock);
-    return NULL;
-}
-
-/* Starts the watchdog where there is none: at first, and after a fork. */
-static bool start_watchdog(struct vmd_cpu *cpu)
-{
-    sigset_t all, before;
-    int failed;
-
-    if (cpu->watched_by == getpid()) {
-        return true;
-    }
-    pthread_mutex_init(&cpu->lock, NULL);
-    pthread_cond_init(&cpu->wake, NULL);
-    cpu->asleep = false;
-    /* Signals are for the program's own threads. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    failed = pthread_create(&cpu->watchdog, NULL, watch, cpu);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (!failed) {
-        cpu->watched_by = getpid();
-    }
-    return !failed;
-}
-
-static void stop_watchdog(struct vmd_cpu *cpu)
-{
-    if (cpu->watched_by != getpid()) {
-        return;
-    }
-    pthread_mutex_lock(&cpu->lock);
-    cpu->quit = true;
-    pthread_cond_signal(&cpu->wake);
-    pthread_mutex_unlock(&cpu->lock);
-    pthread_join(cpu->watchdog, NULL);
-    pthread_cond_destroy(&cpu->wake);
-    pthread_mutex_destroy(&cpu->lock);
-}
-
-static void set_busy(struct vmd_cpu *cpu, bool busy)
-{
-    pthread_mutex_lock(&cpu->lock);
-    cpu->busy = busy;
-    if (busy && cpu->asleep) {
-        pthread_cond_signal(&cpu->wake);
-    }
-    pthread_mutex_unlock(&cpu->lock);
 }
 
 /* Life */
@@ -278,6 +181,7 @@ enum vmd_status vmd_cpu_create(struct vmd_guest *guest, const char *unicorn, str
 {
     bool x86_64 = guest->arch == VMD_GUEST_X86_64;
     struct vmd_cpu *cpu = guest->cpu = calloc(1, sizeof(*cpu));
+    pthread_condattr_t monotonic;
 
     if (!cpu) {
         return vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
@@ -285,7 +189,12 @@ enum vmd_status vmd_cpu_create(struct vmd_guest *guest, const char *unicorn, str
     cpu->pc = x86_64 ? UC_X86_REG_RIP : UC_ARM64_REG_PC;
     cpu->sp = x86_64 ? UC_X86_REG_RSP : UC_ARM64_REG_SP;
     cpu->result = x86_64 ? UC_X86_REG_RAX : UC_ARM64_REG_X0;
-    cpu->nanoseconds_left = guest->limits.seconds * 1000000000;
+    cpu->nanoseconds_left = guest->limits.milliseconds * 1000000;
+    pthread_mutex_init(&cpu->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&cpu->ended, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     if (load_unicorn(cpu, unicorn, err)) {
         return err->code;
     }
@@ -300,13 +209,14 @@ void vmd_cpu_destroy(struct vmd_guest *guest)
     if (!cpu) {
         return;
     }
-    stop_watchdog(cpu);
     if (cpu->engine) {
         cpu->unicorn.close(cpu->engine);
     }
     if (cpu->library) {
         dlclose(cpu->library);
     }
+    pthread_cond_destroy(&cpu->ended);
+    pthread_mutex_destroy(&cpu->lock);
     free(cpu);
 }
 
@@ -319,41 +229,18 @@ void vmd_cpu_stop(struct vmd_guest *guest)
 
 /* Calls */
 
-static uint64_t cpu_time(void)
+/* Executes from a function's beginning up to the guest's stop, or to the first failure. */
+static void execute(struct vmd_guest *guest, uint64_t function)
 {
-    struct timespec now;
+    struct vmd_cpu *cpu = guest->cpu;
+    int code = cpu->unicorn.emu_start(cpu->engine, function, guest->stop, 0, 0), why = cpu->stopping;
+    uint64_t pc;
 
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-/* Between two slices of what is executed at pc: may it go on? */
-static void check_limits(struct vmd_guest *guest, uint64_t pc)
-{
-    if (guest->limits.poll && guest->limits.poll(guest->limits.opaque)) {
-        vmd_guest_fail(guest, VMD_INTERRUPTED, pc, "interrupted");
-    } else if (cpu_time() - guest->cpu->call_began > guest->cpu->nanoseconds_left) {
-        vmd_guest_fail(guest, VMD_TOO_LARGE, pc, "it does not come to an end");
-    }
-}
-
-/* Executes from pc up to the guest's stop, or to the first failure. */
-static void execute(struct vmd_guest *guest, uint64_t pc)
-{
-    const struct vmd_cpu *cpu = guest->cpu;
-
-    while (!guest->err.code && pc != guest->stop) {
-        int code = cpu->unicorn.emu_start(cpu->engine, pc, guest->stop, 0, 0);
-
-        cpu->unicorn.reg_read(cpu->engine, cpu->pc, &pc);
-        if (*vmd_guest_find(guest, guest->served, 1)) {
-            pc = cpu->served_at; /* a call from within the hook has left another one there */
-        }
-        if (code) {
-            vmd_guest_fail(guest, VMD_BAD_REFERENCE, pc, cpu->unicorn.strerror(code));
-        } else if (pc != guest->stop) {
-            check_limits(guest, pc);
-        }
+    cpu->unicorn.reg_read(cpu->engine, cpu->pc, &pc);
+    if (why && !guest->err.code) {
+        vmd_guest_fail(guest, why, pc, why == VMD_INTERRUPTED ? "interrupted" : TOO_LONG);
+    } else if (code && !guest->err.code) {
+        vmd_guest_fail(guest, VMD_BAD_REFERENCE, pc, cpu->unicorn.strerror(code));
     }
     if (guest->err.code) {
         vmd_cpu_stop(guest); /* the call that this one is within, too */
@@ -389,61 +276,132 @@ static uint64_t call_at(struct vmd_guest *guest, uint64_t function, const uint64
     return result;
 }
 
-static enum vmd_status begin_calls(struct vmd_guest *guest)
+/* What a thread does for a caller. */
+struct calls {
+    struct vmd_guest *guest;
+    const uint64_t *functions;
+    size_t n, done;
+    const uint64_t *args; /* of each of them */
+    int n_args;
+    uint64_t result;      /* of the last */
+    uint64_t nanoseconds; /* of CPU time, when it has ended */
+    bool has_ended;
+};
+
+static uint64_t nanoseconds_of(clockid_t clock)
 {
-    vmd_error_set(&guest->err, VMD_OK, 0, NULL);
-    if (!start_watchdog(guest->cpu)) {
-        return vmd_error_set(&guest->err, VMD_NO_MEMORY, 0, "no thread can be started");
-    }
-    *vmd_guest_find(guest, guest->served, 1) = 0; /* a call that failed may have left it */
-    guest->cpu->call_began = cpu_time();
-    set_busy(guest->cpu, true);
-    return VMD_OK;
+    struct timespec time = {0};
+
+    clock_gettime(clock, &time);
+    return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }
 
-static void end_calls(struct vmd_guest *guest, struct vmd_error *err)
+static void *run(void *opaque)
+{
+    struct calls *calls = opaque;
+    struct vmd_guest *guest = calls->guest;
+
+    for (; calls->done < calls->n; calls->done++) {
+        calls->result = call_at(guest, calls->functions[calls->done], calls->args, calls->n_args, guest->stack);
+        if (guest->err.code) {
+            break;
+        }
+    }
+    calls->nanoseconds = nanoseconds_of(CLOCK_THREAD_CPUTIME_ID);
+    pthread_mutex_lock(&guest->cpu->lock);
+    calls->has_ended = true;
+    pthread_cond_signal(&guest->cpu->ended);
+    pthread_mutex_unlock(&guest->cpu->lock);
+    return NULL;
+}
+
+/* Waits for the end, but for a slice of time at most. */
+static bool wait_a_slice(struct vmd_cpu *cpu, const struct calls *calls, uint64_t milliseconds)
+{
+    struct timespec until;
+    bool has_ended;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(milliseconds / 1000);
+    until.tv_nsec += (long)(milliseconds % 1000) * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_mutex_lock(&cpu->lock);
+    while (!calls->has_ended && pthread_cond_timedwait(&cpu->ended, &cpu->lock, &until) != ETIMEDOUT) {
+    }
+    has_ended = calls->has_ended;
+    pthread_mutex_unlock(&cpu->lock);
+    return has_ended;
+}
+
+/* Waits for the end, and sees to it that it comes. */
+static void supervise(struct vmd_guest *guest, const struct calls *calls, pthread_t thread)
 {
     struct vmd_cpu *cpu = guest->cpu;
-    uint64_t took = cpu_time() - cpu->call_began;
+    const struct vmd_guest_limits *limits = &guest->limits;
+    clockid_t clock;
+    bool has_clock = !pthread_getcpuclockid(thread, &clock);
 
-    set_busy(cpu, false);
-    cpu->nanoseconds_left -= took < cpu->nanoseconds_left ? took : cpu->nanoseconds_left;
+    while (!wait_a_slice(cpu, calls, limits->slice_milliseconds)) {
+        if (!cpu->stopping && limits->poll && limits->poll(limits->opaque)) {
+            cpu->stopping = VMD_INTERRUPTED;
+        } else if (!cpu->stopping && has_clock && nanoseconds_of(clock) > cpu->nanoseconds_left) {
+            cpu->stopping = VMD_TOO_LARGE;
+        }
+        if (cpu->stopping) {
+            vmd_cpu_stop(guest); /* again and again: it may just have been starting */
+        }
+    }
+}
+
+static enum vmd_status run_calls(struct vmd_guest *guest, struct calls *calls, struct vmd_error *err)
+{
+    struct vmd_cpu *cpu = guest->cpu;
+    sigset_t all, before;
+    pthread_t thread;
+    int failed;
+
+    vmd_error_set(&guest->err, VMD_OK, 0, NULL);
+    if (!cpu->nanoseconds_left) {
+        return vmd_error_set(err, VMD_TOO_LARGE, 0, TOO_LONG);
+    }
+    cpu->stopping = VMD_OK;
+    /* Signals are for the caller's threads. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    failed = pthread_create(&thread, NULL, run, calls);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed) {
+        return vmd_error_set(err, VMD_NO_MEMORY, 0, "no thread can be started");
+    }
+    supervise(guest, calls, thread);
+    pthread_join(thread, NULL);
+    cpu->nanoseconds_left -= calls->nanoseconds < cpu->nanoseconds_left ? calls->nanoseconds : cpu->nanoseconds_left;
     *err = guest->err;
+    return err->code;
 }
 
 enum vmd_status vmd_guest_call(struct vmd_guest *guest, uint64_t function, const uint64_t *args, int n_args,
                                uint64_t *ret, struct vmd_error *err)
 {
+    struct calls calls = {.guest = guest, .functions = &function, .n = 1, .args = args, .n_args = n_args};
+
     if (n_args > CALL_ARGS_MAX) {
         return vmd_error_set(err, VMD_BAD_REFERENCE, function, "a call with too many arguments");
     }
-    if (begin_calls(guest)) {
-        *err = guest->err;
-        return err->code;
+    if (!run_calls(guest, &calls, err)) {
+        *ret = calls.result;
     }
-    *ret = call_at(guest, function, args, n_args, guest->stack);
-    end_calls(guest, err);
     return err->code;
 }
 
 enum vmd_status vmd_guest_call_all(struct vmd_guest *guest, const uint64_t *functions, size_t n, size_t *done,
                                    struct vmd_error *err)
 {
-    size_t i;
+    struct calls calls = {.guest = guest, .functions = functions, .n = n};
 
-    *done = 0;
-    if (begin_calls(guest)) {
-        *err = guest->err;
-        return err->code;
-    }
-    for (i = 0; i < n; i++) {
-        call_at(guest, functions[i], NULL, 0, guest->stack);
-        if (guest->err.code) {
-            break;
-        }
-    }
-    *done = i;
-    end_calls(guest, err);
+    run_calls(guest, &calls, err);
+    *done = calls.done;
     return err->code;
 }
 

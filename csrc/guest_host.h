@@ -49,7 +49,6 @@ struct vmd_guest {
     uint64_t size;
     uint64_t free; /* offset of what is not allocated yet */
     uint64_t trampolines, stop, thread, stack, errno_at;
-    uint64_t served;   /* a byte, for the trampolines: see guest_cpu.c */
     uint64_t tls_size; /* of the main binary's TLS segment, aligned */
     struct vmd_guest_limits limits;
     struct vmd_cpu *cpu;

@@ -2,57 +2,111 @@
 
 import struct
 from collections.abc import Sequence
+from typing import NamedTuple
 
 X86_64, AARCH64 = 62, 183
-PT_LOAD, PT_DYNAMIC = 1, 2
+PT_LOAD, PT_DYNAMIC, PT_TLS = 1, 2, 7
 DT_HASH, DT_STRTAB, DT_SYMTAB, DT_RELA, DT_RELASZ, DT_STRSZ = 4, 5, 6, 7, 8, 10
-DT_INIT_ARRAY, DT_INIT_ARRAYSZ, DT_RELRSZ, DT_RELR = 25, 27, 35, 36
+DT_PLTRELSZ, DT_JMPREL, DT_INIT_ARRAY, DT_INIT_ARRAYSZ, DT_RELRSZ, DT_RELR = 2, 23, 25, 27, 35, 36
+DT_GNU_HASH = 0x6FFFFEF5
+STT_FUNC, STT_TLS = 2, 6
 
 #: Where in the object its data, which relocations and code refer to, begins.
 DATA = 0x1000
 
-#: (name, section index, value); 0: undefined.
-Symbol = tuple[bytes, int, int]
+#: Where the program headers are: of the segment that is loaded, of the dynamic section, of thread-local data.
+PHDR_LOAD, PHDR_DYNAMIC, PHDR_TLS = 64, 64 + 56, 64 + 2 * 56
+
+#: (offset, type, symbol, addend)
+Rela = tuple[int, int, int, int]
+
+
+class Symbol(NamedTuple):
+    """A dynamic symbol; section 0: undefined."""
+
+    name: bytes
+    section: int = 0
+    value: int = 0
+    type: int = STT_FUNC
+    size: int = 0
+
+
+def gnu_hash(symbols: Sequence[Symbol]) -> bytes:
+    """A DT_GNU_HASH of one bucket. Undefined symbols must stand before the others."""
+    defined = [symbol for symbol in symbols if symbol.section]
+    first = 1 + len(symbols) - len(defined)
+    hashes = []
+    for symbol in defined:
+        value = 5381
+        for byte in symbol.name:
+            value = (value * 33 + byte) % 2**32
+        hashes.append(value & ~1 | (symbol is defined[-1]))
+    bloom = struct.pack("<Q", 2**64 - 1)
+    return (
+        struct.pack("<IIII", 1, first, 1, 0)
+        + bloom
+        + struct.pack(f"<{1 + len(hashes)}I", first if defined else 0, *hashes)
+    )
 
 
 def elf_object(
     *,
     machine: int = X86_64,
     data: bytes = bytes(256),
-    symbols: Sequence[Symbol] = (),
-    rela: Sequence[tuple[int, int, int, int]] = (),
+    symbols: Sequence[tuple[bytes, int, int] | Symbol] = (),
+    rela: Sequence[Rela] = (),
+    jmprel: Sequence[Rela] = (),
     relr: Sequence[int] = (),
     init_array: Sequence[int] = (),
-    dynamic: dict[int, int] | None = None,
+    tls: tuple[int, int, int] = (0, 0, 0),
+    has_gnu_hash: bool = False,
+    dynamic: dict[int, int | None] | None = None,
 ) -> bytes:
-    """An object that is loaded at 0: header and tables, from DATA on data. rela: (offset, type, symbol, addend)."""
+    """An object that is loaded at 0: header and tables, from DATA on data.
+
+    tls: bytes in the file (the first of data), bytes in memory, alignment; no bytes: there is no such segment. dynamic
+    replaces entries of the dynamic section, or leaves them out (None).
+    """
+    all_symbols = [Symbol(*symbol) for symbol in symbols]
     strings, table = b"\0", bytes(24)
-    for name, section, value in symbols:
-        table += struct.pack("<IBBHQQ", len(strings), 0x12, 0, section, value, 0)
-        strings += name + b"\0"
+    for symbol in all_symbols:
+        table += struct.pack("<IBBHQQ", len(strings), 0x10 | symbol.type, 0, *symbol[1:3], symbol.size)
+        strings += symbol.name + b"\0"
     parts = {
         DT_STRTAB: strings,
         DT_SYMTAB: table,
-        DT_HASH: struct.pack("<II", 1, len(symbols) + 1),
-        DT_RELA: b"".join(struct.pack("<QQq", at, symbol << 32 | kind, addend) for at, kind, symbol, addend in rela),
+        DT_RELA: pack_rela(rela),
+        DT_JMPREL: pack_rela(jmprel),
         DT_RELR: struct.pack(f"<{len(relr)}Q", *relr),
         DT_INIT_ARRAY: struct.pack(f"<{len(init_array)}Q", *init_array),
     }
-    tags = {DT_STRSZ: len(strings), DT_RELASZ: 24 * len(rela), DT_RELRSZ: 8 * len(relr)}
-    tags[DT_INIT_ARRAYSZ] = 8 * len(init_array)
-    body, at = b"", 64 + 2 * 56
+    if has_gnu_hash:
+        parts[DT_GNU_HASH] = gnu_hash(all_symbols)
+    else:
+        parts[DT_HASH] = struct.pack("<II", 1, len(all_symbols) + 1)
+    tags: dict[int, int | None] = {DT_STRSZ: len(strings), DT_RELASZ: 24 * len(rela), DT_PLTRELSZ: 24 * len(jmprel)}
+    tags |= {DT_RELRSZ: 8 * len(relr), DT_INIT_ARRAYSZ: 8 * len(init_array)}
+    segment_count = 3 if tls[1] else 2
+    body, at = b"", 64 + segment_count * 56
     for tag, part in parts.items():
         tags[tag] = at + len(body)
         body += part + bytes(-len(part) % 8)
     tags |= dynamic or {}
     dynamic_at = at + len(body)
-    section = b"".join(struct.pack("<QQ", *item) for item in tags.items()) + bytes(16)
+    section = b"".join(struct.pack("<QQ", tag, value) for tag, value in tags.items() if value is not None) + bytes(16)
     body += section
     image = bytes(at) + body
     assert len(image) <= DATA
     image += bytes(DATA - len(image)) + data
     header = b"\x7fELF\x02\x01\x01" + bytes(9)
-    header += struct.pack("<HHIQQQIHHHHHH", 3, machine, 1, 0, 64, 0, 0, 64, 56, 2, 0, 0, 0)
+    header += struct.pack("<HHIQQQIHHHHHH", 3, machine, 1, 0, 64, 0, 0, 64, 56, segment_count, 0, 0, 0)
     segments = struct.pack("<IIQQQQQQ", PT_LOAD, 7, 0, 0, 0, len(image), len(image), 0x1000)
     segments += struct.pack("<IIQQQQQQ", PT_DYNAMIC, 6, dynamic_at, dynamic_at, 0, len(section), len(section), 8)
+    if tls[1]:
+        segments += struct.pack("<IIQQQQQQ", PT_TLS, 4, DATA, DATA, 0, *tls)
     return header + segments + image[at:]
+
+
+def pack_rela(rela: Sequence[Rela]) -> bytes:
+    """Elf64_Rela entries."""
+    return b"".join(struct.pack("<QQq", at, symbol << 32 | kind, addend) for at, kind, symbol, addend in rela)

@@ -1,7 +1,10 @@
 """Guests: the functions of libc and GLib that they see, and what ends one that runs wild."""
 
-import importlib.util
+import signal
 import struct
+import subprocess
+import sys
+import time
 from typing import Any
 
 import pytest
@@ -104,15 +107,22 @@ CODE = {
     "loop": {X86_64: b"\xeb\xfe", AARCH64: b"\x00\x00\x00\x14"},
     "read from 0": {X86_64: b"\x48\x31\xc0\x48\x8b\x00\xc3", AARCH64: b"\x00\x00\x80\xd2\x00\x00\x40\xf9"},
     "invalid": {X86_64: b"\x0f\x0b", AARCH64: b"\x00\x00\x00\x00"},
+    # f(g, n): calls g(0) n times.
+    "call": {
+        X86_64: bytes.fromhex("53554883ec084889fb4889f531ffffd348ffcd75f74883c4085d5bc3"),
+        AARCH64: bytes.fromhex(
+            "fd7bbea9f35301a9f30300aaf40301aa000080d260023fd6940600f1a1ffff54f35341a9fd7bc2a8c0035fd6"
+        ),
+    },
     "jump to 0": {X86_64: b"\x48\x31\xc0\xff\xe0", AARCH64: b"\x00\x00\x80\xd2\x00\x00\x1f\xd6"},
 }
 
 
 @pytest.mark.parametrize("machine", [X86_64, AARCH64])
-@pytest.mark.parametrize("what", CODE)
+@pytest.mark.parametrize("what", ["loop", "read from 0", "invalid", "jump to 0"])
 def test_wild_code(what: str, machine: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Code that never ends, or runs wild, ends in an error in bounded time."""
-    monkeypatch.setattr(guest_module, "SECONDS", 2)
+    monkeypatch.setattr(guest_module, "SECONDS", 0.2)
     machine_ = Guest("guest", machine)
     code = machine_.alloc(64)
     machine_.write(code, CODE[what][machine])
@@ -123,7 +133,7 @@ def test_wild_code(what: str, machine: int, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("machine", [X86_64, AARCH64])
 def test_wild_callbacks(machine: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Functions of the host that call the guest: one that never returns, and one that calls the host for ever."""
-    monkeypatch.setattr(guest_module, "SECONDS", 3)
+    monkeypatch.setattr(guest_module, "SECONDS", 0.3)
     looping = Guest("guest", machine)
     table = call(looping, "g_hash_table_new", 0, 0)
     call(looping, "g_hash_table_insert", table, 1, 1)
@@ -138,6 +148,104 @@ def test_wild_callbacks(machine: int, monkeypatch: pytest.MonkeyPatch) -> None:
     call(nested, "g_hash_table_insert", table, table, foreach)
     with pytest.raises(SourceError, match="call each other too deeply"):
         call(nested, "g_hash_table_foreach", table, foreach, 0)
+
+
+@pytest.mark.parametrize("machine", [X86_64, AARCH64])
+@pytest.mark.parametrize("nested", [False, True])
+def test_slices(machine: int, nested: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often a guest is interrupted, each of its calls of the host is served once, and its result is right."""
+    monkeypatch.setattr(guest_module, "SLICE", 0.001)
+    machine_ = Guest("guest", machine)
+    code, count = machine_.alloc(64), 500_000
+    machine_.write(code, CODE["call"][machine])
+    malloc = machine_.host_function("malloc")
+    table = call(machine_, "g_hash_table_new", 0, 0)
+    call(machine_, "g_hash_table_insert", table, malloc, count)
+    before = call(machine_, "malloc", 0)
+    if nested:
+        call(machine_, "g_hash_table_foreach", table, code, 0)
+    else:
+        machine_.call(code, malloc, count)
+    # A block of no bytes takes 16.
+    assert call(machine_, "malloc", 0) - before == 16 * (count + 1)
+
+
+class Alarm(Exception):
+    """What a signal handler raises."""
+
+
+@pytest.mark.parametrize("machine", [X86_64, AARCH64])
+@pytest.mark.parametrize("nested", [False, True])
+def test_signals(machine: int, nested: bool) -> None:
+    """A signal handler runs while a guest does, and what it raises, as Ctrl-C does, ends the call and not the guest."""
+    guest = Guest("guest", machine)
+    code = guest.alloc(64)
+    guest.write(code, CODE["loop"][machine])
+    table = call(guest, "g_hash_table_new", 0, 0)
+    call(guest, "g_hash_table_insert", table, 1, 1)
+
+    def ring(*_: object) -> None:
+        raise Alarm
+
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(Alarm):
+            call(guest, "g_hash_table_foreach", table, code, 0) if nested else guest.call(code)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert call(guest, "strlen", "later") == 5
+
+
+def test_limit_is_for_all_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time adds up over calls; when it is used up no call begins; a guest that is only kept uses none."""
+    monkeypatch.setattr(guest_module, "SECONDS", 0.2)
+    guest = Guest("guest", X86_64)
+    code = guest.alloc(64)
+    guest.write(code, CODE["loop"][X86_64])
+    time.sleep(0.3)
+    assert call(guest, "strlen", "later") == 5
+    with pytest.raises(SourceError, match="does not come to an end, as all of its start-up must within"):
+        guest.call(code)
+    with pytest.raises(SourceError, match="does not come to an end"):
+        call(guest, "strlen", "later")
+
+
+def test_limit_after_fork() -> None:
+    """A process that is forked off with a guest in it keeps to the limit, too."""
+    script = f"""
+import os
+from vmdump.errors import SourceError
+from vmdump.sources.qemu_image import guest
+guest.SECONDS = 0.3
+forked = guest.Guest("guest", {X86_64})
+code = forked.alloc(64)
+forked.write(code, {CODE["loop"][X86_64]!r})
+forked.call(forked.host_function("abs"))
+pid = os.fork()
+try:
+    forked.call(code)
+except SourceError:
+    if not pid:
+        del forked
+        os._exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+else:
+    raise AssertionError
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_calls_in_a_row(guest: Guest) -> None:
+    """Functions are called in order up to the first that fails, which the error names."""
+    abort, register = guest.host_function("abort"), guest.host_function("register_dso_module_init")
+    guest.call_all([register, register])
+    assert len(guest.take_typed_inits()) == 2
+    with pytest.raises(SourceError, match=f"guest: function at {abort - guest.bias:#x}: it aborts itself"):
+        guest.call_all([register, abort, register])
+    assert len(guest.take_typed_inits()) == 1
+    guest.call_all([])
 
 
 def test_lists_that_never_end(guest: Guest) -> None:
@@ -163,6 +271,6 @@ def test_queue_of_init_functions(guest: Guest) -> None:
 
 def test_without_unicorn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without Unicorn the error says what to install."""
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(guest_module.PathFinder, "find_spec", lambda name: None)
     with pytest.raises(SourceError, match=r"pip install 'vmdump\[elf\]'"):
         Guest("x", X86_64)

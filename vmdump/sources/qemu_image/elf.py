@@ -189,10 +189,13 @@ class MappedObject:
         return slots[0], int(count[0])
 
     def constants(self) -> bytes:
-        """Its read-only data, as far as that is apart from code; else all that is not writable: where strings are."""
+        """Where its strings are: the last segment of read-only data, or, where code is not apart, of what is read-only.
+
+        A linker that makes two such segments puts symbols and relocations into the first.
+        """
         parts = [segment for segment in self.segments if not segment.writable]
         parts = [segment for segment in parts if not segment.executable] or parts
-        return b"".join(self._guest.read(segment.start, segment.end - segment.start) for segment in parts)
+        return self._guest.read(parts[-1].start, parts[-1].end - parts[-1].start) if parts else b""
 
 
 def map_object(guest: Guest, elf: ElfFile, scope: Sequence[MappedObject] = (), *, is_main: bool) -> MappedObject:

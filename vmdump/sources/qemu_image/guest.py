@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from importlib.machinery import PathFinder
 
 from vmdump._core import ffi, lib
 from vmdump.engine import raise_interrupt
@@ -15,7 +14,10 @@ from vmdump.errors import SourceError
 MEMORY = 256 << 20
 
 #: Seconds of CPU time that all calls of a guest may take together. The slowest QEMU takes one.
-SECONDS = 60
+SECONDS: float = 60
+
+#: Seconds after which a guest that runs is interrupted, to look at its time and at signals.
+SLICE = 0.05
 
 ARCHITECTURES = {62: lib.VMD_GUEST_X86_64, 183: lib.VMD_GUEST_AARCH64}
 """Unicorn guests by ELF's e_machine."""
@@ -35,7 +37,7 @@ class Guest:
         self.bias: int = self.base
         self._error = error = ffi.new("struct vmd_error *")
         ret = ffi.new("struct vmd_guest **")
-        limits = ffi.new("struct vmd_guest_limits *", (MEMORY, SECONDS, lib.vmd_poll, ffi.NULL))
+        limits = ffi.new("struct vmd_guest_limits *", (MEMORY, int(SECONDS * 1000), int(SLICE * 1000), lib.vmd_poll))
         status = lib.vmd_guest_create(libunicorn(), ARCHITECTURES[e_machine], limits, ret, error)
         if status == lib.VMD_NO_MEMORY:
             raise MemoryError("out of memory for an emulated QEMU")
@@ -153,10 +155,12 @@ class Guest:
 
 def libunicorn() -> bytes:
     """The library that the unicorn wheel brings. Found without importing the package, which takes long."""
-    spec = importlib.util.find_spec("unicorn")
+    spec = PathFinder.find_spec("unicorn")
     if spec is None or not spec.submodule_search_locations:
         raise SourceError("reading a QEMU binary needs a package: pip install 'vmdump[elf]'; --run runs it instead")
-    for directory in spec.submodule_search_locations:
-        for library in sorted(Path(directory, "lib").glob("libunicorn.so*")):
-            return os.fsencode(library)
+    for package in spec.submodule_search_locations:
+        directory = os.path.join(package, "lib")
+        for name in sorted(os.listdir(directory) if os.path.isdir(directory) else ()):
+            if name.startswith("libunicorn.so"):
+                return os.fsencode(os.path.join(directory, name))
     raise SourceError("the installed unicorn has no libunicorn.so; reinstall it: pip install 'vmdump[elf]'")
