@@ -7,9 +7,10 @@
 
 static enum vmd_status dump(const struct vmd_tree *tree, enum vmd_engine engine, struct vmd_sink *sink)
 {
-    enum vmd_status status = engine == VMD_ENGINE_STDIO  ? vmd_dump_stdio(tree, sink)
-                             : engine == VMD_ENGINE_FAST ? vmd_dump_fast(tree, sink)
-                                                         : vmd_dump_extended(tree, sink);
+    enum vmd_status status = engine == VMD_ENGINE_STDIO ? vmd_dump_stdio(tree, sink)
+                             : engine == VMD_ENGINE_FAST
+                                 ? vmd_dump_fast(tree, sink)
+                                 : vmd_dump_extended(tree, engine == VMD_ENGINE_EXTENDED_ROOTS, sink);
 
     if (status) {
         vmd_error_set(sink->err, status, 0, "out of memory");

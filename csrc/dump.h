@@ -16,7 +16,8 @@
 enum vmd_engine {
     VMD_ENGINE_FAST = 0,
     VMD_ENGINE_STDIO = 1,
-    VMD_ENGINE_EXTENDED = 2, /* another form, with all that is known: see extended.h */
+    VMD_ENGINE_EXTENDED = 2,       /* another form, with all that is known of devices: see extended.h */
+    VMD_ENGINE_EXTENDED_ROOTS = 3, /* the same, with the descriptions that are on no device class */
 };
 
 /*
@@ -40,6 +41,6 @@ enum vmd_status vmd_dump_size(const struct vmd_tree *tree, enum vmd_engine engin
 /* The engines. They leave errors in the sink; VMD_NO_MEMORY is theirs too. */
 enum vmd_status vmd_dump_fast(const struct vmd_tree *tree, struct vmd_sink *sink);
 enum vmd_status vmd_dump_stdio(const struct vmd_tree *tree, struct vmd_sink *sink);
-enum vmd_status vmd_dump_extended(const struct vmd_tree *tree, struct vmd_sink *sink);
+enum vmd_status vmd_dump_extended(const struct vmd_tree *tree, bool roots, struct vmd_sink *sink);
 
 #endif

@@ -261,7 +261,7 @@ static void dump_root(const struct extended_dump *dump, const struct vmd_root *r
     fprintf(dump->out, FMT_CLOSE, indent - INDENT_MEMBER, "");
 }
 
-static void dump_machine(const struct extended_dump *dump, const struct vmd_tree *tree)
+static void dump_machine(const struct extended_dump *dump, const struct vmd_tree *tree, bool roots)
 {
     int indent = INDENT_DEVICE;
 
@@ -276,7 +276,7 @@ static void dump_machine(const struct extended_dump *dump, const struct vmd_tree
         dump_key(dump, indent, "producer");
         fwrite(tree->about, 1, tree->about_size, dump->out);
     }
-    if (tree->roots) {
+    if (roots && tree->roots) {
         fprintf(dump->out, ",\n%*s\"Descriptions\": [\n", indent, "");
         for (uint64_t i = 0; i < tree->n_roots && !dump->sink->err->code; i++) {
             fputs(i ? FMT_NEXT : "", dump->out);
@@ -317,7 +317,7 @@ static void dump_device(const struct extended_dump *dump, const struct vmd_devic
     fprintf(dump->out, FMT_CLOSE, indent - INDENT_MEMBER, "");
 }
 
-enum vmd_status vmd_dump_extended(const struct vmd_tree *tree, struct vmd_sink *sink)
+enum vmd_status vmd_dump_extended(const struct vmd_tree *tree, bool roots, struct vmd_sink *sink)
 {
     struct extended_dump dump = {.out = vmd_sink_open(sink), .sink = sink};
 
@@ -325,7 +325,7 @@ enum vmd_status vmd_dump_extended(const struct vmd_tree *tree, struct vmd_sink *
         return VMD_NO_MEMORY;
     }
     fputs(FMT_BEGIN, dump.out);
-    dump_machine(&dump, tree);
+    dump_machine(&dump, tree, roots);
     for (uint64_t i = 0; i < tree->n_devices && !sink->err->code; i++) {
         fputs(FMT_NEXT, dump.out);
         dump_device(&dump, &tree->devices[i]);

@@ -217,9 +217,9 @@ class DeviceDump(Mapping[str, Device]):
         """For people: the machine and how many devices."""
         return f"<DeviceDump of {self.machine!r}: {len(self)} devices>"
 
-    def to_bytes(self, *, engine: Engine | None = None, extended: bool = False) -> bytes:
-        """The dump as QEMU's -dump-vmstate writes it; extended: with all else that is known, as further keys. engine
-        None: the fast one.
+    def to_bytes(self, *, engine: Engine | None = None, extended: bool = False, roots: bool = True) -> bytes:
+        """The dump as QEMU's -dump-vmstate writes it; extended: with all else that is known, as further keys, and, if
+        roots says so, the descriptions that are on no device class. engine None: the fast one.
 
         Raises VMStateError if it passes vmdump.engine.MAX_DUMP_BYTES.
 
@@ -227,10 +227,10 @@ class DeviceDump(Mapping[str, Device]):
         >>> vmdump.open().to_bytes().splitlines()[1]
         b'  "vmschkmachine": {'
         """
-        return (self.detailed_tree if extended else self.tree).dump_bytes(engine, extended=extended)
+        return (self.detailed_tree if extended else self.tree).dump_bytes(engine, extended=extended, roots=roots)
 
-    def write(self, target: Any, *, engine: Engine | None = None, extended: bool = False) -> None:
-        """Writes the dump to a path or a binary file object, as QEMU's -dump-vmstate does; extended as in to_bytes.
+    def write(self, target: Any, *, engine: Engine | None = None, extended: bool = False, roots: bool = True) -> None:
+        """Writes the dump to a path or a binary file object, as QEMU's -dump-vmstate does; options as in to_bytes.
 
         A file appears whole or not at all: it is written beside its place and renamed. A path that is no regular file
         (/dev/stdout, a FIFO) is written to directly. A file object that has a descriptor is flushed and its descriptor
@@ -240,17 +240,17 @@ class DeviceDump(Mapping[str, Device]):
         """
         tree = self.detailed_tree if extended else self.tree
         if hasattr(target, "write"):
-            _write_file(target, tree, engine, extended)
+            _write_file(target, tree, engine, extended, roots)
             return
         with open_output(target) as fd:
-            tree.dump_fd(fd, engine, extended=extended)
+            tree.dump_fd(fd, engine, extended=extended, roots=roots)
 
 
-def _write_file(file: IO[bytes], tree: Tree, engine: Engine | None, extended: bool) -> None:
+def _write_file(file: IO[bytes], tree: Tree, engine: Engine | None, extended: bool, roots: bool) -> None:
     try:
         fd = file.fileno()
     except (AttributeError, OSError):
-        file.write(tree.dump_bytes(engine, extended=extended))
+        file.write(tree.dump_bytes(engine, extended=extended, roots=roots))
         return
     file.flush()
-    tree.dump_fd(fd, engine, extended=extended)
+    tree.dump_fd(fd, engine, extended=extended, roots=roots)

@@ -133,23 +133,23 @@ class Tree:
         error = ffi.new("struct vmd_error *")
         check_status(lib.vmd_tree_set_about(self.native, json, len(json), error), error)
 
-    def dump_fd(self, fd: int, engine: Engine | None = None, *, extended: bool = False) -> None:
+    def dump_fd(self, fd: int, engine: Engine | None = None, *, extended: bool = False, roots: bool = True) -> None:
         """Writes the dump to a file descriptor, in chunks of 256 KiB, from where it stands; engine None: the fast one.
-        extended: in the extended form, which has one engine.
+        extended: in the extended form, which has one engine, with or without roots.
 
         Raises OutputError (the system's error, with errno), VMStateError when the dump would pass MAX_DUMP_BYTES, and
         what a signal handler raises (KeyboardInterrupt).
         """
         self._check_size()
         error = ffi.new("struct vmd_error *")
-        code = _code(engine, extended=extended)
+        code = _code(engine, extended=extended, roots=roots)
         _check_dump(lib.vmd_dump_fd(self.native, code, fd, lib.vmd_poll, ffi.NULL, error), error)
 
-    def dump_bytes(self, engine: Engine | None = None, *, extended: bool = False) -> bytes:
+    def dump_bytes(self, engine: Engine | None = None, *, extended: bool = False, roots: bool = True) -> bytes:
         """The dump as bytes. Raises as dump_fd does, and MemoryError."""
         import ctypes
 
-        code = _code(engine, extended=extended)
+        code = _code(engine, extended=extended, roots=roots)
         size = self._check_size()
         error = ffi.new("struct vmd_error *")
         if extended:
@@ -174,9 +174,9 @@ class Tree:
         return size
 
 
-def _code(engine: Engine | None, *, extended: bool) -> int:
+def _code(engine: Engine | None, *, extended: bool, roots: bool) -> int:
     if extended:
-        return int(lib.VMD_ENGINE_EXTENDED)
+        return int(lib.VMD_ENGINE_EXTENDED_ROOTS if roots else lib.VMD_ENGINE_EXTENDED)
     return int(lib.VMD_ENGINE_FAST) if engine is None else engine.code
 
 

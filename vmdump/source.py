@@ -24,7 +24,7 @@ def open(
     run: bool = False,
     module_dirs: tuple[str, ...] = (),
     timeout: float = 60.0,
-    details: str = "all",
+    details: bool = True,
     cache: bool = True,
     report: Callable[[object], None] | None = None,
 ) -> DeviceDump:
@@ -33,11 +33,11 @@ def open(
     source is a path to a file that -dump-vmstate wrote, plain or compressed (gzip, xz, Zstandard), "-" for standard
     input; a QEMU binary, which is read without being run, or run with run=True; a Session; or None: vmdump's built-in
     devices and all modules. machine is for sources that have machines: a machine type's name or alias. module_dirs are
-    searched for modules before QEMU's own places. timeout, in seconds, is for a QEMU that is run. details is how much
-    is read of a QEMU binary: "plain", what QEMU's own dump tells; "extended", all that is known of it; "all", with the
-    descriptions that are on no device class. cache=False reads a QEMU binary anew, and leaves the user's cache folder
-    alone. report is told what goes wrong on the way without ending it: modules that do not load, defects of a binary,
-    what a QEMU that is run says.
+    searched for modules before QEMU's own places. timeout, in seconds, is for a QEMU that is run. details=False reads
+    no more of a QEMU binary than its own dump tells, which is quicker; else there are also the descriptions that are on
+    no device class. cache=False reads a QEMU binary anew, and leaves the user's cache folder alone. report is told what
+    goes wrong on the way without ending it: modules that do not load, defects of a binary, what a QEMU that is run
+    says.
 
     Raises SourceError when the source can't be read, with the place of the error, and what Session.dump raises.
 

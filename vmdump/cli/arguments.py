@@ -109,10 +109,8 @@ def make_session(args: argparse.Namespace, environment: Environment) -> Session:
     )
 
 
-def open_source(args: argparse.Namespace, environment: Environment, details: str = "extended") -> DeviceDump:
-    """The dump that the arguments ask for, in as much detail as vmdump.open's details says. Raises UsageError, and what
-    vmdump.open raises.
-    """
+def open_source(args: argparse.Namespace, environment: Environment, details: bool = True) -> DeviceDump:
+    """The dump that the arguments ask for; details as in vmdump.open. Raises UsageError, and as that."""
     if args.source is None:
         with make_session(args, environment) as session:
             return session.dump(args.machine)
@@ -155,7 +153,7 @@ def machine_help(args: argparse.Namespace, environment: Environment) -> str:
         from vmdump.sources.qemu_image.cache import open_image
         from vmdump.sources.qemu_image.options import ImageOptions
 
-        options = ImageOptions(module_dirs=_module_dirs(args, environment))
+        options = ImageOptions(module_dirs=_module_dirs(args, environment), details=False)
         return help_text(open_image(args.source, options, report=environment.error, cache=not args.no_cache).machines)
     raise UsageError(f"{args.source}: a dump file does not say which machine types there were; a QEMU binary does")
 

@@ -34,8 +34,8 @@ With --json the order is the dump's, and the keys are
   parents                its parent types, nearest first
   desc                   DeviceClass.desc
   module                 the module that it comes from
-and null is what the source does not tell. With --all there are also descriptions
-on no device class, whose type is null, and whose further keys are
+and null is what the source does not tell. With --all there are also the
+descriptions on no device class, whose type is null, and whose further keys are
   uses                   register, save, VirtioDeviceClass, legacy_vmsd, GTREE
   types                  device types whose classes refer to it
   symbol                 as the binary exports it
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Prints the list."""
     from vmdump.cli.table import print_json, print_table
 
-    dump = open_source(args, environment, "all" if args.all else "extended")
+    dump = open_source(args, environment)
     roots = dump.roots if args.all else ()
     if args.json:
         print_json(environment, [*map(_device_object, dump.values()), *map(_root_object, roots)])

@@ -18,14 +18,14 @@ examples:
   vmdump dump -M q35 -o q35.json           the built-in devices and all modules
   vmdump dump x86_64.json.xz               a dump file, checked and written anew
   vmdump dump /usr/bin/qemu-system-x86_64 -M pc -o pc.json
-  vmdump dump /usr/bin/qemu-system-x86_64 --all | jq '.vmschkmachine.Descriptions'
+  vmdump dump /usr/bin/qemu-system-x86_64 --all -o x86_64.json
 
 With --extended there is more than QEMU shows, as further keys: of a field its
-info, flags, offset, and where its length comes from; of a description its hooks,
-needed, priority; of a device its parents and module; and the producer. With --all
-there are also the descriptions that are on no device class, such as that of the
-CPU, in vmschkmachine.Descriptions. All commands read such a file back, and so
-does whoever reads QEMU's own.
+info, flags, offset, and where its length comes from; of a description its
+hooks, needed, priority; of a device its parents and module; and the producer.
+With --all there are also the descriptions that are on no device class, such as
+that of the CPU, in vmschkmachine.Descriptions. All commands read such a file
+back, and so does whoever reads QEMU's own.
 
 FILE appears whole or not at all.
 """
@@ -50,12 +50,12 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     if extended and args.engine is not None:
         raise UsageError("--engine is for QEMU's own form; the extended one has one engine")
     engine = None if args.engine is None else _engine(args.engine)
-    details = "all" if args.all else "extended" if extended else "plain"
+    form = {"engine": engine, "extended": extended, "roots": args.all}
     if args.output != "-":
-        open_source(args, environment, details).write(args.output, engine=engine, extended=extended)
+        open_source(args, environment, details=extended).write(args.output, **form)
         return ExitStatus.DONE
     with environment.sending() as stdout:
-        open_source(args, environment, details).write(stdout.buffer, engine=engine, extended=extended)
+        open_source(args, environment, details=extended).write(stdout.buffer, **form)
     return ExitStatus.DONE
 
 

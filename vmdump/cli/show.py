@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Prints the tree."""
     if args.source is not None:
-        _show(args.type, open_source(args, environment, "all"), None, environment)
+        _show(args.type, open_source(args, environment), None, environment)
         return ExitStatus.DONE
     with make_session(args, environment) as session:
         _show(args.type, session.dump(args.machine), session, environment)

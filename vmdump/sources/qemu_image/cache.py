@@ -69,15 +69,19 @@ def open_image(
     folder = find_folder() if cache else None
     if folder is None:
         return _read_image(path, options, report)
-    key = _make_key(path, options)
-    name = f"{crc32(marshal.dumps(key, 2)):08x}"
-    entry = folder.read(name)
-    if entry is not None and entry.header["key"] == key and _holds(folder, entry):
-        for text in entry.header["reports"]:
-            if report is not None:
-                report(text)
-        return _CachedImage(entry)
-    return _NewImage(folder, name, key, path, options, report)
+    # What is asked for, or what tells more.
+    for key in dict.fromkeys(_make_key(path, each) for each in (options, options._replace(details=True))):
+        entry = folder.read(_entry_name(key))
+        if entry is not None and entry.header["key"] == key and _holds(folder, entry):
+            for text in entry.header["reports"]:
+                if report is not None:
+                    report(text)
+            return _CachedImage(entry)
+    return _NewImage(folder, path, options, report)
+
+
+def _entry_name(key: tuple[Any, ...]) -> str:
+    return f"{crc32(marshal.dumps(key, 2)):08x}"
 
 
 def _read_image(
@@ -117,18 +121,16 @@ class _NewImage:
     def __init__(
         self,
         folder: CacheFolder,
-        name: str,
-        key: tuple[Any, ...],
         path: str | os.PathLike[str],
         options: ImageOptions,
         report: Callable[[object], None] | None,
     ) -> None:
-        self._folder, self._name, self._key, self._report = folder, name, key, report
+        self._folder, self._key, self._report = folder, _make_key(path, options), report
         self._reports: list[str] = []
         self._began = time.time_ns()
         self._image = _read_image(path, options, self._note)
         self.machines = self._image.machines
-        self._is_stored, self._extended = False, options.details != "plain"
+        self._is_stored, self._details = False, options.details
 
     def _note(self, error: object) -> None:
         self._reports.append(str(error))
@@ -145,7 +147,7 @@ class _NewImage:
     def _store(self, dump: DeviceDump) -> None:
         """Puts the image into the cache, if nothing that it was made of has changed meanwhile, or shortly before."""
         try:
-            payload = encode(dump, self._extended)
+            payload = encode(dump, self._details)
             decode(payload, dump.machine)
             files = [*map(_hashed, _read_files(self._image)), *((path, _sign(path), None) for path in _code_files())]
         except (OSError, VmdumpError):
@@ -159,7 +161,7 @@ class _NewImage:
                 "producer": dump.producer.to_plain(),
                 "created": time.time(),
             }
-            self._folder.write(self._name, header, payload)
+            self._folder.write(_entry_name(self._key), header, payload)
 
 
 # What an image is made of ------------------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ class QemuImage:
         path: str | os.PathLike[str],
         *,
         module_dirs: tuple[str, ...] = (),
-        details: str = "all",
+        details: bool = True,
         report: Report | None = None,
         on_phase: OnPhase = lambda name: None,
     ) -> None:
@@ -116,7 +116,7 @@ class QemuImage:
         self._defects: list[Defect] = []
         devices = self._read_devices(classes, layout, reader)
         self._set_devices(reader.tree, name, [(classes.name(each.klass), each.vmsd) for each in devices])
-        if self._details == "all":
+        if self._details:
             self._on_phase("roots")
             found = find_roots(self._guest, reader, self._objects(), classes, [each.address for each in devices])
             reader.tree.set_roots(found)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import namedtuple
 
 
-class ImageOptions(namedtuple("ImageOptions", ("module_dirs", "details"), defaults=((), "all"))):
+class ImageOptions(namedtuple("ImageOptions", ("module_dirs", "details"), defaults=((), True))):
     """The options of QemuImage; each by its own name, made of strings and tuples of them, as they are part of the
-    cache's key. module_dirs: searched for modules before QEMU's own places. details: how
-    much of what is read is kept: ``plain``, what QEMU's own dump tells; ``extended``, all that is known of it; ``all``,
-    with the descriptions that are on no device class.
+    cache's key. module_dirs: searched for modules before QEMU's own places. details: whether
+    more is read than QEMU's own dump tells: the descriptions that are on no device class, too.
     """
 
     __slots__ = ()
 
     module_dirs: tuple[str, ...]
-    details: str
+    details: bool
