@@ -668,7 +668,7 @@ def test_errors(
 ) -> None:
     """Whatever is raised ends in one line and an exit code; a traceback is for who asks."""
 
-    def fail(*args: object) -> None:
+    def fail(*args: object, **options: object) -> None:
         raise error
 
     monkeypatch.setattr(dump_command, "open_source", fail)

@@ -1,20 +1,15 @@
 """QEMU binaries, read without being run: as their own dumps, and what is no such binary is told so."""
 
 import os
-import struct
 import subprocess
 from pathlib import Path
 
 import pytest
 from conftest import DATA, find_qemu
-from elf_builder import X86_64
 
 import vmdump
-from vmdump._core import ffi
 from vmdump.cli import main
 from vmdump.errors import SourceError
-from vmdump.sources.qemu_image.guest import Guest
-from vmdump.sources.qemu_image.layout import LAYOUTS, Reader
 
 # Real binaries ----------------------------------------------------------------------------------------------------
 
@@ -123,91 +118,3 @@ def test_module_of_another_build(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert f"failed to initialize module: {tmp_path}/hw-usb-redirect.so. Only modules from the same build" in error
     assert "usb-redir" not in vmdump.open(tmp_path / "x.json")
     assert "usb-redir" in vmdump.open(qemu)
-
-
-# Descriptions -----------------------------------------------------------------------------------------------------
-
-
-class Structs:
-    """Writes descriptions into a guest in a layout."""
-
-    def __init__(self, layout: str) -> None:
-        self.guest = Guest("guest", X86_64)
-        self.layout = LAYOUTS[layout]
-        self.reader = Reader(self.guest, layout, 0x10000)
-
-    def desc(self, name: str | None, fields: int = 0, subsections: int = 0, version: int = 1, at: int = 0) -> int:
-        """A VMStateDescription."""
-        at = at or self.guest.alloc(128)
-        layout = self.layout
-        self.guest.write(
-            at + layout["desc_name"], struct.pack("<Q", self.guest.string(name) if name is not None else 0)
-        )
-        self.guest.write(at + layout["desc_version_id"], struct.pack("<ii", version, version - 1))
-        self.guest.write(at + layout["desc_fields"], struct.pack("<Q", fields))
-        self.guest.write(at + layout["desc_subsections"], struct.pack("<Q", subsections))
-        return at
-
-    def fields(self, *fields: dict[str, int], end: int = 0x10000) -> int:
-        """A list of VMStateField and its terminator."""
-        size = self.layout["field_size"]
-        at = self.guest.alloc(size * (len(fields) + 1))
-        for index, field in enumerate(fields):
-            for key, value in field.items():
-                width = "<Q" if key in ("field_name", "field_bytes", "field_vmsd", "field_exists") else "<i"
-                self.guest.write(at + index * size + self.layout[key], struct.pack(width, value))
-        self.guest.write(at + len(fields) * size + self.layout["field_flags"], struct.pack("<i", end))
-        return at
-
-    def pointers(self, *addresses: int) -> int:
-        """A list that ends in NULL."""
-        at = self.guest.alloc(8 * (len(addresses) + 1))
-        self.guest.write(at, struct.pack(f"<{len(addresses)}Q", *addresses))
-        return at
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_reading(layout: str) -> None:
-    """Every member that is printed, in every layout; what is shared is read once."""
-    structs = Structs(layout)
-    inner = structs.desc("inner")
-    field = {
-        "field_name": structs.guest.string("regs"), "field_bytes": 4, "field_num": -3, "field_flags": 12,
-        "field_vmsd": inner, "field_version_id": 2, "field_exists": 1,
-    }  # fmt: skip
-    outer = structs.desc("outer", structs.fields(field), structs.pointers(inner, inner), version=5)
-    desc = structs.reader.try_read(outer)
-    assert desc is not None, structs.reader.why()
-    assert (ffi.string(desc.name), desc.version_id, desc.minimum_version_id) == (b"outer", 5, 4)
-    assert (desc.n_fields, desc.n_subsections) == (1, 2)
-    got = desc.fields[0]
-    assert (ffi.string(got.name), got.size, got.num, got.flags, got.version_id) == (b"regs", 4, -3, 12, 2)
-    assert got.field_exists == 1
-    assert got.vmsd == desc.subsections[0] == desc.subsections[1]
-    assert desc.subsections[0].fields == ffi.NULL
-    stub = structs.reader.try_read(structs.desc(None))
-    assert ffi.string(stub.name) == b"(null)"
-
-
-def test_defects() -> None:
-    """Cycles, lists without an end, depth, names, pointers: told, with the address."""
-    structs = Structs("QEMU 6 to 10")
-    cycle = structs.guest.alloc(128)
-    structs.desc("cycle", subsections=structs.pointers(cycle), at=cycle)
-    deep = structs.desc("leaf")
-    for _ in range(1001):
-        deep = structs.desc("deep", subsections=structs.pointers(deep))
-    name = {"field_name": structs.guest.string("a\nb")}
-    for address, error in (
-        (cycle, "a description contains itself"),
-        (deep, "descriptions nest too deep"),
-        (structs.desc("d", structs.fields(end=4)), "a list of fields has no terminator"),
-        (structs.desc("d", 8), "a list of fields has no end"),
-        (structs.desc("d", subsections=8), "a list of subsections has no end"),
-        (structs.desc("d", structs.fields(name)), "a name can't be printed in JSON"),
-        (structs.desc("d", structs.fields({"field_name": 8})), "a name is no string"),
-        (8, "a description is outside of its memory"),
-    ):
-        assert structs.reader.try_read(address) is None
-        assert structs.reader.why().startswith(error)
-    assert structs.reader.try_read(structs.desc("fine")) is not None
