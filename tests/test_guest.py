@@ -114,12 +114,13 @@ CODE = {
             "fd7bbea9f35301a9f30300aaf40301aa000080d260023fd6940600f1a1ffff54f35341a9fd7bc2a8c0035fd6"
         ),
     },
+    "halt": {X86_64: b"\xf4", AARCH64: b"\x7f\x20\x03\xd5"},
     "jump to 0": {X86_64: b"\x48\x31\xc0\xff\xe0", AARCH64: b"\x00\x00\x80\xd2\x00\x00\x1f\xd6"},
 }
 
 
 @pytest.mark.parametrize("machine", [X86_64, AARCH64])
-@pytest.mark.parametrize("what", ["loop", "read from 0", "invalid", "jump to 0"])
+@pytest.mark.parametrize("what", ["loop", "read from 0", "invalid", "halt", "jump to 0"])
 def test_wild_code(what: str, machine: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Code that never ends, or runs wild, ends in an error in bounded time."""
     monkeypatch.setattr(guest_module, "SECONDS", 0.2)
