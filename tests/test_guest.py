@@ -60,6 +60,8 @@ def test_memory(guest: Guest) -> None:
     assert call(guest, "g_malloc", 0) == 0
     block = call(guest, "g_malloc0", 8)
     guest.write(block, b"12345678")
+    assert guest.memory[block - guest.base : block - guest.base + 8] == b"12345678"
+    assert guest.memory.readonly
     assert guest.read(call(guest, "g_realloc", block, 16), 16) == b"12345678" + bytes(8)
     for name, *args in (("malloc", 1 << 60), ("calloc", 1 << 40, 1 << 40), ("g_malloc", 1 << 31)):
         with pytest.raises(SourceError, match=r"guest: its start-up uses more than \d+ MiB; is it a QEMU\?"):
