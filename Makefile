@@ -1,6 +1,6 @@
 # What there is to do, in one place; each target sets up what it needs.
 
-.PHONY: all test test-all-images check format sanitize bench judge dist completion man clean
+.PHONY: all test test-all-images check format sanitize fuzz bench judge dist completion man clean
 
 all: .venv/dev
 	.venv/bin/vmdump dump -M q35 -o q35.json
@@ -22,17 +22,22 @@ test-all-images: .venv/dev
 check: .venv/dev
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
-	.venv/bin/clang-format --dry-run --Werror csrc/*.c csrc/*.h tests/c/*.c
+	.venv/bin/clang-format --dry-run --Werror csrc/*.c csrc/*.h tests/c/*.c tests/fuzz/*.c tests/fuzz/*.h
 	.venv/bin/mypy
 
 format: .venv/dev
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
-	.venv/bin/clang-format -i csrc/*.c csrc/*.h tests/c/*.c
+	.venv/bin/clang-format -i csrc/*.c csrc/*.h tests/c/*.c tests/fuzz/*.c tests/fuzz/*.h
 
 # The test suite once more, in a copy whose C core is built with ASan and UBSan.
 sanitize: .venv/dev
 	.ci/sanitize
+
+# What reads hostile binaries, under libFuzzer (Debian: libclang-rt-dev), each target for so many seconds.
+FUZZ_SECONDS = 60
+fuzz: .venv/dev
+	.ci/fuzz $(FUZZ_SECONDS)
 
 # How fast it is, as ratios within one run.
 bench: .venv/dev

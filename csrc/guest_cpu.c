@@ -50,7 +50,7 @@ static int aarch64_args[] = {UC_ARM64_REG_X0,     UC_ARM64_REG_X0 + 1, UC_ARM64_
                              UC_ARM64_REG_X0 + 3, UC_ARM64_REG_X0 + 4, UC_ARM64_REG_X0 + 5,
                              UC_ARM64_REG_X0 + 6, UC_ARM64_REG_X0 + 7, UC_ARM64_REG_SP};
 
-enum { CALL_ARGS_MAX = 6, DEPTH_MAX = 32 };
+enum { CALL_ARGS_MAX = 6, DEPTH_MAX = 32, THREAD_STACK_SIZE = 4 << 20 };
 
 static const char TOO_LONG[] = "it does not come to an end";
 
@@ -241,6 +241,8 @@ static void execute(struct vmd_guest *guest, uint64_t function)
         vmd_guest_fail(guest, why, pc, why == VMD_INTERRUPTED ? "interrupted" : TOO_LONG);
     } else if (code && !guest->err.code) {
         vmd_guest_fail(guest, VMD_BAD_REFERENCE, pc, cpu->unicorn.strerror(code));
+    } else if (pc != guest->stop) {
+        vmd_guest_fail(guest, VMD_BAD_REFERENCE, pc, "it halts the CPU");
     }
     if (guest->err.code) {
         vmd_cpu_stop(guest); /* the call that this one is within, too */
@@ -358,6 +360,7 @@ static enum vmd_status run_calls(struct vmd_guest *guest, struct calls *calls, s
 {
     struct vmd_cpu *cpu = guest->cpu;
     sigset_t all, before;
+    pthread_attr_t attributes;
     pthread_t thread;
     int failed;
 
@@ -369,7 +372,10 @@ static enum vmd_status run_calls(struct vmd_guest *guest, struct calls *calls, s
     /* Signals are for the caller's threads. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    failed = pthread_create(&thread, NULL, run, calls);
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, THREAD_STACK_SIZE);
+    failed = pthread_create(&thread, &attributes, run, calls);
+    pthread_attr_destroy(&attributes);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed) {
         return vmd_error_set(err, VMD_NO_MEMORY, 0, "no thread can be started");

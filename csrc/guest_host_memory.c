@@ -37,7 +37,8 @@ static uint64_t reallocate(struct vmd_host_call *call, uint64_t old, uint64_t si
         old_size = old_size < size ? old_size : size;
         from = vmd_guest_at(call->guest, old, old_size);
         if (from) {
-            memcpy(vmd_guest_at(call->guest, fresh, old_size), from, old_size);
+            /* Blocks that the guest has not got from us may overlap. */
+            memmove(vmd_guest_at(call->guest, fresh, old_size), from, old_size);
         }
     }
     return fresh;

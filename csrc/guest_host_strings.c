@@ -26,7 +26,7 @@ uint64_t vmd_host_put_string(struct vmd_guest *guest, const char *text, size_t s
     char *to = copy ? vmd_guest_at(guest, copy, size + 1) : NULL;
 
     if (to) {
-        memcpy(to, text, size);
+        memmove(to, text, size);
         to[size] = '\0';
     }
     return copy;
@@ -174,7 +174,7 @@ static uint64_t host_g_memdup(struct vmd_host_call *call)
     uint64_t copy = from ? vmd_host_allocate(call->guest, ARG(1)) : 0;
 
     if (copy) {
-        memcpy(vmd_guest_at(call->guest, copy, ARG(1)), from, ARG(1));
+        memmove(vmd_guest_at(call->guest, copy, ARG(1)), from, ARG(1));
     }
     return copy;
 }

@@ -60,6 +60,8 @@ def test_memory(guest: Guest) -> None:
     assert call(guest, "g_malloc", 0) == 0
     block = call(guest, "g_malloc0", 8)
     guest.write(block, b"12345678")
+    assert guest.memory[block - guest.base : block - guest.base + 8] == b"12345678"
+    assert guest.memory.readonly
     assert guest.read(call(guest, "g_realloc", block, 16), 16) == b"12345678" + bytes(8)
     for name, *args in (("malloc", 1 << 60), ("calloc", 1 << 40, 1 << 40), ("g_malloc", 1 << 31)):
         with pytest.raises(SourceError, match=r"guest: its start-up uses more than \d+ MiB; is it a QEMU\?"):
@@ -114,12 +116,13 @@ CODE = {
             "fd7bbea9f35301a9f30300aaf40301aa000080d260023fd6940600f1a1ffff54f35341a9fd7bc2a8c0035fd6"
         ),
     },
+    "halt": {X86_64: b"\xf4", AARCH64: b"\x7f\x20\x03\xd5"},
     "jump to 0": {X86_64: b"\x48\x31\xc0\xff\xe0", AARCH64: b"\x00\x00\x80\xd2\x00\x00\x1f\xd6"},
 }
 
 
 @pytest.mark.parametrize("machine", [X86_64, AARCH64])
-@pytest.mark.parametrize("what", ["loop", "read from 0", "invalid", "jump to 0"])
+@pytest.mark.parametrize("what", ["loop", "read from 0", "invalid", "halt", "jump to 0"])
 def test_wild_code(what: str, machine: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Code that never ends, or runs wild, ends in an error in bounded time."""
     monkeypatch.setattr(guest_module, "SECONDS", 0.2)

@@ -1,15 +1,21 @@
 """QEMU binaries, read without being run: as their own dumps, and what is no such binary is told so."""
 
 import os
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 from conftest import DATA, find_qemu
+from elf_builder import DATA as AT
+from elf_builder import DT_INIT_ARRAY, elf_object
 
 import vmdump
 from vmdump.cli import main
 from vmdump.errors import SourceError
+from vmdump.sources.qemu_image import guest as guest_module
 
 # Real binaries ----------------------------------------------------------------------------------------------------
 
@@ -118,3 +124,42 @@ def test_module_of_another_build(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert f"failed to initialize module: {tmp_path}/hw-usb-redirect.so. Only modules from the same build" in error
     assert "usb-redir" not in vmdump.open(tmp_path / "x.json")
     assert "usb-redir" in vmdump.open(qemu)
+
+
+# Hostile binaries -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def endless(tmp_path: Path) -> Path:
+    """What looks like a QEMU, and whose constructor never ends."""
+    path = tmp_path / "qemu-system-endless"
+    path.write_bytes(
+        elf_object(
+            data=b"\xeb\xfe".ljust(64, b"\0"),  # jmp .
+            symbols=[(b"register_module_init", 1, AT + 32)],
+            rela=[(AT + 48, 8, 0, AT)],  # R_X86_64_RELATIVE
+            init_array=[0],
+            dynamic={DT_INIT_ARRAY: AT + 48},
+        )
+    )
+    return path
+
+
+def test_endless(endless: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is ended, and told with the function's address in the file."""
+    monkeypatch.setattr(guest_module, "SECONDS", 0.2)
+    assert main(["dump", str(endless)]) == 3
+    error = capsys.readouterr().err
+    assert f"{endless}: function at {AT:#x}: it does not come to an end" in error
+    assert error.count("\n") == 1
+
+
+def test_endless_interrupted(endless: Path) -> None:
+    """Ctrl-C is answered while it runs."""
+    with subprocess.Popen([sys.executable, "-m", "vmdump", "dump", endless], stderr=subprocess.PIPE) as process:
+        while len(os.listdir(f"/proc/{process.pid}/task")) == 1:
+            time.sleep(0.01)  # until a call of the guest has begun
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        assert process.stderr.read() == b"vmdump: interrupted\n"
+        assert process.wait(10) == 130

@@ -45,6 +45,8 @@ class Guest:
             raise SourceError(f"{name}: can't be emulated: {ffi.string(error.message).decode()}")
         self.native = ffi.gc(ret[0], lib.vmd_guest_destroy)
         self._memory = memoryview(ffi.buffer(lib.vmd_guest_memory(self.native), MEMORY))
+        #: All of its memory, from base on, to read.
+        self.memory = self._memory.toreadonly()
 
     def view(self, address: int, size: int) -> memoryview:
         """The memory at address itself: size bytes. It must not be used when the guest is gone."""

@@ -1,0 +1,49 @@
+/*
+ * Fuzz target: functions of the host, as a guest calls them (csrc/guest_host_*.c). The input is calls of 8 bytes: which
+ * function, and six arguments of a byte, each a small number, an earlier result, or an address; the last byte says
+ * which each is. The guest's memory begins with the same bytes.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "guest.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { RESULTS = 16, CALLS_MAX = 64 };
+
+static uint64_t argument(const uint64_t *results, uint8_t byte, bool is_number)
+{
+    if (is_number) {
+        return byte < 0xf0 ? byte : (uint64_t)-1 << (byte & 15) * 4;
+    }
+    return byte < RESULTS ? results[byte] : FUZZ_BASE + byte;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const struct vmd_host_function *const lists[] = {vmd_host_memory, vmd_host_strings, vmd_host_printf,
+                                                            vmd_host_tables, vmd_host_lists,   vmd_host_system};
+    struct vmd_guest *guest = fuzz_guest(fuzz_byte(&data, &size) & 1, data, size);
+    uint64_t results[RESULTS] = {0};
+
+    /* g_hash_table_new's argument */
+    results[0] = vmd_guest_import(guest, "g_str_hash");
+    results[1] = vmd_guest_import(guest, "g_int_hash");
+    for (int n = 0; n < CALLS_MAX && size >= 8; n++, data += 8, size -= 8) {
+        struct vmd_host_call call = {.guest = guest, .n_args = guest->arch == VMD_GUEST_X86_64 ? 6 : 8};
+        const struct vmd_host_function *list = lists[(data[0] >> 5) % 6];
+        size_t length = 0;
+
+        while (list[length].name) {
+            length++;
+        }
+        for (int i = 0; i < 6; i++) {
+            call.args[i] = argument(results, data[1 + i], data[7] >> i & 1);
+        }
+        call.stack = guest->stack;
+        vmd_error_set(&guest->err, VMD_OK, 0, NULL);
+        results[2 + n % (RESULTS - 2)] = list[(data[0] & 31) % length].function(&call);
+    }
+    vmd_guest_destroy(guest);
+    return 0;
+}
