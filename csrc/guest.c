@@ -198,6 +198,7 @@ void vmd_guest_destroy(struct vmd_guest *guest)
     }
     vmd_ghash_deinit(&guest->import_of);
     free(guest->inits);
+    free(guest->faults);
     free(guest);
 }
 
@@ -211,4 +212,10 @@ size_t vmd_guest_take_inits(struct vmd_guest *guest, uint64_t *pairs, size_t roo
         memmove(guest->inits, guest->inits + 2 * n, guest->n_inits * 2 * sizeof(*pairs));
     }
     return n;
+}
+
+size_t vmd_guest_faults(const struct vmd_guest *guest, const struct vmd_guest_fault **ret)
+{
+    *ret = guest->faults;
+    return guest->n_faults;
 }

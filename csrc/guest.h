@@ -82,6 +82,16 @@ uint64_t vmd_guest_set_tls(struct vmd_guest *guest, uint64_t size);
  * and type. How many; 0: there are no more.
  */
 size_t vmd_guest_take_inits(struct vmd_guest *guest, uint64_t *pairs, size_t room);
+
+/* A function that a table's keys were given to, one by one, and that went wrong at one of them. */
+struct vmd_guest_fault {
+    uint64_t key;        /* the guest's: of QOM's table of types, a type's name */
+    uint64_t address;    /* of what it did */
+    const char *message; /* a constant string */
+};
+
+/* The faults so far, until the next call; how many. */
+size_t vmd_guest_faults(const struct vmd_guest *guest, const struct vmd_guest_fault **ret);
 /* cdef: end */
 
 #endif

@@ -73,6 +73,7 @@ struct vmd_cpu {
     void *engine;
     int pc, sp, result;        /* Unicorn's numbers of these registers */
     unsigned depth;            /* calls of the guest from within calls of the host */
+    unsigned tried;            /* the depth of the innermost of them that may fail alone; 0: none */
     uint64_t nanoseconds_left; /* of CPU time, for calls */
     atomic_int stopping;       /* why the caller wants the call to end, or VMD_OK */
     pthread_mutex_t lock;
@@ -244,7 +245,7 @@ static void execute(struct vmd_guest *guest, uint64_t function)
     } else if (pc != guest->stop) {
         vmd_guest_fail(guest, VMD_BAD_REFERENCE, pc, "it halts the CPU");
     }
-    if (guest->err.code) {
+    if (guest->err.code && (guest->err.code != VMD_BAD_REFERENCE || !cpu->tried || cpu->depth != cpu->tried)) {
         vmd_cpu_stop(guest); /* the call that this one is within, too */
     }
 }
@@ -436,4 +437,24 @@ uint64_t vmd_host_call_guest(struct vmd_host_call *call, uint64_t function, cons
     }
     cpu->depth--;
     return result;
+}
+
+bool vmd_host_try_guest(struct vmd_host_call *call, uint64_t function, const uint64_t *args, int n_args,
+                        struct vmd_error *ret)
+{
+    struct vmd_guest *guest = call->guest;
+    unsigned outer = guest->cpu->tried;
+
+    if (guest->err.code) {
+        return true;
+    }
+    guest->cpu->tried = guest->cpu->depth + 1;
+    vmd_host_call_guest(call, function, args, n_args);
+    guest->cpu->tried = outer;
+    if (guest->err.code != VMD_BAD_REFERENCE) {
+        return true;
+    }
+    *ret = guest->err;
+    vmd_error_set(&guest->err, VMD_OK, 0, NULL);
+    return false;
 }

@@ -61,6 +61,8 @@ struct vmd_guest {
     uint64_t n_keys; /* that were inserted into them */
     uint64_t *inits; /* pairs */
     size_t n_inits, inits_room;
+    struct vmd_guest_fault *faults;
+    size_t n_faults;
 };
 
 /* size bytes of the guest's memory at address, or NULL. */
@@ -128,5 +130,12 @@ void vmd_cpu_stop(struct vmd_guest *guest);
 
 /* Calls a function of the guest from within a call of the host. */
 uint64_t vmd_host_call_guest(struct vmd_host_call *call, uint64_t function, const uint64_t *args, int n_args);
+
+/*
+ * The same, but a fault of the function (VMD_BAD_REFERENCE) ends it alone: false, and ret says what it was. Any other
+ * failure ends all, as ever.
+ */
+bool vmd_host_try_guest(struct vmd_host_call *call, uint64_t function, const uint64_t *args, int n_args,
+                        struct vmd_error *ret);
 
 #endif

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 /* More than any QEMU needs, and few enough that a hostile one can't use up the host's memory with them. */
-enum { TABLES_MAX = 1 << 14, KEYS_MAX = 1 << 21 };
+enum { TABLES_MAX = 1 << 14, KEYS_MAX = 1 << 21, FAULTS_MAX = 1000 };
 
 enum key_kind { KEY_DIRECT, KEY_STRING, KEY_INT };
 
@@ -169,12 +169,35 @@ static uint64_t host_g_hash_table_size(struct vmd_host_call *call)
     return table ? table->hash.nnodes : 0;
 }
 
+static void add_fault(struct vmd_guest *guest, uint64_t key, const struct vmd_error *err)
+{
+    struct vmd_guest_fault *faults =
+        guest->n_faults < FAULTS_MAX ? realloc(guest->faults, (guest->n_faults + 1) * sizeof(*faults)) : NULL;
+
+    if (!faults) {
+        vmd_guest_fail(guest, err->code, err->index, err->message);
+        return;
+    }
+    faults[guest->n_faults++] = (struct vmd_guest_fault){key, err->index, err->message};
+    guest->faults = faults;
+}
+
+/*
+ * A function that faults is called once more: QOM initialises classes in one, and finds a class whose class_init has
+ * gone wrong initialised, as far as it goes.
+ */
 static uint64_t host_g_hash_table_foreach(struct vmd_host_call *call)
 {
     struct vmd_guest_table *table = table_at(call, ARG(0));
 
     for (uint32_t slot = 0; table && !call->guest->err.code && vmd_ghash_next(&table->hash, &slot); slot++) {
-        vmd_host_call_guest(call, ARG(1), (uint64_t[]){table->hash.keys[slot], table->hash.values[slot], ARG(2)}, 3);
+        uint64_t args[] = {table->hash.keys[slot], table->hash.values[slot], ARG(2)};
+        struct vmd_error err;
+
+        if (!vmd_host_try_guest(call, ARG(1), args, 3, &err)) {
+            add_fault(call->guest, args[0], &err);
+            vmd_host_try_guest(call, ARG(1), args, 3, &err);
+        }
     }
     return 0;
 }

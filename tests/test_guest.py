@@ -251,6 +251,21 @@ def test_calls_in_a_row(guest: Guest) -> None:
     guest.call_all([])
 
 
+@pytest.mark.parametrize("machine", [X86_64, AARCH64])
+def test_callback_that_faults(machine: int) -> None:
+    """A function that goes wrong at one of a table's keys is ended there, told, and called with the rest."""
+    guest = Guest("guest", machine)
+    table, data = call(guest, "g_hash_table_new", 0, 0), guest.alloc(64)
+    for key, value in ((data + 8, 1), (16, 2), (data + 24, 3)):
+        call(guest, "g_hash_table_insert", table, key, value)
+    code = guest.alloc(64)
+    # *key = value
+    guest.write(code, {X86_64: b"\x48\x89\x37\xc3", AARCH64: b"\x01\x00\x00\xf9\xc0\x03\x5f\xd6"}[machine])
+    call(guest, "g_hash_table_foreach", table, code, 0)
+    assert [guest.pointer(data + 8 * index) for index in range(4)] == [0, 1, 0, 3]
+    assert guest.faults() == [(16, 16, "an access outside of its memory")]
+
+
 def test_lists_that_never_end(guest: Guest) -> None:
     """A list in a circle, and more tables than memory is meant for."""
     link = guest.alloc(24)

@@ -130,6 +130,18 @@ class Guest:
             f"{error.index - self.bias if error.index >= self.bias else error.index:#x}){detail and ': ' + detail}"
         )
 
+    def faults(self) -> list[tuple[int, int, str]]:
+        """Where functions that keys of a hash table were given to went wrong: the key, the address, and how.
+
+        Such a function is ended alone, and the rest of the keys are given to it.
+        """
+        faults = ffi.new("const struct vmd_guest_fault **")
+        count = lib.vmd_guest_faults(self.native, faults)
+        return [
+            (int(fault.key), int(fault.address), ffi.string(fault.message).decode())
+            for fault in (faults[0][index] for index in range(count))
+        ]
+
     def slist(self, address: int) -> Iterator[int]:
         """The data of a GSList."""
         for _ in range(MEMORY // 24):

@@ -114,6 +114,7 @@ class QemuImage:
         reader = Reader(self._guest, layout.name, layout.end_flags)
         reader.set_slots(self._objects())
         self._defects: list[Defect] = []
+        self._describe_faults()
         devices = self._read_devices(classes, layout, reader)
         self._set_devices(reader.tree, name, [(classes.name(each.klass), each.vmsd) for each in devices])
         if self._details:
@@ -179,11 +180,18 @@ class QemuImage:
         """The binary and its modules, as far as they are loaded."""
         return [self._main, *(module for _, module in self._opener.opened.values())]
 
-    def _describe_defects(self, found: Sequence[tuple[str, int]], device: str | None) -> None:
+    def _describe_defects(self, found: Iterable[tuple[str, int]], device: str | None) -> None:
         """Notes what the reading got over, with the device that it was found on, and tells it."""
         for what, address in found:
-            mapped = next((each for each in self._objects() if each.holds(address)), self._main)
-            defect = Defect(what, address - mapped.bias, mapped.symbol_at(address), device)
+            mapped = next((each for each in self._objects() if each.holds(address)), None)
+            defect = Defect(
+                what, address - mapped.bias if mapped else address, mapped and mapped.symbol_at(address), device
+            )
             self._defects.append(defect)
             if self._report is not None:
                 self._report(f"{self.path}: {defect}")
+
+    def _describe_faults(self) -> None:
+        """The same of types whose class_init, or a parent's, went wrong."""
+        for key, address, message in self._guest.faults():
+            self._describe_defects([(f"a class_init goes wrong: {message}", address)], self._guest.text(key))
