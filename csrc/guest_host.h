@@ -1,6 +1,7 @@
 /*
  * The inside of a guest, and what the files that make it up know of each other: guest.c (memory, imports), guest_cpu.c
- * (Unicorn), guest_object.c (ELF), and guest_host_*.c, a file for each part of libc and GLib that a guest sees.
+ * (Unicorn), guest_object.c and guest_relocate.c (ELF), and guest_host_*.c, a file for each part of libc and GLib that
+ * a guest sees.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
