@@ -87,8 +87,8 @@ def test_unpacked_qemu(version: str, target: str) -> None:
     import lzma
 
     binary = IMAGES / version / "usr/bin" / f"qemu-system-{target}"
-    if binary.read_bytes()[:4] != b"\x7fELF" or target.endswith("-microvm"):
-        pytest.skip("a shell script that starts a QEMU, or a QEMU without symbols")
+    if binary.read_bytes()[:4] != b"\x7fELF":
+        pytest.skip("a shell script that starts a QEMU")
     expected = lzma.decompress((DATA / "dumps" / f"qemu-{version}" / f"{target}.json.xz").read_bytes())
     assert vmdump.open(binary, machine="none").to_bytes() == expected
 
@@ -160,7 +160,7 @@ def changed(offset: int, data: bytes) -> bytes:
         (GOOD[:-1], "is outside of the file"),
         (changed(64, b"\0\0\0\0"), "nothing to load"),
         (changed(64 + 56, b"\0\0\0\0"), "no dynamic symbols"),
-        (elf_object(), "exports no register_module_init"),
+        (elf_object(), "no register_module_init is found in it: no QEMU system emulator"),
         (elf_object(dynamic={DT_SYMTAB: 1 << 40}), "outside of its memory"),
         (elf_object(dynamic={DT_HASH: 1 << 40}), "outside of its memory"),
         (elf_object(dynamic={DT_STRTAB: 1 << 40}), "outside of its memory"),

@@ -59,6 +59,10 @@ class Guest:
         """The pointer (64 bits) at address."""
         return int.from_bytes(self.read(address, 8), "little")
 
+    def has(self, address: int) -> bool:
+        """Whether address is in the guest's memory."""
+        return 0 <= address - self.base < MEMORY
+
     def text(self, address: int) -> str:
         """The C string at address, at most 4,096 bytes of it."""
         offset = self._offset(address, 1)

@@ -54,7 +54,7 @@ class QemuImage:
         )  # fmt: skip
         if "g_ascii_table" in main.symbols:  # the binary's own copy of the variable (R_*_COPY)
             self._guest.write(main.symbols["g_ascii_table"], self._guest.read(table, 8))
-        self._qemu = Qemu(self._guest, main, elf.e_machine)
+        self._qemu = Qemu(self._guest, elf, main)
         #: The machine types, in QEMU's order of registration.
         self.machines: list[MachineType] = self._qemu.machines()
         self._qemu.early_init()

@@ -1,0 +1,172 @@
+"""How a QEMU binary is booted: where its functions are, its machines, where its modules are, what its host has."""
+
+import os
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import find_qemu
+from elf_builder import elf_object
+
+from vmdump.sources.qemu_image.code import Code
+from vmdump.sources.qemu_image.elf import ElfFile, MappedObject, map_object
+from vmdump.sources.qemu_image.functions import Functions
+from vmdump.sources.qemu_image.guest import Guest
+from vmdump.sources.qemu_image.image import QemuImage
+
+
+def run_qemu(*command: str) -> str:
+    """What a QEMU prints."""
+    environ = {key: value for key, value in os.environ.items() if key != "LD_PRELOAD"}
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=environ).stdout
+
+
+def run_dump(qemu: Path, tmp_path: Path, *wrapper: str) -> bytes:
+    """What the binary writes itself, of no machine."""
+    target = tmp_path / "native.json"
+    run_qemu(*wrapper, str(qemu), "-M", "none", "-nodefaults", "-display", "none", "-dump-vmstate", str(target))
+    return target.read_bytes()
+
+
+def without_exports(data: bytes) -> bytes:
+    """The binary with the names of QEMU's symbols taken away: what a build without modules exports."""
+    (shoff,), (shentsize, shnum) = struct.unpack_from("<Q", data, 40), struct.unpack_from("<HH", data, 58)
+    changed = bytearray(data)
+    for number in range(shnum):
+        kind, offset, size = struct.unpack_from("<4xI16xQQ", data, shoff + number * shentsize)
+        if kind != 11:  # SHT_DYNSYM
+            continue
+        for at in range(offset, offset + size, 24):
+            _, info, _, section = struct.unpack_from("<IBBH", data, at)
+            if section and info & 15 == 2:  # STT_FUNC that is defined
+                changed[at : at + 4] = bytes(4)
+    return bytes(changed)
+
+
+# Functions --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("target", ["x86_64", "aarch64"])
+def test_without_exports(target: str, tmp_path: Path) -> None:
+    """A binary that exports nothing reads as it does with its symbols: dump and machines are the binary's own."""
+    plain, bare = tmp_path / f"qemu-system-{target}", tmp_path / "bare"
+    shutil.copy(find_qemu(target), plain)
+    bare.write_bytes(without_exports(plain.read_bytes()))
+    image = QemuImage(bare)
+    assert not image._qemu.functions.exported
+    assert image.machines == QemuImage(plain).machines
+    assert image.dump("none").to_bytes() == run_dump(plain, tmp_path)
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("target", ["x86_64", "aarch64"])
+def test_functions_by_what_they_do(target: str) -> None:
+    """What functions do leads to the very addresses that the symbols have."""
+    path = find_qemu(target)
+    elf = ElfFile(Path(path).read_bytes(), path)
+    guest = Guest(path, elf.e_machine)
+    main = map_object(guest, elf, guest.host_function, is_main=True)
+    functions = Functions(guest, elf, main)
+    functions.exported = False
+    for name in ("register_module_init", "object_class_get_list", "qemu_console_early_init", "qemu_init"):
+        assert functions.find(name) == main.symbols[name]
+    assert functions.find("target_info_qom_set_target") == main.symbols.get("target_info_qom_set_target")
+
+
+#: qemu_console_early_init of Debian's QEMU 7.2 for AArch64 and x86-64 hosts: where it is, its instructions, what
+#: objdump says that they load and call.
+CODE = {
+    183: (
+        0x424D00,
+        "fd7bbfa9 802c0090 00003691 fd030091 e8870f94 600000b4 fd7bc1a8 c0035fd6 fd7bc1a8 604300d0 00403591 00800291 "
+        "4c850f14",
+        [0x9B4D80, 0xC92D50, 0xC92DF0],
+        [0x806CB0, 0x806260],
+    ),
+    62: (
+        0x418910,
+        "4883ec08 488d3d40605800 e820fa3e00 4885c0 740b 4883c408 c3 660f1f440000 488d3dc9e18700 4883c408 e9d0f03e00",
+        [0x99E95B, 0xC96B00],
+        [0x808340, 0x807A10],
+    ),
+}
+
+
+def object_with_functions(machine: int, address: int, code: bytes, others: list[int]) -> Code:
+    """Code that is loaded at an address, and functions elsewhere, all of them listed in an .eh_frame_hdr."""
+    header_at, top = 0x10000, 0x1100000
+    starts = sorted([address, address + len(code), *others])
+    header = b"\x01\x1b\x03\x3b" + struct.pack("<iI", 0, len(starts))
+    header += b"".join(struct.pack("<ii", start - header_at, 0) for start in starts)
+    segments = [(1, 5, 0, address, 0, len(code), len(code), 1), (0x6474E550, 4, 0, header_at, 0, 1, 1, 1)]
+    data = b"\x7fELF\x02\x01\x01" + bytes(9)
+    data += struct.pack("<HHIQQQIHHHHHH", 3, machine, 1, 0, 64, 0, 0, 64, 56, len(segments), 0, 0, 0)
+    data += b"".join(struct.pack("<IIQQQQQQ", *segment) for segment in segments)
+    guest = Guest("x", machine)
+    bias = guest.alloc(top, 0x10000)
+    guest.write(bias + address, code)
+    guest.write(bias + header_at, header)
+    return Code(guest, ElfFile(data + bytes(len(code)), "x"), MappedObject(bias, {}, []))
+
+
+@pytest.mark.parametrize("machine", CODE)
+def test_instructions(machine: int) -> None:
+    """The forms of both hosts in which addresses are loaded and functions called."""
+    address, text, loads, calls = CODE[machine]
+    code = bytes.fromhex(text)
+    found = object_with_functions(machine, address, code, calls)
+    bias = found.bias
+    function = found.function(bias + address + 4)
+    assert function == (bias + address, bias + address + len(code))
+    assert [each - bias for each in found.loads(function)] == loads
+    assert [each - bias for each in found.calls(function)] == calls
+    assert list(found.calls(function, second_is_1=True)) == []
+    assert found.functions_that_load({bias + loads[0]}) == {function}
+    assert found.function(bias) is None
+
+
+@pytest.mark.parametrize(
+    ("machine", "text"),
+    [
+        # mov $1, %esi; mov %r12, %rdi; call, of dump_vmstate_json_to_file in QEMU 7.2
+        (62, "be01000000 4c89e7 e815000000"),
+        # add x0, x25, #0x50; mov w1, #1; bl
+        (183, "20430191 21008052 14000094"),
+    ],
+)
+def test_second_argument(machine: int, text: str) -> None:
+    """A call whose second argument is 1 is told from others; a byte is read at a distance from a register."""
+    code = bytes.fromhex(text)
+    target = 0x400000 + len(code) + 0x15 if machine == 62 else 0x400008 + 4 * 0x14
+    found = object_with_functions(machine, 0x400000, code, [target])
+    function = found.function(found.bias + 0x400000)
+    assert function
+    assert list(found.calls(function, second_is_1=True)) == [found.bias + target]
+
+
+@pytest.mark.parametrize(
+    ("machine", "text"),
+    [
+        # cmpb $0, 0xc6(%rbx); movzbl 0xc5(%rax), %eax
+        (62, "80bbc600000000 0fb680c5000000"),
+        # ldrb w0, [x1, #0xc6]; ldrb w2, [x3, #0xc5]; ldr x0, [x1, #0xc8]
+        (183, "20184339 62144339 206440f9"),
+    ],
+)
+def test_byte_reads(machine: int, text: str) -> None:
+    """Bytes that are read at a distance from a register, and nothing wider."""
+    found = object_with_functions(machine, 0x400000, bytes.fromhex(text), [])
+    function = found.function(found.bias + 0x400000)
+    assert function
+    assert list(found.byte_reads(function)) == [0xC6, 0xC5]
+
+
+def test_no_functions_listed() -> None:
+    """A binary without .eh_frame_hdr: there are no functions, and nothing breaks."""
+    found = object_with_functions(62, 0x400000, b"\xc3" * 16, [])
+    empty = Code(found.guest, ElfFile(elf_object(), "x"), MappedObject(found.bias, {}, []))
+    assert empty.function(found.bias + 0x400000) is None
+    assert empty.functions_that_load({1}) == set()
