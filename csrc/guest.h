@@ -67,6 +67,12 @@ enum vmd_status vmd_guest_relocate_relr(struct vmd_guest *guest, uint64_t relr, 
 enum vmd_status vmd_guest_call(struct vmd_guest *guest, uint64_t function, const uint64_t *args, int n_args,
                                uint64_t seconds, uint64_t *ret, struct vmd_error *err);
 
+/*
+ * What the host has: whether memfd_create works, whether /dev/sgx_vepc can be opened, bytes of a page. A new guest has
+ * the first, not the second, and 4096.
+ */
+void vmd_guest_set_host(struct vmd_guest *guest, bool memfd, bool sgx_vepc, uint64_t page_size);
+
 /* Makes room for thread-local data of size bytes, aligned; the address where its initial bytes go, 0: no room. */
 uint64_t vmd_guest_set_tls(struct vmd_guest *guest, uint64_t size);
 

@@ -10,11 +10,17 @@ import pytest
 from conftest import find_qemu
 from elf_builder import elf_object
 
+import vmdump
+from vmdump.cli import main
+from vmdump.errors import SourceError, VmdumpError
 from vmdump.sources.qemu_image.code import Code
 from vmdump.sources.qemu_image.elf import ElfFile, MappedObject, map_object
 from vmdump.sources.qemu_image.functions import Functions
 from vmdump.sources.qemu_image.guest import Guest
+from vmdump.sources.qemu_image.host import HostProfile
 from vmdump.sources.qemu_image.image import QemuImage
+from vmdump.sources.qemu_image.qemu_module import search_dirs
+from vmdump.sources.root import resolve
 
 
 def run_qemu(*command: str) -> str:
@@ -170,3 +176,153 @@ def test_no_functions_listed() -> None:
     empty = Code(found.guest, ElfFile(elf_object(), "x"), MappedObject(found.bias, {}, []))
     assert empty.function(found.bias + 0x400000) is None
     assert empty.functions_that_load({1}) == set()
+
+
+# Roots ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A tree with links as Debian's packages have them, some of which mean another place on this system."""
+    root = tmp_path / "root"
+    for directory in ("usr/bin", "usr/lib/x/qemu", "run/qemu/1.0", "var", "etc"):
+        (root / directory).mkdir(parents=True)
+    for link, target in (
+        ("bin", "usr/bin"), ("var/run", "/run"), ("up", "../../../../../../etc"), ("usr/bin/kvm", "/etc/alternative"),
+        ("etc/alternative", "../usr/bin/qemu"), ("circle", "/circle2"), ("circle2", "circle"), ("abs", "/usr/lib/x"),
+    ):  # fmt: skip
+        (root / link).symlink_to(target)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/usr/bin/qemu", "/usr/bin/qemu"),
+        ("/bin/qemu", "/usr/bin/qemu"),
+        ("/bin/kvm", "/usr/bin/qemu"),
+        ("/var/run/qemu/1.0", "/run/qemu/1.0"),
+        ("/up/x", "/etc/x"),
+        ("/abs/../y/./qemu", "/usr/lib/y/qemu"),
+        ("/../..", ""),
+        ("/no/such/../file", "/no/file"),
+    ],
+)
+def test_resolve(root: Path, path: str, expected: str) -> None:
+    """Links are the root's: where chroot would see them; none leads out of it."""
+    assert resolve(path, str(root)) == f"{root}{expected}"
+
+
+def test_root_errors(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Links in a circle, a root that is none, and sources that have no root."""
+    with pytest.raises(SourceError, match="/circle: too many levels of symbolic links below"):
+        resolve("/circle", str(root))
+    with pytest.raises(SourceError, match="nowhere: not a directory; the root is where the packages are unpacked"):
+        vmdump.open("x", root=root / "nowhere")
+    with pytest.raises(VmdumpError, match="root and host are for a QEMU binary"):
+        vmdump.open(root=root)
+    assert main(["dump", "--root", str(root)]) == 2
+    assert "--root needs SOURCE, a QEMU binary that is not run" in capsys.readouterr().err
+    (root / "x.json").write_text("{}")
+    assert main(["dump", "--host", "memfd=off", str(root / "x.json")]) == 2
+    assert "--host is not for a dump file" in capsys.readouterr().err
+
+
+def test_search_dirs(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a root: the module dir relative to the binary, then as it was built, then upgrades', all within the root."""
+    monkeypatch.delenv("QEMU_MODULE_DIR", raising=False)
+    data = b"\0/usr/lib/x/qemu\0QEMU emulator version 9 (1.0)\0/var/run/qemu/%s\0"
+    (root / "opt/bin").mkdir(parents=True)
+    expected = [f"{root}/usr/lib/x/qemu", f"{root}/run/qemu/1.0"]
+    assert search_dirs(f"{root}/usr/bin/qemu", data, (), root) == expected
+    assert search_dirs(f"{root}/opt/bin/qemu", data, ("/mine",), root) == ["/mine", f"{root}/opt/lib/x/qemu", *expected]
+    assert search_dirs(str(tmp_path / "qemu"), data, (), root) == expected
+    elsewhere = tmp_path.parent / "link"
+    elsewhere.symlink_to(root)
+    assert search_dirs(f"{elsewhere}/usr/bin/qemu", data, (), elsewhere) == expected
+    assert search_dirs(f"{root}/usr/bin/qemu", data, ()) == [f"{root}/usr/lib/x/qemu", "/var/run/qemu/1.0"]
+
+
+@pytest.mark.qemu
+def test_root(root: Path, tmp_path: Path) -> None:
+    """The installed QEMU, its file moved out of a root that has its modules: the dump of the installed one."""
+    qemu = Path(find_qemu("x86_64")).resolve()
+    module_dir = next(iter(Path("/usr/lib").glob("*/qemu/hw-display-qxl.so"))).parent
+    (root / module_dir.parent.relative_to("/")).mkdir(parents=True)
+    (root / module_dir.relative_to("/")).symlink_to("/modules")
+    shutil.copytree(module_dir, root / "modules")
+    moved = tmp_path / "moved"
+    shutil.copy(qemu, moved)
+    shutil.copy(qemu, root / "usr/bin/qemu")
+    native = run_dump(qemu, tmp_path)
+    assert vmdump.open(moved, machine="none").to_bytes() != native
+    assert vmdump.open(moved, machine="none", root=root).to_bytes() == native
+    # A link that leads nowhere on this system.
+    assert main(["dump", str(root / "usr/bin/kvm"), "-M", "none", "--root", str(root), "-o", str(tmp_path / "x")]) == 0
+    assert (tmp_path / "x").read_bytes() == native
+
+
+# Hosts ------------------------------------------------------------------------------------------------------------
+
+#: Makes a real QEMU see another host: no memfd_create, or a /dev/sgx_vepc.
+PRELOAD = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <string.h>
+#ifdef NO_MEMFD
+int memfd_create(const char *name, unsigned flags) { errno = ENOSYS; return -1; }
+#endif
+#ifdef SGX_VEPC
+static int open_it(const char *function, const char *path, int flags, int mode)
+{
+    int (*real)(const char *, int, ...) = (int (*)(const char *, int, ...))dlsym(RTLD_NEXT, function);
+    return real(strcmp(path, "/dev/sgx_vepc") ? path : "/dev/null", flags, mode);
+}
+int open(const char *path, int flags, int mode) { return open_it("open", path, flags, mode); }
+int open64(const char *path, int flags, int mode) { return open_it("open64", path, flags, mode); }
+int __open64_2(const char *path, int flags) { return open_it("open64", path, flags, 0); }
+#endif
+"""
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize(
+    ("target", "host", "define", "type_name"),
+    [
+        ("aarch64", "memfd=off", "NO_MEMFD", "memory-backend-memfd"),
+        ("x86_64", "sgx_vepc=on", "SGX_VEPC", "memory-backend-epc"),
+    ],
+)
+def test_hosts(target: str, host: str, define: str, type_name: str, tmp_path: Path) -> None:
+    """On another host other types are registered, and devices come in another order: as QEMU has them there."""
+    qemu = find_qemu(target)
+    (tmp_path / "host.c").write_text(PRELOAD)
+    library = tmp_path / "host.so"
+    command = f"gcc -w -shared -fPIC -D{define} -o {library} {tmp_path}/host.c -ldl"
+    subprocess.run(command.split(), check=True)
+    native = run_dump(Path(qemu), tmp_path, "env", f"LD_PRELOAD={library}")
+    profile = HostProfile.parse(host)
+    assert vmdump.open(qemu, machine="none", host=profile).to_bytes() == native
+    assert vmdump.open(qemu, machine="none").to_bytes() == run_dump(Path(qemu), tmp_path) != native
+    there = QemuImage(qemu, host=profile)._qemu.has_type(type_name)
+    assert there != QemuImage(qemu)._qemu.has_type(type_name)
+    listed = run_qemu("env", f"LD_PRELOAD={library}", qemu, "-object", "help")
+    assert (f"  {type_name}\n" in listed) == there
+
+
+@pytest.mark.parametrize("machine", [62, 183])
+def test_page_size(machine: int) -> None:
+    """The guest sees the profile's page size, by both ways to ask."""
+    guest = Guest("x", machine, HostProfile(page_size=65536))
+    assert guest.call(guest.host_function("getpagesize")) == 65536
+    assert guest.call(guest.host_function("sysconf"), os.sysconf_names["SC_PAGESIZE"]) == 65536
+
+
+@pytest.mark.parametrize("text", ["memfd", "memfd=maybe", "page_size=4095", "kvm=on", "=on"])
+def test_wrong_hosts(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is no host profile is told, with what is one."""
+    assert main(["dump", "qemu", "--host", text]) == 2
+    error = capsys.readouterr().err
+    assert f"{text!r} says nothing of a host; it may be memfd=on, " in error
+    assert error.count("\n") == 1

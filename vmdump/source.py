@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, cast
 
 from vmdump.device_dump import DeviceDump
 from vmdump.errors import SourceError, VmdumpError
+from vmdump.sources.root import source_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from io import BufferedReader
 
     from vmdump.session import Session
+    from vmdump.sources.qemu_image.host import HostProfile
 
 
 def open(
@@ -21,6 +23,8 @@ def open(
     *,
     machine: str | None = None,
     run: bool = False,
+    root: "str | os.PathLike[str] | None" = None,
+    host: "HostProfile | None" = None,
     module_dirs: tuple[str, ...] = (),
     timeout: float = 60.0,
     report: "Callable[[object], None] | None" = None,
@@ -30,8 +34,10 @@ def open(
     source is a path to a file that -dump-vmstate wrote, plain or compressed (gzip, xz, Zstandard), "-" for standard
     input; a QEMU binary, which is read without being run, or run with run=True; a Session; or None: vmdump's built-in
     devices and all modules. machine is for sources that have machines: a machine type's name or alias. module_dirs are
-    searched for modules before QEMU's own places. timeout, in seconds, is for a QEMU that is run. report is told what
-    goes wrong on the way without ending it: modules that do not load, what a QEMU that is run says.
+    searched for modules before QEMU's own places. For a binary that is read, root is a tree unpacked from packages, in
+    which its modules and links are looked for, and host what it would find on its host. timeout, in seconds, is for a
+    QEMU that is run. report is told what goes wrong on the way without ending it: modules that do not load, what a QEMU
+    that is run says.
 
     Raises SourceError when the source can't be read, with the place of the error, and what Session.dump raises.
 
@@ -45,19 +51,22 @@ def open(
     if source is None or not isinstance(source, (str, os.PathLike)):
         from vmdump.session import Session
 
+        _refuse_image_options(root, host)
         if source is not None:
             return source.dump(machine)
         with Session(module_dirs=module_dirs, report=report) as session:
             return session.dump(machine)
-    path = os.fspath(source)
+    path = source_path(source, root)
     if run:
+        _refuse_image_options(root, host)
         from vmdump.sources.qemu_process import run_qemu
 
         return run_qemu(path, machine=machine, module_dirs=module_dirs, timeout=timeout, report=report)
     if is_binary(path):
         from vmdump.sources.qemu_image.image import QemuImage
 
-        return QemuImage(path, module_dirs=module_dirs, report=report).dump(machine)
+        return QemuImage(path, root=root, module_dirs=module_dirs, host=host, report=report).dump(machine)
+    _refuse_image_options(root, host)
     if machine is not None:
         raise VmdumpError(f"{path}: a dump file is of one machine; a machine can be chosen of a QEMU binary")
     from vmdump.sources.dump_file import open_dump_file, read_dump_file
@@ -67,6 +76,11 @@ def open(
             raise SourceError("stdin is closed; give the source as a file")
         return read_dump_file(cast("BufferedReader", sys.stdin.buffer), "<stdin>")
     return open_dump_file(path)
+
+
+def _refuse_image_options(*options: object) -> None:
+    if any(option is not None for option in options):
+        raise VmdumpError("root and host are for a QEMU binary that is read without being run")
 
 
 def is_binary(path: str) -> bool:

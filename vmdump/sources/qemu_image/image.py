@@ -15,6 +15,7 @@ from vmdump.qom import TypeTable
 from vmdump.sources.qemu_image.boot import MachineType, Qemu
 from vmdump.sources.qemu_image.elf import ElfFile, map_object
 from vmdump.sources.qemu_image.guest import Guest
+from vmdump.sources.qemu_image.host import HostProfile
 from vmdump.sources.qemu_image.layout import Reader, calibrate
 from vmdump.sources.qemu_image.qemu_module import (
     QemuModuleOpener,
@@ -23,6 +24,7 @@ from vmdump.sources.qemu_image.qemu_module import (
     target_arch,
     version_of,
 )
+from vmdump.sources.root import source_path
 
 Report = Callable[[ModuleError], None]
 
@@ -37,16 +39,19 @@ class QemuImage:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, module_dirs: tuple[str, ...] = (), report: Report | None = None
-    ) -> None:
-        """Reads the binary at path. report is told each module that fails, as QEMU tells it."""
-        self.path = os.path.abspath(path)
+        self, path: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None,
+        module_dirs: tuple[str, ...] = (), host: HostProfile | None = None, report: Report | None = None,
+    ) -> None:  # fmt: skip
+        """Reads the binary at path. root: a tree unpacked from packages, in which its modules are; host: what it would
+        find on its host; report is told each module that fails, as QEMU tells it.
+        """
+        self.path = os.path.abspath(source_path(path, root))
         try:
             self._data = Path(self.path).read_bytes()
         except (OSError, ValueError) as error:
             raise SourceError(f"{self.path}: {getattr(error, 'strerror', None) or error}") from error
         elf = ElfFile(self._data, self.path)
-        self._guest = Guest(self.path, elf.e_machine)
+        self._guest = Guest(self.path, elf.e_machine, host or HostProfile())
         table = self._guest.ascii_table()
         main = map_object(
             self._guest, elf, lambda name: table if name == "g_ascii_table" else self._guest.host_function(name),
@@ -63,7 +68,7 @@ class QemuImage:
         self.modules = ModuleLoader(
             rows,
             module_arch=target_arch(self._qemu, rows),
-            search_dirs=search_dirs(self.path, self._data, module_dirs),
+            search_dirs=search_dirs(self.path, self._data, module_dirs, root),
             openers=[QemuModuleOpener(self._qemu, self._data)],
             types=TypeTable(),
             report=report,
