@@ -17,7 +17,8 @@ enum kind {
     KIND_COPY,
     KIND_TP_OFFSET,
     KIND_TLS_MODULE,
-    KIND_TLS_OFFSET
+    KIND_TLS_OFFSET,
+    KIND_TLS_DESCRIPTOR
 };
 
 static enum kind kind_of(enum vmd_guest_arch arch, uint32_t type)
@@ -35,6 +36,7 @@ static enum kind kind_of(enum vmd_guest_arch arch, uint32_t type)
         {R_X86_64_TPOFF64, R_AARCH64_TLS_TPREL, KIND_TP_OFFSET},
         {R_X86_64_DTPMOD64, R_AARCH64_TLS_DTPMOD, KIND_TLS_MODULE},
         {R_X86_64_DTPOFF64, R_AARCH64_TLS_DTPREL, KIND_TLS_OFFSET},
+        {R_X86_64_TLSDESC, R_AARCH64_TLSDESC, KIND_TLS_DESCRIPTOR},
     };
 
     for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
@@ -85,6 +87,10 @@ enum vmd_status vmd_guest_relocate(struct vmd_guest *guest, uint64_t rela, uint6
             break;
         case KIND_TLS_OFFSET:
             value = symbols[symbol] + entry.r_addend;
+            break;
+        case KIND_TLS_DESCRIPTOR:
+            /* {resolver, argument}: what depends on threads is resolved when it is used, which start-up does not. */
+            value = vmd_guest_import(guest, "__tlsdesc_resolver");
             break;
         default:
             return vmd_error_set(err, VMD_BAD_REFERENCE, i, "a relocation of a type that is not known");

@@ -13,6 +13,7 @@ from elf_builder import elf_object
 import vmdump
 from vmdump.cli import main
 from vmdump.errors import SourceError, VmdumpError
+from vmdump.machine import help_text
 from vmdump.sources.qemu_image.code import Code
 from vmdump.sources.qemu_image.elf import ElfFile, MappedObject, map_object
 from vmdump.sources.qemu_image.functions import Functions
@@ -326,3 +327,57 @@ def test_wrong_hosts(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     error = capsys.readouterr().err
     assert f"{text!r} says nothing of a host; it may be memfd=on, " in error
     assert error.count("\n") == 1
+
+
+# Packages of other releases and hosts ------------------------------------------------------------------------------
+
+IMAGES = Path(os.environ.get("VMDUMP_IMAGES", "/nonexistent"))
+
+#: .ci/images --all: $VMDUMP_IMAGES/roots/RELEASE-ARCH, with all libraries.
+UNPACKED = [
+    (root, path.relative_to(root))
+    for root in sorted(IMAGES.glob("roots/*"))
+    for path in sorted([*root.glob("usr/bin/qemu-system-*"), *root.glob("usr/libexec/xen-qemu-system-*")])
+    if not path.is_symlink() and path.read_bytes()[:4] == b"\x7fELF"
+]
+
+#: Those that can be run without /dev/kvm and Xen only with this accelerator.
+BARE = ("qemu-system-x86_64-microvm", "xen-qemu-system-i386")
+
+#: They crash while they dump: vmstate_pmu's subsections have no terminator.
+CRASHES = {("bullseye-amd64", "qemu-system-ppc"), ("bullseye-amd64", "qemu-system-ppc64")}
+
+
+def run_in_root(root: Path, binary: Path, *options: str) -> "subprocess.CompletedProcess[str]":
+    """Runs a binary of a root with the root's libraries and modules."""
+    triplet = "aarch64-linux-gnu" if root.name.endswith("-arm64") else "x86_64-linux-gnu"
+    libraries = [f"{root}/{path}" for path in (f"usr/lib/{triplet}", f"lib/{triplet}", f"usr/lib/{triplet}/pulseaudio")]
+    if triplet == "x86_64-linux-gnu":
+        loader = [resolve("/lib64/ld-linux-x86-64.so.2", str(root)), "--library-path", ":".join(libraries)]
+    else:
+        emulator = f"{IMAGES}/tools/usr/bin/qemu-aarch64-static"
+        loader = [emulator, "-L", str(root), "-E", f"LD_LIBRARY_PATH={':'.join(libraries)}"]
+    environ = {key: value for key, value in os.environ.items() if key != "LD_PRELOAD"}
+    environ["QEMU_MODULE_DIR"] = f"{root}/usr/lib/{triplet}/qemu"
+    accel = ["-accel", "qtest"] if binary.name in BARE else []
+    return subprocess.run(
+        [*loader, str(root / binary), *accel, *options], capture_output=True, text=True, env=environ, check=False
+    )
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize(("root", "binary"), UNPACKED, ids=[f"{root.name}-{path.name}" for root, path in UNPACKED])
+def test_releases_and_hosts(root: Path, binary: Path, tmp_path: Path) -> None:
+    """QEMU 5.2 to 11.1, for x86-64 and AArch64 hosts, exported symbols or none: dump and -M help are the binary's."""
+    failures: list[object] = []
+    image = QemuImage(root / binary, root=root, report=failures.append)
+    assert failures == []
+    native = run_in_root(root, binary, "-M", "help")
+    assert (native.returncode, native.stdout) == (0, help_text(image.machines))
+    target = tmp_path / "native.json"
+    native = run_in_root(root, binary, "-M", "none", "-nodefaults", "-display", "none", "-dump-vmstate", str(target))
+    if (root.name, binary.name) in CRASHES:
+        assert native.returncode < 0
+        return
+    assert native.returncode == 0, native.stderr
+    assert image.dump("none").to_bytes() == target.read_bytes()

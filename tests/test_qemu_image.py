@@ -195,18 +195,24 @@ def test_damaged_files(changes: list[tuple[int, bytes]]) -> None:
         assert "\n" not in str(error)
 
 
-R = {X86_64: (8, 1, 6, 7, 18), AARCH64: (1027, 257, 1025, 1026, 1030)}
+R = {X86_64: (8, 1, 6, 7, 36), AARCH64: (1027, 257, 1025, 1026, 1031)}
 
 
 @pytest.mark.parametrize("machine", [X86_64, AARCH64])
 def test_relocations(machine: int) -> None:
-    """RELATIVE, 64, GLOB_DAT, JUMP_SLOT and RELR, of both hosts."""
-    relative, absolute, glob_dat, jump_slot, _ = R[machine]
+    """RELATIVE, 64, GLOB_DAT, JUMP_SLOT, TLSDESC and RELR, of both hosts."""
+    relative, absolute, glob_dat, jump_slot, descriptor = R[machine]
     data = elf_object(
         machine=machine,
         data=b"".join(struct.pack("<Q", 0x100 * i) for i in range(80)),
         symbols=[(b"mine", 1, AT + 64), (b"theirs", 0, 0)],
-        rela=[(AT, relative, 0, 0x40), (AT + 8, absolute, 1, 5), (AT + 16, glob_dat, 2, 0), (AT + 24, jump_slot, 2, 0)],
+        rela=[
+            (AT, relative, 0, 0x40),
+            (AT + 8, absolute, 1, 5),
+            (AT + 16, glob_dat, 2, 0),
+            (AT + 24, jump_slot, 2, 0),
+            (AT + 80, descriptor, 2, 0),
+        ],
         relr=[AT + 32, 1 | 1 << 1 | 1 << 3],
     )
     asked: list[str] = []
@@ -217,6 +223,7 @@ def test_relocations(machine: int) -> None:
     assert words[:4] == [bias + 0x40, bias + AT + 64 + 5, 0x1234, 0x1234]
     # RELR: the word at AT + 32, and of those behind it the first and the third.
     assert words[4:9] == [bias + 0x400, bias + 0x500, 0x600, bias + 0x700, 0x800]
+    assert machine_.pointer(bias + AT + 80) == machine_.host_function("__tlsdesc_resolver")
     assert mapped.symbols == {"mine": bias + AT + 64}
     assert asked == ["theirs"]
 
