@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import find_qemu
 from elf_builder import elf_object
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import vmdump
 from vmdump.cli import main
@@ -169,6 +171,23 @@ def test_byte_reads(machine: int, text: str) -> None:
     function = found.function(found.bias + 0x400000)
     assert function
     assert list(found.byte_reads(function)) == [0xC6, 0xC5]
+
+
+@settings(max_examples=100)
+@given(st.sampled_from([62, 183]), st.binary(min_size=1, max_size=300), st.binary(max_size=60), st.integers(0, 20))
+def test_any_code(machine: int, code: bytes, table: bytes, at: int) -> None:
+    """Bytes that are no instructions, and a table of functions that is damaged: nothing is found, or a SourceError."""
+    found = object_with_functions(machine, 0x400000, code, [0x500000])
+    found.guest.write(found.bias + 0x10000 + at, table)
+    try:
+        damaged = Code(found.guest, found.elf, MappedObject(found.bias, {}, []))
+        function = damaged.function(found.bias + 0x400000)
+        if function:
+            assert all(isinstance(each, int) for each in (*damaged.loads(function), *damaged.byte_reads(function)))
+            assert set(damaged.calls(function)) <= {damaged.function(each)[0] for each in damaged.calls(function)}
+        assert damaged.functions_that_load({found.bias}) <= {function}
+    except SourceError as error:
+        assert "\n" not in str(error)
 
 
 def test_no_functions_listed() -> None:
@@ -381,3 +400,19 @@ def test_releases_and_hosts(root: Path, binary: Path, tmp_path: Path) -> None:
         return
     assert native.returncode == 0, native.stderr
     assert image.dump("none").to_bytes() == target.read_bytes()
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize(
+    ("root", "binary"),
+    [each for each in UNPACKED if each[1].name.rpartition("-")[2] in ("x86_64", "aarch64", "riscv32", "s390x")],
+)
+def test_releases_and_hosts_without_exports(root: Path, binary: Path, tmp_path: Path) -> None:
+    """With the exports taken away they read as with them, which the test above compares with what they write."""
+    plain, bare = tmp_path / "plain", tmp_path / "bare"
+    shutil.copy(root / binary, plain)
+    bare.write_bytes(without_exports(plain.read_bytes()))
+    expected, image = QemuImage(plain), QemuImage(bare)
+    assert (expected._qemu.functions.exported, image._qemu.functions.exported) == (True, False)
+    assert image.machines == expected.machines
+    assert image.dump("none").to_bytes() == expected.dump("none").to_bytes()

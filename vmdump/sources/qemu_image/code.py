@@ -11,6 +11,7 @@ import struct
 from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import islice
 
 from vmdump.sources.qemu_image.elf import ElfFile, MappedObject
 from vmdump.sources.qemu_image.guest import Guest
@@ -20,8 +21,7 @@ _PT_LOAD, _PT_GNU_EH_FRAME = 1, 0x6474E550
 #: .eh_frame_hdr as linkers make it: version 1, a count of 4 bytes, a table of 4-byte offsets from the header's start.
 _EH_FRAME_HDR = b"\x01\x1b\x03\x3b"
 
-#: lea disp32(%rip), %REG; call and jmp rel32; cmpb $NUMBER, disp32(%REG) and movzbl
-#: disp32(%REG), %REG; mov $1, %esi.
+#: lea disp32(%rip), %REG; call and jmp rel32; cmpb $NUMBER, disp32(%REG) and movzbl disp32(%REG), %REG; mov $1, %esi.
 _LEA = re.compile(rb"[\x48\x4c]\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d]")
 _CALL = re.compile(rb"[\xe8\xe9]")
 _READ = re.compile(rb"(?:\x80[\xb8-\xbf]|\x0f\xb6[\x80-\xbf])(.{4})", re.DOTALL)
@@ -34,11 +34,15 @@ _ONE_AARCH64 = 0x52800021
 _ARGUMENT_WITHIN = 24
 
 
+#: How many loads of addresses are looked at. The largest QEMU has 200,000.
+_LOADS_MAX = 1 << 20
+
+
 class Code:
     """The functions of an object that is mapped. Addresses are the guest's."""
 
     def __init__(self, guest: Guest, elf: ElfFile, mapped: MappedObject) -> None:
-        self.guest, self.bias = guest, mapped.bias
+        self.guest, self.elf, self.bias = guest, elf, mapped.bias
         self._x86_64 = elf.e_machine == 62
         self._loaded = [(mapped.bias + segment.vaddr, segment.filesz) for segment in elf.of_type(_PT_LOAD)]
         self._starts = _function_starts(guest, elf, mapped.bias)
@@ -82,7 +86,7 @@ class Code:
         if not self._starts:
             return []
         start, end = self._starts[0], self._starts[-1]
-        return list(self._loads(start, self.guest.read(start, max(end - start, 0))))
+        return list(islice(self._loads(start, self.guest.read(start, end - start)), _LOADS_MAX))
 
     def loads(self, function: tuple[int, int]) -> Iterator[int]:
         """The addresses that a function loads."""
