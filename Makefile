@@ -13,10 +13,10 @@ all: .venv/dev
 test: .venv/dev
 	.venv/bin/pytest
 
-# The binaries of every target of Debian's QEMU 7.2 and 10.0, unpacked and read.
+# The binaries of every target of Debian's QEMU 5.2, 7.2, 10.0 and 11.1, xen's, and some for AArch64, unpacked and read.
 test-all-images: .venv/dev
 	.ci/images build/images --all
-	VMDUMP_IMAGES=$(CURDIR)/build/images .venv/bin/pytest tests/test_qemu_image.py
+	VMDUMP_IMAGES=$(CURDIR)/build/images .venv/bin/pytest tests/test_qemu_image.py tests/test_qemu_boot.py
 
 # Lint, format and types.
 check: .venv/dev

@@ -158,6 +158,7 @@ enum vmd_status vmd_guest_create(const char *unicorn, enum vmd_guest_arch arch, 
     guest->arch = arch;
     guest->limits = *limits;
     guest->size = limits->memory;
+    vmd_guest_set_host(guest, true, false, 4096);
     guest->memory = mmap(NULL, guest->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (guest->memory == MAP_FAILED) {
         guest->memory = NULL;

@@ -74,6 +74,12 @@ enum vmd_status vmd_guest_call(struct vmd_guest *guest, uint64_t function, const
 enum vmd_status vmd_guest_call_all(struct vmd_guest *guest, const uint64_t *functions, size_t n, size_t *done,
                                    struct vmd_error *err);
 
+/*
+ * What the host has: whether memfd_create works, whether /dev/sgx_vepc can be opened, bytes of a page. A new guest has
+ * the first, not the second, and 4096.
+ */
+void vmd_guest_set_host(struct vmd_guest *guest, bool memfd, bool sgx_vepc, uint64_t page_size);
+
 /* Makes room for thread-local data of size bytes, aligned; the address where its initial bytes go, 0: no room. */
 uint64_t vmd_guest_set_tls(struct vmd_guest *guest, uint64_t size);
 

@@ -45,6 +45,8 @@ struct vmd_guest_table;
 struct vmd_cpu;
 
 struct vmd_guest {
+    bool no_memfd, sgx_vepc; /* of the host, see vmd_guest_set_host */
+    uint64_t page_size;
     enum vmd_guest_arch arch;
     char *memory;
     uint64_t size;

@@ -45,12 +45,12 @@ static uint64_t host_g_once_init_leave(struct vmd_host_call *call)
 
 static uint64_t host_sysconf(struct vmd_host_call *call)
 {
-    return (uint64_t)sysconf((int)ARG(0));
+    return (int)ARG(0) == _SC_PAGESIZE ? call->guest->page_size : (uint64_t)sysconf((int)ARG(0));
 }
 
 static uint64_t host_getpagesize(struct vmd_host_call *call)
 {
-    return 4096;
+    return call->guest->page_size;
 }
 
 static uint64_t host_getrlimit(struct vmd_host_call *call)
@@ -64,14 +64,26 @@ static uint64_t host_getrlimit(struct vmd_host_call *call)
     return 0;
 }
 
+enum { DESCRIPTOR = 3 }; /* of what the guest opens */
+
+void vmd_guest_set_host(struct vmd_guest *guest, bool memfd, bool sgx_vepc, uint64_t page_size)
+{
+    guest->no_memfd = !memfd;
+    guest->sgx_vepc = sgx_vepc;
+    guest->page_size = page_size;
+}
+
 static uint64_t host_memfd_create(struct vmd_host_call *call)
 {
-    return 3; /* it works, as on any Linux; the descriptor is only closed */
+    return call->guest->no_memfd ? (uint64_t)-1 : DESCRIPTOR;
 }
 
 static uint64_t host_open(struct vmd_host_call *call)
 {
-    return (uint64_t)-1; /* there are no files: no /dev/sgx_vepc, no /proc */
+    const char *path = vmd_host_string(call->guest, ARG(0));
+
+    /* There are no files, no /proc; a device that is opened is closed at once. */
+    return path && call->guest->sgx_vepc && strcmp(path, "/dev/sgx_vepc") == 0 ? DESCRIPTOR : (uint64_t)-1;
 }
 
 static uint64_t host_tls_get_addr(struct vmd_host_call *call)

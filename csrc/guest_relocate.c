@@ -19,7 +19,8 @@ enum kind {
     KIND_COPY,
     KIND_TP_OFFSET,
     KIND_TLS_MODULE,
-    KIND_TLS_OFFSET
+    KIND_TLS_OFFSET,
+    KIND_TLS_DESCRIPTOR,
 };
 
 static enum kind kind_of(enum vmd_guest_arch arch, uint32_t type)
@@ -36,6 +37,7 @@ static enum kind kind_of(enum vmd_guest_arch arch, uint32_t type)
         {R_X86_64_TPOFF64, R_AARCH64_TLS_TPREL, KIND_TP_OFFSET},
         {R_X86_64_DTPMOD64, R_AARCH64_TLS_DTPMOD, KIND_TLS_MODULE},
         {R_X86_64_DTPOFF64, R_AARCH64_TLS_DTPREL, KIND_TLS_OFFSET},
+        {R_X86_64_TLSDESC, R_AARCH64_TLSDESC, KIND_TLS_DESCRIPTOR},
         {R_X86_64_NONE, R_AARCH64_NONE, KIND_NONE},
     };
 
@@ -61,7 +63,7 @@ static void copy_variable(const struct vmd_object *object, size_t symbol, char *
 /* What a relocation puts at to; NULL: all is well. */
 static const char *apply(const struct vmd_object *object, const Elf64_Rela *entry)
 {
-    const struct vmd_guest *guest = object->guest;
+    struct vmd_guest *guest = object->guest;
     uint64_t symbol = ELF64_R_SYM(entry->r_info), value;
     char *to = vmd_guest_find(guest, object->bias + entry->r_offset, 8);
 
@@ -83,6 +85,10 @@ static const char *apply(const struct vmd_object *object, const Elf64_Rela *entr
         break;
     case KIND_TLS_MODULE:
         value = 1; /* the main binary's: there is no other */
+        break;
+    case KIND_TLS_DESCRIPTOR:
+        /* {resolver, argument}: what depends on threads is resolved when it is used, which start-up does not. */
+        value = vmd_guest_import(guest, "__tlsdesc_resolver");
         break;
     case KIND_SYMBOL:
     case KIND_TLS_OFFSET:

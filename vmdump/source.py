@@ -8,6 +8,7 @@ import stat
 import sys
 
 from vmdump.errors import SourceError, VmdumpError
+from vmdump.sources.root import source_path
 
 TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from vmdump.device_dump import DeviceDump
     from vmdump.session import Session
+    from vmdump.sources.qemu_image.host import HostProfile
 
 
 def open(
@@ -22,6 +24,8 @@ def open(
     *,
     machine: str | None = None,
     run: bool = False,
+    root: str | os.PathLike[str] | None = None,
+    host: HostProfile | None = None,
     module_dirs: tuple[str, ...] = (),
     timeout: float = 60.0,
     details: bool = True,
@@ -33,11 +37,12 @@ def open(
     source is a path to a file that -dump-vmstate wrote, plain or compressed (gzip, xz, Zstandard), "-" for standard
     input; a QEMU binary, which is read without being run, or run with run=True; a Session; or None: vmdump's built-in
     devices and all modules. machine is for sources that have machines: a machine type's name or alias. module_dirs are
-    searched for modules before QEMU's own places. timeout, in seconds, is for a QEMU that is run. details=False reads
-    no more of a QEMU binary than its own dump tells, which is quicker; else there are also the descriptions that are on
-    no device class. cache=False reads a QEMU binary anew, and leaves the user's cache folder alone. report is told what
-    goes wrong on the way without ending it: modules that do not load, defects of a binary, what a QEMU that is run
-    says.
+    searched for modules before QEMU's own places. For a binary that is read, root is a tree unpacked from packages, in
+    which its modules and links are looked for, and host what it would find on its host. timeout, in seconds, is for a
+    QEMU that is run. details=False reads no more of a QEMU binary than its own dump tells, which is quicker; else there
+    are also the descriptions that are on no device class. cache=False reads a QEMU binary anew, and leaves the user's
+    cache folder alone. report is told what goes wrong on the way without ending it: modules that do not load, defects
+    of a binary, what a QEMU that is run says.
 
     Raises SourceError when the source can't be read, with the place of the error, and what Session.dump raises.
 
@@ -51,12 +56,14 @@ def open(
     if source is None or not isinstance(source, (str, os.PathLike)):
         from vmdump.session import Session
 
+        _refuse_image_options(root, host)
         if source is not None:
             return source.dump(machine)
         with Session(module_dirs=module_dirs, report=report) as session:
             return session.dump(machine)
-    path = os.fspath(source)
+    path = source_path(source, root)
     if run:
+        _refuse_image_options(root, host)
         from vmdump.sources.qemu_process import run_qemu
 
         return run_qemu(path, machine=machine, module_dirs=module_dirs, timeout=timeout, report=report)
@@ -64,8 +71,11 @@ def open(
         from vmdump.sources.qemu_image.cache import open_image
         from vmdump.sources.qemu_image.options import ImageOptions
 
-        options = ImageOptions(module_dirs=tuple(map(os.fspath, module_dirs)), details=details)
+        options = ImageOptions(
+            tuple(map(os.fspath, module_dirs)), details, None if root is None else os.fspath(root), host and tuple(host)
+        )
         return open_image(path, options, report=report, cache=cache).dump(machine)
+    _refuse_image_options(root, host)
     if machine is not None:
         raise VmdumpError(f"{path}: a dump file is of one machine; a machine can be chosen of a QEMU binary")
     from vmdump.sources.dump_file import open_dump_file, read_dump_file
@@ -75,6 +85,11 @@ def open(
             raise SourceError("stdin is closed; give the source as a file")
         return read_dump_file(sys.stdin.buffer, "<stdin>")  # type: ignore[arg-type]  # a BufferedReader
     return open_dump_file(path)
+
+
+def _refuse_image_options(*options: object) -> None:
+    if any(option is not None for option in options):
+        raise VmdumpError("root and host are for a QEMU binary that is read without being run")
 
 
 def is_binary(path: str) -> bool:

@@ -6,6 +6,7 @@ import os
 
 from vmdump.errors import VmdumpError
 from vmdump.source import is_binary, open
+from vmdump.sources.root import source_path
 
 TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from vmdump.cli.environment import Environment
     from vmdump.device_dump import DeviceDump
     from vmdump.session import Session
+    from vmdump.sources.qemu_image.host import HostProfile
 
 #: What completes to file names, and to directories, in the scripts that shtab makes (its FILE and DIRECTORY).
 _FILE = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
@@ -63,6 +65,21 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--no-cache", action="store_true", help="read a QEMU binary anew, and do not remember it (see vmdump cache)"
     )
+    group = parser.add_argument_group("QEMU binaries")
+    directory = group.add_argument(
+        "--root",
+        metavar="DIR",
+        help="SOURCE and its modules belong to a system that is unpacked in DIR: its module dir and its links are "
+        "DIR's",
+    )
+    _complete(directory, _DIRECTORY)
+    group.add_argument(
+        "--host",
+        type=_host,
+        metavar="PROFILE",
+        help="what the host offers that SOURCE would find, as in memfd=off,sgx_vepc=on,page_size=65536 (default: "
+        "memfd=on,sgx_vepc=off,page_size=4096)",
+    )
     add_modules(parser)
 
 
@@ -95,12 +112,26 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _host(text: str) -> HostProfile:
+    from vmdump.sources.qemu_image.host import HostProfile
+
+    try:
+        return HostProfile.parse(text)
+    except VmdumpError as error:
+        from argparse import ArgumentTypeError
+
+        raise ArgumentTypeError(str(error)) from error
+
+
 def make_session(args: argparse.Namespace, environment: Environment) -> Session:
     """The session that --arch, --module-dir and --module ask for; modules that fail are told on stderr."""
     from vmdump.session import DEFAULT_ARCH, Session
 
     if "run" in args and args.run:
         raise UsageError("--run needs SOURCE, a QEMU binary")
+    for option in ("root", "host"):
+        if getattr(args, option, None) is not None:
+            raise UsageError(f"--{option} needs SOURCE, a QEMU binary that is not run")
     return Session(
         arch=DEFAULT_ARCH if args.arch is None else args.arch,
         module_dirs=_module_dirs(args, environment),
@@ -115,11 +146,11 @@ def open_source(args: argparse.Namespace, environment: Environment, details: boo
         with make_session(args, environment) as session:
             return session.dump(args.machine)
     if args.run:
-        _refuse(args, "a QEMU that is run", "arch", "module")
-    elif is_binary(args.source):
+        _refuse(args, "a QEMU that is run", "arch", "module", "root", "host")
+    elif is_binary(source_path(args.source, args.root)):
         _refuse(args, "a QEMU binary", "arch", "module")
     else:
-        _refuse(args, "a dump file", "machine", "arch", "module", "module_dir")
+        _refuse(args, "a dump file", "machine", "arch", "module", "module_dir", "root", "host")
     if args.source == "-" and not args.run:
         from vmdump.sources.dump_file import read_dump_file
 
@@ -128,6 +159,8 @@ def open_source(args: argparse.Namespace, environment: Environment, details: boo
         args.source,
         machine=args.machine,
         run=args.run,
+        root=args.root,
+        host=args.host,
         module_dirs=_module_dirs(args, environment),
         timeout=args.timeout,
         details=details,
@@ -148,12 +181,12 @@ def machine_help(args: argparse.Namespace, environment: Environment) -> str:
         from vmdump.sources.qemu_process import list_machines
 
         return list_machines(args.source, module_dirs=_module_dirs(args, environment), timeout=args.timeout)
-    if is_binary(args.source):
+    if is_binary(source_path(args.source, args.root)):
         from vmdump.machine import help_text
         from vmdump.sources.qemu_image.cache import open_image
         from vmdump.sources.qemu_image.options import ImageOptions
 
-        options = ImageOptions(module_dirs=_module_dirs(args, environment), details=False)
+        options = ImageOptions(_module_dirs(args, environment), False, args.root, args.host and tuple(args.host))
         return help_text(open_image(args.source, options, report=environment.error, cache=not args.no_cache).machines)
     raise UsageError(f"{args.source}: a dump file does not say which machine types there were; a QEMU binary does")
 
@@ -161,7 +194,7 @@ def machine_help(args: argparse.Namespace, environment: Environment) -> str:
 def _refuse(args: argparse.Namespace, source: str, *options: str) -> None:
     """An option that would change nothing is a misunderstanding, and is told."""
     for option in options:
-        if getattr(args, option):
+        if getattr(args, option) not in (None, [], False):
             raise UsageError(f"--{option.replace('_', '-')} is not for {source}")
 
 

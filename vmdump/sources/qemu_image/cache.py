@@ -95,7 +95,7 @@ def _read_image(
 def _make_key(path: str | os.PathLike[str], options: ImageOptions) -> tuple[Any, ...]:
     """All that decides a result but files' content; marshal's forms differ between Pythons."""
     module_dir = os.environ.get("QEMU_MODULE_DIR", "")
-    places = [path, *options.module_dirs, *filter(None, [module_dir])]
+    places = [path, *options.module_dirs, *filter(None, [module_dir, options.root])]
     return (__version__, sys.hexversion, os.path.realpath(path), *map(os.path.abspath, places), module_dir, *options)
 
 

@@ -9,6 +9,7 @@ from importlib.machinery import PathFinder
 from vmdump._core import ffi, lib
 from vmdump.engine import raise_interrupt
 from vmdump.errors import SourceError
+from vmdump.sources.qemu_image.host import HostProfile
 
 #: Bytes that a guest may use. QEMU needs forty million, most of it the binary itself.
 MEMORY = 256 << 20
@@ -29,7 +30,7 @@ class Guest:
     Not thread-safe. Source: csrc/guest.h.
     """
 
-    def __init__(self, name: str, e_machine: int) -> None:
+    def __init__(self, name: str, e_machine: int, host: HostProfile = HostProfile()) -> None:  # noqa: B008
         """An empty one. name is what errors call it. Raises SourceError without Unicorn, MemoryError."""
         self.name, self.e_machine = name, e_machine
         self.base: int = lib.VMD_GUEST_BASE
@@ -44,6 +45,7 @@ class Guest:
         if status:
             raise SourceError(f"{name}: can't be emulated: {ffi.string(error.message).decode()}")
         self.native = ffi.gc(ret[0], lib.vmd_guest_destroy)
+        lib.vmd_guest_set_host(self.native, *host)
         self._memory = memoryview(ffi.buffer(lib.vmd_guest_memory(self.native), MEMORY))
         #: All of its memory, from base on, to read.
         self.memory = self._memory.toreadonly()

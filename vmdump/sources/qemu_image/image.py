@@ -18,6 +18,7 @@ from vmdump.sources.qemu_image.boot import Qemu
 from vmdump.sources.qemu_image.classes import Classes
 from vmdump.sources.qemu_image.elf import ElfFile, MappedObject, map_object
 from vmdump.sources.qemu_image.guest import Guest
+from vmdump.sources.qemu_image.host import HostProfile
 from vmdump.sources.qemu_image.layout import Layout, Reader, calibrate
 from vmdump.sources.qemu_image.machines import MachineType, choose_machine
 from vmdump.sources.qemu_image.qemu_module import (
@@ -28,6 +29,7 @@ from vmdump.sources.qemu_image.qemu_module import (
     version_of,
 )
 from vmdump.sources.qemu_image.roots import find_roots
+from vmdump.sources.root import source_path
 
 Report = Callable[[object], None]
 OnPhase = Callable[[str], None]
@@ -60,13 +62,16 @@ class QemuImage:
         *,
         module_dirs: tuple[str, ...] = (),
         details: bool = True,
+        root: str | os.PathLike[str] | None = None,
+        host: HostProfile | tuple[bool, bool, int] | None = None,
         report: Report | None = None,
         on_phase: OnPhase = lambda name: None,
     ) -> None:
-        """Reads the binary at path. details: see ImageOptions. report is told each module that fails, as QEMU tells it,
-        and each defect of descriptions; on_phase the name of each part of the reading as it begins, for who measures.
+        """Reads the binary at path. module_dirs, details, root and host: see ImageOptions. report is told each module
+        that fails, as QEMU tells it, and each defect of descriptions; on_phase the name of each part of the reading as
+        it begins, for who measures.
         """
-        self.path, self._details = os.path.abspath(path), details
+        self.path, self._details = os.path.abspath(source_path(path, root)), details
         self._report, self._on_phase = report, on_phase
         on_phase("read")
         try:
@@ -75,12 +80,12 @@ class QemuImage:
             raise SourceError(f"{self.path}: {getattr(error, 'strerror', None) or error}") from error
         with elf:
             on_phase("map")
-            self._guest = Guest(self.path, elf.e_machine)
+            self._guest = Guest(self.path, elf.e_machine, HostProfile(*host or ()))
             self._main = main = map_object(self._guest, elf, is_main=True)
             self._build_id = elf.build_id()
         #: Where its strings are.
         self._data = main.constants()
-        self._qemu = Qemu(self._guest, main, elf.e_machine, on_phase)
+        self._qemu = Qemu(self._guest, elf, main, on_phase)
         on_phase("classes")
         #: The machine types, in QEMU's order of registration.
         self.machines: list[MachineType] = self._qemu.machines()
@@ -89,7 +94,7 @@ class QemuImage:
         rows = read_modinfo(self._qemu)
         self._opener = QemuModuleOpener(self._qemu, self._data)
         #: Where modules are looked for.
-        self.search_dirs = search_dirs(self.path, self._data, module_dirs)
+        self.search_dirs = search_dirs(self.path, self._data, module_dirs, root)
         #: The loader of QEMU's modules, which are loaded.
         self.modules = ModuleLoader(
             rows,

@@ -16,6 +16,7 @@ from vmdump.module import ModuleInfo
 from vmdump.qom import TypeTable
 from vmdump.sources.qemu_image.boot import Qemu
 from vmdump.sources.qemu_image.elf import ElfFile, MappedObject, map_object
+from vmdump.sources.root import check_root, inside, resolve
 
 _STAMP = re.compile(rb"qemu_stamp_[0-9a-f]+(?=\0)")
 
@@ -57,16 +58,30 @@ def target_arch(qemu: Qemu, rows: list[ModuleInfo]) -> str | None:
     return next((arch for arch in {row.arch for row in rows} if arch and qemu.has_type(f"{arch}-cpu")), None)
 
 
-def search_dirs(binary: str, data: bytes, module_dirs: tuple[str, ...]) -> list[str]:
-    """Where the binary would look: in module_dirs, $QEMU_MODULE_DIR, its module dir, relocated, and upgrades'."""
+def search_dirs(
+    binary: str, data: bytes, module_dirs: tuple[str, ...], root: str | os.PathLike[str] | None = None
+) -> list[str]:
+    """Where the binary would look: in module_dirs, $QEMU_MODULE_DIR, its module dir, relocated, and upgrades'.
+
+    The module dir is looked for relative to the binary, as QEMU relocates it. With a root, a tree unpacked from
+    packages, all of that is within it, and the module dir also where the binary was built to have it.
+    """
     dirs = [*module_dirs, *filter(None, [os.environ.get("QEMU_MODULE_DIR")])]
-    where = os.path.dirname(os.path.realpath(binary))
+    real_root = check_root(root) if root is not None else ""
+    real = os.path.realpath(binary) if root is None else inside(binary, real_root)
+    own: list[str] = []
     for found in _MODULE_DIR.findall(data):
-        dirs.append(os.path.normpath(os.path.join(where, os.path.relpath(found.decode(), _BIN_DIR))))
+        if real is not None:
+            relative = os.path.relpath(found.decode(), _BIN_DIR)
+            own.append(os.path.normpath(os.path.join(os.path.dirname(real), relative)))
+        if root is not None:
+            own.append(found.decode())
     version = _VERSION.search(data)
     if version and version[2] and b"/var/run/qemu/%s" in data:
-        dirs.append("/var/run/qemu/" + re.sub(r"[^A-Za-z0-9+.~-]", "_", version[2].decode(errors="replace")))
-    return dirs
+        own.append("/var/run/qemu/" + re.sub(r"[^A-Za-z0-9+.~-]", "_", version[2].decode(errors="replace")))
+    if root is not None:
+        own = [resolve(directory, real_root) for directory in own]
+    return list(dict.fromkeys([*dirs, *own]))
 
 
 def version_of(data: bytes) -> str | None:
