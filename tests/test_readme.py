@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import DATA
+from conftest import DATA, find_qemu
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -36,16 +36,29 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def commands() -> list[tuple[str, str]]:
+def commands(language: str = "console") -> list[tuple[str, str]]:
     """Every ``$ command`` with the output that follows it."""
-    parts = [part for block in blocks("console") for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
+    parts = [part for block in blocks(language) for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
     return [(part.partition("\n")[0], part.partition("\n")[2]) for part in parts]
+
+
+@pytest.mark.qemu
+def test_commands_with_a_qemu(directory: Path) -> None:
+    """Those that read Debian's QEMU 7.2, too."""
+    find_qemu("x86_64")
+    assert len(commands("console qemu")) >= 2
+    check(commands("console qemu"))
 
 
 def test_commands(directory: Path) -> None:
     """Each command prints what stands below it."""
     assert len(commands()) >= 6
-    for command, output in commands():
+    check(commands())
+
+
+def check(commands: list[tuple[str, str]]) -> None:
+    """Runs commands and holds what they print against what is said."""
+    for command, output in commands:
         done = subprocess.run(
             ["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False
         )

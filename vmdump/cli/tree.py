@@ -70,12 +70,18 @@ def _title(device: Device | Root) -> Iterator[list[Part]]:
     yield []
 
 
+#: How a description on no device class is used, in words.
+_USES = {
+    "register": "passed to vmstate_register", "save": "passed to vmstate_save_state", "GTREE": "the keys of a GTREE",
+    "VirtioDeviceClass": "VirtioDeviceClass.vmsd",
+}  # fmt: skip
+
+
 def _root_remarks(root: Root) -> str:
     of = f" of {root.types[0]}" if root.types else ""
     of += f" and {len(root.types) - 1} more" if len(root.types) > 1 else ""
-    remarks = [f"used by {', '.join(root.uses)}{of}" if root.uses else "it is not known how it is used"]
-    remarks += [f"symbol {root.symbol}"] if root.symbol else []
-    return f", on no device class; {'; '.join(remarks)}"
+    uses = ", ".join(_USES.get(use, use) for use in root.uses) or "no use of it is found"
+    return f", on no device class: {uses}{of}" + (f"; exported as {root.symbol}" if root.symbol else "")
 
 
 def _table(lines: list[_Line]) -> Iterator[list[Part]]:
