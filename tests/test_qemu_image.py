@@ -16,6 +16,8 @@ import vmdump
 from vmdump.cli import main
 from vmdump.errors import SourceError
 from vmdump.sources.qemu_image import guest as guest_module
+from vmdump.sources.qemu_image.elf import ElfFile
+from vmdump.sources.qemu_image.image import QemuImage
 
 # Real binaries ----------------------------------------------------------------------------------------------------
 
@@ -124,6 +126,29 @@ def test_module_of_another_build(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert f"failed to initialize module: {tmp_path}/hw-usb-redirect.so. Only modules from the same build" in error
     assert "usb-redir" not in vmdump.open(tmp_path / "x.json")
     assert "usb-redir" in vmdump.open(qemu)
+
+
+@pytest.mark.qemu
+def test_class_init_that_faults(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A class_init that goes wrong costs its own device: it is named, and all others are as they were."""
+    qemu = find_qemu("x86_64")
+    image = QemuImage(qemu)
+    (klass,) = image._qemu.classes("isa-serial", include_abstract=True)
+    class_init = image._guest.pointer(image._guest.pointer(klass) + 32) - image._guest.bias
+    data = bytearray(Path(qemu).read_bytes())
+    (segment,) = [each for each in ElfFile(bytes(data), qemu).of_type(1) if each.flags & 1]
+    at = class_init - segment.vaddr + segment.offset
+    data[at : at + 8] = b"\x31\xc0\x48\x8b\x00\xc3\x90\x90"  # xor %eax,%eax; mov (%rax),%rax
+    broken = tmp_path / "qemu-system-x86_64"
+    broken.write_bytes(data)
+    (module_dir,) = {os.path.dirname(str(state.file)) for state in image.modules.states() if state.file}
+    assert main(["dump", str(broken), "--module-dir", module_dir, "--extended", "-o", str(tmp_path / "x.json")]) == 0
+    error = capsys.readouterr().err
+    assert f"{broken}: a class_init goes wrong: an access outside of its memory (at 0x0, device 'isa-serial')" in error
+    dump, whole = vmdump.open(tmp_path / "x.json"), vmdump.open(qemu)
+    assert [defect.device for defect in dump.producer.defects] == ["isa-serial"]
+    assert list(dump) == [name for name in whole if name != "isa-serial"]
+    assert all(dump[name].vmsd == whole[name].vmsd for name in list(dump)[::20])
 
 
 # Hostile binaries -------------------------------------------------------------------------------------------------
