@@ -112,7 +112,7 @@ def _phases_case(binary: Binary) -> Case:
             times[phase] += now - since
             phase, since = name, now
 
-        QemuImage(binary.path, on_phase=on_phase).dump("none")
+        QemuImage(binary.path, details=False, on_phase=on_phase).dump("none")
         on_phase("")
         del times[""]
         return {"all phases": sum(times.values()), **times}

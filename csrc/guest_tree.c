@@ -228,7 +228,51 @@ static enum vmd_status read_field(struct vmd_guest_reader *reader, uint64_t addr
     return vmsd ? read_nested(reader, vmsd, &field->vmsd) : VMD_OK;
 }
 
-/* Lists without a terminator: they end where the next object begins, if all before that is sound. */
+/* What descriptions look like */
+
+/* Larger than any version or priority that there is, and less than half a pointer. */
+enum { NUMBER_MAX = 1 << 20, PRIORITY_MAX = 64 };
+
+static bool is_small(const char *from, int32_t max)
+{
+    int32_t number = i32(from);
+
+    return number >= 0 && number <= max;
+}
+
+/* Whether there is a name at address, of characters that names have. */
+static bool is_name(const struct vmd_guest *guest, uint64_t address)
+{
+    const char *text = vmd_guest_find(guest, address, 64);
+    size_t n = 0;
+
+    while (text && n < 64 && text[n] > ' ' && text[n] <= '~') {
+        n++;
+    }
+    /* A few have blanks in them; none begins with one. */
+    return n && (n == 64 || !text[n] || text[n] == ' ');
+}
+
+/* Whether there may be a description at address: a name and small numbers, or a stub of zeros. */
+static bool may_be_desc(const struct vmd_guest_reader *reader, uint64_t address)
+{
+    const struct vmd_layout *layout = &reader->layout;
+    const char *from = vmd_guest_find(reader->guest, address, layout->desc_size);
+    uint64_t name = from ? u64(from + layout->desc_name) : 0;
+
+    return from && (!name || is_name(reader->guest, name)) && is_small(from + layout->desc_version_id, NUMBER_MAX) &&
+           is_small(from + layout->desc_minimum_version_id, NUMBER_MAX);
+}
+
+/* Whether there may be a field at address: a name. */
+static bool may_be_field(const struct vmd_guest_reader *reader, uint64_t address)
+{
+    const char *from = vmd_guest_find(reader->guest, address, reader->layout.field_size);
+
+    return from && is_name(reader->guest, u64(from + reader->layout.field_name));
+}
+
+/* Lists without a terminator: they end where something else begins, if all before that is sound. */
 
 /* The lowest address above this one that a relocation has put somewhere; UINT64_MAX: none. */
 static uint64_t next_object(const struct vmd_guest_reader *reader, uint64_t address)
@@ -268,16 +312,24 @@ static enum vmd_status add_defect(struct vmd_guest_reader *reader, uint64_t addr
 }
 
 /*
- * A list failed at its nth entry: whether it is one that lacks its terminator, with n sound entries before the next
- * object. Then the failure is none, but a defect.
+ * A list failed at its nth entry: whether it is one that lacks its terminator. Then the failure is none, but a defect,
+ * and n is how many entries there are: those before the next object, or, where nothing points to that one, those before
+ * what is foreign, no entry at all.
  */
-static bool ends_at_next_object(struct vmd_guest_reader *reader, uint64_t address, uint64_t entry_size, uint64_t *n,
-                                const char *what)
+static bool ends_without_terminator(struct vmd_guest_reader *reader, uint64_t address, uint64_t entry_size, uint64_t *n,
+                                    bool foreign, const char *what)
 {
-    uint64_t end = reader->slots && reader->err->code != VMD_NO_MEMORY ? next_object(reader, address) : UINT64_MAX;
-    uint64_t room = (end - address) / entry_size;
+    uint64_t end, room;
 
-    if (end == UINT64_MAX || !room || room > *n) {
+    if (!reader->slots || reader->err->code == VMD_NO_MEMORY) {
+        return false;
+    }
+    end = next_object(reader, address);
+    room = (end - address) / entry_size;
+    if (end == UINT64_MAX || room > *n) {
+        room = foreign ? *n : 0;
+    }
+    if (!room) {
         return false;
     }
     vmd_error_set(reader->err, VMD_OK, 0, NULL);
@@ -322,7 +374,8 @@ static enum vmd_status read_fields(struct vmd_guest_reader *reader, uint64_t add
     struct vmd_field *fields;
     uint64_t n;
 
-    if (count_fields(reader, address, &n) && !ends_at_next_object(reader, address, size, &n, no_field_terminator)) {
+    if (count_fields(reader, address, &n) &&
+        !ends_without_terminator(reader, address, size, &n, true, no_field_terminator)) {
         return reader->err->code;
     }
     fields = vmd_tree_alloc(reader->tree, n * sizeof(*fields));
@@ -335,7 +388,8 @@ static enum vmd_status read_fields(struct vmd_guest_reader *reader, uint64_t add
 
         if (read_field(reader, where, vmd_guest_find(reader->guest, where, size), &fields[i], &details[i])) {
             n = i;
-            if (!ends_at_next_object(reader, address, size, &n, no_field_terminator)) {
+            if (!ends_without_terminator(reader, address, size, &n, !may_be_field(reader, where),
+                                         no_field_terminator)) {
                 return reader->err->code;
             }
         }
@@ -364,7 +418,7 @@ static enum vmd_status read_subsections(struct vmd_guest_reader *reader, uint64_
     uint64_t n;
 
     if (count_subsections(reader, address, &n) &&
-        !ends_at_next_object(reader, address, 8, &n, no_subsection_terminator)) {
+        !ends_without_terminator(reader, address, 8, &n, true, no_subsection_terminator)) {
         return reader->err->code;
     }
     list = vmd_tree_alloc(reader->tree, n * sizeof(*list));
@@ -372,9 +426,12 @@ static enum vmd_status read_subsections(struct vmd_guest_reader *reader, uint64_
         return fail(reader, VMD_NO_MEMORY, address, "out of memory");
     }
     for (uint64_t i = 0; i < n; i++) {
-        if (read_nested(reader, u64(vmd_guest_find(reader->guest, address + i * 8, 8)), &list[i])) {
+        uint64_t subsection = u64(vmd_guest_find(reader->guest, address + i * 8, 8));
+
+        if (read_nested(reader, subsection, &list[i])) {
             n = i;
-            if (!ends_at_next_object(reader, address, 8, &n, no_subsection_terminator)) {
+            if (!ends_without_terminator(reader, address, 8, &n, !may_be_desc(reader, subsection),
+                                         no_subsection_terminator)) {
                 return reader->err->code;
             }
         }
@@ -481,29 +538,6 @@ uint32_t vmd_guest_reader_is_nested(const struct vmd_guest_reader *reader, uint6
 
 /* Looking for descriptions that nothing leads to */
 
-/* Larger than any version or priority that there is, and less than half a pointer. */
-enum { NUMBER_MAX = 1 << 20, PRIORITY_MAX = 64 };
-
-static bool is_small(const char *from, int32_t max)
-{
-    int32_t number = i32(from);
-
-    return number >= 0 && number <= max;
-}
-
-/* Whether there is a name at address, of characters that names have. */
-static bool is_name(const struct vmd_guest *guest, uint64_t address)
-{
-    const char *text = vmd_guest_find(guest, address, 64);
-    size_t n = 0;
-
-    while (text && n < 64 && text[n] > ' ' && text[n] <= '~') {
-        n++;
-    }
-    /* A few have blanks in them; none begins with one. */
-    return n && (n == 64 || !text[n] || text[n] == ' ');
-}
-
 /* Whether the struct has the shape of a description, from the outside. */
 static bool has_shape(const struct vmd_guest_reader *reader, const char *from, uint64_t code_begin, uint64_t code_end)
 {
@@ -544,8 +578,11 @@ static bool has_sound_fields(const struct vmd_desc *desc)
 uint64_t vmd_guest_find_descs(struct vmd_guest_reader *reader, uint64_t begin, uint64_t end, uint64_t code_begin,
                               uint64_t code_end, uint64_t *found, uint64_t room)
 {
+    const uint64_t *slots = reader->slots;
     uint64_t n = 0;
 
+    /* What is broken is no description: nothing here says that it is one. */
+    reader->slots = NULL;
     for (uint64_t address = (begin + 7) & -8ull; address + reader->layout.desc_size <= end; address += 8) {
         const char *from = vmd_guest_find(reader->guest, address, reader->layout.desc_size);
         const struct vmd_desc *desc;
@@ -557,7 +594,8 @@ uint64_t vmd_guest_find_descs(struct vmd_guest_reader *reader, uint64_t begin, u
         }
         status = vmd_guest_read_desc(reader, address, &desc, &err);
         if (status == VMD_NO_MEMORY) {
-            return UINT64_MAX;
+            n = UINT64_MAX;
+            break;
         }
         if (status || !has_sound_fields(desc)) {
             continue;
@@ -567,5 +605,6 @@ uint64_t vmd_guest_find_descs(struct vmd_guest_reader *reader, uint64_t begin, u
         }
         n++;
     }
+    reader->slots = slots;
     return n;
 }

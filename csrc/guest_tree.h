@@ -64,7 +64,8 @@ struct vmd_guest_defect {
 
 /*
  * Tells the reader where relocations have put addresses: n addresses of words, which the caller keeps. With it, a list
- * without a terminator ends where the next object that anything points to begins, if all before is sound.
+ * without a terminator ends where the next object that anything points to begins, or what is no entry, if all before is
+ * sound.
  */
 void vmd_guest_reader_set_slots(struct vmd_guest_reader *reader, const uint64_t *slots, uint64_t n);
 

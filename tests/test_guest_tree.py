@@ -216,11 +216,21 @@ def test_lists_without_terminator() -> None:
     assert structs.reader.new_defects() == []
 
 
+def test_list_before_something_that_nothing_points_to() -> None:
+    """Without a next object that is known, the list ends at what is no entry."""
+    structs = Structs("QEMU 5", end_flags=0)
+    inner = structs.desc("d/inner")
+    subsections = structs.pointers(inner, structs.guest.string("no description"), inner)
+    structs.reader.set_slots([Slots(structs, subsections + 64)])
+    assert [each.name for each in structs.read(structs.desc("d", subsections=subsections)).subsections] == ["d/inner"]
+    assert structs.reader.new_defects() == [("a list of subsections has no terminator", subsections)]
+
+
 def test_what_is_not_repaired() -> None:
-    """An entry that is wrong before the next object begins is no missing terminator."""
+    """An entry that is one, but wrong, before the next object begins is no missing terminator."""
     structs = Structs("QEMU 6 to 10")
     inner = structs.desc("d/inner")
-    subsections = structs.pointers(inner, 8, inner)
+    subsections = structs.pointers(inner, structs.desc("d/wrong", fields=8), inner)
     structs.reader.set_slots([Slots(structs, subsections + 64)])
     assert structs.reader.try_read(structs.desc("d", subsections=subsections)) is None
     assert structs.reader.new_defects() == []

@@ -397,6 +397,12 @@ def test_releases_and_hosts(root: Path, binary: Path, tmp_path: Path) -> None:
     native = run_in_root(root, binary, "-M", "none", "-nodefaults", "-display", "none", "-dump-vmstate", str(target))
     if (root.name, binary.name) in CRASHES:
         assert native.returncode < 0
+        dump = image.dump("none")
+        assert [(defect.what, defect.device) for defect in dump.producer.defects] == [
+            ("a list of subsections has no terminator", "via-pmu")
+        ]
+        # hw/misc/macio/pmu.c: vmstate_pmu.subsections = { &vmstate_pmu_adb }
+        assert [each.name for each in dump["via-pmu"].vmsd.subsections or ()] == ["pmu/adb"]
         return
     assert native.returncode == 0, native.stderr
     assert image.dump("none").to_bytes() == target.read_bytes()
