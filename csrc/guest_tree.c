@@ -586,6 +586,7 @@ uint64_t vmd_guest_find_descs(struct vmd_guest_reader *reader, uint64_t begin, u
     for (uint64_t address = (begin + 7) & -8ull; address + reader->layout.desc_size <= end; address += 8) {
         const char *from = vmd_guest_find(reader->guest, address, reader->layout.desc_size);
         const struct vmd_desc *desc;
+        uint64_t n_defects = reader->n_defects;
         struct vmd_error err;
         enum vmd_status status;
 
@@ -598,6 +599,7 @@ uint64_t vmd_guest_find_descs(struct vmd_guest_reader *reader, uint64_t begin, u
             break;
         }
         if (status || !has_sound_fields(desc)) {
+            reader->n_defects = n_defects;
             continue;
         }
         if (n < room) {

@@ -398,9 +398,8 @@ def test_releases_and_hosts(root: Path, binary: Path, tmp_path: Path) -> None:
     if (root.name, binary.name) in CRASHES:
         assert native.returncode < 0
         dump = image.dump("none")
-        assert [(defect.what, defect.device) for defect in dump.producer.defects] == [
-            ("a list of subsections has no terminator", "via-pmu")
-        ]
+        defects = [(defect.what, defect.device) for defect in dump.producer.defects if defect.device]
+        assert defects == [("a list of subsections has no terminator", "via-pmu")]
         # hw/misc/macio/pmu.c: vmstate_pmu.subsections = { &vmstate_pmu_adb }
         assert [each.name for each in dump["via-pmu"].vmsd.subsections or ()] == ["pmu/adb"]
         return
