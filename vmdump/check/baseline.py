@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmdump.check.config import NOT_REVIEWED
+from vmdump.check.config import NOT_REVIEWED, ConfigError, table_of
 from vmdump.check.finding import Verdict
 
 if TYPE_CHECKING:
@@ -36,6 +36,22 @@ def baseline(result: CheckResult, today: datetime.date, *, table: str = "accept"
     for entry in entries:
         lines += [f"[[{table}]]", *(f"{key} = {_string(value)}" for key, value in (*entry, ("reason", reason))), ""]
     return "\n".join(lines)
+
+
+def add_to(path: str, entries: str) -> str:
+    """The configuration in a file, with entries behind its own. Raises ConfigError where TOML does not allow that."""
+    import tomllib
+
+    with open(path, encoding="utf-8", newline="") as file:
+        before = file.read().rstrip()
+    text = f"{before}\n\n{entries}" if before else entries
+    try:
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(
+            f"{path}: entries in one array can't be added to; write each as [[{table_of(path)}]]"
+        ) from error
+    return text
 
 
 def _keys(finding: Finding, order: list[str], versions: dict[str, str | None]) -> Iterator[tuple[str, str]]:
