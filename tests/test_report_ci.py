@@ -221,7 +221,7 @@ def test_deterministic(format: str) -> None:
     assert render(make_result(3), format) == render(make_result(3), format)
 
 
-@pytest.mark.parametrize("format", ["text", "json", "junit", "sarif", "github"])
+@pytest.mark.parametrize("format", ["text", "json", "junit", "sarif", "github", "html"])
 def test_accepted_findings_and_stale_entries_are_in_every_format(format: str) -> None:
     """Nothing that the configuration hides is hidden from a reader."""
     text = render(four(suppressed=[(four().suppressed[0][0], "reviewed-by-us")]), format).decode()
