@@ -106,7 +106,8 @@ def _summary(result: CheckResult) -> Iterator[str]:
         yield from (_card(direction, number, result.results[direction]) for direction, number in numbers.items())
         yield "</div>"
         return
-    yield '<div class="scroll"><table class="matrix"><caption>Types that break or may break, from row to column</caption>'
+    yield '<div class="scroll"><table class="matrix">'
+    yield "<caption>Types that break, and that may break: from the row's dump to the column's</caption>"
     yield f"<thead><tr><td></td>{''.join(_head(dump, 'col') for dump in result.dumps)}</tr></thead><tbody>"
     for dump in result.dumps:
         yield f"<tr>{_head(dump, 'row')}"

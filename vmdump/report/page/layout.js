@@ -2,7 +2,7 @@
    that whatever moved is seen to have moved; bytes that differ are marked. */
 
 const RULER = 16;
-const WHOLE = 4 * RULER; // bytes of a field that are drawn one by one
+const WHOLE = 2 * RULER; // bytes of a field that are drawn one by one
 const QUIET = 8; // unchanged fields in a row that are drawn
 const CONTEXT = 3; // of longer runs: how many beside a change
 const CHANGES = {
@@ -92,7 +92,7 @@ function offsetOf(row, side) {
 
 function nameCell(row, side) {
     const item = row[side];
-    if (item === null) return make("td", { class: "name none" }, "nothing");
+    if (item === null) return make("td", { class: "name none" }, row.change === "regrouped" ? "bytes of a neighbour" : "nothing");
     const size = item.size === null ? (item.length ?? "length known at run time") : bytes(item.size);
     return make("td", { class: "name" },
         make("code", { class: "path" }, item.path),
