@@ -116,7 +116,10 @@ def browser(profile: Path) -> Iterator[Browser]:
             pytest.fail("CI installs chromium and chromium-driver, but they are not there")
         pytest.skip("no chromium and chromium-driver here; Debian has them")
     command = [driver, "--port=0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    environ = {key: value for key, value in os.environ.items() if key != "LD_PRELOAD"}  # .ci/sanitize's is for Python
+    with subprocess.Popen(
+        command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
         try:
             assert process.stdout
             port = next(

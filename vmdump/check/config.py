@@ -145,6 +145,10 @@ class _Reader:
         self._path = path
         self._lines = text.splitlines()
         self._prefix = prefix
+        header = f"[[{prefix}accept]]"
+        lines = enumerate(self._lines)
+        #: Where entries begin.
+        self._starts = [number for number, line in lines if "".join(line.split()).startswith(header)]
 
     def config(self, table: Any) -> Config:
         where = f"{self._path}: {self._prefix.rstrip('.')}".removesuffix(": ")
@@ -200,16 +204,15 @@ class _Reader:
     # the entry, or the file alone.
 
     def _entry_place(self, index: int, key: str | None) -> str:
-        header = f"[[{self._prefix}accept]]"
-        starts = [number for number, line in enumerate(self._lines) if "".join(line.split()).startswith(header)]
-        if index >= len(starts):
-            return f"{self._path}: {header} number {index + 1}"
-        for number in range(starts[index] + 1, len(self._lines)):
+        if index >= len(self._starts):
+            return f"{self._path}: [[{self._prefix}accept]] number {index + 1}"
+        start = self._starts[index]
+        for number in range(start + 1, len(self._lines)):
             if key is None or self._lines[number].lstrip().startswith("["):
                 break
             if _is_key(self._lines[number], key):
                 return f"{self._path}:{number + 1}"
-        return f"{self._path}:{starts[index] + 1}"
+        return f"{self._path}:{start + 1}"
 
     def _key_place(self, key: str) -> str:
         inside = not self._prefix

@@ -17,6 +17,10 @@ function isHeading(row) {
     return (row.source ?? row.destination).size === 0 && (row.source?.size ?? 0) === 0 && (row.destination?.size ?? 0) === 0;
 }
 
+function inWords(condition) {
+    return /^(if|when|since|only|unless)\b/.test(condition) ? condition : `if ${condition}`;
+}
+
 /* Where each row begins on each side: in bytes from the last place that is known; after: what made it unknown. */
 function place(rows) {
     const at = { source: 0, destination: 0 };
@@ -97,22 +101,27 @@ function nameCell(row, side) {
     return make("td", { class: "name" },
         make("code", { class: "path" }, item.path),
         make("span", { class: "facts" }, [item.info, size].filter(Boolean).join(" · ")),
-        item.condition === null ? null : make("span", { class: "when" }, item.condition));
+        item.condition === null ? null : make("span", { class: "when" }, inWords(item.condition)));
+}
+
+/* What tells the sides apart where one's bytes stand below the other's. */
+function shortLabel(labels, at) {
+    return labels.every((label) => label.length < 3) ? labels[at] : ["src", "dst"][at];
 }
 
 function drawRow(row, index, labels) {
     if (isHeading(row)) return drawHeading(row, index, labels);
     const [sign, words] = CHANGES[row.change] ?? ["≠", row.change];
-    const side = (name) => [
-        make("td", { class: `offset ${name}${row.moved ? " moved" : ""}`,
+    const side = (name, at) => [
+        make("td", { class: `offset ${name}${row.moved ? " moved" : ""}`, "data-label": shortLabel(labels, at),
             title: row.place[name].after ? `from the end of ${row.place[name].after}` : null }, offsetOf(row, name)),
         make("td", { class: `bytes ${name}` }, drawBytes(row, name)),
     ];
-    return make("tr", { class: `row ${row.change}`, "data-row": index },
-        ...side("source"), nameCell(row, "source"),
+    return make("tr", { class: `row ${row.change}${row.moved ? " shifted" : ""}`, "data-row": index },
+        ...side("source", 0), nameCell(row, "source"),
         make("td", { class: "change" }, make("span", { "aria-hidden": "true", title: words }, sign),
             make("span", { class: "unseen" }, words)),
-        ...side("destination"), nameCell(row, "destination"));
+        ...side("destination", 1), nameCell(row, "destination"));
 }
 
 function drawHeading(row, index, labels) {
@@ -121,7 +130,7 @@ function drawHeading(row, index, labels) {
     const renamed = only === null && row.source.path !== row.destination.path ? ` → ${row.destination.path}` : "";
     return make("tr", { class: `heading ${row.change}`, "data-row": index }, make("th", { colspan: 7, scope: "colgroup" },
         make("code", {}, item.path + renamed),
-        item.condition === null ? null : make("span", { class: "when" }, item.condition),
+        item.condition === null ? null : make("span", { class: "when" }, inWords(item.condition)),
         only === null ? null : make("span", { class: "only" }, only)));
 }
 
