@@ -43,8 +43,13 @@ MESSAGES = {
 
 
 def make_result(dumps: int = 2, types: int = 40, hostile: Sequence[str] = (), seed: int = 4) -> CheckResult:
-    """A check of so many dumps, pairwise, with so many types in each direction; the same for the same arguments."""
+    """A check of so many dumps, pairwise, with so many types in each direction; the same for the same arguments.
+
+    Labels are letters; of more than five dumps, file names.
+    """
     labels = [chr(ord("A") + number) for number in range(dumps)]
+    if dumps > len(VERSIONS):
+        labels = [f"qemu-{number}.{VERSIONS[number % len(VERSIONS)]}-x86_64.json.xz" for number in range(dumps)]
     sides = [_dump(label, number) for number, label in enumerate(labels)]
     results = {}
     suppressed = []

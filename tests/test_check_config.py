@@ -65,6 +65,7 @@ BOTH = ["A -> B", "B -> A"]
         ('path = "*/mac_reg[[]0]"', []),
         ('path = "* / mac_reg[[]0]"', BOTH),
         ('path = "* / mac_reg[0]"', []),
+        ('path = "e1000 / e1000 / mac_reg[0]"', BOTH),
         ('rule = "*"\ndirection = "forward"', ["A -> B"]),
         ('rule = "*"\ndirection = "backward"', ["B -> A"]),
         ('rule = "*"\ndirection = "B -> *"', ["B -> A"]),

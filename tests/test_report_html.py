@@ -360,6 +360,10 @@ def test_a_matrix(tab: Browser, tmp_path: Path) -> None:
     ways = tab.run("return [...new Set([...document.querySelectorAll('#types .notes')].map((e) => e.textContent))]")
     assert all("→" not in way for way in ways)
     assert tab.text("#detail .about").startswith("B → D")
+    assert tab.count(".others > button") == 5
+    tab.click(".others summary")
+    tab.run("return new Promise((done) => setTimeout(done, 50))")
+    assert tab.count(".others > button") == 11
 
 
 #: The contrast of each piece of text that is seen with what is behind it (WCAG 2.2, 1.4.3), the lowest first.
@@ -445,7 +449,7 @@ def test_hostile_names_do_nothing(tab: Browser, tmp_path: Path) -> None:
 
 
 @in_browser
-@pytest.mark.parametrize("dumps", [2, 5])
+@pytest.mark.parametrize("dumps", [2, 5, 6])
 @pytest.mark.parametrize("width", [320, 500, 900, 1400])
 def test_narrow_screens(tab: Browser, tmp_path: Path, width: int, dumps: int) -> None:
     """The page is never wider than the screen, down to 320 pixels."""

@@ -324,7 +324,8 @@ def _pattern(text: str) -> Callable[[str], Any]:
     import fnmatch
     import re
 
-    return re.compile(fnmatch.translate(text)).match
+    match = re.compile(fnmatch.translate(text)).match
+    return lambda fact: fact == text or match(fact)  # "ring[0]" is first of all itself
 
 
 def _stale(config: Config, used: set[str], today: datetime.date) -> list[str]:

@@ -1,6 +1,7 @@
 /* The selected type: its findings, accepted ones among them, and its bytes. */
 
 const detail = document.getElementById("detail");
+const FEW = 5; // other directions that are told at once
 
 function drawFinding(finding) {
     const fact = (name, value) => value === null ? [] : [make("dt", {}, name), make("dd", {}, value)];
@@ -24,13 +25,16 @@ function drawFinding(finding) {
         make("dl", {}, ...facts));
 }
 
-/* The other directions' verdicts of the same type, to go to. */
+/* The other directions' verdicts of the same type, to go to; the worst, and the rest when asked for. */
 function drawOthers(entry) {
     const others = entries.filter((other) => other.type === entry.type && other !== entry);
     if (others.length === 0) return null;
-    return make("p", { class: "others" }, "Elsewhere ", ...others.slice(0, 40).map((other) =>
-        make("button", { type: "button", onclick: () => open(other) },
-            arrow(DIRECTIONS[other.direction]), " ", badge(other.verdict))));
+    const draw = (other) => make("button", { type: "button", onclick: () => open(other) },
+        arrow(DIRECTIONS[other.direction]), " ", badge(other.verdict));
+    const rest = others.slice(FEW);
+    const more = make("details", {}, make("summary", {}, `and ${rest.length} more`));
+    more.addEventListener("toggle", () => more.replaceWith(...rest.map(draw)), { once: true });
+    return make("div", { class: "others" }, "Elsewhere ", ...others.slice(0, FEW).map(draw), rest.length ? more : null);
 }
 
 function arrow(direction) {
