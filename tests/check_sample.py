@@ -147,6 +147,8 @@ def _changes(rng: random.Random, name: str, verdict: Verdict) -> Iterator[Row]:
 
 if __name__ == "__main__":
     from vmdump.report import write
+    from vmdump.report.options import Options, RuleText
 
     numbers = [int(argument) for argument in sys.argv[2:4]]
-    write(make_result(*numbers), sys.argv[1], sys.stdout.buffer)
+    known = {"field-size-changed": RuleText("A field's size changed", "What follows it is read at the wrong place.")}
+    write(make_result(*numbers), sys.argv[1], sys.stdout.buffer, Options(rules=known))

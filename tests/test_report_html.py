@@ -267,11 +267,22 @@ def test_accepted_findings(tab: Browser, tmp_path: Path) -> None:
 
 
 @in_browser
+def test_rules_explain_themselves(tab: Browser, tmp_path: Path) -> None:
+    """What is known of a finding's rule is with it, its lines kept."""
+    tab.open(save(tmp_path, small(), Options(rules={"rule-breaks": RuleText("In short", "Line one.\nLine two.")})))
+    assert tab.text(".finding .why") == "In short"
+    tab.click(".finding .why summary")
+    assert "Line one.\nLine two." in tab.text(".finding .why")
+
+
+@in_browser
 def test_an_address_opens_a_type(tab: Browser, tmp_path: Path) -> None:
     """What is selected is in the address, which opens it again, whatever the filters would hide."""
     tab.open(save(tmp_path, small()))
-    tab.run("location.hash = '#' + encodeURIComponent('B -> A/type-safe')")
-    tab.run("return new Promise((done) => setTimeout(done))")
+    tab.run(
+        "return new Promise((done) => { addEventListener('hashchange', () => done(), { once: true });"
+        "location.hash = '#' + encodeURIComponent('B -> A/type-safe'); })"
+    )
     assert tab.text("#detail h2") == "type-safe"
     assert tab.text("#detail .about").startswith("B → A")
     tab.click(".others button")
@@ -361,8 +372,10 @@ def test_a_matrix(tab: Browser, tmp_path: Path) -> None:
     assert all("→" not in way for way in ways)
     assert tab.text("#detail .about").startswith("B → D")
     assert tab.count(".others > button") == 5
-    tab.click(".others summary")
-    tab.run("return new Promise((done) => setTimeout(done, 50))")
+    tab.run(
+        "return new Promise((done) => { const more = document.querySelector('.others details');"
+        "more.addEventListener('toggle', () => done()); more.querySelector('summary').click(); })"
+    )
     assert tab.count(".others > button") == 11
 
 

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 _NONE = -1
 
 
+def _lines(text: str) -> str:
+    return "\n".join(map(visible, text.splitlines()))
+
+
 class _Table:
     """Values, each once."""
 
@@ -58,7 +62,7 @@ class _PageData:
         directions = [[self._string(name), self._types(name, types)] for name, types in self._result.results.items()]
         rules = sorted({finding[0] for finding in self._findings.values})
         known = {self._strings.values[rule]: rule for rule in rules}
-        texts = [[rule, visible(options.rules[name].summary)] for name, rule in known.items() if name in options.rules]
+        texts = [[rule, *map(_lines, options.rules[name])] for name, rule in known.items() if name in options.rules]
         return {
             "verdicts": [str(verdict) for verdict in VERDICTS],
             "labels": [visible(dump.label) for dump in self._result.dumps],
@@ -69,7 +73,7 @@ class _PageData:
             "findings": self._findings.values,
             "directions": directions,
             "rules": rules,
-            "summaries": texts,
+            "ruleTexts": texts,
         }
 
     def _string(self, text: str | None) -> int:

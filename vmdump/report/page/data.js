@@ -7,7 +7,7 @@ const SIGNS = { breaks: "✕", conditional: "?", absent: "∅", safe: "✓" };
 const LABELS = raw.labels;
 const DIRECTIONS = raw.directions.map(([name]) => text(name));
 const RULES = raw.rules.map(text);
-const SUMMARIES = new Map(raw.summaries.map(([rule, summary]) => [text(rule), summary]));
+const RULE_TEXTS = new Map(raw.ruleTexts.map(([rule, summary, help]) => [text(rule), { summary, help }]));
 
 function text(index) {
     return index < 0 ? null : raw.strings[index];

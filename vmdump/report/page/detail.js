@@ -7,7 +7,7 @@ function drawFinding(finding) {
     const fact = (name, value) => value === null ? [] : [make("dt", {}, name), make("dd", {}, value)];
     const side = (value) => value && [
         ...(value.path === finding.path ? [] : [make("code", {}, value.path), make("br")]), value.facts];
-    const summary = SUMMARIES.get(finding.rule) ?? null;
+    const about = RULE_TEXTS.get(finding.rule);
     const facts = [
         ...fact("If", finding.condition),
         ...(finding.source ? [make("dt", {}, "Source"), make("dd", {}, ...side(finding.source))] : fact("Source", "nothing")),
@@ -19,10 +19,11 @@ function drawFinding(finding) {
     return make("section", { class: `finding ${finding.verdict}${finding.reason === null ? "" : " accepted"}` },
         make("div", { class: "line" }, badge(finding.verdict),
             finding.reason === null ? null : make("span", { class: "badge was" }, "accepted"),
-            make("code", { class: "rule", title: summary }, finding.rule)),
+            make("code", { class: "rule" }, finding.rule)),
         make("p", { class: "message" }, finding.message),
         make("p", { class: "where" }, make("code", {}, finding.path)),
-        make("dl", {}, ...facts));
+        make("dl", {}, ...facts),
+        about ? make("details", { class: "why" }, make("summary", {}, about.summary), make("p", {}, about.help)) : null);
 }
 
 /* The other directions' verdicts of the same type, to go to; the worst, and the rest when asked for. */
