@@ -1,0 +1,134 @@
+"""Headless Chromium, driven through Debian's chromium-driver: the part of W3C WebDriver that the tests use."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+#: What Chromium would do by itself beside showing a page is off: nothing of it may be taken for a request of the page.
+ARGUMENTS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --disable-dev-shm-usage --hide-scrollbars"
+)
+#: WebDriver's code points for keys.
+KEYS = {"Tab": "\ue004", "Enter": "\ue007", "Escape": "\ue00c", "End": "\ue010", "Up": "\ue013", "Down": "\ue015"}
+
+
+class Browser:
+    """A session with one window."""
+
+    def __init__(self, port: int, profile: Path) -> None:
+        self._port = port
+        self._path = ""
+        options = {
+            "binary": shutil.which("chromium"),
+            "args": [*ARGUMENTS.split(), f"--user-data-dir={profile}"],
+        }
+        wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"performance": "ALL", "browser": "ALL"}}
+        answer = self._send("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
+        self._path = f"/session/{answer['sessionId']}"
+
+    def _send(self, method: str, path: str, body: Any = None) -> Any:
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=60)
+        with contextlib.closing(connection):
+            connection.request(method, self._path + path, None if body is None else json.dumps(body))
+            response = connection.getresponse()
+            value = json.loads(response.read())["value"]
+        assert response.status == 200, value
+        return value
+
+    def open(self, page: Path, width: int = 1400, height: int = 900) -> None:
+        """Loads a file, as it is for the first time."""
+        self.command(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
+        )
+        self._send("POST", "/url", {"url": "about:blank"})
+        for name in ("performance", "browser"):
+            self.log(name)
+        self._send("POST", "/url", {"url": page.as_uri()})
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        """What a function with this body returns."""
+        return self._send("POST", "/execute/sync", {"script": script, "args": arguments})
+
+    def count(self, selector: str) -> int:
+        """How many elements match."""
+        found: int = self.run("return document.querySelectorAll(arguments[0]).length", selector)
+        return found
+
+    def text(self, selector: str) -> str:
+        """The text that is seen of the first element that matches."""
+        found: str = self.run("return document.querySelector(arguments[0]).innerText", selector)
+        return found
+
+    def click(self, selector: str) -> None:
+        """Clicks the first element that matches."""
+        self.run("document.querySelector(arguments[0]).click()", selector)
+
+    def press(self, *keys: str) -> None:
+        """Presses keys, by name or character, wherever the focus is."""
+        typed = [KEYS.get(key, key) for key in keys]
+        actions = [{"type": kind, "value": key} for key in typed for kind in ("keyDown", "keyUp")]
+        self._send("POST", "/actions", {"actions": [{"type": "key", "id": "keys", "actions": actions}]})
+
+    def command(self, name: str, **parameters: Any) -> Any:
+        """A command of Chromium's own protocol."""
+        return self._send("POST", "/goog/cdp/execute", {"cmd": name, "params": parameters})
+
+    def scheme(self, value: str) -> None:
+        """What the system asks for: light or dark."""
+        self.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": value}])
+
+    def log(self, name: str) -> list[Any]:
+        """What was logged since it was last asked for."""
+        entries: list[Any] = self._send("POST", "/se/log", {"type": name})
+        return entries
+
+    def requests(self) -> list[str]:
+        """The URLs that were asked for since the page was opened."""
+        messages = [json.loads(entry["message"])["message"] for entry in self.log("performance")]
+        return [each["params"]["request"]["url"] for each in messages if each["method"] == "Network.requestWillBeSent"]
+
+    def print(self) -> str:
+        """The page as a PDF, in base64."""
+        printed: str = self._send("POST", "/print", {})
+        return printed
+
+    def quit(self) -> None:
+        """Ends the session, and the browser."""
+        self._send("DELETE", "")
+
+
+@contextlib.contextmanager
+def browser(profile: Path) -> Iterator[Browser]:
+    """A browser with a new profile. Where CI promises one, its absence is a failure, elsewhere a skip."""
+    driver = shutil.which("chromedriver")
+    if driver is None or shutil.which("chromium") is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI installs chromium and chromium-driver, but they are not there")
+        pytest.skip("no chromium and chromium-driver here; Debian has them")
+    command = [driver, "--port=0"]
+    environ = {key: value for key, value in os.environ.items() if key != "LD_PRELOAD"}  # .ci/sanitize's is for Python
+    with subprocess.Popen(
+        command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        try:
+            assert process.stdout
+            port = next(
+                int(found[1]) for line in process.stdout if (found := re.search(r"successfully on port (\d+)", line))
+            )
+            session = Browser(port, profile)
+            try:
+                yield session
+            finally:
+                session.quit()
+        finally:
+            process.terminate()

@@ -1,0 +1,116 @@
+"""What becomes of a check's result: the options --format, -o, --config, --write-baseline and --fail-on, for every
+command that checks::
+
+    add_arguments(parser)                                   # where the command's arguments are defined
+    return finish(result, args, environment, text=..., rules=...)   # its last line
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from vmdump.cli.arguments import UsageError, add_file
+from vmdump.cli.environment import ExitStatus
+
+if TYPE_CHECKING:
+    import argparse
+    import datetime
+    from collections.abc import Callable, Mapping
+
+    from vmdump.check.config import Config
+    from vmdump.check.finding import CheckResult
+    from vmdump.cli.environment import Environment
+    from vmdump.report.options import RuleText
+
+#: The formats of vmdump.report.FORMATS, and the verdicts that can fail a check; restated, so that building a parser
+#: loads none of it. The tests compare them.
+FORMATS = ("text", "json", "junit", "sarif", "github", "html")
+FAIL_ON = ("breaks", "conditional", "absent")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options."""
+    group = parser.add_argument_group("report")
+    group.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="what is written (default: text)")
+    add_file(group, "-o", "--output", default="-", metavar="FILE", help="where to write (default: -, standard output)")
+    group.add_argument(
+        "--fail-on",
+        choices=FAIL_ON,
+        help="the mildest verdict for which the exit code is 1 (default: what the configuration says, else breaks)",
+    )
+    add_file(
+        group,
+        "--config",
+        metavar="FILE",
+        help="accepted findings, as TOML (default: vmdump.toml here, else [tool.vmdump] of pyproject.toml)",
+    )
+    add_file(
+        group,
+        "--write-baseline",
+        metavar="FILE",
+        help="write a configuration that accepts what is found; to the configuration in use, what is new is added",
+    )
+
+
+def finish(
+    result: CheckResult,
+    args: argparse.Namespace,
+    environment: Environment,
+    *,
+    text: Callable[[CheckResult], str] | None = None,
+    rules: Mapping[str, RuleText] = MappingProxyType({}),
+) -> ExitStatus:
+    """Accepts what the configuration accepts, writes baseline and report, and says whether the check failed.
+
+    text: makes the report for people (default: vmdump.report.text); rules: what reports say of rules, by id. A baseline
+    changes neither report nor exit code of the run that writes it. Raises ConfigError, OutputError and UsageError.
+    """
+    from datetime import date
+
+    from vmdump.check.config import apply, find_config, load_config
+    from vmdump.check.finding import Verdict
+    from vmdump.report import render
+    from vmdump.report.options import Options
+    from vmdump.report.tally import worst
+
+    today = date.today()
+    config = find_config() if args.config is None else load_config(args.config)
+    if config is not None:
+        result = apply(result, config, today)
+    if args.write_baseline is not None:
+        _write_baseline(result, args.write_baseline, config, today)
+    fail_on = Verdict(args.fail_on) if args.fail_on else config.fail_on if config else None
+    options = Options(fail_on or Verdict.BREAKS, rules)
+    if args.format == "text" and text is not None:
+        report = text(result).encode("utf-8", "backslashreplace")
+    else:
+        report = render(result, args.format, options)
+    if args.output == "-":
+        environment.print(report.decode(), end="")
+    else:
+        _write(args.output, report)
+    return ExitStatus.FINDINGS if options.fails(worst(result)) else ExitStatus.DONE
+
+
+def _write_baseline(result: CheckResult, path: str, config: Config | None, today: datetime.date) -> None:
+    """Writes entries for what is new: behind those of the configuration in use, or to a new file."""
+    import os
+
+    from vmdump.check.baseline import add_to, baseline
+    from vmdump.check.config import table_of
+
+    new = baseline(result, today, table=table_of(path))
+    if os.path.isfile(path):
+        if config is None or not os.path.samefile(path, config.path):
+            raise UsageError(f"--write-baseline: {path} is there already; --config {path} adds to it what is new")
+        new = add_to(path, new)
+    _write(path, new.encode())
+
+
+def _write(path: str, content: bytes) -> None:
+    """Writes a whole file or none."""
+    from vmdump.output import open_output
+
+    with open_output(path) as fd, open(fd, "wb", closefd=False) as file:
+        file.write(content)

@@ -1,0 +1,133 @@
+/* Filters, keys, theme and printing: what is outside the list and the selected type. */
+
+const byId = (id) => document.getElementById(id);
+const search = byId("search");
+const status = byId("status");
+const filter = { words: [], verdicts: new Set(VERDICTS), direction: null, rule: null };
+
+function applyFilters() {
+    const { words, verdicts, direction, rule } = filter;
+    const rules = rule === null ? null : raw.rules[rule];
+    show(entries.filter((entry) =>
+        verdicts.has(entry.verdict)
+        && (direction === null || entry.direction === direction)
+        && (rules === null || entry.findings.some((index) => raw.findings[index][0] === rules))
+        && (words.length === 0 || words.every((word) => wordsOf(entry).includes(word)))));
+    status.textContent = `${shown.length.toLocaleString("en")} of ${entries.length.toLocaleString("en")} types`
+        + (DIRECTIONS.length > 1 ? ", each direction counted" : "");
+    for (const button of document.querySelectorAll("[data-direction]")) {
+        button.setAttribute("aria-pressed", String(Number(button.dataset.direction) === direction));
+    }
+    for (const button of byId("verdicts").children) {
+        button.setAttribute("aria-pressed", String(verdicts.has(button.dataset.verdict)));
+    }
+}
+
+function setDirection(direction) {
+    filter.direction = direction;
+    byId("direction").value = direction === null ? "" : direction;
+    applyFilters();
+}
+
+/* The verdicts that are shown at first: all but safe, unless nothing else is there. */
+function resetFilters(all = true) {
+    search.value = "";
+    byId("rule").value = "";
+    filter.words = [];
+    filter.rule = null;
+    const present = VERDICTS.filter((verdict) => verdict !== "safe" && entries.some((entry) => entry.verdict === verdict));
+    filter.verdicts = new Set(all || present.length === 0 ? VERDICTS : present);
+    setDirection(null);
+}
+
+function fillFilters() {
+    for (const verdict of VERDICTS) {
+        const count = entries.filter((entry) => entry.verdict === verdict).length;
+        byId("verdicts").append(make("button", { type: "button", "data-verdict": verdict, class: `toggle ${verdict}`,
+            onclick: () => {
+                if (!filter.verdicts.delete(verdict)) filter.verdicts.add(verdict);
+                applyFilters();
+            } }, make("span", { "aria-hidden": "true" }, SIGNS[verdict]), ` ${verdict} `, make("b", {}, count.toLocaleString("en"))));
+    }
+    byId("direction").append(make("option", { value: "" }, "all"),
+        ...DIRECTIONS.map((name, index) => make("option", { value: index }, arrow(name))));
+    byId("rule").append(make("option", { value: "" }, "all"), ...RULES.map((name, index) => make("option", { value: index }, name)));
+    const chosen = (element) => element.value === "" ? null : Number(element.value);
+    byId("direction").addEventListener("change", (event) => setDirection(chosen(event.target)));
+    byId("rule").addEventListener("change", (event) => {
+        filter.rule = chosen(event.target);
+        applyFilters();
+    });
+    search.addEventListener("input", () => {
+        filter.words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+        applyFilters();
+    });
+    byId("filters").addEventListener("submit", (event) => event.preventDefault());
+    byId("summary").addEventListener("click", (event) => {
+        const button = event.target.closest("[data-direction]");
+        if (!button) return;
+        const direction = Number(button.dataset.direction);
+        setDirection(filter.direction === direction ? null : direction);
+    });
+}
+
+const THEMES = ["auto", "light", "dark"];
+
+function setTheme(theme) {
+    if (theme === "auto") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = theme;
+    byId("theme").textContent = `Theme: ${theme}`;
+    try {
+        localStorage.setItem("vmdump-theme", theme);
+    } catch { /* a page from a disk may have no storage */ }
+}
+
+function nextTheme() {
+    setTheme(THEMES[(THEMES.indexOf(document.documentElement.dataset.theme ?? "auto") + 1) % THEMES.length]);
+}
+
+function storedTheme() {
+    try {
+        const theme = localStorage.getItem("vmdump-theme");
+        return THEMES.includes(theme) ? theme : "auto";
+    } catch {
+        return "auto";
+    }
+}
+
+document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const typing = event.target.matches("input, select, textarea");
+    if (event.key === "/" && !typing) {
+        search.focus();
+        search.select();
+    } else if (event.key === "t" && !typing) nextTheme();
+    else if (event.key === "Escape" && event.target === search && search.value) {
+        search.value = "";
+        search.dispatchEvent(new Event("input"));
+    } else if (event.key === "Escape") focusList();
+    else if ((event.key === "ArrowDown" || event.key === "Enter") && event.target === search) focusList();
+    else return;
+    event.preventDefault();
+});
+
+/* #A -> B/TYPE opens that type. */
+function openFromAddress() {
+    let wanted;
+    try {
+        wanted = decodeURIComponent(location.hash.slice(1));
+    } catch {
+        return;
+    }
+    const entry = entries.find((each) => `${DIRECTIONS[each.direction]}/${each.type}` === wanted);
+    if (entry) open(entry);
+}
+
+byId("theme").addEventListener("click", nextTheme);
+byId("print").addEventListener("click", () => print());
+addEventListener("beforeprint", () => drawPrinted(shown));
+addEventListener("hashchange", openFromAddress);
+setTheme(storedTheme());
+fillFilters();
+resetFilters(false);
+openFromAddress();
