@@ -74,6 +74,6 @@ def _is_device(session: Session, name: str) -> bool:
 def _unknown(name: str, dump: DeviceDump) -> str:
     from difflib import get_close_matches
 
-    close = get_close_matches(name, dump, n=3)
+    close = get_close_matches(name, dict.fromkeys([*dump, *(root.name for root in dump.roots)]), n=3)
     hint = f"did you mean {' or '.join(close)}?" if close else "vmdump devices lists those that are there"
     return f"no device type {name!r} with a description among {len(dump)}; {hint}"
