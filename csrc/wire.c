@@ -53,6 +53,16 @@ void vmd_wire_sections(const struct vmd_tree *tree, struct vmd_section_row *rows
     }
 }
 
+uint32_t vmd_wire_tells_nums(const struct vmd_tree *tree)
+{
+    for (uint64_t i = 0; i < tree->n_devices; i++) {
+        if (tree->devices[i].vmsd->num_extent.lines) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 uint64_t vmd_wire_fields_text(const struct vmd_desc *desc)
 {
     uint64_t size = (uint64_t)desc->name_len + 1;

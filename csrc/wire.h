@@ -41,6 +41,9 @@ uint64_t vmd_wire_sections_text(const struct vmd_tree *tree);
  */
 void vmd_wire_sections(const struct vmd_tree *tree, struct vmd_section_row *rows, char *text);
 
+/* Whether a dump tells of any array how many elements it has: QEMU's own do since 8.2. */
+uint32_t vmd_wire_tells_nums(const struct vmd_tree *tree);
+
 /*
  * Whether descriptions put the same bytes on the wire, in the same version, under the same names: equal[i] is 1 if a[i]
  * and b[i] do. Where both are detailed, by all that is known; else by what QEMU's dump prints, "num" only with nums.

@@ -68,7 +68,7 @@ class _Direction:
         self._matcher = Matcher(destination)
         facts = {
             "detailed": source.detailed and destination.detailed,
-            "nums": source.detailed and destination.detailed or source.nums and destination.nums,
+            "nums": (source.detailed and destination.detailed) or (source.nums and destination.nums),
         }
         self._facts = facts
         self._sending, self._loading = Lowering(loading=False, **facts), Lowering(loading=True, **facts)
@@ -83,7 +83,7 @@ class _Direction:
         same = dict(zip(map(id, (each for each, _ in pairs)), self._equal(pairs), strict=True))
         for section in sections:
             yield self._result(section, matches[id(section)], same.get(id(section), False), within.get(section.type))
-        names: dict[str, int] = {name: 1 for name in self._source.devices}
+        names: dict[str, int] = dict.fromkeys(self._source.devices, 1)
         for root in roots:
             result = self._result(root, matches[id(root)], same.get(id(root), False), None)
             count = names[root.name] = names.get(root.name, 0) + 1
@@ -163,7 +163,8 @@ class _Direction:
         elif ours.version_id < theirs.minimum_version_id:
             telling.section("section-version-too-old", ours, theirs, conditional=other.old_loader)
         comparison = Comparison(telling.name, self._sending, self._loading)
-        comparison.compare(vmsd, other, ours.version_id)
+        refused = not theirs.minimum_version_id <= ours.version_id <= theirs.version_id
+        comparison.compare(vmsd, other, ours.version_id, refused=refused)
         for difference in comparison.differences:
             telling.difference(difference)
 
@@ -192,15 +193,13 @@ class _Telling:
             "there": theirs and theirs.name, "local": theirs and theirs.version_id,
             "minimum": theirs and theirs.minimum_version_id, **more,
         }  # fmt: skip
-        sides = [
-            each and Side(each.name, f"version {each.version_id}, minimum {each.minimum_version_id}")
-            for each in (ours, theirs)
-        ]
         verdict = Verdict.CONDITIONAL if conditional else Verdict(text.VERDICT)
         condition = text.CONDITION.format(**facts) if verdict is Verdict.CONDITIONAL and text.CONDITION else None
         self.findings.append(
-            Finding(rule_id, verdict, self._direction, self._type, ours.name, text.MESSAGE.format(**facts), *sides,
-                    condition, text.REMEDY)
+            Finding(
+                rule_id, verdict, self._direction, self._type, ours.name, text.MESSAGE.format(**facts),
+                _section_side(ours), None if theirs is None else _section_side(theirs), condition, text.REMEDY,
+            )
         )  # fmt: skip
 
     def difference(self, difference: Difference) -> None:
@@ -211,7 +210,6 @@ class _Telling:
         if difference.verdict is Verdict.CONDITIONAL and text.CONDITION and text.VERDICT == "conditional":
             condition = text.CONDITION.format(**facts)
             conditions += [condition] if condition not in conditions else []
-        sides = [each and Side(*each) for each in (difference.source, difference.destination)]
         message = text.MESSAGE.format(**facts)
         if difference.verdict is not Verdict.SAFE and not all(self._known.values()):
             message += " " + _less_known(self._known)
@@ -219,9 +217,16 @@ class _Telling:
         path = " / ".join([self.name, *([description] if description not in (None, self.name) else []),
                            difference.path])  # fmt: skip
         self.findings.append(
-            Finding(difference.rule, difference.verdict, self._direction, self._type, path, message, *sides,
-                    " and ".join(conditions) or None, text.REMEDY)
+            Finding(
+                difference.rule, difference.verdict, self._direction, self._type, path, message,
+                difference.source and Side(*difference.source),
+                difference.destination and Side(*difference.destination), " and ".join(conditions) or None, text.REMEDY,
+            )
         )  # fmt: skip
+
+
+def _section_side(section: Section) -> Side:
+    return Side(section.name, f"version {section.version_id}, minimum {section.minimum_version_id}")
 
 
 def _less_known(known: dict[str, bool]) -> str:

@@ -12,7 +12,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
 
 from vmdump.check.finding import Verdict
-from vmdump.check.wire import BUFFERS, COMPARING, FIXED, INFO_BYTES, OPAQUE, RUN_TIME, UNKNOWN, Item, in_words
+from vmdump.check.wire import BUFFERS, COMPARING, FIXED, INFO_BYTES, LISTS, OPAQUE, RUN_TIME, UNKNOWN, Item, in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,7 +43,7 @@ class Difference:
         destination: tuple[str, str] | None,
         facts: dict[str, Any],
     ) -> None:
-        """source and destination: a path and facts in words."""
+        """Source and destination: a path and facts in words."""
         self.rule, self.verdict, self.path = rule, verdict, path
         self.source, self.destination, self.facts = source, destination, facts
         #: Bytes that the source sends and the destination does not read, whatever happens; negative: the other way.
@@ -73,9 +73,15 @@ class Comparison:
         """section: the name that travels."""
         self._section, self._sending, self._loading = section, sending, loading
         self.differences: list[Difference] = []
+        self._told: set[tuple[str | None, bool]] = set()
+        self._refused = False
 
-    def compare(self, source: Description, destination: Description, version: int) -> Part:
-        """What the source sends of its description in its own version, and what the destination reads of it."""
+    def compare(self, source: Description, destination: Description, version: int, *, refused: bool = False) -> Part:
+        """What the source sends of its description in its own version, and what the destination reads of it.
+
+        refused: the destination does not look at it, because of its version; so nothing goes through unnoticed.
+        """
+        self._refused = refused
         return self._part(
             self._sending.lower(source, source.version_id), self._loading.lower(destination, version), destination.name
         )
@@ -107,7 +113,7 @@ class Comparison:
             part.elements[index] = self._part(ours.body, theirs.body, theirs.path)
             self._weigh_elements(self.differences[first:], ours, theirs)
         if ours.test != theirs.test:
-            self._test(part, ours, theirs)
+            self._test(ours, theirs)
         if theirs.info in COMPARING and ours.info not in COMPARING and ours.info is not None:
             self._tell("value-compared", Verdict.CONDITIONAL, ours, theirs)
         if ours.unused or theirs.unused:
@@ -131,22 +137,28 @@ class Comparison:
             difference.surplus *= ours.count or 0
             _limit(difference, conditions)
 
-    def _test(self, part: Part, ours: Item, theirs: Item) -> None:
-        if max(ours.size, theirs.size) or FIXED not in (ours.kind, theirs.kind):
-            self._tell("test-dropped" if ours.test else "test-added", Verdict.CONDITIONAL, ours, theirs)
+    def _test(self, ours: Item, theirs: Item) -> None:
+        """A test that one side alone has; of a struct, which has one for all of its fields, it is told once."""
+        guard = (ours.guard or theirs.guard, ours.test)
+        if guard not in self._told and (max(ours.size, theirs.size) or FIXED not in (ours.kind, theirs.kind)):
+            self._told.add(guard)
+            self._tell("test-dropped" if ours.test else "test-added", Verdict.CONDITIONAL, ours, theirs, guard=guard[0])
 
     def _region(self, part: Part, ours: list[Item], theirs: list[Item], sent: Wire, read: Wire) -> None:
         """What stands between two anchors."""
-        balanced = _total(ours) == _total(theirs) is not None
+        balanced = _balanced(ours, theirs)
         if balanced and (swapped := _swapped(ours, theirs)):
             self._tell("fields-swapped-misload", Verdict.BREAKS, *swapped)
             part.pairs += _side_by_side(ours, theirs, "changed")
             return
-        for mine, yours in _explained(ours, theirs):
-            if len(mine) == len(yours) == 1:
-                self._renamed(part, mine[0], yours[0])
-            elif mine or yours:
+        for mine, yours, paired in _explained(ours, theirs):
+            if not paired:
                 self._rest(part, mine, yours, sent, read, balanced=balanced)
+            elif _same_size(mine[0], yours[0]) or (mine[0].body is not None and mine[0].count == yours[0].count):
+                self._renamed(part, mine[0], yours[0])
+            else:
+                part.pairs.append((mine[0], yours[0], "changed"))
+                self._resized(mine[0], yours[0])
 
     def _renamed(self, part: Part, ours: Item, theirs: Item) -> None:
         """Two items of other names and the same bytes."""
@@ -168,17 +180,10 @@ class Comparison:
             if ours and theirs:
                 self._tell("fields-regrouped", Verdict.SAFE, ours[0], theirs[0], n=len(ours), m=len(theirs))
             return
-        rest = list(theirs)
         for item in ours:
-            match = next((other for other in rest if other.name == item.name and not item.unused), None)
-            if match is None:
-                part.pairs.append((item, None, "removed"))
-                self._alone("removed", item, None, read)
-            else:
-                rest.remove(match)
-                part.pairs.append((item, match, "changed"))
-                self._resized(item, match)
-        for item in rest:
+            part.pairs.append((item, None, "removed"))
+            self._alone("removed", item, None, read)
+        for item in theirs:
             part.pairs.append((None, item, "added"))
             self._alone("added", None, item, sent)
 
@@ -212,10 +217,10 @@ class Comparison:
         if item.test:
             self._tell(f"field-{change}-with-test", Verdict.CONDITIONAL, ours, theirs)
             return
+        if item.kind is RUN_TIME and not _always_there(item):
+            self._tell("run-time-length", Verdict.CONDITIONAL, ours, theirs)
+            return
         if item.kind in (RUN_TIME, OPAQUE):
-            if item.body is None or item.count is None or not _always_there(item):
-                self._tell("run-time-length", Verdict.CONDITIONAL, ours, theirs)
-                return
             self._tell(f"field-{change}", Verdict.BREAKS, ours, theirs)
             return
         rule, facts = f"field-{change}", {}
@@ -235,7 +240,7 @@ class Comparison:
         """Where the bytes add up, or would with a test that answers differently, no error tells of the wrong values."""
         moving = [each for each in differences if each.surplus]
         surplus = sum(each.surplus for each in moving)
-        if not moving:
+        if not moving or self._refused or not (surplus or self._sending.nums):
             return
         if surplus:
             explained = _unlike_tests(part.pairs, surplus)
@@ -253,14 +258,16 @@ class Comparison:
 
     def _checks(self, sent: Wire, read: Wire) -> None:
         """Assertions of the destination that the source does not make."""
-        made = {field.name for field, _, _ in sent.checks}
-        for field, vmsd, path in read.checks:
-            if field.name not in made:
-                there = (f"{self._section} / {vmsd.name} / {field.name}", "an assertion (VMSTATE_VALIDATE)")
-                facts = {"field": path, "description": vmsd.name, "name": field.name}
-                self.differences.append(
-                    Difference("value-compared", Verdict.CONDITIONAL, path, None, there, self._facts(facts))
-                )
+        made = [field.name for field, _, _ in sent.checks]
+        unmade = [check for check in read.checks if check[0].name not in made]
+        # One under another name, in the place of one that is gone, is taken for the same in other words.
+        gone = len(set(made) - {field.name for field, _, _ in read.checks})
+        for field, vmsd, path in unmade[gone:]:
+            there = (f"{self._section} / {vmsd.name} / {field.name}", "an assertion (VMSTATE_VALIDATE)")
+            facts = {"field": path, "description": vmsd.name, "name": field.name}
+            self.differences.append(
+                Difference("value-compared", Verdict.CONDITIONAL, path, None, there, self._facts(facts))
+            )
 
     def _subsections(self, part: Part, sent: Wire, read: Wire) -> None:
         rest = list(read.subsections)
@@ -414,7 +421,7 @@ def _common(
     ours: Sequence[Item], theirs: Sequence[Item], begin: int, our_end: int, their_end: int
 ) -> list[tuple[int, int]]:
     """The longest list of anchors that do not cross, as indices: an increasing subsequence of all that could be."""
-    if begin == our_end or begin == their_end:
+    if begin in (our_end, their_end):
         return []
     places: dict[str, list[int]] = {}
     for index in range(their_end - 1, begin - 1, -1):
@@ -483,10 +490,16 @@ def _length(item: Item) -> tuple[Any, ...]:
 
 
 def _total(items: Sequence[Item]) -> int | None:
-    """The bytes of items; None: they depend on something."""
-    if any(item.kind is not FIXED or item.test for item in items):
+    """The bytes of items, one element of those whose number is unknown; None: they depend on something."""
+    if any(item.kind not in (FIXED, UNKNOWN) or item.test for item in items):
         return None
     return sum(item.size for item in items)
+
+
+def _balanced(ours: Sequence[Item], theirs: Sequence[Item]) -> bool:
+    """Whether items are the same bytes in all, whatever the device does."""
+    total = _total(ours)
+    return total is not None and total == _total(theirs)
 
 
 def _same_bytes(ours: Sequence[Item], theirs: Sequence[Item]) -> bool:
@@ -503,43 +516,36 @@ def _same_bytes(ours: Sequence[Item], theirs: Sequence[Item]) -> bool:
     return mine == yours or (mine < yours) == any(item.kind is UNKNOWN for item in ours)
 
 
-def _explained(ours: list[Item], theirs: list[Item]) -> list[tuple[list[Item], list[Item]]]:
-    """A region in pieces: pairs that may stand for each other, and what is left between them.
+def _explained(ours: list[Item], theirs: list[Item]) -> list[tuple[list[Item], list[Item], bool]]:
+    """A region in pieces: pairs that may stand for each other (True), and what is left between them.
 
     The best pairs in order: as many as possible, alike as much as possible.
     """
     n, m = len(ours), len(theirs)
     if not n or not m or n * m > _MAX_REGION:
-        return [(ours, theirs)]
+        return [(ours, theirs, False)]
     best = [[0] * (m + 1) for _ in range(n + 1)]
     likes = [[_likeness(mine, yours) for yours in theirs] for mine in ours]
     for i in range(n - 1, -1, -1):
         for j in range(m - 1, -1, -1):
             like = likes[i][j]
             best[i][j] = max(best[i + 1][j], best[i][j + 1], best[i + 1][j + 1] + like if like else 0)
-    pieces: list[tuple[list[Item], list[Item]]] = []
+    pieces: list[tuple[list[Item], list[Item], bool]] = []
     i = j = begin_i = begin_j = 0
     while i < n and j < m:
         like = likes[i][j]
         if like and best[i][j] == best[i + 1][j + 1] + like:
-            pieces += [(ours[begin_i:i], theirs[begin_j:j]), ([ours[i]], [theirs[j]])]
+            pieces += [(ours[begin_i:i], theirs[begin_j:j], False), ([ours[i]], [theirs[j]], True)]
             i, j = i + 1, j + 1
             begin_i, begin_j = i, j
         elif best[i][j] == best[i + 1][j]:
             i += 1
         else:
             j += 1
-    pieces.append((ours[begin_i:], theirs[begin_j:]))
-    return _whole(pieces)
-
-
-def _whole(pieces: list[tuple[list[Item], list[Item]]]) -> list[tuple[list[Item], list[Item]]]:
-    """The pieces; or one, where they leave something over although the whole is the same bytes."""
-    if any(_total(mine) != _total(yours) for mine, yours in pieces):
-        ours = [item for mine, _ in pieces for item in mine]
-        theirs = [item for _, yours in pieces for item in yours]
-        if _total(ours) == _total(theirs) is not None:
-            return [(ours, theirs)]
+    pieces.append((ours[begin_i:], theirs[begin_j:], False))
+    pieces = [piece for piece in pieces if piece[0] or piece[1]]
+    if _balanced(ours, theirs) and not all(_balanced(mine, yours) for mine, yours, _ in pieces):
+        return [(ours, theirs, False)]
     return pieces
 
 
@@ -548,9 +554,9 @@ def _likeness(ours: Item, theirs: Item) -> int:
     if (ours.body is None) != (theirs.body is None):
         return 0
     if ours.body is not None and ours.count != theirs.count:
-        return 0
+        return 5 if ours.name == theirs.name else 0
     if ours.body is None and not _same_size(ours, theirs):
-        return 0
+        return 0 if ours.name != theirs.name or ours.unused or theirs.unused else 5
     score = 10
     if ours.name == theirs.name:
         score += 30
@@ -608,12 +614,14 @@ def _unlike_tests(pairs: Sequence[Pair], surplus: int) -> tuple[Item, Item] | No
     """A field with a test that was renamed on the way, of just the bytes that do not add up: where its new name comes
     with a new test, one side leaves it out, and the bytes add up again.
     """
-    for ours, theirs, change in pairs:
+    for ours, theirs, change in reversed(pairs):
         if change == "renamed" and ours and theirs and ours.test and theirs.test and ours.size == abs(surplus):
             return ours, theirs
     return None
 
 
 def _always_there(item: Item) -> bool:
-    """Whether an array of structs has bytes whatever the device does."""
+    """Whether an item that takes bytes as run time tells takes some whatever the device does: lists have an end."""
+    if item.info in LISTS:
+        return True
     return bool(item.count) and item.body is not None and any(not each.test for each in item.body.items)

@@ -120,7 +120,7 @@ class Native:
         tree = dump.detailed_tree
         self._tree, self._descriptions = tree, dict[int, Description]()
         native = tree.native
-        self.nums = bool(native.print_num)
+        self.nums = bool(lib.vmd_wire_tells_nums(native))
         n_devices, n_roots = native.n_devices, native.n_roots
         rows = bytearray((n_devices + n_roots) * _SECTION_ROW.size)
         text = bytearray(lib.vmd_wire_sections_text(native))

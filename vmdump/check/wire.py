@@ -1,7 +1,7 @@
 """What travels: a description lowered to the items that QEMU puts on the wire, in order.
 
 A struct that is there once is flattened: nothing on the wire marks its begin, and its version does not travel, so it
-neither guards nor is enforced. Arrays of structs and structs with a test stay items with a body. Subsections stand
+neither guards nor is enforced. Arrays of structs stay items with a body. Subsections stand
 beside the items of the description that has them, with their place.
 
 Source: QEMU 10.0.13 migration/vmstate.c (vmstate_save_state_v, vmstate_load_state, vmstate_field_exists,
@@ -47,10 +47,11 @@ UNKNOWN = "unknown"  #: the dump does not say how many elements there are
 
 class Item:
     """What travels for a field. unit: bytes of an element, None: only run time tells; count: elements, None: likewise;
-    size: the bytes of all, where they are FIXED; body: what an element of an array of structs is made of.
+    size: the bytes of all, where they are FIXED; body: what an element of an array of structs is made of; guard: path
+    of the field, itself or a struct that it is in, whose run-time test decides that it travels; None: it always does.
     """
 
-    __slots__ = ("body", "count", "description", "field", "kind", "name", "nested", "path", "size", "unit")
+    __slots__ = ("body", "count", "description", "field", "guard", "kind", "name", "nested", "path", "size", "unit")
 
     def __init__(
         self, field: Field, description: Description, path: str, kind: str, unit: int | None, count: int | None
@@ -61,11 +62,12 @@ class Item:
         self.size = unit * count if kind is FIXED and unit is not None and count is not None else unit or 0
         self.body: Wire | None = None
         self.nested = False
+        self.guard: str | None = None
 
     @property
     def test(self) -> bool:
         """Whether a run-time test decides that it travels."""
-        return self.field.test
+        return self.guard is not None
 
     @property
     def info(self) -> str | None:
@@ -115,7 +117,7 @@ class Lowering:
 
     def __init__(self, *, loading: bool, detailed: bool, nums: bool) -> None:
         """Nothing lowered yet."""
-        self._loading, self._detailed, self._nums = loading, detailed, nums
+        self._loading, self._detailed, self.nums = loading, detailed, nums
         self._made: dict[tuple[int, int], Wire] = {}
         self._n_items = 0
 
@@ -125,11 +127,13 @@ class Lowering:
         wire = self._made.get(key)
         if wire is None:
             wire = Wire()
-            self._add(wire, vmsd, version, "", nested=False)
+            self._add(wire, vmsd, version, "", None, nested=False)
             self._made[key] = wire
         return wire
 
-    def _add(self, wire: Wire, vmsd: Description, version: int, prefix: str, *, nested: bool) -> None:
+    def _add(
+        self, wire: Wire, vmsd: Description, version: int, prefix: str, guard: str | None, *, nested: bool
+    ) -> None:
         wire.versions.setdefault(vmsd.name, vmsd.version_id)
         for field in vmsd.fields:
             path = prefix + field.name
@@ -138,11 +142,13 @@ class Lowering:
             elif not field.test and field.version_id > version:
                 wire.skipped.append((field, vmsd, path))
             else:
-                self._add_field(wire, field, vmsd, path, nested=nested)
+                self._add_field(wire, field, vmsd, path, guard or (path if field.test else None), nested=nested)
         for subsection in vmsd.subsections:
             wire.subsections.append(Subsection(subsection, vmsd, prefix, len(wire.items)))
 
-    def _add_field(self, wire: Wire, field: Field, vmsd: Description, path: str, *, nested: bool) -> None:
+    def _add_field(
+        self, wire: Wire, field: Field, vmsd: Description, path: str, guard: str | None, *, nested: bool
+    ) -> None:
         self._n_items += 1
         if self._n_items > MAX_ITEMS:
             raise VmdumpError(
@@ -155,14 +161,14 @@ class Lowering:
             item = Item(field, vmsd, path, kind, unit, count)
         else:
             version = self._version(field, field.vmsd)
-            if count == 1 and not field.test:
-                self._add(wire, field.vmsd, version, f"{path}.", nested=True)
+            if count == 1:
+                self._add(wire, field.vmsd, version, f"{path}.", guard, nested=True)
                 return
             body = self.lower(field.vmsd, version)
             unit = _fixed_size(body)
             item = Item(field, vmsd, path, RUN_TIME if unit is None or count is None else FIXED, unit, count)
             item.body = body
-        item.nested = nested
+        item.nested, item.guard = nested, guard
         wire.items.append(item)
 
     def _version(self, field: Field, vmsd: Description) -> int:
@@ -178,7 +184,7 @@ class Lowering:
     def _count(self, field: Field) -> int | None:
         """Elements; None: known at run time only. Of structs in dumps that do not tell: 1."""
         if not self._detailed:
-            if self._nums and field.flags & native.ARRAY:
+            if self.nums and field.flags & native.ARRAY:
                 return field.num
             return 1 if field.vmsd is not None else None
         if field.flags & native.ARRAY:
@@ -214,7 +220,7 @@ def in_words(item: Item) -> str:
     elif item.info:
         words.append(item.info)
     if item.test:
-        words.append("if its test passes")
+        words.append("if its test passes" if item.field.test else f"if the test of {item.guard} passes")
     elif item.field.version_id:
         words.append(f"since version {item.field.version_id} of {item.description.name}")
     return ", ".join(words)
@@ -224,7 +230,7 @@ def _bytes_in_words(item: Item) -> str:
     if item.kind is OPAQUE:
         return f"as many bytes as {item.info!r} writes"
     if item.kind is UNKNOWN:
-        return f"{item.unit or '?'} bytes, the number of elements unknown"
+        return f"{item.unit} byte{'s' * (item.unit != 1)}, or an array of such" if item.unit else "unknown bytes"
     if item.unit is None:
         return length_in_words(item)
     unit = f"{item.unit} byte{'s' * (item.unit != 1)}"

@@ -41,7 +41,7 @@ _QEMU_OPTIONS = {"-dump-vmstate": "--output", "--dump-vmstate": "--output", "-ma
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; completion and the man page are made from it."""
-    from vmdump.cli import classic, devices, dump, modules, show
+    from vmdump.cli import check, classic, devices, dump, explain, modules, rules, show
 
     parser = Parser(
         prog="vmdump",
@@ -57,6 +57,9 @@ def build_parser() -> argparse.ArgumentParser:
         ("devices", devices),
         ("show", show),
         ("modules", modules),
+        ("check", check),
+        ("explain", explain),
+        ("rules", rules),
         ("classic", classic),
     ):
         command = commands.add_parser(

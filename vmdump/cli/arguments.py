@@ -90,7 +90,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         "--run", action="store_true", help="run SOURCE, a QEMU binary, with -dump-vmstate and this MACHINE"
     )
     group.add_argument(
-        "--timeout", type=_seconds, default=60.0, metavar="SECONDS", help="how long a QEMU may run (default: 60)"
+        "--timeout", type=seconds, default=60.0, metavar="SECONDS", help="how long a QEMU may run (default: 60)"
     )
     add_modules(parser)
 
@@ -99,6 +99,14 @@ def add_modules(parser: argparse.ArgumentParser) -> None:
     """Which modules there are and which are loaded."""
     group = parser.add_argument_group("modules")
     group.add_argument("--arch", metavar="ARCH", help="the target whose modules are loaded (default: x86_64)")
+    add_directories(group)
+    add_file(
+        group, "--module", action="append", default=[], metavar="FILE", help="load this module too; may be repeated"
+    )
+
+
+def add_directories(group: argparse._ActionsContainer) -> None:
+    """Where modules are looked for."""
     directory = group.add_argument(
         "--module-dir",
         action="append",
@@ -107,12 +115,10 @@ def add_modules(parser: argparse.ArgumentParser) -> None:
         help="look for modules here first, before $QEMU_MODULE_DIR; may be repeated; for QEMU binaries too",
     )
     _complete(directory, _DIRECTORY)
-    add_file(
-        group, "--module", action="append", default=[], metavar="FILE", help="load this module too; may be repeated"
-    )
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """What --timeout takes."""
     try:
         seconds = float(text)
     except ValueError:
