@@ -125,6 +125,8 @@ class _Direction:
         self, section: Section, match: Match | None, same: bool, within: Sequence[Section] | None
     ) -> TypeResult:
         name = section.type if section.root is None else section.name
+        if same and match is not None and match.how == "type" and not within:  # most by far
+            return TypeResult(name, Verdict.SAFE, section.name, (), self._layout(section, match))
         telling = _Telling(self._label, name, section.name, self._facts)
         if match is None:
             telling.section("type-absent", section, None)
@@ -139,8 +141,10 @@ class _Direction:
             self._compare_within(root, telling)
         findings = telling.findings
         verdict = max((finding.verdict for finding in findings), key=Verdict.severity, default=Verdict.SAFE)
-        layout = Layout(lambda: self._part(section, match.section) if match is not None else None)
-        return TypeResult(name, verdict, section.name, findings, layout)
+        return TypeResult(name, verdict, section.name, findings, self._layout(section, match))
+
+    def _layout(self, section: Section, match: Match | None) -> Layout:
+        return Layout(lambda: self._part(section, match.section) if match is not None else None)
 
     def _part(self, section: Section, other: Section) -> Part:
         comparison = Comparison(section.name, self._sending, self._loading)

@@ -112,11 +112,11 @@ class Comparison:
             first = len(self.differences)
             part.elements[index] = self._part(ours.body, theirs.body, theirs.path)
             self._weigh_elements(self.differences[first:], ours, theirs)
-        if ours.test != theirs.test:
+        if (ours.guard is None) != (theirs.guard is None):
             self._test(ours, theirs)
         if theirs.info in COMPARING and ours.info not in COMPARING and ours.info is not None:
             self._tell("value-compared", Verdict.CONDITIONAL, ours, theirs)
-        if ours.unused or theirs.unused:
+        if ours.info == theirs.info or ours.unused or theirs.unused:
             return
         if _reorders_bytes(ours, theirs):
             part.pairs[index] = (ours, theirs, "changed")
