@@ -555,6 +555,8 @@ def _likeness(ours: Item, theirs: Item) -> int:
         return 0
     if ours.body is not None and ours.count != theirs.count:
         return 5 if ours.name == theirs.name else 0
+    if ours.kind is not theirs.kind and OPAQUE in (ours.kind, theirs.kind):
+        return 8 if _similar(ours.name, theirs.name) else 2  # code may put the same bytes
     if ours.body is None and not _same_size(ours, theirs):
         return 0 if ours.name != theirs.name or ours.unused or theirs.unused else 5
     score = 10

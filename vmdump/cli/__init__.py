@@ -41,7 +41,7 @@ _QEMU_OPTIONS = {"-dump-vmstate": "--output", "--dump-vmstate": "--output", "-ma
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; completion and the man page are made from it."""
-    from vmdump.cli import check, classic, devices, dump, explain, modules, rules, show
+    from vmdump.cli import check, classic, devices, dump, explain, lint, modules, rules, show
 
     parser = Parser(
         prog="vmdump",
@@ -58,6 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("show", show),
         ("modules", modules),
         ("check", check),
+        ("lint", lint),
         ("explain", explain),
         ("rules", rules),
         ("classic", classic),
