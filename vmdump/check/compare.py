@@ -147,10 +147,6 @@ class Comparison:
     def _region(self, part: Part, ours: list[Item], theirs: list[Item], sent: Wire, read: Wire) -> None:
         """What stands between two anchors."""
         balanced = _balanced(ours, theirs)
-        if balanced and (swapped := _swapped(ours, theirs)):
-            self._tell("fields-swapped-misload", Verdict.BREAKS, *swapped)
-            part.pairs += _side_by_side(ours, theirs, "changed")
-            return
         for mine, yours, paired in _explained(ours, theirs):
             if not paired:
                 self._rest(part, mine, yours, sent, read, balanced=balanced)
@@ -238,9 +234,14 @@ class Comparison:
 
     def _tell_misloads(self, differences: list[Difference], part: Part) -> None:
         """Where the bytes add up, or would with a test that answers differently, no error tells of the wrong values."""
+        if self._refused:
+            return
         moving = [each for each in differences if each.surplus]
+        if sum(each.surplus for each in moving) == 0:
+            for swapped in _swapped(part.pairs):
+                self._tell("fields-swapped-misload", Verdict.BREAKS, *swapped)
         surplus = sum(each.surplus for each in moving)
-        if not moving or self._refused or not (surplus or self._sending.nums):
+        if not moving or not (surplus or self._sending.nums):
             return
         if surplus:
             explained = _unlike_tests(part.pairs, surplus)
@@ -590,18 +591,18 @@ def _side_by_side(ours: list[Item], theirs: list[Item], change: str) -> Iterator
         )
 
 
-def _swapped(ours: list[Item], theirs: list[Item]) -> tuple[Item, Item] | None:
-    """A field that both sides have, in the same bytes in all, in another place: what the destination reads it from."""
-    names = {item.name: item for item in theirs if not item.unused}
-    place = 0
-    for item in ours:
-        other = names.get(item.name)
-        if other is not None and not item.unused and item.size == other.size:
-            there = sum(each.size for each in theirs[: theirs.index(other)])
-            if there != place:
-                return item, other
-        place += item.size
-    return None
+def _swapped(pairs: Sequence[Pair]) -> Iterator[tuple[Item, Item]]:
+    """Fields that both sides have, in the same bytes, at places that are not each other's."""
+    theirs = {
+        yours.name: yours
+        for mine, yours, change in pairs
+        if yours is not None and change in ("renamed", "added") and not yours.unused and yours.kind is not UNKNOWN
+    }
+    for mine, yours, change in pairs:
+        if mine is not None and change in ("renamed", "removed") and not mine.unused:
+            other = theirs.get(mine.name)
+            if other is not None and other is not yours and _same_size(mine, other) and mine.info == other.info:
+                yield mine, other
 
 
 def _reorders_bytes(ours: Item, theirs: Item) -> bool:
