@@ -345,7 +345,7 @@ def test_appending_breaks(fields: list[VMStateField], info: str) -> None:
 
 @given(field_lists(), field_lists())
 def test_symmetry(ours: list[VMStateField], theirs: list[VMStateField]) -> None:
-    """Without versions and subsections one way is as bad as the other: what one does not read, the other does not send."""
+    """Without versions and subsections one way is as bad as the other: what one sends, the other reads."""
     one, two = dump(desc("dev", *ours)), dump(desc("dev", *theirs))
     assert verdicts(one, two) == verdicts(two, one)
 

@@ -110,11 +110,21 @@ class _Direction:
         alone = []
         for root in self._source.roots:
             holders = [each for each in self._source.types(root) if each in self._source.devices]
+            if not holders and "save" in self._source.uses(root):
+                holders = self._savers(root.name)
             for holder in holders:
                 within.setdefault(holder, []).append(root)
             if not holders and (self._destination.roots or self._matcher.match(root)):
                 alone.append(root)
         return within, alone
+
+    def _savers(self, name: str) -> list[str]:
+        """The types in whose sections a description is saved by their own code: as names go, virtio-gpu-scanouts is a
+        part of virtio-gpu.
+        """
+        wholes = {each.name for each in self._source.devices.values() if name.startswith(f"{each.name}-")}
+        holder = max(wholes, key=len, default=None)
+        return [type_ for type_, section in self._source.devices.items() if section.name == holder]
 
     def _equal(self, pairs: Sequence[tuple[Section, Section]]) -> list[bool]:
         return equal(

@@ -150,7 +150,7 @@ class Comparison:
         for mine, yours, paired in _explained(ours, theirs):
             if not paired:
                 self._rest(part, mine, yours, sent, read, balanced=balanced)
-            elif _same_size(mine[0], yours[0]) or (mine[0].body is not None and mine[0].count == yours[0].count):
+            elif _stand_for(mine[0], yours[0]):
                 self._renamed(part, mine[0], yours[0])
             else:
                 part.pairs.append((mine[0], yours[0], "changed"))
@@ -197,10 +197,10 @@ class Comparison:
                 difference.surplus = ours.size - theirs.size
             else:
                 _limit(difference, [f"the test of {ours.path} passes"])
-        elif ours.count is not None and theirs.count is not None and ours.count != theirs.count:
-            self._tell("array-length-changed", Verdict.BREAKS, ours, theirs)
         elif OPAQUE in kinds:
             self._tell("encoding-unknown", Verdict.CONDITIONAL, ours, theirs)
+        elif ours.count is not None and theirs.count is not None and ours.count != theirs.count:
+            self._tell("array-length-changed", Verdict.BREAKS, ours, theirs)
         else:
             self._tell("run-time-length", Verdict.CONDITIONAL, ours, theirs)
 
@@ -211,9 +211,12 @@ class Comparison:
         if item.kind is FIXED and not item.size:
             return
         if item.test:
-            self._tell(f"field-{change}-with-test", Verdict.CONDITIONAL, ours, theirs)
+            guard = (item.guard, ours is not None)
+            if guard not in self._told:  # a struct with a test is told of once
+                self._told.add(guard)
+                self._tell(f"field-{change}-with-test", Verdict.CONDITIONAL, ours, theirs, field=item.guard)
             return
-        if item.kind is RUN_TIME and not _always_there(item):
+        if (item.kind is RUN_TIME and not _always_there(item)) or (item.kind is UNKNOWN and not item.unit):
             self._tell("run-time-length", Verdict.CONDITIONAL, ours, theirs)
             return
         if item.kind in (RUN_TIME, OPAQUE):
@@ -459,7 +462,11 @@ def _keys(item: Item) -> tuple[str, ...]:
 def _anchors(ours: Item, theirs: Item) -> bool:
     """Whether two items are surely one: name and size agree."""
     if ours.body is not None and theirs.body is not None:
-        return not set(_keys(ours)).isdisjoint(_keys(theirs)) and ours.count == theirs.count
+        return (
+            not set(_keys(ours)).isdisjoint(_keys(theirs))
+            and ours.count == theirs.count
+            and ours.framing == theirs.framing
+        )
     if ours.name != theirs.name or ours.unused != theirs.unused or (ours.body is None) != (theirs.body is None):
         return False
     return _same_size(ours, theirs)
@@ -480,6 +487,13 @@ def _same_size(ours: Item, theirs: Item) -> bool:
     return ours.kind is theirs.kind and ours.unit == theirs.unit and _length(ours) == _length(theirs)
 
 
+def _stand_for(ours: Item, theirs: Item) -> bool:
+    """Whether two items that may stand for each other do: their bytes agree, or those of their elements will tell."""
+    if ours.body is not None and theirs.body is not None:
+        return ours.count == theirs.count and ours.framing == theirs.framing
+    return _same_size(ours, theirs)
+
+
 def _divides(ours: Item, theirs: Item) -> bool:
     small, large = sorted((ours.unit or 1, theirs.unit or 1))
     return large % small == 0
@@ -492,7 +506,9 @@ def _length(item: Item) -> tuple[Any, ...]:
 
 def _total(items: Sequence[Item]) -> int | None:
     """The bytes of items, one element of those whose number is unknown; None: they depend on something."""
-    if any(item.kind not in (FIXED, UNKNOWN) or item.test for item in items):
+    if any(
+        item.kind not in (FIXED, UNKNOWN) or item.test or (item.kind is UNKNOWN and not item.unit) for item in items
+    ):
         return None
     return sum(item.size for item in items)
 
@@ -554,9 +570,9 @@ def _likeness(ours: Item, theirs: Item) -> int:
     """How much two items are alike; 0: they can't stand for each other."""
     if (ours.body is None) != (theirs.body is None):
         return 0
-    if ours.body is not None and ours.count != theirs.count:
+    if ours.body is not None and (ours.count != theirs.count or ours.framing != theirs.framing):
         return 5 if ours.name == theirs.name else 0
-    if ours.kind is not theirs.kind and OPAQUE in (ours.kind, theirs.kind):
+    if ours.kind is not theirs.kind and OPAQUE in (ours.kind, theirs.kind) and ours.count == theirs.count:
         return 8 if _similar(ours.name, theirs.name) else 2  # code may put the same bytes
     if ours.body is None and not _same_size(ours, theirs):
         return 0 if ours.name != theirs.name or ours.unused or theirs.unused else 5

@@ -75,6 +75,13 @@ class Item:
         return self.field.info
 
     @property
+    def framing(self) -> str | None:
+        """What stands between the elements of an array or list beside them; None: nothing."""
+        if self.info in LISTS:
+            return self.info
+        return "markers" if self.field.flags & native.AUTO_ALLOC else None
+
+    @property
     def unused(self) -> bool:
         """Whether nobody looks at the bytes."""
         return self.field.info == "unused_buffer" or (self.field.info is None and self.name == UNUSED)
@@ -156,7 +163,7 @@ class Lowering:
                 "that is nested many times"
             )
         count = self._count(field)
-        if field.vmsd is None:
+        if field.vmsd is None or not self._nests(field):
             kind, unit = self._bytes(field, count)
             item = Item(field, vmsd, path, kind, unit, count)
         else:
@@ -166,10 +173,17 @@ class Lowering:
                 return
             body = self.lower(field.vmsd, version)
             unit = _fixed_size(body)
+            if unit is not None and field.flags & native.AUTO_ALLOC:
+                unit += 1  # the marker
             item = Item(field, vmsd, path, RUN_TIME if unit is None or count is None else FIXED, unit, count)
             item.body = body
         item.nested, item.guard = nested, guard
         wire.items.append(item)
+
+    def _nests(self, field: Field) -> bool:
+        """Whether the field's description says what travels; a VMStateInfo of a device's own may have one, too."""
+        nesting = native.STRUCT | native.VSTRUCT
+        return not self._detailed or bool(field.flags & nesting) or field.info in (*LISTS, "tmp")
 
     def _version(self, field: Field, vmsd: Description) -> int:
         """The version that a nested description is sent or read in: a constant of that side."""
