@@ -136,7 +136,7 @@ def make_session(args: argparse.Namespace, environment: Environment) -> Session:
         raise UsageError("--run needs SOURCE, a QEMU binary")
     return Session(
         arch=DEFAULT_ARCH if args.arch is None else args.arch,
-        module_dirs=_module_dirs(args, environment),
+        module_dirs=module_dirs(args, environment),
         modules=args.module,
         report=environment.error,
     )
@@ -161,7 +161,7 @@ def open_source(args: argparse.Namespace, environment: Environment) -> DeviceDum
         args.source,
         machine=args.machine,
         run=args.run,
-        module_dirs=_module_dirs(args, environment),
+        module_dirs=module_dirs(args, environment),
         timeout=args.timeout,
         report=environment.error,
     )
@@ -169,7 +169,8 @@ def open_source(args: argparse.Namespace, environment: Environment) -> DeviceDum
 
 def machine_help(args: argparse.Namespace, environment: Environment) -> str:
     """What -M help prints: the machine types of the source. Raises UsageError, and what vmdump.open raises."""
-    if args.source is None:
+    source = args.source if "source" in args else args.sources[0]
+    if source is None:
         from vmdump.machine import machine_help
 
         with make_session(args, environment) as session:
@@ -178,14 +179,14 @@ def machine_help(args: argparse.Namespace, environment: Environment) -> str:
     if args.run:
         from vmdump.sources.qemu_process import list_machines
 
-        return list_machines(args.source, module_dirs=_module_dirs(args, environment), timeout=args.timeout)
-    if is_binary(args.source):
+        return list_machines(source, module_dirs=module_dirs(args, environment), timeout=args.timeout)
+    if is_binary(source):
         from vmdump.machine import help_text
         from vmdump.sources.qemu_image.image import QemuImage
 
-        image = QemuImage(args.source, module_dirs=_module_dirs(args, environment), report=environment.error)
+        image = QemuImage(source, module_dirs=module_dirs(args, environment), report=environment.error)
         return help_text(image.machines)
-    raise UsageError(f"{args.source}: a dump file does not say which machine types there were; a QEMU binary does")
+    raise UsageError(f"{source}: a dump file does not say which machine types there were; a QEMU binary does")
 
 
 def _refuse(args: argparse.Namespace, source: str, *options: str) -> None:
@@ -195,7 +196,7 @@ def _refuse(args: argparse.Namespace, source: str, *options: str) -> None:
             raise UsageError(f"--{option.replace('_', '-')} is not for {source}")
 
 
-def _module_dirs(args: argparse.Namespace, environment: Environment) -> tuple[str, ...]:
+def module_dirs(args: argparse.Namespace, environment: Environment) -> tuple[str, ...]:
     """Those asked for; one that is not there is told on stderr, as the loader passes over it."""
     for directory in args.module_dir:
         if not os.path.isdir(directory):

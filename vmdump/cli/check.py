@@ -29,8 +29,9 @@ Both directions are checked, OLD -> NEW (forward) and back. What is found is
   safe          loads; with --verbose, what has changed all the same
 vmdump explain RULE tells more about the [rule] of a finding.
 
-Binaries tell most. A dump file of QEMU's own has neither types nor the state of
-CPUs, one of QEMU 8.1 and older no lengths of arrays: what rests on that is told.
+Binaries tell most. A dump file of QEMU's own has neither types nor the state
+of CPUs, one of QEMU 8.1 and older no lengths of arrays; what rests on less says
+so.
 
 exit codes:
   0 nothing breaks; 1 something does (or, with --fail-on conditional, may);

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from vmdump.cli.environment import Environment
 
-HELP = "explain a rule: what it finds, why that breaks a migration, and what is usually done about it"
+HELP = "explain a rule: what it finds, why, and what is usually done about it"
 EPILOG = """\
 examples:
   vmdump explain field-added

@@ -19,8 +19,8 @@ examples:
   vmdump rules --json
 
 The verdict is that of a finding at its worst; where conditions stand around it,
-as in a subsection that is not always sent, it is conditional. Rules of lint have
-a level instead: defect, or notice. With --json the keys are
+as in a subsection that is not always sent, it is conditional. Rules of lint
+have a level instead: defect, or notice. With --json the keys are
   rule, command, verdict, level, what
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmdump.cli.arguments import UsageError, add_directories, add_file, seconds
+from vmdump.cli.arguments import UsageError, add_directories, add_file, module_dirs, seconds
 
 if TYPE_CHECKING:
     import argparse
@@ -46,10 +46,15 @@ def open_sources(paths: Sequence[str], args: argparse.Namespace, environment: En
         for option in ("machine", "module_dir"):
             if getattr(args, option):
                 raise UsageError(f"--{option.replace('_', '-')} is not for dump files")
-    return [_open(path, args, environment, binary=binary) for path, binary in zip(paths, binaries, strict=True)]
+    directories = module_dirs(args, environment)
+    return [
+        _open(path, args, directories, environment, binary=binary) for path, binary in zip(paths, binaries, strict=True)
+    ]
 
 
-def _open(path: str, args: argparse.Namespace, environment: Environment, *, binary: bool) -> DeviceDump:
+def _open(
+    path: str, args: argparse.Namespace, directories: tuple[str, ...], environment: Environment, *, binary: bool
+) -> DeviceDump:
     if path == "-":
         from vmdump.sources.dump_file import read_dump_file
 
@@ -58,13 +63,13 @@ def _open(path: str, args: argparse.Namespace, environment: Environment, *, bina
         from vmdump.sources.qemu_process import run_qemu
 
         return run_qemu(
-            path, machine=args.machine, module_dirs=tuple(args.module_dir), timeout=args.timeout,
+            path, machine=args.machine, module_dirs=directories, timeout=args.timeout,
             report=environment.error,
         )  # fmt: skip
     if binary:
         from vmdump.sources.qemu_image.image import QemuImage
 
-        image = QemuImage(path, module_dirs=tuple(args.module_dir), report=environment.error)
+        image = QemuImage(path, module_dirs=directories, report=environment.error)
         return image.dump(args.machine, roots=True)
     from vmdump.sources.dump_file import open_dump_file
 
@@ -72,18 +77,21 @@ def _open(path: str, args: argparse.Namespace, environment: Environment, *, bina
 
 
 def labels(paths: Sequence[str]) -> list[str]:
-    """What tells paths apart: what is left of each without the directories and the names that all share.
+    """What tells paths apart: the files' names, or what is left without the directories and the names that all share.
 
-    >>> labels(["qemu-7.2/x86_64.json", "qemu-10.0/x86_64.json"]), labels(["old.json", "new.json"])
-    (['qemu-7.2', 'qemu-10.0'], ['old.json', 'new.json'])
+    >>> labels(["out/old.json", "new.json"]), labels(["qemu-7.2/x86_64.json", "qemu-10.0/x86_64.json"])
+    (['old.json', 'new.json'], ['qemu-7.2', 'qemu-10.0'])
     >>> labels(["pc.json", "pc.json"])
     ['pc.json (1)', 'pc.json (2)']
     """
     parts = [path.split("/") for path in paths]
-    while all(len(each) > 1 for each in parts) and len({each[0] for each in parts}) == 1:
-        parts = [each[1:] for each in parts]
-    while all(len(each) > 1 for each in parts) and len({each[-1] for each in parts}) == 1:
-        parts = [each[:-1] for each in parts]
+    names = [each[-1] for each in parts]
+    if len(set(names)) == len(names):
+        return names
+    for end in (0, -1):
+        while all(len(each) > 1 for each in parts) and len({each[end] for each in parts}) == 1:
+            for each in parts:
+                del each[end]
     names = ["/".join(each) for each in parts]
     if len(set(names)) < len(names):
         return [f"{name} ({number})" for number, name in enumerate(names, 1)]
