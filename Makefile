@@ -43,7 +43,8 @@ fuzz: .venv/dev
 bench: .venv/dev
 	.venv/bin/python bench/compare.py
 
-# How right QEMU's script is, held against real migrations; the tables of others: python tests/judge.py TARGET=FILE...
+# How right the checks are, held against real migrations: QEMU's script, vmdump check of binaries (those below
+# $VMDUMP_IMAGES, as .ci/images lays them out, else what was read of them) and of dumps.
 judge: .venv/dev
 	.venv/bin/python tests/judge.py
 

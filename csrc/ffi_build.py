@@ -19,6 +19,7 @@ HEADERS = [
     INCLUDE / "vmdump" / "module.h",
     CSRC / "error.h",
     CSRC / "tree.h",
+    CSRC / "wire.h",
     CSRC / "sink.h",
     CSRC / "dump.h",
     CSRC / "parse.h",

@@ -32,8 +32,10 @@ migration notices), `conditional`, `safe` and `absent` (the destination lacks th
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import lzma
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -41,7 +43,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import vmdump
+from vmdump.check.checker import Labelled, check
 from vmdump.check.classic import compare, load
+from vmdump.check.finding import TypeResult
+from vmdump.device_dump import DeviceDump
+from vmdump.sources.qemu_image.image import QemuImage
 
 DATA = Path(__file__).parent / "data"
 
@@ -232,6 +239,40 @@ def _dump(version: str, target: str) -> Mapping[str, Any]:
     return load(lzma.decompress(path.read_bytes()), str(path))
 
 
+def check_images(target: str, src: str, dst: str) -> Mapping[str, str]:
+    """What vmdump check says of binaries: those below $VMDUMP_IMAGES, where it is set, else what was read of them."""
+    return _check(_image(src, target), _image(dst, target))
+
+
+def check_dumps(target: str, src: str, dst: str) -> Mapping[str, str]:
+    """What vmdump check says of the dumps that QEMU wrote, which tell less."""
+    return _check(_parsed("dumps", src, target), _parsed("dumps", dst, target))
+
+
+def _image(version: str, target: str) -> DeviceDump:
+    images = os.environ.get("VMDUMP_IMAGES")
+    if not images:
+        return _parsed("extended", version, target)
+    binary = Path(images) / DUMPS[version] / "usr" / "bin" / f"qemu-system-{target}"
+    return QemuImage(str(binary)).dump(roots=True)
+
+
+@functools.cache
+def _parsed(kind: str, version: str, target: str) -> DeviceDump:
+    name = {"dumps": f"qemu-{DUMPS[version]}/{target}", "extended": f"qemu-{DUMPS[version]}-{target}"}[kind]
+    return vmdump.open(DATA / kind / f"{name}.json.xz")
+
+
+def _check(source: DeviceDump, destination: DeviceDump) -> Mapping[str, str]:
+    result = check([Labelled("A", source), Labelled("B", destination)], directions=[(0, 1)])
+    return {each.type: _verdict(each) for each in result.results["A -> B"]}
+
+
+def _verdict(result: TypeResult) -> str:
+    breaking = [finding.rule for finding in result.findings if finding.verdict == "breaks"]
+    return "misload" if breaking and all("misload" in rule for rule in breaking) else str(result.verdict)
+
+
 def checked(target: str, report: Mapping[str, Any]) -> dict[tuple[str, str, str], dict[str, str]]:
     """The verdicts in the JSON of `vmdump check`, whose directions are told by the versions in their names.
 
@@ -306,7 +347,12 @@ def main() -> None:
             verdicts |= checked(target, json.loads(Path(path).read_bytes()))
         except (OSError, ValueError, KeyError) as error:
             sys.exit(f"{argument}: {error}")
-    checkers = {"QEMU's script, as recorded": ask(recorded_classic), "vmdump classic": ask(classic)}
+    checkers = {
+        "QEMU's script, as recorded": ask(recorded_classic),
+        "vmdump classic": ask(classic),
+        "vmdump check, of binaries": ask(check_images),
+        "vmdump check, of QEMU's own dumps": ask(check_dumps),
+    }
     if verdicts:
         checkers["vmdump check"] = verdicts
     for name, said in checkers.items():

@@ -86,7 +86,8 @@ class Row(NamedTuple):
 
 class TypeResult(NamedTuple):
     """What was found of one type in one direction. layout: the state, fields first, then each subsection; subsection
-    and section names are WireItem.path of rows whose size is 0.
+    and section names are WireItem.path of rows whose size is 0. covers: device types that have no description of their
+    own and whose state this section holds (CPU models: ``cpu``); the verdict is theirs, too.
     """
 
     type: str
@@ -94,6 +95,7 @@ class TypeResult(NamedTuple):
     section: str
     findings: Sequence[Finding]
     layout: Sequence[Row]
+    covers: Sequence[str] = ()
 
 
 class Dump(NamedTuple):

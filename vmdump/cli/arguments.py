@@ -60,7 +60,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         "--run", action="store_true", help="run SOURCE, a QEMU binary, with -dump-vmstate and this MACHINE"
     )
     group.add_argument(
-        "--timeout", type=_seconds, default=60.0, metavar="SECONDS", help="how long a QEMU may run (default: 60)"
+        "--timeout", type=seconds, default=60.0, metavar="SECONDS", help="how long a QEMU may run (default: 60)"
     )
     group.add_argument(
         "--no-cache", action="store_true", help="read a QEMU binary anew, and do not remember it (see vmdump cache)"
@@ -87,6 +87,14 @@ def add_modules(parser: argparse.ArgumentParser) -> None:
     """Which modules there are and which are loaded."""
     group = parser.add_argument_group("modules")
     group.add_argument("--arch", metavar="ARCH", help="the target whose modules are loaded (default: x86_64)")
+    add_directories(group)
+    add_file(
+        group, "--module", action="append", default=[], metavar="FILE", help="load this module too; may be repeated"
+    )
+
+
+def add_directories(group: argparse._ActionsContainer) -> None:
+    """Where modules are looked for."""
     directory = group.add_argument(
         "--module-dir",
         action="append",
@@ -95,12 +103,10 @@ def add_modules(parser: argparse.ArgumentParser) -> None:
         help="look for modules here first, before $QEMU_MODULE_DIR; may be repeated; for QEMU binaries too",
     )
     _complete(directory, _DIRECTORY)
-    add_file(
-        group, "--module", action="append", default=[], metavar="FILE", help="load this module too; may be repeated"
-    )
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """What --timeout takes."""
     try:
         seconds = float(text)
     except ValueError:
@@ -134,7 +140,7 @@ def make_session(args: argparse.Namespace, environment: Environment) -> Session:
             raise UsageError(f"--{option} needs SOURCE, a QEMU binary that is not run")
     return Session(
         arch=DEFAULT_ARCH if args.arch is None else args.arch,
-        module_dirs=_module_dirs(args, environment),
+        module_dirs=module_dirs(args, environment),
         modules=args.module,
         report=environment.error,
     )
@@ -161,7 +167,7 @@ def open_source(args: argparse.Namespace, environment: Environment, details: boo
         run=args.run,
         root=args.root,
         host=args.host,
-        module_dirs=_module_dirs(args, environment),
+        module_dirs=module_dirs(args, environment),
         timeout=args.timeout,
         details=details,
         cache=not args.no_cache,
@@ -171,7 +177,8 @@ def open_source(args: argparse.Namespace, environment: Environment, details: boo
 
 def machine_help(args: argparse.Namespace, environment: Environment) -> str:
     """What -M help prints: the machine types of the source. Raises UsageError, and what vmdump.open raises."""
-    if args.source is None:
+    source = args.source if "source" in args else args.sources[0]
+    if source is None:
         from vmdump.machine import machine_help
 
         with make_session(args, environment) as session:
@@ -180,15 +187,16 @@ def machine_help(args: argparse.Namespace, environment: Environment) -> str:
     if args.run:
         from vmdump.sources.qemu_process import list_machines
 
-        return list_machines(args.source, module_dirs=_module_dirs(args, environment), timeout=args.timeout)
-    if is_binary(source_path(args.source, args.root)):
+        return list_machines(source, module_dirs=module_dirs(args, environment), timeout=args.timeout)
+    root, host = getattr(args, "root", None), getattr(args, "host", None)
+    if is_binary(source_path(source, root)):
         from vmdump.machine import help_text
         from vmdump.sources.qemu_image.cache import open_image
         from vmdump.sources.qemu_image.options import ImageOptions
 
-        options = ImageOptions(_module_dirs(args, environment), False, args.root, args.host and tuple(args.host))
-        return help_text(open_image(args.source, options, report=environment.error, cache=not args.no_cache).machines)
-    raise UsageError(f"{args.source}: a dump file does not say which machine types there were; a QEMU binary does")
+        options = ImageOptions(module_dirs(args, environment), False, root, host and tuple(host))
+        return help_text(open_image(source, options, report=environment.error, cache=not args.no_cache).machines)
+    raise UsageError(f"{source}: a dump file does not say which machine types there were; a QEMU binary does")
 
 
 def _refuse(args: argparse.Namespace, source: str, *options: str) -> None:
@@ -198,7 +206,7 @@ def _refuse(args: argparse.Namespace, source: str, *options: str) -> None:
             raise UsageError(f"--{option.replace('_', '-')} is not for {source}")
 
 
-def _module_dirs(args: argparse.Namespace, environment: Environment) -> tuple[str, ...]:
+def module_dirs(args: argparse.Namespace, environment: Environment) -> tuple[str, ...]:
     """Those asked for; one that is not there is told on stderr, as the loader passes over it."""
     for directory in args.module_dir:
         if not os.path.isdir(directory):

@@ -53,13 +53,14 @@ class Parser(argparse.ArgumentParser):
 
 
 class CommandParser(Parser):
-    """A command's parser: options may stand between SOURCE and TYPE too."""
+    """A command's parser: options may stand between SOURCE and TYPE, and between several SOURCEs, too."""
 
     _intermixing = False
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """What argparse calls for a command, and parse_known_intermixed_args calls in turn."""
-        if self._intermixing or len(self._get_positional_actions()) < 2:
+        positionals = self._get_positional_actions()
+        if self._intermixing or (len(positionals) < 2 and not any(each.nargs == "+" for each in positionals)):
             return super().parse_known_args(args, namespace)
         self._intermixing = True
         try:

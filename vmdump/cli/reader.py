@@ -43,10 +43,11 @@ class _Argument:
         metavar: str | None = None,
         help: str | None = None,
     ) -> None:
-        if action not in ("store", "store_true", "append") or nargs not in (None, "?"):
+        if action not in ("store", "store_true", "append") or nargs not in (None, "?", "+"):
             raise TypeError(f"{names}: action {action}, nargs {nargs}: the Reader has to learn them")
         self.dest = next((name for name in names if name.startswith("--")), names[0]).lstrip("-").replace("-", "_")
         self.action, self.is_optional, self.type, self.choices = action, nargs == "?", type, choices
+        self.is_list = nargs == "+"
         self.is_required = required
         self.default = False if action == "store_true" else default
 
@@ -94,6 +95,9 @@ class Reader:
         if any(each.is_required and values[each.dest] is None for each in self._options.values()):
             return None
         asked = self._positionals
+        if len(asked) == 1 and asked[0].is_list:
+            values[asked[0].dest] = []
+            asked = asked * max(len(positionals), 1)
         if len(positionals) < len(asked):
             asked = [each for each in asked if not each.is_optional]
         if len(positionals) != len(asked):
@@ -111,5 +115,8 @@ def _store(values: dict[str, Any], argument: _Argument, text: str, may_begin_wit
         return False
     if argument.choices is not None and value not in argument.choices:
         return False
-    values[argument.dest] = [*values[argument.dest], value] if argument.action == "append" else value
+    if argument.action == "append" or argument.is_list:
+        values[argument.dest] = [*values[argument.dest], value]
+    else:
+        values[argument.dest] = value
     return True

@@ -2,7 +2,7 @@
 command that checks::
 
     add_arguments(parser)                                   # where the command's arguments are defined
-    return finish(result, args, environment, text=..., rules=...)   # its last line
+    return finish(result, args, environment, rules=...)     # its last line
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from vmdump.cli.environment import ExitStatus
 if TYPE_CHECKING:
     import argparse
     import datetime
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from vmdump.check.config import Config
     from vmdump.check.finding import CheckResult
@@ -32,6 +32,7 @@ FAIL_ON = ("breaks", "conditional", "absent")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options."""
     group = parser.add_argument_group("report")
+    group.add_argument("-v", "--verbose", action="store_true", help="with what is safe, and each type that is absent")
     group.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="what is written (default: text)")
     add_file(group, "-o", "--output", default="-", metavar="FILE", help="where to write (default: -, standard output)")
     group.add_argument(
@@ -58,13 +59,12 @@ def finish(
     args: argparse.Namespace,
     environment: Environment,
     *,
-    text: Callable[[CheckResult], str] | None = None,
     rules: Mapping[str, RuleText] = MappingProxyType({}),
 ) -> ExitStatus:
     """Accepts what the configuration accepts, writes baseline and report, and says whether the check failed.
 
-    text: makes the report for people (default: vmdump.report.text); rules: what reports say of rules, by id. A baseline
-    changes neither report nor exit code of the run that writes it. Raises ConfigError, OutputError and UsageError.
+    rules: what reports say of rules, by id. A baseline changes neither report nor exit code of the run that writes it.
+    Raises ConfigError, OutputError and UsageError.
     """
     from datetime import date
 
@@ -81,11 +81,8 @@ def finish(
     if args.write_baseline is not None:
         _write_baseline(result, args.write_baseline, config, today)
     fail_on = Verdict(args.fail_on) if args.fail_on else config.fail_on if config else None
-    options = Options(fail_on or Verdict.BREAKS, rules)
-    if args.format == "text" and text is not None:
-        report = text(result).encode("utf-8", "backslashreplace")
-    else:
-        report = render(result, args.format, options)
+    options = Options(fail_on or Verdict.BREAKS, rules, args.verbose, getattr(args, "matrix", False))
+    report = render(result, args.format, options)
     if args.output == "-":
         environment.print(report.decode(), end="")
     else:

@@ -19,7 +19,8 @@ class RuleText(NamedTuple):
 
 
 class Options(NamedTuple):
-    """fail_on: the mildest verdict that fails the check; rules: what is known of rules, by id.
+    """fail_on: the mildest verdict that fails the check; rules: what is known of rules, by id; verbose: with what is
+    safe, and matrix: the table of all pairs instead of findings, in text.
 
     >>> Options(fail_on=Verdict.CONDITIONAL).fails(Verdict.BREAKS)
     True
@@ -27,6 +28,8 @@ class Options(NamedTuple):
 
     fail_on: Verdict = Verdict.BREAKS
     rules: Mapping[str, RuleText] = MappingProxyType({})
+    verbose: bool = False
+    matrix: bool = False
 
     def fails(self, verdict: Verdict) -> bool:
         """Whether the verdict is at least as bad as fail_on."""

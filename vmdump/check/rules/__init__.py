@@ -1,0 +1,65 @@
+"""The rules: what the check and the linter know, a file each, whose name is the rule's id.
+
+A rule says what it is about (its docstring), WHY that is so, an EXAMPLE, the usual REMEDY, REFERENCES (files of QEMU);
+the MESSAGE of its findings, with the names of facts in braces; its VERDICT; the CONDITION, of those that have one; and,
+of those that look at one dump alone, their LEVEL: ``defect``, or ``notice`` for what may well be meant so.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Rule(NamedTuple):
+    """A rule, as its file has it."""
+
+    id: str
+    WHAT: str
+    WHY: str
+    EXAMPLE: str
+    REMEDY: str
+    REFERENCES: tuple[str, ...]
+    VERDICT: str
+    MESSAGE: str
+    CONDITION: str | None = None
+    LEVEL: str | None = None
+
+    def text(self) -> str:
+        """What ``vmdump explain`` prints."""
+        says = f"vmdump lint, {self.LEVEL}" if self.LEVEL else f"vmdump check, {self.VERDICT}"
+        lines = [f"{self.id} ({says})", "", self.WHAT, ""]
+        for head, text in (("why", self.WHY), ("example", self.EXAMPLE), ("remedy", self.REMEDY)):
+            lines.append(f"{head}: {text}")
+        return "\n".join([*lines, *(f"source: {reference}" for reference in self.REFERENCES)])
+
+
+_rules: dict[str, Rule] = {}
+
+
+def rule(rule_id: str) -> Rule:
+    """The rule of an id. Raises KeyError.
+
+    >>> rule("field-added").VERDICT
+    'breaks'
+    """
+    found = _rules.get(rule_id)
+    if found is None:
+        from importlib import import_module
+
+        name = rule_id.replace("-", "_")
+        if not name.isidentifier() or "_" in rule_id:
+            raise KeyError(rule_id)
+        try:
+            module = import_module(f"{__name__}.{name}")
+        except ModuleNotFoundError:
+            raise KeyError(rule_id) from None
+        facts = {key: getattr(module, key) for key in Rule._fields if hasattr(module, key)}
+        found = _rules[rule_id] = Rule(id=rule_id, WHAT=module.__doc__ or "", **facts)
+    return found
+
+
+def rule_ids() -> list[str]:
+    """The ids of all rules, sorted: those of the files here."""
+    from pkgutil import iter_modules
+
+    return sorted(name.replace("_", "-") for _, name, _ in iter_modules(__path__))

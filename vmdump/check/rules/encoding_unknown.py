@@ -1,0 +1,15 @@
+"""A value is put on the wire by other code, which the descriptions do not show."""
+
+VERDICT = "conditional"
+WHY = (
+    "A VMStateInfo of a device's own writes what it likes; whether the other side reads the same bytes can't be "
+    "told from the descriptions."
+)
+EXAMPLE = "VMSTATE_PCI_DEVICE's pci config, against a plain buffer"
+REMEDY = "Compare the two VMStateInfo's put and get."
+REFERENCES = ("QEMU 10.0.13 include/migration/vmstate.h struct VMStateInfo",)
+MESSAGE = (
+    "{field} is sent as {source} and read as {destination}; where the code of the two differs, QEMU ends the load "
+    "with `Missing section footer for {section}`, or reads wrong values"
+)
+CONDITION = "the two sides' code for {field} does not agree"
