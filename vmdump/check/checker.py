@@ -16,9 +16,10 @@ from vmdump.check.match import Matcher
 from vmdump.check.native import Native, equal
 from vmdump.check.rules import rule
 from vmdump.check.wire import Lowering
+from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from vmdump.check.compare import Part
     from vmdump.check.match import Match
@@ -56,7 +57,10 @@ def check(
     results = {}
     for i, j in directions:
         label = f"{dumps[i].label} -> {dumps[j].label}"
-        results[label] = list(_Direction(label, natives[i], natives[j], types).results())
+        try:
+            results[label] = list(_Direction(label, natives[i], natives[j], types).results())
+        except RecursionError:
+            raise VmdumpError(f"{label}: descriptions nest deeper than can be compared; flatten them") from None
     return CheckResult([Dump(each.label, each.dump.producer, each.dump.machine) for each in dumps], results)
 
 
@@ -65,12 +69,12 @@ class _Direction:
 
     def __init__(self, label: str, source: Native, destination: Native, types: Sequence[str]) -> None:
         self._label, self._source, self._destination, self._types = label, source, destination, types
-        self._matcher = Matcher(destination)
         facts = {
             "detailed": source.detailed and destination.detailed,
             "nums": (source.detailed and destination.detailed) or (source.nums and destination.nums),
         }
         self._facts = facts
+        self._matcher = Matcher(source, destination, nums=facts["nums"])
         self._sending, self._loading = Lowering(loading=False, **facts), Lowering(loading=True, **facts)
 
     def results(self) -> Iterable[TypeResult]:
@@ -136,10 +140,10 @@ class _Direction:
     ) -> TypeResult:
         name = section.type if section.root is None else section.name
         if same and match is not None and match.how == "type" and not within:  # most by far
-            return TypeResult(name, Verdict.SAFE, section.name, (), self._layout(section, match))
+            return TypeResult(name, Verdict.SAFE, section.name, (), self._layout(section, match, ()))
         telling = _Telling(self._label, name, section.name, self._facts)
         if match is None:
-            telling.section("type-absent", section, None)
+            telling.section("type-absent", section, None, note=self._unknown_roots())
         elif match.how == "renamed":
             telling.section("section-renamed", section, match.section)
         else:
@@ -151,14 +155,26 @@ class _Direction:
             self._compare_within(root, telling)
         findings = telling.findings
         verdict = max((finding.verdict for finding in findings), key=Verdict.severity, default=Verdict.SAFE)
-        return TypeResult(name, verdict, section.name, findings, self._layout(section, match))
+        return TypeResult(name, verdict, section.name, findings, self._layout(section, match, within or ()))
 
-    def _layout(self, section: Section, match: Match | None) -> Layout:
-        return Layout(lambda: self._part(section, match.section) if match is not None else None)
+    def _layout(self, section: Section, match: Match | None, within: Sequence[Section]) -> Layout:
+        def parts() -> Iterator[Part]:
+            for ours in (section, *within):
+                met = match if ours is section else self._matcher.match(ours)
+                if met is not None:
+                    yield self._part(ours, met.section)
+
+        return Layout(parts)
 
     def _part(self, section: Section, other: Section) -> Part:
         comparison = Comparison(section.name, self._sending, self._loading)
         return comparison.compare(section.vmsd, other.vmsd, section.version_id)
+
+    def _unknown_roots(self) -> str:
+        """What else there may be in the destination."""
+        if self._destination.roots:
+            return ""
+        return " (unless by other means than a device class, of which a dump does not tell)"
 
     def _compare_within(self, root: Section, telling: _Telling) -> None:
         """State that is saved inside a device's section by other means than its class's description."""

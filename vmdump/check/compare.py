@@ -147,14 +147,23 @@ class Comparison:
     def _region(self, part: Part, ours: list[Item], theirs: list[Item], sent: Wire, read: Wire) -> None:
         """What stands between two anchors."""
         balanced = _balanced(ours, theirs)
+        first = len(self.differences)
+        unlike: tuple[list[Item], list[Item]] = ([], [])
         for mine, yours, paired in _explained(ours, theirs):
-            if not paired:
-                self._rest(part, mine, yours, sent, read, balanced=balanced)
-            elif _stand_for(mine[0], yours[0]):
+            if paired and _stand_for(mine[0], yours[0]):
                 self._renamed(part, mine[0], yours[0])
-            else:
+                continue
+            unlike[0].extend(mine)
+            unlike[1].extend(yours)
+            if paired:
                 part.pairs.append((mine[0], yours[0], "changed"))
                 self._resized(mine[0], yours[0])
+            else:
+                self._rest(part, mine, yours, sent, read, balanced=balanced)
+        if unlike[0] and unlike[1] and _may_agree(*unlike):
+            for difference in self.differences[first:]:
+                if difference.verdict is Verdict.BREAKS:
+                    _limit(difference, ["what run time decides of the fields beside it does not make up for it"])
 
     def _renamed(self, part: Part, ours: Item, theirs: Item) -> None:
         """Two items of other names and the same bytes."""
@@ -531,6 +540,25 @@ def _same_bytes(ours: Sequence[Item], theirs: Sequence[Item]) -> bool:
     if {item.name for item in ours} & {item.name for item in theirs if not item.unused}:
         return False
     return mine == yours or (mine < yours) == any(item.kind is UNKNOWN for item in ours)
+
+
+def _may_agree(ours: Sequence[Item], theirs: Sequence[Item]) -> bool:
+    """Whether items may take the same bytes, by what tests and lengths are at run time."""
+    (mine_least, mine_most), (yours_least, yours_most) = map(_bounds, (ours, theirs))
+    return mine_least <= yours_most and yours_least <= mine_most
+
+
+def _bounds(items: Sequence[Item]) -> tuple[float, float]:
+    """The least and the most bytes that items take."""
+    least = most = 0.0
+    for item in items:
+        if item.kind is FIXED or (item.kind is UNKNOWN and item.unit):
+            most += item.size
+            least += 0 if item.test else item.size
+        else:
+            most = float("inf")
+            least += 0 if item.test or item.kind is not OPAQUE else 1
+    return least, most
 
 
 def _explained(ours: list[Item], theirs: list[Item]) -> list[tuple[list[Item], list[Item], bool]]:

@@ -4,7 +4,7 @@ checking.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from vmdump.check.finding import Row, WireItem
@@ -18,15 +18,14 @@ if TYPE_CHECKING:
 class Layout(Sequence[Row]):
     """Rows that are made when they are first looked at."""
 
-    def __init__(self, make: Callable[[], Part | None]) -> None:
-        """make: compares once more, or says that there is nothing to compare."""
+    def __init__(self, make: Callable[[], Iterable[Part]]) -> None:
+        """make: compares once more, what is behind each other in the section."""
         self._make = make
         self._rows: list[Row] | None = None
 
     def _all(self) -> list[Row]:
         if self._rows is None:
-            part = self._make()
-            self._rows = [] if part is None else _rows(part, "")
+            self._rows = [row for part in self._make() for row in _rows(part, "")]
         return self._rows
 
     def __len__(self) -> int:

@@ -120,6 +120,7 @@ class Native:
         tree = dump.detailed_tree
         self._tree, self._descriptions = tree, dict[int, Description]()
         native = tree.native
+        self._indices: dict[str, int] | None = None
         self.nums = bool(lib.vmd_wire_tells_nums(native))
         n_devices, n_roots = native.n_devices, native.n_roots
         rows = bytearray((n_devices + n_roots) * _SECTION_ROW.size)
@@ -158,11 +159,10 @@ class Native:
 
     def parents(self, type_: str) -> tuple[str, ...]:
         """The parent types of a device type, nearest first, where they are known."""
-        for index, name in enumerate(self.devices):
-            if name == type_:
-                parents: tuple[str, ...] = self._tree.device_facts(index).get("parents", ())
-                return parents
-        return ()
+        if self._indices is None:
+            self._indices = {name: index for index, name in enumerate(self.devices)}
+        parents: tuple[str, ...] = self._tree.device_facts(self._indices[type_]).get("parents", ())
+        return parents
 
 
 def equal(a: Sequence[int], b: Sequence[int], *, nums: bool) -> list[bool]:

@@ -44,7 +44,9 @@ def open_sources(paths: Sequence[str], args: argparse.Namespace, environment: En
 
     if paths.count("-") > 1:
         raise UsageError("standard input can be one of the sources; give files for the others")
-    binaries = [is_binary(path) for path in paths]
+    binaries = [is_binary(path) or (args.run and _is_script(path)) for path in paths]
+    if args.run and not any(binaries):
+        raise UsageError("--run needs a SOURCE that is a QEMU binary")
     if not args.run and not any(binaries):
         for option in ("machine", "module_dir"):
             if getattr(args, option):
@@ -53,6 +55,15 @@ def open_sources(paths: Sequence[str], args: argparse.Namespace, environment: En
     return [
         _open(path, args, directories, environment, binary=binary) for path, binary in zip(paths, binaries, strict=True)
     ]
+
+
+def _is_script(path: str) -> bool:
+    """Whether a file is a script, which may start a QEMU."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(2) == b"#!"
+    except (OSError, ValueError):
+        return False  # whoever reads it says what is wrong
 
 
 def _open(
