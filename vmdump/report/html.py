@@ -76,7 +76,7 @@ def _title(result: CheckResult) -> str:
 
 
 def _name(dump: Dump) -> str:
-    return f"QEMU {dump.producer.version}" if dump.producer.version else dump.label
+    return dump.producer.version or dump.label
 
 
 def _dump(dump: Dump) -> str:

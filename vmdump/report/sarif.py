@@ -115,7 +115,7 @@ class _Run:
 
 
 def _artifact(dump: Dump) -> dict[str, Any]:
-    known = (dump.producer.version and f"QEMU {dump.producer.version}", f"machine {dump.machine}")
+    known = (dump.producer.version, f"machine {dump.machine}")
     artifact: dict[str, Any] = {"description": {"text": f"{dump.label}: {', '.join(filter(None, known))}"}}
     if dump.producer.path is not None:
         artifact["location"] = {"uri": _uri(dump.producer.path)}
