@@ -254,7 +254,7 @@ def _image(version: str, target: str) -> DeviceDump:
     if not images:
         return _parsed("extended", version, target)
     binary = Path(images) / DUMPS[version] / "usr" / "bin" / f"qemu-system-{target}"
-    return QemuImage(str(binary)).dump(roots=True)
+    return QemuImage(str(binary)).dump()
 
 
 @functools.cache
