@@ -263,6 +263,54 @@ def test_vstruct_version() -> None:
     assert rules(dump(desc("dev", one)), dump(desc("dev", A))) == []
 
 
+def test_state_saved_by_own_code() -> None:
+    """What a device's code saves inside its section belongs to the device; names tell whose it is."""
+    old, new = (desc("virtio-gpu-scanouts", *fields) for fields in ([A], [A, B]))
+    device = desc("virtio-gpu", VMStateField("virtio-gpu", info=VMStateInfo("virtio-gpu")))
+    pair = [dump(virtio_gpu_device=device, other=desc("virtio", A), roots=((each, "save"),)) for each in (old, new)]
+    assert verdicts(*pair) == {"virtio-gpu-device": Verdict.BREAKS, "other": Verdict.SAFE}
+
+
+def test_section_on_no_device_class() -> None:
+    """It is a section like others, and has a verdict of its own; one that the other side lacks is absent."""
+    old, new = (dump(desc("dev", A), roots=((desc("cpu", *fields), "register"),)) for fields in ([A], [A, B]))
+    assert verdicts(old, new) == {"dev": Verdict.SAFE, "cpu": Verdict.BREAKS}
+    other = dump(desc("dev", A), roots=((desc("timer", A), "register"),))
+    assert verdicts(old, other) == {"dev": Verdict.SAFE, "cpu": Verdict.ABSENT}
+    # A dump file tells of none: that is no finding.
+    assert verdicts(old, plain(old)) == {"dev": Verdict.SAFE}
+
+
+def test_absent_as_far_as_a_dump_tells() -> None:
+    """A dump file does not tell what is registered by other means; the finding says so."""
+    (found,) = findings(plain(dump(desc("dev", A))), plain(dump(desc("other", B))))
+    assert found.verdict is Verdict.ABSENT
+    assert "unless by other means than a device class" in found.message
+
+
+def test_made_up_for() -> None:
+    """A field that is gone breaks, unless run time may decide to send as many bytes in its place."""
+    gone = [A, B, C], [A, C]
+    in_its_place = [A, B, C], [A, field("n", "uint16", field_exists=True), field("m", "uint16"), C]
+    may_be = [A, B, C], [A, varray("n", "uint8"), C]
+    for (ours, theirs), expected in ((gone, "breaks"), (in_its_place, "conditional"), (may_be, "conditional")):
+        assert verdicts(dump(desc("dev", *ours)), dump(desc("dev", *theirs))) == {"dev": expected}
+
+
+def test_too_deep() -> None:
+    """Deeper than Python's stack is an error that says so; equal ones are no matter."""
+
+    def deep(innermost: VMStateField) -> VMStateDescription:
+        vmsd = desc("d", innermost)
+        for _ in range(900):
+            vmsd = desc("d", struct("s", vmsd))
+        return vmsd
+
+    assert findings(dump(deep(A)), dump(deep(A))) == []
+    with pytest.raises(VmdumpError, match="A -> B: descriptions nest deeper than can be compared"):
+        findings(dump(deep(A)), dump(deep(B)))
+
+
 def test_types() -> None:
     """Patterns choose types."""
     both = dump(desc("dev-a", A), desc("dev-b", A))

@@ -24,6 +24,7 @@ def blocks(language: str) -> list[str]:
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory with the files that the README speaks of, and vmdump in the PATH."""
     shutil.copy(DATA / "dumps" / "qemu-10.0.13" / "x86_64.json.xz", tmp_path)
+    shutil.copy(DATA / "dumps" / "qemu-7.2.22" / "x86_64.json.xz", tmp_path / "old.json.xz")
     (tmp_path / "my-timer.c").write_text(blocks("c")[0])
     bin_dir = tmp_path / "bin"
     bin_dir.mkdir()
@@ -85,4 +86,4 @@ def test_links() -> None:
     """Every file that the README points to is there."""
     targets = re.findall(r"\]\(([^)]+)\)", README)
     assert targets
-    assert [target for target in targets if not (ROOT / target).exists()] == []
+    assert [target for target in targets if target[0] != "#" and not (ROOT / target).exists()] == []
