@@ -44,30 +44,46 @@ def render_findings(findings: Iterable[Finding], *, verbose: bool = False) -> It
             alike.setdefault(finding._replace(type=""), []).append(finding.type)
     told: set[str] = set()
     order = sorted(alike.items(), key=lambda each: (-each[0].verdict.severity(), each[0].direction))
-    for finding, types in order:
+    for finding, types, further in _grouped(order, verbose=verbose):
         if finding.verdict is not Verdict.SAFE:
-            yield "\n".join(_paragraph(finding, types, told))
+            yield "\n".join(_paragraph(finding, types, further, told))
     for direction, types in absent.items():
         yield f"absent: {direction}: the destination has no {', '.join(_shortened(types, verbose=verbose))}"
     for finding, types in order:
         if finding.verdict is Verdict.SAFE:
-            yield "\n".join(_paragraph(finding, types, told))
+            yield "\n".join(_paragraph(finding, types, (), told))
+
+
+def _grouped(
+    order: Iterable[tuple[Finding, list[str]]], *, verbose: bool
+) -> Iterator[tuple[Finding, list[str], list[str]]]:
+    """Findings, each with the paths of further ones of the same rule in the same types; none is put away if verbose."""
+    groups: dict[object, tuple[Finding, list[str], list[str]]] = {}
+    for number, (finding, types) in enumerate(order):
+        key = number if verbose else (finding.rule, finding.verdict, finding.direction, tuple(types))
+        if key in groups:
+            groups[key][2].append(finding.path)
+        else:
+            groups[key] = (finding, types, [])
+    return iter(groups.values())
 
 
 def _shortened(types: Sequence[str], *, verbose: bool) -> list[str]:
-    """Type names; when there are many, some, and how many more."""
+    """Names of types or paths; when there are many, some, and how many more."""
     if verbose or len(types) <= _MAX_TYPES:
         return list(types)
     return [*types[: _MAX_TYPES - 1], f"and {len(types) - _MAX_TYPES + 1} more (--verbose lists them)"]
 
 
-def _paragraph(finding: Finding, types: Sequence[str], told: set[str]) -> Iterator[str]:
-    """A finding. The remedy is that of the rule: it is told once, and the rule goes into told."""
+def _paragraph(finding: Finding, types: Sequence[str], further: Sequence[str], told: set[str]) -> Iterator[str]:
+    """A finding, and where else the same is found. The remedy is the rule's: told once, and the rule goes into told."""
     names = ", ".join(types[:_MAX_TYPES]) + (f" and {len(types) - _MAX_TYPES} more" if len(types) > _MAX_TYPES else "")
     yield f"{finding.verdict}: {names}: {finding.path} [{finding.rule}]"
     yield f"  {finding.direction}: {finding.message}"
     if finding.condition:
         yield f"  if: {finding.condition}"
+    if further:
+        yield f"  the same: {', '.join(_shortened(further, verbose=False))}"
     if finding.remedy and finding.verdict is not Verdict.SAFE and finding.rule not in told:
         told.add(finding.rule)
         yield f"  remedy: {finding.remedy}"
