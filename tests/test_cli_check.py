@@ -169,7 +169,7 @@ def test_no_type_matches(files: dict[str, Path]) -> None:
 @pytest.mark.qemu
 def test_binary() -> None:
     """A binary against what an older one told: CPUs take part, modules are loaded."""
-    result = Result("check", find_qemu("x86_64"), DATA / "extended" / "qemu-10.0.13-x86_64.json.xz", "-M", "q35")
+    result = Result("check", find_qemu("x86_64"), DATA / "extended" / "qemu-10.0.13-x86_64.json.xz", "-M", "q35", "-v")
     assert result.code == 1
     assert "am53c974" in result.out
     assert "10.0.13-x86_64.json.xz -> qemu-system-x86_64: the destination does not know cpu/fred" in result.out
@@ -240,3 +240,28 @@ def test_explain_unknown() -> None:
     assert (result.code, result.out) == (3, "")
     assert "no rule 'field-aded'; did you mean field-added" in result.err
     assert "vmdump rules lists" in Result("explain", "xyz").err
+
+
+def test_findings_of_one_rule_are_told_together(tmp_path: Path) -> None:
+    """Many fields that break alike are one paragraph, with the others' paths; --verbose tells each."""
+    import json
+
+    def dump(name: str, *fields: str) -> Path:
+        field = {"version_id": 0, "field_exists": False, "size": 4}
+        desc = {
+            "name": "d",
+            "version_id": 1,
+            "minimum_version_id": 1,
+            "Fields": [{"field": f, **field} for f in fields],
+        }
+        device = {"Name": "t", "version_id": 1, "minimum_version_id": 1, "Description": desc}
+        path = tmp_path / name
+        path.write_text(json.dumps({"vmschkmachine": {"Name": "m"}, "t": device}))
+        return path
+
+    old, new = dump("old.json", "a", "b"), dump("new.json", "a", "b", "third", "fourth", "fifth")
+    argv = ("check", old, new, "--direction", "forward")
+    told, verbose = Result(*argv), Result(*argv, "--verbose")
+    assert told.out.count("[field-added]") == 1
+    assert "  the same: d / fourth, d / fifth\n" in told.out
+    assert verbose.out.count("[field-added]") == 3
