@@ -18,6 +18,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from compare_check import compare_check
 from compare_engine import compare_engine
 from compare_memory import compare_memory
 from compare_process import compare_process
@@ -30,6 +31,7 @@ GROUPS: dict[str, Callable[[bool], Iterator[Comparison]]] = {
     "registry": compare_registry,
     "process": compare_process,
     "memory": compare_memory,
+    "check": compare_check,
 }
 
 ROUNDS, QUICK_ROUNDS = 15, 3

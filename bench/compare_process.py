@@ -48,24 +48,25 @@ def compare_process(quick: bool) -> Iterator[Comparison]:
             commands[QEMU] = [QEMU, *options]
         else:
             notes.append(f"{QEMU}: skipped, not installed (Debian has it in qemu-system-arm)")
-        yield _comparison(commands, _environment(directory), notes)
+        yield process_comparison("whole processes", commands, bench_environment(directory), notes)
 
 
-def _environment(directory: Path) -> dict[str, str]:
+def bench_environment(directory: Path) -> dict[str, str]:
     """Children find bytecode, as in an installation, but leave none behind."""
     environ = child_environ(PYTHONPYCACHEPREFIX=str(directory / "bytecode"))
     environ.pop("PYTHONDONTWRITEBYTECODE", None)
     return environ
 
 
-def _comparison(
-    commands: dict[str, Sequence[str | os.PathLike[str]]], environ: dict[str, str], notes: Sequence[str]
+def process_comparison(
+    title: str, commands: dict[str, Sequence[str | os.PathLike[str]]], environ: dict[str, str], notes: Sequence[str]
 ) -> Comparison:
+    """CPU time and peak memory of commands, against those of the first."""
     first = next(iter(commands))
     cases = [_process_case(name, command, environ) for name, command in commands.items()]
     against = {name: None if name == first else first for name in commands}
     return Comparison(
-        "whole processes",
+        title,
         cases,
         [
             *(Row(name, base) for name, base in against.items()),
