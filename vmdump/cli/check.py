@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 from vmdump.cli.arguments import UsageError, add_file
@@ -65,6 +66,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Prints the findings."""
+    collects = gc.isenabled()
+    gc.disable()  # next to nothing of what is made here is garbage, and it would be gone through again and again
+    try:
+        return _run(args, environment)
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     from importlib import import_module
 
     result = check_sources(args, environment)
