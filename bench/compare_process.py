@@ -48,7 +48,7 @@ def compare_process(quick: bool) -> Iterator[Comparison]:
             commands[QEMU] = [QEMU, *options]
         else:
             notes.append(f"{QEMU}: skipped, not installed (Debian has it in qemu-system-arm)")
-        yield _comparison(commands, environment_of(directory), notes)
+        yield process_comparison("whole processes", commands, environment_of(directory), notes)
 
 
 def environment_of(directory: Path) -> dict[str, str]:
@@ -58,14 +58,15 @@ def environment_of(directory: Path) -> dict[str, str]:
     return environ
 
 
-def _comparison(
-    commands: dict[str, Sequence[str | os.PathLike[str]]], environ: dict[str, str], notes: Sequence[str]
+def process_comparison(
+    title: str, commands: dict[str, Sequence[str | os.PathLike[str]]], environ: dict[str, str], notes: Sequence[str]
 ) -> Comparison:
+    """CPU time and peak memory of commands, against those of the first."""
     first = next(iter(commands))
     cases = [process_case(name, command, environ) for name, command in commands.items()]
     against = {name: None if name == first else first for name in commands}
     return Comparison(
-        "whole processes",
+        title,
         cases,
         [
             *(Row(name, base) for name, base in against.items()),

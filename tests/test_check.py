@@ -288,6 +288,52 @@ def test_absent_as_far_as_a_dump_tells() -> None:
     assert "unless by other means than a device class" in found.message
 
 
+F = VMStateFlags
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "expected"),
+    [
+        # n * num elements; n times size bytes
+        (
+            field("a", flags=F.VARRAY_UINT32 | F.MULTIPLY_ELEMENTS, num=2),
+            field("a", flags=F.VARRAY_UINT32 | F.MULTIPLY_ELEMENTS, num=3),
+            "conditional",
+        ),
+        (
+            field("a", "buffer", size=2, flags=F.VBUFFER | F.MULTIPLY),
+            field("a", "buffer", size=3, flags=F.VBUFFER | F.MULTIPLY),
+            "conditional",
+        ),
+        # The code of a buffer gets the size; that of a member in memory says nothing.
+        (
+            field("a", "pci config", size=256, flags=F.BUFFER),
+            field("a", "pci config", size=4096, flags=F.BUFFER),
+            "conditional",
+        ),
+        (field("a", "virtqueue", size=96), field("a", "virtqueue", size=104), "safe"),
+        # A marker byte before each element; a byte before each and one behind the last.
+        (
+            struct("a", desc("part", A), num=3),
+            VMStateField(
+                "a", vmsd=desc("part", A), num=3,
+                flags=F.STRUCT | F.ARRAY | F.ARRAY_OF_POINTER | F.ARRAY_OF_POINTER_AUTO_ALLOC,
+            ),
+            "breaks",
+        ),
+        (
+            VMStateField("a", vmsd=desc("part", A), info=VMStateInfo("qtailq")),
+            VMStateField("a", vmsd=desc("part", A), flags=F.STRUCT | F.VARRAY_UINT32, num_offset=0),
+            "conditional",
+        ),
+    ],
+)  # fmt: skip
+def test_lengths(ours: VMStateField, theirs: VMStateField, expected: str) -> None:
+    """What decides the bytes of a field beside what its name and its elements' size say."""
+    one, two = dump(desc("dev", A, ours, B)), dump(desc("dev", A, theirs, B))
+    assert verdicts(one, two) == verdicts(two, one) == {"dev": expected}
+
+
 def test_made_up_for() -> None:
     """A field that is gone breaks, unless run time may decide to send as many bytes in its place."""
     gone = [A, B, C], [A, C]

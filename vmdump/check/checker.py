@@ -51,7 +51,7 @@ def check(
     >>> list(result.results), {each.verdict for each in result.results["A -> B"]}
     (['A -> B', 'B -> A'], {<Verdict.SAFE: 'safe'>})
     """
-    natives = [Native(each.dump) for each in dumps]
+    natives = [_Dump(each.dump) for each in dumps]
     if directions is None:
         directions = [(i, j) for i in range(len(dumps)) for j in range(len(dumps)) if i != j]
     results = {}
@@ -64,10 +64,25 @@ def check(
     return CheckResult([Dump(each.label, each.dump.producer, each.dump.machine) for each in dumps], results)
 
 
+class _Dump(Native):
+    """A dump, and what its descriptions were lowered to in the directions that were checked before."""
+
+    def __init__(self, dump: DeviceDump) -> None:
+        super().__init__(dump)
+        self._lowerings: dict[tuple[bool, bool, bool], Lowering] = {}
+
+    def lowering(self, *, loading: bool, detailed: bool, nums: bool) -> Lowering:
+        """Of what is not detailed the same is read as is sent."""
+        key = (loading and detailed, detailed, nums)
+        if key not in self._lowerings:
+            self._lowerings[key] = Lowering(loading=loading, detailed=detailed, nums=nums)
+        return self._lowerings[key]
+
+
 class _Direction:
     """One dump against another."""
 
-    def __init__(self, label: str, source: Native, destination: Native, types: Sequence[str]) -> None:
+    def __init__(self, label: str, source: _Dump, destination: _Dump, types: Sequence[str]) -> None:
         self._label, self._source, self._destination, self._types = label, source, destination, types
         facts = {
             "detailed": source.detailed and destination.detailed,
@@ -75,7 +90,8 @@ class _Direction:
         }
         self._facts = facts
         self._matcher = Matcher(source, destination, nums=facts["nums"])
-        self._sending, self._loading = Lowering(loading=False, **facts), Lowering(loading=True, **facts)
+        self._sending = source.lowering(loading=False, **facts)
+        self._loading = destination.lowering(loading=True, **facts)
 
     def results(self) -> Iterable[TypeResult]:
         """The types of the source, then what has a section and is no device."""

@@ -12,6 +12,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
 
 from vmdump.check.finding import Verdict
+from vmdump.check.native import BUFFER, MULTIPLY, MULTIPLY_ELEMENTS, VBUFFER
 from vmdump.check.wire import BUFFERS, COMPARING, FIXED, INFO_BYTES, LISTS, OPAQUE, RUN_TIME, UNKNOWN, Item, in_words
 
 if TYPE_CHECKING:
@@ -475,6 +476,7 @@ def _anchors(ours: Item, theirs: Item) -> bool:
             not set(_keys(ours)).isdisjoint(_keys(theirs))
             and ours.count == theirs.count
             and ours.framing == theirs.framing
+            and _length(ours) == _length(theirs)
         )
     if ours.name != theirs.name or ours.unused != theirs.unused or (ours.body is None) != (theirs.body is None):
         return False
@@ -492,14 +494,16 @@ def _same_size(ours: Item, theirs: Item) -> bool:
         # An array whose number of elements is unknown, against bytes that nobody looks at.
         return (ours.unused or theirs.unused) and _divides(ours, theirs)
     if ours.kind is OPAQUE is theirs.kind:
-        return ours.info == theirs.info
+        # A buffer's code gets its size; of other values the size is that of the member in memory.
+        sized = ours.field.flags & theirs.field.flags & BUFFER
+        return ours.info == theirs.info and (not sized or ours.field.size == theirs.field.size)
     return ours.kind is theirs.kind and ours.unit == theirs.unit and _length(ours) == _length(theirs)
 
 
 def _stand_for(ours: Item, theirs: Item) -> bool:
     """Whether two items that may stand for each other do: their bytes agree, or those of their elements will tell."""
     if ours.body is not None and theirs.body is not None:
-        return ours.count == theirs.count and ours.framing == theirs.framing
+        return ours.count == theirs.count and ours.framing == theirs.framing and _length(ours) == _length(theirs)
     return _same_size(ours, theirs)
 
 
@@ -509,8 +513,11 @@ def _divides(ours: Item, theirs: Item) -> bool:
 
 
 def _length(item: Item) -> tuple[Any, ...]:
-    """What decides the bytes of an item that are known at run time only."""
-    return item.info if item.unit is None else None, item.count is None
+    """What decides the bytes of an item beside what the device says: its encoding, and factors of the length."""
+    flags = item.field.flags
+    factor = item.field.num if item.count is None and flags & MULTIPLY_ELEMENTS else 1
+    unit = item.field.size if flags & VBUFFER and flags & MULTIPLY else 1
+    return item.info if item.unit is None else None, item.count is None, factor, unit
 
 
 def _total(items: Sequence[Item]) -> int | None:

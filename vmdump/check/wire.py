@@ -126,15 +126,19 @@ class Lowering:
         """Nothing lowered yet."""
         self._loading, self._detailed, self.nums = loading, detailed, nums
         self._made: dict[tuple[int, int], Wire] = {}
-        self._n_items = 0
+        self._n_items = self._within = 0
 
     def lower(self, vmsd: Description, version: int) -> Wire:
         """What travels of a description in a version. Raises VmdumpError when that is beyond all measure."""
         key = vmsd.address, version
         wire = self._made.get(key)
         if wire is None:
+            if not self._within:
+                self._n_items = 0
             wire = Wire()
+            self._within += 1
             self._add(wire, vmsd, version, "", None, nested=False)
+            self._within -= 1
             self._made[key] = wire
         return wire
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 from vmdump.cli.arguments import UsageError
@@ -60,7 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Writes what is found."""
-    return finish(check_sources(args, environment), args, environment, rules=_rule_texts(args.format))
+    collects = gc.isenabled()
+    gc.disable()  # next to nothing of what is made here is garbage, and it would be gone through again and again
+    try:
+        return finish(check_sources(args, environment), args, environment, rules=_rule_texts(args.format))
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _rule_texts(format: str) -> Mapping[str, RuleText]:

@@ -3,7 +3,7 @@
 VERDICT = "safe"
 LEVEL = "notice"
 WHY = "They are told apart by their instance numbers, which depend on the order of creation."
-EXAMPLE = "serial of isa-serial and of its own child in QEMU 4.2 (c9808d6028)"
+EXAMPLE = "serial, of isa-serial and once more of the object within it, since c9808d6028 (QEMU 5.0)"
 REMEDY = "Name the descriptions apart."
 REFERENCES = ("QEMU 10.0.13 migration/savevm.c vmstate_register_with_alias_id",)
 MESSAGE = (

@@ -3,7 +3,7 @@
 VERDICT = "breaks"
 LEVEL = "defect"
 WHY = "The first is found, always: what the second sends is read as the first."
-EXAMPLE = "two entries of one list with the same .name"
+EXAMPLE = "cpu of PowerPC until QEMU 9.0: vmstate_tlbemb is called cpu/tlb6xx, as vmstate_tlb6xx is"
 REMEDY = "Name them apart."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_get_subsection",)
 MESSAGE = "{description} has two subsections called {subsection}; the first is found for both"

@@ -5,7 +5,7 @@ WHY = (
     "A VMStateInfo of a device's own writes what it likes; whether the other side reads the same bytes can't be "
     "told from the descriptions."
 )
-EXAMPLE = "VMSTATE_PCI_DEVICE's pci config, against a plain buffer"
+EXAMPLE = "fsr of SPARC CPUs: a uint32 in QEMU 7.2, a VMStateInfo of its own in 10.0"
 REMEDY = "Compare the two VMStateInfo's put and get."
 REFERENCES = ("QEMU 10.0.13 include/migration/vmstate.h struct VMStateInfo",)
 MESSAGE = (

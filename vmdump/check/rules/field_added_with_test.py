@@ -2,7 +2,7 @@
 
 VERDICT = "conditional"
 WHY = "The test alone decides; it is the destination's, and usually asks for a property of the machine type."
-EXAMPLE = "e1000e: timadj of QEMU 8.1, guarded by migrate-timadj, which machine types of 8.0 and older switch off"
+EXAMPLE = "e1000e: timadj of QEMU 8.0, guarded by migrate-timadj, which machine types of 7.2 and older switch off"
 REMEDY = "Migrate with a machine type that both sides know; it switches the field off."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_field_exists, hw/net/e1000e.c e1000e_migrate_timadj",)
 MESSAGE = (

@@ -5,7 +5,7 @@ WHY = (
     "A subsection is looked for only if its name begins with that of the description it belongs to; here the "
     "destination's does not, as that description was renamed."
 )
-EXAMPLE = "tlb6xx in vmstate_tlb6xx of PowerPC, whose name lacked the prefix until QEMU 9.2"
+EXAMPLE = "a nested description that is renamed from part to piece, with its subsection still called part/x"
 REMEDY = "Keep the description's name, or rename its subsections with it."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_subsection_load",)
 MESSAGE = (

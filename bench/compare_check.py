@@ -1,0 +1,42 @@
+"""The check of two full dumps as a whole process, against QEMU's own script. Run by compare.py.
+
+The script is QEMU's where VMDUMP_CLASSIC_SCRIPT names it (.ci/classic-script fetches it); what it can't do without,
+reading two JSON files with Python, is measured in any case.
+"""
+
+import lzma
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from compare_process import environment_of, process_comparison
+from inputs import AARCH64
+from measure import Comparison
+
+#: Findings are no failure here.
+ANYWAY = ["/bin/sh", "-c", '"$0" "$@" >/dev/null || :']
+
+LOADS = "import json, sys; [json.load(open(path)) for path in sys.argv[1:]]"
+
+
+def compare_check(quick: bool) -> Iterator[Comparison]:
+    """CPU time and peak memory of aarch64, QEMU 7.2 against 10.0: 1.9 MB each."""
+    with tempfile.TemporaryDirectory(prefix="vmdump-bench-") as temporary:
+        directory = Path(temporary)
+        old, new = directory / "old.json", directory / "new.json"
+        for target, version in ((old, "qemu-7.2.22"), (new, "qemu-10.0.13")):
+            target.write_bytes(lzma.decompress((AARCH64.parent.parent / version / AARCH64.name).read_bytes()))
+        commands = {
+            "vmdump check OLD NEW": [*ANYWAY, sys.executable, "-m", "vmdump", "check", old, new],
+            "vmdump classic": [*ANYWAY, sys.executable, "-m", "vmdump", "classic", "-s", old, "-d", new],
+            "json.load of both": [*ANYWAY, sys.executable, "-I", "-S", "-c", LOADS, old, new],
+        }
+        notes = []
+        script = os.environ.get("VMDUMP_CLASSIC_SCRIPT")
+        if script:
+            commands["QEMU's script"] = [*ANYWAY, sys.executable, "-I", "-S", script, "-s", old, "-d", new]
+        else:
+            notes.append("QEMU's script: skipped, VMDUMP_CLASSIC_SCRIPT is not set (.ci/classic-script fetches it)")
+        yield process_comparison("check of two dumps", commands, environment_of(directory), notes)
