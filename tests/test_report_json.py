@@ -87,3 +87,11 @@ def test_an_unknown_format() -> None:
     """A format that there is not is refused by name."""
     with pytest.raises(KeyError, match="yaml"):
         render(make_result(), "yaml")
+
+
+def test_types_that_a_section_covers() -> None:
+    """CPU models have the verdict of the section that holds their state."""
+    covering = TypeResult("cpu", Verdict.BREAKS, "cpu", [], [], ("486-x86_64-cpu", "max-x86_64-cpu"))
+    dumps = [Dump("A", Producer("file"), "pc"), Dump("B", Producer("file"), "pc")]
+    report = json.loads(render(CheckResult(dumps, {"A -> B": [covering]}), "json"))
+    assert report["verdicts"]["A -> B"] == dict.fromkeys(("cpu", "486-x86_64-cpu", "max-x86_64-cpu"), "breaks")

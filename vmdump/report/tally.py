@@ -35,11 +35,14 @@ def counts(types: Sequence[TypeResult]) -> dict[Verdict, int]:
 
 
 def verdicts(types: Sequence[TypeResult]) -> dict[str, Verdict]:
-    """The verdict of each type: the worst, where several descriptions go by one name."""
+    """The verdict of each type, also of those whose state a description on no device class holds (CPU models): the
+    worst, where several descriptions go by one name.
+    """
     worst: dict[str, Verdict] = {}
     for each in types:
-        if each.type not in worst or worst[each.type].severity() < each.verdict.severity():
-            worst[each.type] = each.verdict
+        for name in (each.type, *each.covers):
+            if name not in worst or worst[name].severity() < each.verdict.severity():
+                worst[name] = each.verdict
     return worst
 
 
