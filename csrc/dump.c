@@ -5,12 +5,30 @@
  */
 #include "dump.h"
 
+static enum vmd_status run(const struct vmd_tree *tree, enum vmd_engine engine, struct vmd_sink *sink)
+{
+    switch (engine) {
+    case VMD_ENGINE_STDIO:
+        return vmd_dump_stdio(tree, sink);
+    case VMD_ENGINE_EXTENDED:
+    case VMD_ENGINE_EXTENDED_ROOTS:
+        return vmd_dump_extended(tree, engine == VMD_ENGINE_EXTENDED_ROOTS, sink);
+    case VMD_ENGINE_FAST:
+#ifdef VMD_HAS_AVX2
+        if (__builtin_cpu_supports("avx2")) {
+            return vmd_dump_fast_avx2(tree, sink);
+        }
+#endif
+        break;
+    case VMD_ENGINE_FAST_BASE:
+        break;
+    }
+    return vmd_dump_fast(tree, sink);
+}
+
 static enum vmd_status dump(const struct vmd_tree *tree, enum vmd_engine engine, struct vmd_sink *sink)
 {
-    enum vmd_status status = engine == VMD_ENGINE_STDIO ? vmd_dump_stdio(tree, sink)
-                             : engine == VMD_ENGINE_FAST
-                                 ? vmd_dump_fast(tree, sink)
-                                 : vmd_dump_extended(tree, engine == VMD_ENGINE_EXTENDED_ROOTS, sink);
+    enum vmd_status status = run(tree, engine, sink);
 
     if (status) {
         vmd_error_set(sink->err, status, 0, "out of memory");

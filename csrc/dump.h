@@ -18,6 +18,7 @@ enum vmd_engine {
     VMD_ENGINE_STDIO = 1,
     VMD_ENGINE_EXTENDED = 2,       /* another form, with all that is known of devices: see extended.h */
     VMD_ENGINE_EXTENDED_ROOTS = 3, /* the same, with the descriptions that are on no device class */
+    VMD_ENGINE_FAST_BASE = 4,      /* the fast one as it is on CPUs without AVX2: for tests */
 };
 
 /*
@@ -40,6 +41,10 @@ enum vmd_status vmd_dump_size(const struct vmd_tree *tree, enum vmd_engine engin
 
 /* The engines. They leave errors in the sink; VMD_NO_MEMORY is theirs too. */
 enum vmd_status vmd_dump_fast(const struct vmd_tree *tree, struct vmd_sink *sink);
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define VMD_HAS_AVX2
+enum vmd_status vmd_dump_fast_avx2(const struct vmd_tree *tree, struct vmd_sink *sink);
+#endif
 enum vmd_status vmd_dump_stdio(const struct vmd_tree *tree, struct vmd_sink *sink);
 enum vmd_status vmd_dump_extended(const struct vmd_tree *tree, bool roots, struct vmd_sink *sink);
 

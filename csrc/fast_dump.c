@@ -2,12 +2,12 @@
  * The fast engine: the same bytes as stdio_dump.c from templates.
  *
  * Between two values of a dump (names and numbers) the text depends on the indentation alone. So for each level of
- * indentation the pieces of text between values are made once, from the formats in format.h, when the level is first
- * met; a field is then three or four block copies with its values between them. Pieces are copied in whole blocks:
+ * indentation the pieces of text between values are made once, from the words in format.h, when the level is first
+ * met; a field is then two or three block copies with its values between them. Pieces are copied in whole blocks:
  * both sides have room behind them, and the next value overwrites what was copied too much.
  *
- * Indentation beyond LEVELS has no templates: there the pieces of the last level are copied line by line, with the
- * missing spaces put in, so that memory does not grow with depth.
+ * Indentation beyond LEVELS has no templates: there the words are written one by one, so that memory does not grow
+ * with depth.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -19,14 +19,13 @@
 #include "format.h"
 
 enum {
-    BLOCK = 32,  /* bytes copied at a time */
-    LEVELS = 64, /* levels with templates: indents 0, 2, ... 126 */
-    STEPS_MAX = 6,
+    BLOCK = 32,            /* bytes copied at a time */
+    LEVELS = 64,           /* levels with templates: indents 0, 2, ... 126 */
     NAME_INLINE_MAX = 512, /* longer names take the slow path */
     /* What is written between two checks for room: pieces of less than 1 KiB, numbers, a short name. */
     RESERVE = 3 * 1024 + NAME_INLINE_MAX + BLOCK,
 };
-_Static_assert(RESERVE <= VMD_SINK_SLACK, "what is written unchecked fits behind the chunk");
+_Static_assert(RESERVE <= VMD_SINK_SLACK, "what is written unchecked fits behind the window");
 
 /* The pieces. None begins with an indentation: that follows a line's end inside of a piece. */
 enum piece_id {
@@ -62,59 +61,65 @@ enum piece_id {
     N_PIECES,
 };
 
-/* Of which formats a piece is made: all of one, or the part before or behind its value; how much deeper it stands. */
-enum part { NONE, ALL, HEAD, TAIL };
-struct step {
-    enum part part;
-    const char *format;
-    int indent;
-};
+/* Where a line of a piece begins: INDENT stands for the spaces before the device or description that it belongs to. */
+#define INDENT "\1"
+#define AT_MEMBER INDENT SPACES_MEMBER
+#define AT_ELEMENT INDENT SPACES_ELEMENT
+#define AT_FIELD_MEMBER AT_ELEMENT SPACES_MEMBER
+#define END_LINE "\n"
 
 /* clang-format off */
-#define FIELD_MEMBER (INDENT_ELEMENT + INDENT_MEMBER)
-#define STEP_VERSION_0 {TAIL, FMT_FIELD_NAME, 0}, {HEAD, FMT_FIELD_VERSION, FIELD_MEMBER}, {ALL, "0", 0}
-#define STEP_ALWAYS {TAIL, FMT_FIELD_VERSION, 0}, {ALL, FMT_FIELD_ALWAYS, FIELD_MEMBER}
-#define STEP_EXISTS {TAIL, FMT_FIELD_VERSION, 0}, {ALL, FMT_FIELD_EXISTS, FIELD_MEMBER}
-#define STEP_SIZE {HEAD, FMT_FIELD_SIZE, FIELD_MEMBER}
-#define STEP_NUM {HEAD, FMT_FIELD_NUM, FIELD_MEMBER}
-#define STEP_FIELD {ALL, FMT_FIELD_OPEN, INDENT_ELEMENT}, {HEAD, FMT_FIELD_NAME, FIELD_MEMBER}
-#define STEP_SUBSECTION {ALL, FMT_SUBSECTION_OPEN, INDENT_ELEMENT}, {HEAD, FMT_DESC_NAME, FIELD_MEMBER}
+#define NEXT_DEVICE FMT_NEXT INDENT DEVICE_OPEN_HEAD
+#define NEXT_FIELD AT_ELEMENT FIELD_OPEN AT_FIELD_MEMBER FIELD_NAME_HEAD
+#define NEXT_SUBSECTION AT_ELEMENT SUBSECTION_OPEN AT_FIELD_MEMBER DESC_NAME_HEAD
+#define CLOSE_FIELD END_LINE AT_ELEMENT CLOSE
+#define CLOSE_LIST END_LINE AT_MEMBER LIST_CLOSE
+#define TO_VERSION NAME_TAIL AT_FIELD_MEMBER VERSION_HEAD
+#define TO_ALWAYS NUMBER_TAIL AT_FIELD_MEMBER FIELD_ALWAYS
+#define TO_EXISTS NUMBER_TAIL AT_FIELD_MEMBER FIELD_EXISTS
+#define TO_NUM AT_FIELD_MEMBER NUM_HEAD
+#define TO_SIZE AT_FIELD_MEMBER SIZE_HEAD
+
+static const char *const recipes[N_PIECES] = {
+    [DEVICE_FIRST] = NEXT_DEVICE,
+    [DEVICE_NEXT] = END_LINE INDENT CLOSE NEXT_DEVICE,
+    [DEVICE_NAME] = DEVICE_OPEN_TAIL AT_MEMBER DEVICE_NAME_HEAD,
+    [DEVICE_VERSION] = NAME_TAIL AT_MEMBER VERSION_HEAD,
+    [DEVICE_MINIMUM] = NUMBER_TAIL AT_MEMBER MINIMUM_HEAD,
+    [DEVICE_DESC] = NUMBER_TAIL AT_MEMBER DESC_OPEN AT_MEMBER SPACES_MEMBER DESC_NAME_HEAD,
+    [DEVICE_CLOSE] = END_LINE INDENT CLOSE,
+    [DESC_NESTED] = FMT_NEXT INDENT DESC_OPEN AT_MEMBER DESC_NAME_HEAD,
+    [DESC_VERSION] = NAME_TAIL AT_MEMBER VERSION_HEAD,
+    [DESC_MINIMUM] = NUMBER_TAIL AT_MEMBER MINIMUM_HEAD,
+    [DESC_CLOSE] = END_LINE INDENT CLOSE,
+    [FIELDS_EMPTY] = FMT_NEXT AT_MEMBER FIELDS_OPEN CLOSE_LIST,
+    [FIELDS_FIRST] = FMT_NEXT AT_MEMBER FIELDS_OPEN NEXT_FIELD,
+    [FIELDS_NEXT] = CLOSE_FIELD FMT_NEXT NEXT_FIELD,
+    [FIELDS_CLOSE] = CLOSE_FIELD CLOSE_LIST,
+    [SUBSECTIONS_EMPTY] = FMT_NEXT AT_MEMBER SUBSECTIONS_OPEN CLOSE_LIST,
+    [SUBSECTIONS_FIRST] = FMT_NEXT AT_MEMBER SUBSECTIONS_OPEN NEXT_SUBSECTION,
+    [SUBSECTIONS_NEXT] = FMT_NEXT NEXT_SUBSECTION,
+    [SUBSECTIONS_CLOSE] = CLOSE_LIST,
+    [FIELD_VERSION] = TO_VERSION,
+    [FIELD_SIZE] = TO_ALWAYS TO_SIZE,
+    [FIELD_SIZE_EXISTS] = TO_EXISTS TO_SIZE,
+    [FIELD_NUM] = TO_ALWAYS TO_NUM,
+    [FIELD_NUM_EXISTS] = TO_EXISTS TO_NUM,
+    [FIELD_NUM_SIZE] = NUMBER_TAIL TO_SIZE,
+    [FIELD_0_SIZE] = TO_VERSION "0" TO_ALWAYS TO_SIZE,
+    [FIELD_0_SIZE_EXISTS] = TO_VERSION "0" TO_EXISTS TO_SIZE,
+    [FIELD_0_NUM] = TO_VERSION "0" TO_ALWAYS TO_NUM,
+    [FIELD_0_NUM_EXISTS] = TO_VERSION "0" TO_EXISTS TO_NUM,
+};
 /* clang-format on */
 
-/* Indents count from the braces of the device or description that the piece belongs to. */
-static const struct step recipes[N_PIECES][STEPS_MAX] = {
-    [DEVICE_FIRST] = {{ALL, FMT_NEXT, 0}, {HEAD, FMT_DEVICE_OPEN, 0}},
-    [DEVICE_NEXT] = {{ALL, FMT_CLOSE, 0}, {ALL, FMT_NEXT, 0}, {HEAD, FMT_DEVICE_OPEN, 0}},
-    [DEVICE_NAME] = {{TAIL, FMT_DEVICE_OPEN, 0}, {HEAD, FMT_DEVICE_NAME, INDENT_MEMBER}},
-    [DEVICE_VERSION] = {{TAIL, FMT_DEVICE_NAME, 0}, {HEAD, FMT_DEVICE_VERSION, INDENT_MEMBER}},
-    [DEVICE_MINIMUM] = {{TAIL, FMT_DEVICE_VERSION, 0}, {HEAD, FMT_DEVICE_MINIMUM, INDENT_MEMBER}},
-    [DEVICE_DESC] = {{TAIL, FMT_DEVICE_MINIMUM, 0},
-                     {ALL, FMT_DESC_OPEN, INDENT_MEMBER},
-                     {HEAD, FMT_DESC_NAME, 2 * INDENT_MEMBER}},
-    [DEVICE_CLOSE] = {{ALL, FMT_CLOSE, 0}},
-    [DESC_NESTED] = {{ALL, FMT_NEXT, 0}, {ALL, FMT_DESC_OPEN, 0}, {HEAD, FMT_DESC_NAME, INDENT_MEMBER}},
-    [DESC_VERSION] = {{TAIL, FMT_DESC_NAME, 0}, {HEAD, FMT_DESC_VERSION, INDENT_MEMBER}},
-    [DESC_MINIMUM] = {{TAIL, FMT_DESC_VERSION, 0}, {HEAD, FMT_DESC_MINIMUM, INDENT_MEMBER}},
-    [DESC_CLOSE] = {{ALL, FMT_CLOSE, 0}},
-    [FIELDS_EMPTY] = {{ALL, FMT_FIELDS_OPEN, INDENT_MEMBER}, {ALL, FMT_LIST_CLOSE, INDENT_MEMBER}},
-    [FIELDS_FIRST] = {{ALL, FMT_FIELDS_OPEN, INDENT_MEMBER}, STEP_FIELD},
-    [FIELDS_NEXT] = {{ALL, FMT_CLOSE, INDENT_ELEMENT}, {ALL, FMT_NEXT, 0}, STEP_FIELD},
-    [FIELDS_CLOSE] = {{ALL, FMT_CLOSE, INDENT_ELEMENT}, {ALL, FMT_LIST_CLOSE, INDENT_MEMBER}},
-    [SUBSECTIONS_EMPTY] = {{ALL, FMT_SUBSECTIONS_OPEN, INDENT_MEMBER}, {ALL, FMT_LIST_CLOSE, INDENT_MEMBER}},
-    [SUBSECTIONS_FIRST] = {{ALL, FMT_SUBSECTIONS_OPEN, INDENT_MEMBER}, STEP_SUBSECTION},
-    [SUBSECTIONS_NEXT] = {{ALL, FMT_NEXT, 0}, STEP_SUBSECTION},
-    [SUBSECTIONS_CLOSE] = {{ALL, FMT_LIST_CLOSE, INDENT_MEMBER}},
-    [FIELD_VERSION] = {{TAIL, FMT_FIELD_NAME, 0}, {HEAD, FMT_FIELD_VERSION, FIELD_MEMBER}},
-    [FIELD_SIZE] = {STEP_ALWAYS, STEP_SIZE},
-    [FIELD_SIZE_EXISTS] = {STEP_EXISTS, STEP_SIZE},
-    [FIELD_NUM] = {STEP_ALWAYS, STEP_NUM},
-    [FIELD_NUM_EXISTS] = {STEP_EXISTS, STEP_NUM},
-    [FIELD_NUM_SIZE] = {{TAIL, FMT_FIELD_NUM, 0}, STEP_SIZE},
-    [FIELD_0_SIZE] = {STEP_VERSION_0, STEP_ALWAYS, STEP_SIZE},
-    [FIELD_0_SIZE_EXISTS] = {STEP_VERSION_0, STEP_EXISTS, STEP_SIZE},
-    [FIELD_0_NUM] = {STEP_VERSION_0, STEP_ALWAYS, STEP_NUM},
-    [FIELD_0_NUM_EXISTS] = {STEP_VERSION_0, STEP_EXISTS, STEP_NUM},
-};
+/* A block in one register, where the CPU has such: see fast_dump_avx2.c. */
+typedef char block __attribute__((vector_size(BLOCK), aligned(1), may_alias));
+
+static inline void copy_block(char *to, const char *from)
+{
+    *(block *)to = *(const block *)from;
+}
 
 struct piece {
     const char *text;
@@ -126,158 +131,152 @@ struct level {
     char text[];
 };
 
-/* Appends what part of a format is, at an indent, to text (NULL: only counts); the number of bytes. */
-static size_t step_expand(const struct step *step, int indent, char *text)
+struct fast_dump {
+    struct vmd_sink *sink;
+    char *limit;     /* from here on the sink is flushed; once stopped, always */
+    uint32_t arrays; /* the flag of fields whose "num" is printed; 0: of none */
+    bool stopped;    /* the sink has failed, or there is no memory */
+    bool no_memory;
+    size_t text_size, n_indents; /* of all recipes */
+    struct level *levels[LEVELS];
+};
+
+static struct level *level_create(const struct fast_dump *dump, size_t indent)
 {
-    bool wanted = step->part != TAIL;
-    size_t size = 0;
+    struct level *level = malloc(sizeof(*level) + dump->text_size + dump->n_indents * indent + BLOCK);
+    char *out = level ? level->text : NULL;
 
-    for (const char *c = step->format; *c; c++) {
-        if (*c == '%' && c[1] != '*') {
-            wanted = !wanted;
-            c += c[1] == 'z' ? 2 : 1;
-        } else if (wanted) {
-            size_t n = *c == '%' ? (size_t)(indent + step->indent) : 1;
+    for (int id = 0; level && id < N_PIECES; id++) {
+        const char *text = recipes[id];
+        size_t size = strlen(text);
+        char *begin = out, *mark;
 
-            if (text) {
-                memset(text + size, *c == '%' ? ' ' : *c, n);
-            }
-            size += n;
-            c += *c == '%' ? 2 : 0;
-        } else if (*c == '%') {
-            c += 2;
+        while ((mark = memccpy(out, text, *INDENT, size))) {
+            text += mark - out;
+            size -= mark - out;
+            memset(mark - 1, ' ', indent);
+            out = mark - 1 + indent;
         }
+        out += size;
+        level->pieces[id] = (struct piece){begin, out - begin};
     }
-    return size;
-}
-
-/* Expands all recipes at an indent one behind the other; the bytes it takes, or would take with text == NULL. */
-static size_t level_expand(int indent, struct piece *pieces, char *text)
-{
-    size_t size = 0;
-
-    for (int id = 0; id < N_PIECES; id++) {
-        size_t start = size;
-
-        for (const struct step *step = recipes[id]; step < recipes[id] + STEPS_MAX && step->part; step++) {
-            size += step_expand(step, indent, text ? text + size : NULL);
-        }
-        if (text) {
-            pieces[id] = (struct piece){text + start, size - start};
-        }
-    }
-    return size;
-}
-
-static struct level *level_create(int indent)
-{
-    size_t size = level_expand(indent, NULL, NULL);
-    struct level *level = malloc(sizeof(*level) + size + BLOCK);
-
     if (level) {
-        level_expand(indent, level->pieces, level->text);
-        memset(level->text + size, 0, BLOCK);
+        memset(out, 0, BLOCK);
     }
     return level;
 }
 
-struct fast_dump {
-    struct vmd_sink *sink;
-    char *limit; /* from here on the sink is flushed */
-    bool print_num;
-    bool no_memory;
-    struct level *levels[LEVELS];
-};
-
-/* Where a piece is found: a level's templates, and the spaces that are missing from each line. */
+/* Where a piece is found: a level's templates or, with no level, the indentation. */
 struct place {
     const struct level *level;
-    size_t missing;
+    int indent;
 };
 
-static inline bool place_find(struct fast_dump *dump, int indent, struct place *ret)
+static struct place place_create(struct fast_dump *dump, int indent)
 {
-    int index = indent / 2 < LEVELS ? indent / 2 : LEVELS - 1;
+    struct level *level = level_create(dump, indent);
 
-    if (!dump->levels[index]) {
-        dump->levels[index] = level_create(2 * index);
-        if (!dump->levels[index]) {
-            dump->no_memory = true;
-            return false;
-        }
+    dump->levels[indent / 2] = level;
+    dump->no_memory |= !level;
+    dump->stopped |= !level;
+    return (struct place){level, indent};
+}
+
+static inline struct place place_find(struct fast_dump *dump, int indent)
+{
+    if (__builtin_expect(indent / 2 >= LEVELS, 0)) {
+        return (struct place){NULL, indent};
     }
-    ret->level = dump->levels[index];
-    ret->missing = indent - 2 * index;
-    return true;
+    if (__builtin_expect(!dump->levels[indent / 2], 0)) {
+        return place_create(dump, indent);
+    }
+    return (struct place){dump->levels[indent / 2], indent};
+}
+
+/* Leaves the window to the sink's own functions, from p on; enter takes it back. */
+static void leave(struct fast_dump *dump, char *p)
+{
+    dump->sink->used = p - dump->sink->buffer;
+}
+
+static char *enter(struct fast_dump *dump)
+{
+    struct vmd_sink *sink = dump->sink;
+
+    if (sink->used >= sink->room) {
+        vmd_sink_flush(sink);
+    }
+    dump->stopped |= sink->err->code != VMD_OK;
+    dump->limit = dump->stopped ? sink->buffer : sink->buffer + sink->room;
+    return sink->buffer + sink->used;
+}
+
+static __attribute__((noinline)) char *flush(struct fast_dump *dump, char *p)
+{
+    leave(dump, p);
+    return enter(dump);
+}
+
+static inline bool is_full(const struct fast_dump *dump, const char *p)
+{
+    return __builtin_expect(p >= dump->limit, 0);
 }
 
 static inline char *make_room(struct fast_dump *dump, char *p)
 {
-    if (__builtin_expect(p >= dump->limit, 0)) {
-        dump->sink->used = p - dump->sink->buffer;
-        vmd_sink_flush(dump->sink);
-        p = dump->sink->buffer;
-    }
-    return p;
+    return is_full(dump, p) ? flush(dump, p) : p;
 }
 
-static inline bool stopped(const struct fast_dump *dump)
+/* A piece without a template; also where there was no memory for one, and what is written no longer counts. */
+static __attribute__((noinline)) char *put_recipe(struct fast_dump *dump, char *p, int indent, enum piece_id id)
 {
-    return dump->sink->err->code || dump->no_memory;
-}
+    static const char spaces[] = "                                                                ";
 
-/* A piece whose lines need more spaces than its level has: a line ends where text or another line follows. */
-static char *put_deep(struct fast_dump *dump, char *p, const struct piece *piece, size_t missing)
-{
-    const char *text = piece->text, *end = piece->text + piece->size;
+    leave(dump, p);
+    for (const char *c = recipes[id]; *c && !dump->no_memory;) {
+        size_t size = strcspn(c, INDENT);
 
-    dump->sink->used = p - dump->sink->buffer;
-    while (text < end) {
-        const char *newline = memchr(text, '\n', end - text);
-        const char *stop = newline ? newline + 1 : end;
-
-        vmd_sink_write(dump->sink, text, stop - text);
-        for (size_t left = newline && stop < end && *stop != '\n' ? missing : 0; left;) {
-            static const char spaces[] = "                                                                ";
-            size_t n = left < sizeof(spaces) - 1 ? left : sizeof(spaces) - 1;
-
+        vmd_sink_write(dump->sink, c, size);
+        c += size;
+        for (size_t left = *c ? indent : 0, n; left; left -= n) {
+            n = left < sizeof(spaces) - 1 ? left : sizeof(spaces) - 1;
             vmd_sink_write(dump->sink, spaces, n);
-            left -= n;
         }
-        text = stop;
+        c += *c == *INDENT;
     }
-    return make_room(dump, dump->sink->buffer + dump->sink->used);
+    return enter(dump);
 }
 
 static inline char *put_piece(struct fast_dump *dump, char *p, struct place place, enum piece_id id)
 {
-    const struct piece *piece = &place.level->pieces[id];
+    struct piece piece;
 
-    if (__builtin_expect(place.missing != 0, 0)) {
-        return put_deep(dump, p, piece, place.missing);
+    if (__builtin_expect(!place.level, 0)) {
+        return put_recipe(dump, p, place.indent, id);
     }
-    for (size_t i = 0; i < piece->size; i += BLOCK) {
-        memcpy(p + i, piece->text + i, BLOCK);
+    piece = place.level->pieces[id];
+    for (size_t i = 0; i < piece.size; i += BLOCK) {
+        copy_block(p + i, piece.text + i);
     }
-    return p + piece->size;
+    return p + piece.size;
 }
 
 static inline char *put_name(struct fast_dump *dump, char *p, const char *name, uint32_t size)
 {
-    _Static_assert(BLOCK <= VMD_PADDING, "a name can be read in whole blocks");
+
     if (__builtin_expect(size > NAME_INLINE_MAX, 0)) {
-        dump->sink->used = p - dump->sink->buffer;
+        leave(dump, p);
         vmd_sink_write(dump->sink, name, size);
-        return make_room(dump, dump->sink->buffer + dump->sink->used);
+        return enter(dump);
     }
-    memcpy(p, name, BLOCK);
-    if (size > BLOCK) {
-        memcpy(p + BLOCK, name + BLOCK, size - BLOCK);
+    memcpy(p, name, VMD_PADDING);
+    if (__builtin_expect(size > VMD_PADDING, 0)) {
+        memcpy(p + VMD_PADDING, name + VMD_PADDING, size - VMD_PADDING);
     }
     return p + size;
 }
 
-static inline char *put_size(char *p, uint64_t value)
+static __attribute__((noinline)) char *put_digits(char *p, uint64_t value)
 {
     char digits[20];
     int n = 0;
@@ -292,6 +291,15 @@ static inline char *put_size(char *p, uint64_t value)
     return p;
 }
 
+static inline char *put_size(char *p, uint64_t value)
+{
+    if (__builtin_expect(value < 10, 1)) {
+        *p = '0' + value;
+        return p + 1;
+    }
+    return put_digits(p, value);
+}
+
 static inline char *put_int(char *p, int32_t value)
 {
     if (value < 0) {
@@ -302,60 +310,74 @@ static inline char *put_int(char *p, int32_t value)
 
 static char *put_desc(struct fast_dump *dump, char *p, const struct vmd_desc *vmsd, int indent);
 
-/* A field from behind its name's opening quote to its size or nested description. */
-static inline char *put_field(struct fast_dump *dump, char *p, const struct vmd_field *field, struct place place,
-                              int indent)
+enum { FIELD_MEMBER = INDENT_ELEMENT + INDENT_MEMBER };
+
+/* From behind a field's name to its size, where it has a version_id or its "num" is printed. */
+static __attribute__((noinline)) char *put_rare(struct fast_dump *dump, char *p, const struct vmd_field *field,
+                                                struct place place)
 {
     unsigned exists = field->field_exists != 0;
-    bool num = dump->print_num && (field->flags & VMD_ARRAY);
+    bool num = field->flags & dump->arrays;
 
-    p = put_name(dump, p, field->name, field->name_len);
-    if (field->version_id == 0) {
-        p = put_piece(dump, p, place, (num ? FIELD_0_NUM : FIELD_0_SIZE) + exists);
-    } else {
+    if (field->version_id) {
         p = put_piece(dump, p, place, FIELD_VERSION);
         p = put_int(p, field->version_id);
         p = put_piece(dump, p, place, (num ? FIELD_NUM : FIELD_SIZE) + exists);
+    } else {
+        p = put_piece(dump, p, place, FIELD_0_NUM + exists);
     }
     if (num) {
         p = put_int(p, field->num);
         p = put_piece(dump, p, place, FIELD_NUM_SIZE);
     }
-    p = put_size(p, field->size);
-    if (field->vmsd) {
-        struct place nested;
+    return p;
+}
 
-        if (!place_find(dump, indent + FIELD_MEMBER, &nested)) {
-            return p;
-        }
-        p = put_piece(dump, make_room(dump, p), nested, DESC_NESTED);
-        p = put_desc(dump, p, field->vmsd, indent + FIELD_MEMBER);
+/* A field from behind its name's opening quote to its size or nested description. */
+static inline char *put_field(struct fast_dump *dump, char *p, const struct vmd_field *field, struct place place)
+{
+    p = put_name(dump, p, field->name, field->name_len);
+    if (__builtin_expect(field->version_id || field->flags & dump->arrays, 0)) {
+        p = put_rare(dump, p, field, place);
+    } else {
+        p = put_piece(dump, p, place, field->field_exists ? FIELD_0_SIZE_EXISTS : FIELD_0_SIZE);
+    }
+    p = put_size(p, field->size);
+    if (__builtin_expect(field->vmsd != NULL, 0)) {
+        int indent = place.indent + FIELD_MEMBER;
+
+        p = put_piece(dump, make_room(dump, p), place_find(dump, indent), DESC_NESTED);
+        p = put_desc(dump, p, field->vmsd, indent);
     }
     return p;
 }
 
-static char *put_fields(struct fast_dump *dump, char *p, const struct vmd_desc *vmsd, struct place place, int indent)
+static char *put_fields(struct fast_dump *dump, char *p, const struct vmd_desc *vmsd, struct place place)
 {
     const struct vmd_field *end = vmsd->fields + vmsd->n_fields;
     enum piece_id open = FIELDS_FIRST;
 
-    for (const struct vmd_field *field = vmsd->fields; field < end && !stopped(dump); field++) {
-        if (field->flags & VMD_MUST_EXIST) {
-            continue;
+    for (const struct vmd_field *field = vmsd->fields; field < end; field++) {
+        if (is_full(dump, p)) {
+            p = flush(dump, p);
+            if (dump->stopped) {
+                break;
+            }
         }
-        p = put_piece(dump, make_room(dump, p), place, open);
-        p = put_field(dump, p, field, place, indent);
-        open = FIELDS_NEXT;
+        if (__builtin_expect(!(field->flags & VMD_MUST_EXIST), 1)) {
+            p = put_piece(dump, p, place, open);
+            p = put_field(dump, p, field, place);
+            open = FIELDS_NEXT;
+        }
     }
     return put_piece(dump, make_room(dump, p), place, open == FIELDS_FIRST ? FIELDS_EMPTY : FIELDS_CLOSE);
 }
 
-static char *put_subsections(struct fast_dump *dump, char *p, const struct vmd_desc *vmsd, struct place place,
-                             int indent)
+static char *put_subsections(struct fast_dump *dump, char *p, const struct vmd_desc *vmsd, struct place place)
 {
-    for (uint64_t i = 0; i < vmsd->n_subsections && !stopped(dump); i++) {
+    for (uint64_t i = 0; i < vmsd->n_subsections && !dump->stopped; i++) {
         p = put_piece(dump, make_room(dump, p), place, i ? SUBSECTIONS_NEXT : SUBSECTIONS_FIRST);
-        p = put_desc(dump, p, vmsd->subsections[i], indent + INDENT_ELEMENT);
+        p = put_desc(dump, p, vmsd->subsections[i], place.indent + INDENT_ELEMENT);
     }
     return put_piece(dump, make_room(dump, p), place, vmsd->n_subsections ? SUBSECTIONS_CLOSE : SUBSECTIONS_EMPTY);
 }
@@ -363,21 +385,18 @@ static char *put_subsections(struct fast_dump *dump, char *p, const struct vmd_d
 /* A description from behind its name's opening quote to its closing brace. */
 static char *put_desc(struct fast_dump *dump, char *p, const struct vmd_desc *vmsd, int indent)
 {
-    struct place place;
+    struct place place = place_find(dump, indent);
 
-    if (!place_find(dump, indent, &place)) {
-        return p;
-    }
     p = put_name(dump, make_room(dump, p), vmsd->name, vmsd->name_len);
     p = put_piece(dump, p, place, DESC_VERSION);
     p = put_int(p, vmsd->version_id);
     p = put_piece(dump, p, place, DESC_MINIMUM);
     p = put_int(p, vmsd->minimum_version_id);
     if (vmsd->fields) {
-        p = put_fields(dump, p, vmsd, place, indent);
+        p = put_fields(dump, p, vmsd, place);
     }
     if (vmsd->subsections) {
-        p = put_subsections(dump, p, vmsd, place, indent);
+        p = put_subsections(dump, p, vmsd, place);
     }
     return put_piece(dump, make_room(dump, p), place, DESC_CLOSE);
 }
@@ -408,20 +427,27 @@ static void put_machine(struct vmd_sink *sink, const struct vmd_tree *tree)
 
 enum vmd_status vmd_dump_fast(const struct vmd_tree *tree, struct vmd_sink *sink)
 {
-    struct fast_dump dump = {.sink = sink, .limit = sink->buffer + VMD_CHUNK, .print_num = tree->print_num};
-    struct place place;
+    struct fast_dump dump = {.sink = sink, .arrays = tree->print_num ? VMD_ARRAY : 0};
     char *p;
 
+    for (int id = 0; id < N_PIECES; id++) {
+        for (const char *c = recipes[id]; *c; c++) {
+            dump.n_indents += *c == *INDENT;
+            dump.text_size += 1;
+        }
+    }
     put_machine(sink, tree);
-    p = make_room(&dump, sink->buffer + sink->used);
-    if (tree->n_devices && place_find(&dump, INDENT_DEVICE, &place)) {
-        for (uint64_t i = 0; i < tree->n_devices && !stopped(&dump); i++) {
+    p = enter(&dump);
+    if (tree->n_devices) {
+        struct place place = place_find(&dump, INDENT_DEVICE);
+
+        for (uint64_t i = 0; i < tree->n_devices && !dump.stopped; i++) {
             p = put_piece(&dump, make_room(&dump, p), place, i ? DEVICE_NEXT : DEVICE_FIRST);
             p = put_device(&dump, p, &tree->devices[i], place);
         }
         p = put_piece(&dump, make_room(&dump, p), place, DEVICE_CLOSE);
     }
-    sink->used = make_room(&dump, p) - sink->buffer;
+    leave(&dump, p);
     vmd_sink_write(sink, FMT_END, strlen(FMT_END));
     for (int i = 0; i < LEVELS; i++) {
         free(dump.levels[i]);

@@ -7,592 +7,13 @@
  */
 #include "parse.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "extended.h"
+#include "parse_tokens.h"
 
 #define VMD_NO_POSITION UINT32_MAX /* in details.reserved: the field has no position in a list */
-
-struct slice {
-    const char *text;
-    size_t size;
-};
-
-/* Where in the document the parser stands: a chain of frames on the C stack, outermost last. */
-struct frame {
-    const struct frame *up;
-    struct slice key; /* text NULL: an element of a list */
-    uint64_t index;
-};
-
-struct stack {
-    char *items;
-    size_t used, capacity; /* bytes */
-};
-
-struct parser {
-    struct vmd_tree *tree;
-    struct vmd_error *err;
-    const char *begin, *pos, *end;
-    const struct frame *at;
-    unsigned depth; /* descriptions around this place */
-    struct stack fields, details, subsections, devices, texts, roots;
-};
-
-/* Errors */
-
-/* Appends the path of frame to text; how many bytes that takes in all. Never more than size are written. */
-static size_t print_path(const struct frame *frame, char *text, size_t size)
-{
-    size_t used;
-    int n;
-
-    if (!frame) {
-        n = snprintf(text, size, "$");
-        return n;
-    }
-    used = print_path(frame->up, text, size);
-    if (used >= size) {
-        return used;
-    }
-    if (!frame->key.text) {
-        n = snprintf(text + used, size - used, "[%llu]", (unsigned long long)frame->index);
-    } else if (frame->up) {
-        n = snprintf(text + used, size - used, ".%.*s", (int)frame->key.size, frame->key.text);
-    } else {
-        n = snprintf(text + used, size - used, "[\"%.*s\"]", (int)(frame->key.size < 256 ? frame->key.size : 256),
-                     frame->key.text);
-    }
-    return used + n;
-}
-
-static enum vmd_status fail_at(struct parser *parser, enum vmd_status code, const char *where, const char *message)
-{
-    vmd_error_set(parser->err, code, where - parser->begin, message);
-    print_path(parser->at, parser->err->path, sizeof(parser->err->path));
-    return code;
-}
-
-static enum vmd_status fail(struct parser *parser, const char *message)
-{
-    return fail_at(parser, VMD_BAD_JSON, parser->pos, parser->pos < parser->end ? message : "the file ends too early");
-}
-
-static enum vmd_status no_memory(struct parser *parser)
-{
-    return fail_at(parser, VMD_NO_MEMORY, parser->pos, "out of memory");
-}
-
-/* Stacks */
-
-static void *stack_push(struct stack *stack, size_t size)
-{
-    if (stack->capacity - stack->used < size) {
-        size_t capacity = (stack->capacity ? 2 * stack->capacity : 4096) + size;
-        char *items = realloc(stack->items, capacity);
-
-        if (!items) {
-            return NULL;
-        }
-        stack->items = items;
-        stack->capacity = capacity;
-    }
-    stack->used += size;
-    return stack->items + stack->used - size;
-}
-
-/* Copies what stands on the stack above bottom into the tree and takes it off. */
-static const void *stack_take(struct stack *stack, size_t bottom, struct vmd_tree *tree)
-{
-    size_t size = stack->used - bottom;
-    void *copy = vmd_tree_alloc(tree, size);
-
-    if (copy && size) {
-        memcpy(copy, stack->items + bottom, size);
-    }
-    stack->used = bottom;
-    return copy;
-}
-
-/* Tokens */
-
-static inline void skip_space(struct parser *parser)
-{
-    const char *p = parser->pos, *end = parser->end;
-
-    while (p < end && (*p == ' ' || *p == '\n' || *p == '\t' || *p == '\r')) {
-        p++;
-        /* QEMU's files are mostly indentation. */
-        while (end - p >= 8 && memcmp(p, "        ", 8) == 0) {
-            p += 8;
-        }
-    }
-    parser->pos = p;
-}
-
-/* Skips space and reads c. */
-static inline bool take(struct parser *parser, char c)
-{
-    skip_space(parser);
-    if (parser->pos < parser->end && *parser->pos == c) {
-        parser->pos++;
-        return true;
-    }
-    return false;
-}
-
-static enum vmd_status expect(struct parser *parser, char c, const char *message)
-{
-    return take(parser, c) ? VMD_OK : fail(parser, message);
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* The four digits of \uXXXX, or -1. */
-static int32_t hex_code(const struct parser *parser, const char *p)
-{
-    int32_t code = 0;
-
-    if (parser->end - p < 4) {
-        return -1;
-    }
-    for (int i = 0; i < 4; i++) {
-        int digit = hex_digit(p[i]);
-
-        if (digit < 0) {
-            return -1;
-        }
-        code = code * 16 + digit;
-    }
-    return code;
-}
-
-static char *put_utf8(char *out, uint32_t code)
-{
-    if (code < 0x80) {
-        *out++ = code;
-    } else if (code < 0x800) {
-        *out++ = 0xc0 | code >> 6;
-        *out++ = 0x80 | (code & 0x3f);
-    } else if (code < 0x10000) {
-        *out++ = 0xe0 | code >> 12;
-        *out++ = 0x80 | (code >> 6 & 0x3f);
-        *out++ = 0x80 | (code & 0x3f);
-    } else {
-        *out++ = 0xf0 | code >> 18;
-        *out++ = 0x80 | (code >> 12 & 0x3f);
-        *out++ = 0x80 | (code >> 6 & 0x3f);
-        *out++ = 0x80 | (code & 0x3f);
-    }
-    return out;
-}
-
-/* Decodes the escape at *at (behind the backslash) to out; NULL if it is none. */
-static char *take_escape(const struct parser *parser, const char **at, char *out)
-{
-    static const char plain[] = "\"\\/bfnrt", meaning[] = "\"\\/\b\f\n\r\t";
-    const char *known = *at < parser->end && **at ? strchr(plain, **at) : NULL;
-    int32_t code, low;
-
-    if (known) {
-        (*at)++;
-        *out++ = meaning[known - plain];
-        return out;
-    }
-    if (*at >= parser->end || **at != 'u' || (code = hex_code(parser, *at + 1)) < 0) {
-        return NULL;
-    }
-    *at += 5;
-    if (code >= 0xd800 && code < 0xdc00) {
-        if (parser->end - *at < 6 || (*at)[0] != '\\' || (*at)[1] != 'u' ||
-            (low = hex_code(parser, *at + 2)) < 0xdc00 || low > 0xdfff) {
-            return NULL;
-        }
-        *at += 6;
-        code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
-    } else if (code >= 0xdc00 && code < 0xe000) {
-        return NULL;
-    }
-    return put_utf8(out, code);
-}
-
-/* The rest of a string that has escapes, decoded into the tree. */
-static enum vmd_status take_escaped(struct parser *parser, const char *begin, struct slice *ret)
-{
-    const char *p = begin, *end = begin;
-    char *out, *copy;
-
-    while (end < parser->end && *end != '"') {
-        end += *end == '\\' ? 2 : 1;
-    }
-    if (end >= parser->end) {
-        parser->pos = parser->end;
-        return fail(parser, "");
-    }
-    copy = out = vmd_tree_alloc(parser->tree, end - begin);
-    if (!copy) {
-        return no_memory(parser);
-    }
-    while (p < end) {
-        const char *backslash = p;
-
-        if (*p++ != '\\') {
-            *out++ = *backslash;
-            continue;
-        }
-        out = take_escape(parser, &p, out);
-        if (!out) {
-            return fail_at(parser, VMD_BAD_JSON, backslash, "not a JSON escape");
-        }
-    }
-    *ret = (struct slice){copy, out - copy};
-    parser->pos = end + 1;
-    return VMD_OK;
-}
-
-/* A string of any characters: a slice of the input, or of the tree where it had escapes. */
-static enum vmd_status take_slice(struct parser *parser, struct slice *ret)
-{
-    const char *begin, *p;
-
-    if (!take(parser, '"')) {
-        return fail(parser, "expected a string");
-    }
-    begin = parser->pos;
-    for (p = begin; p < parser->end && *p != '"' && *p != '\\'; p++) {
-    }
-    if (p >= parser->end || *p != '"') {
-        return take_escaped(parser, begin, ret);
-    }
-    *ret = (struct slice){begin, p - begin};
-    parser->pos = p + 1;
-    return VMD_OK;
-}
-
-/* A string that is printable, as tree.h wants names. */
-static enum vmd_status take_string(struct parser *parser, struct slice *ret)
-{
-    const char *begin;
-    size_t printable;
-    enum vmd_status status;
-
-    skip_space(parser);
-    begin = parser->pos + 1;
-    status = take_slice(parser, ret);
-    if (status) {
-        return status;
-    }
-    printable = vmd_printable_prefix(ret->text, ret->size);
-    if (printable != ret->size) {
-        return fail_at(parser, VMD_BAD_NAME, ret->text == begin ? begin + printable : begin,
-                       "a name holds a quote, a backslash, a control character or invalid UTF-8: QEMU cannot print it");
-    }
-    return status;
-}
-
-/* A string that the tree keeps. */
-static enum vmd_status take_name(struct parser *parser, const char **ret, uint32_t *ret_len)
-{
-    struct slice slice;
-    enum vmd_status status = take_string(parser, &slice);
-
-    if (status) {
-        return status;
-    }
-    if (slice.size > INT32_MAX) {
-        return fail_at(parser, VMD_BAD_NAME, parser->pos, "a name of more than 2 GiB");
-    }
-    *ret = vmd_tree_string(parser->tree, slice.text, slice.size);
-    *ret_len = slice.size;
-    return *ret ? VMD_OK : no_memory(parser);
-}
-
-/* A string of any characters but NUL that the tree keeps, ended by NUL. */
-static enum vmd_status take_text(struct parser *parser, const char **ret, uint32_t *ret_len)
-{
-    const char *where;
-    struct slice slice;
-    enum vmd_status status;
-
-    skip_space(parser);
-    where = parser->pos;
-    status = take_slice(parser, &slice);
-    if (status) {
-        return status;
-    }
-    if (slice.size > INT32_MAX || memchr(slice.text, '\0', slice.size)) {
-        return fail_at(parser, VMD_BAD_NAME, where, "a text that holds NUL, or more than 2 GiB");
-    }
-    *ret = vmd_tree_string(parser->tree, slice.text, slice.size);
-    *ret_len = slice.size;
-    return *ret ? VMD_OK : no_memory(parser);
-}
-
-/* A JSON integer of at most max, or at least -limit with a minus sign (limit 0: none). */
-static enum vmd_status take_integer(struct parser *parser, uint64_t max, uint64_t limit, uint64_t *ret, bool *negative)
-{
-    const char *begin, *p;
-    uint64_t value = 0;
-
-    skip_space(parser);
-    begin = p = parser->pos;
-    *negative = p < parser->end && *p == '-';
-    p += *negative;
-    if (p >= parser->end || *p < '0' || *p > '9') {
-        return fail(parser, "expected an integer");
-    }
-    if (*p == '0' && parser->end - p > 1 && p[1] >= '0' && p[1] <= '9') {
-        return fail(parser, "an integer with a leading zero");
-    }
-    for (; p < parser->end && *p >= '0' && *p <= '9'; p++) {
-        if (value > (UINT64_MAX - (*p - '0')) / 10) {
-            return fail(parser, "an integer out of range");
-        }
-        value = value * 10 + (*p - '0');
-    }
-    if (p < parser->end && (*p == '.' || *p == 'e' || *p == 'E')) {
-        return fail(parser, "expected an integer, not a fraction or an exponent");
-    }
-    if (value > (*negative ? limit : max)) {
-        return fail_at(parser, VMD_BAD_JSON, begin, "an integer out of range");
-    }
-    parser->pos = p;
-    *ret = value;
-    return VMD_OK;
-}
-
-/* An int as C prints it with %d. */
-static enum vmd_status take_int(struct parser *parser, int32_t *ret)
-{
-    uint64_t value;
-    bool negative;
-    enum vmd_status status = take_integer(parser, INT32_MAX, (uint64_t)INT32_MAX + 1, &value, &negative);
-
-    if (!status) {
-        *ret = negative ? (int32_t)-(int64_t)value : (int32_t)value;
-    }
-    return status;
-}
-
-static enum vmd_status take_size(struct parser *parser, uint64_t *ret)
-{
-    bool negative;
-
-    return take_integer(parser, UINT64_MAX, 0, ret, &negative);
-}
-
-static enum vmd_status take_bool(struct parser *parser, uint32_t *ret)
-{
-    static const struct slice words[] = {{"false", 5}, {"true", 4}};
-
-    skip_space(parser);
-    for (uint32_t i = 0; i < 2; i++) {
-        size_t size = words[i].size;
-
-        if ((size_t)(parser->end - parser->pos) >= size && memcmp(parser->pos, words[i].text, size) == 0) {
-            parser->pos += size;
-            *ret = i;
-            return VMD_OK;
-        }
-    }
-    return fail(parser, "expected true or false");
-}
-
-/* Objects and lists */
-
-/* The state of reading an object whose keys are known: which have been seen, as bits. */
-struct object {
-    const char *const *keys; /* ends in NULL */
-    unsigned required, seen;
-    bool begun;
-    const char *what; /* message when a required key is missing */
-    struct frame frame;
-};
-
-/* The next key of an object, as an index, or -1 at its end. Begin and end set the frame. */
-static enum vmd_status next_key(struct parser *parser, struct object *object, int *ret)
-{
-    const char *where;
-    enum vmd_status status;
-
-    if (!object->begun) {
-        status = expect(parser, '{', "expected an object");
-        if (status) {
-            return status;
-        }
-        object->frame = (struct frame){.up = parser->at};
-    }
-    parser->at = object->frame.up;
-    if (take(parser, '}')) {
-        *ret = -1;
-        return (object->seen & object->required) == object->required
-                   ? VMD_OK
-                   : fail_at(parser, VMD_BAD_JSON, parser->pos - 1, object->what);
-    }
-    if (object->begun && expect(parser, ',', "expected ',' or '}'")) {
-        return parser->err->code;
-    }
-    object->begun = true;
-    skip_space(parser);
-    where = parser->pos;
-    status = take_string(parser, &object->frame.key);
-    if (status) {
-        return status;
-    }
-    for (*ret = 0; object->keys[*ret]; ++*ret) {
-        if (strlen(object->keys[*ret]) == object->frame.key.size &&
-            memcmp(object->keys[*ret], object->frame.key.text, object->frame.key.size) == 0) {
-            break;
-        }
-    }
-    if (!object->keys[*ret]) {
-        return fail_at(parser, VMD_BAD_JSON, where, "a key that QEMU does not print");
-    }
-    if (object->seen & 1u << *ret) {
-        return fail_at(parser, VMD_DUPLICATE, where, "a key twice in one object");
-    }
-    object->seen |= 1u << *ret;
-    parser->at = &object->frame;
-    return expect(parser, ':', "expected ':'");
-}
-
-/* Begins (index 0) or continues a list; *more is false at its end, and at is back at the list. */
-static enum vmd_status next_element(struct parser *parser, struct frame *frame, bool begin, bool *more)
-{
-    if (begin) {
-        if (expect(parser, '[', "expected a list")) {
-            return parser->err->code;
-        }
-        *frame = (struct frame){.up = parser->at};
-    }
-    parser->at = frame->up;
-    *more = !take(parser, ']');
-    if (*more && !begin) {
-        if (expect(parser, ',', "expected ',' or ']'")) {
-            return parser->err->code;
-        }
-        frame->index++;
-    }
-    if (*more) {
-        parser->at = frame;
-    }
-    return VMD_OK;
-}
-
-/* Lists of words, and what is kept as it is */
-
-/* A list of strings, each ended by NUL, in the tree. */
-static enum vmd_status take_texts(struct parser *parser, const char **ret, uint32_t *ret_n)
-{
-    size_t bottom = parser->texts.used;
-    struct frame frame;
-    uint32_t n = 0;
-    bool more;
-    enum vmd_status status = next_element(parser, &frame, true, &more);
-
-    for (; !status && more; n++) {
-        const char *text;
-        uint32_t size;
-        char *slot;
-
-        status = take_text(parser, &text, &size);
-        if (status) {
-            return status;
-        }
-        slot = stack_push(&parser->texts, size + 1);
-        if (!slot) {
-            return no_memory(parser);
-        }
-        memcpy(slot, text, size + 1);
-        status = next_element(parser, &frame, false, &more);
-    }
-    if (!status) {
-        *ret = stack_take(&parser->texts, bottom, parser->tree);
-        *ret_n = n;
-        status = *ret ? VMD_OK : no_memory(parser);
-    }
-    return status;
-}
-
-/* The bit of a word; 0: it has none. What has no word is written as 0x and hexadecimal digits. */
-static uint32_t bit_of(const struct vmd_word *words, const char *text)
-{
-    uint32_t bits;
-    char rest;
-
-    for (; words->word; words++) {
-        if (strcmp(words->word, text) == 0) {
-            return words->bit;
-        }
-    }
-    return strncmp(text, "0x", 2) == 0 && sscanf(text, "0x%8" SCNx32 "%c", &bits, &rest) == 1 ? bits : 0;
-}
-
-/* A list of words that stand for bits. */
-static enum vmd_status take_bits(struct parser *parser, const struct vmd_word *words, uint32_t *ret)
-{
-    const char *where, *text;
-    uint32_t n;
-    enum vmd_status status;
-
-    skip_space(parser);
-    where = parser->pos;
-    status = take_texts(parser, &text, &n);
-    *ret = 0;
-    for (uint32_t i = 0; !status && i < n; i++) {
-        uint32_t bit = bit_of(words, text);
-
-        if (!bit) {
-            return fail_at(parser, VMD_BAD_JSON, where, "a word that is none of those that may stand here");
-        }
-        *ret |= bit;
-        text += strlen(text) + 1;
-    }
-    return status;
-}
-
-/* An object, as it stands there. Only its end is looked for: who uses it reads it. */
-static enum vmd_status take_object(struct parser *parser, const char **ret, uint64_t *ret_size)
-{
-    const char *begin, *p;
-    size_t open = 0;
-
-    skip_space(parser);
-    begin = parser->pos;
-    if (begin == parser->end || *begin != '{') {
-        return fail(parser, "expected an object");
-    }
-    for (p = begin; p < parser->end; p++) {
-        if (*p == '"') {
-            for (p++; p < parser->end && *p != '"'; p += *p == '\\' ? 2 : 1) {
-            }
-        } else if (*p == '{' || *p == '[') {
-            open++;
-        } else if ((*p == '}' || *p == ']') && --open == 0) {
-            break;
-        }
-    }
-    if (p >= parser->end) {
-        parser->pos = parser->end;
-        return fail(parser, "");
-    }
-    parser->pos = p + 1;
-    *ret = vmd_tree_string(parser->tree, begin, p + 1 - begin);
-    *ret_size = p + 1 - begin;
-    return *ret ? VMD_OK : no_memory(parser);
-}
-
-/* The schema */
 
 static enum vmd_status take_desc(struct parser *parser, const struct vmd_desc **ret);
 
@@ -619,9 +40,11 @@ static enum vmd_status take_field(struct parser *parser, struct vmd_field *field
         ERR_HINT,
         POSITION
     };
-    static const char *const keys[] = {
-        "field",  "version_id",        "field_exists", "num",        "size",        "Description", "info",     "flags",
-        "offset", "struct_version_id", "start",        "num_offset", "size_offset", "err_hint",    "position", NULL};
+    static const struct slice keys[] = {
+        KEY("field"),       KEY("version_id"),        KEY("field_exists"), KEY("num"),
+        KEY("size"),        KEY("Description"),       KEY("info"),         KEY("flags"),
+        KEY("offset"),      KEY("struct_version_id"), KEY("start"),        KEY("num_offset"),
+        KEY("size_offset"), KEY("err_hint"),          KEY("position"),     {0}};
     struct object object = {.keys = keys,
                             .required = 1u << FIELD | 1u << VERSION | 1u << EXISTS | 1u << SIZE,
                             .what = "a field lacks field, version_id, field_exists or size"};
@@ -631,7 +54,7 @@ static enum vmd_status take_field(struct parser *parser, struct vmd_field *field
 
     memset(field, 0, sizeof(*field));
     *details = (struct vmd_field_details){.offset = VMD_UNKNOWN, .num_offset = VMD_UNKNOWN, .size_offset = VMD_UNKNOWN};
-    while (!(status = next_key(parser, &object, &key)) && key >= 0) {
+    while (!(status = vmd_next_key(parser, &object, &key)) && key >= 0) {
         switch (key) {
         case FIELD:
             status = take_name(parser, &field->name, &field->name_len);
@@ -652,10 +75,10 @@ static enum vmd_status take_field(struct parser *parser, struct vmd_field *field
             status = take_desc(parser, &field->vmsd);
             break;
         case INFO:
-            status = take_text(parser, &details->info, &details->info_len);
+            status = vmd_take_text(parser, &details->info, &details->info_len);
             break;
         case FLAGS:
-            status = take_bits(parser, vmd_flag_words, &field->flags);
+            status = vmd_take_bits(parser, vmd_flag_words, &field->flags);
             break;
         case OFFSET:
             status = take_size(parser, &details->offset);
@@ -673,7 +96,7 @@ static enum vmd_status take_field(struct parser *parser, struct vmd_field *field
             status = take_size(parser, &details->size_offset);
             break;
         case ERR_HINT:
-            status = take_text(parser, &details->err_hint, &details->err_hint_len);
+            status = vmd_take_text(parser, &details->err_hint, &details->err_hint_len);
             break;
         case POSITION:
             status = take_size(parser, &position);
@@ -706,18 +129,19 @@ static enum vmd_status push_fields(struct parser *parser, bool validations)
             return status;
         }
         if (validations != !!(field.flags & VMD_MUST_EXIST) || validations != (details.reserved != VMD_NO_POSITION)) {
-            return fail_at(parser, VMD_BAD_JSON, parser->pos,
-                           "a field that is in the wrong list: those with MUST_EXIST and a position are Validations");
+            return vmd_fail_at(
+                parser, VMD_BAD_JSON, parser->pos,
+                "a field that is in the wrong list: those with MUST_EXIST and a position are Validations");
         }
         field_slot = stack_push(&parser->fields, sizeof(field));
         if (!field_slot) {
-            return no_memory(parser);
+            return vmd_fail_memory(parser);
         }
         *field_slot = field;
         if (detailed) {
             details_slot = stack_push(&parser->details, sizeof(details));
             if (!details_slot) {
-                return no_memory(parser);
+                return vmd_fail_memory(parser);
             }
             *details_slot = details;
         }
@@ -741,9 +165,9 @@ static enum vmd_status take_fields(struct parser *parser, bool validations, stru
     if (!status) {
         ret->n = (parser->fields.used - bottom) / sizeof(*ret->fields);
         ret->n_details = (parser->details.used - details_bottom) / sizeof(*ret->details);
-        ret->fields = (void *)stack_take(&parser->fields, bottom, parser->tree);
-        ret->details = (void *)stack_take(&parser->details, details_bottom, parser->tree);
-        status = ret->fields && ret->details ? VMD_OK : no_memory(parser);
+        ret->fields = (void *)vmd_stack_take(&parser->fields, bottom, parser->tree);
+        ret->details = (void *)vmd_stack_take(&parser->details, details_bottom, parser->tree);
+        status = ret->fields && ret->details ? VMD_OK : vmd_fail_memory(parser);
     }
     return status;
 }
@@ -757,7 +181,7 @@ static enum vmd_status merge_validations(struct parser *parser, struct fields *f
     merged.fields = vmd_tree_alloc(parser->tree, n * sizeof(*merged.fields));
     merged.details = vmd_tree_alloc(parser->tree, n * sizeof(*merged.details));
     if (!merged.fields || !merged.details) {
-        return no_memory(parser);
+        return vmd_fail_memory(parser);
     }
     for (uint64_t i = 0; i < n; i++) {
         bool validation = next < validations->n && validations->details[next].reserved == i;
@@ -765,7 +189,7 @@ static enum vmd_status merge_validations(struct parser *parser, struct fields *f
         uint64_t at = validation ? next : i - next;
 
         if (at >= from->n) {
-            return fail_at(parser, VMD_BAD_JSON, parser->pos, "Validations whose positions are not in the list");
+            return vmd_fail_at(parser, VMD_BAD_JSON, parser->pos, "Validations whose positions are not in the list");
         }
         merged.fields[i] = from->fields[at];
         merged.details[i] = from->details[at];
@@ -784,8 +208,8 @@ static enum vmd_status set_fields(struct parser *parser, struct vmd_desc *desc, 
 
     if (fields->n_details != (detailed ? fields->n : 0) || validations->n_details != validations->n ||
         (validations->fields && (!detailed || !fields->fields))) {
-        return fail_at(parser, VMD_BAD_JSON, parser->pos,
-                       "details of a part: needed of a description and flags of all its fields go together");
+        return vmd_fail_at(parser, VMD_BAD_JSON, parser->pos,
+                           "details of a part: needed of a description and flags of all its fields go together");
     }
     if (validations->n && merge_validations(parser, fields, validations)) {
         return parser->err->code;
@@ -815,15 +239,15 @@ static enum vmd_status take_subsections(struct parser *parser, struct vmd_desc *
         }
         slot = stack_push(&parser->subsections, sizeof(subsection));
         if (!slot) {
-            return no_memory(parser);
+            return vmd_fail_memory(parser);
         }
         *slot = subsection;
         status = next_element(parser, &frame, false, &more);
     }
     if (!status) {
         desc->n_subsections = (parser->subsections.used - bottom) / sizeof(*desc->subsections);
-        desc->subsections = stack_take(&parser->subsections, bottom, parser->tree);
-        status = desc->subsections ? VMD_OK : no_memory(parser);
+        desc->subsections = vmd_stack_take(&parser->subsections, bottom, parser->tree);
+        status = desc->subsections ? VMD_OK : vmd_fail_memory(parser);
     }
     return status;
 }
@@ -831,7 +255,7 @@ static enum vmd_status take_subsections(struct parser *parser, struct vmd_desc *
 /* Sets a trait if the value says so. */
 static enum vmd_status take_trait(struct parser *parser, uint32_t trait, uint32_t *traits)
 {
-    uint32_t value;
+    uint32_t value = 0;
     enum vmd_status status = take_bool(parser, &value);
 
     if (!status && value) {
@@ -855,9 +279,10 @@ static enum vmd_status take_desc_members(struct parser *parser, struct vmd_desc 
         EARLY_SETUP,
         VALIDATIONS
     };
-    static const char *const keys[] = {"name",        "version_id", "minimum_version_id", "Fields",       "Subsections",
-                                       "needed",      "hooks",      "priority",           "unmigratable", "early_setup",
-                                       "Validations", NULL};
+    static const struct slice keys[] = {KEY("name"),        KEY("version_id"),  KEY("minimum_version_id"),
+                                        KEY("Fields"),      KEY("Subsections"), KEY("needed"),
+                                        KEY("hooks"),       KEY("priority"),    KEY("unmigratable"),
+                                        KEY("early_setup"), KEY("Validations"), {0}};
     struct object object = {.keys = keys,
                             .required = 1u << NAME | 1u << VERSION | 1u << MINIMUM,
                             .what = "a description lacks name, version_id or minimum_version_id"};
@@ -866,7 +291,7 @@ static enum vmd_status take_desc_members(struct parser *parser, struct vmd_desc 
     uint32_t hooks = 0;
     int key;
 
-    while (!(status = next_key(parser, &object, &key)) && key >= 0) {
+    while (!(status = vmd_next_key(parser, &object, &key)) && key >= 0) {
         switch (key) {
         case NAME:
             status = take_name(parser, &desc->name, &desc->name_len);
@@ -888,7 +313,7 @@ static enum vmd_status take_desc_members(struct parser *parser, struct vmd_desc 
             status = take_trait(parser, VMD_NEEDED, &desc->traits);
             break;
         case HOOKS:
-            status = take_bits(parser, vmd_hook_words, &hooks);
+            status = vmd_take_bits(parser, vmd_hook_words, &hooks);
             break;
         case PRIORITY:
             status = take_int(parser, &desc->priority);
@@ -918,11 +343,11 @@ static enum vmd_status take_desc(struct parser *parser, const struct vmd_desc **
 
     /* The depth is limited on the way down, so that the C stack is; vmd_desc_measure cannot exceed it then. */
     if (parser->depth == VMD_MAX_DEPTH) {
-        return fail_at(parser, VMD_TOO_DEEP, parser->pos, "descriptions nest deeper than 1000");
+        return vmd_fail_at(parser, VMD_TOO_DEEP, parser->pos, "descriptions nest deeper than 1000");
     }
     desc = vmd_tree_alloc(parser->tree, sizeof(*desc));
     if (!desc) {
-        return no_memory(parser);
+        return vmd_fail_memory(parser);
     }
     memset(desc, 0, sizeof(*desc));
     parser->depth++;
@@ -939,7 +364,7 @@ static enum vmd_status take_desc(struct parser *parser, const struct vmd_desc **
 static enum vmd_status take_root(struct parser *parser, struct vmd_root *root)
 {
     enum { USES, TYPES, SYMBOL, DESCRIPTION };
-    static const char *const keys[] = {"uses", "types", "symbol", "Description", NULL};
+    static const struct slice keys[] = {KEY("uses"), KEY("types"), KEY("symbol"), KEY("Description"), {0}};
     struct object object = {.keys = keys,
                             .required = 1u << USES | 1u << DESCRIPTION,
                             .what = "a description on no device class lacks uses or Description"};
@@ -948,16 +373,16 @@ static enum vmd_status take_root(struct parser *parser, struct vmd_root *root)
     int key;
 
     memset(root, 0, sizeof(*root));
-    while (!(status = next_key(parser, &object, &key)) && key >= 0) {
+    while (!(status = vmd_next_key(parser, &object, &key)) && key >= 0) {
         switch (key) {
         case USES:
-            status = take_texts(parser, &root->uses, &root->n_uses);
+            status = vmd_take_texts(parser, &root->uses, &root->n_uses);
             break;
         case TYPES:
-            status = take_texts(parser, &root->types, &root->n_types);
+            status = vmd_take_texts(parser, &root->types, &root->n_types);
             break;
         case SYMBOL:
-            status = take_text(parser, &root->symbol, &size);
+            status = vmd_take_text(parser, &root->symbol, &size);
             break;
         case DESCRIPTION:
             status = take_desc(parser, &root->vmsd);
@@ -985,15 +410,15 @@ static enum vmd_status take_roots(struct parser *parser)
         }
         slot = stack_push(&parser->roots, sizeof(root));
         if (!slot) {
-            return no_memory(parser);
+            return vmd_fail_memory(parser);
         }
         *slot = root;
         status = next_element(parser, &frame, false, &more);
     }
     if (!status) {
         parser->tree->n_roots = parser->roots.used / sizeof(struct vmd_root);
-        parser->tree->roots = stack_take(&parser->roots, 0, parser->tree);
-        status = parser->tree->roots ? VMD_OK : no_memory(parser);
+        parser->tree->roots = vmd_stack_take(&parser->roots, 0, parser->tree);
+        status = parser->tree->roots ? VMD_OK : vmd_fail_memory(parser);
     }
     return status;
 }
@@ -1001,13 +426,13 @@ static enum vmd_status take_roots(struct parser *parser)
 static enum vmd_status take_machine(struct parser *parser)
 {
     enum { NAME, PRINTS_NUM, PRODUCER, DESCRIPTIONS };
-    static const char *const keys[] = {"Name", "prints_num", "producer", "Descriptions", NULL};
+    static const struct slice keys[] = {KEY("Name"), KEY("prints_num"), KEY("producer"), KEY("Descriptions"), {0}};
     struct object object = {.keys = keys, .required = 1u << NAME, .what = "vmschkmachine lacks Name"};
     struct vmd_tree *tree = parser->tree;
     enum vmd_status status;
     int key;
 
-    while (!(status = next_key(parser, &object, &key)) && key >= 0) {
+    while (!(status = vmd_next_key(parser, &object, &key)) && key >= 0) {
         switch (key) {
         case NAME:
             status = take_name(parser, &tree->machine, &tree->machine_len);
@@ -1016,7 +441,7 @@ static enum vmd_status take_machine(struct parser *parser)
             status = take_bool(parser, &tree->print_num);
             break;
         case PRODUCER:
-            status = take_object(parser, &tree->about, &tree->about_size);
+            status = vmd_take_object(parser, &tree->about, &tree->about_size);
             break;
         case DESCRIPTIONS:
             status = take_roots(parser);
@@ -1035,7 +460,7 @@ static enum vmd_status set_device_details(struct parser *parser, struct vmd_devi
     struct vmd_device_details *copy = vmd_tree_alloc(parser->tree, sizeof(*copy));
 
     if (!copy) {
-        return no_memory(parser);
+        return vmd_fail_memory(parser);
     }
     *copy = *details;
     device->details = copy;
@@ -1045,8 +470,9 @@ static enum vmd_status set_device_details(struct parser *parser, struct vmd_devi
 static enum vmd_status take_device(struct parser *parser, struct vmd_device *device)
 {
     enum { NAME, VERSION, MINIMUM, DESCRIPTION, PARENTS, ABSTRACT, DESC, MODULE };
-    static const char *const keys[] = {
-        "Name", "version_id", "minimum_version_id", "Description", "parents", "abstract", "desc", "module", NULL};
+    static const struct slice keys[] = {KEY("Name"),        KEY("version_id"), KEY("minimum_version_id"),
+                                        KEY("Description"), KEY("parents"),    KEY("abstract"),
+                                        KEY("desc"),        KEY("module"),     {0}};
     struct object object = {.keys = keys,
                             .required = 1u << NAME | 1u << VERSION | 1u << MINIMUM | 1u << DESCRIPTION,
                             .what = "a device lacks Name, version_id, minimum_version_id or Description"};
@@ -1057,14 +483,14 @@ static enum vmd_status take_device(struct parser *parser, struct vmd_device *dev
     int key;
 
     memset(device, 0, sizeof(*device));
-    while (!(status = next_key(parser, &object, &key)) && key >= 0) {
+    while (!(status = vmd_next_key(parser, &object, &key)) && key >= 0) {
         const char *where = parser->pos;
 
         switch (key) {
         case NAME:
             status = take_name(parser, &device->name, &device->name_len);
             if (!status && (device->name_len != type.size || memcmp(device->name, type.text, type.size))) {
-                status = fail_at(parser, VMD_BAD_JSON, where, "a device's Name is not its key");
+                status = vmd_fail_at(parser, VMD_BAD_JSON, where, "a device's Name is not its key");
             }
             break;
         case VERSION:
@@ -1077,16 +503,16 @@ static enum vmd_status take_device(struct parser *parser, struct vmd_device *dev
             status = take_desc(parser, &device->vmsd);
             break;
         case PARENTS:
-            status = take_texts(parser, &details.parents, &details.n_parents);
+            status = vmd_take_texts(parser, &details.parents, &details.n_parents);
             break;
         case ABSTRACT:
             status = take_bool(parser, &details.is_abstract);
             break;
         case DESC:
-            status = take_text(parser, &details.desc, &size);
+            status = vmd_take_text(parser, &details.desc, &size);
             break;
         case MODULE:
-            status = take_text(parser, &details.module, &size);
+            status = vmd_take_text(parser, &details.module, &size);
             break;
         }
         if (status) {
@@ -1096,31 +522,56 @@ static enum vmd_status take_device(struct parser *parser, struct vmd_device *dev
     return status || !details.parents ? status : set_device_details(parser, device, &details);
 }
 
-static int compare_names(const void *a, const void *b)
+/* A device by the hash of its name. */
+struct hashed {
+    uint64_t hash;
+    const struct vmd_device *device;
+};
+
+/* FNV-1a */
+static uint64_t hash_name(const char *name)
 {
-    return strcmp((*(const struct vmd_device *const *)a)->name, (*(const struct vmd_device *const *)b)->name);
+    uint64_t hash = 0xcbf29ce484222325;
+
+    while (*name) {
+        hash = (hash ^ (unsigned char)*name++) * 0x100000001b3;
+    }
+    return hash;
+}
+
+/* By hash: names, which are all over the memory, are looked at where hashes are equal only. */
+static int compare_hashed(const void *a, const void *b)
+{
+    const struct hashed *left = a, *right = b;
+
+    if (left->hash != right->hash) {
+        return left->hash < right->hash ? -1 : 1;
+    }
+    return strcmp(left->device->name, right->device->name);
 }
 
 /* Two devices of one name are two meanings of one key: which one counts depends on who reads the file. */
 static enum vmd_status check_duplicates(struct parser *parser)
 {
     uint64_t n = parser->tree->n_devices;
-    const struct vmd_device **sorted = malloc(n * sizeof(*sorted) + 1);
+    struct hashed *sorted = malloc(n * sizeof(*sorted) + 1);
     enum vmd_status status = VMD_OK;
 
     if (!sorted) {
-        return no_memory(parser);
+        return vmd_fail_memory(parser);
     }
     for (uint64_t i = 0; i < n; i++) {
-        sorted[i] = &parser->tree->devices[i];
+        sorted[i].device = &parser->tree->devices[i];
+        sorted[i].hash = hash_name(sorted[i].device->name);
     }
-    qsort(sorted, n, sizeof(*sorted), compare_names);
+    qsort(sorted, n, sizeof(*sorted), compare_hashed);
     for (uint64_t i = 1; i < n && !status; i++) {
-        if (strcmp(sorted[i - 1]->name, sorted[i]->name) == 0) {
-            struct frame frame = {.key = {sorted[i]->name, sorted[i]->name_len}};
+        if (compare_hashed(&sorted[i - 1], &sorted[i]) == 0) {
+            const struct vmd_device *device = sorted[i].device;
+            struct frame frame = {.key = {device->name, device->name_len}};
 
             parser->at = &frame;
-            status = fail_at(parser, VMD_DUPLICATE, parser->begin, "a device type twice in one file");
+            status = vmd_fail_at(parser, VMD_DUPLICATE, parser->begin, "a device type twice in one file");
             parser->at = NULL;
         }
     }
@@ -1137,13 +588,13 @@ static enum vmd_status take_member(struct parser *parser, struct frame *frame)
 
     skip_space(parser);
     where = parser->pos;
-    status = take_string(parser, &frame->key);
+    status = vmd_take_string(parser, &frame->key);
     if (status || (status = expect(parser, ':', "expected ':'"))) {
         return status;
     }
     parser->at = frame;
     if (frame->key.size == sizeof(machine) - 1 && memcmp(frame->key.text, machine, frame->key.size) == 0) {
-        return parser->tree->machine ? fail_at(parser, VMD_DUPLICATE, where, "vmschkmachine twice in one file")
+        return parser->tree->machine ? vmd_fail_at(parser, VMD_DUPLICATE, where, "vmschkmachine twice in one file")
                                      : take_machine(parser);
     }
     status = take_device(parser, &device);
@@ -1152,7 +603,7 @@ static enum vmd_status take_member(struct parser *parser, struct frame *frame)
     }
     slot = stack_push(&parser->devices, sizeof(device));
     if (!slot) {
-        return no_memory(parser);
+        return vmd_fail_memory(parser);
     }
     *slot = device;
     return VMD_OK;
@@ -1166,7 +617,8 @@ static enum vmd_status take_file(struct parser *parser)
     if (expect(parser, '{', "expected an object: not a file of -dump-vmstate")) {
         return parser->err->code;
     }
-    for (; !take(parser, '}'); first = false) {
+    parser->indent = 2;
+    for (; !take_end(parser, '}', first); first = false) {
         if (!first && expect(parser, ',', "expected ',' or '}'")) {
             return parser->err->code;
         }
@@ -1177,14 +629,14 @@ static enum vmd_status take_file(struct parser *parser)
     }
     skip_space(parser);
     if (parser->pos < parser->end) {
-        return fail_at(parser, VMD_BAD_JSON, parser->pos, "text behind the end of the document");
+        return vmd_fail_at(parser, VMD_BAD_JSON, parser->pos, "text behind the end of the document");
     }
     if (!parser->tree->machine) {
-        return fail_at(parser, VMD_BAD_JSON, parser->pos, "no vmschkmachine: not a file of -dump-vmstate");
+        return vmd_fail_at(parser, VMD_BAD_JSON, parser->pos, "no vmschkmachine: not a file of -dump-vmstate");
     }
     parser->tree->n_devices = parser->devices.used / sizeof(struct vmd_device);
-    parser->tree->devices = stack_take(&parser->devices, 0, parser->tree);
-    return parser->tree->devices ? check_duplicates(parser) : no_memory(parser);
+    parser->tree->devices = vmd_stack_take(&parser->devices, 0, parser->tree);
+    return parser->tree->devices ? check_duplicates(parser) : vmd_fail_memory(parser);
 }
 
 enum vmd_status vmd_tree_parse(struct vmd_tree *tree, const char *text, size_t size, struct vmd_error *err)

@@ -15,22 +15,26 @@
 
 enum { WAIT_MILLISECONDS = 100 };
 
-static enum vmd_status sink_init(struct vmd_sink *sink, vmd_poll_fn poll, void *opaque, struct vmd_error *err)
+/* room: of the sink's own buffer, which is its window unless it has a better one. */
+static enum vmd_status sink_init(struct vmd_sink *sink, size_t room, vmd_poll_fn poll, void *opaque,
+                                 struct vmd_error *err)
 {
     memset(sink, 0, sizeof(*sink));
     vmd_error_set(err, VMD_OK, 0, NULL);
-    sink->buffer = malloc(VMD_CHUNK + VMD_SINK_SLACK);
+    sink->own = malloc(room + VMD_SINK_SLACK);
+    sink->buffer = sink->own;
+    sink->room = room;
     sink->poll = poll;
     sink->opaque = opaque;
     sink->until_poll = VMD_POLL_BYTES;
     sink->err = err;
-    return sink->buffer ? VMD_OK : vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
+    return sink->own ? VMD_OK : vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
 }
 
 void vmd_sink_deinit(struct vmd_sink *sink)
 {
-    free(sink->buffer);
-    sink->buffer = NULL;
+    free(sink->own);
+    sink->own = NULL;
 }
 
 static enum vmd_status sink_poll(struct vmd_sink *sink)
@@ -87,7 +91,7 @@ static enum vmd_status drain_fd(struct vmd_sink *sink, const char *bytes, size_t
 
 enum vmd_status vmd_sink_init_fd(struct vmd_sink *sink, int fd, vmd_poll_fn poll, void *opaque, struct vmd_error *err)
 {
-    enum vmd_status status = sink_init(sink, poll, opaque, err);
+    enum vmd_status status = sink_init(sink, VMD_CHUNK, poll, opaque, err);
     struct stat what;
 
     sink->fd = fd;
@@ -104,11 +108,24 @@ static enum vmd_status drain_file(struct vmd_sink *sink, const char *bytes, size
 enum vmd_status vmd_sink_init_file(struct vmd_sink *sink, FILE *file, vmd_poll_fn poll, void *opaque,
                                    struct vmd_error *err)
 {
-    enum vmd_status status = sink_init(sink, poll, opaque, err);
+    enum vmd_status status = sink_init(sink, VMD_CHUNK, poll, opaque, err);
 
     sink->file = file;
     sink->drain = drain_file;
     return status;
+}
+
+/* The next window: in the memory itself, so that nothing is copied, until so little is left that slack would not fit.
+ */
+static void move_window(struct vmd_sink *sink)
+{
+    bool fits = sink->memory_left > VMD_SINK_SLACK;
+
+    sink->buffer = fits ? sink->memory : sink->own;
+    sink->room = fits ? sink->memory_left - VMD_SINK_SLACK : VMD_SINK_SLACK;
+    if (fits && sink->room > VMD_CHUNK) {
+        sink->room = VMD_CHUNK;
+    }
 }
 
 static enum vmd_status drain_memory(struct vmd_sink *sink, const char *bytes, size_t size)
@@ -116,20 +133,24 @@ static enum vmd_status drain_memory(struct vmd_sink *sink, const char *bytes, si
     if (size > sink->memory_left) {
         return vmd_error_set(sink->err, VMD_TOO_LARGE, 0, "the dump is larger than its memory");
     }
-    memcpy(sink->memory, bytes, size);
+    if (bytes != sink->memory) {
+        memcpy(sink->memory, bytes, size);
+    }
     sink->memory += size;
     sink->memory_left -= size;
+    move_window(sink);
     return VMD_OK;
 }
 
 enum vmd_status vmd_sink_init_memory(struct vmd_sink *sink, char *memory, size_t size, vmd_poll_fn poll, void *opaque,
                                      struct vmd_error *err)
 {
-    enum vmd_status status = sink_init(sink, poll, opaque, err);
+    enum vmd_status status = sink_init(sink, VMD_SINK_SLACK, poll, opaque, err);
 
     sink->memory = memory;
     sink->memory_left = size;
     sink->drain = drain_memory;
+    move_window(sink);
     return status;
 }
 
@@ -142,7 +163,7 @@ static enum vmd_status drain_count(struct vmd_sink *sink, const char *bytes, siz
 enum vmd_status vmd_sink_init_count(struct vmd_sink *sink, uint64_t *count, vmd_poll_fn poll, void *opaque,
                                     struct vmd_error *err)
 {
-    enum vmd_status status = sink_init(sink, poll, opaque, err);
+    enum vmd_status status = sink_init(sink, VMD_CHUNK, poll, opaque, err);
 
     *count = 0;
     sink->count = count;
@@ -171,16 +192,16 @@ void vmd_sink_flush(struct vmd_sink *sink)
 
 void vmd_sink_write(struct vmd_sink *sink, const char *bytes, size_t size)
 {
-    if (sink->used + size > VMD_CHUNK) {
-        vmd_sink_flush(sink);
+    size_t n;
+
+    for (; size; bytes += n, size -= n) {
+        if (sink->used >= sink->room) {
+            vmd_sink_flush(sink);
+        }
+        n = size < sink->room - sink->used ? size : sink->room - sink->used;
+        memcpy(sink->buffer + sink->used, bytes, n);
+        sink->used += n;
     }
-    while (size > VMD_CHUNK) {
-        sink_drain(sink, bytes, VMD_CHUNK);
-        bytes += VMD_CHUNK;
-        size -= VMD_CHUNK;
-    }
-    memcpy(sink->buffer + sink->used, bytes, size);
-    sink->used += size;
 }
 
 enum vmd_status vmd_sink_finish(struct vmd_sink *sink)

@@ -1,6 +1,7 @@
 /*
- * Where a dump's bytes go: a file descriptor, memory, or a FILE*. The engines write into the sink's buffer; when it is
- * full it is drained in one piece. The first error sticks: what is written afterwards is dropped, so that engines need
+ * Where a dump's bytes go: a file descriptor, memory, or a FILE*. The engines write into the sink's window; when it is
+ * full it is drained in one piece, and there may be another window then: of memory it is a part of that memory. The
+ * first error sticks: what is written afterwards is dropped, so that engines need
  * not look after every line, and vmd_sink_finish reports it.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -26,8 +27,10 @@ enum {
 };
 
 struct vmd_sink {
-    char *buffer; /* VMD_CHUNK bytes and the engines' slack behind them */
+    char *buffer; /* the window that is written to: room bytes, and VMD_SINK_SLACK behind them */
+    size_t room;
     size_t used;
+    char *own; /* the sink's own buffer */
     enum vmd_status (*drain)(struct vmd_sink *sink, const char *bytes, size_t size);
     int fd;
     bool fd_waits; /* it may take bytes only after a while */
@@ -52,20 +55,20 @@ enum vmd_status vmd_sink_init_count(struct vmd_sink *sink, uint64_t *count, vmd_
                                     struct vmd_error *err);
 void vmd_sink_deinit(struct vmd_sink *sink);
 
-/* Empties the buffer. */
+/* Empties the window, or moves it on. */
 void vmd_sink_flush(struct vmd_sink *sink);
 
 /* Appends bytes of any number. */
 void vmd_sink_write(struct vmd_sink *sink, const char *bytes, size_t size);
 
-/* Empties the buffer; the first error since init, or VMD_OK. */
+/* Empties the window; the first error since init, or VMD_OK. */
 enum vmd_status vmd_sink_finish(struct vmd_sink *sink);
 
 /* A FILE* that writes into the sink, for an engine that prints; closed by the engine, before the sink is finished.
  * NULL: no memory. */
 FILE *vmd_sink_open(struct vmd_sink *sink);
 
-/* Bytes that an engine may write behind VMD_CHUNK before it flushes. */
+/* Bytes that an engine may write behind the window's room before it flushes. */
 #define VMD_SINK_SLACK 4096
 
 #endif

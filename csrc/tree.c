@@ -8,12 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "format.h"
 
 /* Memory: a list of blocks, each twice as large as the one before, up to a limit. */
 
-enum { BLOCK_MIN = 16 << 10, BLOCK_MAX = 4 << 20 };
+enum { BLOCK_MIN = 16 << 10, BLOCK_MAX = 16 << 20, HUGE_PAGE = 2 << 20 };
 
 struct block {
     struct block *next;
@@ -51,6 +52,18 @@ void vmd_tree_destroy(struct vmd_tree *tree)
     free(tree);
 }
 
+/* Of a large tree the kernel's work on pages is a fifth of its making, unless pages are huge. May fail in silence. */
+static void use_huge_pages(char *memory, size_t size)
+{
+#ifdef MADV_HUGEPAGE
+    size_t skip = -(uintptr_t)memory & (HUGE_PAGE - 1);
+
+    if (size >= skip + HUGE_PAGE) {
+        madvise(memory + skip, (size - skip) & -(size_t)HUGE_PAGE, MADV_HUGEPAGE);
+    }
+#endif
+}
+
 /* Makes room for size bytes and the padding behind them. */
 static bool arena_grow(struct vmd_arena *arena, size_t size)
 {
@@ -67,6 +80,7 @@ static bool arena_grow(struct vmd_arena *arena, size_t size)
     if (!block) {
         return false;
     }
+    use_huge_pages((char *)block, capacity);
     block->next = arena->blocks;
     arena->blocks = block;
     arena->pos = (char *)(block + 1);
@@ -147,24 +161,17 @@ static size_t utf8_sequence(const unsigned char *text, size_t size)
 
 size_t vmd_printable_prefix(const char *text, size_t size)
 {
-    const unsigned char *bytes = (const unsigned char *)text;
-    size_t i = 0;
+    const char *end = text + size, *p = text;
 
-    while (i < size) {
-        if (bytes[i] >= 0x80) {
-            size_t length = utf8_sequence(bytes + i, size - i);
+    while ((p = vmd_skip_plain(p, end)) < end) {
+        size_t length = utf8_sequence((const unsigned char *)p, end - p);
 
-            if (!length) {
-                return i;
-            }
-            i += length;
-        } else if (bytes[i] < 0x20 || bytes[i] == '"' || bytes[i] == '\\') {
-            return i;
-        } else {
-            i++;
+        if (!length) {
+            break;
         }
+        p += length;
     }
-    return size;
+    return p - text;
 }
 
 /* Sizes: saturating sums, so that a tree that is too large is found by its size and never wraps round. */
@@ -331,7 +338,7 @@ struct table_cursor {
     struct vmd_tree *tree;
     const struct vmd_table *table;
     struct vmd_error *err;
-    uint64_t desc, field, subsection, name;
+    uint64_t desc, field, nested, subsection, name;
     const char *names;
     const char *texts;
 };
@@ -373,6 +380,12 @@ static enum vmd_status next_name(struct table_cursor *at, const char **ret, uint
 static const struct vmd_desc *reference(const struct table_cursor *at, uint64_t ref)
 {
     return ref < at->table->n_known + at->desc ? at->table->refs[ref] : NULL;
+}
+
+/* The description of the next field that has one; NULL: there is none. */
+static const struct vmd_desc *next_nested(struct table_cursor *at)
+{
+    return at->nested < at->table->n_nested ? reference(at, at->table->nested[at->nested++]) : NULL;
 }
 
 static enum vmd_status add_field_details(struct table_cursor *at, uint64_t n, const struct vmd_field_details **ret)
@@ -418,15 +431,15 @@ static enum vmd_status add_fields(struct table_cursor *at, uint64_t n, const str
         if (status) {
             return status;
         }
-        fields[i].vmsd = row->vmsd ? reference(at, row->vmsd - 1) : NULL;
-        if (row->vmsd && !fields[i].vmsd) {
+        fields[i].vmsd = row->has_vmsd ? next_nested(at) : NULL;
+        if (row->has_vmsd && !fields[i].vmsd) {
             return vmd_error_set(at->err, VMD_BAD_REFERENCE, at->desc, "a field refers to a later description");
         }
         fields[i].size = row->size;
         fields[i].flags = row->flags;
         fields[i].num = row->num;
         fields[i].version_id = row->version_id;
-        fields[i].field_exists = row->field_exists;
+        fields[i].field_exists = row->field_exists != 0;
     }
     at->field += n;
     *ret = fields;

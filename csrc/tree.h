@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "error.h"
 
@@ -139,14 +140,14 @@ struct vmd_desc_row {
     int32_t n_subsections; /* -1: no list */
 };
 
-/* One field of a table. vmsd: 0 for none, else 1 + an index into the table's references. */
+/* One field of a table. has_vmsd: the next of the table's nested descriptions is its. */
 struct vmd_field_row {
     uint64_t size;
     int32_t num;
     int32_t version_id;
     uint32_t flags;
-    uint32_t field_exists;
-    uint32_t vmsd;
+    uint32_t field_exists; /* 0: no; here and below */
+    uint32_t has_vmsd;
     uint32_t reserved;
 };
 
@@ -178,6 +179,8 @@ struct vmd_table {
     uint64_t n_descs;
     const struct vmd_field_row *fields;
     uint64_t n_fields;
+    const uint32_t *nested; /* indices into refs: of the fields that have a vmsd, in order */
+    uint64_t n_nested;
     const uint32_t *subsections; /* indices into refs */
     uint64_t n_subsections;
     const char *names;
@@ -235,6 +238,40 @@ uint64_t vmd_tree_size(const struct vmd_tree *tree);
 /* Printed fields of the whole dump, nested ones included; saturates. */
 uint64_t vmd_tree_fields(const struct vmd_tree *tree);
 /* cdef: end */
+
+/* Eight bytes as they lie in memory, and a word of eight times the same byte. */
+static inline uint64_t vmd_load_word(const char *p)
+{
+    uint64_t word;
+
+    memcpy(&word, p, sizeof(word));
+    return word;
+}
+
+#define VMD_EACH_BYTE(byte) (0x0101010101010101 * (uint64_t)(byte))
+
+/* Where a run of characters that a name may have and that need no second look ends: ASCII, no quote. */
+static inline const char *vmd_skip_plain(const char *p, const char *end)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    for (; end - p >= 8; p += 8) {
+        uint64_t word = vmd_load_word(p);
+        uint64_t quote = word ^ VMD_EACH_BYTE('"'), backslash = word ^ VMD_EACH_BYTE('\\');
+        /* The high bit of each byte that ends the run; above the first such byte there may be false ones. */
+        uint64_t stop =
+            word | (word - VMD_EACH_BYTE(' ')) | (quote - VMD_EACH_BYTE(1)) | (backslash - VMD_EACH_BYTE(1));
+
+        stop &= VMD_EACH_BYTE(0x80);
+        if (stop) {
+            return p + __builtin_ctzll(stop) / 8;
+        }
+    }
+#endif
+    while (p < end && (unsigned char)*p >= ' ' && (unsigned char)*p < 0x80 && *p != '"' && *p != '\\') {
+        p++;
+    }
+    return p;
+}
 
 /* Bytes that may be read behind the start of any string of a tree. */
 #define VMD_PADDING 32

@@ -21,7 +21,10 @@ def test_every_allocation_fails_once(tmp_path: Path) -> None:
         "#include <stdlib.h>\nvoid *test_malloc(size_t);\nvoid *test_calloc(size_t, size_t);\n"
         "void *test_realloc(void *, size_t);\nvoid test_free(void *);\n"
     )
-    names = ("tree", "parse", "sink", "dump", "stdio_dump", "fast_dump", "extended_dump", "ghash")
+    names = (
+        "tree", "parse", "parse_tokens", "sink", "dump", "stdio_dump", "fast_dump", "fast_dump_avx2", "extended_dump",
+        "ghash",
+    )  # fmt: skip
     sources = [ROOT / "tests/c/alloc_failure.c", *(ROOT / "csrc" / f"{name}.c" for name in names)]
     renamed = [f"-D{name}=test_{name}" for name in ("malloc", "calloc", "realloc", "free")]
     options = ["-std=gnu11", "-O1", "-g", "-D_GNU_SOURCE", f"-I{ROOT / 'csrc'}", "-include", declarations, *renamed]

@@ -180,15 +180,15 @@ def _code(engine: Engine | None, *, extended: bool, roots: bool) -> int:
     return int(lib.VMD_ENGINE_FAST) if engine is None else engine.code
 
 
-def parse(data: bytes, name: str = "<dump>") -> Tree:
-    """The tree of a -dump-vmstate file's bytes. name is what errors call the file.
+def parse(data: Any, name: str = "<dump>") -> Tree:
+    """The tree of a -dump-vmstate file's bytes, or of any buffer with them. name is what errors call the file.
 
     Raises SourceError with line, column and JSON path when the bytes are not what QEMU prints. Source: csrc/parse.c.
     """
     tree = Tree()
     error = ffi.new("struct vmd_error *")
     if lib.vmd_tree_parse(tree.native, ffi.from_buffer(data), len(data), error):
-        raise _parse_error(data, name, error)
+        raise _parse_error(bytes(data), name, error)
     return tree
 
 

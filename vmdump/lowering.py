@@ -6,7 +6,9 @@ Descriptions are immutable, so one becomes native once and remembers it; dumps o
 import struct
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from functools import cache, partial
+from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 from vmdump._core import ffi, lib
@@ -29,25 +31,31 @@ def lower(
     too; that is not remembered. Names, devices and descriptions that QEMU could not print raise VMStateError. Safe to
     call from any thread.
     """
-    pairs = list(devices)
-    if detailed:
-        lowered = _lower_detailed([vmsd for _, vmsd in pairs])
-    else:
-        _lower_descriptions([vmsd for _, vmsd in pairs])
-        lowered = [vmsd.__dict__["_lowered"] for _, vmsd in pairs]
+    # No list of pairs: tuples by the ten thousand would have the garbage collector look at every object there is.
+    labels: list[str] = [machine]
+    vmsds: list[VMStateDescription] = []
+    for name, vmsd in devices:
+        labels.append(name)
+        vmsds.append(vmsd)
     tree = Tree()
-    tree.owners = tuple({id(owner): owner for owner, _ in lowered}.values())
-    labels = [machine, *(name for name, _ in pairs)]
+    if detailed:
+        detailed_tree, pointers = _lower_detailed(vmsds)
+        tree.owners = (detailed_tree,)
+    else:
+        _lower_descriptions(vmsds)
+        memories = [vmsd.__dict__ for vmsd in vmsds]
+        pointers = [memory["_lowered"] for memory in memories]
+        tree.owners = tuple({memory["_owner"] for memory in memories})
 
     def owner(index: int) -> str:
         return f"device {labels[index]!r}" if index else "the machine"
 
     names = _encode_names(labels, owner)
-    vmsds = ffi.new("uintptr_t[]", [pointer for _, pointer in lowered])
+    natives = struct.pack(f"={len(pointers)}Q", *pointers)
     error = ffi.new("struct vmd_error *")
     status = lib.vmd_tree_set_devices(
-        tree.native, ffi.from_buffer(names), len(names), ffi.cast("const struct vmd_desc **", vmsds), len(pairs),
-        print_num, error,
+        tree.native, ffi.from_buffer(names), len(names),
+        ffi.cast("const struct vmd_desc **", ffi.from_buffer(natives)), len(vmsds), print_num, error,
     )  # fmt: skip
     if status == lib.VMD_BAD_NAME:
         raise _bad_name(owner(error.index), labels[error.index])
@@ -69,11 +77,20 @@ def description_of(root: Any) -> VMStateDescription:
 # From the model to native -----------------------------------------------------------------------------------------
 
 _DESC_ROW = struct.Struct("=iiii")
-_FIELD_ROW = struct.Struct("=QiiIIII")
+_FIELD_FORMAT = "QiiI?3x?7x"  # struct vmd_field_row; where "?" is a byte of a uint32_t that is not 0
+_FIELD_BYTES = struct.calcsize(f"={_FIELD_FORMAT}")
+_field_values = attrgetter("size", "num", "version_id", "flags", "field_exists", "vmsd")
 _lowering = threading.Lock()
 
 
+@cache
+def _fields_packer(n_fields: int) -> Callable[..., bytes]:
+    """Packs the values of so many fields."""
+    return struct.Struct("=" + _FIELD_FORMAT * n_fields).pack
+
+
 def _children(vmsd: VMStateDescription) -> list[VMStateDescription]:
+    """Those of its fields, in their order, then its subsections."""
     nested = [field.vmsd for field in vmsd.fields or () if field.vmsd is not None]
     return nested + list(vmsd.subsections) if vmsd.subsections else nested
 
@@ -108,16 +125,17 @@ def _lower_descriptions(roots: Iterable[VMStateDescription]) -> None:
         if batch:
             tree, pointers = _lower_batch(batch)
             for vmsd, pointer in zip(batch, pointers, strict=True):
-                vmsd.__dict__["_lowered"] = (tree, pointer)
+                memory = vmsd.__dict__
+                memory["_lowered"], memory["_owner"] = pointer, tree
 
 
-def _lower_detailed(roots: Sequence[VMStateDescription]) -> list[tuple[Tree, int]]:
+def _lower_detailed(roots: Sequence[VMStateDescription]) -> tuple[Tree, list[int]]:
     """The same for one tree, with details; nothing of it is remembered."""
     seen: set[int] = set()
     batch = [vmsd for root in roots for vmsd in _post_order(root, _children, id, seen)]
     tree, pointers = _lower_batch(batch, detailed=True)
-    made = {id(vmsd): (tree, pointer) for vmsd, pointer in zip(batch, pointers, strict=True)}
-    return [made[id(root)] for root in roots]
+    made = {id(vmsd): pointer for vmsd, pointer in zip(batch, pointers, strict=True)}
+    return tree, [made[id(root)] for root in roots]
 
 
 def _unlowered_children(vmsd: VMStateDescription) -> list[VMStateDescription]:
@@ -126,16 +144,13 @@ def _unlowered_children(vmsd: VMStateDescription) -> list[VMStateDescription]:
 
 def _lower_batch(batch: Sequence[VMStateDescription], *, detailed: bool = False) -> tuple[Tree, list[int]]:
     """A table of the batch, whose descriptions stand behind those they refer to, added to a new tree."""
-    known: dict[int, tuple[int, Tree]] = {}
-    for vmsd in () if detailed else batch:
-        for child in _children(vmsd):
-            if "_lowered" in child.__dict__ and id(child) not in known:
-                known[id(child)] = (child.__dict__["_lowered"][1], child.__dict__["_lowered"][0])
-    refs = {identity: index for index, identity in enumerate(known)}
-    for vmsd in batch:
-        refs[id(vmsd)] = len(refs)
-    fields = b"".join([_pack_fields(vmsd, refs) for vmsd in batch])
-    subsections = [refs[id(child)] for vmsd in batch for child in vmsd.subsections or ()]
+    known: dict[int, VMStateDescription] = {}  # that the batch refers to and that are native already
+    nested = [field.vmsd for vmsd in batch for field in vmsd.fields or () if field.vmsd is not None]
+    below = [child for vmsd in batch for child in vmsd.subsections or ()]
+    if not detailed:
+        known = {id(child): child for child in (*nested, *below) if "_lowered" in child.__dict__}
+    refs = {identity: index for index, identity in enumerate((*known, *map(id, batch)))}
+    fields = b"".join([_pack_fields(vmsd) for vmsd in batch])
     labels = _names_of(batch)
     names = _encode_names(labels, partial(_owner_of_name, batch))
     try:
@@ -143,14 +158,16 @@ def _lower_batch(batch: Sequence[VMStateDescription], *, detailed: bool = False)
     except struct.error:
         raise next(_range_error(vmsd) for vmsd in batch if not _desc_fits(vmsd)) from None
     tree = Tree()
-    tree.owners = tuple({id(owner): owner for _, owner in known.values()}.values())
-    native_refs = ffi.new("uintptr_t[]", [pointer for pointer, _ in known.values()] + [0] * len(batch))
-    native_subsections = ffi.new("uint32_t[]", subsections)
+    tree.owners = tuple({child.__dict__["_owner"] for child in known.values()})
+    native_refs = ffi.new("uintptr_t[]", [child.__dict__["_lowered"] for child in known.values()] + [0] * len(batch))
+    native_nested = ffi.new("uint32_t[]", [refs[id(child)] for child in nested])
+    native_subsections = ffi.new("uint32_t[]", [refs[id(child)] for child in below])
     table = ffi.new("struct vmd_table *", {
         "descs": ffi.cast("struct vmd_desc_row *", ffi.from_buffer(descs)), "n_descs": len(batch),
         "fields": ffi.cast("struct vmd_field_row *", ffi.from_buffer(fields)),
-        "n_fields": len(fields) // _FIELD_ROW.size,
-        "subsections": native_subsections, "n_subsections": len(subsections),
+        "n_fields": len(fields) // _FIELD_BYTES,
+        "nested": native_nested, "n_nested": len(nested),
+        "subsections": native_subsections, "n_subsections": len(below),
         "names": ffi.from_buffer(names), "names_size": len(names),
         "refs": ffi.cast("const struct vmd_desc **", native_refs), "n_known": len(known),
     })  # fmt: skip
@@ -181,23 +198,14 @@ def _pack_desc(vmsd: VMStateDescription) -> bytes:
     )
 
 
-def _pack_fields(vmsd: VMStateDescription, refs: dict[int, int]) -> bytes:
-    pack = _FIELD_ROW.pack
+def _pack_fields(vmsd: VMStateDescription) -> bytes:
+    """The rows of a description's fields. By the hundred, because each number of fields has a packer of its own."""
+    fields = vmsd.fields or ()
     try:
-        return b"".join(
-            [
-                pack(
-                    field.size,
-                    field.num,
-                    field.version_id,
-                    field.flags,
-                    field.field_exists is not None and field.field_exists is not False,
-                    0 if field.vmsd is None else 1 + refs[id(field.vmsd)],
-                    0,
-                )
-                for field in vmsd.fields or ()
-            ]
-        )
+        if len(fields) <= 100:
+            return _fields_packer(len(fields))(*chain.from_iterable(map(_field_values, fields)))
+        parts = (fields[start : start + 100] for start in range(0, len(fields), 100))
+        return b"".join([_fields_packer(len(part))(*chain.from_iterable(map(_field_values, part))) for part in parts])
     except struct.error:
         raise _range_error(vmsd) from None
 
@@ -205,6 +213,7 @@ def _pack_fields(vmsd: VMStateDescription, refs: dict[int, int]) -> bytes:
 _DESC_DETAILS_ROW = struct.Struct("=Ii")
 _FIELD_DETAILS_ROW = struct.Struct("=QQQQiIII")
 _UNKNOWN = 2**64 - 1
+_STRUCT = int(VMStateFlags.STRUCT)
 
 #: Attributes of a description that are traits of its native form.
 _TRAITS = (
@@ -338,7 +347,7 @@ def _model_field(field: Any, details: Any, made: dict[int, VMStateDescription]) 
     }
     if details:
         attributes |= {
-            "flags": VMStateFlags(field.flags),
+            "flags": field.flags,
             "offset": _known(details.offset),
             "start": details.start,
             "num_offset": _known(details.num_offset),
@@ -348,7 +357,7 @@ def _model_field(field: Any, details: Any, made: dict[int, VMStateDescription]) 
             "err_hint": text_of(details.err_hint, details.err_hint_len) if details.err_hint else None,
         }
     else:
-        attributes["flags"] = VMStateFlags(field.flags | (VMStateFlags.STRUCT if field.vmsd else 0))
+        attributes["flags"] = field.flags | (_STRUCT if field.vmsd else 0)
     return VMStateField(text_of(field.name, field.name_len), **attributes)
 
 

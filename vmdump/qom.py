@@ -263,6 +263,8 @@ class TypeTable:
         self._types: dict[str, TypeImpl] = {}
         #: Every type whose class exists, in order of initialisation: so a type stands behind its ancestors.
         self._with_class: list[TypeImpl] = []
+        #: What object_class_get_list has found, until types or classes change.
+        self._lists: dict[tuple[str, bool], list[ObjectClass]] = {}
         self._enumerating = 0
         self._lock = RLock()
 
@@ -297,6 +299,7 @@ class TypeTable:
         if self._enumerating:
             raise QOMError(f"Registering '{name}' while the types are being listed; do it before, not in a class_init")
         impl = self._types[name] = TypeImpl(info)
+        self._lists.clear()
         return impl
 
     @contextmanager
@@ -322,6 +325,7 @@ class TypeTable:
             self._drop_classes(n_classes)
             while len(self._types) > n_types:
                 self._types.popitem()
+            self._lists.clear()
             raise
 
     def _check_name_is_free(self, name: str) -> None:
@@ -463,6 +467,9 @@ class TypeTable:
         ['device', 'machine', 'bus', 'object']
         """
         with self._lock:
+            listed = self._lists.get((implements_type, include_abstract))
+            if listed is not None:
+                return listed.copy()
             # Beforehand: a module that registers types in the middle of the enumeration would change its order.
             self._load_missing_parents()
             types = self._types_in_glib_order()
@@ -473,11 +480,14 @@ class TypeTable:
             finally:
                 self._enumerating -= 1
             found = self._implementers(implements_type)
-        return [
-            impl.klass
-            for impl in reversed(types)
-            if impl in found and impl.klass is not None and (include_abstract or not impl.abstract)
-        ]
+            listed = [
+                impl.klass
+                for impl in reversed(types)
+                if impl in found and impl.klass is not None and (include_abstract or not impl.abstract)
+            ]
+            if not self._enumerating:  # else it is a class_init that asks, and not all classes are whole yet
+                self._lists[implements_type, include_abstract] = listed
+            return listed.copy()
 
     def _load_missing_parents(self) -> None:
         seen = 0
@@ -598,6 +608,7 @@ class TypeTable:
         """
         dropped = self._with_class[mark:]
         del self._with_class[mark:]
+        self._lists.clear()
         for impl in dropped:
             impl.reset()
 

@@ -62,7 +62,8 @@ static enum vmd_status table(struct vmd_tree *tree, struct vmd_error *err)
     static const uint32_t subsections[] = {0};
     static const char names[] = "inner\0x\0outer\0y";
     const struct vmd_desc *refs[2];
-    struct vmd_table rows = {descs, 2, fields, 2, subsections, 1, names, sizeof(names), refs, 0};
+    static const uint32_t nested[] = {0};
+    struct vmd_table rows = {descs, 2, fields, 2, nested, 1, subsections, 1, names, sizeof(names), refs, 0};
     enum vmd_status status = vmd_tree_add_table(tree, &rows, err);
 
     return status ? status : vmd_tree_set_devices(tree, "none\0d", 7, &refs[1], 1, 1, err);

@@ -9,7 +9,7 @@ from typing import Any
 
 from vmdump._core import ffi, lib
 from vmdump.errors import VMStateError
-from vmdump.vmstate.model import MigrationPriority, VMStateDescription, VMStateField, VMStateFlags, VMStateInfo
+from vmdump.vmstate.model import MigrationPriority, VMStateDescription, VMStateField, VMStateInfo
 
 #: A list of more fields or subsections has no end. QEMU's longest has a few hundred.
 MAX_LIST = 100_000
@@ -117,7 +117,7 @@ def _field(field: Any, vmsd_name: str, made: dict[int, VMStateDescription]) -> V
         offset=field.offset,
         size=field.size,
         num=field.num,
-        flags=VMStateFlags(field.flags),
+        flags=field.flags,
         version_id=field.version_id,
         struct_version_id=field.struct_version_id,
         info=VMStateInfo(_text(field.info.name, f"{where}'s info")) if field.info else None,

@@ -20,27 +20,27 @@ def dump_registry(types: TypeTable, machine: str, *, modules: dict[str, str] | N
 
     Source: QEMU 8.2.2 migration/savevm.c dump_vmstate_json_to_file.
     """
-    classes: list[tuple[DeviceClass, VMStateDescription]] = []
+    classes: list[DeviceClass] = []
+    vmsds: list[VMStateDescription] = []
     for klass in types.object_class_get_list("device", include_abstract=True):
-        if not isinstance(klass, DeviceClass) or klass.vmsd is None:
+        if not isinstance(klass, DeviceClass) or (vmsd := klass.vmsd) is None:
             continue
-        if not isinstance(klass.vmsd, VMStateDescription):
-            raise VMStateError(
-                f"device {klass.get_name()!r}: vmsd is {type(klass.vmsd).__name__}, not a VMStateDescription"
-            )
-        classes.append((klass, klass.vmsd))
-    tree = lower(machine, [(klass.get_name(), vmsd) for klass, vmsd in classes])
+        if not isinstance(vmsd, VMStateDescription):
+            raise VMStateError(f"device {klass.get_name()!r}: vmsd is {type(vmsd).__name__}, not a VMStateDescription")
+        classes.append(klass)
+        vmsds.append(vmsd)
+    names = [klass.type.name for klass in classes]
+    tree = lower(machine, zip(names, vmsds, strict=True))
 
     def make_devices() -> Iterable[Device]:
-        for index, (klass, vmsd) in enumerate(classes):
+        for index, (name, klass) in enumerate(zip(names, classes, strict=True)):
             yield Device(
-                tree, index, klass.get_name(), vmsd=vmsd, parents=_parents(types, klass),
-                abstract=types.object_class_is_abstract(klass), desc=klass.desc,
-                module=(modules or {}).get(klass.get_name()),
+                tree, index, name, vmsd=vmsds[index], parents=_parents(types, klass),
+                abstract=types.object_class_is_abstract(klass), desc=klass.desc, module=(modules or {}).get(name),
             )  # fmt: skip
 
     def make_detailed() -> Tree:
-        detailed = lower(machine, [(klass.get_name(), vmsd) for klass, vmsd in classes], detailed=True)
+        detailed = lower(machine, zip(names, vmsds, strict=True), detailed=True)
         for index, device in enumerate(make_devices()):
             detailed.set_device_facts(
                 index, parents=device.parents or (), abstract=bool(device.abstract), desc=device.desc,

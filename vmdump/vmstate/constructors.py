@@ -94,30 +94,30 @@ from vmdump.vmstate.type_check import (
     vmstate_offset_varray,
 )
 
-# Combined once: the `|` of an IntFlag takes longer than making a field.
-_SINGLE = VMStateFlags.SINGLE
-_POINTER = VMStateFlags.POINTER
-_ALLOC = VMStateFlags.ALLOC
-_ARRAY = VMStateFlags.ARRAY
-_STRUCT = VMStateFlags.STRUCT
-_VSTRUCT = VMStateFlags.VSTRUCT
-_BUFFER = VMStateFlags.BUFFER
-_VARRAY_INT32 = VMStateFlags.VARRAY_INT32
-_VARRAY_UINT8 = VMStateFlags.VARRAY_UINT8
-_VARRAY_UINT16 = VMStateFlags.VARRAY_UINT16
-_VARRAY_UINT32 = VMStateFlags.VARRAY_UINT32
-_VARRAY_MULTIPLY = VMStateFlags.VARRAY_UINT32 | VMStateFlags.MULTIPLY_ELEMENTS
+# Plain ints: see VMStateField.flags.
+_SINGLE = int(VMStateFlags.SINGLE)
+_POINTER = int(VMStateFlags.POINTER)
+_ALLOC = int(VMStateFlags.ALLOC)
+_ARRAY = int(VMStateFlags.ARRAY)
+_STRUCT = int(VMStateFlags.STRUCT)
+_VSTRUCT = int(VMStateFlags.VSTRUCT)
+_BUFFER = int(VMStateFlags.BUFFER)
+_VARRAY_INT32 = int(VMStateFlags.VARRAY_INT32)
+_VARRAY_UINT8 = int(VMStateFlags.VARRAY_UINT8)
+_VARRAY_UINT16 = int(VMStateFlags.VARRAY_UINT16)
+_VARRAY_UINT32 = int(VMStateFlags.VARRAY_UINT32)
+_VARRAY_MULTIPLY = int(VMStateFlags.VARRAY_UINT32) | int(VMStateFlags.MULTIPLY_ELEMENTS)
 _SINGLE_POINTER = _SINGLE | _POINTER
-_ARRAY_OF_POINTER = _ARRAY | VMStateFlags.ARRAY_OF_POINTER
+_ARRAY_OF_POINTER = _ARRAY | int(VMStateFlags.ARRAY_OF_POINTER)
 _STRUCT_POINTER = _STRUCT | _POINTER
 _STRUCT_ARRAY = _STRUCT | _ARRAY
 _STRUCT_ARRAY_POINTER = _STRUCT | _ARRAY | _POINTER
 _STRUCT_ARRAY_OF_POINTER = _STRUCT | _ARRAY_OF_POINTER
 _BUFFER_POINTER = _BUFFER | _POINTER
-_VBUFFER = VMStateFlags.VBUFFER | _POINTER
-_VBUFFER_MULTIPLY = _VBUFFER | VMStateFlags.MULTIPLY
+_VBUFFER = int(VMStateFlags.VBUFFER) | _POINTER
+_VBUFFER_MULTIPLY = _VBUFFER | int(VMStateFlags.MULTIPLY)
 _UNUSED_VARRAY = _VARRAY_UINT32 | _BUFFER
-_VALIDATE = _ARRAY | VMStateFlags.MUST_EXIST
+_VALIDATE = _ARRAY | int(VMStateFlags.MUST_EXIST)
 
 _SIZEOF_POINTER = sizeof(c_void_p)
 
@@ -195,18 +195,19 @@ def _scalar(
     >>> VMSTATE_UINT32_TEST("addr", NVRAMState, lambda state, version_id: version_id < 2).info.name
     'uint32'
     """
+    size = sizeof(ctype)  # these are what devices consist of, so they go straight to the field
 
     def plain(_f: str, _s: State) -> VMStateField:
         """The member, always."""
-        return VMSTATE_SINGLE_TEST(_f, _s, None, 0, info, ctype)
+        return VMStateField(_f, vmstate_offset_value(_s, _f, ctype), size, 0, _SINGLE, 0, 0, info)
 
     def since_version(_f: str, _s: State, _v: int) -> VMStateField:
         """The member, from version ``_v`` on."""
-        return VMSTATE_SINGLE_TEST(_f, _s, None, _v, info, ctype)
+        return VMStateField(_f, vmstate_offset_value(_s, _f, ctype), size, 0, _SINGLE, _v, 0, info)
 
     def conditional(_f: str, _s: State, _t: FieldTest) -> VMStateField:
         """The member, when the test says so."""
-        return VMSTATE_SINGLE_TEST(_f, _s, _t, 0, info, ctype)
+        return VMStateField(_f, vmstate_offset_value(_s, _f, ctype), size, 0, _SINGLE, 0, 0, info, None, _t)
 
     return _named(name, plain), _named(f"{name}_V", since_version), _named(f"{name}_TEST", conditional)
 
@@ -349,14 +350,15 @@ def _array(
     >>> VMSTATE_UINT8_ARRAY_V("regs", NVRAMState, 16, 2)  # doctest: +ELLIPSIS
     VMStateField(name='regs', offset=4, size=1, num=16, flags=<VMStateFlags.ARRAY: 4>, version_id=2, ...)
     """
+    size = sizeof(ctype)
 
     def plain(_f: str, _s: State, _n: int) -> VMStateField:
         """The array, always."""
-        return VMSTATE_ARRAY(_f, _s, _n, 0, info, ctype)
+        return VMStateField(_f, vmstate_offset_array(_s, _f, ctype, _n), size, _n, _ARRAY, 0, 0, info)
 
     def since_version(_f: str, _s: State, _n: int, _v: int) -> VMStateField:
         """The array, from version ``_v`` on."""
-        return VMSTATE_ARRAY(_f, _s, _n, _v, info, ctype)
+        return VMStateField(_f, vmstate_offset_array(_s, _f, ctype, _n), size, _n, _ARRAY, _v, 0, info)
 
     return _named(name, plain), _named(f"{name}_V", since_version)
 
@@ -447,7 +449,7 @@ def VMSTATE_TIMER_PTR_ARRAY(_f: str, _s: State, _n: int) -> VMStateField:
 
 
 def _varray(
-    name: str, offset_of: Callable[[State, str, CType], int | None], count_type: CType, flags: VMStateFlags
+    name: str, offset_of: Callable[[State, str, CType], int | None], count_type: CType, flags: int
 ) -> Callable[[str, State, str, int, VMStateInfo, CType], VMStateField]:
     """As many elements of ``_type`` as the member ``_field_num`` says, whose type stands in the name.
 
@@ -457,7 +459,7 @@ def _varray(
     >>> class RingState(Structure):
     ...     _fields_ = [("len", c_uint32), ("ring", POINTER(c_uint16))]
     >>> ring = VMSTATE_VARRAY_UINT32("ring", RingState, "len", 0, vmstate_info_uint16, c_uint16)
-    >>> ring.offset, ring.size, ring.num, ring.num_offset, ring.flags
+    >>> ring.offset, ring.size, ring.num, ring.num_offset, VMStateFlags(ring.flags)
     (8, 2, 0, 0, <VMStateFlags.POINTER|VARRAY_UINT32: 2050>)
     """
 
@@ -663,7 +665,7 @@ def VMSTATE_STRUCT_VARRAY_POINTER_KNOWN(
 
 
 def _struct_varray(
-    name: str, offset_of: Callable[[State, str, CType], int | None], count_type: CType, flags: VMStateFlags
+    name: str, offset_of: Callable[[State, str, CType], int | None], count_type: CType, flags: int
 ) -> Callable[[str, State, str, int, VMStateDescription, CType], VMStateField]:
     """As many structs ``_type`` as the member ``_field_num`` says.
 
@@ -675,7 +677,7 @@ def _struct_varray(
     >>> class DMAState(Structure):
     ...     _fields_ = [("used", c_uint8), ("entries", Entry * 8)]
     >>> vmstate_entry = VMStateDescription("entry", fields=[VMSTATE_UINT64("addr", Entry)])
-    >>> VMSTATE_STRUCT_VARRAY_UINT8("entries", DMAState, "used", 0, vmstate_entry, Entry).flags
+    >>> VMStateFlags(VMSTATE_STRUCT_VARRAY_UINT8("entries", DMAState, "used", 0, vmstate_entry, Entry).flags)
     <VMStateFlags.STRUCT|VARRAY_UINT8: 1032>
     """
 
@@ -705,7 +707,7 @@ VMSTATE_STRUCT_VARRAY_ALLOC = _struct_varray(
 
 
 def _struct_varray_pointer(
-    name: str, count_type: CType, flags: VMStateFlags
+    name: str, count_type: CType, flags: int
 ) -> Callable[[str, State, str, VMStateDescription, CType], VMStateField]:
     """As many structs as the member ``_field_num`` says, behind a ``_type *``; the count's type stands in the name.
 
@@ -716,7 +718,7 @@ def _struct_varray_pointer(
     >>> class DMAState(Structure):
     ...     _fields_ = [("used", c_uint32), ("entries", POINTER(Entry))]
     >>> vmstate_entry = VMStateDescription("entry", fields=[VMSTATE_UINT64("addr", Entry)])
-    >>> VMSTATE_STRUCT_VARRAY_POINTER_UINT32("entries", DMAState, "used", vmstate_entry, Entry).flags
+    >>> VMStateFlags(VMSTATE_STRUCT_VARRAY_POINTER_UINT32("entries", DMAState, "used", vmstate_entry, Entry).flags)
     <VMStateFlags.POINTER|STRUCT|VARRAY_INT32: 26>
     """
 
@@ -824,9 +826,7 @@ def VMSTATE_BUFFER_POINTER_UNSAFE(_field: str, _state: State, _version: int, _si
 # --- Buffers whose size a member says ----------------------------------------------------------------------------
 
 
-def _vbuffer(
-    name: str, size_type: CType, flags: VMStateFlags
-) -> Callable[[str, State, int, FieldTest, str], VMStateField]:
+def _vbuffer(name: str, size_type: CType, flags: int) -> Callable[[str, State, int, FieldTest, str], VMStateField]:
     """As many bytes behind a pointer of any type as the member ``_field_size`` says.
 
     That is a uint32_t, of plain VBUFFER an int32_t. Flags: VBUFFER, POINTER; ALLOC, where loading allocates the memory.
@@ -1011,7 +1011,7 @@ def VMSTATE_GTREE_DIRECT_KEY_V(
 # --- The end -----------------------------------------------------------------------------------------------------
 
 
-_END_OF_LIST = VMStateField(None, 0, flags=VMStateFlags.END)
+_END_OF_LIST = VMStateField(None, 0, flags=int(VMStateFlags.END))
 
 
 def VMSTATE_END_OF_LIST() -> VMStateField:

@@ -143,6 +143,8 @@ class VMStateField(msgspec.Struct, frozen=True):
     num: int = 0
     """Elements (``int``) of an ARRAY, or the factor of MULTIPLY_ELEMENTS."""
     flags: VMStateFlags | int = 0
+    """Bits of VMStateFlags. The constructors give a plain int, which compares equal, so that the garbage collector has
+    nothing to do with fields: it would look at each of a million again and again, for the sake of its flags."""
     version_id: int = 0
     """The field is there from this version of its description on (``int``)."""
     struct_version_id: int = 0
@@ -158,6 +160,12 @@ class VMStateField(msgspec.Struct, frozen=True):
     """Where the member with a VBUFFER's size lies, in bytes. None: no such member, or an unknown struct."""
     err_hint: str | None = None
     """What an EQUAL field that differs prints besides."""
+
+    def __repr__(self) -> str:
+        """For people: the flags by their names."""
+        values = ((name, getattr(self, name)) for name in self.__struct_fields__)
+        shown = (f"{name}={VMStateFlags(value) if name == 'flags' else value!r}" for name, value in values)
+        return f"VMStateField({', '.join(shown)})"
 
 
 class _Named(msgspec.Struct, frozen=True):

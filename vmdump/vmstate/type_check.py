@@ -205,11 +205,17 @@ def vmstate_offset_pointer(_state: State, _field: str, _type: CType) -> int | No
     return offset
 
 
+#: Member type, element type and numbers of arrays that have been found to agree: few, and asked for often.
+_ARRAYS: set[tuple[Any, CType, tuple[int, ...]]] = set()
+
+
 def vmstate_offset_array(_state: State, _field: str, _type: CType, *_num: int) -> int | None:
     """The offset of a ``_type _field[_num]`` or, with two numbers, of a ``_type _field[_n1][_n2]``."""
     if _state is None:
         return None
     offset, member = _STRUCTS[_state][_field]
+    if (member, _type, _num) in _ARRAYS:
+        return offset
     element = member
     for length in _num:
         if not issubclass(element, _ARRAY) or element._length_ != length:
@@ -217,6 +223,7 @@ def vmstate_offset_array(_state: State, _field: str, _type: CType, *_num: int) -
         element = element._type_
     else:
         if element is _type or agree(element, _type):
+            _ARRAYS.add((member, _type, _num))
             return offset
     raise _mismatch(_state, _field, member, c_name(_type) + "".join(f"[{length}]" for length in _num))
 
