@@ -19,7 +19,7 @@ from vmdump.cli import dump as dump_command
 from vmdump.cli.environment import Environment
 from vmdump.version import __version__
 
-COMMANDS = ("dump", "devices", "show", "modules", "classic", "cache")
+COMMANDS = ("dump", "devices", "show", "modules", "classic", "bulk", "query", "cache")
 
 #: A module whose device has one of everything that a tree tells apart.
 MODULE = """

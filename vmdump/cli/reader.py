@@ -43,10 +43,11 @@ class _Argument:
         metavar: str | None = None,
         help: str | None = None,
     ) -> None:
-        if action not in ("store", "store_true", "append") or nargs not in (None, "?"):
+        if action not in ("store", "store_true", "append") or nargs not in (None, "?", "+"):
             raise TypeError(f"{names}: action {action}, nargs {nargs}: the Reader has to learn them")
         self.dest = next((name for name in names if name.startswith("--")), names[0]).lstrip("-").replace("-", "_")
         self.action, self.is_optional, self.type, self.choices = action, nargs == "?", type, choices
+        self.is_list = nargs == "+"
         self.is_required = required
         self.default = False if action == "store_true" else default
 
@@ -73,6 +74,8 @@ class Reader:
 
     def read(self, argv: Sequence[str]) -> Namespace | None:
         """The values of all arguments as argparse would find them; None where it has to be asked."""
+        if any(each.is_list for each in self._positionals):
+            return None  # of any number: for commands that take longer than argparse
         values = {each.dest: each.default for each in (*self._options.values(), *self._positionals)}
         positionals: list[str] = []
         words = iter(argv)
