@@ -19,7 +19,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple, Protocol
 
 from vmdump.errors import SourceError
 
@@ -39,6 +39,13 @@ _RPM_HEADER = b"\x8e\xad\xe8\x01"
 
 #: What tells a tar archive, and where. Source: tar(5) "POSIX ustar Archives".
 _TAR, _TAR_AT = b"ustar", 257
+
+
+class Stream(Protocol):
+    """What is read from front to end."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to size bytes, all for -1; none at the end."""
 
 
 class Member(NamedTuple):
@@ -124,7 +131,7 @@ def _reason(error: Exception) -> str:
 # Compression ------------------------------------------------------------------------------------------------------
 
 
-def decompressed(file: IO[bytes], name: str) -> IO[bytes]:
+def decompressed(file: Stream, name: str) -> Stream:
     """What is in a file or stream, from where it stands on, which is decompressed as its first bytes say, up to
     MAX_BYTES. Raises SourceError, and reading does, and what the libraries raise.
     """
@@ -141,11 +148,13 @@ def decompressed(file: IO[bytes], name: str) -> IO[bytes]:
     return _Limited(whole, name)
 
 
-def _open_zstd(file: IO[bytes], name: str) -> IO[bytes]:
+def _open_zstd(file: Any, name: str) -> Stream:
     try:
         import zstandard
     except ImportError:
-        raise SourceError(f"{name}: compressed with Zstandard, which needs a package: pip install 'vmdump[zstd]'") from None
+        raise SourceError(
+            f"{name}: compressed with Zstandard, which needs a package: pip install 'vmdump[zstd]'"
+        ) from None
     decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_MEMORY >> 1)
     return io.BufferedReader(_Zstd(decompressor.stream_reader(file, read_across_frames=True)), 1 << 18)
 
@@ -153,7 +162,7 @@ def _open_zstd(file: IO[bytes], name: str) -> IO[bytes]:
 class _Joined(io.RawIOBase):
     """Bytes that were read already, and the rest of their file."""
 
-    def __init__(self, start: bytes, file: IO[bytes]) -> None:
+    def __init__(self, start: bytes, file: Stream) -> None:
         self._start, self._file = start, file
 
     def readable(self) -> bool:
@@ -169,7 +178,7 @@ class _Joined(io.RawIOBase):
 class _Zstd(io.RawIOBase):
     """A zstandard reader whose every failure is a ValueError: its own type may not be installed."""
 
-    def __init__(self, reader: IO[bytes]) -> None:
+    def __init__(self, reader: Any) -> None:
         self._reader = reader
 
     def readable(self) -> bool:
@@ -187,7 +196,7 @@ class _Zstd(io.RawIOBase):
 class _Xz(io.RawIOBase):
     """An xz or lzma stream within MAX_MEMORY: lzma.LZMAFile takes as much as the stream asks for."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: Stream) -> None:
         self._file = file
         self._decompressor = lzma.LZMADecompressor(memlimit=MAX_MEMORY)
 
@@ -213,29 +222,29 @@ class _Xz(io.RawIOBase):
 class _Limited(io.RawIOBase):
     """A stream of no more than MAX_BYTES."""
 
-    def __init__(self, file: IO[bytes], name: str) -> None:
+    def __init__(self, file: Any, name: str) -> None:
         self._file, self._name, self._left = file, name, MAX_BYTES
 
     def readable(self) -> bool:
         return True
 
     def read(self, size: int = -1) -> bytes:
-        data = self._file.read(self._left + 1 if size < 0 else size)
+        data: bytes = self._file.read(self._left + 1 if size < 0 else size)
         self._left -= len(data)
         if self._left < 0:
             raise SourceError(f"{self._name}: unpacks to more than {MAX_BYTES >> 20} MiB; is it a package of QEMU?")
         return data
 
 
-def _fill(file: IO[bytes], size: int) -> bytes:
-    """size bytes of a stream; less at its end only."""
+def _fill(file: Stream, size: int) -> bytes:
+    """Size bytes of a stream; less at its end only."""
     data = b""
     while len(data) < size and (more := file.read(size - len(data))):
         data += more
     return data
 
 
-def _exactly(file: IO[bytes], size: int) -> bytes:
+def _exactly(file: Stream, size: int) -> bytes:
     data = _fill(file, size)
     if len(data) < size:
         raise EOFError("it ends in the middle")
@@ -264,7 +273,7 @@ class _Part(io.RawIOBase):
         return data
 
 
-def _ar_members(file: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
+def _ar_members(file: IO[bytes]) -> Iterator[tuple[str, Stream]]:
     at = len(DEB)
     while True:
         file.seek(at)
@@ -296,14 +305,14 @@ def _control_fields(text: str) -> dict[str, str]:
 # Tar, zip, cpio ---------------------------------------------------------------------------------------------------
 
 
-def _tar_members(file: IO[bytes], name: str) -> Iterator[Member]:
+def _tar_members(file: Any, name: str) -> Iterator[Member]:
     with tarfile.open(fileobj=file, mode="r|", bufsize=1 << 18) as archive:
         for info in archive:
             if info.issym() or info.islnk():
                 yield Member(info.name, info.linkname if info.issym() else f"/{info.linkname}", 0, bytes)
             elif info.isreg() and not info.issparse():
                 yield Member(info.name, None, info.size, _tar_reader(archive, info))
-            archive.members = []  # which it collects for random access
+            archive.members = []  # type: ignore[attr-defined, unused-ignore]  # which it collects for random access
 
 
 def _tar_reader(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Callable[[], bytes]:
@@ -342,7 +351,7 @@ def _zip_reader(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[],
     return read
 
 
-def _cpio_members(file: IO[bytes]) -> Iterator[Member]:
+def _cpio_members(file: Stream) -> Iterator[Member]:
     #: Names of hard links whose content comes with the last of them.
     waiting: dict[tuple[bytes, ...], list[str]] = {}
     while True:
@@ -388,7 +397,7 @@ RPM_NAME, RPM_VERSION, RPM_RELEASE, RPM_ARCH, RPM_SOURCE = 1000, 1001, 1002, 102
 _RPM_STRING_TYPES = (6, 9)
 
 
-def _rpm_header(file: IO[bytes]) -> dict[int, str]:
+def _rpm_header(file: Stream) -> dict[int, str]:
     """The strings in the header of the file, which then stands at the payload. Raises ValueError, EOFError."""
     if _exactly(file, 96)[:4] != RPM:
         raise ValueError("no RPM")
@@ -402,7 +411,7 @@ def _rpm_header(file: IO[bytes]) -> dict[int, str]:
     return tags
 
 
-def _rpm_structure(file: IO[bytes]) -> tuple[bytes, bytes]:
+def _rpm_structure(file: Stream) -> tuple[bytes, bytes]:
     magic, n_entries, size = struct.unpack(">4s4xII", _exactly(file, 16))
     if magic != _RPM_HEADER or n_entries * 16 + size > _MAX_RPM_HEADER:
         raise ValueError("a damaged RPM header")

@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vmdump.bulk.work import Outcome, Read, Unpack, perform
@@ -39,7 +40,7 @@ class Workers:
     """An executor that lasts: what breaks it ends the tasks that are in it, and no more."""
 
     def __init__(self, make: Callable[[], Executor], jobs: int, stop: Callable[[Executor], None] | None = None) -> None:
-        """make makes an executor, jobs is how many tasks run at a time; stop ends it at once, with what runs in it."""
+        """Make makes an executor, jobs is how many tasks run at a time; stop ends it at once, with what runs in it."""
         self._make, self._stop = make, stop or _shut_down
         #: How many tasks are worth having in it.
         self.jobs = jobs
@@ -116,7 +117,7 @@ def _kill(executor: Executor) -> None:
 
 def _make_dask(address: str, jobs: int | None) -> Workers:
     try:
-        import distributed
+        distributed: Any = import_module("distributed")
     except ImportError:
         raise VmdumpError(f"{DASK}{address}: needs a package: pip install 'vmdump[dask]'") from None
     try:

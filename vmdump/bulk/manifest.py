@@ -149,7 +149,9 @@ def read_entries(directory: str) -> list[Entry]:
         hint = "; vmdump bulk makes one" if isinstance(error, FileNotFoundError) else ""
         raise SourceError(f"{path}: {error.strerror}{hint}") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise SourceError(f"{path}: not a manifest: {error or type(error).__name__}; remove it to begin anew") from error
+        raise SourceError(
+            f"{path}: not a manifest: {error or type(error).__name__}; remove it to begin anew"
+        ) from error
 
 
 def recorded(files: tuple[tuple[str, Any, bytes | None], ...]) -> list[Any]:
@@ -197,7 +199,9 @@ def locked(directory: str) -> Iterator[None]:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise VmdumpError(f"{directory}: another vmdump bulk is writing here; wait for it, or name another folder") from None
+            raise VmdumpError(
+                f"{directory}: another vmdump bulk is writing here; wait for it, or name another folder"
+            ) from None
         except OSError:
             pass  # a file system without locks
         remove_leftovers(directory)

@@ -56,11 +56,15 @@ def identify_package(path: str) -> Package | None:
     if kind == "deb":
         control = deb_control(path)
         source = control.get("source") or control.get("package", "")
-        return Package(path, kind, ("deb", source.split(" ")[0], control.get("version", ""), control.get("architecture", "")))
+        return Package(
+            path, kind, ("deb", source.split(" ")[0], control.get("version", ""), control.get("architecture", ""))
+        )
     if kind == "rpm":
         tags = rpm_tags(path)
         version = f"{tags.get(RPM_VERSION)}-{tags.get(RPM_RELEASE)}"
-        return Package(path, kind, ("rpm", tags.get(RPM_SOURCE) or tags.get(RPM_NAME, ""), version, tags.get(RPM_ARCH, "")))
+        return Package(
+            path, kind, ("rpm", tags.get(RPM_SOURCE) or tags.get(RPM_NAME, ""), version, tags.get(RPM_ARCH, ""))
+        )
     return None if kind is None else Package(path, kind, None)
 
 
@@ -93,7 +97,9 @@ def unpack(path: str, folder: str) -> Kept:
             if not _is_kept(member.path, content):
                 continue
             if place is None:
-                raise SourceError(f"{path}: {member.path!r} would lie outside of the package's own folder; it means harm")
+                raise SourceError(
+                    f"{path}: {member.path!r} would lie outside of the package's own folder; it means harm"
+                )
             _write_new(top, place, content, path)
             files.append(place)
     finally:
@@ -149,7 +155,9 @@ def _parent(top: int, place: str, package: str):  # type: ignore[no-untyped-def]
             try:
                 below = os.open(directory, _DIRECTORY, dir_fd=here)
             except NotADirectoryError:
-                raise SourceError(f"{package}: {place!r} goes through something that is no directory; is it whole?") from None
+                raise SourceError(
+                    f"{package}: {place!r} goes through something that is no directory; is it whole?"
+                ) from None
             os.close(here)
             here = below
         yield here, name

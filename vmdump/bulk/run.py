@@ -23,7 +23,7 @@ from vmdump.bulk.packages import Kept, Package, merge
 from vmdump.bulk.place import Places
 from vmdump.bulk.sources import Item, find_sources, unpacked_items
 from vmdump.bulk.work import FORMATS, FULL, HEAD, Outcome, Read, Reading, Unpack, compress
-from vmdump.errors import OutputError, SourceError, VmdumpError
+from vmdump.errors import OutputError, SourceError
 from vmdump.output import open_output
 from vmdump.version import __version__
 
@@ -83,7 +83,7 @@ class _Unit:
 
 class _Job(NamedTuple):
     unit: _Unit
-    index: int
+    number: int
     task: Unpack | Read
 
 
@@ -106,9 +106,7 @@ def run(
 
 
 class _Run:
-    def __init__(
-        self, directory: str, workers: Workers, options: Options, on_event: Callable[[Event], None]
-    ) -> None:
+    def __init__(self, directory: str, workers: Workers, options: Options, on_event: Callable[[Event], None]) -> None:
         self._directory, self._workers, self._options, self._on_event = directory, workers, options, on_event
         self._manifest = Manifest(directory)
         self._places = Places(self._manifest)
@@ -246,12 +244,12 @@ class _Run:
         unit = job.unit
         unit.waiting -= 1
         if isinstance(job.task, Read):
-            unit.results[job.index] = outcome
+            unit.results[job.number] = outcome
             return []
         if outcome.error is not None:
-            unit.errors.append((unit.packages[job.index].path, outcome.error))
+            unit.errors.append((unit.packages[job.number].path, outcome.error))
         else:
-            unit.kept[job.index] = outcome.value
+            unit.kept[job.number] = outcome.value
         return [] if unit.waiting else self._unpacked(unit)
 
     def _unpacked(self, unit: _Unit) -> list[_Job]:
@@ -324,12 +322,12 @@ class _Run:
         if reading.rows is not None:
             self._write(place.rows, reading.rows)
             rows.append(place.rows)
-        entry = {
-            **_entry(item.source, unit.key, unit.n_entries), "kind": item.kind, "member": item.member, "digest": digest and digest.hex(),
-            "files": recorded(reading.files) if item.root is None else [], "producer": place.producer,
-            "targets": place.targets, "machines": list(reading.machines), "outputs": outputs, "rows": rows,
-            "reports": [_without(item.root, each) for each in reading.reports], "seconds": round(outcome.seconds, 3),
-        }  # fmt: skip
+        entry = _entry(item.source, unit.key, unit.n_entries)
+        entry |= {"kind": item.kind, "member": item.member, "digest": digest and digest.hex()}
+        entry |= {"files": recorded(reading.files) if item.root is None else [], "producer": place.producer}
+        entry |= {"targets": place.targets, "machines": list(reading.machines), "outputs": outputs, "rows": rows}
+        entry |= {"reports": [_without(item.root, each) for each in reading.reports]}
+        entry |= {"seconds": round(outcome.seconds, 3)}
         self._read += 1
         self._enter(item.title, entry)
 
@@ -349,7 +347,11 @@ class _Run:
         error = " ".join(error.splitlines())
         if not error.startswith(prefix):
             error = f"{prefix}: {error}"
-        entry = _entry(source, unit.key, unit.n_entries) if unit is not None else _entry(source, f"{source}, {self._how}", 1)
+        entry = (
+            _entry(source, unit.key, unit.n_entries)
+            if unit is not None
+            else _entry(source, f"{source}, {self._how}", 1)
+        )
         if item is not None:
             entry |= {"kind": item.kind, "member": item.member, "targets": [], "seconds": round(seconds, 3)}
         self._errors.append(error)
@@ -372,10 +374,9 @@ _CRASHED = "the process that read it ended: a crash, or more memory than it may 
 
 def _entry(source: str, key: str, siblings: int) -> Entry:
     """An entry with nothing in it yet."""
-    return {
-        "source": source, "member": None, "kind": None, "key": key, "siblings": siblings, "digest": None, "files": [], "producer": None,
-        "targets": [], "machines": [], "outputs": [], "rows": [], "reports": [], "seconds": 0.0, "error": None,
-    }  # fmt: skip
+    lists: Entry = {name: [] for name in ("files", "targets", "machines", "outputs", "rows", "reports")}
+    facts = {"source": source, "member": None, "kind": None, "key": key, "siblings": siblings, "digest": None}
+    return {**facts, "producer": None, **lists, "seconds": 0.0, "error": None}
 
 
 def _title(entry: Entry) -> str:

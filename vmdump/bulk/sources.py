@@ -14,7 +14,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from vmdump.bulk.archives import archive_kind, decompressed
+from vmdump.bulk.archives import decompressed
 from vmdump.bulk.packages import QEMU_MARK, Kept, Package, identify_package
 from vmdump.errors import SourceError
 from vmdump.source import is_binary

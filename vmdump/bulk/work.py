@@ -114,7 +114,9 @@ def perform(task: Unpack | Read) -> Outcome:
 @contextlib.contextmanager
 def _time_limit(seconds: float) -> Iterator[None]:
     """Ends the body after so many seconds, where that can be done: in a process of its own."""
-    is_ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
+    is_ours = (
+        threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
+    )
     if not is_ours:
         yield
         return
@@ -144,6 +146,7 @@ def _unpack(task: Unpack) -> Kept:
 def _read(task: Read) -> Reading:
     details = FORMATS[task.format][1]
     reports: list[str] = []
+    files: tuple[Any, ...]
     if task.kind == "dump":
         from vmdump.sources.dump_file import open_dump_file
         from vmdump.sources.qemu_image.cache import hashed
@@ -155,7 +158,12 @@ def _read(task: Read) -> Reading:
         from vmdump.sources.qemu_image.cache import hashed, read_files
         from vmdump.sources.qemu_image.image import QemuImage
 
-        image = QemuImage(task.path, details=details, root=task.root, report=lambda each: reports.append(str(each).removeprefix(f"{task.path}: ")))
+        image = QemuImage(
+            task.path,
+            details=details,
+            root=task.root,
+            report=lambda each: reports.append(str(each).removeprefix(f"{task.path}: ")),
+        )
         names = [(each.name, each.alias) for each in image.machines]
         machines = _choose(names, task.machines)
         dump = image.dump(machines[0] if machines else None)
@@ -172,7 +180,9 @@ def _choose(machines: list[tuple[str, str | None]], pattern: str) -> tuple[str, 
     if pattern == "all":
         return tuple(name for name, _ in machines)
     chosen = tuple(
-        name for name, alias in machines if fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(alias or "", pattern)
+        name
+        for name, alias in machines
+        if fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(alias or "", pattern)
     )
     if not chosen:
         raise SourceError(f"no machine type is like {pattern!r}; vmdump dump BINARY -M help lists them")
@@ -194,7 +204,9 @@ def _render(dump: DeviceDump, machines: tuple[str, ...], format: str) -> Reading
         from vmdump.bulk.rows import to_parquet
 
         rows = to_parquet(dump, machines)
-    return Reading(machines, compress(body) if compressed else body, rows, dump.producer.to_plain(), (), _target(dump), ())
+    return Reading(
+        machines, compress(body) if compressed else body, rows, dump.producer.to_plain(), (), _target(dump), ()
+    )
 
 
 def compress(data: bytes) -> bytes:

@@ -43,10 +43,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _complete(directory, _DIRECTORY)
     parser.add_argument("--jobs", type=_jobs, metavar="N", help="how many at a time (default: one a CPU)")
     parser.add_argument(
-        "--machines", default="default", metavar="default|all|GLOB", help="which machine types' dumps (default: default)"
+        "--machines",
+        default="default",
+        metavar="default|all|GLOB",
+        help="which machine types' dumps (default: default)",
     )
     parser.add_argument(
-        "--format", default="json", choices=["json", "json.zst", "extended", "parquet"], help="see below (default: json)"
+        "--format",
+        default="json",
+        choices=["json", "json.zst", "extended", "parquet"],
+        help="see below (default: json)",
     )
     parser.add_argument(
         "--executor",
