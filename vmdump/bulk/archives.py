@@ -19,6 +19,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import IO, Any, NamedTuple, Protocol
 
 from vmdump.errors import SourceError
@@ -85,7 +86,17 @@ def read_archive(path: str) -> Iterator[Member]:
             for count, member in enumerate(_READERS[archive_kind(path) or "tar"](file, path)):
                 if count >= MAX_MEMBERS:
                     raise SourceError(f"{path}: more than {MAX_MEMBERS} members; is it a package of QEMU?")
-                yield member
+                yield member._replace(read=partial(_told, path, member.read))
+    except SourceError:
+        raise
+    except _DEFECTS as error:
+        raise SourceError(f"{path}: {_reason(error)}; is it whole?") from error
+
+
+def _told(path: str, read: Callable[[], bytes]) -> bytes:
+    """What read gives; its errors are told as those of the archive at path."""
+    try:
+        return read()
     except SourceError:
         raise
     except _DEFECTS as error:
@@ -359,7 +370,7 @@ def _cpio_members(file: Stream) -> Iterator[Member]:
         if header[:6] not in (b"070701", b"070702"):
             raise ValueError("a payload that is no cpio archive in the new ASCII format")
         words = [header[at : at + 8] for at in range(6, 110, 8)]
-        mode, n_links, size, name_size = (int(words[i], 16) for i in (1, 2, 6, 11))
+        mode, n_links, size, name_size = (int(words[i], 16) for i in (1, 4, 6, 11))
         if not 0 < name_size <= 4096 or size < 0:  # PATH_MAX
             raise ValueError("a damaged cpio archive")
         path = os.fsdecode(_exactly(file, name_size).rstrip(b"\0"))

@@ -10,6 +10,7 @@ import contextlib
 import os
 import resource
 import signal
+import threading
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -27,12 +28,6 @@ MEMORY = 4 << 30
 #: Tasks after which a process is replaced by a new one, so that what one leaves behind does not add up.
 _TASKS_PER_PROCESS = 200
 
-#: Seconds after a task's time limit at which its process is ended from outside, if it has not given up by then.
-_GRACE = 10
-
-#: prctl's PR_SET_PDEATHSIG.
-_PDEATHSIG = 1
-
 DASK = "dask://"
 
 
@@ -42,6 +37,8 @@ class Workers:
     def __init__(self, make: Callable[[], Executor], jobs: int, stop: Callable[[Executor], None] | None = None) -> None:
         """Make makes an executor, jobs is how many tasks run at a time; stop ends it at once, with what runs in it."""
         self._make, self._stop = make, stop or _shut_down
+        #: Whether stop ends what is stuck.
+        self.can_end = stop is _kill
         #: How many tasks are worth having in it.
         self.jobs = jobs
         self._executor: Executor | None = None
@@ -92,15 +89,24 @@ def _make_pool(jobs: int, memory: int) -> Executor:
 
 def _begin(memory: int) -> None:
     """What a process of the pool does first."""
-    import ctypes
-
-    ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
         signal.signal(number, signal.SIG_DFL)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (memory if hard == resource.RLIM_INFINITY else min(memory, hard), hard))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _end_with_parent() -> None:
+    """Waits until the process that the pool belongs to is no more, however it ended: nobody else would tell."""
+    from multiprocessing import parent_process
+    from multiprocessing.connection import wait
+
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _kill(executor: Executor) -> None:

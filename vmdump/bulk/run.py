@@ -14,9 +14,10 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+from vmdump.bulk.dispatch import Dispatch
 from vmdump.bulk.executors import Workers
 from vmdump.bulk.manifest import UNPACK_PREFIX, Entry, Manifest, locked, recorded, write_all
 from vmdump.bulk.packages import Kept, Package, merge
@@ -33,8 +34,11 @@ TIMEOUT = 120.0
 #: Seconds between two writings of the manifest.
 _MANIFEST_INTERVAL = 1.0
 
-#: Seconds after which the loop looks up, so that Ctrl-C is answered while all workers work.
-_TICK = 0.2
+#: Units that are begun before an earlier one is written, for each worker; what they gave waits in memory.
+_UNITS_PER_JOB = 4
+
+#: Groups of packages that are unpacked at a time: each takes some 500 MB of disk.
+_MAX_UNPACKED = 2
 
 
 class Options(NamedTuple):
@@ -170,47 +174,17 @@ class _Run:
 
     def _work(self, units: deque[_Unit]) -> None:
         """Has all units done, and writes what comes back."""
+        dispatch: Dispatch[_Job] = Dispatch(self._workers, self._options.timeout)
         started: deque[_Unit] = deque()
-        ready: deque[_Job] = deque()
-        suspects: deque[_Job] = deque()
-        running: dict[Future[Outcome], _Job] = {}
         try:
             while units or started:
-                while units and len(started) < 4 * self._workers.jobs and len(ready) < 2 * self._workers.jobs:
-                    if units[0].packages and sum(bool(unit.packages) for unit in started) >= 2:
-                        break  # no more than two are unpacked at a time
-                    unit = units.popleft()
-                    started.append(unit)
-                    ready += self._begin(unit)
-                queue = suspects or ready
-                # What has broken a pool is found by having each of those that were in it alone.
-                while queue and len(running) < (1 if suspects else self._workers.jobs + 1):
-                    job = queue.popleft()
-                    running[self._workers.submit(job.task)] = job
-                    if queue is suspects:
+                while units and len(started) < _UNITS_PER_JOB * self._workers.jobs and dispatch.has_room:
+                    if units[0].packages and sum(bool(unit.packages) for unit in started) >= _MAX_UNPACKED:
                         break
-                done, _ = wait(running, timeout=_TICK, return_when=FIRST_COMPLETED)
-                broken = []
-                for future in done:
-                    job = running.pop(future)
-                    try:
-                        outcome = future.result()
-                    except BrokenExecutor:
-                        broken.append(job)
-                        continue
-                    except OutputError:
-                        raise
-                    except Exception as error:  # what an executor of others raises for a task that it has given up
-                        outcome = Outcome(None, f"lost by its workers: {type(error).__name__}: {error}", 0.0)
-                    ready += self._take(job, outcome)
-                if broken:
-                    broken += running.values()
-                    running.clear()
-                    self._workers.stop()
-                    if len(broken) == 1:
-                        ready += self._take(broken[0], Outcome(None, _CRASHED, 0.0))
-                    else:
-                        suspects += sorted(broken, key=lambda job: job.task.path)
+                    started.append(units.popleft())
+                    dispatch.add(self._begin(started[-1]))
+                for job, outcome in dispatch.step():
+                    dispatch.add(self._take(job, outcome))
                 while started and self._flush(started[0]):
                     started.popleft()
         finally:
@@ -367,9 +341,6 @@ class _Run:
 
     def _tell(self, title: str, entry: Entry, *, is_new: bool) -> None:
         self._on_event(Event(title, entry, is_new, self._done, self._total))
-
-
-_CRASHED = "the process that read it ended: a crash, or more memory than it may have; vmdump dump shows more"
 
 
 def _entry(source: str, key: str, siblings: int) -> Entry:

@@ -51,7 +51,7 @@ class Progress:
         if self._display is not None:
             rate = self._n_read / max(time.monotonic() - self._began, 1e-3)
             self._display.update(
-                self._bar, completed=event.done, total=event.total, current=printable(event.title),
+                self._bar, completed=event.done, total=event.total, current=printable(event.title.rpartition("/")[2]),
                 rate=f"{rate:.1f}/s", errors=f"{self._n_errors} failed" if self._n_errors else "",
             )  # fmt: skip
         elif error is None and event.is_new:
@@ -74,7 +74,7 @@ def _make_display(terminal: Any) -> Any:
     from rich.progress import Progress as Display
 
     return Display(
-        BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeElapsedColumn(),
+        BarColumn(20), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeElapsedColumn(),
         TextColumn("[red]{task.fields[errors]}"), TextColumn("{task.fields[current]}", markup=False),
         console=Console(file=terminal, force_terminal=True), transient=True, refresh_per_second=5,
     )  # fmt: skip
