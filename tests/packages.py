@@ -1,4 +1,4 @@
-"""Packages made in memory: ar, cpio and RPM written from their formats' descriptions, tar and zip by Python's library."""
+"""Packages made in memory: ar, cpio and RPM written from their formats' descriptions, tar and zip by the library."""
 
 import io
 import stat

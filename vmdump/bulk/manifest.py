@@ -1,7 +1,7 @@
 """manifest.json: what is in a folder of dumps, where each comes from, and whether it still is so.
 
 An entry is a source that was read, or one that could not be: source, and member (the path in a package); kind; key, by
-which it is found again: what was read (of dumps and packages their content, not their names), and how; siblings, how
+which it is found again: what was read (of packages their content, not their names), and how; siblings, how
 many entries have that key when all is done; digest, SHA-256
 of the binary or dump file; files, that it was made of, with signature and SHA-256; producer, its label first; targets,
 the name of the binary first, those of links to it behind; machines; outputs and rows, paths from the folder on;
@@ -77,15 +77,6 @@ class Manifest:
         self._add(entry)
         if before is not None:
             self._unlink_unused(before)
-
-    def take_over(self, entry: Entry, source: str) -> Entry:
-        """An entry under another source's name, for the same content: in its place, if that source is no more."""
-        if entry["source"] != source:
-            if not os.path.exists(entry["source"]):
-                self._remove(entry)
-            entry = {**entry, "source": source}
-            self._add(entry)
-        return entry
 
     def drop_others(self, source: str, key: str) -> None:
         """Forgets what another content of a source has given, outputs included."""

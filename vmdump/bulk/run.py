@@ -121,6 +121,8 @@ class _Run:
     def run(self, sources: Sequence[str]) -> Summary:
         found = find_sources(sources, self._directory)
         self._total = len(found.items) + sum(map(len, found.groups)) + len(found.errors)
+        if not self._total:
+            raise SourceError(f"{', '.join(sources)}: no QEMU binary, dump or package in there")
         try:
             for source, error in found.errors:
                 self._fail(source, None, error)
@@ -128,12 +130,7 @@ class _Run:
             self._work(units)
         finally:
             self._manifest.write()
-        if not self._done:
-            self._errors.append(f"{', '.join(sources)}: no QEMU binary, dump or package in there")
-        return Summary(self._read, self._done - self._read - self._n_failed(), tuple(self._errors))
-
-    def _n_failed(self) -> int:
-        return len(self._errors) if self._done else 0
+        return Summary(self._read, self._done - self._read - len(self._errors), tuple(self._errors))
 
     # What there is to do
 
@@ -155,15 +152,13 @@ class _Run:
                 yield unit
 
     def _is_there(self, unit: _Unit, source: str | None) -> bool:
-        """Whether a unit's entries are complete; then they are told. source is what a single one is called now."""
-        entries = self._manifest.find(unit.key)
-        if source is not None:
-            entries = [each for each in entries if each["source"] == source][:1] or entries[:1]
+        """Whether a unit's entries are complete; then they are told. Packages are known by content, wherever they are;
+        source is the name of anything else.
+        """
+        entries = [each for each in self._manifest.find(unit.key) if source in (None, each["source"])]
         if not entries or len(entries) < entries[0]["siblings"] or not all(map(self._manifest.is_complete, entries)):
             return False
-        if source is not None:
-            entries = [self._manifest.take_over(entries[0], source)]
-        else:
+        if source is None:
             self._total += len(entries) - len(unit.packages)
         for entry in entries:
             self._done += 1
