@@ -248,7 +248,7 @@ def test_touched(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     house.binary.touch()
     time.sleep(0.02)
     assert house.is_hit()
-    monkeypatch.setattr(cache, "_hashed", None)
+    monkeypatch.setattr(cache, "hashed", None)
     assert house.is_hit()
 
 

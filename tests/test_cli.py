@@ -19,7 +19,9 @@ from vmdump.cli import dump as dump_command
 from vmdump.cli.environment import Environment
 from vmdump.version import __version__
 
-COMMANDS = ("dump", "devices", "show", "modules", "check", "lint", "explain", "rules", "classic", "cache")
+COMMANDS = (
+    "dump", "devices", "show", "modules", "check", "lint", "explain", "rules", "classic", "bulk", "query", "cache"
+)  # fmt: skip
 
 #: A module whose device has one of everything that a tree tells apart.
 MODULE = """

@@ -21,7 +21,9 @@ else:
     import _signal as signal  # what signal is made of, without the enums that it adds
 
 #: The commands, in the order of the help; each has a file of its name here.
-COMMANDS = ("dump", "devices", "show", "modules", "check", "lint", "explain", "rules", "classic", "cache")
+COMMANDS = (
+    "dump", "devices", "show", "modules", "check", "lint", "explain", "rules", "classic", "bulk", "query", "cache"
+)  # fmt: skip
 
 #: QEMU's options, which have one dash or two, as those of vmdump dump.
 _QEMU_OPTIONS = {"-dump-vmstate": "--output", "--dump-vmstate": "--output", "-machine": "--machine"}

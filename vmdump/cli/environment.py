@@ -106,6 +106,13 @@ class Environment:
         """Tells an error, on one line of stderr. Where that is not possible there is nobody left to tell."""
         self._tell(f"vmdump: {printable(' '.join(str(message).splitlines()))}\n")
 
+    def progress_terminal(self) -> TextIO | None:
+        """stderr, where it is a terminal that wants to be drawn on; a display that changes goes there."""
+        stderr = self._stderr
+        if stderr is None or self.environ.get("NO_COLOR") or self.environ.get("TERM", "dumb") in ("", "dumb"):
+            return None
+        return stderr if stderr.isatty() else None
+
     def traceback(self) -> None:
         """Prints where the exception that is being handled comes from: for who sets VMDUMP_DEBUG."""
         from traceback import format_exc

@@ -74,6 +74,8 @@ class Reader:
 
     def read(self, argv: Sequence[str]) -> Namespace | None:
         """The values of all arguments as argparse would find them; None where it has to be asked."""
+        if any(each.is_list for each in self._positionals):
+            return None  # of any number: for commands that take longer than argparse
         values = {each.dest: each.default for each in (*self._options.values(), *self._positionals)}
         positionals: list[str] = []
         words = iter(argv)

@@ -159,5 +159,7 @@ class _Decompressed:
     def read(self, size: int) -> bytes:
         try:
             return bytes(self._file.read(size))
+        except MemoryError:
+            raise
         except Exception as error:
             raise SourceError(f"{self._name}: not a whole {self._kind} file: {error}") from error

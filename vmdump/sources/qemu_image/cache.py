@@ -149,10 +149,10 @@ class _NewImage:
         try:
             payload = encode(dump, self._details)
             decode(payload, dump.machine)
-            files = [*map(_hashed, _read_files(self._image)), *((path, _sign(path), None) for path in _code_files())]
+            files = [*map(hashed, read_files(self._image)), *((path, sign(path), None) for path in _code_files())]
         except (OSError, VmdumpError):
             return
-        if all(_is_settled(signature, self._began) for _, signature, _ in files):
+        if all(is_settled(signature, self._began) for _, signature, _ in files):
             header = {
                 "key": self._key,
                 "files": files,
@@ -167,7 +167,7 @@ class _NewImage:
 # What an image is made of ------------------------------------------------------------------------------------------
 
 
-def _read_files(image: QemuImage) -> Iterator[str]:
+def read_files(image: QemuImage) -> Iterator[str]:
     """The binary, and each file that a module may come from, there or not, as far as it would be looked for."""
     yield image.path
     places = [os.path.abspath(each) for each in image.search_dirs]
@@ -193,7 +193,7 @@ def _code_files() -> Iterator[str]:
 def _holds(folder: CacheFolder, entry: Entry) -> bool:
     """Whether all that an entry was made of is as it was. New signatures of old content are remembered."""
     files: list[File] = entry.header["files"]
-    now = [(path, _sign(path), digest) for path, _, digest in files]
+    now = [(path, sign(path), digest) for path, _, digest in files]
     if now == files:
         return True
     began = time.time_ns()
@@ -201,16 +201,16 @@ def _holds(folder: CacheFolder, entry: Entry) -> bool:
         if signature == was:
             continue
         try:
-            if was is None or digest is None or _hashed(path) != (path, signature, digest):
+            if was is None or digest is None or hashed(path) != (path, signature, digest):
                 return False
         except OSError:
             return False
-    if all(_is_settled(signature, began) for _, signature, _ in now):
+    if all(is_settled(signature, began) for _, signature, _ in now):
         folder.write(entry.name, {**entry.header, "files": now}, bytes(entry.payload))
     return True
 
 
-def _sign(path: str) -> Signature:
+def sign(path: str) -> Signature:
     """The signature of the file at path."""
     try:
         status = os.stat(path)
@@ -223,10 +223,10 @@ def _signature(status: os.stat_result) -> Signature:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _hashed(path: str) -> File:
+def hashed(path: str) -> File:
     """The file at path with its digest. Raises OSError for one that can't be read."""
-    if _sign(path) is None or os.path.isdir(path):
-        return path, _sign(path), None
+    if sign(path) is None or os.path.isdir(path):
+        return path, sign(path), None
     from hashlib import file_digest
 
     with open(path, "rb", buffering=0) as file:
@@ -234,7 +234,7 @@ def _hashed(path: str) -> File:
         return path, signature, file_digest(file, "sha256").digest()
 
 
-def _is_settled(signature: Signature, began: int) -> bool:
+def is_settled(signature: Signature, began: int) -> bool:
     """Whether a change of the file from now on would change the signature too, and none has come since began (ns)."""
     return signature is None or max(signature[3:]) < began - RACY
 

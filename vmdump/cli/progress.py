@@ -1,0 +1,80 @@
+"""How far a long command is: a display on a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from vmdump.cli.environment import printable
+
+if TYPE_CHECKING:
+    from vmdump.bulk.run import Event
+    from vmdump.cli.environment import Environment
+
+
+class Progress:
+    """Shows events on stderr. rich is imported only where it draws."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment, self._display = environment, None
+        self._began, self._n_read, self._n_errors = time.monotonic(), 0, 0
+        #: Sources that are done without an error, and all that are known.
+        self.finished, self.total = 0, 0
+        terminal = environment.progress_terminal()
+        if terminal is not None:
+            self._display = _make_display(terminal)
+            self._display.start()
+            self._bar = self._display.add_task("", total=None, current="", rate="", errors="")
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Takes the display away."""
+        if self._display is not None:
+            self._display.stop()
+            self._display = None
+
+    def show(self, event: Event) -> None:
+        """Shows a source that is done."""
+        self.total = event.total
+        error = event.entry["error"]
+        self._n_read += event.is_new
+        if error is not None:
+            self._n_errors += 1
+            self._print(printable(error))
+        else:
+            self.finished += 1
+        if self._display is not None:
+            rate = self._n_read / max(time.monotonic() - self._began, 1e-3)
+            self._display.update(
+                self._bar, completed=event.done, total=event.total, current=printable(event.title.rpartition("/")[2]),
+                rate=f"{rate:.1f}/s", errors=f"{self._n_errors} failed" if self._n_errors else "",
+            )  # fmt: skip
+        elif error is None and event.is_new:
+            machines = len(event.entry["machines"])
+            what = f"{machines} machine{'' if machines == 1 else 's'}, {event.entry['seconds']:.1f} s"
+            self._print(f"[{event.done}/{event.total}] {event.title}: {what}")
+        for report in event.entry["reports"] if event.is_new else []:
+            self._print(f"{event.title}: {report}")
+
+    def _print(self, text: str) -> None:
+        if self._display is not None:
+            self._display.console.print(f"vmdump: {printable(text)}", markup=False, highlight=False, soft_wrap=True)
+        else:
+            self._environment.error(text)
+
+
+def _make_display(terminal: Any) -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Display
+
+    return Display(
+        BarColumn(20), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeElapsedColumn(),
+        TextColumn("[red]{task.fields[errors]}"), TextColumn("{task.fields[current]}", markup=False),
+        console=Console(file=terminal, force_terminal=True), transient=True, refresh_per_second=5,
+    )  # fmt: skip
