@@ -6,6 +6,7 @@ import gc
 from typing import TYPE_CHECKING
 
 from vmdump.cli.arguments import UsageError
+from vmdump.cli.check_folder import check_folder, is_folder
 from vmdump.cli.report_options import add_arguments as add_report
 from vmdump.cli.report_options import finish
 from vmdump.cli.sources import add_reading, add_sources, labels, open_sources
@@ -25,6 +26,7 @@ examples:
   vmdump check old/qemu-system-x86_64 new/qemu-system-x86_64
   vmdump check old.json.xz new.json.xz --direction forward --type 'virtio-*'
   vmdump check --matrix 7.2.json 8.2.json 10.0.json
+  vmdump check --matrix dumps --format html -o pages   of vmdump bulk's DIR
 
 Both directions are checked, OLD -> NEW (forward) and back. What is found is
   breaks        never loads, whatever the VM does; or loads wrong values
@@ -47,7 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     add_sources(parser, "sources", nargs="+", metavar="SOURCE")
     parser.add_argument(
-        "--matrix", action="store_true", help="check each SOURCE against each other, and print a table of the worst"
+        "--matrix",
+        action="store_true",
+        help="check each SOURCE against each other, and print a table of the worst; of a folder that vmdump bulk has "
+        "filled, those of each target",
+    )
+    parser.add_argument(
+        "--target", default="*", metavar="GLOB", help="of such a folder, these targets only (default: all)"
     )
     parser.add_argument(
         "--direction", choices=["both", "forward", "backward"], default="both", help="which way (default: both)"
@@ -64,6 +72,8 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     collects = gc.isenabled()
     gc.disable()  # next to nothing of what is made here is garbage, and it would be gone through again and again
     try:
+        if is_folder(args):
+            return check_folder(args, environment, _rule_texts(args.format))
         return finish(check_sources(args, environment), args, environment, rules=_rule_texts(args.format))
     finally:
         if collects:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vmdump.check.config import Config
     from vmdump.check.finding import CheckResult
     from vmdump.cli.environment import Environment
-    from vmdump.report.options import RuleText
+    from vmdump.report.options import Options, RuleText
 
 #: The formats of vmdump.report.FORMATS, and the verdicts that can fail a check; restated, so that building a parser
 #: loads none of it. The tests compare them.
@@ -68,25 +68,42 @@ def finish(
     """
     from datetime import date
 
-    from vmdump.check.config import apply, find_config, load_config
-    from vmdump.check.finding import Verdict
     from vmdump.report import render
-    from vmdump.report.options import Options
-    from vmdump.report.tally import worst
 
-    today = date.today()
-    config = find_config() if args.config is None else load_config(args.config)
-    if config is not None:
-        result = apply(result, config, today)
+    accepted, options, config = accept(result, args, rules)
     if args.write_baseline is not None:
-        _write_baseline(result, args.write_baseline, config, today)
-    fail_on = Verdict(args.fail_on) if args.fail_on else config.fail_on if config else None
-    options = Options(fail_on or Verdict.BREAKS, rules, args.verbose, getattr(args, "matrix", False))
-    report = render(result, args.format, options)
+        _write_baseline(accepted, args.write_baseline, config, date.today())
+    report = render(accepted, args.format, options)
     if args.output == "-":
         environment.print(report.decode(), end="")
     else:
-        _write(args.output, report)
+        write_report(args.output, report)
+    return status_of(accepted, options)
+
+
+def accept(
+    result: CheckResult, args: argparse.Namespace, rules: Mapping[str, RuleText]
+) -> tuple[CheckResult, Options, Config | None]:
+    """The result without what the configuration accepts, what reports are told, and the configuration. Raises
+    ConfigError.
+    """
+    from datetime import date
+
+    from vmdump.check.config import apply, find_config, load_config
+    from vmdump.check.finding import Verdict
+    from vmdump.report.options import Options
+
+    config = find_config() if args.config is None else load_config(args.config)
+    if config is not None:
+        result = apply(result, config, date.today())
+    fail_on = Verdict(args.fail_on) if args.fail_on else config.fail_on if config else None
+    return result, Options(fail_on or Verdict.BREAKS, rules, args.verbose, getattr(args, "matrix", False)), config
+
+
+def status_of(result: CheckResult, options: Options) -> ExitStatus:
+    """Whether the check failed."""
+    from vmdump.report.tally import worst
+
     return ExitStatus.FINDINGS if options.fails(worst(result)) else ExitStatus.DONE
 
 
@@ -102,11 +119,11 @@ def _write_baseline(result: CheckResult, path: str, config: Config | None, today
         if config is None or not os.path.samefile(path, config.path):
             raise UsageError(f"--write-baseline: {path} is there already; --config {path} adds to it what is new")
         new = add_to(path, new)
-    _write(path, new.encode())
+    write_report(path, new.encode())
 
 
-def _write(path: str, content: bytes) -> None:
-    """Writes a whole file or none."""
+def write_report(path: str, content: bytes) -> None:
+    """Writes a whole file or none. Raises OutputError."""
     from vmdump.output import open_output
 
     with open_output(path) as fd, open(fd, "wb", closefd=False) as file:

@@ -36,8 +36,8 @@ _SCRIPTS = ("data.js", "layout.js", "detail.js", "list.js", "main.js")
 
 def render(result: CheckResult, options: Options) -> str:
     """The page."""
-    style = _read("page.css")
-    script = "\n".join(("(() => {", *map(_read, _SCRIPTS), "})();"))
+    style = read_page_part("page.css")
+    script = "\n".join(("(() => {", *map(read_page_part, _SCRIPTS), "})();"))
     parts = {
         "policy": f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; "
         "base-uri 'none'; form-action 'none'",
@@ -50,10 +50,11 @@ def render(result: CheckResult, options: Options) -> str:
         "stale": "".join(_stale(result.stale)),
         "version": _text(__version__),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _read("page.html"))
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], read_page_part("page.html"))
 
 
-def _read(name: str) -> str:
+def read_page_part(name: str) -> str:
+    """A file of page/."""
     return (_PAGE / name).read_text(encoding="utf-8")
 
 

@@ -1,0 +1,102 @@
+"""vmdump check --matrix DIR: all pairs of the QEMUs of each target in a folder that vmdump bulk has filled."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from vmdump.cli.arguments import UsageError
+from vmdump.cli.environment import ExitStatus
+from vmdump.cli.report_options import accept, finish, status_of, write_report
+from vmdump.errors import OutputError, VmdumpError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+    from vmdump.check.finding import CheckResult
+    from vmdump.cli.environment import Environment
+    from vmdump.report.options import RuleText
+
+
+def is_folder(args: argparse.Namespace) -> bool:
+    """Whether the command line is about such a folder."""
+    return bool(args.matrix) and len(args.sources) == 1 and os.path.isdir(args.sources[0])
+
+
+def check_folder(args: argparse.Namespace, environment: Environment, rules: Mapping[str, RuleText]) -> ExitStatus:
+    """Checks, keeps the verdicts in the folder for vmdump query, and writes the reports. Raises VmdumpError.
+
+    One target is reported as any check is. Of several, text has a table each; HTML goes to a folder: index.html, and
+    TARGET.html for each.
+    """
+    results = _check_targets(args)
+    if len(results) == 1:
+        (result,) = results.values()
+        return finish(result, args, environment, rules=rules)
+    if args.format == "html" and args.output != "-":
+        return _write_pages(results, args, rules)
+    if args.format != "text" or args.write_baseline:
+        raise UsageError(
+            f"{args.sources[0]}: has {len(results)} targets, {', '.join(results)}; choose one with --target, or take "
+            "--format html -o DIR, which makes a page for each"
+        )
+    status = ExitStatus.DONE
+    for target, result in results.items():
+        environment.print(f"{target}:")
+        status = max(status, finish(result, args, environment, rules=rules))
+    return status
+
+
+def _check_targets(args: argparse.Namespace) -> dict[str, CheckResult]:
+    """The result of each target that has several producers."""
+    from fnmatch import fnmatchcase
+
+    from vmdump.bulk.store import producers
+    from vmdump.bulk.verdicts import write_verdicts
+    from vmdump.check.checker import Labelled, check
+    from vmdump.source import open
+
+    folder = args.sources[0]
+    found = producers(folder)
+    targets = list(dict.fromkeys(each.target for each in found if fnmatchcase(each.target, args.target)))
+    results = {}
+    for target in targets:
+        dumps = [Labelled(each.label, open(each.path)) for each in found if each.target == target]
+        if len(dumps) < 2:
+            continue
+        pairs = [(i, j) for i in range(len(dumps)) for j in range(len(dumps))]
+        directions = [
+            (i, j)
+            for i, j in pairs
+            if (i < j and args.direction != "backward") or (i > j and args.direction != "forward")
+        ]
+        results[target] = check(dumps, directions=directions, types=args.type)
+        write_verdicts(folder, target, [results[target]])
+    if not results:
+        raise VmdumpError(
+            f"{folder}: no target {args.target} with two QEMUs or more among {', '.join(targets) or 'none'}; "
+            "vmdump bulk adds further ones"
+        )
+    return results
+
+
+def _write_pages(
+    results: Mapping[str, CheckResult], args: argparse.Namespace, rules: Mapping[str, RuleText]
+) -> ExitStatus:
+    """The overview, and a page a target."""
+    from vmdump.report import overview, render
+
+    pages, status, accepted = {}, ExitStatus.DONE, {}
+    for target, result in results.items():
+        accepted[target], options, _ = accept(result, args, rules)
+        pages[f"{target}.html"] = render(accepted[target], "html", options)
+        status = max(status, status_of(accepted[target], options))
+    pages["index.html"] = overview.render(accepted).encode("utf-8", "backslashreplace")
+    try:
+        os.makedirs(args.output, exist_ok=True)
+    except OSError as error:
+        raise OutputError(error.errno, error.strerror, args.output) from error
+    for name, page in pages.items():
+        write_report(os.path.join(args.output, name), page)
+    return status
