@@ -266,13 +266,14 @@ def test_errors(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     out = tmp_path / "out"
     assert bulk(sources, tmp_path / "missing", sources / "notes.txt", "-o", out) == 3
     captured = capsys.readouterr()
-    assert captured.out == f"{out}: 11 read, 0 unchanged, 5 failed\n"
+    assert captured.out == f"{out}: 11 read, 0 unchanged, 6 failed\n"
     failed = {entry["source"]: entry["error"] for entry in entries(out) if entry["error"] is not None}
     assert set(failed) == {
-        str(sources / name) for name in ("broken.deb", "qemu-system-none", "firmware.deb", "notes.txt")
+        str(sources / name)
+        for name in ("broken.deb", "qemu-system-none", "firmware.deb", "notes.txt", "qemu-7.2.22/avr.json.xz")
     } | {str(tmp_path / "missing")}
     for source, error in failed.items():
-        assert error.startswith(f"{source}: ")
+        assert error.startswith(f"{source}:")
         assert f"vmdump: {error}\n" in captured.err
     assert failed[str(tmp_path / "missing")].endswith("No such file or directory")
     assert "is it whole?" in failed[str(sources / "broken.deb")]

@@ -63,6 +63,13 @@ class Member(NamedTuple):
     read: Callable[[], bytes]
 
 
+#: What the libraries raise for archives that are not whole, or not what they say.
+_DEFECTS = (
+    OSError, EOFError, ValueError, struct.error, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile,
+    RuntimeError, NotImplementedError, OverflowError, KeyError, IndexError,
+)  # fmt: skip
+
+
 def archive_kind(path: str) -> str | None:
     """``deb``, ``rpm``, ``zip`` or ``tar`` (compressed or not), by content; None for anything else."""
     try:
@@ -75,7 +82,7 @@ def archive_kind(path: str) -> str | None:
             file.seek(0)
             block = _fill(decompressed(file, path), tarfile.BLOCKSIZE)
             return "tar" if block[_TAR_AT : _TAR_AT + len(_TAR)] == _TAR else None
-    except (OSError, SourceError):
+    except (SourceError, *_DEFECTS):
         return None
 
 
@@ -126,13 +133,6 @@ def rpm_tags(path: str) -> dict[int, str]:
             return _rpm_header(file)
     except _DEFECTS as error:
         raise SourceError(f"{path}: {_reason(error)}; is it whole?") from error
-
-
-#: What the libraries raise for archives that are not whole, or not what they say.
-_DEFECTS = (
-    OSError, EOFError, ValueError, struct.error, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile,
-    RuntimeError, NotImplementedError, OverflowError, KeyError, IndexError,
-)  # fmt: skip
 
 
 def _reason(error: Exception) -> str:

@@ -110,11 +110,18 @@ def _end_with_parent() -> None:
 
 
 def _kill(executor: Executor) -> None:
-    """Ends a pool with all that runs in it."""
+    """Ends a pool with all that runs in it.
+
+    A process may die while it writes a result, and the thread that reads it then waits for the rest as long as anybody
+    could write it: so this process, which never writes there, gives up its own end of that pipe.
+    """
     processes: dict[int, Any] = dict(getattr(executor, "_processes", None) or {})
+    results: Any = getattr(executor, "_result_queue", None)
     for process in processes.values():
         with contextlib.suppress(OSError, ValueError):
             process.kill()
+    with contextlib.suppress(AttributeError, OSError):
+        results._writer.close()
     executor.shutdown(wait=True, cancel_futures=True)
 
 

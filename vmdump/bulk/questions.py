@@ -31,25 +31,42 @@ _DEVICE = Question(
 )
 
 # What is told of a field where a dump is QEMU's own is compared; num only where both tell it (QEMU 8.2 and newer do).
+_FACTS = {
+    "size": "size",
+    "num": "num",
+    "version_id": "version_id",
+    "field_exists": "field_exists",
+    "n": "number of such fields",
+}
+_SIDE = ", ".join(
+    f"any_value({name}) FILTER (f.producer = b.{end}) AS {name}_{when}"
+    for name in _FACTS
+    for end, when in (("source", "before"), ("destination", "after"))
+)
+_CHANGE = ", ".join(
+    f"CASE WHEN {name}_before <> {name}_after THEN format('{words} {{}} -> {{}}', {name}_before, {name}_after) END"
+    for name, words in _FACTS.items()
+)
+
 _FIELD = Question(
     "field",
     "where did field Y change: from which version to which, and how",
     {
-        "field": ("the field's name, or its path from the device's description down; * for any text", None),
+        "field": ("the field's name, or the end of its path, as in core.timadj; * for any text", None),
         "device": ("QOM type, with * for any text", "*"),
         "target": ("the target", "*"),
     },
-    """
+    f"""
     WITH pairs AS (
         SELECT target, producer AS destination, lag(producer) OVER in_order AS source, version_order
         FROM producers WHERE target GLOB $target
         WINDOW in_order AS (PARTITION BY target ORDER BY version_order, producer)
     ),
     facts AS (
-        SELECT target, producer, type, path, any_value(size) AS size, any_value(num) AS num,
-            any_value(version_id) AS version_id, bool_or(field_exists) AS field_exists, count(*) AS n
+        SELECT target, producer, type, path, min(size) AS size, min(num) AS num, min(version_id) AS version_id,
+            bool_or(field_exists) AS field_exists, count(*) AS n
         FROM fields
-        WHERE target GLOB $target AND type GLOB $device AND (name GLOB $field OR path GLOB $field)
+        WHERE target GLOB $target AND type GLOB $device AND (path GLOB $field OR path GLOB concat('*.', $field))
         GROUP BY ALL
     ),
     both_have AS (
@@ -58,23 +75,17 @@ _FIELD = Question(
         SEMI JOIN devices d ON d.target = pairs.target AND d.producer = destination AND d.type = s.type
         WHERE s.type GLOB $device
     ),
+    sides AS (
+        SELECT target, type, path, source, destination, version_order, {_SIDE}
+        FROM both_have b JOIN facts f USING (target, type)
+        WHERE f.producer IN (b.source, b.destination)
+        GROUP BY ALL
+    ),
     changes AS (
         SELECT target, type AS device, path, source, destination, version_order,
-            CASE WHEN s.path IS NULL THEN 'added' WHEN d.path IS NULL THEN 'removed'
-            ELSE concat_ws(', ',
-                CASE WHEN s.size <> d.size THEN format('size {} -> {}', s.size, d.size) END,
-                CASE WHEN s.num <> d.num THEN format('num {} -> {}', s.num, d.num) END,
-                CASE WHEN s.version_id <> d.version_id
-                    THEN format('version_id {} -> {}', s.version_id, d.version_id) END,
-                CASE WHEN s.field_exists <> d.field_exists
-                    THEN format('field_exists {} -> {}', s.field_exists, d.field_exists) END,
-                CASE WHEN s.n <> d.n THEN format('number of such fields {} -> {}', s.n, d.n) END
-            ) END AS change
-        FROM (SELECT b.source, b.destination, b.version_order, f.* FROM facts f
-              JOIN both_have b ON b.target = f.target AND b.type = f.type AND b.source = f.producer) s
-        FULL JOIN (SELECT b.source, b.destination, b.version_order, f.* FROM facts f
-              JOIN both_have b ON b.target = f.target AND b.type = f.type AND b.destination = f.producer) d
-        USING (target, type, path, source, destination, version_order)
+            CASE WHEN n_before IS NULL THEN 'added' WHEN n_after IS NULL THEN 'removed'
+            ELSE concat_ws(', ', {_CHANGE}) END AS change
+        FROM sides
     )
     SELECT device, path, source, destination, change, list(target ORDER BY target) AS targets
     FROM changes WHERE change <> ''

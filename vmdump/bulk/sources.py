@@ -18,6 +18,7 @@ from vmdump.bulk.archives import decompressed
 from vmdump.bulk.packages import QEMU_MARK, Kept, Package, identify_package
 from vmdump.errors import SourceError
 from vmdump.source import is_binary
+from vmdump.sources.dump_file import GZIP, XZ, ZSTD
 from vmdump.sources.root import resolve
 
 #: A QEMU's name, with what distributors put in front of it: xen-qemu-system-i386.
@@ -123,11 +124,18 @@ def _is_qemu(path: str) -> bool:
 
 
 def _is_dump(path: str) -> bool:
-    try:
-        with open(path, "rb") as file:
+    """Whether a file begins as a dump does. Raises SourceError for a compressed one whose beginning is damaged."""
+    with open(path, "rb") as file:
+        is_compressed = file.read(6).startswith((GZIP, XZ, ZSTD))
+        file.seek(0)
+        try:
             start = decompressed(file, path).read(_START)
-    except Exception:  # not what it looked like
-        return False
+        except SourceError:
+            raise
+        except Exception as error:
+            if is_compressed:
+                raise SourceError(f"{path}: {error}; is it whole?") from error
+            return False
     return start.lstrip().startswith(b"{") and QEMU_MARK in start
 
 
