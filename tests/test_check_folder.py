@@ -70,6 +70,12 @@ def test_pages(folder: Path, tmp_path: Path) -> None:
         assert not anchor or " -> " in unquote(anchor)
     assert "am53c974" in page
     assert "<script" not in page
+    # One target's are pages as well, unless a page is asked for.
+    for name, made in (("one", {"index.html", "m68k.html"}), ("one.html", set())):
+        command = ["check", "--matrix", str(folder), "--target", "m68k", "--format", "html", "-o", str(tmp_path / name)]
+        assert main(command) == 1
+        assert (tmp_path / name).is_dir() == bool(made)
+        assert {path.name for path in (tmp_path / name).glob("*")} == made
 
 
 def test_what_a_folder_can_not(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,6 +25,9 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory with the files that the README speaks of, and vmdump in the PATH."""
     shutil.copy(DATA / "dumps" / "qemu-10.0.13" / "x86_64.json.xz", tmp_path)
     shutil.copy(DATA / "dumps" / "qemu-7.2.22" / "x86_64.json.xz", tmp_path / "old.json.xz")
+    for version, name in (("7.2.22", "qemu-7.2"), ("10.0.13", "qemu-10.0")):
+        (tmp_path / name).mkdir()
+        shutil.copy(DATA / "dumps" / f"qemu-{version}" / "x86_64.json.xz", tmp_path / name)
     (tmp_path / "my-timer.c").write_text(blocks("c")[0])
     bin_dir = tmp_path / "bin"
     bin_dir.mkdir()
@@ -80,6 +83,23 @@ def test_ci_runs_the_test_command() -> None:
     """.ci/run calls the README's test command, letter for letter."""
     (command,) = [line.partition("  ")[0] for block in blocks("sh") for line in block.splitlines() if "--dev" in line]
     assert command in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_gate(directory: Path) -> None:
+    """The gate's exit code is that of the worst, its pages and dumps are there, and the CI recipes call it so."""
+    gate = ROOT / "examples" / "gate"
+    done = subprocess.run([gate, "qemu-7.2", "qemu-10.0"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert re.findall(r"^breaks +(\S+)", done.stdout, re.MULTILINE) == ["am53c974", "dc390", "sysbus-esp"]
+    assert sorted(path.name for path in (directory / "migration" / "pages").iterdir()) == ["index.html", "x86_64.html"]
+    same = directory / "same"
+    shutil.copytree("qemu-10.0", same)
+    assert subprocess.run([gate, "qemu-10.0", same, "out"], capture_output=True, check=False).returncode == 0
+    (same / "x86_64.json.xz").write_bytes(b"{ broken")
+    (same / "arm.json").write_text('{ "vmschkmachine": {')
+    assert subprocess.run([gate, "qemu-10.0", same, "new"], capture_output=True, check=False).returncode == 3
+    for recipe in ("gitlab-ci.yml", "github.yml"):
+        assert "examples/gate old new migration" in (gate.parent / recipe).read_text()
 
 
 def test_links() -> None:

@@ -27,15 +27,15 @@ def is_folder(args: argparse.Namespace) -> bool:
 def check_folder(args: argparse.Namespace, environment: Environment, rules: Mapping[str, RuleText]) -> ExitStatus:
     """Checks, keeps the verdicts in the folder for vmdump query, and writes the reports. Raises VmdumpError.
 
-    One target is reported as any check is. Of several, text has a table each; HTML goes to a folder: index.html, and
-    TARGET.html for each.
+    HTML goes to a folder: index.html, and TARGET.html for each. Otherwise one target is reported as any check is, also to
+    FILE.html; of several, text has a table each.
     """
     results = _check_targets(args)
+    if args.format == "html" and not (args.output == "-" or args.output.endswith(".html")):
+        return _write_pages(results, args, rules)
     if len(results) == 1:
         (result,) = results.values()
         return finish(result, args, environment, rules=rules)
-    if args.format == "html" and args.output != "-":
-        return _write_pages(results, args, rules)
     if args.format != "text" or args.write_baseline:
         raise UsageError(
             f"{args.sources[0]}: has {len(results)} targets, {', '.join(results)}; choose one with --target, or take "
