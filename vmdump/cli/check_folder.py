@@ -27,8 +27,8 @@ def is_folder(args: argparse.Namespace) -> bool:
 def check_folder(args: argparse.Namespace, environment: Environment, rules: Mapping[str, RuleText]) -> ExitStatus:
     """Checks, keeps the verdicts in the folder for vmdump query, and writes the reports. Raises VmdumpError.
 
-    HTML goes to a folder, index.html and TARGET.html for each; if not, one target is reported as any check is, as HTML to
-    FILE.html; of several, text has a table each.
+    HTML goes to a folder, index.html and TARGET.html for each; if not, one target is reported as any check is, as HTML
+    to FILE.html; of several, text has a table each.
     """
     results = _check_targets(args)
     if args.format == "html" and not (args.output == "-" or args.output.endswith(".html")):
