@@ -34,7 +34,7 @@ format: .venv/dev
 sanitize: .venv/dev
 	.ci/sanitize
 
-# What reads hostile binaries, under libFuzzer (Debian: libclang-rt-dev), each target for so many seconds.
+# What reads hostile binaries and dumps, under libFuzzer (Debian: libclang-rt-dev), each target for so many seconds.
 FUZZ_SECONDS = 60
 fuzz: .venv/dev
 	.ci/fuzz $(FUZZ_SECONDS)
