@@ -39,7 +39,7 @@ FUZZ_SECONDS = 60
 fuzz: .venv/dev
 	.ci/fuzz $(FUZZ_SECONDS)
 
-# How fast it is, as ratios within one run.
+# How fast it is, as ratios within one run, and against the last one; the last table holds it against what was promised.
 bench: .venv/dev
 	.venv/bin/python bench/compare.py
 
