@@ -20,15 +20,15 @@ N_DEVICES = 10**5
 #: So many that a device takes 8.7 kB.
 N_FIELDS = 51
 
-#: Devices of 20 fields, for 24 MB and 240 MB.
-MEMORY_DEVICES = (6_700, 67_000)
+#: Devices of 20 fields, for 21 MB and 214 MB.
+MEMORY_DEVICES = (7_500, 75_000)
 
 #: Source: the issue on speed.
 FAST_VS_STDIO, VS_MEMCPY = Goal(at_least=20), Goal(at_most=1.5)
 
 
 def compare_large(quick: bool) -> Iterator[Comparison]:
-    """870 MB to /dev/null, 24 and 240 MB to memory; --quick: a hundredth of it."""
+    """870 MB to /dev/null, 21 and 214 MB to memory; --quick: a hundredth of it."""
     scale = 100 if quick else 1
     for n_devices in MEMORY_DEVICES:
         yield _to_memory(n_devices // scale)
