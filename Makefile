@@ -34,12 +34,12 @@ format: .venv/dev
 sanitize: .venv/dev
 	.ci/sanitize
 
-# What reads hostile binaries, under libFuzzer (Debian: libclang-rt-dev), each target for so many seconds.
+# What reads hostile binaries and dumps, under libFuzzer (Debian: libclang-rt-dev), each target for so many seconds.
 FUZZ_SECONDS = 60
 fuzz: .venv/dev
 	.ci/fuzz $(FUZZ_SECONDS)
 
-# How fast it is, as ratios within one run.
+# How fast it is, as ratios within one run, and against the last one; the last table holds it against what was promised.
 bench: .venv/dev
 	.venv/bin/python bench/compare.py
 

@@ -1,6 +1,6 @@
 """vmdump against what it is measured by, interleaved, as ratios.
 
-    python bench/compare.py                       everything, 15 rounds: some minutes
+    python bench/compare.py                       everything, 15 rounds at most: ten minutes
     python bench/compare.py --quick               3 rounds, small sizes: whether it runs
     python bench/compare.py --rounds 31 --json FILE
     python bench/compare.py engine process        these groups alone
@@ -10,30 +10,47 @@ bear comparison between machines or days. +- is half the distance between the qu
 a ratio or a figure; "unclear" means that it lies between the quartiles. No result is a failure: the exit code is 0
 unless something breaks.
 
+The last table is of what was promised. What differs from the last full run is told before it; that is kept in
+build/bench/last.json, with a plot of each curve beside it.
+
 To add a comparison: yield a Comparison (measure.py) from a compare_*.py, and list its function in GROUPS.
 """
 
 import argparse
+import dataclasses
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from amount import amount
 from compare_check import compare_check
+from compare_convert import compare_convert
 from compare_engine import compare_engine
+from compare_growth import compare_growth
 from compare_image import compare_image
+from compare_instructions import compare_instructions
+from compare_large import compare_large
 from compare_memory import compare_memory
 from compare_process import compare_process
 from compare_registry import compare_registry
+from last_run import BUILD, changes_since
 from machine import describe_machine
 from measure import Comparison, Result, measure, middle_half
+from plot import plot_curves
+from promises import promise_rows, text_table
+from results import results_page
 
 GROUPS: dict[str, Callable[[bool], Iterator[Comparison]]] = {
     "engine": compare_engine,
+    "large": compare_large,
+    "convert": compare_convert,
     "registry": compare_registry,
     "process": compare_process,
     "image": compare_image,
     "memory": compare_memory,
+    "growth": compare_growth,
     "check": compare_check,
+    "instructions": compare_instructions,
 }
 
 ROUNDS, QUICK_ROUNDS = 15, 3
@@ -49,15 +66,30 @@ def main() -> None:
     for name, value in machine.items():
         print(f"{name + ':':<10} {value}")
     print(f"{'rounds:':<10} {rounds}, interleaved", flush=True)
-    comparisons = []
+    runs: list[tuple[str, Comparison, list[Result]]] = []
     for group in args.groups or GROUPS:
         for comparison in GROUPS[group](args.quick):
             results = measure(comparison, rounds)
             print(f"\n{comparison.title}\n{_table(comparison, results)}", flush=True)
-            comparisons.append(_record(group, comparison, results))
+            runs.append((group, dataclasses.replace(comparison, cases=()), results))  # cases keep trees alive
+    if not args.quick:
+        _compare_with_last(runs)
+    promised = promise_rows(result for _, _, results in runs for result in results)
+    if promised:
+        print(f"\nWhat was promised\n{text_table(promised)}")
+    if args.results:
+        args.results.write_text(results_page(machine, rounds, promised))
     if args.json:
-        record = {"machine": machine, "rounds": rounds, "comparisons": comparisons}
+        record = {"machine": machine, "rounds": rounds, "comparisons": [_record(*run) for run in runs]}
         args.json.write_text(json.dumps(record, indent=2) + "\n")
+
+
+def _compare_with_last(runs: list[tuple[str, Comparison, list[Result]]]) -> None:
+    """Also plots, and keeps this run for the next one."""
+    changes = changes_since((comparison, results) for _, comparison, results in runs)
+    print("\nChanges since the last run" + "".join(f"\n  {line}" for line in changes or ["none, or there was none"]))
+    for path in plot_curves((result for _, _, results in runs for result in results), BUILD):
+        print(f"plotted: {path}")
 
 
 def _parse_arguments() -> argparse.Namespace:
@@ -66,6 +98,7 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, metavar="N", help=f"default: {ROUNDS}, with --quick {QUICK_ROUNDS}")
     parser.add_argument("--quick", action="store_true", help="few rounds, small sizes: not for judging")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every round's figures here")
+    parser.add_argument("--results", type=Path, metavar="FILE", help="also write the last table here, as Markdown")
     args = parser.parse_args()
     unknown = [group for group in args.groups if group not in GROUPS]
     if unknown or (args.rounds is not None and args.rounds < 1):
@@ -91,23 +124,18 @@ def _cells(result: Result) -> tuple[str, ...]:
     low, high = middle_half(result.figures)
     spread = f"{50 * (high - low) / result.figure:.0f}%" if result.figure else ""
     ratio = "" if result.ratio is None else f"{result.ratio:.3g} x {result.row.against}"
-    amount = _amount(result.figure, result.row.unit)
-    return result.row.name, amount, spread, ratio, _goal(result) or "", result.verdict or ""
+    return (
+        result.row.name,
+        amount(result.figure, result.row.unit),
+        spread,
+        ratio,
+        _goal(result) or "",
+        result.verdict or "",
+    )
 
 
 def _goal(result: Result) -> str | None:
-    return result.goal_text(lambda figure: _amount(figure, result.row.unit))
-
-
-def _amount(value: float, unit: str) -> str:
-    """0.000203 and "s a field" as "203 us a field"; bytes in KiB or MiB."""
-    base, _, per = unit.partition(" ")
-    if base == "B":
-        scale, prefix = (1 << 20, "MiB") if value >= 1 << 20 else (1 << 10, "KiB")
-        return f"{value / scale:.1f} {prefix}{per and ' ' + per}"
-    scales = ((1, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
-    scale, prefix = next((each for each in scales if value >= each[0]), scales[-1])
-    return f"{value / scale:.3g} {prefix}{per and ' ' + per}"
+    return result.goal_text(lambda figure: amount(figure, result.row.unit))
 
 
 def _record(group: str, comparison: Comparison, results: Sequence[Result]) -> dict[str, object]:

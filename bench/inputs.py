@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vmdump import Session, TypeInfo
+from vmdump.engine import Tree, parse
+from vmdump.lowering import lower
 from vmdump.vmstate import (
     VMSTATE_BOOL,
     VMSTATE_END_OF_LIST,
@@ -88,6 +90,20 @@ def make_descriptions(n_fields: int) -> list[VMStateDescription]:
         VMStateDescription(f"chip{i}", version_id=2, minimum_version_id=1, fields=make_fields())
         for i in range(n_fields // FIELDS_A_DEVICE)
     ]
+
+
+def make_nested(depth: int) -> VMStateDescription:
+    """A description with FIELDS_A_DEVICE fields, and so the one below it as its subsection: depth levels in all."""
+    below: list[VMStateDescription] = []
+    for level in range(depth):
+        below = [VMStateDescription(f"chip/{level}", fields=make_fields(), subsections=below)]
+    return below[0]
+
+
+def make_tree(n_devices: int, vmsd: VMStateDescription | None = None) -> Tree:
+    """A native tree in which every device has a description of its own: the dump of one description, read."""
+    vmsd = vmsd or make_descriptions(FIELDS_A_DEVICE)[0]
+    return parse(lower("none", [(f"chip{i}", vmsd) for i in range(n_devices)]).dump_bytes())
 
 
 def _class_init(klass: object, vmsd: VMStateDescription) -> None:

@@ -43,13 +43,17 @@ class Goal:
 @dataclass(frozen=True)
 class Row:
     """A line of the table. The ratio is this row's figure over that of the row against; the goal is the ratio's, or,
-    without one, the figure's.
+    without one, the figure's. promise: the line of the last table that it is, in the issue's words. curve and at: the
+    plot that it is a point of, and where.
     """
 
     name: str
     against: str | None = None
     goal: Goal | None = None
     unit: str = "s"
+    promise: str = ""
+    curve: str = ""
+    at: float = 0
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class Comparison:
     rows: Sequence[Row] = ()
     clock: str = CPU_CLOCK
     notes: Sequence[str] = ()
+    max_rounds: int | None = None  # where a round takes long, or is free of noise
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,11 @@ def cpu_timed(name: str, function: Callable[[], object]) -> Case:
     return turn
 
 
+def divided(case: Case, number: float) -> Case:
+    """The case's figures, each a number-th: of what so many things took, what one takes."""
+    return lambda: {name: figure / number for name, figure in case().items()}
+
+
 def _seconds(function: Callable[[], object], number: int) -> float:
     start = time.process_time_ns()
     for _ in range(number):
@@ -135,7 +145,7 @@ def interleave(cases: Sequence[Case], rounds: int) -> dict[str, list[float]]:
 
 def measure(comparison: Comparison, rounds: int) -> list[Result]:
     """The comparison's rows."""
-    figures = interleave(comparison.cases, rounds)
+    figures = interleave(comparison.cases, min(rounds, comparison.max_rounds or rounds))
     results = []
     for row in comparison.rows:
         against = figures[row.against] if row.against else []

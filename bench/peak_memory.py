@@ -1,8 +1,8 @@
 """Run by compare_memory.py: makes a tree, dumps it, and prints how much memory the dump took at its peak.
 
-python bench/peak_memory.py fast|stdio|bytes N_FIELDS. Prints a JSON object: peak is in bytes above what was in use
-before the dump, size is the dump's. getrusage's ru_maxrss would not do: it never falls, so the making of the tree, and
-even the parent process, would hide the dump.
+python bench/peak_memory.py fast|stdio|bytes N_FIELDS DEPTH. Prints a JSON object: peak is in bytes above what was in
+use before the dump, size is the dump's. getrusage's ru_maxrss would not do: it never falls, so the making of the tree,
+and even the parent process, would hide the dump.
 """
 
 import ctypes
@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-from inputs import FIELDS_A_DEVICE, make_descriptions
+from inputs import FIELDS_A_DEVICE, make_nested
 
 from vmdump.engines import Engine
 from vmdump.lowering import lower
@@ -19,9 +19,9 @@ from vmdump.lowering import lower
 
 def main() -> None:
     """The tree shares one description, so that it is small and its dump is large."""
-    dump, n_fields = sys.argv[1], int(sys.argv[2])
-    (vmsd,) = make_descriptions(FIELDS_A_DEVICE)
-    tree = lower("none", [(f"chip{i}", vmsd) for i in range(n_fields // FIELDS_A_DEVICE)])
+    dump, n_fields, depth = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    vmsd = make_nested(depth)
+    tree = lower("none", [(f"chip{i}", vmsd) for i in range(n_fields // FIELDS_A_DEVICE // depth)])
     null = os.open(os.devnull, os.O_WRONLY)
     lower("none", [("warm-up", vmsd)]).dump_fd(null)
     # Else the dump gets pages that are free, but still the process's. Not every C library has it.

@@ -181,9 +181,10 @@ static void dump_fields(const struct extended_dump *dump, const struct vmd_desc 
     fprintf(dump->out, FMT_LIST_CLOSE, indent, "");
 }
 
-static bool has_assertions(const struct vmd_desc *desc)
+/* Without details they are not told: nothing would say that they are assertions. */
+static bool tells_assertions(const struct vmd_desc *desc)
 {
-    for (uint64_t i = 0; i < desc->n_fields; i++) {
+    for (uint64_t i = 0; desc->traits & VMD_DETAILED && i < desc->n_fields; i++) {
         if (desc->fields[i].flags & VMD_MUST_EXIST) {
             return true;
         }
@@ -228,7 +229,7 @@ static void dump_desc(const struct extended_dump *dump, const struct vmd_desc *d
     if (desc->fields) {
         dump_fields(dump, desc, false, indent);
     }
-    if (has_assertions(desc)) {
+    if (tells_assertions(desc)) {
         dump_fields(dump, desc, true, indent);
     }
     if (desc->subsections) {

@@ -230,8 +230,9 @@ static inline char *make_room(struct fast_dump *dump, char *p)
 /* A piece without a template; also where there was no memory for one, and what is written no longer counts. */
 static __attribute__((noinline)) char *put_recipe(struct fast_dump *dump, char *p, int indent, enum piece_id id)
 {
-    static const char spaces[] = "                                                                ";
+    char spaces[256];
 
+    memset(spaces, ' ', sizeof(spaces));
     leave(dump, p);
     for (const char *c = recipes[id]; *c && !dump->no_memory;) {
         size_t size = strcspn(c, INDENT);
@@ -239,7 +240,7 @@ static __attribute__((noinline)) char *put_recipe(struct fast_dump *dump, char *
         vmd_sink_write(dump->sink, c, size);
         c += size;
         for (size_t left = *c ? indent : 0, n; left; left -= n) {
-            n = left < sizeof(spaces) - 1 ? left : sizeof(spaces) - 1;
+            n = left < sizeof(spaces) ? left : sizeof(spaces);
             vmd_sink_write(dump->sink, spaces, n);
         }
         c += *c == *INDENT;

@@ -255,9 +255,6 @@ static void measure_field(struct vmd_desc *desc, const struct vmd_field *field)
         extent_add_part(&desc->extent, &field->vmsd->extent, INDENT_ELEMENT + INDENT_MEMBER);
         extent_add_part(&desc->num_extent, &field->vmsd->num_extent, INDENT_ELEMENT + INDENT_MEMBER);
         desc->n_total = add(desc->n_total, field->vmsd->n_total);
-        if (desc->depth <= field->vmsd->depth) {
-            desc->depth = field->vmsd->depth + 1;
-        }
     }
 }
 
@@ -277,6 +274,10 @@ enum vmd_status vmd_desc_measure(struct vmd_desc *desc)
             if (!(desc->fields[i].flags & VMD_MUST_EXIST)) {
                 measure_field(desc, &desc->fields[i]);
                 n_printed++;
+            }
+            /* Assertions too: the extended form has them. */
+            if (desc->fields[i].vmsd && desc->depth <= desc->fields[i].vmsd->depth) {
+                desc->depth = desc->fields[i].vmsd->depth + 1;
             }
         }
         extent_add(&desc->extent, n_printed > 1 ? multiply(n_printed - 1, NEXT_BYTES) : 0, 0);

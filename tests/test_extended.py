@@ -17,7 +17,7 @@ from reference import DESCRIPTIONS, INT32, NAMES
 import vmdump
 from vmdump import engine
 from vmdump.device_dump import DeviceDump
-from vmdump.errors import SourceError
+from vmdump.errors import SourceError, VMStateError
 from vmdump.lowering import description_of, lower
 from vmdump.producer import Defect, Producer, ProducerModule, producer_from_json, producer_to_json
 from vmdump.vmstate import VMStateDescription, VMStateField, VMStateFlags
@@ -85,6 +85,22 @@ def test_without_details_nothing_is_added(vmsd: VMStateDescription) -> None:
     text = lower("none", [("d", vmsd)]).dump_bytes()
     tree = engine.parse(text)
     assert tree.dump_bytes(extended=True) == text
+
+
+@given(DESCRIPTIONS)
+def test_assertions_without_details(vmsd: VMStateDescription) -> None:
+    """Where nothing says which fields are assertions, none are told, so that what is written can be read."""
+    text = lower("none", [("d", vmsd)]).dump_bytes(extended=True)
+    assert engine.parse(text).dump_bytes(extended=True) == text
+
+
+def test_assertions_nest_no_deeper() -> None:
+    """The depth limit counts the descriptions of assertions, which the extended form writes."""
+    vmsd = VMStateDescription("d0", fields=[])
+    for i in range(1, 1001):
+        vmsd = VMStateDescription(f"d{i}", fields=[VMStateField("a", flags=VMStateFlags.MUST_EXIST, vmsd=vmsd)])
+    with pytest.raises(VMStateError, match="deeper than 1000"):
+        lower("none", [("d", vmsd)], detailed=True)
 
 
 @settings(max_examples=100)

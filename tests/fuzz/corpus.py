@@ -1,5 +1,6 @@
 """Writes what the fuzz targets begin with: good inputs, small. Usage: corpus.py DIRECTORY; one folder a target."""
 
+import lzma
 import struct
 import sys
 from pathlib import Path
@@ -69,7 +70,50 @@ def host() -> list[bytes]:
     return [bytes([arch]) + memory for arch in (0, 1)]
 
 
-for make in (objects, descriptions, host):
+def parse() -> list[bytes]:
+    """For parse.c: the first devices of real dumps, and the extended form with all its keys."""
+    inputs = []
+    for path in sorted((Path(__file__).parent.parent / "data" / "dumps").glob("*/aarch64.json.xz")):
+        dump = lzma.decompress(path.read_bytes())
+        for at in (0, len(dump) // 2):
+            start, end = dump.index(b'\n  "', at), dump.index(b"\n  },\n", at + 2000)
+            inputs.append(b'{"vmschkmachine": {"Name": "none"},' + dump[start:end] + b"}}")
+    inputs.append(
+        b'{"vmschkmachine":{"Name":"q","prints_num":false,"producer":{"a":[1,"b"]},"Descriptions":[{"uses":["icp"],'
+        b'"types":["t"],"symbol":"s","Description":{"name":"r","version_id":1,"minimum_version_id":1,"needed":true,'
+        b'"hooks":["pre_load"],"priority":-1,"unmigratable":true,"early_setup":true,"Fields":[{"field":"f",'
+        b'"version_id":0,"field_exists":true,"num":2,"size":4,"info":"i","flags":["ARRAY"],"offset":8,'
+        b'"struct_version_id":1,"start":2,"num_offset":3,"size_offset":4,"err_hint":"h\\u00e9\\n"}],"Validations":[{'
+        b'"position":1,"field":"v","version_id":0,"field_exists":true,"size":0,"flags":["MUST_EXIST"]}]}}]},"d":{"Name":'
+        b'"d","version_id":1,"minimum_version_id":1,"parents":["p"],"abstract":true,"desc":"x","module":"m",'
+        b'"Description":{"name":"n","version_id":1,"minimum_version_id":1,"Subsections":[]}}}'
+    )
+    return inputs
+
+
+def table() -> list[bytes]:
+    """For table.c: two descriptions with fields, one nested, one a subsection; a second table upon them."""
+
+    def texts(*words: bytes) -> bytes:
+        joined = b"".join(word + b"\0" for word in words)
+        return bytes([len(joined)]) + joined
+
+    inputs = []
+    for detailed in (0, 1):
+        first = bytes([detailed, 2, 3, 0, 0, 3, 1, 2, 1, 5, 0, 2, 0, 1, 1, 9, 0])
+        fields = bytes([96, 4, 129, 1, 3, 2, 8, 0, 0, 0, 0, 10, 2])
+        names = texts(b"pci", b"irq", b"config", b"usb", b"x") + texts(b"uint32", b"hint", b"int")
+        second = bytes([detailed, 1, 1, 1, 1, 2, 2, 3, 1, 4, 0, 16, 8, 0, 1])
+        more = texts(b"e1000", b"parent_obj") + texts(b"")
+        use = bytes([2, 1, 1, 0x0F, 2, 1, 0, 1, 1])
+        inputs.append(
+            first + fields + names + second + more + use
+            + texts(b"none", b"nic", b"bus") + texts(b"device", b"a NIC", b"net") + texts(b"sym", b"post", b"type")
+        )  # fmt: skip
+    return inputs
+
+
+for make in (objects, descriptions, host, parse, table):
     folder = Path(sys.argv[1]) / make.__name__
     folder.mkdir(parents=True, exist_ok=True)
     for number, content in enumerate(make()):

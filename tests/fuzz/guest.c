@@ -23,15 +23,6 @@ struct vmd_guest *fuzz_guest(enum vmd_guest_arch arch, const uint8_t *data, size
     return guest;
 }
 
-uint8_t fuzz_byte(const uint8_t **data, size_t *size)
-{
-    if (!*size) {
-        return 0;
-    }
-    --*size;
-    return *(*data)++;
-}
-
 /* In place of guest_cpu.c */
 
 enum vmd_status vmd_cpu_create(struct vmd_guest *guest, const char *unicorn, struct vmd_error *err)

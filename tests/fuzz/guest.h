@@ -7,6 +7,7 @@
 #ifndef FUZZ_GUEST_H
 #define FUZZ_GUEST_H
 
+#include "bytes.h"
 #include "guest_host.h"
 
 /* Where the fuzzer's bytes are: corpus.py knows it too. */
@@ -14,8 +15,5 @@
 
 /* Never NULL. */
 struct vmd_guest *fuzz_guest(enum vmd_guest_arch arch, const uint8_t *data, size_t size);
-
-/* Takes the next byte, or 0 where there is none. */
-uint8_t fuzz_byte(const uint8_t **data, size_t *size);
 
 #endif

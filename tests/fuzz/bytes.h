@@ -1,0 +1,22 @@
+/*
+ * How fuzz targets take the fuzzer's bytes apart.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef FUZZ_BYTES_H
+#define FUZZ_BYTES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Takes the next byte, or 0 where there is none. */
+static inline uint8_t fuzz_byte(const uint8_t **data, size_t *size)
+{
+    if (!*size) {
+        return 0;
+    }
+    --*size;
+    return *(*data)++;
+}
+
+#endif
