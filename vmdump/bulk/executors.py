@@ -52,6 +52,13 @@ class Workers:
             self._executor = self._make()
         return self._executor.submit(perform, task)
 
+    def has_lost_one(self) -> bool:
+        """Whether a process of the pool has ended before its time. The pool notices that itself, but for one case: a
+        process that was killed in the middle of its result, for whose rest it waits.
+        """
+        processes = dict(getattr(self._executor, "_processes", None) or {}) if self.can_end else {}
+        return any(process.exitcode for process in processes.values())
+
     def stop(self) -> None:
         """Ends it at once; the next task gets a new one."""
         executor, self._executor = self._executor, None
