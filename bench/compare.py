@@ -18,6 +18,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from compare_bulk import compare_bulk
 from compare_engine import compare_engine
 from compare_image import compare_image
 from compare_memory import compare_memory
@@ -32,6 +33,7 @@ GROUPS: dict[str, Callable[[bool], Iterator[Comparison]]] = {
     "process": compare_process,
     "image": compare_image,
     "memory": compare_memory,
+    "bulk": compare_bulk,
 }
 
 ROUNDS, QUICK_ROUNDS = 15, 3
