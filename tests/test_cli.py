@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -168,7 +169,7 @@ def test_help(argv: list[str]) -> None:
     assert examples
     for example in examples:
         if not example.startswith("-"):
-            build_parser().parse_args(example.split())
+            build_parser().parse_args(shlex.split(example))
 
 
 def test_narrow_help(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ EPILOG = """\
 examples:
   vmdump bulk /usr/bin/qemu-system-* -o dumps
   vmdump bulk old/*.deb new/*.deb -o dumps --format extended
-  vmdump bulk qemu-7.2/ qemu-10.0/ -o dumps --format parquet && vmdump query --list
+  vmdump bulk qemu-7.2/ qemu-10.0/ -o dumps --format parquet
 
 Packages (.deb, .rpm, wheels, tarballs) are read without being installed, and
 nothing of them is executed; those of one build are unpacked over each other.
