@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from amount import amount
+from compare_bulk import compare_bulk
 from compare_check import compare_check
 from compare_convert import compare_convert
 from compare_engine import compare_engine
@@ -51,6 +52,7 @@ GROUPS: dict[str, Callable[[bool], Iterator[Comparison]]] = {
     "growth": compare_growth,
     "check": compare_check,
     "instructions": compare_instructions,
+    "bulk": compare_bulk,
 }
 
 ROUNDS, QUICK_ROUNDS = 15, 3

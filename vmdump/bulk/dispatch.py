@@ -71,7 +71,7 @@ class Dispatch(Generic[Job]):
             except Exception as error:  # what an executor of others raises for a task that it has given up
                 lost = f"lost by its workers: {type(error).__name__}: {error}"
                 finished.append((job, Outcome(None, lost, 0.0)))
-        if broken:
+        if broken or (not done and self._workers.has_lost_one()):
             finished += self._suspect(broken)
         elif self._workers.can_end:
             finished += self._end_what_hangs()

@@ -28,6 +28,9 @@ MEMORY = 4 << 30
 #: Tasks after which a process is replaced by a new one, so that what one leaves behind does not add up.
 _TASKS_PER_PROCESS = 200
 
+#: Seconds that a pool's own thread has to notice that its processes are no more.
+_PATIENCE = 5.0
+
 DASK = "dask://"
 
 
@@ -48,6 +51,13 @@ class Workers:
         if self._executor is None:
             self._executor = self._make()
         return self._executor.submit(perform, task)
+
+    def has_lost_one(self) -> bool:
+        """Whether a process of the pool has ended before its time. The pool notices that itself, but for one case: a
+        process that was killed in the middle of its result, for whose rest it waits.
+        """
+        processes = dict(getattr(self._executor, "_processes", None) or {}) if self.can_end else {}
+        return any(process.exitcode for process in processes.values())
 
     def stop(self) -> None:
         """Ends it at once; the next task gets a new one."""
@@ -112,17 +122,19 @@ def _end_with_parent() -> None:
 def _kill(executor: Executor) -> None:
     """Ends a pool with all that runs in it.
 
-    A process may die while it writes a result, and the thread that reads it then waits for the rest as long as anybody
-    could write it: so this process, which never writes there, gives up its own end of that pipe.
+    A process that is killed in the middle of its result leaves half of it in the pipe, and the pool's thread would wait
+    for the rest for ever, as this process could write it: so that end of the pipe is closed first.
     """
+    thread = getattr(executor, "_executor_manager_thread", None)
     processes: dict[int, Any] = dict(getattr(executor, "_processes", None) or {})
-    results: Any = getattr(executor, "_result_queue", None)
+    with contextlib.suppress(AttributeError, OSError):
+        executor._result_queue._writer.close()  # type: ignore[attr-defined]
     for process in processes.values():
         with contextlib.suppress(OSError, ValueError):
             process.kill()
-    with contextlib.suppress(AttributeError, OSError):
-        results._writer.close()
-    executor.shutdown(wait=True, cancel_futures=True)
+    executor.shutdown(wait=False, cancel_futures=True)
+    if thread is not None:
+        thread.join(_PATIENCE)
 
 
 # Dask -------------------------------------------------------------------------------------------------------------

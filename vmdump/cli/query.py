@@ -19,7 +19,7 @@ examples:
   vmdump query --list
   vmdump query device dumps --with device=e1000*
   vmdump query field dumps --with field=mig_config --with device=spapr*
-  vmdump query "SELECT type, info FROM fields" dumps --format csv
+  vmdump query "SELECT info, count(*) FROM fields GROUP BY info" dumps
 
 DIR is what vmdump bulk --format parquet has written. SQL is DuckDB's, one
 SELECT over these views; it can't write, nor read anything else:
