@@ -240,7 +240,7 @@ def _dump(version: str, target: str) -> Mapping[str, Any]:
 
 
 def check_images(target: str, src: str, dst: str) -> Mapping[str, str]:
-    """What vmdump check says of binaries: those below $VMDUMP_IMAGES, where it is set, else what was read of them."""
+    """What vmdump check says of binaries: those below $VMDUMP_IMAGES, where they are, else what was read of them."""
     return _check(_image(src, target), _image(dst, target))
 
 
@@ -250,10 +250,9 @@ def check_dumps(target: str, src: str, dst: str) -> Mapping[str, str]:
 
 
 def _image(version: str, target: str) -> DeviceDump:
-    images = os.environ.get("VMDUMP_IMAGES")
-    if not images:
+    binary = Path(os.environ.get("VMDUMP_IMAGES", "/nonexistent"), DUMPS[version], "usr/bin", f"qemu-system-{target}")
+    if not binary.exists():
         return _parsed("extended", version, target)
-    binary = Path(images) / DUMPS[version] / "usr" / "bin" / f"qemu-system-{target}"
     return QemuImage(str(binary)).dump()
 
 
