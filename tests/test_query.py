@@ -200,7 +200,8 @@ def test_which_descriptions_have_no_owner(tmp_path: Path, capsys: pytest.Capture
     }
     (tmp_path / "qemu-system-avr.json").write_text(json.dumps(dump, indent=2) + "\n")
     out = tmp_path / "out"
-    assert main(["bulk", str(tmp_path / "qemu-system-avr.json"), "-o", str(out), "--format", "parquet", "--executor", "threads"]) == 0
+    command = ["bulk", str(tmp_path / "qemu-system-avr.json"), "-o", str(out), "--format", "parquet"]
+    assert main([*command, "--executor", "threads"]) == 0
     label = "10.0.13-Debian_1_10.0.13"
     assert ask(capsys, "unowned", out) == [
         {"description": "cpu", "producer": label, "symbol": "vms_avr_cpu", "uses": ["legacy_vmsd"], "targets": ["avr"]},
