@@ -16,7 +16,7 @@ PACKAGES = ("cffi", "msgspec", "orjson", "pytest-benchmark")
 def describe_machine() -> dict[str, str]:
     """Name and value of everything that is recorded, in the order in which it is printed."""
     return {
-        "machine": f"{platform.machine()}, {platform.system()} {platform.release()}",
+        "machine": f"{platform.machine()}, {platform.system()} {'.'.join(platform.release().split('.')[:2])}",
         "CPU": f"{_cpu_model()}, {len(os.sched_getaffinity(0))} of {os.cpu_count()} usable",
         "load": " ".join(f"{load:.2f}" for load in os.getloadavg()),
         "Python": f"{platform.python_implementation()} {platform.python_version()}, {platform.python_compiler()}",
