@@ -4,6 +4,7 @@ import itertools
 import lzma
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 DATA = Path(__file__).parent / "data"
+
+# Processes of the tests are interrupted; what nohup and a shell's background make deaf to that would wait forever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: Dumps that real QEMUs wrote: qemu-VERSION/TARGET.json.xz.
 REAL_DUMPS = sorted((DATA / "dumps").glob("*/*.json.xz"))
