@@ -460,6 +460,55 @@ def test_interrupted(
     check_complete(many, tmp_path, capsys)
 
 
+def test_interrupted_at_any_time(tmp_path: Path) -> None:
+    """Ctrl-C, which a terminal sends to all processes, ends it without a word of theirs, also while they start."""
+    (tmp_path / "avr.json").write_bytes(read_real_dump("7.2.22", "avr"))
+    command = [*VMDUMP, "bulk", tmp_path / "avr.json", "-o", tmp_path / "out", "--jobs", "2"]
+    codes = set()
+    for delay in range(8, 40, 2):
+        with subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+        ) as process:
+            while len(children(process.pid)) < 1 and process.poll() is None:  # it has begun to start processes
+                time.sleep(0.001)
+            time.sleep(delay / 1000)
+            os.killpg(process.pid, signal.SIGINT)
+            errors = process.communicate(timeout=30)[1]
+        codes.add(process.returncode)
+        assert all(line.startswith("vmdump: ") for line in errors.splitlines()), errors
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+    assert 130 in codes
+    assert codes <= {0, 130}
+
+
+def test_source_that_is_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was read of a source stays when it can't be found; when it is back, there is nothing to do."""
+    path, out = tmp_path / "avr.json", tmp_path / "out"
+    path.write_bytes(read_real_dump("7.2.22", "avr"))
+    assert bulk(path, "-o", out) == 0
+    before = tree(out)
+    path.rename(tmp_path / "away")
+    assert bulk(path, "-o", out) == 3
+    assert capsys.readouterr().err.splitlines()[-1] == f"vmdump: {path}: No such file or directory"
+    assert tree(out) == before
+    (tmp_path / "away").rename(path)
+    capsys.readouterr()
+    assert bulk(path, "-o", out) == 0
+    assert capsys.readouterr().out == f"{out}: 0 read, 1 unchanged\n"
+
+
+def test_errors_name_the_source_as_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative path is told once, and as it was given."""
+    monkeypatch.chdir(tmp_path)
+    Path("avr.json").write_bytes(read_real_dump("7.2.22", "avr")[:-100])
+    assert bulk("avr.json", "-o", "out") == 3
+    (error,) = capsys.readouterr().err.splitlines()
+    assert error.startswith("vmdump: avr.json:")
+    assert error.count("avr.json") == 1
+
+
 def test_worker_killed(started: "subprocess.Popen[bytes]", tmp_path: Path) -> None:
     """A worker that is killed costs nothing: its source is read once more."""
     leaves = [pid for pid in children(started.pid) if not children(pid)]
@@ -524,7 +573,7 @@ def test_output_is_a_file(sources: Path, tmp_path: Path, capsys: pytest.CaptureF
     """A folder that is a file is told."""
     (tmp_path / "out").write_text("mine")
     assert bulk(sources, "-o", tmp_path / "out") == 3
-    assert capsys.readouterr().err == f"vmdump: {tmp_path}/out: File exists\n"
+    assert capsys.readouterr().err == f"vmdump: {tmp_path}/out: Not a directory\n"
     assert (tmp_path / "out").read_text() == "mine"
 
 

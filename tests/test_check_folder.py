@@ -91,6 +91,32 @@ def test_what_a_folder_can_not(folder: Path, tmp_path: Path, capsys: pytest.Capt
     assert f"{tmp_path / 'file'}: " in capsys.readouterr().err
 
 
+def test_several_tables_in_a_file(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file gets what standard output would."""
+    assert main(["check", "--matrix", str(folder)]) == 1
+    printed = capsys.readouterr().out
+    assert main(["check", "--matrix", str(folder), "-o", str(tmp_path / "report")]) == 1
+    assert capsys.readouterr().out == ""
+    assert (tmp_path / "report").read_text() == printed
+
+
+def test_verdicts_that_can_not_be_kept(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that can only be read is checked all the same, and it is told."""
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("verdicts"))
+    (copy / "verdicts").write_text("")
+    assert main(["check", "--matrix", str(copy), "--target", "m68k"]) == 1
+    captured = capsys.readouterr()
+    assert captured.err == f"vmdump: verdicts are not kept for vmdump query: {copy}/verdicts: File exists\n"
+    assert "from \\ to" in captured.out
+
+
+def test_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One source alone that is no folder is told by name."""
+    assert main(["check", "--matrix", str(tmp_path / "missing")]) == 2
+    assert capsys.readouterr().err.startswith(f"vmdump: {tmp_path}/missing: no folder")
+
+
 def test_hostile_names() -> None:
     """Names are text, whatever they hold."""
     from check_sample import HOSTILE, make_result

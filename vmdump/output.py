@@ -1,4 +1,4 @@
-"""Output files that appear whole or not at all."""
+"""Output files that appear whole or not at all, and the directories that they are in."""
 
 from __future__ import annotations
 
@@ -58,14 +58,23 @@ def _open_beside(path: str) -> Iterator[int]:
     if not path:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     path = os.path.realpath(path)
+    with replacement(path) as fd:
+        with contextlib.suppress(FileNotFoundError):
+            os.fchmod(fd, stat.S_IMODE(os.stat(path).st_mode))
+        yield fd
+
+
+@contextlib.contextmanager
+def replacement(path: str, mode: int = 0o666) -> Iterator[int]:
+    """A descriptor of a new file, which takes the place of path, be that a link, when the body ends; when the body
+    raises, nothing is left over. Raises OSError.
+    """
     directory, name = os.path.split(path)
     # The name is known before the file is made, so that an interruption in between leaves none behind either.
     temporary = os.path.join(directory, f".{name[:40]}.{os.getpid()}-{os.urandom(8).hex()}.tmp")
     try:
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:
-            with contextlib.suppress(FileNotFoundError):
-                os.fchmod(fd, stat.S_IMODE(os.stat(path).st_mode))
             yield fd
         finally:
             os.close(fd)
@@ -74,3 +83,20 @@ def _open_beside(path: str) -> Iterator[int]:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def write_file(path: str | os.PathLike[str], *parts: bytes) -> None:
+    """Writes the new content of path, as open_output does. Raises OutputError."""
+    with open_output(path) as fd:
+        for part in parts:
+            view = memoryview(part)
+            while view:
+                view = view[os.write(fd, view) :]
+
+
+def make_directory(path: str | os.PathLike[str]) -> None:
+    """Makes a directory and those above it, where there is none. Raises OutputError."""
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise OutputError(error.errno, error.strerror, os.fspath(path)) from error

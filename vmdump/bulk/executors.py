@@ -19,7 +19,7 @@ from vmdump.bulk.work import Outcome, Read, Unpack, perform
 from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 #: Bytes of address space that a process of the pool may have. Reading a QEMU takes some 100 MB, most of what a
 #: process has reserved without using it.
@@ -48,9 +48,10 @@ class Workers:
 
     def submit(self, task: Unpack | Read) -> Future[Outcome]:
         """Has a task done."""
-        if self._executor is None:
-            self._executor = self._make()
-        return self._executor.submit(perform, task)
+        with _uninterrupted():
+            if self._executor is None:
+                self._executor = self._make()
+            return self._executor.submit(perform, task)
 
     def has_lost_one(self) -> bool:
         """Whether a process of the pool has ended before its time. The pool notices that itself, but for one case: a
@@ -76,8 +77,23 @@ def make_workers(name: str, jobs: int | None, *, memory: int = MEMORY) -> Worker
     if name == "threads":
         return Workers(lambda: ThreadPoolExecutor(count), count)
     if name == "processes":
+        from multiprocessing.resource_tracker import ensure_running
+
+        ensure_running()  # when it starts, it unblocks SIGINT, which then would not wait for `_uninterrupted`
         return Workers(lambda: _make_pool(count, memory), count, _kill)
     raise VmdumpError(f"no executor {name!r}; there are processes, threads and dask://HOST:PORT")
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits until the body is done, so that the pool knows of each process that it has started; these, and the
+    one that they are forked from, never hear it.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _shut_down(executor: Executor) -> None:
@@ -125,16 +141,17 @@ def _kill(executor: Executor) -> None:
     A process that is killed in the middle of its result leaves half of it in the pipe, and the pool's thread would wait
     for the rest for ever, as this process could write it: so that end of the pipe is closed first.
     """
-    thread = getattr(executor, "_executor_manager_thread", None)
-    processes: dict[int, Any] = dict(getattr(executor, "_processes", None) or {})
-    with contextlib.suppress(AttributeError, OSError):
-        executor._result_queue._writer.close()  # type: ignore[attr-defined]
-    for process in processes.values():
-        with contextlib.suppress(OSError, ValueError):
-            process.kill()
-    executor.shutdown(wait=False, cancel_futures=True)
-    if thread is not None:
-        thread.join(_PATIENCE)
+    with _uninterrupted():
+        thread = getattr(executor, "_executor_manager_thread", None)
+        processes: dict[int, Any] = dict(getattr(executor, "_processes", None) or {})
+        with contextlib.suppress(AttributeError, OSError):
+            executor._result_queue._writer.close()  # type: ignore[attr-defined]
+        for process in processes.values():
+            with contextlib.suppress(OSError, ValueError):
+                process.kill()
+        executor.shutdown(wait=False, cancel_futures=True)
+        if thread is not None:
+            thread.join(_PATIENCE)
 
 
 # Dask -------------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from vmdump.errors import OutputError, SourceError, VmdumpError
-from vmdump.output import open_output
+from vmdump.output import write_file
 from vmdump.sources.qemu_image.cache import hashed, is_settled, sign
 
 NAME = "manifest.json"
@@ -60,6 +60,10 @@ class Manifest:
     def find(self, key: str) -> list[Entry]:
         """The entries of a key."""
         return list(self._by_key.get(key, ()))
+
+    def has_read(self, source: str) -> bool:
+        """Whether anything was read of a source."""
+        return any(name[0] == source and entry["error"] is None for name, entry in self._entries.items())
 
     def is_complete(self, entry: Entry) -> bool:
         """Whether it was read without an error, its outputs are there and what it was made of is as it was."""
@@ -106,8 +110,7 @@ class Manifest:
     def write(self) -> None:
         """Writes it, whole or not at all. Raises OutputError."""
         text = json.dumps({"vmdump_manifest": VERSION, "entries": list(self)}, indent=1) + "\n"
-        with open_output(os.path.join(self.directory, NAME)) as fd:
-            write_all(fd, text.encode())
+        write_file(os.path.join(self.directory, NAME), text.encode())
 
 
 def _name(entry: Entry) -> _Name:
@@ -168,21 +171,14 @@ def _is_as_it_was(file: list[Any]) -> bool:
     return found is not None and found.hex() == digest
 
 
-def write_all(fd: int, *parts: bytes) -> None:
-    """Writes all of it. Raises OSError."""
-    for part in parts:
-        view = memoryview(part)
-        while view:
-            view = view[os.write(fd, view) :]
-
-
 @contextlib.contextmanager
 def locked(directory: str) -> Iterator[None]:
     """A folder that no other vmdump writes to meanwhile, made where it is not there, without what a run that was
     killed has left behind. Raises OutputError, VmdumpError.
     """
     try:
-        os.makedirs(directory, exist_ok=True)
+        with contextlib.suppress(FileExistsError):  # what is no directory can't be opened as one
+            os.makedirs(directory, exist_ok=True)
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise OutputError(error.errno, error.strerror, directory) from error

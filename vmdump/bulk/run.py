@@ -19,13 +19,13 @@ from typing import NamedTuple
 
 from vmdump.bulk.dispatch import Dispatch
 from vmdump.bulk.executors import Workers
-from vmdump.bulk.manifest import UNPACK_PREFIX, Entry, Manifest, locked, recorded, write_all
+from vmdump.bulk.manifest import UNPACK_PREFIX, Entry, Manifest, locked, recorded
 from vmdump.bulk.packages import Kept, Package, merge
 from vmdump.bulk.place import Places
 from vmdump.bulk.sources import Item, find_sources, unpacked_items
 from vmdump.bulk.work import FORMATS, FULL, HEAD, Outcome, Read, Reading, Unpack, compress
 from vmdump.errors import OutputError, SourceError
-from vmdump.output import open_output
+from vmdump.output import make_directory, write_file
 from vmdump.version import __version__
 
 #: Seconds that a source may take.
@@ -272,9 +272,7 @@ class _Run:
 
     def _finish(self, item: Item, outcome: Outcome, unit: _Unit) -> None:
         if outcome.error is not None:
-            error = outcome.error
-            if item.root is not None:  # where it was unpacked is nobody's business
-                error = error.replace(os.path.join(item.root, item.member or ""), item.title)
+            error = outcome.error.replace(os.path.abspath(item.path), item.title)  # as the user knows it
             self._fail(item.source, unit, error, item, outcome.seconds)
             return
         reading: Reading = outcome.value
@@ -302,12 +300,8 @@ class _Run:
 
     def _write(self, path: str, *parts: bytes) -> None:
         full = os.path.join(self._directory, path)
-        try:
-            os.makedirs(os.path.dirname(full), exist_ok=True)
-        except OSError as error:
-            raise OutputError(error.errno, error.strerror, full) from error
-        with open_output(full) as fd:
-            write_all(fd, *parts)
+        make_directory(os.path.dirname(full))
+        write_file(full, *parts)
 
     def _fail(
         self, source: str, unit: _Unit | None, error: str, item: Item | None = None, seconds: float = 0.0
@@ -324,10 +318,12 @@ class _Run:
         if item is not None:
             entry |= {"kind": item.kind, "member": item.member, "targets": [], "seconds": round(seconds, 3)}
         self._errors.append(error)
-        self._enter(prefix, {**entry, "error": error})
+        # Of one that is not to be seen, what was read of it before stays.
+        self._enter(prefix, {**entry, "error": error}, is_kept=unit is not None or not self._manifest.has_read(source))
 
-    def _enter(self, title: str, entry: Entry) -> None:
-        self._manifest.put(entry)
+    def _enter(self, title: str, entry: Entry, *, is_kept: bool = True) -> None:
+        if is_kept:
+            self._manifest.put(entry)
         self._done += 1
         if time.monotonic() > self._manifest_written + _MANIFEST_INTERVAL:
             self._manifest.write()

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from vmdump.errors import SourceError
-from vmdump.output import open_output
+from vmdump.output import make_directory, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,13 +42,9 @@ def write_verdicts(directory: str | os.PathLike[str], target: str, results: list
     Raises OutputError.
     """
     folder = os.path.join(directory, "verdicts")
-    os.makedirs(folder, exist_ok=True)
+    make_directory(folder)
     lines = [json.dumps(row) + "\n" for result in results for row in _rows(target, result)]
-    with (
-        open_output(os.path.join(folder, _NOT_A_NAME.sub("_", target) + ".jsonl")) as fd,
-        open(fd, "w", closefd=False) as file,
-    ):
-        file.writelines(lines)
+    write_file(os.path.join(folder, _NOT_A_NAME.sub("_", target) + ".jsonl"), "".join(lines).encode())
 
 
 def read_verdicts(directory: str | os.PathLike[str]) -> Iterator[list[str | None]]:

@@ -35,6 +35,11 @@ def add_file(parser: argparse._ActionsContainer, *names: str, **options: Any) ->
     _complete(parser.add_argument(*names, **options), _FILE)
 
 
+def add_directory(parser: argparse._ActionsContainer, *names: str, **options: Any) -> None:
+    """Adds an argument that is a directory's path."""
+    _complete(parser.add_argument(*names, **options), _DIRECTORY)
+
+
 def _complete(argument: argparse.Action, how: dict[str, str]) -> None:
     argument.complete = how  # type: ignore[attr-defined]  # shtab's
 
@@ -66,13 +71,13 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         "--no-cache", action="store_true", help="read a QEMU binary anew, and do not remember it (see vmdump cache)"
     )
     group = parser.add_argument_group("QEMU binaries")
-    directory = group.add_argument(
+    add_directory(
+        group,
         "--root",
         metavar="DIR",
         help="SOURCE and its modules belong to a system that is unpacked in DIR: its module dir and its links are "
         "DIR's",
     )
-    _complete(directory, _DIRECTORY)
     group.add_argument(
         "--host",
         type=_host,
@@ -95,14 +100,14 @@ def add_modules(parser: argparse.ArgumentParser) -> None:
 
 def add_directories(group: argparse._ActionsContainer) -> None:
     """Where modules are looked for."""
-    directory = group.add_argument(
+    add_directory(
+        group,
         "--module-dir",
         action="append",
         default=[],
         metavar="DIR",
         help="look for modules here first, before $QEMU_MODULE_DIR; may be repeated; for QEMU binaries too",
     )
-    _complete(directory, _DIRECTORY)
 
 
 def seconds(text: str) -> float:

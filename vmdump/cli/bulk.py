@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmdump.cli.arguments import _DIRECTORY, UsageError, _complete, add_file, seconds
+from vmdump.cli.arguments import UsageError, add_directory, add_file, seconds
 from vmdump.cli.environment import ExitStatus, printable
 
 if TYPE_CHECKING:
@@ -39,8 +39,7 @@ formats:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     add_file(parser, "source", nargs="+", metavar="SOURCE", help="a QEMU binary, a dump, a directory or a package")
-    directory = parser.add_argument("-o", "--output", required=True, metavar="DIR", help="the folder; made if need be")
-    _complete(directory, _DIRECTORY)
+    add_directory(parser, "-o", "--output", required=True, metavar="DIR", help="the folder; made if need be")
     parser.add_argument("--jobs", type=_jobs, metavar="N", help="how many at a time (default: one a CPU)")
     parser.add_argument(
         "--machines",

@@ -9,7 +9,7 @@ from vmdump.cli.arguments import UsageError
 from vmdump.cli.check_folder import check_folder, is_folder
 from vmdump.cli.report_options import add_arguments as add_report
 from vmdump.cli.report_options import finish
-from vmdump.cli.sources import add_reading, add_sources, labels, open_sources
+from vmdump.cli.sources import add_reading, add_sources, directions, labels, open_sources
 from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
@@ -94,16 +94,14 @@ def check_sources(args: argparse.Namespace, environment: Environment) -> CheckRe
     """The check that the arguments ask for. Raises UsageError, VmdumpError."""
     from vmdump.check.checker import Labelled, check
 
+    if args.matrix and len(args.sources) == 1:
+        raise UsageError(f"{args.sources[0]}: no folder that vmdump bulk has filled; give one, or several SOURCEs")
     if len(args.sources) < 2 or (len(args.sources) > 2 and not args.matrix):
         raise UsageError(f"{len(args.sources)} SOURCE(s) given; give two, or --matrix and several")
     dumps = open_sources(args.sources, args, environment)
-    pairs = [(i, j) for i in range(len(dumps)) for j in range(len(dumps))]
-    directions = [
-        (i, j) for i, j in pairs if (i < j and args.direction != "backward") or (i > j and args.direction != "forward")
-    ]
     result = check(
         [Labelled(label, dump) for label, dump in zip(labels(args.sources), dumps, strict=True)],
-        directions=directions,
+        directions=directions(len(dumps), args.direction),
         types=args.type,
     )
     if args.type and not any(result.results.values()):

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from vmdump.cli.arguments import UsageError
 from vmdump.cli.environment import ExitStatus
-from vmdump.cli.report_options import accept, finish, status_of, write_report
+from vmdump.cli.report_options import accept, finish, put_report, status_of
+from vmdump.cli.sources import directions
 from vmdump.errors import OutputError, VmdumpError
+from vmdump.output import make_directory, write_file
 
 if TYPE_CHECKING:
     import argparse
@@ -30,7 +32,7 @@ def check_folder(args: argparse.Namespace, environment: Environment, rules: Mapp
     HTML goes to a folder, index.html and TARGET.html for each; if not, one target is reported as any check is, as HTML
     to FILE.html; of several, text has a table each.
     """
-    results = _check_targets(args)
+    results = _check_targets(args, environment)
     if args.format == "html" and not (args.output == "-" or args.output.endswith(".html")):
         return _write_pages(results, args, rules)
     if len(results) == 1:
@@ -41,14 +43,10 @@ def check_folder(args: argparse.Namespace, environment: Environment, rules: Mapp
             f"{args.sources[0]}: has {len(results)} targets, {', '.join(results)}; choose one with --target, or take "
             "--format html -o DIR, which makes a page for each"
         )
-    status = ExitStatus.DONE
-    for target, result in results.items():
-        environment.print(f"{target}:")
-        status = max(status, finish(result, args, environment, rules=rules))
-    return status
+    return _write_tables(results, args, environment)
 
 
-def _check_targets(args: argparse.Namespace) -> dict[str, CheckResult]:
+def _check_targets(args: argparse.Namespace, environment: Environment) -> dict[str, CheckResult]:
     """The result of each target that has several producers."""
     from fnmatch import fnmatchcase
 
@@ -65,20 +63,30 @@ def _check_targets(args: argparse.Namespace) -> dict[str, CheckResult]:
         dumps = [Labelled(each.label, open(each.path)) for each in found if each.target == target]
         if len(dumps) < 2:
             continue
-        pairs = [(i, j) for i in range(len(dumps)) for j in range(len(dumps))]
-        directions = [
-            (i, j)
-            for i, j in pairs
-            if (i < j and args.direction != "backward") or (i > j and args.direction != "forward")
-        ]
-        results[target] = check(dumps, directions=directions, types=args.type)
-        write_verdicts(folder, target, [results[target]])
+        results[target] = check(dumps, directions=directions(len(dumps), args.direction), types=args.type)
+        try:
+            write_verdicts(folder, target, [results[target]])
+        except OutputError as error:  # a folder to read from is checked all the same
+            environment.error(f"verdicts are not kept for vmdump query: {error}")
     if not results:
         raise VmdumpError(
             f"{folder}: no target {args.target} with two QEMUs or more among {', '.join(targets) or 'none'}; "
             "vmdump bulk adds further ones"
         )
     return results
+
+
+def _write_tables(results: Mapping[str, CheckResult], args: argparse.Namespace, environment: Environment) -> ExitStatus:
+    """A table a target, as one report."""
+    from vmdump.report import render
+
+    report, status = b"", ExitStatus.DONE
+    for target, result in results.items():
+        accepted, options, _ = accept(result, args, {})
+        report += f"{target}:\n".encode() + render(accepted, "text", options)
+        status = max(status, status_of(accepted, options))
+    put_report(report, args.output, environment)
+    return status
 
 
 def _write_pages(
@@ -93,10 +101,7 @@ def _write_pages(
         pages[f"{target}.html"] = render(accepted[target], "html", options)
         status = max(status, status_of(accepted[target], options))
     pages["index.html"] = overview.render(accepted).encode("utf-8", "backslashreplace")
-    try:
-        os.makedirs(args.output, exist_ok=True)
-    except OSError as error:
-        raise OutputError(error.errno, error.strerror, args.output) from error
+    make_directory(args.output)
     for name, page in pages.items():
-        write_report(os.path.join(args.output, name), page)
+        write_file(os.path.join(args.output, name), page)
     return status

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vmdump.cli.arguments import _DIRECTORY, UsageError, _complete
+from vmdump.cli.arguments import UsageError, add_directory
 from vmdump.cli.environment import ExitStatus
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ DESCRIBE fields tells a view's columns.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument("query", nargs="?", metavar="SQL|QUESTION", help="a SELECT, or a question's name (--list)")
-    directory = parser.add_argument("dir", nargs="?", metavar="DIR", help="the folder")
-    _complete(directory, _DIRECTORY)
+    add_directory(parser, "dir", nargs="?", metavar="DIR", help="the folder")
     parser.add_argument(
         "--with",
         action="append",

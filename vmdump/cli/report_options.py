@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from vmdump.cli.arguments import UsageError, add_file
 from vmdump.cli.environment import ExitStatus
+from vmdump.output import write_file
 
 if TYPE_CHECKING:
     import argparse
@@ -74,10 +75,7 @@ def finish(
     if args.write_baseline is not None:
         _write_baseline(accepted, args.write_baseline, config, date.today())
     report = render(accepted, args.format, options)
-    if args.output == "-":
-        environment.print(report.decode(), end="")
-    else:
-        write_report(args.output, report)
+    put_report(report, args.output, environment)
     return status_of(accepted, options)
 
 
@@ -119,12 +117,12 @@ def _write_baseline(result: CheckResult, path: str, config: Config | None, today
         if config is None or not os.path.samefile(path, config.path):
             raise UsageError(f"--write-baseline: {path} is there already; --config {path} adds to it what is new")
         new = add_to(path, new)
-    write_report(path, new.encode())
+    write_file(path, new.encode())
 
 
-def write_report(path: str, content: bytes) -> None:
-    """Writes a whole file or none. Raises OutputError."""
-    from vmdump.output import open_output
-
-    with open_output(path) as fd, open(fd, "wb", closefd=False) as file:
-        file.write(content)
+def put_report(report: bytes, path: str, environment: Environment) -> None:
+    """Writes a report to a file, or for - to standard output. Raises OutputError."""
+    if path == "-":
+        environment.print(report.decode(), end="")
+    else:
+        write_file(path, report)

@@ -91,6 +91,16 @@ def _open(
     return open_dump_file(path)
 
 
+def directions(count: int, which: str) -> list[tuple[int, int]]:
+    """The pairs of so many sources, by number, that a --direction means.
+
+    >>> directions(3, "forward"), directions(2, "both")
+    ([(0, 1), (0, 2), (1, 2)], [(0, 1), (1, 0)])
+    """
+    pairs = [(i, j) for i in range(count) for j in range(count)]
+    return [(i, j) for i, j in pairs if (i < j and which != "backward") or (i > j and which != "forward")]
+
+
 def labels(paths: Sequence[str]) -> list[str]:
     """What tells paths apart: the files' names, or what is left without the directories and the names that all share.
 

@@ -8,7 +8,6 @@ modules: so no folder or file is touched that another user owns or can write to.
 
 from __future__ import annotations
 
-import contextlib
 import marshal
 import os
 import stat
@@ -17,6 +16,7 @@ from collections import namedtuple
 from zlib import crc32
 
 from vmdump.errors import OutputError
+from vmdump.output import replacement
 
 TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:
@@ -90,7 +90,9 @@ class CacheFolder:
                 os.mkdir(self.path, 0o700)
             if not self._is_ours():
                 return False
-            _replace(self._path(name), [_MAGIC, crc32(rest).to_bytes(4, "little"), rest])
+            # A link in here is nobody's wish, and what it points to is not ours to write: its place is taken too.
+            with replacement(self._path(name), 0o600) as fd, open(fd, "wb", closefd=False) as file:
+                file.writelines([_MAGIC, crc32(rest).to_bytes(4, "little"), rest])
         except OSError:
             return False
         self._evict()
@@ -162,23 +164,6 @@ class CacheFolder:
                 os.unlink(path)
             except OSError:
                 continue
-
-
-def _replace(path: str, parts: list[bytes]) -> None:
-    """Makes a file at path, or puts it in the place of what is there. Unlike an output file, it takes the place of a
-    symbolic link too: a link in here is nobody's wish, and what it points to is not ours to write. Raises OSError.
-    """
-    directory, name = os.path.split(path)
-    temporary = os.path.join(directory, f".{name}.{os.getpid()}-{os.urandom(8).hex()}.tmp")
-    try:
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with open(fd, "wb") as file:
-            file.writelines(parts)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
 
 
 def _read_entry(path: str, name: str) -> Entry | None:

@@ -57,11 +57,12 @@ class ElfFile:
             raise self.error("not position-independent; only such binaries can be read")
         phoff, phentsize, phnum = *struct.unpack_from("<Q", header, 32), *struct.unpack_from("<HH", header, 54)
         if phentsize != 56 or phoff + 56 * phnum > self._size:
-            raise self.error(f"at {phoff:#x}: the program headers are outside of the file")
+            raise self.error(f"at {phoff:#x}: the program headers are outside of the file; is it whole?")
         self.segments = [ElfSegment(*each) for each in struct.iter_unpack("<IIQQQQQQ", self._read(phoff, 56 * phnum))]
         for segment in self.segments:
             if segment.type in (_PT_LOAD, _PT_DYNAMIC, _PT_TLS) and not self._fits(segment):
-                raise self.error(f"at {segment.offset:#x}: a segment of {segment.filesz} bytes is outside of the file")
+                where = f"at {segment.offset:#x}: a segment of {segment.filesz} bytes"
+                raise self.error(f"{where} is outside of the file; is it whole?")
 
     @classmethod
     def open(cls, path: str) -> ElfFile:
