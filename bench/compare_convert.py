@@ -13,7 +13,7 @@ from compare_engine import TMPFS
 from inputs import FIELDS_A_DEVICE, make_tree
 from measure import Comparison, Goal, Row, cpu_timed
 
-from vmdump.engine import parse
+import vmdump
 
 VMDUMP = "vmdump"
 N_FIELDS = 10**6
@@ -43,7 +43,7 @@ def compare_convert(quick: bool) -> Iterator[Comparison]:
 
 def _convert(source: Path, target: Path) -> None:
     with target.open("wb", buffering=0) as file:
-        parse(source.read_bytes()).dump_fd(file.fileno())
+        vmdump.open(source).write(file)
 
 
 def _rivals(source: Path, target: Path) -> dict[str, Callable[[], object]]:

@@ -69,7 +69,7 @@ def compare_registry(quick: bool) -> Iterator[Comparison]:
         ],
         notes=[
             "making fields: VMSTATE_* with a ctypes struct, and a description for each device",
-            "first dump: classes are initialised and listed, descriptions lowered; second: listed and written only",
+            "first dump: classes are initialised and listed, descriptions lowered; second: listed only",
         ],
     )
 
@@ -86,10 +86,11 @@ def _registry_case(n_fields: int) -> Case:
         clock.append(time.process_time_ns())
         register_types(session, descriptions)
         clock.append(time.process_time_ns())
-        session.dump(machine="none").write("/dev/null")
+        first = session.dump(machine="none")
         clock.append(time.process_time_ns())
-        session.dump(machine="none").write("/dev/null")
+        second = session.dump(machine="none")
         clock.append(time.process_time_ns())
+        del first, second  # whose end is not measured
         parts = {"s a field": n_fields, "s a type": n_fields // FIELDS_A_DEVICE}
         seconds = [(end - start) * 1e-9 for start, end in itertools.pairwise(clock)]
         return {

@@ -7,8 +7,10 @@
  */
 #include "parse.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "extended.h"
 #include "parse_tokens.h"
@@ -609,25 +611,125 @@ static enum vmd_status take_member(struct parser *parser, struct frame *frame)
     return VMD_OK;
 }
 
-static enum vmd_status take_file(struct parser *parser)
+/*
+ * A file that is read as it is parsed. Between two members of the outermost object nothing refers to the text, so what
+ * has been read can be dropped there; a member that the window cuts off is read once more, in a larger window.
+ */
+struct input {
+    int fd;
+    uint64_t offset; /* of what has not been read */
+    char *window;
+    size_t capacity;
+    bool ended;
+};
+
+/* Bytes of the window to begin with; fuzzed with few. */
+#ifndef VMD_PARSE_WINDOW
+#define VMD_PARSE_WINDOW (256 << 10)
+#endif
+
+/* Drops what stands before the position and fills the window, which grows where it holds too little else. */
+static enum vmd_status refill(struct parser *parser)
+{
+    struct input *input = parser->input;
+    size_t kept = parser->end - parser->pos, at = parser->pos - parser->begin;
+
+    if (kept >= input->capacity / 2) {
+        char *window = realloc(input->window, 2 * input->capacity);
+
+        if (!window) {
+            return vmd_fail_memory(parser);
+        }
+        input->window = window;
+        input->capacity *= 2;
+    }
+    memmove(input->window, input->window + at, kept);
+    while (kept < input->capacity && !input->ended) {
+        ssize_t n = pread(input->fd, input->window + kept, input->capacity - kept, input->offset);
+
+        if (n < 0 && errno != EINTR) {
+            return vmd_error_set(parser->err, VMD_IO, errno, "read error");
+        }
+        input->ended = n == 0;
+        kept += n > 0 ? n : 0;
+        input->offset += n > 0 ? n : 0;
+    }
+    parser->begin = parser->pos = input->window;
+    parser->end = input->window + kept;
+    return VMD_OK;
+}
+
+/* Skips space to the next text, or to the end of the file. */
+static enum vmd_status skip_to_text(struct parser *parser)
+{
+    skip_space(parser);
+    while (parser->pos == parser->end && parser->input && !parser->input->ended) {
+        if (refill(parser)) {
+            return parser->err->code;
+        }
+        skip_space(parser);
+    }
+    return VMD_OK;
+}
+
+/* A member of the outermost object, with the comma before it; *more is false at the object's end. */
+static enum vmd_status take_next_member(struct parser *parser, bool first, bool *more)
 {
     struct frame frame = {0};
-    bool first = true;
 
-    if (expect(parser, '{', "expected an object: not a file of -dump-vmstate")) {
+    *more = !take_end(parser, '}', first);
+    if (*more && !first && expect(parser, ',', "expected ',' or '}'")) {
+        return parser->err->code;
+    }
+    return *more ? take_member(parser, &frame) : VMD_OK;
+}
+
+/* The same where the window may end in the middle: as often as it takes. */
+static enum vmd_status take_whole_member(struct parser *parser, bool first, bool *more)
+{
+    const struct vmd_tree tree = *parser->tree;
+    size_t devices = parser->devices.used;
+
+    for (;;) {
+        const char *begin = parser->pos;
+        enum vmd_status status = take_next_member(parser, first, more);
+
+        if (!status || status == VMD_NO_MEMORY || !parser->input || parser->input->ended) {
+            return status;
+        }
+        *parser->tree = tree;
+        parser->devices.used = devices;
+        parser->fields.used = parser->details.used = parser->subsections.used = 0;
+        parser->texts.used = parser->roots.used = 0;
+        parser->at = NULL;
+        parser->depth = 0;
+        parser->indent = 2;
+        parser->pos = begin;
+        vmd_error_set(parser->err, VMD_OK, 0, NULL);
+        status = refill(parser);
+        if (status) {
+            return status;
+        }
+    }
+}
+
+static enum vmd_status take_file(struct parser *parser)
+{
+    bool more = true;
+
+    if (skip_to_text(parser) || expect(parser, '{', "expected an object: not a file of -dump-vmstate")) {
         return parser->err->code;
     }
     parser->indent = 2;
-    for (; !take_end(parser, '}', first); first = false) {
-        if (!first && expect(parser, ',', "expected ',' or '}'")) {
-            return parser->err->code;
-        }
-        if (take_member(parser, &frame)) {
+    for (bool first = true; more; first = false) {
+        if (take_whole_member(parser, first, &more)) {
             return parser->err->code;
         }
         parser->at = NULL;
     }
-    skip_space(parser);
+    if (skip_to_text(parser)) {
+        return parser->err->code;
+    }
     if (parser->pos < parser->end) {
         return vmd_fail_at(parser, VMD_BAD_JSON, parser->pos, "text behind the end of the document");
     }
@@ -639,19 +741,43 @@ static enum vmd_status take_file(struct parser *parser)
     return parser->tree->devices ? check_duplicates(parser) : vmd_fail_memory(parser);
 }
 
+static enum vmd_status parse(struct parser *parser)
+{
+    enum vmd_status status;
+
+    vmd_error_set(parser->err, VMD_OK, 0, NULL);
+    parser->tree->print_num = 1;
+    status = parser->input ? refill(parser) : VMD_OK;
+    if (!status) {
+        status = take_file(parser);
+    }
+    free(parser->fields.items);
+    free(parser->details.items);
+    free(parser->subsections.items);
+    free(parser->devices.items);
+    free(parser->texts.items);
+    free(parser->roots.items);
+    return status;
+}
+
 enum vmd_status vmd_tree_parse(struct vmd_tree *tree, const char *text, size_t size, struct vmd_error *err)
 {
     struct parser parser = {.tree = tree, .err = err, .begin = text, .pos = text, .end = text + size};
+
+    return parse(&parser);
+}
+
+enum vmd_status vmd_tree_parse_file(struct vmd_tree *tree, int fd, uint64_t offset, struct vmd_error *err)
+{
+    struct input input = {.fd = fd, .offset = offset, .window = malloc(VMD_PARSE_WINDOW), .capacity = VMD_PARSE_WINDOW};
+    struct parser parser = {.tree = tree, .err = err, .input = &input};
     enum vmd_status status;
 
-    vmd_error_set(err, VMD_OK, 0, NULL);
-    tree->print_num = 1;
-    status = take_file(&parser);
-    free(parser.fields.items);
-    free(parser.details.items);
-    free(parser.subsections.items);
-    free(parser.devices.items);
-    free(parser.texts.items);
-    free(parser.roots.items);
+    if (!input.window) {
+        return vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
+    }
+    parser.begin = parser.pos = parser.end = input.window;
+    status = parse(&parser);
+    free(input.window);
     return status;
 }

@@ -34,6 +34,7 @@ struct stack {
 struct parser {
     struct vmd_tree *tree;
     struct vmd_error *err;
+    struct input *input; /* NULL: the text is there as a whole */
     const char *begin, *pos, *end;
     const struct frame *at;
     unsigned depth; /* descriptions around this place */

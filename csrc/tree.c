@@ -8,13 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "format.h"
 
 /* Memory: a list of blocks, each twice as large as the one before, up to a limit. */
 
-enum { BLOCK_MIN = 16 << 10, BLOCK_MAX = 16 << 20, HUGE_PAGE = 2 << 20 };
+enum { BLOCK_MIN = 16 << 10, BLOCK_MAX = 4 << 20 };
 
 struct block {
     struct block *next;
@@ -52,18 +51,6 @@ void vmd_tree_destroy(struct vmd_tree *tree)
     free(tree);
 }
 
-/* Of a large tree the kernel's work on pages is a fifth of its making, unless pages are huge. May fail in silence. */
-static void use_huge_pages(char *memory, size_t size)
-{
-#ifdef MADV_HUGEPAGE
-    size_t skip = -(uintptr_t)memory & (HUGE_PAGE - 1);
-
-    if (size >= skip + HUGE_PAGE) {
-        madvise(memory + skip, (size - skip) & -(size_t)HUGE_PAGE, MADV_HUGEPAGE);
-    }
-#endif
-}
-
 /* Makes room for size bytes and the padding behind them. */
 static bool arena_grow(struct vmd_arena *arena, size_t size)
 {
@@ -80,7 +67,6 @@ static bool arena_grow(struct vmd_arena *arena, size_t size)
     if (!block) {
         return false;
     }
-    use_huge_pages((char *)block, capacity);
     block->next = arena->blocks;
     arena->blocks = block;
     arena->pos = (char *)(block + 1);
@@ -361,10 +347,14 @@ static const char *next_text(struct vmd_tree *tree, const char **at, const char 
 static enum vmd_status next_name(struct table_cursor *at, const char **ret, uint32_t *ret_len)
 {
     const char *end = at->table->names + at->table->names_size;
-    const char *stop = at->names < end ? memchr(at->names, '\0', end - at->names) : NULL;
-    size_t size = stop ? (size_t)(stop - at->names) : 0;
+    const char *stop = vmd_skip_plain(at->names, end);
+    size_t size;
 
-    if (!stop || size > INT32_MAX || vmd_printable_prefix(at->names, size) != size) {
+    if (stop < end && *stop) {
+        stop = memchr(stop, '\0', end - stop);
+    }
+    size = stop ? (size_t)(stop - at->names) : 0;
+    if (!stop || stop == end || size > INT32_MAX || vmd_printable_prefix(at->names, size) != size) {
         return vmd_error_set(at->err, VMD_BAD_NAME, at->name, "a name cannot be printed in JSON");
     }
     *ret = vmd_tree_string(at->tree, at->names, size);

@@ -12,6 +12,7 @@ import zstandard
 from conftest import read_real_dump
 
 import vmdump
+from vmdump import engine
 from vmdump.errors import SourceError, VmdumpError
 from vmdump.sources import dump_file
 
@@ -76,6 +77,72 @@ def test_damaged(kind: str, damage: str, avr: bytes, tmp_path: Path) -> None:
     path = tmp_path / f"dump.{kind}"
     path.write_bytes(data)
     with pytest.raises(SourceError, match=rf"^{path}(: not a whole |:\d+:\d+: at )"):
+        vmdump.open(path)
+
+
+@pytest.mark.parametrize("kind", COMPRESS)
+def test_from_where_it_stands(kind: str, avr: bytes, tmp_path: Path) -> None:
+    """A file is read from where it stands."""
+    path = tmp_path / "dump"
+    path.write_bytes(b"behind this" + COMPRESS[kind](avr))
+    with open(path, "rb") as file:
+        file.read(11)
+        assert dump_file.read_dump_file(file, "x").to_bytes() == avr
+
+
+def padded(name: str, size: int) -> bytes:
+    """A device with a description of about so many bytes."""
+    fields = [{"field": "f", "version_id": 0, "field_exists": False, "size": n} for n in range(size // 80)]
+    desc = {"name": name, "version_id": 1, "minimum_version_id": 1, "Fields": fields}
+    device = {"Name": name, "version_id": 1, "minimum_version_id": 1, "Description": desc}
+    return json.dumps({name: device}, indent=1)[1:-2].encode()
+
+
+@pytest.mark.parametrize("space", [1, 300_000])
+def test_parts(space: int, tmp_path: Path) -> None:
+    """A file is read in parts, whose ends may fall anywhere: into devices of any size, the machine, or white space."""
+    machine = b'"vmschkmachine": {"Name": "' + b"m" * 200_000 + b'"}'
+    sizes = (100, 260_000, 90, 1_500_000, 5000, 240_000, 100)
+    members = [padded("first", 700_000), machine, *(padded(f"d{i}", size) for i, size in enumerate(sizes))]
+    text = b" " * space + b"{" + (b"," + b" " * space).join(members) + b" " * space + b"}" + b"\n" * space
+    path = tmp_path / "dump"
+    path.write_bytes(text)
+    assert vmdump.open(path).to_bytes() == engine.parse(text).dump_bytes()
+    with open(path, "rb") as file:
+        assert engine.parse_file(file.fileno(), 0) is not None
+
+
+def test_every_end_of_a_part(tmp_path: Path) -> None:
+    """The first part's end is put on each byte of a device in turn."""
+    part, device = 256 << 10, padded("t", 200)
+    path = tmp_path / "dump"
+    for shift in range(len(device) + 8):
+        text = b'{"vmschkmachine": {"Name": "none"}'.ljust(part - shift) + b"," + device + b"}"
+        path.write_bytes(text)
+        with open(path, "rb") as file:
+            tree = engine.parse_file(file.fileno(), 0)
+        assert tree is not None
+        assert tree.n_fields == 2
+
+
+@pytest.mark.parametrize("cut", [3, 100, 500_000])
+def test_error_in_parts(cut: int, tmp_path: Path) -> None:
+    """Errors of a large file have their line and column, too."""
+    dump = read_real_dump("10.0.13", "aarch64")[:-cut]
+    path = tmp_path / "dump"
+    path.write_bytes(dump)
+    with pytest.raises(SourceError) as caught:
+        vmdump.open(path)
+    lines = dump.splitlines()
+    assert str(caught.value).startswith(f"{path}:{len(lines)}:{len(lines[-1]) + 1}: at $")
+
+
+def test_truncated_while_it_is_read(avr: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is truncated after its size was asked for is an error as any."""
+    path = tmp_path / "dump"
+    path.write_bytes(avr[:1000])
+    monkeypatch.setattr(dump_file, "_size", lambda file: len(avr))
+    with pytest.raises(SourceError, match=rf"{path}:\d+:\d+: at .*: the file ends too early"):
         vmdump.open(path)
 
 

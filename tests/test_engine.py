@@ -23,6 +23,15 @@ from vmdump.errors import OutputError, VMStateError
 from vmdump.lowering import description_of, lower
 from vmdump.vmstate import VMStateDescription, VMStateField, VMStateFlags
 
+
+def written(tree: engine.Tree, code: int, size: int) -> bytes | int:
+    """What the engine of a number writes into so much memory, or the status with which it fails; never more."""
+    memory, error = ffi.new("char[]", b"#" * (size + 64)), ffi.new("struct vmd_error *")
+    status = lib.vmd_dump_memory(tree.native, code, memory, size, ffi.NULL, ffi.NULL, error)
+    assert ffi.buffer(memory, size + 64)[size:] == b"#" * 64
+    return ffi.buffer(memory, size)[:] if status == lib.VMD_OK else int(status)
+
+
 ENGINES = pytest.mark.parametrize("which", list(Engine), ids=lambda which: which.value)
 
 
@@ -42,6 +51,18 @@ def doubling(levels: int) -> VMStateDescription:
     return vmsd
 
 
+@pytest.mark.parametrize("code", [lib.VMD_ENGINE_FAST, lib.VMD_ENGINE_FAST_BASE, lib.VMD_ENGINE_STDIO])
+@pytest.mark.parametrize("n_devices", [0, 1, 20, 60, 3000])
+def test_memory_of_any_size(code: int, n_devices: int) -> None:
+    """Nothing is written behind the memory, whether it is as large as the dump or less, by a byte, a window or all."""
+    tree = lower("none", [(f"d{i}", nested(70 if i == 1 else 2, "leaf" * i)) for i in range(n_devices)])
+    size = tree.size
+    whole = tree.dump_bytes(Engine.STDIO)
+    assert written(tree, code, size) == whole
+    for less in {1, 7, 4095, 4096, 4097, 262144, size} & set(range(1, size + 1)):
+        assert written(tree, code, size - less) == lib.VMD_TOO_LARGE
+
+
 def test_all_real_dumps_are_there() -> None:
     """33 of QEMU 7.2.22, 30 of 10.0.13 and one of 8.2.2."""
     assert len(REAL_DUMPS) == 64
@@ -58,6 +79,7 @@ def test_real_dump(path: Path) -> None:
     for each in (tree, again):
         assert each.size == len(data)
         assert [each.dump_bytes(which) == data for which in Engine] == [True, True]
+    assert written(tree, lib.VMD_ENGINE_FAST_BASE, len(data)) == data
     assert tree.n_fields == data.count(b'"field":')
 
 
@@ -70,6 +92,7 @@ def test_random_trees(machine: str, devices: dict[str, VMStateDescription], prin
     assert tree.size == len(expected)
     assert tree.dump_bytes(Engine.STDIO) == expected
     assert tree.dump_bytes(Engine.FAST) == expected
+    assert written(tree, lib.VMD_ENGINE_FAST_BASE, len(expected)) == expected
     assert json.loads(expected)["vmschkmachine"] == {"Name": machine} or "vmschkmachine" in devices
 
 

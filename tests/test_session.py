@@ -195,3 +195,23 @@ def test_public_names() -> None:
     assert set(vmdump.__all__) <= set(dir(vmdump))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = vmdump.nothing
+
+
+def test_dumps_see_what_changes_between_them() -> None:
+    """A dump after a dump has types that came, has none that were rolled back, and follows a class's vmsd."""
+    session = bare()
+    add_device(session, "one", VMSD)
+    assert list(session.dump()) == ["one"]
+    add_device(session, "two", VMSD)
+    assert set(session.dump()) == {"one", "two"}
+    with pytest.raises(ValueError, match="broken"), session.types.registration():
+        add_device(session, "three", VMSD)
+        assert set(session.dump()) == {"one", "two", "three"}
+        raise ValueError("broken")
+    add_device(session, "four", VMSD)
+    assert set(session.dump()) == {"one", "two", "four"}
+    klass = session.types.object_class_by_name("one")
+    klass.vmsd = None
+    assert set(session.dump()) == {"two", "four"}
+    klass.vmsd = VMStateDescription("y", version_id=9)
+    assert session.dump()["one"].version_id == 9

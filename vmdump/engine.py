@@ -180,16 +180,28 @@ def _code(engine: Engine | None, *, extended: bool, roots: bool) -> int:
     return int(lib.VMD_ENGINE_FAST) if engine is None else engine.code
 
 
-def parse(data: Any, name: str = "<dump>") -> Tree:
-    """The tree of a -dump-vmstate file's bytes, or of any buffer with them. name is what errors call the file.
+def parse(data: bytes, name: str = "<dump>") -> Tree:
+    """The tree of a -dump-vmstate file's bytes. name is what errors call the file.
 
     Raises SourceError with line, column and JSON path when the bytes are not what QEMU prints. Source: csrc/parse.c.
     """
     tree = Tree()
     error = ffi.new("struct vmd_error *")
     if lib.vmd_tree_parse(tree.native, ffi.from_buffer(data), len(data), error):
-        raise _parse_error(bytes(data), name, error)
+        raise _parse_error(data, name, error)
     return tree
+
+
+def parse_file(fd: int, offset: int) -> Tree | None:
+    """The tree of a regular file from an offset on, of which a part at a time is in memory; None if it can't be read.
+
+    Why not, and where, is to be learnt by reading it whole and `parse`. Source: csrc/parse.c.
+    """
+    tree = Tree()
+    error = ffi.new("struct vmd_error *")
+    if lib.vmd_tree_parse_file(tree.native, fd, offset, error) == lib.VMD_NO_MEMORY:
+        raise MemoryError("out of memory while reading a dump file")
+    return None if error.code else tree
 
 
 def text_of(pointer: Any, size: int) -> str:

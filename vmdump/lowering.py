@@ -7,8 +7,6 @@ import struct
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, partial
-from itertools import chain
-from operator import attrgetter
 from typing import Any
 
 from vmdump._core import ffi, lib
@@ -79,7 +77,6 @@ def description_of(root: Any) -> VMStateDescription:
 _DESC_ROW = struct.Struct("=iiii")
 _FIELD_FORMAT = "QiiI?3x?7x"  # struct vmd_field_row; where "?" is a byte of a uint32_t that is not 0
 _FIELD_BYTES = struct.calcsize(f"={_FIELD_FORMAT}")
-_field_values = attrgetter("size", "num", "version_id", "flags", "field_exists", "vmsd")
 _lowering = threading.Lock()
 
 
@@ -91,7 +88,7 @@ def _fields_packer(n_fields: int) -> Callable[..., bytes]:
 
 def _children(vmsd: VMStateDescription) -> list[VMStateDescription]:
     """Those of its fields, in their order, then its subsections."""
-    nested = [field.vmsd for field in vmsd.fields or () if field.vmsd is not None]
+    nested = [child for field in vmsd.fields or () if (child := field.vmsd) is not None]
     return nested + list(vmsd.subsections) if vmsd.subsections else nested
 
 
@@ -114,44 +111,75 @@ def _post_order(root: Any, children: Any, identity: Any, seen: set[Any] | None =
             yield node
 
 
+class _Batch:
+    """Descriptions in the order of a table, those that they refer to first, and their fields' rows, packed."""
+
+    def __init__(self, is_known: Callable[[VMStateDescription], bool]) -> None:
+        """is_known: which are native already."""
+        self.is_known = is_known
+        self.vmsds: list[VMStateDescription] = []
+        self.rows: list[bytes] = []
+        self.names: list[str] = []
+        #: Of the fields that have one, in order.
+        self.nested: list[VMStateDescription] = []
+        self._seen: set[int] = set()
+
+    def add(self, root: VMStateDescription) -> None:
+        """Adds a description and what is below it. Most have nothing below: their fields are looked at once."""
+        if self.is_known(root) or id(root) in self._seen:
+            return
+        self._seen.add(id(root))
+        names: list[str] = []
+        nested: list[VMStateDescription] = []
+        rows = _pack_fields(root, names, nested)
+        for child in (*nested, *(root.subsections or ())):
+            if not self.is_known(child):
+                for vmsd in _post_order(child, self._children, id, self._seen):
+                    self.vmsds.append(vmsd)
+                    self.rows.append(_pack_fields(vmsd, self.names, self.nested))
+        self.vmsds.append(root)
+        self.rows.append(rows)
+        self.names += names
+        self.nested += nested
+
+    def _children(self, vmsd: VMStateDescription) -> list[VMStateDescription]:
+        return [child for child in _children(vmsd) if not self.is_known(child)]
+
+
+def _is_lowered(vmsd: VMStateDescription) -> bool:
+    return "_lowered" in vmsd.__dict__
+
+
 def _lower_descriptions(roots: Iterable[VMStateDescription]) -> None:
     """Makes native what is not yet, all of it in one table and one call, and remembers it in each description."""
     with _lowering:
-        seen: set[int] = set()
-        batch: list[VMStateDescription] = []
+        batch = _Batch(_is_lowered)
         for root in roots:
-            if "_lowered" not in root.__dict__:
-                batch.extend(_post_order(root, _unlowered_children, id, seen))
-        if batch:
+            batch.add(root)
+        if batch.vmsds:
             tree, pointers = _lower_batch(batch)
-            for vmsd, pointer in zip(batch, pointers, strict=True):
+            for vmsd, pointer in zip(batch.vmsds, pointers, strict=True):
                 memory = vmsd.__dict__
                 memory["_lowered"], memory["_owner"] = pointer, tree
 
 
-def _lower_detailed(roots: Sequence[VMStateDescription]) -> tuple[Tree, list[int]]:
+def _lower_detailed(roots: Iterable[VMStateDescription]) -> tuple[Tree, list[int]]:
     """The same for one tree, with details; nothing of it is remembered."""
-    seen: set[int] = set()
-    batch = [vmsd for root in roots for vmsd in _post_order(root, _children, id, seen)]
+    batch, vmsds = _Batch(lambda vmsd: False), list(roots)
+    for root in vmsds:
+        batch.add(root)
     tree, pointers = _lower_batch(batch, detailed=True)
-    made = {id(vmsd): pointer for vmsd, pointer in zip(batch, pointers, strict=True)}
-    return tree, [made[id(root)] for root in roots]
+    made = {id(vmsd): pointer for vmsd, pointer in zip(batch.vmsds, pointers, strict=True)}
+    return tree, [made[id(root)] for root in vmsds]
 
 
-def _unlowered_children(vmsd: VMStateDescription) -> list[VMStateDescription]:
-    return [child for child in _children(vmsd) if "_lowered" not in child.__dict__]
-
-
-def _lower_batch(batch: Sequence[VMStateDescription], *, detailed: bool = False) -> tuple[Tree, list[int]]:
-    """A table of the batch, whose descriptions stand behind those they refer to, added to a new tree."""
-    known: dict[int, VMStateDescription] = {}  # that the batch refers to and that are native already
-    nested = [field.vmsd for vmsd in batch for field in vmsd.fields or () if field.vmsd is not None]
+def _lower_batch(packed: _Batch, *, detailed: bool = False) -> tuple[Tree, list[int]]:
+    """A table of the batch, added to a new tree; the addresses of its descriptions."""
+    batch, labels, nested = packed.vmsds, packed.names, packed.nested
     below = [child for vmsd in batch for child in vmsd.subsections or ()]
-    if not detailed:
-        known = {id(child): child for child in (*nested, *below) if "_lowered" in child.__dict__}
+    known = {id(child): child for child in (*nested, *below) if packed.is_known(child)}
     refs = {identity: index for index, identity in enumerate((*known, *map(id, batch)))}
-    fields = b"".join([_pack_fields(vmsd) for vmsd in batch])
-    labels = _names_of(batch)
+    fields = b"".join(packed.rows)
     names = _encode_names(labels, partial(_owner_of_name, batch))
     try:
         descs = b"".join([_pack_desc(vmsd) for vmsd in batch])
@@ -198,16 +226,28 @@ def _pack_desc(vmsd: VMStateDescription) -> bytes:
     )
 
 
-def _pack_fields(vmsd: VMStateDescription) -> bytes:
-    """The rows of a description's fields. By the hundred, because each number of fields has a packer of its own."""
+def _pack_fields(vmsd: VMStateDescription, names: list[str], nested: list[VMStateDescription]) -> bytes:
+    """The rows of a description's fields; adds its name and theirs to names, and their descriptions to nested.
+
+    By the hundred, because each number of fields has a packer of its own.
+    """
+    names.append(vmsd.name)
     fields = vmsd.fields or ()
+    rows = []
     try:
-        if len(fields) <= 100:
-            return _fields_packer(len(fields))(*chain.from_iterable(map(_field_values, fields)))
-        parts = (fields[start : start + 100] for start in range(0, len(fields), 100))
-        return b"".join([_fields_packer(len(part))(*chain.from_iterable(map(_field_values, part))) for part in parts])
+        for start in range(0, len(fields), 100):
+            part = fields[start : start + 100]
+            values: list[Any] = []
+            for field in part:  # of all ways to get at attributes by the thousand, this is the fastest
+                vmsd_of_field = field.vmsd
+                values += (field.size, field.num, field.version_id, field.flags, field.field_exists, vmsd_of_field)
+                names.append(field.name)  # type: ignore[arg-type]  # the model lets no None through
+                if vmsd_of_field is not None:
+                    nested.append(vmsd_of_field)
+            rows.append(_fields_packer(len(part))(*values))
     except struct.error:
         raise _range_error(vmsd) from None
+    return rows[0] if len(rows) == 1 else b"".join(rows)
 
 
 _DESC_DETAILS_ROW = struct.Struct("=Ii")
@@ -275,15 +315,6 @@ def _range_error(vmsd: VMStateDescription) -> VMStateError:
                     f"({low} to {high - 1})"
                 )
     return VMStateError(f"description {vmsd.name!r} cannot be packed; please report this")
-
-
-def _names_of(batch: Sequence[VMStateDescription]) -> list[str]:
-    """The names of a table in its order: each description's, and behind it those of its fields."""
-    names: list[str] = []
-    for vmsd in batch:
-        names.append(vmsd.name)
-        names += [field.name for field in vmsd.fields or ()]  # type: ignore[misc]  # the model lets no None through
-    return names
 
 
 def _owner_of_name(batch: Sequence[VMStateDescription], index: int) -> str:

@@ -476,7 +476,8 @@ class TypeTable:
             self._enumerating += 1
             try:
                 for impl in types:
-                    self._type_initialize(impl)
+                    if not impl.initialised:
+                        self._type_initialize(impl)
             finally:
                 self._enumerating -= 1
             found = self._implementers(implements_type)
@@ -532,6 +533,11 @@ class TypeTable:
         if impl.initialised and impl.klass is not None:
             return impl.klass
         with self._lock:
+            parent = self._types.get(impl.info.parent or "")
+            if impl.klass is None and parent is not None and parent.initialised:  # so it is with most
+                self._class_create(impl, parent)
+                assert impl.klass is not None
+                return impl.klass
             chain: dict[TypeImpl, None] = {}
             ancestor: TypeImpl | None = impl
             while ancestor is not None and ancestor.klass is None:
@@ -553,7 +559,8 @@ class TypeTable:
         self._with_class.append(impl)
         impl.klass = klass
         try:
-            self._implement_interfaces(impl, klass)
+            if impl.info.interfaces or (parent_type and parent_type.klass and parent_type.klass.interfaces):
+                self._implement_interfaces(impl, klass)
             for class_base_init in impl.base_inits:
                 class_base_init(klass, impl.info.class_data)
             if impl.info.class_init is not None:
@@ -613,6 +620,9 @@ class TypeTable:
             impl.reset()
 
 
+_set = object.__setattr__  # past the class's own, which refuses what is not declared
+
+
 def _class_copy(impl: TypeImpl, parent_type: TypeImpl | None) -> ObjectClass:
     """A class for impl that is a copy of its parent's; sets what impl inherits. Raises before it changes impl."""
     info = impl.info
@@ -630,12 +640,14 @@ def _class_copy(impl: TypeImpl, parent_type: TypeImpl | None) -> ObjectClass:
     if is_interface and (instance_size or info.interfaces):
         raise QOMError(f"Type '{impl.name}' is an interface: it can have no instance_size and no interfaces")
     if parent_type is not None:
-        _check_size(impl, "class_size", class_size, parent_type, parent_type.class_size)
-        _check_size(impl, "instance_size", instance_size, parent_type, parent_type.instance_size)
+        if class_size < parent_type.class_size:
+            raise _size_error(impl, "class_size", class_size, parent_type, parent_type.class_size)
+        if instance_size < parent_type.instance_size:
+            raise _size_error(impl, "instance_size", instance_size, parent_type, parent_type.instance_size)
 
     klass = object.__new__(class_type)
-    object.__setattr__(klass, "type", impl)
-    object.__setattr__(klass, "interfaces", ())
+    _set(klass, "type", impl)
+    _set(klass, "interfaces", ())
     impl.class_size = class_size
     impl.instance_size = instance_size
     impl.abstract = info.abstract or not instance_size
@@ -647,12 +659,11 @@ def _class_copy(impl: TypeImpl, parent_type: TypeImpl | None) -> ObjectClass:
     return klass
 
 
-def _check_size(impl: TypeImpl, what: str, size: int, parent_type: TypeImpl, parent_size: int) -> None:
-    if size < parent_size:
-        raise QOMError(
-            f"Type '{impl.name}': {what} {size} is smaller than {parent_size} of its parent "
-            f"'{parent_type.name}'; its struct must begin with the parent's"
-        )
+def _size_error(impl: TypeImpl, what: str, size: int, parent_type: TypeImpl, parent_size: int) -> QOMError:
+    return QOMError(
+        f"Type '{impl.name}': {what} {size} is smaller than {parent_size} of its parent "
+        f"'{parent_type.name}'; its struct must begin with the parent's"
+    )
 
 
 #: The types that have no parent, and their class structs.

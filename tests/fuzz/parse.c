@@ -1,13 +1,41 @@
 /*
- * Fuzz target: a dump file (csrc/parse.c), and every dump of what was parsed.
+ * Fuzz target: a dump file (csrc/parse.c), as a whole and in parts, and every dump of what was parsed.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "parse.h"
 
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "dumps.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* The same in parts, of which .ci/fuzz makes the first a small one; whole: what was parsed, or NULL. */
+static void check_parts(const struct vmd_tree *whole, const uint8_t *data, size_t size)
+{
+    static int fd = -1;
+    struct vmd_tree *tree = NULL;
+    struct vmd_error err;
+
+    if ((fd < 0 && (fd = memfd_create("dump", 0)) < 0) || ftruncate(fd, 0) ||
+        pwrite(fd, data, size, 0) != (ssize_t)size || vmd_tree_create(&tree)) {
+        abort();
+    }
+    if ((vmd_tree_parse_file(tree, fd, 0, &err) == VMD_OK) != (whole != NULL)) {
+        __builtin_trap(); /* it depends on where the parts end */
+    }
+    if (whole && (tree->n_devices != whole->n_devices || tree->n_roots != whole->n_roots ||
+                  vmd_tree_size(tree) != vmd_tree_size(whole) || tree->about_size != whole->about_size)) {
+        __builtin_trap();
+    }
+    if (whole) {
+        fuzz_dumps(tree);
+    }
+    vmd_tree_destroy(tree);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -19,6 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     status = vmd_tree_parse(tree, (const char *)data, size, &err);
+    check_parts(status ? NULL : tree, data, size);
     if (!status) {
         fuzz_dumps(tree);
     } else if (err.code != status || err.index > size || !err.message || !memchr(err.path, '\0', sizeof(err.path))) {

@@ -15,6 +15,8 @@ TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:
     from typing import Any
 
+    from vmdump.engine import Tree
+
 #: The largest dump file that is read, in bytes, decompressed: a small compressed file can hold any number of them.
 MAX_FILE_BYTES = 16 << 30
 
@@ -43,7 +45,7 @@ def read_dump_file(file: io.BufferedReader, name: str) -> DeviceDump:
     Raises SourceError: can't be read, is not compressed as it says, is not what QEMU prints (with line, column and JSON
     path), is too large.
     """
-    tree = engine.parse(_read_mapped(file, name) or read_bytes(file, name), name)
+    tree = _parse_in_parts(file, name) or engine.parse(read_bytes(file, name), name)
     if tree.about is None:
         return DeviceDump(tree, Producer(kind="file", path=name))
     from vmdump.producer import producer_from_json
@@ -76,31 +78,14 @@ def read_bytes(file: io.BufferedReader, name: str) -> bytes:
         raise SourceError(f"{name}: {error.strerror or error}") from error
 
 
-#: Files from this size on are read into huge pages, if the kernel has any.
-_LARGE = 8 << 20
+def _parse_in_parts(file: io.BufferedReader, name: str) -> Tree | None:
+    """The tree of a regular file that is not compressed; None for any other, and for one that has an error.
 
-
-def _read_mapped(file: io.BufferedReader, name: str) -> Any:
-    """The content of a large regular file that is not compressed, as a mmap of no file; None for any other.
-
-    With huge pages reading takes a quarter of the CPU time, as little as mapping the file would; but a mapped file that
-    is truncated meanwhile would kill the process (SIGBUS).
+    The parser reads it part by part: neither are there gigabytes of text in memory, whose pages take as much time as
+    the reading, nor is the file mapped, which would kill the process (SIGBUS) if it is truncated meanwhile.
     """
-    try:
-        if _size(file) < _LARGE or _decompressor(file, name) is not file or file.tell():
-            return None
-        size = os.fstat(file.fileno()).st_size
-        if size > MAX_FILE_BYTES:
-            return None  # read_bytes says so
-        import mmap
-
-        memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        memory.madvise(mmap.MADV_HUGEPAGE)
-        if file.readinto(memory) == size and not file.peek(1):
-            return memory
-    except (AttributeError, OSError):  # no such option of mmap, kernel or file
-        pass
-    file.seek(0)
+    if 0 < _size(file) <= MAX_FILE_BYTES and _decompressor(file, name) is file:
+        return engine.parse_file(file.fileno(), file.tell())
     return None
 
 
