@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from descriptions import array, desc, dump, field, plain, struct, unused, validate, varray
 
+from vmdump.check import native
 from vmdump.check.native import Native, equal
 from vmdump.check.wire import FIXED, OPAQUE, RUN_TIME, UNKNOWN, Item, Lowering, Wire, in_words
 from vmdump.vmstate.model import VMStateDescription, VMStateField, VMStateFlags, VMStateInfo
@@ -14,9 +15,9 @@ A, B = field("a"), field("b", "uint16")
 
 def wire(vmsd: VMStateDescription, version: int | None = None, *, loading: bool = False) -> Wire:
     """What a description puts on the wire."""
-    native = Native(dump(dev=vmsd))
+    devices = Native(dump(dev=vmsd)).devices
     lowering = Lowering(loading=loading, detailed=True, nums=True)
-    return lowering.lower(native.devices["dev"].vmsd, vmsd.version_id if version is None else version)
+    return lowering.lower(devices["dev"].vmsd, vmsd.version_id if version is None else version)
 
 
 def sizes(vmsd: VMStateDescription, **how: Any) -> list[tuple[str, int]]:
@@ -216,3 +217,12 @@ def test_equal_in_no_time() -> None:
         return vmsd
 
     assert same(deep(), deep())
+
+
+def test_flags_are_the_models() -> None:
+    """The check's plain numbers are VMStateFlags."""
+    names = {name for name, value in vars(native).items() if name.isupper() and isinstance(value, int)}
+    names -= {"VARRAY", "_UNKNOWN", "TYPE_CHECKING"}
+    assert len(names) == 14
+    for name in names:
+        assert getattr(native, name) == VMStateFlags[{"AUTO_ALLOC": "ARRAY_OF_POINTER_AUTO_ALLOC"}.get(name, name)]

@@ -12,7 +12,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
 
 from vmdump.check.finding import Verdict
-from vmdump.check.native import BUFFER, MULTIPLY, MULTIPLY_ELEMENTS, VBUFFER
+from vmdump.check.native import ARRAY_OF_POINTER, BUFFER, MULTIPLY, MULTIPLY_ELEMENTS, VBUFFER
 from vmdump.check.wire import BUFFERS, COMPARING, FIXED, INFO_BYTES, LISTS, OPAQUE, RUN_TIME, UNKNOWN, Item, in_words
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class Comparison:
     def _weigh_elements(self, differences: Sequence[Difference], ours: Item, theirs: Item) -> None:
         """What is said of elements counts for each of them, and only if there is one."""
         conditions = []
-        if ours.count is None or ours.field.flags & 0x40:
+        if ours.count is None or ours.field.flags & ARRAY_OF_POINTER:
             conditions.append(f"{ours.path} has elements")
         if ours.test:
             conditions.append(f"the test of {ours.path} passes")
