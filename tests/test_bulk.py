@@ -27,7 +27,8 @@ from elf_builder import DT_INIT_ARRAY, elf_object
 
 import vmdump
 from vmdump.bulk.executors import Workers, make_workers
-from vmdump.bulk.run import Options, run
+from vmdump.bulk.manifest import Manifest
+from vmdump.bulk.run import Options, Tally, run
 from vmdump.bulk.store import producers
 from vmdump.cli import main
 from vmdump.cli.environment import Environment
@@ -321,11 +322,11 @@ def test_memory(sources: Path, tmp_path: Path) -> None:
         file.write(b'{\n  "vmschkmachine": {')
         for _ in range(600):
             file.write(b" " * (1 << 20))
-    summary = run(
+    tally = run(
         [str(bomb), str(sources)], str(tmp_path / "out"), make_workers("processes", 2, memory=400 << 20), Options()
     )
-    assert summary.errors == (f"{bomb}: takes more memory than a worker may",)
-    assert summary.read == 12
+    assert tally.errors == [f"{bomb}: takes more memory than a worker may"]
+    assert tally.read == 12
 
 
 class Fragile(Executor):
@@ -361,10 +362,10 @@ def test_crash(sources: Path, tmp_path: Path) -> None:
         made.append(Fragile(culprit))
         return made[-1]
 
-    summary = run([str(sources)], str(tmp_path / "out"), Workers(make, 3))
-    (error,) = summary.errors
+    tally = run([str(sources)], str(tmp_path / "out"), Workers(make, 3))
+    (error,) = tally.errors
     assert error.startswith(f"{culprit}: the process that read it ended: a crash")
-    assert summary.read == 11
+    assert tally.read == 11
     assert len(made) > 1
 
 
@@ -458,6 +459,32 @@ def test_interrupted(
     assert errors[-2].startswith(f"vmdump: {finished} of 36 ")
     assert 3 <= finished < 36
     check_complete(many, tmp_path, capsys)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("place", ["put", "write"])
+def test_what_an_interruption_leaves_is_counted(
+    place: str, when: str, sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever Ctrl-C comes, also between an entry of the manifest and its count, they say the same."""
+    do, calls = getattr(Manifest, place), 0
+
+    def interrupted(self: Manifest, *args: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 3 and when == "before":
+            signal.raise_signal(signal.SIGINT)
+        do(self, *args)
+        if calls == 3 and when == "after":
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Manifest, place, interrupted)
+    monkeypatch.setattr("vmdump.bulk.run._MANIFEST_INTERVAL", 0.0)
+    tally = Tally()
+    with pytest.raises(KeyboardInterrupt):
+        run([str(sources)], str(tmp_path / "out"), make_workers("threads", 2), tally=tally)
+    monkeypatch.undo()
+    assert tally.finished == len(entries(tmp_path / "out")) >= 2
 
 
 def test_interrupted_at_any_time(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from vmdump.bulk.sources import Item, find_sources, unpacked_items
 from vmdump.bulk.work import FORMATS, FULL, HEAD, Outcome, Read, Reading, Unpack, compress
 from vmdump.errors import OutputError, SourceError
 from vmdump.output import make_directory, write_file
+from vmdump.signals import held_back
 from vmdump.version import __version__
 
 #: Seconds that a source may take.
@@ -49,24 +50,32 @@ class Options(NamedTuple):
     timeout: float = TIMEOUT
 
 
-class Event(NamedTuple):
-    """Told as it goes on: a source that is done, and how: entry is its manifest entry; is_new: it has been read now;
-    done and total count sources (total grows when packages are unpacked).
+class Tally:
+    """How far a run is, or was when it ended: sources that are known (which grow in number when packages are unpacked),
+    that were read, that are as before, and the errors of those that failed. The manifest says the same at any time.
     """
+
+    def __init__(self) -> None:
+        self.total, self.read, self.unchanged = 0, 0, 0
+        self.errors: list[str] = []
+
+    @property
+    def finished(self) -> int:
+        """Sources that are in the folder."""
+        return self.read + self.unchanged
+
+    @property
+    def done(self) -> int:
+        """Sources that there is nothing more to do for."""
+        return self.finished + len(self.errors)
+
+
+class Event(NamedTuple):
+    """Told as it goes on: a source that is done, and how: entry is its manifest entry; is_new: it has been read now."""
 
     title: str
     entry: Entry
     is_new: bool
-    done: int
-    total: int
-
-
-class Summary(NamedTuple):
-    """How a run ended: sources that were read, that were as before, and that failed, with the errors."""
-
-    read: int
-    unchanged: int
-    errors: tuple[str, ...]
 
 
 class _Unit:
@@ -98,30 +107,35 @@ def run(
     options: Options | None = None,
     *,
     on_event: Callable[[Event], None] = lambda event: None,
-) -> Summary:
-    """Reads what the sources mean into directory, as far as it is not there.
+    tally: Tally | None = None,
+) -> Tally:
+    """Reads what the sources mean into directory, as far as it is not there. Counts in tally, where one is given: it
+    holds after an exception too.
 
-    A source that can't be read is an error in the summary and in the manifest. Raises VmdumpError for a folder that
+    A source that can't be read is an error in the tally and in the manifest. Raises VmdumpError for a folder that
     can't be used, OutputError when nothing more can be written; what was finished then stays, as it does for anything
     that a signal handler raises.
     """
     with locked(directory):
-        return _Run(directory, workers, options or Options(), on_event).run(sources)
+        run = _Run(directory, workers, options or Options(), on_event, Tally() if tally is None else tally)
+        return run.run(sources)
 
 
 class _Run:
-    def __init__(self, directory: str, workers: Workers, options: Options, on_event: Callable[[Event], None]) -> None:
+    def __init__(
+        self, directory: str, workers: Workers, options: Options, on_event: Callable[[Event], None], tally: Tally
+    ) -> None:
         self._directory, self._workers, self._options, self._on_event = directory, workers, options, on_event
+        self._tally = tally
         self._manifest = Manifest(directory)
         self._places = Places(self._manifest)
         self._how = f"vmdump {__version__}, machines {options.machines}, format {options.format}"
-        self._done, self._total, self._read, self._errors = 0, 0, 0, list[str]()
         self._manifest_written = time.monotonic()
 
-    def run(self, sources: Sequence[str]) -> Summary:
+    def run(self, sources: Sequence[str]) -> Tally:
         found = find_sources(sources, self._directory)
-        self._total = len(found.items) + sum(map(len, found.groups)) + len(found.errors)
-        if not self._total:
+        self._tally.total = len(found.items) + sum(map(len, found.groups)) + len(found.errors)
+        if not self._tally.total:
             raise SourceError(f"{', '.join(sources)}: no QEMU binary, dump or package in there")
         try:
             for source, error in found.errors:
@@ -130,7 +144,7 @@ class _Run:
             self._work(units)
         finally:
             self._manifest.write()
-        return Summary(self._read, self._done - self._read - len(self._errors), tuple(self._errors))
+        return self._tally
 
     # What there is to do
 
@@ -159,10 +173,10 @@ class _Run:
         if not entries or len(entries) < entries[0]["siblings"] or not all(map(self._manifest.is_complete, entries)):
             return False
         if source is None:
-            self._total += len(entries) - len(unit.packages)
+            self._tally.total += len(entries) - len(unit.packages)
         for entry in entries:
-            self._done += 1
-            self._tell(_title(entry), entry, is_new=False)
+            self._tally.unchanged += 1
+            self._on_event(Event(_title(entry), entry, is_new=False))
         return True
 
     # Doing it
@@ -240,7 +254,7 @@ class _Run:
             unit.errors.append((unit.packages[0].path, "no QEMU that dumps its device state is in this package"))
         unit.is_unpacked = True
         unit.n_entries = len(unit.items) + len(unit.errors)
-        self._total += unit.n_entries - len(unit.packages)
+        self._tally.total += unit.n_entries - len(unit.packages)
         unit.items = [item for item in unit.items if not self._is_read(item, unit)]
         unit.waiting = len(unit.items)
         return [_Job(unit, index, self._read_task(item)) for index, item in enumerate(unit.items)]
@@ -249,8 +263,8 @@ class _Run:
         """Whether a run that was ended has read this one already; then that is told."""
         for entry in self._manifest.find(unit.key):
             if entry["member"] == item.member and self._manifest.is_complete(entry):
-                self._done += 1
-                self._tell(item.title, entry, is_new=False)
+                self._tally.unchanged += 1
+                self._on_event(Event(item.title, entry, is_new=False))
                 return True
         return False
 
@@ -295,7 +309,6 @@ class _Run:
         entry |= {"targets": place.targets, "machines": list(reading.machines), "outputs": outputs, "rows": rows}
         entry |= {"reports": [_without(item.root, each) for each in reading.reports]}
         entry |= {"seconds": round(outcome.seconds, 3)}
-        self._read += 1
         self._enter(item.title, entry)
 
     def _write(self, path: str, *parts: bytes) -> None:
@@ -317,21 +330,21 @@ class _Run:
         )
         if item is not None:
             entry |= {"kind": item.kind, "member": item.member, "targets": [], "seconds": round(seconds, 3)}
-        self._errors.append(error)
         # Of one that is not to be seen, what was read of it before stays.
         self._enter(prefix, {**entry, "error": error}, is_kept=unit is not None or not self._manifest.has_read(source))
 
     def _enter(self, title: str, entry: Entry, *, is_kept: bool = True) -> None:
-        if is_kept:
-            self._manifest.put(entry)
-        self._done += 1
+        with held_back():  # so that who is interrupted is told what the manifest says
+            if is_kept:
+                self._manifest.put(entry)
+            if entry["error"] is None:
+                self._tally.read += 1
+            else:
+                self._tally.errors.append(entry["error"])
         if time.monotonic() > self._manifest_written + _MANIFEST_INTERVAL:
             self._manifest.write()
             self._manifest_written = time.monotonic()
-        self._tell(title, entry, is_new=True)
-
-    def _tell(self, title: str, entry: Entry, *, is_new: bool) -> None:
-        self._on_event(Event(title, entry, is_new, self._done, self._total))
+        self._on_event(Event(title, entry, is_new=True))
 
 
 def _entry(source: str, key: str, siblings: int) -> Entry:

@@ -10,7 +10,7 @@ from vmdump.cli.environment import ExitStatus, printable
 if TYPE_CHECKING:
     import argparse
 
-    from vmdump.bulk.run import Summary
+    from vmdump.bulk.run import Tally
     from vmdump.cli.environment import Environment
 
 HELP = "read many QEMUs, from binaries, dumps, directories and packages, into a folder"
@@ -80,7 +80,7 @@ def _jobs(text: str) -> int:
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Reads what is missing."""
     from vmdump.bulk.executors import make_workers
-    from vmdump.bulk.run import Options
+    from vmdump.bulk.run import Options, Tally
     from vmdump.bulk.run import run as run_bulk
     from vmdump.cli.progress import Progress
 
@@ -89,24 +89,25 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
         raise UsageError(f"--executor: {args.executor!r} is none of processes, threads, dask://HOST:PORT")
     workers = make_workers(args.executor, args.jobs)
     options = Options(args.machines, args.format, args.timeout)
-    with Progress(environment) as progress:
+    tally = Tally()
+    with Progress(environment, tally) as progress:
         try:
-            summary = run_bulk(args.source, args.output, workers, options, on_event=progress.show)
+            run_bulk(args.source, args.output, workers, options, on_event=progress.show, tally=tally)
         except BaseException as error:
             progress.close()
-            kept = f"{progress.finished} of {progress.total} are in {printable(args.output)}"
+            kept = f"{tally.finished} of {tally.total} are in {printable(args.output)}"
             if isinstance(error, KeyboardInterrupt):
                 environment.error(f"{kept}; the same command goes on from there")
-            elif progress.finished:
+            elif tally.finished:
                 environment.error(f"{kept}, and stay; once there is room, the same command goes on from there")
             raise
-    environment.print(f"{printable(args.output)}: {_in_words(summary)}")
-    return ExitStatus.FAILED if summary.errors else ExitStatus.DONE
+    environment.print(f"{printable(args.output)}: {_in_words(tally)}")
+    return ExitStatus.FAILED if tally.errors else ExitStatus.DONE
 
 
-def _in_words(summary: Summary) -> str:
-    parts = [f"{summary.read} read", f"{summary.unchanged} unchanged"]
-    return ", ".join([*parts, f"{len(summary.errors)} failed"] if summary.errors else parts)
+def _in_words(tally: Tally) -> str:
+    parts = [f"{tally.read} read", f"{tally.unchanged} unchanged"]
+    return ", ".join([*parts, f"{len(tally.errors)} failed"] if tally.errors else parts)
 
 
 def _check_packages(format: str) -> None:

@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING, Any
 from vmdump.cli.environment import printable
 
 if TYPE_CHECKING:
-    from vmdump.bulk.run import Event
+    from vmdump.bulk.run import Event, Tally
     from vmdump.cli.environment import Environment
 
 
 class Progress:
-    """Shows events on stderr. rich is imported only where it draws."""
+    """Shows events on stderr, and how far the tally is. rich is imported only where it draws."""
 
-    def __init__(self, environment: Environment) -> None:
-        self._environment, self._display = environment, None
-        self._began, self._n_read, self._n_errors = time.monotonic(), 0, 0
-        #: Sources that are done without an error, and all that are known.
-        self.finished, self.total = 0, 0
+    def __init__(self, environment: Environment, tally: Tally) -> None:
+        self._environment, self._tally, self._display = environment, tally, None
+        self._began = time.monotonic()
         terminal = environment.progress_terminal()
         if terminal is not None:
             self._display = _make_display(terminal)
@@ -40,24 +38,19 @@ class Progress:
 
     def show(self, event: Event) -> None:
         """Shows a source that is done."""
-        self.total = event.total
-        error = event.entry["error"]
-        self._n_read += event.is_new
+        tally, error = self._tally, event.entry["error"]
         if error is not None:
-            self._n_errors += 1
             self._print(printable(error))
-        else:
-            self.finished += 1
         if self._display is not None:
-            rate = self._n_read / max(time.monotonic() - self._began, 1e-3)
+            rate = (tally.read + len(tally.errors)) / max(time.monotonic() - self._began, 1e-3)
             self._display.update(
-                self._bar, completed=event.done, total=event.total, current=printable(event.title.rpartition("/")[2]),
-                rate=f"{rate:.1f}/s", errors=f"{self._n_errors} failed" if self._n_errors else "",
+                self._bar, completed=tally.done, total=tally.total, current=printable(event.title.rpartition("/")[2]),
+                rate=f"{rate:.1f}/s", errors=f"{len(tally.errors)} failed" if tally.errors else "",
             )  # fmt: skip
         elif error is None and event.is_new:
             machines = len(event.entry["machines"])
             what = f"{machines} machine{'' if machines == 1 else 's'}, {event.entry['seconds']:.1f} s"
-            self._print(f"[{event.done}/{event.total}] {event.title}: {what}")
+            self._print(f"[{tally.done}/{tally.total}] {event.title}: {what}")
         for report in event.entry["reports"] if event.is_new else []:
             self._print(f"{event.title}: {report}")
 

@@ -12,7 +12,6 @@ import selectors
 import shutil
 import signal
 import subprocess
-import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +19,7 @@ from vmdump import engine
 from vmdump.device_dump import DeviceDump
 from vmdump.errors import SourceError
 from vmdump.producer import Producer
+from vmdump.signals import held_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -41,9 +41,6 @@ _QUOTE = 500
 _DUMP_OPTIONS = (
     "-nodefaults", "-no-user-config", "-display", "none", "-dump-vmstate", "/dev/stdout",
 )  # fmt: skip
-
-#: Signals that a process is ended by, whoever sends them.
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 #: How QEMU says that it wants -M. Source: QEMU 8.2.2 system/vl.c select_machine.
 _NO_DEFAULT_MACHINE = "No machine specified"
@@ -174,7 +171,7 @@ class _Qemu:
 def _running(command: list[str], environ: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """A process with pipes. If nobody has waited for it when the body ends, it is killed, with all that it started."""
     with contextlib.ExitStack() as stack:
-        with _signals_held_back():
+        with held_back():  # in its middle an exception would lose a process just started
             process = subprocess.Popen(
                 command, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                 bufsize=0, start_new_session=True,
@@ -189,27 +186,6 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     if process.returncode is None:  # so the number of its group is still its own
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-
-
-@contextlib.contextmanager
-def _signals_held_back() -> Iterator[None]:
-    """Delivers signals when the body has ended. In its middle an exception would lose a process just started.
-
-    A mask would do the same, but the process would inherit it. Python runs handlers in its main thread alone.
-    """
-    came: list[int] = []
-    handlers = {}
-    if threading.current_thread() is threading.main_thread():
-        handlers = {number: handler for number in _ENDING if callable(handler := signal.getsignal(number))}
-    for number in handlers:
-        signal.signal(number, lambda number, frame: came.append(number))
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    for late in came:
-        signal.raise_signal(late)
 
 
 def _how_it_ended(returncode: int) -> str:
