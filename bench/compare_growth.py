@@ -1,8 +1,8 @@
 """How time grows with fields, depth and devices. Run by compare.py, which plots each curve.
 
 Read it as: what does a field, a device, a megabyte cost, and how many times that of the tree before? 1 is linear. The
-smallest trees lie in a cache, so it is the largest against the one before that is judged; the depth against depth 1, by
-the output's bytes, because indentation grows with it.
+smallest trees lie in a cache, so it is the largest against the one before that is judged; of depths each against depth 1,
+by the output's bytes, because indentation grows with it.
 """
 
 import os
@@ -16,7 +16,7 @@ from vmdump.lowering import lower
 from vmdump.vmstate import VMSTATE_UINT32, VMStateDescription
 
 FIELDS = (10**5, 10**6, 10**7)
-DEPTHS = (1, 10, 100, 1000)
+DEPTHS = (1, 3, 10, 30, 60, 100, 300, 1000)
 DEVICES = (10**4, 10**5, 10**6)
 
 #: How much dearer the largest may be and still be called linear or flat.
@@ -58,11 +58,11 @@ def _parse_curve(dumps: list[bytes]) -> Comparison:
 
 
 def _rows(curve: str, names: list[str], sizes: tuple[int, ...], unit: str) -> list[Row]:
-    """The last one is judged: of depths against the first, else against the one before."""
+    """The last one is judged, against the one before; of depths each, against the first."""
     rows = [Row(names[0], unit=unit, curve=curve, at=sizes[0])]
     for index in range(1, len(names)):
         against = 0 if sizes is DEPTHS else index - 1
-        last = index == len(names) - 1
-        promise = f"growth: {curve}, {sizes[index]:,} against {sizes[against]:,}, {unit[2:]}" if last else ""
-        rows.append(Row(names[index], names[against], GOAL if last else None, unit, promise, curve, sizes[index]))
+        is_judged = sizes is DEPTHS or index == len(names) - 1
+        promise = f"growth: {curve}, {sizes[index]:,} against {sizes[against]:,}, {unit[2:]}" if is_judged else ""
+        rows.append(Row(names[index], names[against], GOAL if is_judged else None, unit, promise, curve, sizes[index]))
     return rows

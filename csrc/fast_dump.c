@@ -6,8 +6,7 @@
  * met; a field is then two or three block copies with its values between them. Pieces are copied in whole blocks:
  * both sides have room behind them, and the next value overwrites what was copied too much.
  *
- * Indentation beyond LEVELS has no templates: there the words are written one by one, so that memory does not grow
- * with depth.
+ * Indentation beyond LEVELS has no templates: there pieces are made each time, so that memory does not grow with depth.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -137,9 +136,40 @@ struct fast_dump {
     uint32_t arrays; /* the flag of fields whose "num" is printed; 0: of none */
     bool stopped;    /* the sink has failed, or there is no memory */
     bool no_memory;
-    size_t text_size, n_indents; /* of all recipes */
+    size_t text_size, n_indents;         /* of all recipes */
+    size_t max_text_size, max_n_indents; /* of one */
     struct level *levels[LEVELS];
 };
+
+static void measure_recipes(struct fast_dump *dump)
+{
+    for (int id = 0; id < N_PIECES; id++) {
+        size_t text_size = strlen(recipes[id]), n_indents = 0;
+
+        for (size_t i = 0; i < text_size; i++) {
+            n_indents += recipes[id][i] == *INDENT;
+        }
+        dump->text_size += text_size;
+        dump->n_indents += n_indents;
+        dump->max_text_size = text_size > dump->max_text_size ? text_size : dump->max_text_size;
+        dump->max_n_indents = n_indents > dump->max_n_indents ? n_indents : dump->max_n_indents;
+    }
+}
+
+/* Writes a recipe out; returns its end. */
+static char *expand(char *out, const char *recipe, size_t indent)
+{
+    size_t size = strlen(recipe);
+    char *mark;
+
+    while ((mark = memccpy(out, recipe, *INDENT, size))) {
+        recipe += mark - out;
+        size -= mark - out;
+        memset(mark - 1, ' ', indent);
+        out = mark - 1 + indent;
+    }
+    return out + size;
+}
 
 static struct level *level_create(const struct fast_dump *dump, size_t indent)
 {
@@ -147,17 +177,9 @@ static struct level *level_create(const struct fast_dump *dump, size_t indent)
     char *out = level ? level->text : NULL;
 
     for (int id = 0; level && id < N_PIECES; id++) {
-        const char *text = recipes[id];
-        size_t size = strlen(text);
-        char *begin = out, *mark;
+        char *begin = out;
 
-        while ((mark = memccpy(out, text, *INDENT, size))) {
-            text += mark - out;
-            size -= mark - out;
-            memset(mark - 1, ' ', indent);
-            out = mark - 1 + indent;
-        }
-        out += size;
+        out = expand(begin, recipes[id], indent);
         level->pieces[id] = (struct piece){begin, out - begin};
     }
     if (level) {
@@ -227,11 +249,17 @@ static inline char *make_room(struct fast_dump *dump, char *p)
     return is_full(dump, p) ? flush(dump, p) : p;
 }
 
-/* A piece without a template; also where there was no memory for one, and what is written no longer counts. */
+/*
+ * A piece without a template, at once if it fits into the window, else bit by bit; also where there was no memory for a
+ * template, and what is written no longer counts.
+ */
 static __attribute__((noinline)) char *put_recipe(struct fast_dump *dump, char *p, int indent, enum piece_id id)
 {
     char spaces[256];
 
+    if (p < dump->limit && (size_t)(dump->limit - p) > dump->max_text_size + dump->max_n_indents * indent) {
+        return expand(p, recipes[id], indent);
+    }
     memset(spaces, ' ', sizeof(spaces));
     leave(dump, p);
     for (const char *c = recipes[id]; *c && !dump->no_memory;) {
@@ -431,12 +459,7 @@ enum vmd_status vmd_dump_fast(const struct vmd_tree *tree, struct vmd_sink *sink
     struct fast_dump dump = {.sink = sink, .arrays = tree->print_num ? VMD_ARRAY : 0};
     char *p;
 
-    for (int id = 0; id < N_PIECES; id++) {
-        for (const char *c = recipes[id]; *c; c++) {
-            dump.n_indents += *c == *INDENT;
-            dump.text_size += 1;
-        }
-    }
+    measure_recipes(&dump);
     put_machine(sink, tree);
     p = enter(&dump);
     if (tree->n_devices) {

@@ -120,6 +120,7 @@ def test_depth(which: Engine, depth: int) -> None:
     tree = lower("none", [("d", vmsd)])
     data = tree.dump_bytes(which)
     assert len(data) == tree.size
+    assert data == tree.dump_bytes(Engine.STDIO)
     if depth <= 100:
         assert data.decode() == dump("none", [("d", vmsd)])
     assert data.count(b'"field"') == depth
