@@ -6,7 +6,7 @@ Descriptions are immutable, so one becomes native once and remembers it; dumps o
 import struct
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 from vmdump._core import ffi, lib
@@ -75,15 +75,8 @@ def description_of(root: Any) -> VMStateDescription:
 # From the model to native -----------------------------------------------------------------------------------------
 
 _DESC_ROW = struct.Struct("=iiii")
-_FIELD_FORMAT = "QiiI?3x?7x"  # struct vmd_field_row; where "?" is a byte of a uint32_t that is not 0
-_FIELD_BYTES = struct.calcsize(f"={_FIELD_FORMAT}")
+_FIELD_ROW = struct.Struct("=QiiI?3x?7x")  # struct vmd_field_row; where "?" is a byte of a uint32_t that is not 0
 _lowering = threading.Lock()
-
-
-@cache
-def _fields_packer(n_fields: int) -> Callable[..., bytes]:
-    """Packs the values of so many fields."""
-    return struct.Struct("=" + _FIELD_FORMAT * n_fields).pack
 
 
 def _children(vmsd: VMStateDescription) -> list[VMStateDescription]:
@@ -112,13 +105,14 @@ def _post_order(root: Any, children: Any, identity: Any, seen: set[Any] | None =
 
 
 class _Batch:
-    """Descriptions in the order of a table, those that they refer to first, and their fields' rows, packed."""
+    """Descriptions in the order of a table, those that they refer to first; their rows and their fields', packed."""
 
     def __init__(self, is_known: Callable[[VMStateDescription], bool]) -> None:
         """is_known: which are native already."""
         self.is_known = is_known
         self.vmsds: list[VMStateDescription] = []
-        self.rows: list[bytes] = []
+        self.descs, self.fields = bytearray(), bytearray()
+        #: Of each description, and of its fields behind it.
         self.names: list[str] = []
         #: Of the fields that have one, in order.
         self.nested: list[VMStateDescription] = []
@@ -129,18 +123,51 @@ class _Batch:
         if self.is_known(root) or id(root) in self._seen:
             return
         self._seen.add(id(root))
-        names: list[str] = []
-        nested: list[VMStateDescription] = []
-        rows = _pack_fields(root, names, nested)
-        for child in (*nested, *(root.subsections or ())):
-            if not self.is_known(child):
-                for vmsd in _post_order(child, self._children, id, self._seen):
-                    self.vmsds.append(vmsd)
-                    self.rows.append(_pack_fields(vmsd, self.names, self.nested))
-        self.vmsds.append(root)
-        self.rows.append(rows)
-        self.names += names
-        self.nested += nested
+        n_nested = len(self.nested)
+        self._add_one(root)
+        if root.subsections or len(self.nested) > n_nested:
+            below = [*self.nested[n_nested:], *(root.subsections or ())]
+            self._add_before_last([child for child in below if not self.is_known(child)], n_nested)
+
+    def _add_one(self, vmsd: VMStateDescription) -> None:
+        """Adds a description alone."""
+        fields, names, nested, pack = self.fields, self.names, self.nested, _FIELD_ROW.pack
+        names.append(vmsd.name)
+        try:
+            self.descs += _DESC_ROW.pack(
+                vmsd.version_id,
+                vmsd.minimum_version_id,
+                -1 if vmsd.fields is None else len(vmsd.fields),
+                -1 if vmsd.subsections is None else len(vmsd.subsections),
+            )
+            for field in vmsd.fields or ():  # of all ways to pack attributes by the thousand, this is the fastest
+                vmsd_of_field = field.vmsd
+                fields += pack(field.size, field.num, field.version_id, field.flags, field.field_exists, vmsd_of_field)
+                names.append(field.name)  # type: ignore[arg-type]  # the model lets no None through
+                if vmsd_of_field is not None:
+                    nested.append(vmsd_of_field)
+        except struct.error:
+            raise _range_error(vmsd) from None
+        self.vmsds.append(vmsd)
+
+    def _add_before_last(self, below: list[VMStateDescription], n_nested: int) -> None:
+        """Adds what is below the description that was added last, before it; n_nested: how many there were then."""
+        n_fields = len(self.vmsds[-1].fields or ())
+        begins: list[tuple[Any, int]] = [
+            (self.vmsds, len(self.vmsds) - 1),
+            (self.descs, len(self.descs) - _DESC_ROW.size),
+            (self.fields, len(self.fields) - n_fields * _FIELD_ROW.size),
+            (self.names, len(self.names) - n_fields - 1),
+            (self.nested, n_nested),
+        ]
+        last = [part[begin:] for part, begin in begins]
+        for part, begin in begins:
+            del part[begin:]
+        for child in below:
+            for vmsd in _post_order(child, self._children, id, self._seen):
+                self._add_one(vmsd)
+        for (part, _), end in zip(begins, last, strict=True):
+            part.extend(end)
 
     def _children(self, vmsd: VMStateDescription) -> list[VMStateDescription]:
         return [child for child in _children(vmsd) if not self.is_known(child)]
@@ -179,21 +206,16 @@ def _lower_batch(packed: _Batch, *, detailed: bool = False) -> tuple[Tree, list[
     below = [child for vmsd in batch for child in vmsd.subsections or ()]
     known = {id(child): child for child in (*nested, *below) if packed.is_known(child)}
     refs = {identity: index for index, identity in enumerate((*known, *map(id, batch)))}
-    fields = b"".join(packed.rows)
     names = _encode_names(labels, partial(_owner_of_name, batch))
-    try:
-        descs = b"".join([_pack_desc(vmsd) for vmsd in batch])
-    except struct.error:
-        raise next(_range_error(vmsd) for vmsd in batch if not _desc_fits(vmsd)) from None
     tree = Tree()
     tree.owners = tuple({child.__dict__["_owner"] for child in known.values()})
     native_refs = ffi.new("uintptr_t[]", [child.__dict__["_lowered"] for child in known.values()] + [0] * len(batch))
     native_nested = ffi.new("uint32_t[]", [refs[id(child)] for child in nested])
     native_subsections = ffi.new("uint32_t[]", [refs[id(child)] for child in below])
     table = ffi.new("struct vmd_table *", {
-        "descs": ffi.cast("struct vmd_desc_row *", ffi.from_buffer(descs)), "n_descs": len(batch),
-        "fields": ffi.cast("struct vmd_field_row *", ffi.from_buffer(fields)),
-        "n_fields": len(fields) // _FIELD_BYTES,
+        "descs": ffi.cast("struct vmd_desc_row *", ffi.from_buffer(packed.descs)), "n_descs": len(batch),
+        "fields": ffi.cast("struct vmd_field_row *", ffi.from_buffer(packed.fields)),
+        "n_fields": len(packed.fields) // _FIELD_ROW.size,
         "nested": native_nested, "n_nested": len(nested),
         "subsections": native_subsections, "n_subsections": len(below),
         "names": ffi.from_buffer(names), "names_size": len(names),
@@ -215,39 +237,6 @@ def _lower_batch(packed: _Batch, *, detailed: bool = False) -> tuple[Tree, list[
         )
     check_status(status, error)
     return tree, ffi.unpack(native_refs, len(known) + len(batch))[len(known) :]
-
-
-def _pack_desc(vmsd: VMStateDescription) -> bytes:
-    return _DESC_ROW.pack(
-        vmsd.version_id,
-        vmsd.minimum_version_id,
-        -1 if vmsd.fields is None else len(vmsd.fields),
-        -1 if vmsd.subsections is None else len(vmsd.subsections),
-    )
-
-
-def _pack_fields(vmsd: VMStateDescription, names: list[str], nested: list[VMStateDescription]) -> bytes:
-    """The rows of a description's fields; adds its name and theirs to names, and their descriptions to nested.
-
-    By the hundred, because each number of fields has a packer of its own.
-    """
-    names.append(vmsd.name)
-    fields = vmsd.fields or ()
-    rows = []
-    try:
-        for start in range(0, len(fields), 100):
-            part = fields[start : start + 100]
-            values: list[Any] = []
-            for field in part:  # of all ways to get at attributes by the thousand, this is the fastest
-                vmsd_of_field = field.vmsd
-                values += (field.size, field.num, field.version_id, field.flags, field.field_exists, vmsd_of_field)
-                names.append(field.name)  # type: ignore[arg-type]  # the model lets no None through
-                if vmsd_of_field is not None:
-                    nested.append(vmsd_of_field)
-            rows.append(_fields_packer(len(part))(*values))
-    except struct.error:
-        raise _range_error(vmsd) from None
-    return rows[0] if len(rows) == 1 else b"".join(rows)
 
 
 _DESC_DETAILS_ROW = struct.Struct("=Ii")
@@ -331,7 +320,7 @@ def _owner_of_name(batch: Sequence[VMStateDescription], index: int) -> str:
 def _encode_names(names: Sequence[str], owner: Callable[[int], str]) -> bytes:
     """The names, each ended by NUL. owner says what the name at an index belongs to, for errors."""
     try:
-        encoded = ("\0".join(names) + "\0").encode()
+        encoded = "\0".join([*names, ""]).encode()
         if encoded.count(0) == len(names):
             return encoded
     except (UnicodeEncodeError, TypeError):

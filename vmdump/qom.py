@@ -80,7 +80,7 @@ class ObjectClass:
         """Refuses undeclared members: a misspelt ``vmsd`` would silently leave a device out of the dump."""
         if not hasattr(self.__class__, name):
             raise QOMError(f"{self.__class__.__name__} has no member '{name}'; declare it in a class_type of your own")
-        object.__setattr__(self, name, value)
+        _set(self, name, value)
 
     def __repr__(self) -> str:
         return f"<{self.__class__.__name__} '{self.type.name}'>"
@@ -632,7 +632,9 @@ def _class_copy(impl: TypeImpl, parent_type: TypeImpl | None) -> ObjectClass:
     class_size = info.class_size or (parent_type.class_size if parent_type else OBJECT_CLASS_SIZE)
     instance_size = info.instance_size or (parent_type.instance_size if parent_type else 0)
     is_interface = issubclass(base, InterfaceClass)
-    if not issubclass(class_type, base) or issubclass(class_type, InterfaceClass) != is_interface:
+    if class_type is not base and (
+        not issubclass(class_type, base) or issubclass(class_type, InterfaceClass) != is_interface
+    ):
         raise QOMError(
             f"Type '{impl.name}': class_type {class_type.__name__} is not derived from {base.__name__}, "
             f"the class_type of its parent '{info.parent}'"
@@ -652,7 +654,7 @@ def _class_copy(impl: TypeImpl, parent_type: TypeImpl | None) -> ObjectClass:
     impl.instance_size = instance_size
     impl.abstract = info.abstract or not instance_size
     if parent_type is not None:
-        vars(klass).update(vars(parent_class))
+        klass.__dict__.update(parent_class.__dict__)
         impl.parent_type = parent_type
         own = parent_type.info.class_base_init
         impl.base_inits = parent_type.base_inits if own is None else (own, *parent_type.base_inits)
