@@ -100,7 +100,7 @@ void vmd_wire_fields(const struct vmd_desc *desc, struct vmd_wire_row *rows, uin
     }
 }
 
-/* Equality. Pairs that were found equal are remembered: descriptions may share others exponentially. */
+/* Equality, and names. What was found equal is remembered: descriptions may share others exponentially. */
 
 /* The VMStateFlags that say what travels: not SINGLE, POINTER, BUFFER and ALLOC. */
 enum { WIRE_FLAGS = 0x3ffff & ~(0x1 | 0x2 | 0x20 | 0x2000), VMS_VSTRUCT = 0x8000 };
@@ -250,4 +250,42 @@ enum vmd_status vmd_wire_equal(const uint64_t *a, const uint64_t *b, uint64_t n,
     }
     free(pairs.slots);
     return pairs.no_memory ? VMD_NO_MEMORY : VMD_OK;
+}
+
+/* Descriptions without namesakes are remembered, as pairs with themselves. No deeper than VMD_MAX_DEPTH. */
+static bool has_namesakes(struct pairs *without, const struct vmd_desc *desc)
+{
+    if (without->n_slots && find_pair(without->slots, without->n_slots, desc, desc)->a) {
+        return false;
+    }
+    for (uint64_t i = 0; i < desc->n_subsections; i++) {
+        const struct vmd_desc *later = desc->subsections[i];
+
+        for (uint64_t j = 0; j < i; j++) {
+            if (same_text(desc->subsections[j]->name, desc->subsections[j]->name_len, later->name, later->name_len)) {
+                return true;
+            }
+        }
+        if (has_namesakes(without, later)) {
+            return true;
+        }
+    }
+    for (uint64_t i = 0; i < desc->n_fields; i++) {
+        if (desc->fields[i].vmsd && has_namesakes(without, desc->fields[i].vmsd)) {
+            return true;
+        }
+    }
+    remember(without, desc, desc);
+    return false;
+}
+
+enum vmd_status vmd_wire_namesakes(const uint64_t *descs, uint64_t n, uint8_t *found)
+{
+    struct pairs without = {0};
+
+    for (uint64_t i = 0; i < n && !without.no_memory; i++) {
+        found[i] = has_namesakes(&without, (const struct vmd_desc *)(uintptr_t)descs[i]);
+    }
+    free(without.slots);
+    return without.no_memory ? VMD_NO_MEMORY : VMD_OK;
 }

@@ -51,6 +51,12 @@ uint32_t vmd_wire_tells_nums(const struct vmd_tree *tree);
  */
 enum vmd_status vmd_wire_equal(const uint64_t *a, const uint64_t *b, uint64_t n, uint32_t nums, uint8_t *equal);
 
+/*
+ * Whether two subsections of one list share a name, somewhere in a description: found[i] is 1 if in descs[i], an
+ * address. VMD_NO_MEMORY.
+ */
+enum vmd_status vmd_wire_namesakes(const uint64_t *descs, uint64_t n, uint8_t *found);
+
 /* Bytes of text that vmd_wire_fields writes. */
 uint64_t vmd_wire_fields_text(const struct vmd_desc *desc);
 

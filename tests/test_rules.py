@@ -85,6 +85,23 @@ CHECK: dict[str, tuple[PAIR, PAIR]] = {
         # Both sides have it, whatever their versions say.
         nested(desc("part", A, field("n")), desc("part", A, field("n", version_id=2), version_id=2)),
     ),
+    "nested-version-ignored": (
+        nested(
+            desc("part", custom("a", "tlb"), version_id=2),
+            desc("part", custom("a", "tlb"), version_id=3, minimum_version_id=3),
+        ),
+        # A version that the destination reads, and one of which nothing is written by code.
+        (
+            dump(
+                dev=desc("dev", struct("s", desc("part", custom("a", "tlb"), version_id=2))),
+                other=desc("other", struct("s", desc("part", A, version_id=2))),
+            ),
+            dump(
+                dev=desc("dev", struct("s", desc("part", custom("a", "tlb"), version_id=3, minimum_version_id=2))),
+                other=desc("other", struct("s", desc("part", A, version_id=3, minimum_version_id=3))),
+            ),
+        ),
+    ),
     "field-never-sent": (
         fields((A, B), (A, field("b", version_id=2))),
         fields((A, field("b", version_id=2)), (A, field("b", version_id=2), unused(0))),
@@ -135,6 +152,11 @@ CHECK: dict[str, tuple[PAIR, PAIR]] = {
     "subsection-version": (
         subsections([sub(version_id=2)], [sub()]),
         subsections([sub()], [desc("dev/sub", C, version_id=2, needed=True)]),
+    ),
+    "subsection-namesake": (
+        subsections([sub(), sub("dev/sub", B)], [sub(), sub("dev/sub", B)]),
+        # What is sent is what the first reads.
+        subsections([sub(), sub()], [sub(), sub("dev/sub", B)]),
     ),
     "subsection-not-found": (
         nested(desc("part", A, subsections=[sub("part/x")]), desc("piece", A, subsections=[sub("part/x")])),

@@ -13,7 +13,7 @@ from vmdump.check.compare import Comparison, Difference
 from vmdump.check.finding import CheckResult, Dump, Finding, Side, TypeResult, Verdict
 from vmdump.check.layout import Layout
 from vmdump.check.match import Matcher
-from vmdump.check.native import Native, equal
+from vmdump.check.native import Native, equal, namesakes
 from vmdump.check.rules import rule
 from vmdump.check.wire import Lowering
 from vmdump.errors import VmdumpError
@@ -147,9 +147,10 @@ class _Direction:
         return [type_ for type_, section in self._source.devices.items() if section.name == holder]
 
     def _equal(self, pairs: Sequence[tuple[Section, Section]]) -> list[bool]:
-        return equal(
-            [ours.address for ours, _ in pairs], [theirs.address for _, theirs in pairs], nums=self._facts["nums"]
-        )
+        """Whether what the source sends is what the destination reads: no subsection is read as another, either."""
+        ours, theirs = [each.address for each, _ in pairs], [each.address for _, each in pairs]
+        same = equal(ours, theirs, nums=self._facts["nums"])
+        return [each and not is_ambiguous for each, is_ambiguous in zip(same, namesakes(ours), strict=True)]
 
     def _result(
         self, section: Section, match: Match | None, same: bool, within: Sequence[Section] | None

@@ -74,7 +74,7 @@ class Comparison:
         """section: the name that travels."""
         self._section, self._sending, self._loading = section, sending, loading
         self.differences: list[Difference] = []
-        self._told: set[tuple[str | None, bool]] = set()
+        self._told: set[tuple[str | None, int]] = set()
         self._refused = False
 
     def compare(self, source: Description, destination: Description, version: int, *, refused: bool = False) -> Part:
@@ -118,6 +118,8 @@ class Comparison:
         if theirs.info in COMPARING and ours.info not in COMPARING and ours.info is not None:
             self._tell("value-compared", Verdict.CONDITIONAL, ours, theirs)
         if ours.info == theirs.info or ours.unused or theirs.unused:
+            if ours.kind is OPAQUE and not self._refused:
+                self._nested_version(ours, theirs)
             return
         if _reorders_bytes(ours, theirs):
             part.pairs[index] = (ours, theirs, "changed")
@@ -125,6 +127,17 @@ class Comparison:
         elif OPAQUE in (ours.kind, theirs.kind) and ours.info != theirs.info:
             part.pairs[index] = (ours, theirs, "changed")
             self._tell("encoding-unknown", Verdict.CONDITIONAL, ours, theirs)
+
+    def _nested_version(self, ours: Item, theirs: Item) -> None:
+        """Values that code writes, of a struct in a version that would be refused if it travelled: as it does not get
+        here from a section or a subsection, it is nested.
+        """
+        vmsd, version = theirs.description, ours.description.version_id
+        told = ("version", id(vmsd))
+        if not vmsd.minimum_version_id <= version <= vmsd.version_id and told not in self._told:
+            self._told.add(told)
+            facts = {"version": version, "local": vmsd.version_id, "minimum": vmsd.minimum_version_id}
+            self._tell("nested-version-ignored", Verdict.CONDITIONAL, ours, theirs, **facts)
 
     def _weigh_elements(self, differences: Sequence[Difference], ours: Item, theirs: Item) -> None:
         """What is said of elements counts for each of them, and only if there is one."""
@@ -285,20 +298,38 @@ class Comparison:
 
     def _subsections(self, part: Part, sent: Wire, read: Wire) -> None:
         rest = list(read.subsections)
+        found: dict[tuple[int, str, str], Subsection | None] = {}
         for ours in sent.subsections:
-            theirs = next((each for each in rest if each.vmsd.name == ours.vmsd.name), None)
+            place = id(ours.parent), ours.path, ours.vmsd.name
+            is_namesake = place in found
+            if is_namesake:
+                theirs = found[place]
+                rest = [each for each in rest if theirs is None or not _are_namesakes(each, theirs)]
+            else:
+                theirs = next((each for each in rest if each.vmsd.name == ours.vmsd.name), None)
+                found[place] = theirs
             if theirs is None:
                 part.subsections.append((ours, None, None))
                 self._subsection_unknown(ours)
+                continue
+            first = len(self.differences)
+            part.subsections.append((ours, theirs, self._subsection(ours, theirs)))
+            if is_namesake:
+                self._read_as_the_first(first, ours, theirs)
             else:
                 rest.remove(theirs)
-                first = len(self.differences)
-                part.subsections.append((ours, theirs, self._subsection(ours, theirs)))
-                for difference in self.differences[first:]:
-                    _limit(difference, [_when_sent(ours)] if _may_be_left_out(ours) else [])
+            for difference in self.differences[first:]:
+                _limit(difference, [_when_sent(ours)] if _may_be_left_out(ours) else [])
         for theirs in rest:
             part.subsections.append((None, theirs, None))
             self._tell_subsection("subsection-added", Verdict.SAFE, None, theirs)
+
+    def _read_as_the_first(self, first: int, ours: Subsection, theirs: Subsection) -> None:
+        """Tells once what the comparison with another subsection of that name, from the difference first on, found."""
+        is_alike = all(difference.verdict is Verdict.SAFE for difference in self.differences[first:])
+        del self.differences[first:]
+        if not is_alike:
+            self._tell_subsection("subsection-namesake", Verdict.BREAKS, ours, theirs)
 
     def _subsection_unknown(self, ours: Subsection) -> None:
         if _may_be_left_out(ours):
@@ -387,6 +418,11 @@ def _limit(difference: Difference, conditions: list[str]) -> None:
         if difference.verdict is Verdict.BREAKS:
             difference.verdict = Verdict.CONDITIONAL
         difference.surplus = 0
+
+
+def _are_namesakes(one: Subsection, other: Subsection) -> bool:
+    """Whether both are in one list under one name: the first of them is found."""
+    return one.parent is other.parent and one.path == other.path and one.vmsd.name == other.vmsd.name
 
 
 def _may_be_left_out(subsection: Subsection) -> bool:

@@ -176,3 +176,12 @@ def equal(a: Sequence[int], b: Sequence[int], *, nums: bool) -> list[bool]:
     )
     check_status(status, None)
     return list(map(bool, flags))
+
+
+def namesakes(addresses: Sequence[int]) -> list[bool]:
+    """Whether descriptions at addresses have, somewhere, two subsections of one name in a list."""
+    flags = bytearray(len(addresses))
+    check_status(
+        lib.vmd_wire_namesakes(ffi.new("uint64_t[]", list(addresses)), len(addresses), ffi.from_buffer(flags)), None
+    )
+    return list(map(bool, flags))
