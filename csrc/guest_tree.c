@@ -36,6 +36,7 @@ struct vmd_guest_reader {
     struct vmd_ghash nested; /* addresses that a description refers to */
     struct vmd_error *err;
     unsigned depth;
+    bool is_looking;    /* for descriptions that nothing leads to */
     uint64_t n_ends[3]; /* lists by how they end: end_flags */
     const uint64_t *slots;
     uint64_t n_slots;
@@ -230,8 +231,8 @@ static enum vmd_status read_field(struct vmd_guest_reader *reader, uint64_t addr
 
 /* What descriptions look like */
 
-/* Larger than any version or priority that there is, and less than half a pointer. */
-enum { NUMBER_MAX = 1 << 20, PRIORITY_MAX = 64 };
+/* Larger than any version (some are dates, 20061112) or priority that there is, and less than half a pointer. */
+enum { NUMBER_MAX = 1 << 25, PRIORITY_MAX = 64 };
 
 static bool is_small(const char *from, int32_t max)
 {
@@ -469,7 +470,9 @@ static enum vmd_status read_members(struct vmd_guest_reader *reader, uint64_t ad
     read_traits(layout, from, desc);
     fields = u64(from + layout->desc_fields);
     subsections = u64(from + layout->desc_subsections);
-    if (!u64(from + layout->desc_name) && add_defect(reader, address, no_name)) {
+    /* One that is looked for may get its name at run time, as eepro100's copies do. */
+    if (!u64(from + layout->desc_name) && !(reader->is_looking && reader->depth == 1) &&
+        add_defect(reader, address, no_name)) {
         return reader->err->code;
     }
     if (read_name(reader, u64(from + layout->desc_name), address, &desc->name, &desc->name_len) ||
@@ -543,6 +546,7 @@ static bool has_shape(const struct vmd_guest_reader *reader, const char *from, u
 {
     const struct vmd_layout *layout = &reader->layout;
     uint64_t fields = u64(from + layout->desc_fields), subsections = u64(from + layout->desc_subsections);
+    uint64_t name = u64(from + layout->desc_name);
     uint32_t flags;
 
     memcpy(&flags, from + layout->desc_unmigratable, sizeof(flags));
@@ -559,7 +563,7 @@ static bool has_shape(const struct vmd_guest_reader *reader, const char *from, u
             return false;
         }
     }
-    return is_name(reader->guest, u64(from + layout->desc_name));
+    return name ? is_name(reader->guest, name) : fields != 0;
 }
 
 /* Whether every field of a description that was read says how it is migrated, as every real one does. */
@@ -583,6 +587,7 @@ uint64_t vmd_guest_find_descs(struct vmd_guest_reader *reader, uint64_t begin, u
 
     /* What is broken is no description: nothing here says that it is one. */
     reader->slots = NULL;
+    reader->is_looking = true;
     for (uint64_t address = (begin + 7) & -8ull; address + reader->layout.desc_size <= end; address += 8) {
         const char *from = vmd_guest_find(reader->guest, address, reader->layout.desc_size);
         const struct vmd_desc *desc;
@@ -608,5 +613,6 @@ uint64_t vmd_guest_find_descs(struct vmd_guest_reader *reader, uint64_t begin, u
         n++;
     }
     reader->slots = slots;
+    reader->is_looking = false;
     return n;
 }

@@ -445,6 +445,16 @@ def test_appending_breaks(fields: list[VMStateField], info: str) -> None:
     assert verdicts(old, new) == verdicts(new, old) == {"dev": Verdict.BREAKS}
 
 
+def test_the_same_bytes_at_other_places() -> None:
+    """Fields of the same bytes in all are not regrouped where one is read from what was sent of another."""
+    ours, theirs = (dump(desc("dev", field("a", one), field("b", two), field("c", three))) for one, two, three in (
+        ("uint8", "uint32", "uint16"), ("uint32", "uint8", "uint16"),
+    ))  # fmt: skip
+    assert verdicts(ours, theirs) == verdicts(theirs, ours) == {"dev": "breaks"}
+    joined = dump(desc("dev", field("ab", "uint32"), field("x", "uint8"), field("c", "uint16")))
+    assert verdicts(ours, joined) == verdicts(joined, ours) == {"dev": "safe"}
+
+
 @given(field_lists(), field_lists())
 def test_symmetry(ours: list[VMStateField], theirs: list[VMStateField]) -> None:
     """Without versions and subsections what is safe one way is safe the other: what one sends, the other reads."""

@@ -259,10 +259,13 @@ def test_finding(layout: str) -> None:
     hook = structs.desc("hook-outside", structs.fields(info))
     guest.write(hook + structs.layout["desc_hooks"], struct.pack("<Q", begin))
     negative = structs.desc("negative", structs.fields(info), version=-5)
+    dated = structs.desc("dated", structs.fields(info), version=20061113)
+    unnamed = structs.desc(None, structs.fields(info))
     end = guest.alloc(0)
     found = ffi.new("uint64_t[]", 16)
     count = structs.reader.find_descs(begin, end, end, end + 4096, found, 16)
-    assert list(found[0:count]) == [inner, outer]
+    assert list(found[0:count]) == [inner, outer, dated, unnamed]
+    assert structs.reader.new_defects() == []
     assert structs.reader.is_nested(inner)
     assert not structs.reader.is_nested(outer)
     assert not {no_info, hook, negative} & set(found[0:count])

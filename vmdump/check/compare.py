@@ -9,11 +9,24 @@ goes through with the wrong values.
 from __future__ import annotations
 
 from bisect import bisect_left
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from vmdump.check.finding import Verdict
 from vmdump.check.native import ARRAY_OF_POINTER, BUFFER, MULTIPLY, MULTIPLY_ELEMENTS, VBUFFER
-from vmdump.check.wire import BUFFERS, COMPARING, FIXED, INFO_BYTES, LISTS, OPAQUE, RUN_TIME, UNKNOWN, Item, in_words
+from vmdump.check.wire import (
+    BUFFERS,
+    COMPARING,
+    FIXED,
+    INFO_BYTES,
+    LISTS,
+    OPAQUE,
+    RUN_TIME,
+    UNKNOWN,
+    UNUSED,
+    Item,
+    in_words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -174,7 +187,7 @@ class Comparison:
                 self._resized(mine[0], yours[0])
             else:
                 self._rest(part, mine, yours, sent, read, balanced=balanced)
-        if unlike[0] and unlike[1] and _may_agree(*unlike):
+        if all(unlike) and None in map(_total, unlike) and _may_agree(*unlike):
             for difference in self.differences[first:]:
                 if difference.verdict is Verdict.BREAKS:
                     _limit(difference, ["what run time decides of the fields beside it does not make up for it"])
@@ -194,7 +207,7 @@ class Comparison:
         self, part: Part, ours: list[Item], theirs: list[Item], sent: Wire, read: Wire, *, balanced: bool
     ) -> None:
         """Items that have no counterpart each: the same bytes in other pieces, or other bytes."""
-        if balanced or _same_bytes(ours, theirs):
+        if (balanced or _same_bytes(ours, theirs)) and not _displaced(ours, theirs):
             part.pairs += _side_by_side(ours, theirs, "regrouped")
             if ours and theirs:
                 self._tell("fields-regrouped", Verdict.SAFE, ours[0], theirs[0], n=len(ours), m=len(theirs))
@@ -473,6 +486,8 @@ def _common(
     """The longest list of anchors that do not cross, as indices: an increasing subsequence of all that could be."""
     if begin in (our_end, their_end):
         return []
+    if _ranks_behind(ours[begin:our_end], theirs[begin:their_end]):
+        return [(i, j) for j, i in _common(theirs, ours, begin, their_end, our_end)]
     places: dict[str, list[int]] = {}
     for index in range(their_end - 1, begin - 1, -1):
         if not theirs[index].unused:
@@ -496,6 +511,15 @@ def _common(
         found.append(last[0])
         last = last[1]
     return found[::-1]
+
+
+def _ranks_behind(ours: Sequence[Item], theirs: Sequence[Item]) -> bool:
+    """An order of lists: where several alignments are as good, the same one is taken in both directions."""
+
+    def rank(items: Sequence[Item]) -> list[tuple[str, str, str, str, str, bool]]:
+        return [(each.name, each.kind, str(each.unit), str(each.count), str(each.info), each.test) for each in items]
+
+    return rank(ours) > rank(theirs)
 
 
 def _keys(item: Item) -> tuple[str, ...]:
@@ -571,6 +595,17 @@ def _balanced(ours: Sequence[Item], theirs: Sequence[Item]) -> bool:
     return total is not None and total == _total(theirs)
 
 
+def _displaced(ours: Sequence[Item], theirs: Sequence[Item]) -> bool:
+    """Whether an item of a name that both sides have begins at another byte: it is read from what others were."""
+    if any(item.kind is not FIXED for item in (*ours, *theirs)):
+        return False
+    mine, yours = (
+        {item.name: end - item.size for item, end in zip(items, accumulate(each.size for each in items), strict=True)}
+        for items in (ours, theirs)
+    )
+    return any(mine[name] != yours[name] for name in mine.keys() & yours.keys() if name != UNUSED)
+
+
 def _same_bytes(ours: Sequence[Item], theirs: Sequence[Item]) -> bool:
     """Whether items without counterparts are the same bytes in other pieces, as far as both sides tell."""
     if not ours or not theirs or any(item.test for item in (*ours, *theirs)):
@@ -612,6 +647,8 @@ def _explained(ours: list[Item], theirs: list[Item]) -> list[tuple[list[Item], l
     n, m = len(ours), len(theirs)
     if not n or not m or n * m > _MAX_REGION:
         return [(ours, theirs, False)]
+    if _ranks_behind(ours, theirs):
+        return [(mine, yours, paired) for yours, mine, paired in _explained(theirs, ours)]
     best = [[0] * (m + 1) for _ in range(n + 1)]
     likes = [[_likeness(mine, yours) for yours in theirs] for mine in ours]
     for i in range(n - 1, -1, -1):

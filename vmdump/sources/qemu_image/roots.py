@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from vmdump._core import ffi, lib
+from vmdump.engine import text_of
 from vmdump.sources.qemu_image.classes import Classes
 from vmdump.sources.qemu_image.elf import MappedObject
 from vmdump.sources.qemu_image.guest import Guest
@@ -32,6 +33,9 @@ _CLASS_MEMBERS = {"virtio-device": "VirtioDeviceClass", "cpu": "legacy_vmsd"}
 
 #: How much of a struct that a CPU class points to is looked through, in bytes: SysemuCPUOps has 12 members.
 _OPS_SIZE = 256
+
+#: What stands for the name of a description that has none.
+NO_NAME = "(null)"
 
 #: More descriptions than any QEMU has, and uses of them.
 _ROOM = 1 << 16
@@ -70,9 +74,15 @@ def find_roots(
     return [
         FoundRoot(vmsd, _symbol(objects, root), tuple(sorted(uses[root])), tuple(sorted(types[root])))
         for root, vmsd in ((root, reader.try_read(root)) for root in roots)
-        # Without fields it is only a description if it is used as one: other structs begin with a name too.
-        if vmsd is not None and (vmsd.n_fields or vmsd.n_subsections or uses[root])
+        if vmsd is not None and (uses[root] or _is_surely_one(vmsd))
     ]
+
+
+def _is_surely_one(vmsd: Any) -> bool:
+    """Whether it is a description even if nothing uses it as one: other structs begin with a name too, but have nothing
+    like fields, and arrays of pointers have something like them, but no name. (A name may be given at run time.)
+    """
+    return bool((vmsd.n_fields or vmsd.n_subsections) and text_of(vmsd.name, vmsd.name_len) != NO_NAME)
 
 
 def _find_descs(reader: Reader, mapped: MappedObject) -> Iterator[int]:
