@@ -107,9 +107,9 @@ def _post_order(root: Any, children: Any, identity: Any, seen: set[Any] | None =
 class _Batch:
     """Descriptions in the order of a table, those that they refer to first; their rows and their fields', packed."""
 
-    def __init__(self, is_known: Callable[[VMStateDescription], bool]) -> None:
-        """is_known: which are native already."""
-        self.is_known = is_known
+    def __init__(self, *, remembers: bool) -> None:
+        """remembers: descriptions that are native already are not made anew."""
+        self._remembers = remembers
         self.vmsds: list[VMStateDescription] = []
         self.descs, self.fields = bytearray(), bytearray()
         #: Of each description, and of its fields behind it.
@@ -118,9 +118,13 @@ class _Batch:
         self.nested: list[VMStateDescription] = []
         self._seen: set[int] = set()
 
+    def is_known(self, vmsd: VMStateDescription) -> bool:
+        """Whether a description is native already."""
+        return self._remembers and "_lowered" in vmsd.__dict__
+
     def add(self, root: VMStateDescription) -> None:
         """Adds a description and what is below it. Most have nothing below: their fields are looked at once."""
-        if self.is_known(root) or id(root) in self._seen:
+        if id(root) in self._seen or self.is_known(root):
             return
         self._seen.add(id(root))
         n_nested = len(self.nested)
@@ -173,14 +177,10 @@ class _Batch:
         return [child for child in _children(vmsd) if not self.is_known(child)]
 
 
-def _is_lowered(vmsd: VMStateDescription) -> bool:
-    return "_lowered" in vmsd.__dict__
-
-
 def _lower_descriptions(roots: Iterable[VMStateDescription]) -> None:
     """Makes native what is not yet, all of it in one table and one call, and remembers it in each description."""
     with _lowering:
-        batch = _Batch(_is_lowered)
+        batch = _Batch(remembers=True)
         for root in roots:
             batch.add(root)
         if batch.vmsds:
@@ -192,7 +192,7 @@ def _lower_descriptions(roots: Iterable[VMStateDescription]) -> None:
 
 def _lower_detailed(roots: Iterable[VMStateDescription]) -> tuple[Tree, list[int]]:
     """The same for one tree, with details; nothing of it is remembered."""
-    batch, vmsds = _Batch(lambda vmsd: False), list(roots)
+    batch, vmsds = _Batch(remembers=False), list(roots)
     for root in vmsds:
         batch.add(root)
     tree, pointers = _lower_batch(batch, detailed=True)

@@ -476,7 +476,10 @@ class TypeTable:
             self._enumerating += 1
             try:
                 for impl in types:
-                    if not impl.initialised:
+                    parent = self._types.get(impl.info.parent or "")
+                    if impl.klass is None and parent is not None and parent.initialised:  # so it is with most
+                        self._class_create(impl, parent)
+                    elif not impl.initialised:
                         self._type_initialize(impl)
             finally:
                 self._enumerating -= 1
@@ -496,7 +499,7 @@ class TypeTable:
             new = list(islice(self._types.values(), seen, None))
             seen += len(new)
             for impl in new:
-                if impl.klass is None:
+                if impl.klass is None and impl.info.parent not in self._types:
                     self._type_get_parent(impl)
 
     def _types_in_glib_order(self) -> list[TypeImpl]:
@@ -533,11 +536,6 @@ class TypeTable:
         if impl.initialised and impl.klass is not None:
             return impl.klass
         with self._lock:
-            parent = self._types.get(impl.info.parent or "")
-            if impl.klass is None and parent is not None and parent.initialised:  # so it is with most
-                self._class_create(impl, parent)
-                assert impl.klass is not None
-                return impl.klass
             chain: dict[TypeImpl, None] = {}
             ancestor: TypeImpl | None = impl
             while ancestor is not None and ancestor.klass is None:
