@@ -100,7 +100,7 @@ class Root:
     symbol is what the binary exports it as; uses says how it is used: ``register`` (vmstate_register, by an owner that
     is no device), ``save`` (vmstate_save_state, inside another device's own code), ``VirtioDeviceClass``,
     ``legacy_vmsd`` (of a CPU class); where no use is found it is empty. types are the device types whose classes refer
-    to it.
+    to it. One that gets its name at run time, as eepro100's do, is called ``(null)``.
 
     >>> import vmdump
     >>> vmdump.open().roots  # the registry has none; a QEMU binary has dozens
