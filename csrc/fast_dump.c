@@ -3,8 +3,8 @@
  *
  * Between two values of a dump (names and numbers) the text depends on the indentation alone. So for each level of
  * indentation the pieces of text between values are made once, from the words in format.h, when the level is first
- * met; a field is then two or three block copies with its values between them. Pieces are copied in whole blocks:
- * both sides have room behind them, and the next value overwrites what was copied too much.
+ * met, and are kept for all dumps; a field is then two or three block copies with its values between them. Pieces are
+ * copied in whole blocks: both sides have room behind them, and the next value overwrites what was copied too much.
  *
  * Indentation beyond LEVELS has no templates: there pieces are made each time, so that memory does not grow with depth.
  *
@@ -136,13 +136,18 @@ struct fast_dump {
     uint32_t arrays; /* the flag of fields whose "num" is printed; 0: of none */
     bool stopped;    /* the sink has failed, or there is no memory */
     bool no_memory;
-    size_t text_size, n_indents;         /* of all recipes */
+    size_t text_size, n_indents;         /* of all recipes, once they are measured */
     size_t max_text_size, max_n_indents; /* of one */
-    struct level *levels[LEVELS];
 };
+
+/* By indent / 2: made by the first thread that wants one, and never freed. */
+static struct level *levels[LEVELS];
 
 static void measure_recipes(struct fast_dump *dump)
 {
+    if (dump->text_size) {
+        return;
+    }
     for (int id = 0; id < N_PIECES; id++) {
         size_t text_size = strlen(recipes[id]), n_indents = 0;
 
@@ -194,11 +199,17 @@ struct place {
     int indent;
 };
 
-static struct place place_create(struct fast_dump *dump, int indent)
+static __attribute__((noinline)) struct place place_create(struct fast_dump *dump, int indent)
 {
-    struct level *level = level_create(dump, indent);
+    struct level *before = NULL, *level;
 
-    dump->levels[indent / 2] = level;
+    measure_recipes(dump);
+    level = level_create(dump, indent);
+    if (level &&
+        !__atomic_compare_exchange_n(&levels[indent / 2], &before, level, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+        free(level);
+        level = before;
+    }
     dump->no_memory |= !level;
     dump->stopped |= !level;
     return (struct place){level, indent};
@@ -206,13 +217,16 @@ static struct place place_create(struct fast_dump *dump, int indent)
 
 static inline struct place place_find(struct fast_dump *dump, int indent)
 {
+    const struct level *level;
+
     if (__builtin_expect(indent / 2 >= LEVELS, 0)) {
         return (struct place){NULL, indent};
     }
-    if (__builtin_expect(!dump->levels[indent / 2], 0)) {
+    level = __atomic_load_n(&levels[indent / 2], __ATOMIC_ACQUIRE);
+    if (__builtin_expect(!level, 0)) {
         return place_create(dump, indent);
     }
-    return (struct place){dump->levels[indent / 2], indent};
+    return (struct place){level, indent};
 }
 
 /* Leaves the window to the sink's own functions, from p on; enter takes it back. */
@@ -257,6 +271,7 @@ static __attribute__((noinline)) char *put_recipe(struct fast_dump *dump, char *
 {
     char spaces[256];
 
+    measure_recipes(dump);
     if (p < dump->limit && (size_t)(dump->limit - p) > dump->max_text_size + dump->max_n_indents * indent) {
         return expand(p, recipes[id], indent);
     }
@@ -459,7 +474,6 @@ enum vmd_status vmd_dump_fast(const struct vmd_tree *tree, struct vmd_sink *sink
     struct fast_dump dump = {.sink = sink, .arrays = tree->print_num ? VMD_ARRAY : 0};
     char *p;
 
-    measure_recipes(&dump);
     put_machine(sink, tree);
     p = enter(&dump);
     if (tree->n_devices) {
@@ -473,8 +487,5 @@ enum vmd_status vmd_dump_fast(const struct vmd_tree *tree, struct vmd_sink *sink
     }
     leave(&dump, p);
     vmd_sink_write(sink, FMT_END, strlen(FMT_END));
-    for (int i = 0; i < LEVELS; i++) {
-        free(dump.levels[i]);
-    }
     return dump.no_memory ? VMD_NO_MEMORY : VMD_OK;
 }

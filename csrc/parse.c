@@ -738,7 +738,11 @@ static enum vmd_status take_file(struct parser *parser)
     }
     parser->tree->n_devices = parser->devices.used / sizeof(struct vmd_device);
     parser->tree->devices = vmd_stack_take(&parser->devices, 0, parser->tree);
-    return parser->tree->devices ? check_duplicates(parser) : vmd_fail_memory(parser);
+    if (!parser->tree->devices) {
+        return vmd_fail_memory(parser);
+    }
+    vmd_tree_measure(parser->tree);
+    return check_duplicates(parser);
 }
 
 static enum vmd_status parse(struct parser *parser)

@@ -35,6 +35,7 @@ enum vmd_status vmd_tree_create(struct vmd_tree **ret)
     }
     tree->arena = (struct vmd_arena *)(tree + 1);
     tree->arena->block_size = BLOCK_MIN;
+    vmd_tree_measure(tree);
     *ret = tree;
     return VMD_OK;
 }
@@ -288,7 +289,7 @@ enum vmd_status vmd_desc_measure(struct vmd_desc *desc)
     return desc->depth > VMD_MAX_DEPTH ? VMD_TOO_DEEP : VMD_OK;
 }
 
-uint64_t vmd_tree_size(const struct vmd_tree *tree)
+void vmd_tree_measure(struct vmd_tree *tree)
 {
     struct vmd_extent sum = {FILE_BYTES + (uint64_t)tree->machine_len, 0};
 
@@ -305,7 +306,12 @@ uint64_t vmd_tree_size(const struct vmd_tree *tree)
             extent_add_part(&sum, &device->vmsd->num_extent, INDENT_DEVICE + INDENT_MEMBER);
         }
     }
-    return sum.bytes;
+    tree->size = sum.bytes;
+}
+
+uint64_t vmd_tree_size(const struct vmd_tree *tree)
+{
+    return tree->size;
 }
 
 uint64_t vmd_tree_fields(const struct vmd_tree *tree)
@@ -540,6 +546,7 @@ enum vmd_status vmd_tree_set_devices(struct vmd_tree *tree, const char *names, u
     tree->devices = devices;
     tree->n_devices = n_devices;
     tree->print_num = print_num;
+    vmd_tree_measure(tree);
     return VMD_OK;
 }
 

@@ -123,6 +123,7 @@ struct vmd_tree {
     const char *machine;
     const struct vmd_device *devices;
     uint64_t n_devices;
+    uint64_t size; /* see vmd_tree_size */
     uint32_t machine_len;
     uint32_t print_num; /* 0: as QEMU 7.2 and older, which print no "num" */
     const struct vmd_root *roots;
@@ -231,6 +232,9 @@ enum vmd_status vmd_tree_set_roots(struct vmd_tree *tree, const struct vmd_desc 
 
 /* Sets what is known of the producer: a copy of a JSON object. VMD_NO_MEMORY. */
 enum vmd_status vmd_tree_set_about(struct vmd_tree *tree, const char *json, uint64_t size, struct vmd_error *err);
+
+/* Finds out the size of the dump, when the machine and the devices are there. */
+void vmd_tree_measure(struct vmd_tree *tree);
 
 /* Bytes of the whole dump; UINT64_MAX if that overflows. */
 uint64_t vmd_tree_size(const struct vmd_tree *tree);

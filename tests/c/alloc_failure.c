@@ -1,8 +1,10 @@
 /*
  * Runs the core with an allocator that fails at its nth call, for every n until nothing fails: each time the core must
- * say VMD_NO_MEMORY, and all that it allocated must be free again.
+ * say VMD_NO_MEMORY, and all that it allocated must be free again, but the fast engine's templates: those are kept, and
+ * a second run must need no more of them.
  *
- * Built by tests/test_memory.py with the core's sources and -Dmalloc=test_malloc and so on.
+ * Built by tests/test_memory.py with the core's sources and -Dmalloc=test_malloc and so on; the fast engine's with
+ * -Dmalloc=test_malloc_kept.
  * Usage: alloc_failure DUMP-FILE. Prints how many allocations failed in turn.
  */
 #include <stdio.h>
@@ -18,7 +20,7 @@
 #undef free
 #include <stdlib.h>
 
-static long until_failure, live;
+static long until_failure, live, kept;
 
 static int fails(void)
 {
@@ -30,6 +32,14 @@ void *test_malloc(size_t size)
     void *memory = fails() ? NULL : malloc(size);
 
     live += memory != NULL;
+    return memory;
+}
+
+void *test_malloc_kept(size_t size)
+{
+    void *memory = fails() ? NULL : malloc(size);
+
+    kept += memory != NULL;
     return memory;
 }
 
@@ -116,8 +126,12 @@ int main(int argc, char **argv)
             return 1;
         }
         if (until_failure >= 0) {
+            long before = kept;
+
+            until_failure = -1;
+            status |= run(text, size);
             printf("%ld\n", n);
-            return status;
+            return status || kept != before;
         }
         if (status != VMD_NO_MEMORY) {
             printf("status %d after the failure of number %ld\n", status, n);
