@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from compare_process import environment_of, process_comparison
+from compare_process import installed_environ, process_comparison
 from inputs import AARCH64
 from measure import Comparison
 
@@ -39,4 +39,4 @@ def compare_check(quick: bool) -> Iterator[Comparison]:
             commands["QEMU's script"] = [*ANYWAY, sys.executable, "-I", "-S", script, "-s", old, "-d", new]
         else:
             notes.append("QEMU's script: skipped, VMDUMP_CLASSIC_SCRIPT is not set (.ci/classic-script fetches it)")
-        yield process_comparison("check of two dumps", commands, environment_of(directory), notes)
+        yield process_comparison("check of two dumps", commands, installed_environ(), notes)

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from compare_process import environment_of, memory_of, process_case
+from compare_process import installed_environ, memory_of, process_case
 from measure import Case, Comparison, Goal, Row
 
 from vmdump.sources.qemu_image.image import QemuImage
@@ -75,7 +75,7 @@ def _runs(binary: Binary) -> bool:
 
 
 def _compare_processes(binary: Binary, directory: Path) -> Comparison:
-    environ = environment_of(directory) | {"XDG_CACHE_HOME": str(directory / "cache")}
+    environ = installed_environ() | {"XDG_CACHE_HOME": str(directory / "cache")}
     dump = [sys.executable, "-m", "vmdump", "dump", "-M", "none", binary.path, "-o"]
     cases = [
         process_case(FIRST, [*dump, directory / "first.json", "--no-cache"], environ),

@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from child import child_environ
 from inputs import read_aarch64
 from measure import Case, Comparison, Goal, Row
 
@@ -51,14 +50,14 @@ def compare_process(quick: bool) -> Iterator[Comparison]:
             notes.append(f"{QEMU}: skipped, not installed (Debian has it in qemu-system-arm)")
         first = next(iter(commands))
         promised = [Row(first, QEMU, Goal(at_most=0.45), promise=PROMISE)] if QEMU in commands else []
-        yield process_comparison("whole processes", commands, environment_of(directory), notes, promised)
+        yield process_comparison("whole processes", commands, installed_environ(), notes, promised)
 
 
-def environment_of(directory: Path) -> dict[str, str]:
-    """Children find bytecode, as in an installation, but leave none behind."""
-    environ = child_environ(PYTHONPYCACHEPREFIX=str(directory / "bytecode"))
-    environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    return environ
+def installed_environ() -> dict[str, str]:
+    """Children are the vmdump that is installed where this process's Python is, and find its bytecode beside it: a path
+    or a prefix of their own would cost them a tenth of their time.
+    """
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def process_comparison(
