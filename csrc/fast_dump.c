@@ -291,18 +291,20 @@ static __attribute__((noinline)) char *put_recipe(struct fast_dump *dump, char *
     return enter(dump);
 }
 
-static inline char *put_piece(struct fast_dump *dump, char *p, struct place place, enum piece_id id)
+static inline char *copy_piece(char *p, struct piece piece)
 {
-    struct piece piece;
-
-    if (__builtin_expect(!place.level, 0)) {
-        return put_recipe(dump, p, place.indent, id);
-    }
-    piece = place.level->pieces[id];
     for (size_t i = 0; i < piece.size; i += BLOCK) {
         copy_block(p + i, piece.text + i);
     }
     return p + piece.size;
+}
+
+static inline char *put_piece(struct fast_dump *dump, char *p, struct place place, enum piece_id id)
+{
+    if (__builtin_expect(!place.level, 0)) {
+        return put_recipe(dump, p, place.indent, id);
+    }
+    return copy_piece(p, place.level->pieces[id]);
 }
 
 static inline char *put_name(struct fast_dump *dump, char *p, const char *name, uint32_t size)
@@ -340,6 +342,11 @@ static inline char *put_size(char *p, uint64_t value)
     if (__builtin_expect(value < 10, 1)) {
         *p = '0' + value;
         return p + 1;
+    }
+    if (value < 100) {
+        p[0] = '0' + value / 10;
+        p[1] = '0' + value % 10;
+        return p + 2;
     }
     return put_digits(p, value);
 }
@@ -396,9 +403,20 @@ static inline char *put_field(struct fast_dump *dump, char *p, const struct vmd_
     return p;
 }
 
+/* Whether a field is as nearly all are: then it is a name and a digit between two pieces. */
+static inline bool is_plain(const struct vmd_field *field, uint32_t special)
+{
+    return !((uint32_t)field->version_id | (field->flags & special) | field->field_exists | (field->size > 9) |
+             (field->name_len > VMD_PADDING) | (field->vmsd != NULL));
+}
+
 static char *put_fields(struct fast_dump *dump, char *p, const struct vmd_desc *vmsd, struct place place)
 {
     const struct vmd_field *end = vmsd->fields + vmsd->n_fields;
+    const uint32_t special = dump->arrays | VMD_MUST_EXIST;
+    const struct piece none = {NULL, 0};
+    const struct piece next = place.level ? place.level->pieces[FIELDS_NEXT] : none;
+    const struct piece to_size = place.level ? place.level->pieces[FIELD_0_SIZE] : none;
     enum piece_id open = FIELDS_FIRST;
 
     for (const struct vmd_field *field = vmsd->fields; field < end; field++) {
@@ -407,6 +425,13 @@ static char *put_fields(struct fast_dump *dump, char *p, const struct vmd_desc *
             if (dump->stopped) {
                 break;
             }
+        }
+        if (__builtin_expect(is_plain(field, special) && open == FIELDS_NEXT && next.text, 1)) {
+            p = copy_piece(p, next);
+            memcpy(p, field->name, VMD_PADDING);
+            p = copy_piece(p + field->name_len, to_size);
+            *p++ = '0' + field->size;
+            continue;
         }
         if (__builtin_expect(!(field->flags & VMD_MUST_EXIST), 1)) {
             p = put_piece(dump, p, place, open);
