@@ -8,7 +8,6 @@ import stat
 import sys
 
 from vmdump.errors import SourceError, VmdumpError
-from vmdump.sources.root import source_path
 
 TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:
@@ -90,6 +89,15 @@ def open(
 def _refuse_image_options(*options: object) -> None:
     if any(option is not None for option in options):
         raise VmdumpError("root and host are for a QEMU binary that is read without being run")
+
+
+def source_path(path: str | os.PathLike[str], root: str | os.PathLike[str] | None) -> str:
+    """Where a source that is named on this system is; root: a tree that it may be in. Raises SourceError."""
+    if root is None:
+        return os.fspath(path)
+    from vmdump.sources.root import followed
+
+    return followed(path, root)
 
 
 def is_binary(path: str) -> bool:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 
 from vmdump.errors import VmdumpError
-from vmdump.source import is_binary, open
-from vmdump.sources.root import source_path
+from vmdump.source import is_binary, open, source_path
 
 TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:

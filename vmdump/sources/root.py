@@ -61,10 +61,8 @@ def resolve(path: str, root: str) -> str:
     return f"{root}{done}" if done else root
 
 
-def source_path(path: str | os.PathLike[str], root: str | os.PathLike[str] | None) -> str:
+def followed(path: str | os.PathLike[str], root: str | os.PathLike[str]) -> str:
     """Where a file that is named on this system is, its links below the root followed within it. Raises SourceError."""
-    if root is None:
-        return os.fspath(path)
     real_root = check_root(root)
     below = inside(path, real_root)
     return os.fspath(path) if below is None else resolve(below, real_root)

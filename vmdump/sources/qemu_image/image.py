@@ -29,7 +29,7 @@ from vmdump.sources.qemu_image.qemu_module import (
     version_of,
 )
 from vmdump.sources.qemu_image.roots import find_roots
-from vmdump.sources.root import source_path
+from vmdump.sources.root import followed
 
 Report = Callable[[object], None]
 OnPhase = Callable[[str], None]
@@ -71,7 +71,7 @@ class QemuImage:
         that fails, as QEMU tells it, and each defect of descriptions; on_phase the name of each part of the reading as
         it begins, for who measures.
         """
-        self.path, self._details = os.path.abspath(source_path(path, root)), details
+        self.path, self._details = os.path.abspath(path if root is None else followed(path, root)), details
         self._report, self._on_phase = report, on_phase
         on_phase("read")
         try:
