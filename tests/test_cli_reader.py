@@ -17,6 +17,7 @@ WORDS = [
     "dir", "--no-cache", "--clear",
     "--module=a=b", "--module", "--json", "--load", "--arch", "", "x y", "-x y", "--frobnicate", "--help", "-h",
     "--mach", "x.json", "e1000", "-é", "-Mq35", "--timeout=nan",
+    "--matrix", "-v", "--direction", "forward", "--type=a*", "--type", "--format", "json", "--jobs", "--fail-on",
 ]  # fmt: skip
 
 PARSER = build_parser()
@@ -34,6 +35,8 @@ def parse(argv: Sequence[str]) -> dict[str, object] | None:
 @given(st.builds(lambda command, words: [command, *words], st.sampled_from(COMMANDS), st.lists(st.sampled_from(WORDS))))
 @example(["dump", "--module", "a", "x", "--module=b", "-o", "-"])
 @example(["show", "x.json", "--run", "e1000"])
+@example(["check", "a", "-v", "b"])
+@example(["check", "-v", "a", "b", "--direction", "forward"])
 def test_as_argparse(argv: list[str]) -> None:
     """What is read at all, argparse reads so too."""
     args = _read(argv)
@@ -48,6 +51,8 @@ def test_as_argparse(argv: list[str]) -> None:
         "dump -M q35 --module-dir a --module-dir b", "dump qemu --engine stdio --timeout 2.5 --run",
         "dump --machine=pc qemu", "show e1000", "show x.json e1000", "cache --clear", "dump --no-cache qemu",
         "show x.json --arch=arm e1000", "devices --json x.json", "modules --load --module=m.py",
+        "check a b", "check --matrix a b c --format json", "check --type x a b --type=y -v", "lint x.json",
+        "bulk a b -o out --jobs 2",
     ],
 )  # fmt: skip
 def test_good(argv: str) -> None:

@@ -27,7 +27,10 @@ class Verdict(enum.StrEnum):
 
     def severity(self) -> int:
         """0 for safe, up to 3 for breaks."""
-        return list(Verdict).index(self)
+        return _SEVERITIES[self]
+
+
+_SEVERITIES = {verdict: severity for severity, verdict in enumerate(Verdict)}
 
 
 class Side(NamedTuple):

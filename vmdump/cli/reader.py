@@ -74,11 +74,11 @@ class Reader:
 
     def read(self, argv: Sequence[str]) -> Namespace | None:
         """The values of all arguments as argparse would find them; None where it has to be asked."""
-        if any(each.is_list for each in self._positionals):
-            return None  # of any number: for commands that take longer than argparse
         values = {each.dest: each.default for each in (*self._options.values(), *self._positionals)}
         positionals: list[str] = []
         words = iter(argv)
+        runs = 0  # of positionals, with options between them
+        is_in_run = False
         for word in words:
             name, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
             option = self._options.get(name)
@@ -86,7 +86,11 @@ class Reader:
                 if word.startswith("-") and word != "-":
                     return None
                 positionals.append(word)
-            elif option.action == "store_true":
+                runs += not is_in_run
+                is_in_run = True
+                continue
+            is_in_run = False
+            if option.action == "store_true":
                 if equals:
                     return None
                 values[option.dest] = True
@@ -97,7 +101,9 @@ class Reader:
         if any(each.is_required and values[each.dest] is None for each in self._options.values()):
             return None
         asked = self._positionals
-        if len(asked) == 1 and asked[0].is_list:
+        if any(each.is_list for each in asked):
+            if len(asked) > 1 or runs > 1:
+                return None  # to argparse, those behind an option are too many
             values[asked[0].dest] = []
             asked = asked * max(len(positionals), 1)
         if len(positionals) < len(asked):
