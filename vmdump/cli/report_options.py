@@ -67,12 +67,12 @@ def finish(
     rules: what reports say of rules, by id. A baseline changes neither report nor exit code of the run that writes it.
     Raises ConfigError, OutputError and UsageError.
     """
-    from datetime import date
-
     from vmdump.report import render
 
     accepted, options, config = accept(result, args, rules)
     if args.write_baseline is not None:
+        from datetime import date
+
         _write_baseline(accepted, args.write_baseline, config, date.today())
     report = render(accepted, args.format, options)
     put_report(report, args.output, environment)
@@ -85,14 +85,14 @@ def accept(
     """The result without what the configuration accepts, what reports are told, and the configuration. Raises
     ConfigError.
     """
-    from datetime import date
-
     from vmdump.check.config import apply, find_config, load_config
     from vmdump.check.finding import Verdict
     from vmdump.report.options import Options
 
     config = find_config() if args.config is None else load_config(args.config)
     if config is not None:
+        from datetime import date
+
         result = apply(result, config, date.today())
     fail_on = Verdict(args.fail_on) if args.fail_on else config.fail_on if config else None
     return result, Options(fail_on or Verdict.BREAKS, rules, args.verbose, getattr(args, "matrix", False)), config
