@@ -455,6 +455,23 @@ def test_the_same_bytes_at_other_places() -> None:
     assert verdicts(ours, joined) == verdicts(joined, ours) == {"dev": "safe"}
 
 
+def test_namesakes_are_told_apart_by_place() -> None:
+    """A subsection is read as its namesake in the same list, however deep, and not as one of another struct."""
+
+    def part(*names: str) -> VMStateDescription:
+        fields = {"same": field("a"), "other": field("a", "uint64")}
+        return desc("part", field("x"), subsections=[desc("part/sub", fields[name], needed=True) for name in names])
+
+    nested = [
+        dump(desc("dev", struct("s", part(*names)))) for names in (("same", "other"), ("same", "same"), ("same",))
+    ]
+    assert rules(nested[0], nested[0]) == ["subsection-namesake"]
+    assert rules(nested[1], nested[1]) == []
+    assert rules(nested[2], nested[0]) == []  # the destination never finds its second
+    two = dump(desc("dev", struct("s", part("same")), struct("t", part("other"))))
+    assert rules(two, two) == []
+
+
 @given(field_lists(), field_lists())
 def test_symmetry(ours: list[VMStateField], theirs: list[VMStateField]) -> None:
     """Without versions and subsections what is safe one way is safe the other: what one sends, the other reads."""

@@ -23,15 +23,17 @@ def held_back() -> Iterator[None]:
     to hold back.
     """
     came: list[int] = []
+
+    def deliver() -> None:
+        for number in came:
+            signal.raise_signal(number)
+
     handlers = {}
     if threading.current_thread() is threading.main_thread():
         handlers = {number: handler for number in _ENDING if callable(handler := signal.getsignal(number))}
-    for number in handlers:
-        signal.signal(number, lambda number, frame: came.append(number))
-    try:
-        yield
-    finally:
+    with contextlib.ExitStack() as stack:  # each handler comes back, whatever the body or another handler raises
+        stack.callback(deliver)
         for number, handler in handlers.items():
-            signal.signal(number, handler)
-    for late in came:
-        signal.raise_signal(late)
+            stack.callback(signal.signal, number, handler)
+            signal.signal(number, lambda number, frame: came.append(number))
+        yield

@@ -310,17 +310,14 @@ class Comparison:
             )
 
     def _subsections(self, part: Part, sent: Wire, read: Wire) -> None:
-        rest = list(read.subsections)
+        rest = list({_place(each): each for each in reversed(read.subsections)}.values())[::-1]  # the first of a name
         found: dict[tuple[int, str, str], Subsection | None] = {}
         for ours in sent.subsections:
-            place = id(ours.parent), ours.path, ours.vmsd.name
+            place = _place(ours)
             is_namesake = place in found
-            if is_namesake:
-                theirs = found[place]
-                rest = [each for each in rest if theirs is None or not _are_namesakes(each, theirs)]
-            else:
-                theirs = next((each for each in rest if each.vmsd.name == ours.vmsd.name), None)
-                found[place] = theirs
+            if not is_namesake:
+                found[place] = next((each for each in rest if each.vmsd.name == ours.vmsd.name), None)
+            theirs = found[place]
             if theirs is None:
                 part.subsections.append((ours, None, None))
                 self._subsection_unknown(ours)
@@ -433,9 +430,9 @@ def _limit(difference: Difference, conditions: list[str]) -> None:
         difference.surplus = 0
 
 
-def _are_namesakes(one: Subsection, other: Subsection) -> bool:
-    """Whether both are in one list under one name: the first of them is found."""
-    return one.parent is other.parent and one.path == other.path and one.vmsd.name == other.vmsd.name
+def _place(subsection: Subsection) -> tuple[int, str, str]:
+    """The list that a subsection is in, and its name: of those at one place the first is found, always."""
+    return id(subsection.parent), subsection.path, subsection.vmsd.name
 
 
 def _may_be_left_out(subsection: Subsection) -> bool:

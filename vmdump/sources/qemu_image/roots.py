@@ -35,7 +35,7 @@ _CLASS_MEMBERS = {"virtio-device": "VirtioDeviceClass", "cpu": "legacy_vmsd"}
 _OPS_SIZE = 256
 
 #: What stands for the name of a description that has none.
-NO_NAME = "(null)"
+_NO_NAME = "(null)"
 
 #: More descriptions than any QEMU has, and uses of them.
 _ROOM = 1 << 16
@@ -82,7 +82,7 @@ def _is_surely_one(vmsd: Any) -> bool:
     """Whether it is a description even if nothing uses it as one: other structs begin with a name too, but have nothing
     like fields, and arrays of pointers have something like them, but no name. (A name may be given at run time.)
     """
-    return bool((vmsd.n_fields or vmsd.n_subsections) and text_of(vmsd.name, vmsd.name_len) != NO_NAME)
+    return bool((vmsd.n_fields or vmsd.n_subsections) and text_of(vmsd.name, vmsd.name_len) != _NO_NAME)
 
 
 def _find_descs(reader: Reader, mapped: MappedObject) -> Iterator[int]:

@@ -1,0 +1,59 @@
+"""Signals that are held back: delivered when the body has ended, however it ended, with all handlers as before."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+import pytest
+
+from vmdump.signals import held_back
+
+NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """What the command line does for all of them."""
+    raise KeyboardInterrupt(number)
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """Each signal raises."""
+    before = [signal.signal(number, interrupt) for number in NUMBERS]
+    yield
+    for number, handler in zip(NUMBERS, before, strict=True):
+        signal.signal(number, handler)
+
+
+def check_handlers() -> None:
+    assert [signal.getsignal(number) for number in NUMBERS] == [interrupt] * 3
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_delivered_behind_the_body(number: signal.Signals) -> None:
+    """The body is not torn, and what came is raised then."""
+    done = []
+    with pytest.raises(KeyboardInterrupt), held_back():
+        signal.raise_signal(number)
+        done.append(number)
+    assert done == [number]
+    check_handlers()
+
+
+def test_delivered_behind_a_body_that_fails() -> None:
+    """A signal is not lost because the body raises something else."""
+    with pytest.raises(KeyboardInterrupt) as caught, held_back():
+        signal.raise_signal(signal.SIGINT)
+        raise OSError
+    assert isinstance(caught.value.__context__, OSError)
+    check_handlers()
+
+
+def test_nothing_came() -> None:
+    """Without a signal nothing happens, nested or in another thread, which has none to hold back."""
+    with held_back(), held_back():
+        thread = threading.Thread(target=lambda: held_back().__enter__())
+        thread.start()
+        thread.join()
+    check_handlers()
