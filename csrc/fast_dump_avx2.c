@@ -4,10 +4,10 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "dump.h"
+#include "pieces.h"
 
 #ifdef VMD_HAS_AVX2
 #pragma GCC target("avx2")
