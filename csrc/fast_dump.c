@@ -14,6 +14,8 @@
 
 enum {
     NAME_INLINE_MAX = 512, /* longer names take the slow path */
+    N_WRITTEN = 256,       /* a power of 2 */
+    WRITTEN_MIN = 256,     /* bytes without indentation: copying shorter descriptions is not worth the question */
     /* What is written between two checks for room: pieces of less than 1 KiB, numbers, a short name. */
     RESERVE = 3 * 1024 + NAME_INLINE_MAX + VMD_BLOCK,
 };
@@ -27,13 +29,24 @@ static inline void copy_block(char *to, const char *from)
     *(block *)to = *(const block *)from;
 }
 
+/* A description's text in the window, from behind its name's opening quote to its closing brace. */
+struct written {
+    const struct vmd_desc *vmsd; /* NULL: none */
+    const char *text;
+    size_t size;
+    int indent;
+    unsigned window; /* the number of the one it is in */
+};
+
 struct fast_dump {
     struct vmd_sink *sink;
     char *limit;     /* from here on the sink is flushed; once stopped, always */
     uint32_t arrays; /* the flag of fields whose "num" is printed; 0: of none */
     bool stopped;    /* the sink has failed, or there is no memory */
     bool no_memory;
-    struct vmd_recipe_size max; /* of all recipes, once they are measured */
+    struct vmd_recipe_size max;        /* of all recipes, once they are measured */
+    unsigned window;                   /* counts when it is left and taken back */
+    struct written written[N_WRITTEN]; /* by a hash: the last of it */
 };
 
 /* Where a piece is found: a level's templates or, with no level, the indentation. */
@@ -70,6 +83,7 @@ static char *enter(struct fast_dump *dump)
     if (sink->used >= sink->room) {
         vmd_sink_flush(sink);
     }
+    dump->window++;
     dump->stopped |= sink->err->code != VMD_OK;
     dump->limit = dump->stopped ? sink->buffer : sink->buffer + sink->room;
     return sink->buffer + sink->used;
@@ -283,8 +297,7 @@ static char *put_subsections(struct fast_dump *dump, char *p, const struct vmd_d
                      vmsd->n_subsections ? PIECE_SUBSECTIONS_CLOSE : PIECE_SUBSECTIONS_EMPTY);
 }
 
-/* A description from behind its name's opening quote to its closing brace. */
-static char *put_desc(struct fast_dump *dump, char *p, const struct vmd_desc *vmsd, int indent)
+static char *write_desc(struct fast_dump *dump, char *p, const struct vmd_desc *vmsd, int indent)
 {
     struct place place = place_find(dump, indent);
 
@@ -300,6 +313,39 @@ static char *put_desc(struct fast_dump *dump, char *p, const struct vmd_desc *vm
         p = put_subsections(dump, p, vmsd, place);
     }
     return put_piece(dump, make_room(dump, p), place, PIECE_DESC_CLOSE);
+}
+
+static inline struct written *find_written(struct fast_dump *dump, const struct vmd_desc *vmsd, int indent)
+{
+    uint64_t hash = ((uintptr_t)vmsd + indent) * 0x9e3779b97f4a7c15; /* Fibonacci hashing: the high bits are good */
+
+    return &dump->written[hash / (UINT64_MAX / N_WRITTEN + 1)];
+}
+
+/*
+ * A description from behind its name's opening quote to its closing brace. Real trees share half of what they print:
+ * what still stands in the window is copied from there.
+ */
+static char *put_desc(struct fast_dump *dump, char *p, const struct vmd_desc *vmsd, int indent)
+{
+    const char *begin = p;
+    unsigned window = dump->window;
+    struct written *written;
+
+    if (vmsd->extent.bytes < WRITTEN_MIN) {
+        return write_desc(dump, p, vmsd, indent);
+    }
+    written = find_written(dump, vmsd, indent);
+    if (written->vmsd == vmsd && written->indent == indent && written->window == window && p < dump->limit &&
+        written->size < (size_t)(dump->limit - p)) {
+        memcpy(p, written->text, written->size);
+        return p + written->size;
+    }
+    p = write_desc(dump, p, vmsd, indent);
+    if (window == dump->window) {
+        *written = (struct written){vmsd, begin, p - begin, indent, window};
+    }
+    return p;
 }
 
 static char *put_device(struct fast_dump *dump, char *p, const struct vmd_device *device, struct place place)

@@ -4,6 +4,7 @@ import errno
 import json
 import lzma
 import os
+import random
 import signal
 import threading
 import time
@@ -178,6 +179,30 @@ def test_shared_descriptions_are_lowered_once() -> None:
     assert vmsd.__dict__["_owner"] in first.owners
     del first
     assert second.dump_bytes().decode().count('"field"') == 3
+
+
+@pytest.mark.parametrize("print_num", [False, True])
+def test_shared_descriptions_are_written_alike(print_num: bool, tmp_path: Path) -> None:
+    """Descriptions of all sizes that come again, at one indentation or another, in one window or the next."""
+    chance = random.Random(7)
+    leaves = [
+        VMStateDescription(
+            f"leaf{n}", fields=[VMStateField(f"f{i}", size=i, num=n, flags=4 * (i & 1)) for i in range(n)]
+        )
+        for n in (0, 1, 2, 5, 30, 400, 3000)
+    ]
+    pool = [*leaves, nested(30), nested(70)]
+    for level in range(12):
+        fields = [VMStateField(f"part{i}", size=8, vmsd=chance.choice(pool)) for i in range(chance.randrange(3))]
+        pool.append(VMStateDescription(f"mixed{level}", fields=fields, subsections=chance.choices(pool[:9], k=2)))
+    tree = lower("none", [(f"d{i}", chance.choice(pool)) for i in range(60)], print_num=print_num)
+    expected = tree.dump_bytes(Engine.STDIO)
+    assert len(expected) > 10 * 262144
+    for code in (lib.VMD_ENGINE_FAST, lib.VMD_ENGINE_FAST_BASE):
+        assert written(tree, code, tree.size) == expected
+    with open(tmp_path / "dump", "wb") as file:
+        tree.dump_fd(file.fileno())
+    assert (tmp_path / "dump").read_bytes() == expected
 
 
 BAD_NAMES = ['a"b', "a\\b", "a\nb", "a\0b", "\x1f", "\ud800"]
