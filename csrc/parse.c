@@ -13,14 +13,17 @@
 #include <unistd.h>
 
 #include "extended.h"
+#include "format.h"
 #include "parse_tokens.h"
+#include "pieces.h"
+
+/* Bytes of the longest text that is compared with one before: a text is compared once for each level it is nested in.
+ */
+enum { TOLD_MAX = 64 << 10 };
 
 #define VMD_NO_POSITION UINT32_MAX /* in details.reserved: the field has no position in a list */
 
 static enum vmd_status take_desc(struct parser *parser, const struct vmd_desc **ret);
-
-/* Pushes a list of fields. Validations are those that are assertions; QEMU itself prints the others alone. */
-static enum vmd_status push_fields(struct parser *parser, bool validations);
 
 static enum vmd_status take_field(struct parser *parser, struct vmd_field *field, struct vmd_field_details *details,
                                   bool *ret_detailed)
@@ -116,38 +119,142 @@ static enum vmd_status take_field(struct parser *parser, struct vmd_field *field
     return status;
 }
 
+/* Where a piece ends that stands at p; NULL: it does not. */
+static inline const char *match(const struct parser *parser, const char *p, struct vmd_piece piece)
+{
+    return (size_t)(parser->end - p) >= piece.size && memcmp(p, piece.text, piece.size) == 0 ? p + piece.size : NULL;
+}
+
+/*
+ * From behind a field's name to behind its size, if QEMU wrote it: where that ends; else NULL. As nearly all fields
+ * have neither version nor test nor "num", that is compared at once.
+ */
+static inline const char *match_field(const struct parser *parser, const char *p, const struct vmd_level *level,
+                                      struct vmd_field *field)
+{
+    const struct vmd_piece *pieces = level->pieces;
+    const char *at = match(parser, p, pieces[PIECE_FIELD_0_SIZE]);
+    uint32_t version = 0, num = 0, size;
+
+    if (!at) {
+        at = match(parser, p, pieces[PIECE_FIELD_VERSION]);
+        p = at ? read_small(parser, at, &version) : NULL;
+        for (int exists = 0; p && exists < 2; exists++) {
+            if ((at = match(parser, p, pieces[PIECE_FIELD_SIZE + exists]))) {
+                field->field_exists = exists;
+                break;
+            }
+            if ((at = match(parser, p, pieces[PIECE_FIELD_NUM + exists]))) {
+                field->field_exists = exists;
+                field->flags = VMD_ARRAY; /* QEMU prints it of those alone */
+                at = read_small(parser, at, &num);
+                at = at ? match(parser, at, pieces[PIECE_FIELD_NUM_SIZE]) : NULL;
+                break;
+            }
+        }
+    }
+    at = at ? read_small(parser, at, &size) : NULL;
+    if (at) {
+        field->version_id = version;
+        field->num = num;
+        field->size = size;
+    }
+    return at;
+}
+
+/*
+ * Pushes fields from the one that begins here on, as long as QEMU wrote them and they have no description: then they
+ * are values between the pieces that the fast engine would write. At one that is not *more is true; where the list
+ * seems to end, or goes on otherwise, it is false. All errors are left to take_field.
+ */
+static enum vmd_status push_known_fields(struct parser *parser, struct frame *frame, bool *more)
+{
+    const size_t indent = parser->indent - INDENT_ELEMENT, close_size = 1 + parser->indent + 1;
+    const struct vmd_level *level;
+    struct vmd_piece next, close, open;
+    const char *name;
+
+    *more = true;
+    if (indent >= 2 * VMD_LEVELS) {
+        return VMD_OK;
+    }
+    level = vmd_level_find(indent);
+    if (!level) {
+        return vmd_fail_memory(parser);
+    }
+    next = level->pieces[PIECE_FIELDS_NEXT]; /* a line's end and a brace; then ",\n", and the line that opens a field */
+    close = (struct vmd_piece){next.text, close_size};
+    open = (struct vmd_piece){next.text + close_size + 2 + parser->indent, next.size - close_size - 2 - parser->indent};
+    skip_space(parser);
+    name = match(parser, parser->pos, open);
+    while (name) {
+        const char *name_end = vmd_skip_plain(name, parser->end), *end, *next_name;
+        struct vmd_field field = {.name_len = name_end - name}, *slot;
+
+        end = name_end - name <= INT32_MAX ? match_field(parser, name_end, level, &field) : NULL;
+        next_name = end ? match(parser, end, next) : NULL;
+        if (!next_name && (!end || !match(parser, end, close))) {
+            break;
+        }
+        field.name = vmd_tree_string(parser->tree, name, name_end - name);
+        slot = field.name ? stack_push(&parser->fields, sizeof(field)) : NULL;
+        if (!slot) {
+            return vmd_fail_memory(parser);
+        }
+        *slot = field;
+        *more = next_name;
+        parser->pos = next_name ? next_name - open.size : end + close_size;
+        frame->index += *more;
+        name = next_name;
+    }
+    return VMD_OK;
+}
+
+static enum vmd_status push_field(struct parser *parser, bool validations, bool *ret_detailed)
+{
+    struct vmd_field field, *field_slot;
+    struct vmd_field_details details, *details_slot;
+    enum vmd_status status = take_field(parser, &field, &details, ret_detailed);
+
+    if (status) {
+        return status;
+    }
+    if (validations != !!(field.flags & VMD_MUST_EXIST) || validations != (details.reserved != VMD_NO_POSITION)) {
+        return vmd_fail_at(parser, VMD_BAD_JSON, parser->pos,
+                           "a field that is in the wrong list: those with MUST_EXIST and a position are Validations");
+    }
+    field_slot = stack_push(&parser->fields, sizeof(field));
+    if (!field_slot) {
+        return vmd_fail_memory(parser);
+    }
+    *field_slot = field;
+    if (*ret_detailed) {
+        details_slot = stack_push(&parser->details, sizeof(details));
+        if (!details_slot) {
+            return vmd_fail_memory(parser);
+        }
+        *details_slot = details;
+    }
+    return VMD_OK;
+}
+
+/* Pushes a list of fields. Validations are those that are assertions; QEMU itself prints the others alone. */
 static enum vmd_status push_fields(struct parser *parser, bool validations)
 {
     struct frame frame;
-    bool more, detailed;
+    bool more, detailed = validations;
     enum vmd_status status = next_element(parser, &frame, true, &more);
 
     while (!status && more) {
-        struct vmd_field field, *field_slot;
-        struct vmd_field_details details, *details_slot;
-
-        status = take_field(parser, &field, &details, &detailed);
-        if (status) {
-            return status;
+        if (!detailed) {
+            status = push_known_fields(parser, &frame, &more);
         }
-        if (validations != !!(field.flags & VMD_MUST_EXIST) || validations != (details.reserved != VMD_NO_POSITION)) {
-            return vmd_fail_at(
-                parser, VMD_BAD_JSON, parser->pos,
-                "a field that is in the wrong list: those with MUST_EXIST and a position are Validations");
+        if (!status && more) {
+            status = push_field(parser, validations, &detailed);
         }
-        field_slot = stack_push(&parser->fields, sizeof(field));
-        if (!field_slot) {
-            return vmd_fail_memory(parser);
+        if (!status) {
+            status = next_element(parser, &frame, false, &more);
         }
-        *field_slot = field;
-        if (detailed) {
-            details_slot = stack_push(&parser->details, sizeof(details));
-            if (!details_slot) {
-                return vmd_fail_memory(parser);
-            }
-            *details_slot = details;
-        }
-        status = next_element(parser, &frame, false, &more);
     }
     return status;
 }
@@ -338,11 +445,47 @@ static enum vmd_status take_desc_members(struct parser *parser, struct vmd_desc 
     return status ? status : set_fields(parser, desc, &fields, &validations);
 }
 
+/*
+ * Half of a real dump is descriptions that it has told before, word for word: a base type's in each of its devices, one
+ * CPU type's after the other's. So the last ones are remembered with their texts, as long as those are in memory, and
+ * where the same text follows again it is the same description: it need not be read, and the tree shares it.
+ */
+
+/* Where the description that begins here would be remembered: by what stands where QEMU puts its name. */
+static struct told *find_told(struct parser *parser)
+{
+    const size_t name_at = sizeof("{\n\"name\": \"") - 1 + parser->indent + 2;
+    uint64_t hash;
+
+    if ((size_t)(parser->end - parser->pos) < name_at + 2 * sizeof(hash)) {
+        return NULL;
+    }
+    hash = vmd_load_word(parser->pos + name_at) * 31 + vmd_load_word(parser->pos + name_at + sizeof(hash));
+    hash *= 0x9e3779b97f4a7c15; /* Fibonacci hashing: the high bits are the good ones */
+    return &parser->told[hash / (UINT64_MAX / VMD_N_TOLD + 1)];
+}
+
+static bool is_told_again(const struct parser *parser, const struct told *told)
+{
+    return told->desc && (size_t)(parser->end - parser->pos) >= told->size &&
+           memcmp(parser->pos, told->text, told->size) == 0 && told->desc->depth <= VMD_MAX_DEPTH - parser->depth;
+}
+
 static enum vmd_status take_desc(struct parser *parser, const struct vmd_desc **ret)
 {
     struct vmd_desc *desc;
+    struct told *told;
+    const char *begin;
     enum vmd_status status;
 
+    skip_space(parser);
+    told = find_told(parser);
+    if (told && is_told_again(parser, told)) {
+        parser->pos += told->size;
+        *ret = told->desc;
+        return VMD_OK;
+    }
+    begin = parser->pos;
     /* The depth is limited on the way down, so that the C stack is; vmd_desc_measure cannot exceed it then. */
     if (parser->depth == VMD_MAX_DEPTH) {
         return vmd_fail_at(parser, VMD_TOO_DEEP, parser->pos, "descriptions nest deeper than 1000");
@@ -358,6 +501,9 @@ static enum vmd_status take_desc(struct parser *parser, const struct vmd_desc **
     if (!status) {
         vmd_desc_measure(desc);
         *ret = desc;
+    }
+    if (!status && told && parser->pos - begin <= TOLD_MAX) {
+        *told = (struct told){desc, begin, parser->pos - begin};
     }
     return status;
 }
@@ -644,6 +790,7 @@ static enum vmd_status refill(struct parser *parser)
         input->capacity *= 2;
     }
     memmove(input->window, input->window + at, kept);
+    memset(parser->told, 0, sizeof(parser->told));
     while (kept < input->capacity && !input->ended) {
         ssize_t n = pread(input->fd, input->window + kept, input->capacity - kept, input->offset);
 

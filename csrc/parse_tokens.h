@@ -31,6 +31,15 @@ struct stack {
     size_t used, capacity; /* bytes */
 };
 
+/* A description that has been read. */
+struct told {
+    const struct vmd_desc *desc; /* NULL: none */
+    const char *text;
+    size_t size;
+};
+
+enum { VMD_N_TOLD = 256 }; /* a power of 2 */
+
 struct parser {
     struct vmd_tree *tree;
     struct vmd_error *err;
@@ -40,6 +49,7 @@ struct parser {
     unsigned depth; /* descriptions around this place */
     size_t indent;  /* of the next line, if QEMU wrote it: two for each object and list around it */
     struct stack fields, details, subsections, devices, texts, roots;
+    struct told told[VMD_N_TOLD]; /* by a hash: the last of it */
 };
 
 /* Errors: they return the code. */
@@ -195,20 +205,29 @@ static inline enum vmd_status take_name(struct parser *parser, const char **ret,
     return *ret ? VMD_OK : vmd_fail_memory(parser);
 }
 
-/* A number of few digits, and nothing that could belong to it behind it. */
-static inline bool take_small(struct parser *parser, uint32_t *ret)
+/* Where a number of few digits ends that stands at p, if nothing follows that could belong to it; else NULL. */
+static inline const char *read_small(const struct parser *parser, const char *p, uint32_t *ret)
 {
-    const char *p = parser->pos;
     uint32_t value = 0;
 
-    p += p < parser->end && *p == ' ';
     if (parser->end - p < 10 || *p < '0' || *p > '9' || (*p == '0' && p[1] >= '0' && p[1] <= '9')) {
-        return false;
+        return NULL;
     }
     for (int i = 0; i < 9 && *p >= '0' && *p <= '9'; i++, p++) {
         value = 10 * value + (*p - '0');
     }
-    if (*p != ',' && *p != '\n') {
+    *ret = value;
+    return *p == ',' || *p == '\n' ? p : NULL;
+}
+
+/* Reads such a number, with a space before it. */
+static inline bool take_small(struct parser *parser, uint32_t *ret)
+{
+    const char *p = parser->pos;
+    uint32_t value;
+
+    p = read_small(parser, p + (p < parser->end && *p == ' '), &value);
+    if (!p) {
         return false;
     }
     parser->pos = p;

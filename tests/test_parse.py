@@ -1,5 +1,6 @@
 """The parser: what QEMU prints and nothing else, with the place of every error, and no input crashes it."""
 
+import contextlib
 import json
 import random
 from typing import Any
@@ -191,16 +192,37 @@ class Device(msgspec.Struct, forbid_unknown_fields=True):
     Description: Desc
 
 
-S390X = read_real_dump("7.2.22", "tricore")
+SMALL = [b"1", b"0", b" ", b"\n", b",", b"-", b'"', b"{}", b"}", b"null", b"9" * 10]
+
+TRICORE = read_real_dump("7.2.22", "tricore")
 
 
-@settings(max_examples=300)
-@given(st.lists(st.tuples(st.integers(0, len(S390X) - 1), st.integers(0, 4), st.binary(max_size=3)), max_size=4))
-@example([(0, 0, b"\xef\xbb\xbf")])
-def test_mutations(mutations: list[tuple[int, int, bytes]]) -> None:
-    """A real dump with bytes cut out and put in: refused, or read as msgspec reads it."""
-    data = S390X
-    for at, cut, put in mutations:
+def repeated() -> bytes:
+    """A dump as QEMU lays it out that tells a description twice, one like it twice, and parts of them in both."""
+    with_num = {"field": "f", "version_id": 0, "field_exists": False, "num": 2, "size": 4}
+    inner = {**DESC, "name": "inner", "Fields": [FIELD, {**FIELD, "version_id": 3}, with_num]}
+    outer = {**DESC, "Fields": [{**FIELD, "Description": inner}, FIELD], "Subsections": [{**inner, "name": "d/sub"}]}
+    other = {**outer, "Fields": [*outer["Fields"], {**FIELD, "field_exists": True}]}
+    devices = {
+        name: {**DEVICE, "Name": name, "Description": desc}
+        for name, desc in {"t": outer, "u": outer, "v": other, "w": other}.items()
+    }
+    return json.dumps({**MACHINE, **devices}, indent=2).encode() + b"\n"
+
+
+TEXTS = [TRICORE, repeated()]
+
+
+@settings(max_examples=600)
+@given(
+    st.sampled_from(TEXTS),
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 4), st.binary(max_size=3) | st.sampled_from(SMALL)), max_size=4),
+)
+@example(TRICORE, [(0, 0, b"\xef\xbb\xbf")])
+def test_mutations(data: bytes, mutations: list[tuple[float, int, bytes]]) -> None:
+    """A dump with bytes cut out and put in: refused, or read as msgspec reads it."""
+    for where, cut, put in mutations:
+        at = int(where * len(data))
         data = data[:at] + put + data[at + cut :]
     try:
         tree = engine.parse(data)
@@ -213,6 +235,47 @@ def test_mutations(mutations: list[tuple[int, int, bytes]]) -> None:
     assert tree.machine == machine
     assert tree.device_names() == list(oracle)
     assert msgspec.json.decode(tree.dump_bytes()) == msgspec.json.decode(data)
+
+
+def test_a_description_told_again_is_shared() -> None:
+    """The same text is the same description, so that it is packed, kept and written once; any other byte is another."""
+    data = repeated()
+    assert data == json.dumps(json.loads(data), indent=2).encode() + b"\n"
+    tree = engine.parse(data)
+    devices = tree.native.devices
+    assert devices[0].vmsd == devices[1].vmsd
+    assert devices[2].vmsd == devices[3].vmsd
+    assert devices[0].vmsd != devices[2].vmsd
+    assert devices[0].vmsd.fields[0].vmsd == devices[2].vmsd.fields[0].vmsd
+    assert devices[0].vmsd.subsections[0] == devices[2].vmsd.subsections[0]
+    assert tree.dump_bytes() == data
+    for at in range(data.index(b'"u"'), data.index(b'"v"')):
+        if chr(data[at]).isalpha():
+            changed = data[:at] + b"z" + data[at + 1 :]
+            with contextlib.suppress(SourceError):
+                assert engine.parse(changed).dump_bytes() == changed
+
+
+@pytest.mark.parametrize("depth", [900, 901])
+def test_a_description_told_again_deeper(depth: int) -> None:
+    """What has been read at one depth is not read less strictly at another: 1000 is the limit."""
+    above = 100
+    head, tail = json.dumps({**DESC, "Subsections": []}, separators=(",", ":")).split("]")
+    # It is looked for by what stands where QEMU would put the name: here that is the same text at any depth.
+    chain = head.replace('"d"', '"' + "d" * 500 + '"') + head * (depth - 1) + ("]" + tail) * depth
+    text = json.dumps(MACHINE).removesuffix("}")
+    for name, desc in {"t": chain, "u": head * above + chain + ("]" + tail) * above}.items():
+        text += f', "{name}": ' + json.dumps({**DEVICE, "Name": name, "Description": 0}).removesuffix("0}") + desc + "}"
+    text += "}"
+    if depth + above > 1000:
+        with pytest.raises(SourceError, match=r'\["u"\].*descriptions nest deeper than 1000'):
+            engine.parse(text.encode())
+        return
+    tree = engine.parse(text.encode())
+    t, inner = tree.native.devices[0].vmsd, tree.native.devices[1].vmsd
+    for _ in range(above):
+        inner = inner.subsections[0]
+    assert inner == t
 
 
 @given(st.binary(max_size=200))
