@@ -101,9 +101,13 @@ def make_nested(depth: int) -> VMStateDescription:
 
 
 def make_tree(n_devices: int, vmsd: VMStateDescription | None = None) -> Tree:
-    """A native tree in which every device has a description of its own: the dump of one description, read."""
+    """A native tree in which no two devices share a description: one device's text, read with other names in each."""
     vmsd = vmsd or make_descriptions(FIELDS_A_DEVICE)[0]
-    return parse(lower("none", [(f"chip{i}", vmsd) for i in range(n_devices)]).dump_bytes())
+    mark = b"@" * 7
+    text = lower("none", [(mark.decode(), vmsd)]).dump_bytes().replace(b'"name": "', b'"name": "' + mark)
+    begin = text.index(b',\n  "' + mark)
+    device, end = text[begin:-3], text[-3:]
+    return parse(b"".join([text[:begin], *(device.replace(mark, b"%07d" % i) for i in range(n_devices)), end]))
 
 
 def _class_init(klass: object, vmsd: VMStateDescription) -> None:
