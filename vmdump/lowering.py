@@ -122,37 +122,44 @@ class _Batch:
         """Whether a description is native already."""
         return self._remembers and "_lowered" in vmsd.__dict__
 
-    def add(self, root: VMStateDescription) -> None:
-        """Adds a description and what is below it. Most have nothing below: their fields are looked at once."""
-        if id(root) in self._seen or self.is_known(root):
-            return
-        self._seen.add(id(root))
-        n_nested = len(self.nested)
-        self._add_one(root)
-        if root.subsections or len(self.nested) > n_nested:
-            below = [*self.nested[n_nested:], *(root.subsections or ())]
-            self._add_before_last([child for child in below if not self.is_known(child)], n_nested)
+    def add(self, roots: Iterable[VMStateDescription]) -> None:
+        """Adds descriptions and what is below them."""
+        self._add_all(self._new(roots))
 
-    def _add_one(self, vmsd: VMStateDescription) -> None:
-        """Adds a description alone."""
+    def _new(self, roots: Iterable[VMStateDescription]) -> Iterable[VMStateDescription]:
+        """Those that have to be added. Behind one with others below it, which few have, these are put before it: so
+        the fields of most are looked at once.
+        """
+        seen, nested = self._seen, self.nested
+        for root in roots:
+            if id(root) in seen or self.is_known(root):
+                continue
+            seen.add(id(root))
+            n_nested = len(nested)
+            yield root
+            if root.subsections or len(nested) > n_nested:
+                below = [*nested[n_nested:], *(root.subsections or ())]
+                self._add_before_last([child for child in below if not self.is_known(child)], n_nested)
+
+    def _add_all(self, vmsds: Iterable[VMStateDescription]) -> None:
+        """Adds descriptions alone."""
         fields, names, nested, pack = self.fields, self.names, self.nested, _FIELD_ROW.pack
-        names.append(vmsd.name)
-        try:
-            self.descs += _DESC_ROW.pack(
-                vmsd.version_id,
-                vmsd.minimum_version_id,
-                -1 if vmsd.fields is None else len(vmsd.fields),
-                -1 if vmsd.subsections is None else len(vmsd.subsections),
-            )
-            for field in vmsd.fields or ():  # of all ways to pack attributes by the thousand, this is the fastest
-                vmsd_of_field = field.vmsd
-                fields += pack(field.size, field.num, field.version_id, field.flags, field.field_exists, vmsd_of_field)
-                names.append(field.name)  # type: ignore[arg-type]  # the model lets no None through
-                if vmsd_of_field is not None:
-                    nested.append(vmsd_of_field)
-        except struct.error:
-            raise _range_error(vmsd) from None
-        self.vmsds.append(vmsd)
+        for vmsd in vmsds:
+            names.append(vmsd.name)
+            of_vmsd, subsections = vmsd.fields, vmsd.subsections
+            n_fields = -1 if of_vmsd is None else len(of_vmsd)
+            n_subsections = -1 if subsections is None else len(subsections)
+            try:
+                self.descs += _DESC_ROW.pack(vmsd.version_id, vmsd.minimum_version_id, n_fields, n_subsections)
+                for field in of_vmsd or ():  # of all ways to pack attributes by the thousand, this is the fastest
+                    of_field = field.vmsd
+                    fields += pack(field.size, field.num, field.version_id, field.flags, field.field_exists, of_field)
+                    names.append(field.name)  # type: ignore[arg-type]  # the model lets no None through
+                    if of_field is not None:
+                        nested.append(of_field)
+            except struct.error:
+                raise _range_error(vmsd) from None
+            self.vmsds.append(vmsd)
 
     def _add_before_last(self, below: list[VMStateDescription], n_nested: int) -> None:
         """Adds what is below the description that was added last, before it; n_nested: how many there were then."""
@@ -168,8 +175,7 @@ class _Batch:
         for part, begin in begins:
             del part[begin:]
         for child in below:
-            for vmsd in _post_order(child, self._children, id, self._seen):
-                self._add_one(vmsd)
+            self._add_all(_post_order(child, self._children, id, self._seen))
         for (part, _), end in zip(begins, last, strict=True):
             part.extend(end)
 
@@ -177,24 +183,26 @@ class _Batch:
         return [child for child in _children(vmsd) if not self.is_known(child)]
 
 
-def _lower_descriptions(roots: Iterable[VMStateDescription]) -> None:
+def _lower_descriptions(roots: Sequence[VMStateDescription]) -> None:
     """Makes native what is not yet, all of it in one table and one call, and remembers it in each description."""
     with _lowering:
-        batch = _Batch(remembers=True)
-        for root in roots:
-            batch.add(root)
-        if batch.vmsds:
-            tree, pointers = _lower_batch(batch)
-            for vmsd, pointer in zip(batch.vmsds, pointers, strict=True):
-                memory = vmsd.__dict__
-                memory["_lowered"], memory["_owner"] = pointer, tree
+        _make_native(roots)
+
+
+def _make_native(roots: Iterable[VMStateDescription]) -> None:
+    batch = _Batch(remembers=True)
+    batch.add(roots)
+    if batch.vmsds:
+        tree, pointers = _lower_batch(batch)
+        for vmsd, pointer in zip(batch.vmsds, pointers, strict=True):
+            memory = vmsd.__dict__
+            memory["_lowered"], memory["_owner"] = pointer, tree
 
 
 def _lower_detailed(roots: Iterable[VMStateDescription]) -> tuple[Tree, list[int]]:
     """The same for one tree, with details; nothing of it is remembered."""
     batch, vmsds = _Batch(remembers=False), list(roots)
-    for root in vmsds:
-        batch.add(root)
+    batch.add(vmsds)
     tree, pointers = _lower_batch(batch, detailed=True)
     made = {id(vmsd): pointer for vmsd, pointer in zip(batch.vmsds, pointers, strict=True)}
     return tree, [made[id(root)] for root in vmsds]
@@ -205,7 +213,7 @@ def _lower_batch(packed: _Batch, *, detailed: bool = False) -> tuple[Tree, list[
     batch, labels, nested = packed.vmsds, packed.names, packed.nested
     below = [child for vmsd in batch for child in vmsd.subsections or ()]
     known = {id(child): child for child in (*nested, *below) if packed.is_known(child)}
-    refs = {identity: index for index, identity in enumerate((*known, *map(id, batch)))}
+    refs = {identity: index for index, identity in enumerate((*known, *map(id, batch)))} if nested or below else {}
     names = _encode_names(labels, partial(_owner_of_name, batch))
     tree = Tree()
     tree.owners = tuple({child.__dict__["_owner"] for child in known.values()})

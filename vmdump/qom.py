@@ -61,10 +61,8 @@ class ObjectClass:
     0
     """
 
-    __slots__ = ("__dict__", "__weakref__", "interfaces", "type")
-
     type: TypeImpl
-    interfaces: tuple[InterfaceClass, ...]
+    interfaces: tuple[InterfaceClass, ...] = ()
 
     def get_name(self) -> str:
         """The type's name (QEMU's object_class_get_name).
@@ -646,13 +644,15 @@ def _class_copy(impl: TypeImpl, parent_type: TypeImpl | None) -> ObjectClass:
             raise _size_error(impl, "instance_size", instance_size, parent_type, parent_type.instance_size)
 
     klass = object.__new__(class_type)
-    _set(klass, "type", impl)
-    _set(klass, "interfaces", ())
+    members = klass.__dict__
+    if parent_class is not None:
+        members.update(parent_class.__dict__)
+    members["type"] = impl
+    members["interfaces"] = ()
     impl.class_size = class_size
     impl.instance_size = instance_size
     impl.abstract = info.abstract or not instance_size
     if parent_type is not None:
-        klass.__dict__.update(parent_class.__dict__)
         impl.parent_type = parent_type
         own = parent_type.info.class_base_init
         impl.base_inits = parent_type.base_inits if own is None else (own, *parent_type.base_inits)
