@@ -11,8 +11,6 @@ Names are imported when they are first used, so that ``import vmdump`` costs nex
 
 from __future__ import annotations
 
-from vmdump.version import __version__
-
 TYPE_CHECKING = False  # typing's own, which takes longer to import than a dump to write
 if TYPE_CHECKING:
     from typing import Any
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from vmdump.qom import DeviceClass, MachineClass, ObjectClass, TypeInfo
     from vmdump.session import Session
     from vmdump.source import open
+    from vmdump.version import __version__
 
 __all__ = [
     "Defect", "Device", "DeviceClass", "DeviceDump", "Engine", "MachineClass", "ModuleError", "ModuleInfo",
@@ -43,6 +42,7 @@ _MODULES = {
     "vmdump.qom": ("DeviceClass", "MachineClass", "ObjectClass", "TypeInfo"),
     "vmdump.session": ("Session",),
     "vmdump.source": ("open",),
+    "vmdump.version": ("__version__",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -5,10 +5,9 @@ It holds the native tree that the engine writes. Model objects are made for thos
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from _collections_abc import Mapping  # where collections.abc has it from: one file less to import
 
 from vmdump.output import open_output
-from vmdump.producer import Producer
 
 TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from vmdump.engine import Tree
     from vmdump.engines import Engine
+    from vmdump.producer import Producer
     from vmdump.vmstate.model import VMStateDescription
 
 
@@ -157,21 +157,27 @@ class DeviceDump(Mapping[str, Device]):
     def __init__(
         self,
         tree: Tree,
-        producer: Producer,
+        producer: Producer | Callable[[], Producer],
         make_devices: Callable[[], Iterable[Device]] | None = None,
         make_detailed: Callable[[], Tree] | None = None,
     ) -> None:
-        """Sources make dumps: see `vmdump.open`. make_devices is called when someone first looks at a device;
-        make_detailed when someone wants the extended form: a tree of the same devices with all that is known of them
-        (default: tree itself).
+        """Sources make dumps: see `vmdump.open`. Functions are called when they are needed: producer when someone asks
+        where the dump comes from; make_devices when someone first looks at a device; make_detailed when someone wants
+        the extended form: a tree of the same devices with all that is known of them (default: tree itself).
         """
         #: The native form, which the engine writes.
         self.tree = tree
-        #: Where the dump comes from.
-        self.producer = producer
+        self._producer = producer
         self._make_devices = make_devices or (lambda: tree_devices(tree))
         self._make_detailed = make_detailed
         self._devices: Mapping[str, Device] | None = None
+
+    @property
+    def producer(self) -> Producer:
+        """Where the dump comes from."""
+        if callable(self._producer):
+            self._producer = self._producer()
+        return self._producer
 
     @property
     def detailed_tree(self) -> Tree:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 
@@ -16,13 +17,6 @@ if TYPE_CHECKING:
 
 #: What errors call standard output.
 STDOUT = "<stdout>"
-
-#: How control characters and bytes that are not UTF-8 (which Python reads as surrogates) are shown: names come from
-#: files, and must not steer the terminal.
-_ESCAPES = {
-    **{code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))},
-    **{0xDC00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)},
-}
 
 
 class ExitStatus(int):
@@ -135,7 +129,18 @@ def printable(text: str) -> str:
     >>> print(printable("\x1b[31mred"), printable(os.fsdecode(b"caf\xe9.json")))
     \x1b[31mred caf\xe9.json
     """
-    return text.translate(_ESCAPES)
+    return text if text.isprintable() else text.translate(_escapes())
+
+
+@functools.cache
+def _escapes() -> dict[int, str]:
+    """How control characters and bytes that are not UTF-8 (which Python reads as surrogates) are shown: names come from
+    files, and must not steer the terminal.
+    """
+    return {
+        **{code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))},
+        **{0xDC00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)},
+    }
 
 
 def _encodable(text: str, stream: TextIO) -> str:
