@@ -49,7 +49,7 @@ struct fast_dump {
     struct written written[N_WRITTEN]; /* by a hash: the last of it */
 };
 
-/* Where a piece is found: a level's templates or, with no level, the indentation. */
+/* Where a piece is found: in a level or, with no level, by the indentation. */
 struct place {
     const struct vmd_level *level;
     int indent;
@@ -106,8 +106,8 @@ static inline char *make_room(struct fast_dump *dump, char *p)
 }
 
 /*
- * A piece without a template, at once if it fits into the window, else bit by bit; also where there was no memory for a
- * template, and what is written no longer counts.
+ * A piece of no level, made at once if it fits into the window, else bit by bit; also where there was no memory for a
+ * level, and what is written no longer counts.
  */
 static __attribute__((noinline)) char *put_recipe(struct fast_dump *dump, char *p, int indent, enum vmd_piece_id id)
 {

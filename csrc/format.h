@@ -1,7 +1,7 @@
 /*
  * The words of QEMU's dump, once: the printf formats of dump_machine_type, dump_vmstate_json_to_file,
  * dump_vmstate_vmsd and dump_vmstate_vmsf (QEMU 8.2.2 migration/savevm.c). The stdio engine prints with them, the fast
- * engine's templates are made of their parts, and the size formula counts their bytes.
+ * engine's pieces are made of their parts, and the size formula counts their bytes.
  *
  * In every format "%*s" is the indentation; "%s", "%d" and "%zu" are values.
  *

@@ -19,7 +19,7 @@
 
 /* Bytes of the longest text that is compared with one before: a text is compared once for each level it is nested in.
  */
-enum { TOLD_MAX = 64 << 10 };
+enum { TOLD_MAX = 32 << 10 };
 
 #define VMD_NO_POSITION UINT32_MAX /* in details.reserved: the field has no position in a list */
 

@@ -8,7 +8,7 @@ from vmdump._core import lib
 
 
 class Engine(enum.Enum):
-    """Which C code writes: FAST (templates) or STDIO (fprintf, as QEMU does it; the reference). Their bytes are equal.
+    """Which C code writes: FAST (pieces of text) or STDIO (fprintf, as QEMU does; the reference). The bytes are equal.
 
     Source: csrc/fast_dump.c, csrc/stdio_dump.c.
 

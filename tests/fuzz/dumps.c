@@ -63,6 +63,19 @@ static void check_parsed(const char *memory, enum vmd_engine engine, uint64_t si
     vmd_tree_destroy(tree);
 }
 
+void fuzz_same(const struct vmd_tree *tree, const struct vmd_tree *other)
+{
+    uint64_t size;
+    struct vmd_error err;
+    char *memory;
+
+    if (!vmd_dump_size(tree, VMD_ENGINE_EXTENDED_ROOTS, stop, NULL, &size, &err) && size <= SIZE_MAX_DUMPED) {
+        memory = dump(tree, VMD_ENGINE_EXTENDED_ROOTS, size);
+        check_same(memory, other, VMD_ENGINE_EXTENDED_ROOTS, size);
+        free(memory);
+    }
+}
+
 void fuzz_dumps(const struct vmd_tree *tree)
 {
     static const enum vmd_engine extended[] = {VMD_ENGINE_EXTENDED, VMD_ENGINE_EXTENDED_ROOTS};

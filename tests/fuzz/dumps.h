@@ -14,4 +14,7 @@
  */
 void fuzz_dumps(const struct vmd_tree *tree);
 
+/* Traps unless the extended forms of both are the same bytes. */
+void fuzz_same(const struct vmd_tree *tree, const struct vmd_tree *other);
+
 #endif
