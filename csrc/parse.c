@@ -125,6 +125,62 @@ static inline const char *match(const struct parser *parser, const char *p, stru
     return (size_t)(parser->end - p) >= piece.size && memcmp(p, piece.text, piece.size) == 0 ? p + piece.size : NULL;
 }
 
+/* The level of the description or device whose braces stand at indent; NULL: it has none. */
+static enum vmd_status find_level(struct parser *parser, size_t indent, const struct vmd_level **ret)
+{
+    *ret = indent < 2 * VMD_LEVELS ? vmd_level_find(indent) : NULL;
+    return *ret || indent >= 2 * VMD_LEVELS ? VMD_OK : vmd_fail_memory(parser);
+}
+
+/* What devices and descriptions begin with: the first three of their keys. */
+struct head {
+    const char *name;
+    uint32_t name_len, version_id, minimum_version_id;
+};
+
+enum { HEAD_KEYS = 3 };
+
+/*
+ * Reads the head of an object that begins here, if QEMU wrote it, up to behind its numbers; then object->begun is true.
+ * name_piece ends in what stands before the name, from offset on; type: the name that it has to be, or NULL.
+ */
+static enum vmd_status take_known_head(struct parser *parser, struct object *object, enum vmd_piece_id name_piece,
+                                       size_t offset, const struct slice *type, struct head *head)
+{
+    const struct vmd_level *level;
+    struct vmd_piece open;
+    const char *name, *name_end, *p;
+
+    if (find_level(parser, parser->indent, &level) || !level) {
+        return parser->err->code;
+    }
+    open = level->pieces[name_piece];
+    name = match(parser, parser->pos, (struct vmd_piece){open.text + offset, open.size - offset});
+    if (!name) {
+        return VMD_OK;
+    }
+    name_end = vmd_skip_plain(name, parser->end);
+    if (type && (name_end - name != (ptrdiff_t)type->size || memcmp(name, type->text, type->size))) {
+        return VMD_OK; /* an error, whose place is found on the way that reads everything */
+    }
+    if (name_end - name < VMD_PADDING && (p = match(parser, name_end, level->pieces[PIECE_DESC_VERSION])) &&
+        (p = read_small(parser, p, &head->version_id)) && (p = match(parser, p, level->pieces[PIECE_DESC_MINIMUM])) &&
+        (p = read_small(parser, p, &head->minimum_version_id))) {
+        head->name_len = name_end - name;
+        head->name = vmd_tree_short_string(parser->tree, name, head->name_len);
+        if (!head->name) {
+            return vmd_fail_memory(parser);
+        }
+        object->begun = true;
+        object->seen = (1u << HEAD_KEYS) - 1;
+        object->next = HEAD_KEYS;
+        object->frame = (struct frame){.up = parser->at};
+        parser->indent += 2;
+        parser->pos = p;
+    }
+    return VMD_OK;
+}
+
 /*
  * From behind a field's name to behind its size, if QEMU wrote it: where that ends; else NULL. As nearly all fields
  * have neither version nor test nor "num", that is compared at once.
@@ -175,12 +231,8 @@ static enum vmd_status push_known_fields(struct parser *parser, struct frame *fr
     const char *name;
 
     *more = true;
-    if (indent >= 2 * VMD_LEVELS) {
-        return VMD_OK;
-    }
-    level = vmd_level_find(indent);
-    if (!level) {
-        return vmd_fail_memory(parser);
+    if (find_level(parser, indent, &level) || !level) {
+        return parser->err->code;
     }
     next = level->pieces[PIECE_FIELDS_NEXT]; /* a line's end and a brace; then ",\n", and the line that opens a field */
     close = (struct vmd_piece){next.text, close_size};
@@ -189,19 +241,25 @@ static enum vmd_status push_known_fields(struct parser *parser, struct frame *fr
     name = match(parser, parser->pos, open);
     while (name) {
         const char *name_end = vmd_skip_plain(name, parser->end), *end, *next_name;
-        struct vmd_field field = {.name_len = name_end - name}, *slot;
+        struct vmd_field *field = stack_push(&parser->fields, sizeof(*field));
 
-        end = name_end - name <= INT32_MAX ? match_field(parser, name_end, level, &field) : NULL;
-        next_name = end ? match(parser, end, next) : NULL;
-        if (!next_name && (!end || !match(parser, end, close))) {
-            break;
-        }
-        field.name = vmd_tree_string(parser->tree, name, name_end - name);
-        slot = field.name ? stack_push(&parser->fields, sizeof(field)) : NULL;
-        if (!slot) {
+        if (!field) {
             return vmd_fail_memory(parser);
         }
-        *slot = field;
+        memset(field, 0, sizeof(*field));
+        end = name_end - name <= INT32_MAX ? match_field(parser, name_end, level, field) : NULL;
+        next_name = end ? match(parser, end, next) : NULL;
+        if (!next_name && (!end || !match(parser, end, close))) {
+            parser->fields.used -= sizeof(*field);
+            break;
+        }
+        field->name_len = name_end - name;
+        /* Behind a name stands at least a piece, which is longer than what may be read of it. */
+        field->name = field->name_len < VMD_PADDING ? vmd_tree_short_string(parser->tree, name, field->name_len)
+                                                    : vmd_tree_string(parser->tree, name, field->name_len);
+        if (!field->name) {
+            return vmd_fail_memory(parser);
+        }
         *more = next_name;
         parser->pos = next_name ? next_name - open.size : end + close_size;
         frame->index += *more;
@@ -396,10 +454,21 @@ static enum vmd_status take_desc_members(struct parser *parser, struct vmd_desc 
                             .required = 1u << NAME | 1u << VERSION | 1u << MINIMUM,
                             .what = "a description lacks name, version_id or minimum_version_id"};
     struct fields fields = {0}, validations = {0};
+    struct head head;
     enum vmd_status status;
     uint32_t hooks = 0;
     int key;
 
+    if (take_known_head(parser, &object, PIECE_DESC_NESTED, 2 + parser->indent + sizeof(DESC_OPEN) - sizeof("{\n"),
+                        NULL, &head)) {
+        return parser->err->code;
+    }
+    if (object.begun) {
+        desc->name = head.name;
+        desc->name_len = head.name_len;
+        desc->version_id = head.version_id;
+        desc->minimum_version_id = head.minimum_version_id;
+    }
     while (!(status = vmd_next_key(parser, &object, &key)) && key >= 0) {
         switch (key) {
         case NAME:
@@ -626,11 +695,21 @@ static enum vmd_status take_device(struct parser *parser, struct vmd_device *dev
                             .what = "a device lacks Name, version_id, minimum_version_id or Description"};
     const struct slice type = parser->at->key;
     struct vmd_device_details details = {0};
+    struct head head;
     enum vmd_status status;
     uint32_t size;
     int key;
 
     memset(device, 0, sizeof(*device));
+    if (take_known_head(parser, &object, PIECE_DEVICE_NAME, sizeof("\":") - 1, &type, &head)) {
+        return parser->err->code;
+    }
+    if (object.begun) {
+        device->name = head.name;
+        device->name_len = head.name_len;
+        device->version_id = head.version_id;
+        device->minimum_version_id = head.minimum_version_id;
+    }
     while (!(status = vmd_next_key(parser, &object, &key)) && key >= 0) {
         const char *where = parser->pos;
 
@@ -771,7 +850,7 @@ struct input {
 
 /* Bytes of the window to begin with; fuzzed with few. */
 #ifndef VMD_PARSE_WINDOW
-#define VMD_PARSE_WINDOW (256 << 10)
+#define VMD_PARSE_WINDOW (512 << 10)
 #endif
 
 /* Drops what stands before the position and fills the window, which grows where it holds too little else. */

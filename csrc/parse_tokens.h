@@ -213,6 +213,10 @@ static inline const char *read_small(const struct parser *parser, const char *p,
     if (parser->end - p < 10 || *p < '0' || *p > '9' || (*p == '0' && p[1] >= '0' && p[1] <= '9')) {
         return NULL;
     }
+    if (p[1] == ',' || p[1] == '\n') {
+        *ret = *p - '0';
+        return p + 1;
+    }
     for (int i = 0; i < 9 && *p >= '0' && *p <= '9'; i++, p++) {
         value = 10 * value + (*p - '0');
     }

@@ -133,6 +133,20 @@ const char *vmd_tree_string(struct vmd_tree *tree, const char *text, size_t size
     return copy;
 }
 
+const char *vmd_tree_short_string(struct vmd_tree *tree, const char *text, size_t size)
+{
+    struct vmd_arena *arena = tree->arena;
+    char *copy = arena->pos;
+
+    if (!copy || (size_t)(arena->end - copy) < size + 1) {
+        return vmd_tree_string(tree, text, size);
+    }
+    memcpy(copy, text, VMD_PADDING); /* there is as much behind the arena's end */
+    copy[size] = '\0';
+    arena->pos += size + 1;
+    return copy;
+}
+
 /* Names */
 
 /* Bytes of the well-formed UTF-8 sequence of more than one byte at text, 0 if there is none (Unicode 15, table 3-7). */
@@ -246,28 +260,45 @@ static void extent_add_part(struct vmd_extent *sum, const struct vmd_extent *par
     extent_add(sum, add(part->bytes, multiply(indent, part->lines)), part->lines);
 }
 
-static void measure_field(struct vmd_desc *desc, const struct vmd_field *field)
+static void deepen(struct vmd_desc *desc, const struct vmd_desc *below)
 {
-    uint64_t bytes = FIELD_BYTES + (uint64_t)field->name_len + signed_decimals(field->version_id) +
-                     decimals(field->size) - (field->field_exists ? FIELD_EXISTS_LESS : 0);
+    desc->depth = desc->depth > below->depth ? desc->depth : below->depth + 1;
+}
 
-    extent_add(&desc->extent, bytes + INDENT_ELEMENT * FIELD_LINES, FIELD_LINES);
-    if (field->flags & VMD_ARRAY) {
-        extent_add(&desc->num_extent, NUM_BYTES + signed_decimals(field->num) + INDENT_ELEMENT, 1);
+/* The list of fields. They are in memory, so that the sums of what they take themselves cannot wrap round. */
+static void measure_fields(struct vmd_desc *desc)
+{
+    uint64_t n = 0, bytes = 0, n_nums = 0, num_bytes = 0;
+
+    for (const struct vmd_field *field = desc->fields; field < desc->fields + desc->n_fields; field++) {
+        if (field->vmsd) {
+            deepen(desc, field->vmsd); /* below assertions too: the extended form has them */
+        }
+        if (field->flags & VMD_MUST_EXIST) {
+            continue;
+        }
+        n++;
+        bytes += (uint64_t)field->name_len + signed_decimals(field->version_id) + decimals(field->size);
+        bytes -= field->field_exists ? FIELD_EXISTS_LESS : 0;
+        if (field->flags & VMD_ARRAY) {
+            n_nums++;
+            num_bytes += signed_decimals(field->num);
+        }
+        if (field->vmsd) {
+            bytes += NEXT_BYTES;
+            extent_add_part(&desc->extent, &field->vmsd->extent, INDENT_ELEMENT + INDENT_MEMBER);
+            extent_add_part(&desc->num_extent, &field->vmsd->num_extent, INDENT_ELEMENT + INDENT_MEMBER);
+            desc->n_total = add(desc->n_total, field->vmsd->n_total);
+        }
     }
-    desc->n_total = add(desc->n_total, 1);
-    if (field->vmsd) {
-        extent_add(&desc->extent, NEXT_BYTES, 0);
-        extent_add_part(&desc->extent, &field->vmsd->extent, INDENT_ELEMENT + INDENT_MEMBER);
-        extent_add_part(&desc->num_extent, &field->vmsd->num_extent, INDENT_ELEMENT + INDENT_MEMBER);
-        desc->n_total = add(desc->n_total, field->vmsd->n_total);
-    }
+    bytes += n * (FIELD_BYTES + INDENT_ELEMENT * FIELD_LINES) + (n ? (n - 1) * NEXT_BYTES : 0);
+    extent_add(&desc->extent, bytes + FIELDS_BYTES, n * FIELD_LINES + LIST_LINES);
+    extent_add(&desc->num_extent, num_bytes + n_nums * (NUM_BYTES + INDENT_ELEMENT), n_nums);
+    desc->n_total = add(desc->n_total, n);
 }
 
 enum vmd_status vmd_desc_measure(struct vmd_desc *desc)
 {
-    uint64_t n_printed = 0;
-
     desc->depth = 1;
     desc->n_total = 0;
     desc->num_extent = (struct vmd_extent){0, 0};
@@ -275,18 +306,7 @@ enum vmd_status vmd_desc_measure(struct vmd_desc *desc)
                          signed_decimals(desc->minimum_version_id);
     desc->extent.lines = DESC_LINES;
     if (desc->fields) {
-        extent_add(&desc->extent, FIELDS_BYTES, LIST_LINES);
-        for (uint64_t i = 0; i < desc->n_fields; i++) {
-            if (!(desc->fields[i].flags & VMD_MUST_EXIST)) {
-                measure_field(desc, &desc->fields[i]);
-                n_printed++;
-            }
-            /* Assertions too: the extended form has them. */
-            if (desc->fields[i].vmsd && desc->depth <= desc->fields[i].vmsd->depth) {
-                desc->depth = desc->fields[i].vmsd->depth + 1;
-            }
-        }
-        extent_add(&desc->extent, n_printed > 1 ? multiply(n_printed - 1, NEXT_BYTES) : 0, 0);
+        measure_fields(desc);
     }
     if (desc->subsections) {
         extent_add(&desc->extent, SUBSECTIONS_BYTES, LIST_LINES);
@@ -300,9 +320,7 @@ enum vmd_status vmd_desc_measure(struct vmd_desc *desc)
                 desc->extent.bytes -= SUBSECTION_LESS;
             }
             desc->n_total = add(desc->n_total, subsection->n_total);
-            if (desc->depth <= subsection->depth) {
-                desc->depth = subsection->depth + 1;
-            }
+            deepen(desc, subsection);
         }
     }
     return desc->depth > VMD_MAX_DEPTH ? VMD_TOO_DEEP : VMD_OK;

@@ -285,6 +285,8 @@ void *vmd_tree_alloc(struct vmd_tree *tree, size_t size);
 
 /* A copy of a string, ended by NUL and padded. NULL when there is no memory. */
 const char *vmd_tree_string(struct vmd_tree *tree, const char *text, size_t size);
+/* The same of one of less than VMD_PADDING bytes, where that many can be read. */
+const char *vmd_tree_short_string(struct vmd_tree *tree, const char *text, size_t size);
 
 /* The length of the longest prefix of text that can be printed in JSON as it is; size if all of it can. */
 size_t vmd_printable_prefix(const char *text, size_t size);
