@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "guest_host.h"
+#include "stack.h"
 
 enum {
     LIST_MAX = 100000, /* entries of a list; QEMU's longest have hundreds */
@@ -42,6 +43,7 @@ struct vmd_guest_reader {
     uint64_t n_slots;
     struct vmd_guest_defect *defects;
     uint64_t n_defects;
+    struct stack fields, details, subsections; /* of what is being read */
 };
 
 /* The ways in which lists of fields end: up to QEMU 8.1, since 8.2, and since flags were renumbered. */
@@ -94,6 +96,9 @@ void vmd_guest_reader_destroy(struct vmd_guest_reader *reader)
         vmd_ghash_deinit(&reader->made);
         vmd_ghash_deinit(&reader->nested);
         free(reader->defects);
+        free(reader->fields.items);
+        free(reader->details.items);
+        free(reader->subsections.items);
         free(reader);
     }
 }
@@ -368,37 +373,55 @@ static enum vmd_status count_fields(struct vmd_guest_reader *reader, uint64_t ad
     return fail(reader, VMD_BAD_REFERENCE, address, "a list of fields has no end");
 }
 
-static enum vmd_status read_fields(struct vmd_guest_reader *reader, uint64_t address, struct vmd_desc *desc)
+/* Pushes the fields of a list; how many, beside an error as well as without. */
+static enum vmd_status push_fields(struct vmd_guest_reader *reader, uint64_t address, uint64_t *ret)
 {
     uint32_t size = reader->layout.field_size;
-    struct vmd_field_details *details;
-    struct vmd_field *fields;
-    uint64_t n;
 
-    if (count_fields(reader, address, &n) &&
-        !ends_without_terminator(reader, address, size, &n, true, no_field_terminator)) {
+    if (count_fields(reader, address, ret) &&
+        !ends_without_terminator(reader, address, size, ret, true, no_field_terminator)) {
         return reader->err->code;
     }
-    fields = vmd_tree_alloc(reader->tree, n * sizeof(*fields));
-    details = vmd_tree_alloc(reader->tree, n * sizeof(*details));
-    if (!fields || !details) {
-        return fail(reader, VMD_NO_MEMORY, address, "out of memory");
-    }
-    for (uint64_t i = 0; i < n; i++) {
+    for (uint64_t i = 0; i < *ret; i++) {
         uint64_t where = address + i * size;
+        struct vmd_field field, *field_slot;
+        struct vmd_field_details details, *details_slot;
 
-        if (read_field(reader, where, vmd_guest_find(reader->guest, where, size), &fields[i], &details[i])) {
-            n = i;
-            if (!ends_without_terminator(reader, address, size, &n, !may_be_field(reader, where),
-                                         no_field_terminator)) {
-                return reader->err->code;
-            }
+        if (read_field(reader, where, vmd_guest_find(reader->guest, where, size), &field, &details)) {
+            *ret = i;
+            return ends_without_terminator(reader, address, size, ret, !may_be_field(reader, where),
+                                           no_field_terminator)
+                       ? VMD_OK
+                       : reader->err->code;
         }
+        field_slot = stack_push(&reader->fields, sizeof(field));
+        details_slot = stack_push(&reader->details, sizeof(details));
+        if (!field_slot || !details_slot) {
+            return fail(reader, VMD_NO_MEMORY, address, "out of memory");
+        }
+        *field_slot = field;
+        *details_slot = details;
     }
-    desc->fields = fields;
-    desc->field_details = details;
-    desc->n_fields = n;
     return VMD_OK;
+}
+
+/* What is no list of fields after all takes no memory of the tree: of all that is looked at, most is none. */
+static enum vmd_status read_fields(struct vmd_guest_reader *reader, uint64_t address, struct vmd_desc *desc)
+{
+    size_t bottom = reader->fields.used, details_bottom = reader->details.used;
+    uint64_t n = 0;
+
+    if (push_fields(reader, address, &n)) {
+        reader->fields.used = bottom;
+        reader->details.used = details_bottom;
+        return reader->err->code;
+    }
+    reader->fields.used = bottom + n * sizeof(*desc->fields);
+    reader->details.used = details_bottom + n * sizeof(*desc->field_details);
+    desc->fields = vmd_stack_take(&reader->fields, bottom, reader->tree);
+    desc->field_details = vmd_stack_take(&reader->details, details_bottom, reader->tree);
+    desc->n_fields = n;
+    return desc->fields && desc->field_details ? VMD_OK : fail(reader, VMD_NO_MEMORY, address, "out of memory");
 }
 
 static enum vmd_status count_subsections(struct vmd_guest_reader *reader, uint64_t address, uint64_t *ret)
@@ -413,33 +436,45 @@ static enum vmd_status count_subsections(struct vmd_guest_reader *reader, uint64
     return fail(reader, VMD_BAD_REFERENCE, address, "a list of subsections has no end");
 }
 
-static enum vmd_status read_subsections(struct vmd_guest_reader *reader, uint64_t address, struct vmd_desc *desc)
+static enum vmd_status push_subsections(struct vmd_guest_reader *reader, uint64_t address, uint64_t *ret)
 {
-    const struct vmd_desc **list;
-    uint64_t n;
-
-    if (count_subsections(reader, address, &n) &&
-        !ends_without_terminator(reader, address, 8, &n, true, no_subsection_terminator)) {
+    if (count_subsections(reader, address, ret) &&
+        !ends_without_terminator(reader, address, 8, ret, true, no_subsection_terminator)) {
         return reader->err->code;
     }
-    list = vmd_tree_alloc(reader->tree, n * sizeof(*list));
-    if (!list) {
-        return fail(reader, VMD_NO_MEMORY, address, "out of memory");
-    }
-    for (uint64_t i = 0; i < n; i++) {
-        uint64_t subsection = u64(vmd_guest_find(reader->guest, address + i * 8, 8));
+    for (uint64_t i = 0; i < *ret; i++) {
+        uint64_t where = u64(vmd_guest_find(reader->guest, address + i * 8, 8));
+        const struct vmd_desc *subsection, **slot;
 
-        if (read_nested(reader, subsection, &list[i])) {
-            n = i;
-            if (!ends_without_terminator(reader, address, 8, &n, !may_be_desc(reader, subsection),
-                                         no_subsection_terminator)) {
-                return reader->err->code;
-            }
+        if (read_nested(reader, where, &subsection)) {
+            *ret = i;
+            return ends_without_terminator(reader, address, 8, ret, !may_be_desc(reader, where),
+                                           no_subsection_terminator)
+                       ? VMD_OK
+                       : reader->err->code;
         }
+        slot = stack_push(&reader->subsections, sizeof(subsection));
+        if (!slot) {
+            return fail(reader, VMD_NO_MEMORY, address, "out of memory");
+        }
+        *slot = subsection;
     }
-    desc->subsections = list;
-    desc->n_subsections = n;
     return VMD_OK;
+}
+
+static enum vmd_status read_subsections(struct vmd_guest_reader *reader, uint64_t address, struct vmd_desc *desc)
+{
+    size_t bottom = reader->subsections.used;
+    uint64_t n = 0;
+
+    if (push_subsections(reader, address, &n)) {
+        reader->subsections.used = bottom;
+        return reader->err->code;
+    }
+    reader->subsections.used = bottom + n * sizeof(*desc->subsections);
+    desc->subsections = vmd_stack_take(&reader->subsections, bottom, reader->tree);
+    desc->n_subsections = n;
+    return desc->subsections ? VMD_OK : fail(reader, VMD_NO_MEMORY, address, "out of memory");
 }
 
 static void read_traits(const struct vmd_layout *layout, const char *from, struct vmd_desc *desc)

@@ -54,34 +54,6 @@ enum vmd_status vmd_fail_memory(struct parser *parser)
     return vmd_fail_at(parser, VMD_NO_MEMORY, parser->pos, "out of memory");
 }
 
-/* Stacks */
-
-bool vmd_stack_grow(struct stack *stack, size_t size)
-{
-    size_t capacity = (stack->capacity ? 2 * stack->capacity : 4096) + size;
-    char *items = realloc(stack->items, capacity);
-
-    if (!items) {
-        return false;
-    }
-    stack->items = items;
-    stack->capacity = capacity;
-    return true;
-}
-
-/* Copies what stands on the stack above bottom into the tree and takes it off. */
-const void *vmd_stack_take(struct stack *stack, size_t bottom, struct vmd_tree *tree)
-{
-    size_t size = stack->used - bottom;
-    void *copy = vmd_tree_alloc(tree, size);
-
-    if (copy && size) {
-        memcpy(copy, stack->items + bottom, size);
-    }
-    stack->used = bottom;
-    return copy;
-}
-
 /* Space */
 
 void vmd_skip_any_space(struct parser *parser)
@@ -407,7 +379,7 @@ enum vmd_status vmd_next_key(struct parser *parser, struct object *object, int *
 enum vmd_status vmd_take_texts(struct parser *parser, const char **ret, uint32_t *ret_n)
 {
     size_t bottom = parser->texts.used;
-    struct frame frame;
+    struct frame frame = {.up = parser->at};
     uint32_t n = 0;
     bool more;
     enum vmd_status status = next_element(parser, &frame, true, &more);
@@ -419,15 +391,17 @@ enum vmd_status vmd_take_texts(struct parser *parser, const char **ret, uint32_t
 
         status = vmd_take_text(parser, &text, &size);
         if (status) {
-            return status;
+            break;
         }
         slot = stack_push(&parser->texts, size + 1);
         if (!slot) {
-            return vmd_fail_memory(parser);
+            status = vmd_fail_memory(parser);
+            break;
         }
         memcpy(slot, text, size + 1);
         status = next_element(parser, &frame, false, &more);
     }
+    parser->at = frame.up; /* also after an error, which has been told by now */
     if (!status) {
         *ret = vmd_stack_take(&parser->texts, bottom, parser->tree);
         *ret_n = n;

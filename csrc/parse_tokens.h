@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "extended.h"
+#include "stack.h"
 #include "tree.h"
 
 struct slice {
@@ -23,12 +24,6 @@ struct frame {
     const struct frame *up;
     struct slice key; /* text NULL: an element of a list */
     uint64_t index;
-};
-
-/* Elements of lists whose end has not been seen. */
-struct stack {
-    char *items;
-    size_t used, capacity; /* bytes */
 };
 
 /* A description that has been read. */
@@ -57,10 +52,6 @@ enum vmd_status vmd_fail_at(struct parser *parser, enum vmd_status code, const c
 /* At the position; at the end of the file it says so instead. */
 enum vmd_status vmd_fail(struct parser *parser, const char *message);
 enum vmd_status vmd_fail_memory(struct parser *parser);
-
-/* Copies what stands on the stack above bottom into the tree and takes it off. */
-const void *vmd_stack_take(struct stack *stack, size_t bottom, struct vmd_tree *tree);
-bool vmd_stack_grow(struct stack *stack, size_t size);
 
 /* A string of any characters: a slice of the input, or of the tree where it had escapes. */
 enum vmd_status vmd_take_slice(struct parser *parser, struct slice *ret);
@@ -91,15 +82,6 @@ struct object {
 
 /* The next key of an object, as an index, or -1 at its end. Begin and end set the frame. */
 enum vmd_status vmd_next_key(struct parser *parser, struct object *object, int *ret);
-
-static inline void *stack_push(struct stack *stack, size_t size)
-{
-    if (stack->capacity - stack->used < size && !vmd_stack_grow(stack, size)) {
-        return NULL;
-    }
-    stack->used += size;
-    return stack->items + stack->used - size;
-}
 
 /* Whether n bytes are spaces; 8 bytes from p on can be read. */
 static inline bool are_spaces(const char *p, size_t n)

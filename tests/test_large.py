@@ -1,10 +1,13 @@
-"""Large trees: a million devices through the registry in one command, within bounded memory."""
+"""Within bounded memory: a million devices through the registry in one command, and a binary with all that is in it."""
 
 import re
 import resource
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+from conftest import find_qemu
 
 N_DEVICES = 1_000_000
 
@@ -20,7 +23,17 @@ def vmdump_module_init(types):
         types.type_register(TypeInfo(f"device-{{number}}", parent="device", class_init=class_init))
 """
 
-#: Bytes of address space that the process has: a kilobyte a device.
+
+def run_limited(limit: int, *argv: str | Path) -> None:
+    """A vmdump that has so many bytes of address space."""
+    command = [sys.executable, "-m", "vmdump", *argv]
+    limits = (limit, limit)
+    subprocess.run(
+        command, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, limits), check=True, capture_output=True
+    )
+
+
+#: Bytes of address space: a kilobyte a device.
 MEMORY = 1100 << 20
 
 
@@ -28,13 +41,14 @@ def test_a_million_devices(tmp_path: Path) -> None:
     """Each is in the dump once."""
     (tmp_path / "many.py").write_text(MODULE)
     out = tmp_path / "many.json"
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-
-    command = [sys.executable, "-m", "vmdump", "dump", "--module", tmp_path / "many.py", "-o", out]
-    subprocess.run(command, preexec_fn=limit, check=True, capture_output=True)
+    run_limited(MEMORY, "dump", "--module", tmp_path / "many.py", "-o", out)
     with out.open() as lines:
         found = {match[1] for line in lines if (match := re.match(r'  "device-(\d+)": {', line))}
     assert found == {str(number) for number in range(N_DEVICES)}
     out.unlink()
+
+
+@pytest.mark.qemu
+def test_a_binary_with_all_descriptions(tmp_path: Path) -> None:
+    """What looks like a list of fields and is none takes no memory, not even addresses. Half are the emulator's."""
+    run_limited(2 << 30, "dump", find_qemu("x86_64"), "--no-cache", "--all", "-o", tmp_path / "x86_64.json")

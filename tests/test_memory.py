@@ -26,7 +26,7 @@ def test_every_allocation_fails_once(tmp_path: Path) -> None:
     kept = ["-Dmalloc=test_malloc_kept", "-c", ROOT / "csrc" / "pieces.c"]
     subprocess.run([compiler, *options, *kept, "-o", pieces], check=True)
     engines = ("dump", "fast_dump", "fast_dump_avx2", "stdio_dump", "extended_dump")
-    names = ("tree", "parse", "parse_tokens", "sink", "ghash", *engines)
+    names = ("tree", "stack", "parse", "parse_tokens", "sink", "ghash", *engines)
     sources = [ROOT / "tests/c/alloc_failure.c", *(ROOT / "csrc" / f"{name}.c" for name in names)]
     renamed = [f"-D{name}=test_{name}" for name in ("malloc", "calloc", "realloc", "free")]
     subprocess.run([compiler, *options, *renamed, *sources, pieces, "-o", program], check=True)
