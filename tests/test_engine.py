@@ -226,6 +226,14 @@ def test_bad_names(bad: str) -> None:
         assert "\n" not in str(caught.value)
 
 
+def test_the_first_error_is_told() -> None:
+    """Of several descriptions that do not fit, always the first: wherever they lie in memory."""
+    good, *wrong = (VMStateDescription(f"d{n}", version_id=2**31 if n else 1) for n in range(20))
+    for order in (wrong, wrong[::-1]):
+        with pytest.raises(VMStateError, match=f"description '{order[0].name}'"):
+            lower("none", [("good", good), *((vmsd.name, vmsd) for vmsd in order)])
+
+
 @pytest.mark.parametrize(
     ("field", "what"),
     [

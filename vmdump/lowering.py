@@ -130,9 +130,9 @@ class _Batch:
         """Those that have to be added. Behind one with others below it, which few have, these are put before it: so
         the fields of most are looked at once.
         """
-        seen, nested = self._seen, self.nested
+        seen, nested, remembers = self._seen, self.nested, self._remembers
         for root in roots:
-            if id(root) in seen or self.is_known(root):
+            if id(root) in seen or (remembers and "_lowered" in root.__dict__):
                 continue
             seen.add(id(root))
             n_nested = len(nested)
@@ -186,7 +186,14 @@ class _Batch:
 def _lower_descriptions(roots: Sequence[VMStateDescription]) -> None:
     """Makes native what is not yet, all of it in one table and one call, and remembers it in each description."""
     with _lowering:
-        _make_native(roots)
+        try:
+            # Most of the time it takes to come by a new description's fields. That is least in the order in which they
+            # lie in memory; devices come in a hash table's. Where the first one is known, so are most.
+            is_known = not roots or "_lowered" in roots[0].__dict__
+            _make_native(roots if is_known else sorted(roots, key=id))
+        except VMStateError:
+            _make_native(roots)  # of several errors the same is told each time
+            raise
 
 
 def _make_native(roots: Iterable[VMStateDescription]) -> None:
@@ -211,7 +218,7 @@ def _lower_detailed(roots: Iterable[VMStateDescription]) -> tuple[Tree, list[int
 def _lower_batch(packed: _Batch, *, detailed: bool = False) -> tuple[Tree, list[int]]:
     """A table of the batch, added to a new tree; the addresses of its descriptions."""
     batch, labels, nested = packed.vmsds, packed.names, packed.nested
-    below = [child for vmsd in batch for child in vmsd.subsections or ()]
+    below = [child for vmsd in batch if vmsd.subsections for child in vmsd.subsections]
     known = {id(child): child for child in (*nested, *below) if packed.is_known(child)}
     refs = {identity: index for index, identity in enumerate((*known, *map(id, batch)))} if nested or below else {}
     names = _encode_names(labels, partial(_owner_of_name, batch))

@@ -627,15 +627,14 @@ def _class_copy(impl: TypeImpl, parent_type: TypeImpl | None) -> ObjectClass:
     class_type = info.class_type or base
     class_size = info.class_size or (parent_type.class_size if parent_type else OBJECT_CLASS_SIZE)
     instance_size = info.instance_size or (parent_type.instance_size if parent_type else 0)
-    is_interface = issubclass(base, InterfaceClass)
     if class_type is not base and (
-        not issubclass(class_type, base) or issubclass(class_type, InterfaceClass) != is_interface
+        not issubclass(class_type, base) or issubclass(class_type, InterfaceClass) != issubclass(base, InterfaceClass)
     ):
         raise QOMError(
             f"Type '{impl.name}': class_type {class_type.__name__} is not derived from {base.__name__}, "
             f"the class_type of its parent '{info.parent}'"
         )
-    if is_interface and (instance_size or info.interfaces):
+    if (instance_size or info.interfaces) and issubclass(base, InterfaceClass):
         raise QOMError(f"Type '{impl.name}' is an interface: it can have no instance_size and no interfaces")
     if parent_type is not None:
         if class_size < parent_type.class_size:
