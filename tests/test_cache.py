@@ -16,8 +16,9 @@ from conftest import find_qemu, read_real_dump
 import vmdump
 from vmdump import engine
 from vmdump.cli import main
-from vmdump.device_dump import DeviceDump, Producer
+from vmdump.device_dump import DeviceDump
 from vmdump.errors import ModuleError, SourceError
+from vmdump.producer import Producer
 from vmdump.sources.qemu_image import cache, cache_folder, guest
 from vmdump.sources.qemu_image.cache_folder import CacheFolder, find_folder
 from vmdump.sources.qemu_image.machines import MachineType
