@@ -14,7 +14,7 @@
 
 /* Memory: a list of blocks, each twice as large as the one before, up to a limit. */
 
-enum { BLOCK_MIN = 16 << 10, BLOCK_MAX = 4 << 20, HUGE_PAGE = 2 << 20 };
+enum { BLOCK_MIN = 16 << 10, BLOCK_MAX = 16 << 20, HUGE_PAGE = 2 << 20 };
 
 struct block {
     struct block *next;
@@ -53,12 +53,16 @@ void vmd_tree_destroy(struct vmd_tree *tree)
     free(tree);
 }
 
-/* Large ones in large pages: of small ones a large tree has so many that getting them takes as long as filling them. */
+/*
+ * The largest ones in large pages: of small ones a tree of millions of fields has so many that getting them takes as
+ * long as filling them. No real dump is as large; and a kernel whose memory is in pieces may take its time to find
+ * large pages.
+ */
 static void *block_alloc(size_t size)
 {
     void *memory;
 
-    if (size < HUGE_PAGE) {
+    if (size < BLOCK_MAX) {
         return malloc(size);
     }
     memory = aligned_alloc(HUGE_PAGE, size);
@@ -81,7 +85,7 @@ static bool arena_grow(struct vmd_arena *arena, size_t size)
     }
     size += sizeof(*block) + VMD_PADDING;
     if (block_size < size) {
-        block_size = size < HUGE_PAGE ? size : (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+        block_size = size < BLOCK_MAX ? size : (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
     }
     block = block_alloc(block_size);
     if (!block) {
