@@ -297,6 +297,7 @@ static char *put_subsections(struct fast_dump *dump, char *p, const struct vmd_d
                      vmsd->n_subsections ? PIECE_SUBSECTIONS_CLOSE : PIECE_SUBSECTIONS_EMPTY);
 }
 
+/* A description from behind its name's opening quote to its closing brace, from what it is. */
 static char *write_desc(struct fast_dump *dump, char *p, const struct vmd_desc *vmsd, int indent)
 {
     struct place place = place_find(dump, indent);
@@ -323,8 +324,7 @@ static inline struct written *find_written(struct fast_dump *dump, const struct 
 }
 
 /*
- * A description from behind its name's opening quote to its closing brace. Real trees share half of what they print:
- * what still stands in the window is copied from there.
+ * The same, copied where it still stands in the window: real trees share half of what they print.
  */
 static char *put_desc(struct fast_dump *dump, char *p, const struct vmd_desc *vmsd, int indent)
 {

@@ -132,10 +132,11 @@ static enum vmd_status find_level(struct parser *parser, size_t indent, const st
     return *ret || indent >= 2 * VMD_LEVELS ? VMD_OK : vmd_fail_memory(parser);
 }
 
-/* What devices and descriptions begin with: the first three of their keys. */
+/* What devices and descriptions begin with, the first three of their keys: where it goes. */
 struct head {
-    const char *name;
-    uint32_t name_len, version_id, minimum_version_id;
+    const char **name;
+    uint32_t *name_len;
+    int32_t *version_id, *minimum_version_id;
 };
 
 enum { HEAD_KEYS = 3 };
@@ -145,11 +146,12 @@ enum { HEAD_KEYS = 3 };
  * name_piece ends in what stands before the name, from offset on; type: the name that it has to be, or NULL.
  */
 static enum vmd_status take_known_head(struct parser *parser, struct object *object, enum vmd_piece_id name_piece,
-                                       size_t offset, const struct slice *type, struct head *head)
+                                       size_t offset, const struct slice *type, struct head head)
 {
     const struct vmd_level *level;
     struct vmd_piece open;
     const char *name, *name_end, *p;
+    uint32_t version, minimum;
 
     if (find_level(parser, parser->indent, &level) || !level) {
         return parser->err->code;
@@ -164,13 +166,15 @@ static enum vmd_status take_known_head(struct parser *parser, struct object *obj
         return VMD_OK; /* an error, whose place is found on the way that reads everything */
     }
     if (name_end - name < VMD_PADDING && (p = match(parser, name_end, level->pieces[PIECE_DESC_VERSION])) &&
-        (p = read_small(parser, p, &head->version_id)) && (p = match(parser, p, level->pieces[PIECE_DESC_MINIMUM])) &&
-        (p = read_small(parser, p, &head->minimum_version_id))) {
-        head->name_len = name_end - name;
-        head->name = vmd_tree_short_string(parser->tree, name, head->name_len);
-        if (!head->name) {
+        (p = read_small(parser, p, &version)) && (p = match(parser, p, level->pieces[PIECE_DESC_MINIMUM])) &&
+        (p = read_small(parser, p, &minimum))) {
+        *head.name = vmd_tree_short_string(parser->tree, name, name_end - name);
+        if (!*head.name) {
             return vmd_fail_memory(parser);
         }
+        *head.name_len = name_end - name;
+        *head.version_id = version;
+        *head.minimum_version_id = minimum;
         object->begun = true;
         object->seen = (1u << HEAD_KEYS) - 1;
         object->next = HEAD_KEYS;
@@ -453,21 +457,15 @@ static enum vmd_status take_desc_members(struct parser *parser, struct vmd_desc 
     struct object object = {.keys = keys,
                             .required = 1u << NAME | 1u << VERSION | 1u << MINIMUM,
                             .what = "a description lacks name, version_id or minimum_version_id"};
+    const struct head head = {&desc->name, &desc->name_len, &desc->version_id, &desc->minimum_version_id};
     struct fields fields = {0}, validations = {0};
-    struct head head;
     enum vmd_status status;
     uint32_t hooks = 0;
     int key;
 
     if (take_known_head(parser, &object, PIECE_DESC_NESTED, 2 + parser->indent + sizeof(DESC_OPEN) - sizeof("{\n"),
-                        NULL, &head)) {
+                        NULL, head)) {
         return parser->err->code;
-    }
-    if (object.begun) {
-        desc->name = head.name;
-        desc->name_len = head.name_len;
-        desc->version_id = head.version_id;
-        desc->minimum_version_id = head.minimum_version_id;
     }
     while (!(status = vmd_next_key(parser, &object, &key)) && key >= 0) {
         switch (key) {
@@ -694,21 +692,15 @@ static enum vmd_status take_device(struct parser *parser, struct vmd_device *dev
                             .required = 1u << NAME | 1u << VERSION | 1u << MINIMUM | 1u << DESCRIPTION,
                             .what = "a device lacks Name, version_id, minimum_version_id or Description"};
     const struct slice type = parser->at->key;
+    const struct head head = {&device->name, &device->name_len, &device->version_id, &device->minimum_version_id};
     struct vmd_device_details details = {0};
-    struct head head;
     enum vmd_status status;
     uint32_t size;
     int key;
 
     memset(device, 0, sizeof(*device));
-    if (take_known_head(parser, &object, PIECE_DEVICE_NAME, sizeof("\":") - 1, &type, &head)) {
+    if (take_known_head(parser, &object, PIECE_DEVICE_NAME, sizeof("\":") - 1, &type, head)) {
         return parser->err->code;
-    }
-    if (object.begun) {
-        device->name = head.name;
-        device->name_len = head.name_len;
-        device->version_id = head.version_id;
-        device->minimum_version_id = head.minimum_version_id;
     }
     while (!(status = vmd_next_key(parser, &object, &key)) && key >= 0) {
         const char *where = parser->pos;

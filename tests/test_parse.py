@@ -249,11 +249,15 @@ def test_a_description_told_again_is_shared() -> None:
     assert devices[0].vmsd.fields[0].vmsd == devices[2].vmsd.fields[0].vmsd
     assert devices[0].vmsd.subsections[0] == devices[2].vmsd.subsections[0]
     assert tree.dump_bytes() == data
-    for at in range(data.index(b'"u"'), data.index(b'"v"')):
+    begin, end = data.index(b'"u"'), data.index(b'"v"')
+    n_read = 0
+    for at in range(begin, end):
         if chr(data[at]).isalpha():
-            changed = data[:at] + b"z" + data[at + 1 :]
+            changed = data[:at] + b"q" + data[at + 1 :]  # no key has that letter
             with contextlib.suppress(SourceError):
                 assert engine.parse(changed).dump_bytes() == changed
+                n_read += 1
+    assert n_read == len("d" + "inner" + "dsub") + data[begin:end].count(b'"f"')
 
 
 @pytest.mark.parametrize("depth", [400, 401])
