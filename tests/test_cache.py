@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import subprocess
 import sys
 import time
@@ -381,6 +382,21 @@ def test_concurrent_writers(tmp_path: Path) -> None:
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, folder, str(n)], env=environ) for n in range(4)]
     assert [writer.wait(60) for writer in writers] == [0] * 4
     assert [file.name for file in Path(folder).iterdir()] == ["same.image"]
+
+
+def test_the_folder_is_made_by_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process makes the folder at the very moment: the entry is written all the same."""
+    real_mkdir = os.mkdir
+
+    def mkdir(path: str, mode: int = 0o777) -> None:
+        """The other one was faster."""
+        real_mkdir(path, mode)
+        raise FileExistsError
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    folder = CacheFolder(str(tmp_path / "vmdump"))
+    assert folder.write("name", {}, b"payload")
+    assert stat.S_IMODE(os.stat(folder.path).st_mode) == 0o700
 
 
 @pytest.mark.parametrize("home", ["/proc/nothing", "/dev/null", "FILE"])

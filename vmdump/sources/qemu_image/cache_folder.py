@@ -85,9 +85,7 @@ class CacheFolder:
         encoded = marshal.dumps(header, 2)
         rest = b"".join([len(encoded).to_bytes(4, "little"), encoded, payload])
         try:
-            os.makedirs(os.path.dirname(self.path), exist_ok=True)
-            if not os.path.isdir(self.path):
-                os.mkdir(self.path, 0o700)
+            os.makedirs(self.path, 0o700, exist_ok=True)
             if not self._is_ours():
                 return False
             # A link in here is nobody's wish, and what it points to is not ours to write: its place is taken too.
