@@ -191,7 +191,8 @@ def test_finding_has_all() -> None:
     assert (found.rule, found.direction, found.type, found.path) == ("field-added", "A -> B", "dev", "dev / b")
     assert found.source is None
     assert found.destination == ("dev / dev / b", "4 bytes, uint32")
-    assert "`Missing section footer for dev`" in found.message
+    assert found.message == "the destination reads b (4 bytes, uint32), which the source does not send"
+    assert found.error == "Missing section footer for dev"
     assert found.condition is None
     assert found.remedy is not None
 

@@ -50,7 +50,7 @@ def test_check(files: dict[str, Path]) -> None:
     assert result.code == 1
     assert result.err == ""
     assert result.out.startswith("breaks: dev: dev [section-version-too-new]\n  newer.json -> old.json: ")
-    assert "`savevm: unsupported version 2 for 'dev' v1`" in result.out
+    assert "\n  error: savevm: unsupported version 2 for 'dev' v1\n" in result.out
     assert result.out.endswith("\n\nold.json -> newer.json: 1 safe\nnewer.json -> old.json: 1 breaks\n")
 
 
@@ -172,7 +172,10 @@ def test_binary() -> None:
     result = Result("check", find_qemu("x86_64"), DATA / "extended" / "qemu-10.0.13-x86_64.json.xz", "-M", "q35", "-v")
     assert result.code == 1
     assert "am53c974" in result.out
-    assert "10.0.13-x86_64.json.xz -> qemu-system-x86_64: the destination does not know cpu/fred" in result.out
+    assert (
+        "10.0.13-x86_64.json.xz -> qemu-system-x86_64: the destination does not know the subsection cpu/fred"
+        in result.out
+    )
 
 
 @pytest.mark.qemu

@@ -1,7 +1,7 @@
 """The rules: each fires on what it is about, keeps still on what is nearly that, and explains itself."""
 
 import pytest
-from descriptions import array, desc, dump, field, lint_rules, rules, struct, unused, validate, varray
+from descriptions import array, desc, dump, field, findings, lint_rules, rules, struct, unused, validate, varray
 
 from vmdump.check.rules import rule, rule_ids
 from vmdump.device_dump import DeviceDump
@@ -249,3 +249,25 @@ def test_no_such_rule(name: str) -> None:
     """What is no rule is told by a KeyError, whatever it looks like."""
     with pytest.raises(KeyError):
         rule(name)
+
+
+def errors(rule_id: str, source: DeviceDump, destination: DeviceDump) -> list[str | None]:
+    """The quoted lines of the findings of a rule."""
+    return [each.error for each in findings(source, destination) if each.rule == rule_id]
+
+
+def test_error_lines() -> None:
+    """Where QEMU has two lines for one rule, the finding quotes the one that is printed; no message quotes any.
+
+    Source: QEMU 10.0.13 migration/vmstate.c vmstate_load_state.
+    """
+    old, new = sub(), sub(version_id=2)
+    too_new = "dev/sub: incoming version_id 2 is too new for local version_id 1"
+    too_old = "dev/sub: incoming version_id 1 is too old for local minimum version_id  2"
+    assert errors("subsection-version", *subsections([new], [old])) == [too_new]
+    assert errors("subsection-version", *subsections([old], [new])) == [too_old]
+    assertion = "Input validation failed: dev/a in range"
+    assert errors("value-compared", *fields((A,), (A, validate("a in range")))) == [assertion]
+    assert errors("value-compared", *fields((A,), (field("a", "uint32 equal"),))) == ["Failed to load dev:a"]
+    assert errors("field-renamed", *fields((A, B), (A, C))) == [None]
+    assert not any("`" in rule(each).MESSAGE for each in rule_ids())

@@ -70,5 +70,5 @@ def _rows(target: str, result: CheckResult) -> Iterator[list[str | None]]:
         source, _, destination = direction.partition(" -> ")
         for each in types:
             worst = max(each.findings, key=lambda finding: finding.verdict.severity(), default=None)
-            why = [worst.rule, worst.path, worst.message, worst.condition] if worst is not None else [None] * 4
+            why = [worst.rule, worst.path, worst.sentence, worst.condition] if worst is not None else [None] * 4
             yield [target, source, destination, each.type, each.section, str(each.verdict), *why]

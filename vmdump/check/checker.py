@@ -246,6 +246,7 @@ class _Telling:
             Finding(
                 rule_id, verdict, self._direction, self._type, ours.name, text.MESSAGE.format(**facts),
                 _section_side(ours), None if theirs is None else _section_side(theirs), condition, text.REMEDY,
+                text.error(facts),
             )
         )  # fmt: skip
 
@@ -268,6 +269,7 @@ class _Telling:
                 difference.rule, difference.verdict, self._direction, self._type, path, message,
                 difference.source and Side(*difference.source),
                 difference.destination and Side(*difference.destination), " and ".join(conditions) or None, text.REMEDY,
+                text.error(facts),
             )
         )  # fmt: skip
 

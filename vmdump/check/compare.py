@@ -129,7 +129,7 @@ class Comparison:
         if (ours.guard is None) != (theirs.guard is None):
             self._test(ours, theirs)
         if theirs.info in COMPARING and ours.info not in COMPARING and ours.info is not None:
-            self._tell("value-compared", Verdict.CONDITIONAL, ours, theirs)
+            self._tell("value-compared", Verdict.CONDITIONAL, ours, theirs, case="equal")
         if ours.info == theirs.info or ours.unused or theirs.unused:
             if ours.kind is OPAQUE and not self._refused:
                 self._nested_version(ours, theirs)
@@ -304,7 +304,7 @@ class Comparison:
         gone = len(set(made) - {field.name for field, _, _ in read.checks})
         for field, vmsd, path in unmade[gone:]:
             there = (f"{self._section} / {vmsd.name} / {field.name}", "an assertion (VMSTATE_VALIDATE)")
-            facts = {"field": path, "description": vmsd.name, "name": field.name}
+            facts = {"field": path, "description": vmsd.name, "name": field.name, "case": "validate"}
             self.differences.append(
                 Difference("value-compared", Verdict.CONDITIONAL, path, None, there, self._facts(facts))
             )
@@ -355,7 +355,8 @@ class Comparison:
             self._tell_subsection("subsection-not-found", Verdict.BREAKS, ours, theirs)
             return None
         if not theirs.vmsd.minimum_version_id <= version <= theirs.vmsd.version_id:
-            self._tell_subsection("subsection-version", Verdict.BREAKS, ours, theirs)
+            difference = self._tell_subsection("subsection-version", Verdict.BREAKS, ours, theirs)
+            difference.facts["case"] = "too new" if version > theirs.vmsd.version_id else "too old"
             return None
         first = len(self.differences)
         part = self._part(

@@ -45,9 +45,9 @@ class Finding(NamedTuple):
 
     rule: the stable id, which ``vmdump explain`` knows; direction: ``A -> B``, labels of the two dumps; type: QOM type
     of the source (of a description on no device class: its name); path: ``section / description / field``; source and
-    destination: what each side has there, None where it has nothing; message: what will happen at run time, the error
-    that QEMU prints included where it is known; condition: of ``conditional`` findings, what must hold for it to fail;
-    remedy: what is usually done about it.
+    destination: what each side has there, None where it has nothing; message: what will happen at run time; condition:
+    of ``conditional`` findings, what must hold for it to fail; remedy: what is usually done about it; error: the line
+    that QEMU prints when the load fails, None where it prints none.
     """
 
     rule: str
@@ -60,6 +60,16 @@ class Finding(NamedTuple):
     destination: Side | None = None
     condition: str | None = None
     remedy: str | None = None
+    error: str | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The message with the error line, for readers with one place for both.
+
+        >>> Finding("r", Verdict.BREAKS, "A -> B", "t", "p", "the load fails", error="Missing section footer").sentence
+        'the load fails: `Missing section footer`'
+        """
+        return self.message if self.error is None else f"{self.message}: `{self.error}`"
 
 
 class WireItem(NamedTuple):

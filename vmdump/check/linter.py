@@ -58,7 +58,10 @@ def _add(
 
 def _finding(label: str, type_: str, path: str, rule_id: str, facts: dict[str, Any]) -> Finding:
     text = rule(rule_id)
-    return Finding(rule_id, Verdict(text.VERDICT), label, type_, path, text.MESSAGE.format(**facts), remedy=text.REMEDY)
+    return Finding(
+        rule_id, Verdict(text.VERDICT), label, type_, path, text.MESSAGE.format(**facts), remedy=text.REMEDY,
+        error=text.error(facts),
+    )  # fmt: skip
 
 
 def _section(section: Section) -> Iterator[_Found]:

@@ -42,9 +42,10 @@ def _title(finding: Finding) -> str:
 
 
 def _words(finding: Finding) -> str:
+    error = f"\nerror: {finding.error}" if finding.error else ""
     condition = f"\nif: {finding.condition}" if finding.condition else ""
     remedy = f"\nremedy: {finding.remedy}" if finding.remedy else ""
-    return f"{finding.path}: {finding.message} [{finding.rule}]{condition}{remedy}"
+    return f"{finding.path}: {finding.message} [{finding.rule}]{error}{condition}{remedy}"
 
 
 def _command(level: str, title: str, message: str) -> str:

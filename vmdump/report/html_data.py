@@ -94,7 +94,7 @@ class _PageData:
 
     def _finding(self, finding: Finding, reason: str | None) -> int:
         sides = [text for side in (finding.source, finding.destination) for text in (side or (None, None))]
-        texts = (finding.path, finding.message, *sides, finding.condition, finding.remedy, reason)
+        texts = (finding.path, finding.sentence, *sides, finding.condition, finding.remedy, reason)
         verdict = VERDICTS.index(finding.verdict)
         return self._findings.add((self._string(finding.rule), verdict, *map(self._string, texts)))
 

@@ -89,6 +89,7 @@ def _output(name: str, accepted: Mapping[str, Sequence[str]]) -> Iterator[str]:
 
 def _words(finding: Finding) -> str:
     lines = [f"{finding.verdict}: {finding.path}: {finding.message} [{finding.rule}]"]
+    lines += [f"  error: {finding.error}"] if finding.error else []
     lines += [f"  if: {finding.condition}"] if finding.condition else []
     lines += [f"  source: {finding.source.facts}"] if finding.source else []
     lines += [f"  destination: {finding.destination.facts}"] if finding.destination else []

@@ -74,9 +74,10 @@ class _Run:
     def _finding(self, finding: Finding, reason: str | None) -> dict[str, Any]:
         suppression = {"kind": "external", "status": "accepted", "justification": reason}
         fingerprint = self._fingerprint(finding)
+        error = f" QEMU prints: `{finding.error}`." if finding.error else ""
         condition = f" If: {finding.condition}." if finding.condition else ""
         remedy = f" Remedy: {finding.remedy}." if finding.remedy else ""
-        text = f"{finding.direction}: {finding.verdict}: {finding.type}: {finding.message}.{condition}{remedy}"
+        text = f"{finding.direction}: {finding.verdict}: {finding.type}: {finding.message}.{error}{condition}{remedy}"
         return {
             "ruleId": finding.rule,
             "ruleIndex": self._rules[finding.rule],
@@ -93,6 +94,7 @@ class _Run:
                 "verdict": finding.verdict,
                 "direction": finding.direction,
                 "type": finding.type,
+                "error": finding.error,
                 "source": finding.source._asdict() if finding.source else None,
                 "destination": finding.destination._asdict() if finding.destination else None,
             },

@@ -80,6 +80,8 @@ def _paragraph(finding: Finding, types: Sequence[str], further: Sequence[str], t
     names = ", ".join(types[:_MAX_TYPES]) + (f" and {len(types) - _MAX_TYPES} more" if len(types) > _MAX_TYPES else "")
     yield f"{finding.verdict}: {names}: {finding.path} [{finding.rule}]"
     yield f"  {finding.direction}: {finding.message}"
+    if finding.error:
+        yield f"  error: {finding.error}"
     if finding.condition:
         yield f"  if: {finding.condition}"
     if further:

@@ -1,13 +1,19 @@
 """The rules: what the check and the linter know, a file each, whose name is the rule's id.
 
 A rule says what it is about (its docstring), WHY that is so, an EXAMPLE, the usual REMEDY, REFERENCES (files of QEMU);
-the MESSAGE of its findings, with the names of facts in braces; its VERDICT; the CONDITION, of those that have one; and,
-of those that look at one dump alone, their LEVEL: ``defect``, or ``notice`` for what may well be meant so.
+the MESSAGE of its findings, with the names of facts in braces; its VERDICT; the CONDITION and the ERROR, of those that
+have one; and, of those that look at one dump alone, their LEVEL: ``defect``, or ``notice`` for what may well be meant
+so. ERROR is the line that QEMU prints when the load fails, with facts as in MESSAGE; where the line depends on the fact
+``case``, it is a mapping with a line for each of its values.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 
 class Rule(NamedTuple):
@@ -23,6 +29,16 @@ class Rule(NamedTuple):
     MESSAGE: str
     CONDITION: str | None = None
     LEVEL: str | None = None
+    ERROR: str | Mapping[str, str] | None = None
+
+    def error(self, facts: Mapping[str, Any]) -> str | None:
+        """The line that QEMU prints, with the facts; None: QEMU prints none, or none that is known.
+
+        >>> rule("field-added").error({"section": "esp"})
+        'Missing section footer for esp'
+        """
+        line = self.ERROR if self.ERROR is None or isinstance(self.ERROR, str) else self.ERROR[facts["case"]]
+        return None if line is None else line.format(**facts)
 
     def text(self) -> str:
         """What ``vmdump explain`` prints."""

@@ -9,6 +9,7 @@ EXAMPLE = "a nested description that is renamed from part to piece, with its sub
 REMEDY = "Keep the description's name, or rename its subsections with it."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_subsection_load",)
 MESSAGE = (
-    "the destination does not look for {subsection} in {description}, as its name does not begin so; QEMU ends the "
-    "load with `Missing section footer for {section}`"
+    "the destination does not look for {subsection} in {description}, because the name does not begin with "
+    "{description}"
 )
+ERROR = "Missing section footer for {section}"
