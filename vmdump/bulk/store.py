@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmdump.bulk.manifest import read_entries
 from vmdump.bulk.verdicts import VERDICT_COLUMNS, read_verdicts
+from vmdump.check.labels import Named, labels
 from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from vmdump.bulk.manifest import Entry
 
 #: A version as a list of numbers, by which it sorts.
 _SORTABLE = "list_transform(string_split(qemu_version, '.'), lambda x: try_cast(x AS INTEGER))"
@@ -37,11 +39,14 @@ _VIEWS = {
 
 
 class ProducerDump(NamedTuple):
-    """A QEMU's dump in a folder: the producer's label, the target, and the path of the dump of its first machine."""
+    """A QEMU's dump in a folder: its label, the target, the path of the dump of its first machine, and what the folder
+    and the columns of the views call its producer.
+    """
 
     label: str
     target: str
     path: str
+    producer: str
 
 
 class Answer(NamedTuple):
@@ -57,14 +62,24 @@ def producers(directory: str | os.PathLike[str], target: str | None = None) -> l
     They are in the form that they were written in: --format extended and parquet keep all that is known. Raises
     SourceError for a folder without a manifest.
     """
-    found = {}
+    found: dict[tuple[str, str], str] = {}
+    known: dict[str, Named] = {}
     for entry in read_entries(os.fspath(directory)):
         if entry["error"] is None and entry["outputs"] and entry["targets"]:
-            label, name = entry["producer"]["label"], entry["targets"][0]
+            producer, name = entry["producer"]["label"], entry["targets"][0]
+            known.setdefault(producer, _named(entry))
             if target in (None, *entry["targets"]):
-                found[name, label] = os.path.join(directory, entry["outputs"][0])
+                found[name, producer] = os.path.join(directory, entry["outputs"][0])
+    called = dict(zip(known, labels(list(known.values())), strict=True))  # the same for each target
     order = sorted(found, key=lambda place: (place[0], version_order(place[1])))
-    return [ProducerDump(label, name, found[name, label]) for name, label in order]
+    return [ProducerDump(called[producer], name, found[name, producer], producer) for name, producer in order]
+
+
+def _named(entry: Entry) -> Named:
+    """What the label of an entry's producer is made of."""
+    producer = entry["producer"]
+    version, host = (str(producer.get(key) or "") for key in ("version", "host"))
+    return Named(version, host, os.path.join(entry["source"], entry["member"] or "").rstrip("/"), producer["label"])
 
 
 def version_order(label: str) -> tuple[tuple[int, int | str], ...]:

@@ -37,7 +37,7 @@ _NOT_A_NAME = re.compile(r"[^A-Za-z0-9._+~-]+")
 
 
 def write_verdicts(directory: str | os.PathLike[str], target: str, results: list[CheckResult]) -> None:
-    """Keeps the results of a target, whose dumps are labelled as its producers are, in the place of those before.
+    """Keeps the results of a target in the place of those before. A dump's first alias is its producer's name.
 
     Raises OutputError.
     """
@@ -66,8 +66,9 @@ def read_verdicts(directory: str | os.PathLike[str]) -> Iterator[list[str | None
 
 
 def _rows(target: str, result: CheckResult) -> Iterator[list[str | None]]:
+    producers = {dump.label: (*dump.aliases, dump.label)[0] for dump in result.dumps}
     for direction, types in result.results.items():
-        source, _, destination = direction.partition(" -> ")
+        source, _, destination = (producers.get(label, label) for label in direction.partition(" -> "))
         for each in types:
             worst = max(each.findings, key=lambda finding: finding.verdict.severity(), default=None)
             why = [worst.rule, worst.path, worst.sentence, worst.condition] if worst is not None else [None] * 4

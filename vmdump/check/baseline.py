@@ -24,8 +24,11 @@ def baseline(result: CheckResult, today: datetime.date, *, table: str = "accept"
     """
     versions = {dump.label: dump.producer.version for dump in result.dumps}
     order = [dump.label for dump in result.dumps]
+    known = [version for version in versions.values() if version]
+    # Labels depend on what else is compared. Versions and the way say the same wherever they are one dump's alone.
+    is_told = len(order) == 2 or len(set(known)) == len(order)
     entries = dict.fromkeys(
-        tuple(_keys(finding, order, versions))
+        tuple(_keys(finding, order, versions, is_told=is_told))
         for types in result.results.values()
         for each in types
         for finding in each.findings
@@ -54,11 +57,15 @@ def add_to(path: str, entries: str) -> str:
     return text
 
 
-def _keys(finding: Finding, order: list[str], versions: dict[str, str | None]) -> Iterator[tuple[str, str]]:
-    """Patterns that match the finding, and the same one between other files of the same versions."""
+def _keys(
+    finding: Finding, order: list[str], versions: dict[str, str | None], *, is_told: bool
+) -> Iterator[tuple[str, str]]:
+    """Patterns that match the finding, and the same one between other files of the same versions; is_told: the way and
+    both versions say which direction it is.
+    """
     source, _, destination = finding.direction.partition(" -> ")
     yield from ((key, _pattern(getattr(finding, key))) for key in ("rule", "type", "path"))
-    if len(order) == 2 and source in order and destination in order:
+    if is_told and source in order and destination in order:
         yield "direction", "forward" if order.index(source) < order.index(destination) else "backward"
     else:
         yield "direction", _pattern(finding.direction)

@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 
 
 class Labelled(NamedTuple):
-    """A dump and what directions call it."""
+    """A dump, what directions call it, and what else a configuration may call it there."""
 
     label: str
     dump: DeviceDump
+    aliases: Sequence[str] = ()
 
 
 def check(
@@ -61,7 +62,9 @@ def check(
             results[label] = list(_Direction(label, natives[i], natives[j], types).results())
         except RecursionError:
             raise VmdumpError(f"{label}: descriptions nest deeper than can be compared; flatten them") from None
-    return CheckResult([Dump(each.label, each.dump.producer, each.dump.machine) for each in dumps], results)
+    return CheckResult(
+        [Dump(each.label, each.dump.producer, each.dump.machine, each.aliases) for each in dumps], results
+    )
 
 
 class _Dump(Native):

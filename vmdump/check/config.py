@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-    from vmdump.check.finding import CheckResult, Finding, TypeResult
+    from vmdump.check.finding import CheckResult, Dump, Finding, TypeResult
 
 #: Keys of an entry that are patterns, and what each of them matches.
 PATTERNS = ("rule", "type", "path", "direction", "source-version", "destination-version")
@@ -279,14 +279,15 @@ class _Matcher:
     """Finds the entry that accepts a finding; used: the entries that accepted one."""
 
     def __init__(self, result: CheckResult, accepted: Sequence[Accepted]) -> None:
-        labels = [dump.label for dump in result.dumps]
-        versions = {dump.label: dump.producer.version or "" for dump in result.dumps}
-        #: By direction: the words for it, and both sides' versions.
+        #: By direction: what entries may call it, and both sides' versions.
         self._directions = {
-            f"{source} -> {destination}": (order, versions[source], versions[destination])
-            for at, source in enumerate(labels)
-            for to, destination in enumerate(labels)
-            if (order := "forward" if at < to else "backward")
+            f"{source.label} -> {destination.label}": (
+                ("forward" if at < to else "backward", *_aliases(source, destination)),
+                source.producer.version or "",
+                destination.producer.version or "",
+            )
+            for at, source in enumerate(result.dumps)
+            for to, destination in enumerate(result.dumps)
         }
         #: Entries for one type by its name, all others under None: a baseline has hundreds.
         self._accepted: dict[str | None, list[tuple[Accepted, dict[str, Callable[[str], Any]]]]] = {}
@@ -309,15 +310,20 @@ class _Matcher:
         return reasons[0] if reasons else None
 
     def _facts(self, finding: Finding) -> dict[str, Sequence[str]]:
-        order, source, destination = self._directions.get(finding.direction, ("", "", ""))
+        names, source, destination = self._directions.get(finding.direction, ((), "", ""))
         return {
             "rule": (finding.rule,),
             "type": (finding.type,),
             "path": (finding.path,),
-            "direction": (finding.direction, order),
+            "direction": (finding.direction, *names),
             "source-version": (source,),
             "destination-version": (destination,),
         }
+
+
+def _aliases(source: Dump, destination: Dump) -> list[str]:
+    """The direction with the further names of both."""
+    return [f"{one} -> {other}" for one, other in zip(source.aliases, destination.aliases, strict=False)]
 
 
 def _pattern(text: str) -> Callable[[str], Any]:

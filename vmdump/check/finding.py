@@ -112,11 +112,14 @@ class TypeResult(NamedTuple):
 
 
 class Dump(NamedTuple):
-    """One side: its label in directions (``A``, or a file's name where that tells apart), and where it comes from."""
+    """One side: its label in directions (``7.2.22``, see labels.py), where it comes from, and further names that the
+    directions of a configuration may have.
+    """
 
     label: str
     producer: Producer
     machine: str
+    aliases: Sequence[str] = ()
 
 
 class CheckResult(NamedTuple):

@@ -9,7 +9,7 @@ from vmdump.cli.arguments import UsageError
 from vmdump.cli.check_folder import check_folder, is_folder
 from vmdump.cli.report_options import add_arguments as add_report
 from vmdump.cli.report_options import finish
-from vmdump.cli.sources import add_reading, add_sources, directions, labels, open_sources
+from vmdump.cli.sources import add_reading, add_sources, directions, labelled, open_sources
 from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _rule_texts(format: str) -> Mapping[str, RuleText]:
 
 def check_sources(args: argparse.Namespace, environment: Environment) -> CheckResult:
     """The check that the arguments ask for. Raises UsageError, VmdumpError."""
-    from vmdump.check.checker import Labelled, check
+    from vmdump.check.checker import check
 
     if args.matrix and len(args.sources) == 1:
         raise UsageError(f"{args.sources[0]}: no folder that vmdump bulk has filled; give one, or several SOURCEs")
@@ -100,7 +100,7 @@ def check_sources(args: argparse.Namespace, environment: Environment) -> CheckRe
         raise UsageError(f"{len(args.sources)} SOURCE(s) given; give two, or --matrix and several")
     dumps = open_sources(args.sources, args, environment)
     result = check(
-        [Labelled(label, dump) for label, dump in zip(labels(args.sources), dumps, strict=True)],
+        labelled(args.sources, dumps),
         directions=directions(len(dumps), args.direction),
         types=args.type,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vmdump.cli.environment import ExitStatus
-from vmdump.cli.sources import add_reading, add_sources, labels, open_sources
+from vmdump.cli.sources import add_reading, add_sources, labelled, open_sources
 
 if TYPE_CHECKING:
     import argparse
@@ -42,11 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Prints the findings."""
-    from vmdump.check.checker import Labelled
     from vmdump.check.linter import is_defect, lint
 
-    (dump,) = open_sources([args.source], args, environment)
-    findings = lint(Labelled(labels([args.source])[0], dump))
+    (source,) = labelled([args.source], open_sources([args.source], args, environment))
+    findings = lint(source)
     defects = [each for each in findings if is_defect(each)]
     notices = [each for each in findings if not is_defect(each)]
     paragraphs = [_paragraph("defect", each) for each in defects]

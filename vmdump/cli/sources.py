@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from vmdump.check.checker import Labelled
     from vmdump.cli.environment import Environment
     from vmdump.device_dump import DeviceDump
 
@@ -101,23 +102,11 @@ def directions(count: int, which: str) -> list[tuple[int, int]]:
     return [(i, j) for i, j in pairs if (i < j and which != "backward") or (i > j and which != "forward")]
 
 
-def labels(paths: Sequence[str]) -> list[str]:
-    """What tells paths apart: the files' names, or what is left without the directories and the names that all share.
+def labelled(paths: Sequence[str], dumps: Sequence[DeviceDump]) -> list[Labelled]:
+    """The dumps of sources with their labels; a configuration may name them by their files, too."""
+    from vmdump.check.checker import Labelled
+    from vmdump.check.labels import Named, file_labels, labels
 
-    >>> labels(["out/old.json", "new.json"]), labels(["qemu-7.2/x86_64.json", "qemu-10.0/x86_64.json"])
-    (['old.json', 'new.json'], ['qemu-7.2', 'qemu-10.0'])
-    >>> labels(["pc.json", "pc.json"])
-    ['pc.json (1)', 'pc.json (2)']
-    """
-    parts = [path.split("/") for path in paths]
-    names = [each[-1] for each in parts]
-    if len(set(names)) == len(names):
-        return names
-    for end in (0, -1):
-        while all(len(each) > 1 for each in parts) and len({each[end] for each in parts}) == 1:
-            for each in parts:
-                del each[end]
-    names = ["/".join(each) for each in parts]
-    if len(set(names)) < len(names):
-        return [f"{name} ({number})" for number, name in enumerate(names, 1)]
-    return names
+    known = [Named(dump.producer.version, dump.producer.host, path) for path, dump in zip(paths, dumps, strict=True)]
+    together = zip(labels(known), dumps, file_labels(paths), strict=True)
+    return [Labelled(label, dump, (alias,)) for label, dump, alias in together]
