@@ -67,7 +67,7 @@ def read_verdicts(directory: str | os.PathLike[str]) -> Iterator[list[str | None
 
 def _rows(target: str, result: CheckResult) -> Iterator[list[str | None]]:
     for direction, types in result.results.items():
-        source, _, destination = direction.partition(" -> ")
+        source, destination = (result.dumps[index].label for index in result.directions[direction])
         for each in types:
             worst = max(each.findings, key=lambda finding: finding.verdict.severity(), default=None)
             why = [worst.rule, worst.path, worst.message, worst.condition] if worst is not None else [None] * 4

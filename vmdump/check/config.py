@@ -279,14 +279,11 @@ class _Matcher:
     """Finds the entry that accepts a finding; used: the entries that accepted one."""
 
     def __init__(self, result: CheckResult, accepted: Sequence[Accepted]) -> None:
-        labels = [dump.label for dump in result.dumps]
-        versions = {dump.label: dump.producer.version or "" for dump in result.dumps}
-        #: By direction: the words for it, and both sides' versions.
+        versions = [dump.producer.version or "" for dump in result.dumps]
+        #: By direction: the way it goes, and both sides' versions.
         self._directions = {
-            f"{source} -> {destination}": (order, versions[source], versions[destination])
-            for at, source in enumerate(labels)
-            for to, destination in enumerate(labels)
-            if (order := "forward" if at < to else "backward")
+            label: (direction.way, versions[direction.source], versions[direction.destination])
+            for label, direction in result.directions.items()
         }
         #: Entries for one type by its name, all others under None: a baseline has hundreds.
         self._accepted: dict[str | None, list[tuple[Accepted, dict[str, Callable[[str], Any]]]]] = {}
