@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from itertools import permutations
 
-from vmdump.check.finding import CheckResult, Dump, Finding, Row, Side, TypeResult, Verdict, WireItem
+from vmdump.check.finding import CheckResult, Direction, Dump, Finding, Row, Side, TypeResult, Verdict, WireItem
 from vmdump.producer import Producer, ProducerModule
 
 VERSIONS = ("7.2.22", "8.2.10", "9.2.4", "10.0.13", "11.1.0")
@@ -51,10 +51,11 @@ def make_result(dumps: int = 2, types: int = 40, hostile: Sequence[str] = (), se
     if dumps > len(VERSIONS):
         labels = [f"qemu-{number}.{VERSIONS[number % len(VERSIONS)]}-x86_64.json.xz" for number in range(dumps)]
     sides = [_dump(label, number) for number, label in enumerate(labels)]
-    results = {}
+    results, directions = {}, {}
     suppressed = []
-    for source, destination in permutations(labels, 2):
-        direction = f"{source} -> {destination}"
+    for pair in permutations(range(dumps), 2):
+        direction = " -> ".join(labels[number] for number in pair)
+        directions[direction] = Direction(*pair)
         rng = random.Random(f"{seed} {direction}")
         results[direction] = [_type(rng, name, direction) for name in _names(types, hostile)]
         accepted = Finding(
@@ -68,7 +69,7 @@ def make_result(dumps: int = 2, types: int = 40, hostile: Sequence[str] = (), se
         )
         suppressed.append((accepted, "only boards that we do not build have it"))
     stale = ("vmdump.toml:7: accepts nothing: rule 'field-removed', type 'gone*'",)
-    return CheckResult(sides, results, suppressed, stale)
+    return CheckResult(sides, results, suppressed, stale, directions)
 
 
 def _dump(label: str, number: int) -> Dump:

@@ -107,6 +107,7 @@ def test_against_itself(version: str) -> None:
     same = [Labelled(label, real_dump(version, "x86_64")) for label in "AB"]
     result = check(same)
     assert list(result.results) == ["A -> B", "B -> A"]
+    assert {label: each.way for label, each in result.directions.items()} == {"A -> B": "forward", "B -> A": "backward"}
     assert not any(each.findings for types in result.results.values() for each in types)
 
 

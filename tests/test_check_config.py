@@ -9,7 +9,7 @@ from check_sample import HOSTILE, make_result
 
 from vmdump.check.baseline import baseline
 from vmdump.check.config import Config, ConfigError, apply, find_config, load_config
-from vmdump.check.finding import CheckResult, Dump, Finding, TypeResult, Verdict
+from vmdump.check.finding import CheckResult, Direction, Dump, Finding, TypeResult, Verdict
 from vmdump.producer import Producer
 
 TODAY = datetime.date(2026, 11, 25)
@@ -38,6 +38,7 @@ def result(*findings: Finding) -> CheckResult:
             ]
             for direction in ("A -> B", "B -> A")
         },
+        directions={"A -> B": Direction(0, 1), "B -> A": Direction(1, 0)},
     )
 
 

@@ -2,6 +2,7 @@
 
 import datetime
 import os
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from vmdump.bulk.store import producers
 from vmdump.check.baseline import baseline
 from vmdump.check.config import apply, load_config
-from vmdump.check.finding import CheckResult, Dump, Finding, TypeResult, Verdict
+from vmdump.check.finding import CheckResult, Direction, Dump, Finding, TypeResult, Verdict
 from vmdump.check.labels import ARROW, Named, labels
 from vmdump.producer import Producer
 
@@ -126,8 +127,10 @@ def result(*versions: str | None, aliases: tuple[str, ...] = ()) -> CheckResult:
         Dump(label, Producer("image", source.path, source.version), "pc", aliases[number : number + 1])
         for number, (label, source) in enumerate(zip(names, sources, strict=True))
     ]
-    found = [Finding("r", Verdict.BREAKS, f"{a} -> {b}", "dev", "p", "m") for a in names for b in names if a != b]
-    return CheckResult(dumps, {each.direction: [TypeResult("dev", each.verdict, "s", [each], [])] for each in found})
+    directions = {f"{names[a]} -> {names[b]}": Direction(a, b) for a, b in permutations(range(len(names)), 2)}
+    found = [Finding("r", Verdict.BREAKS, direction, "dev", "p", "m") for direction in directions]
+    results = {each.direction: [TypeResult("dev", each.verdict, "s", [each], [])] for each in found}
+    return CheckResult(dumps, results, directions=directions)
 
 
 def left(checked: CheckResult, path: Path) -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 import sarif_schema
 from check_sample import HOSTILE, make_result
 
-from vmdump.check.finding import CheckResult, Dump, Finding, TypeResult, Verdict
+from vmdump.check.finding import CheckResult, Direction, Dump, Finding, TypeResult, Verdict
 from vmdump.producer import Producer
 from vmdump.report import render
 from vmdump.report.options import DEFAULTS, Options, RuleText
@@ -34,7 +34,8 @@ def four(**changes: Any) -> CheckResult:
     ]
     accepted = Finding("r9", Verdict.BREAKS, "A -> B", "u1", "s / d / g", "n")
     dumps = [Dump("A", Producer("file", "dir/a b%:.json"), "pc"), Dump("B", Producer("registry"), "pc")]
-    return CheckResult(dumps, {"A -> B": types}, [(accepted, "known")], ["c:1: old"])._replace(**changes)
+    directions = {"A -> B": Direction(0, 1)}
+    return CheckResult(dumps, {"A -> B": types}, [(accepted, "known")], ["c:1: old"], directions)._replace(**changes)
 
 
 def junit(result: CheckResult, options: Options = DEFAULTS) -> ElementTree.Element:
@@ -126,6 +127,25 @@ def test_sarif_is_valid(dumps: int) -> None:
     assert len(prints) == len(set(prints))
 
 
+@pytest.mark.parametrize(("direction", "way"), [(Direction(0, 1), "forward"), (Direction(1, 0), "backward")])
+def test_ways_and_versions(direction: Direction, way: str) -> None:
+    """JUnit's suites and SARIF's results name the way of their direction and the versions of both QEMUs."""
+    dumps = [Dump("A", Producer("image", "a", "7.2.22"), "pc"), Dump("B", Producer("image", "b", "10.0.13"), "pc")]
+    source, destination = dumps[direction.source].producer, dumps[direction.destination].producer
+    result = four(dumps=dumps, directions={"A -> B": direction})
+    properties = {
+        each.get("name"): each.get("value") for each in junit(result).findall("testsuite/properties/property")
+    }
+    assert properties == {
+        "direction": way, "source-version": source.version, "destination-version": destination.version
+    }  # fmt: skip
+    for each in sarif(result)["results"]:
+        assert each["properties"]["way"] == way
+        assert each["properties"]["sourceVersion"] == source.version
+        assert each["properties"]["destinationVersion"] == destination.version
+        assert each["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == source.path
+
+
 def test_sarif_levels() -> None:
     """Levels follow what fails the check; accepted findings are suppressed with their reason, others are not."""
     run, strict = sarif(four()), sarif(four(), CONDITIONAL)
@@ -142,11 +162,11 @@ def test_sarif_places() -> None:
     first = sarif(four())["results"][0]["locations"][0]
     assert first["logicalLocations"][0]["fullyQualifiedName"] == "u0 / s / d / f"
     assert first["physicalLocation"]["artifactLocation"]["uri"] == "dir/a%20b%25%3A.json"
-    absolute = four(dumps=[Dump("A", Producer("image", "/usr/bin/q\u00e9mu"), "pc")])
+    absolute = four(dumps=[Dump("A", Producer("image", "/usr/bin/q\u00e9mu"), "pc"), Dump("B", Producer("file"), "pc")])
     uri = sarif(absolute)["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
     assert uri.startswith("file:///usr/bin/")
     assert unquote(uri) == "file:///usr/bin/q\u00e9mu"
-    assert "physicalLocation" not in sarif(four(dumps=[]))["results"][0]["locations"][0]
+    assert "physicalLocation" not in sarif(four(dumps=[], directions={}))["results"][0]["locations"][0]
 
 
 def test_sarif_fingerprints_are_stable() -> None:

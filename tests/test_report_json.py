@@ -54,6 +54,25 @@ def test_says_what_was_found() -> None:
     assert document["producers"]["B"]["machine"] == "pc"
 
 
+def test_ways_and_versions() -> None:
+    """Directions name their dumps, the way they go and both versions; findings the way."""
+    result = make_result(2)
+    first, second = (dump.producer.version for dump in result.dumps)
+    document = load(result)
+    assert document["directions"] == {
+        "A -> B": {
+            "way": "forward", "source": "A", "destination": "B",
+            "source_version": first, "destination_version": second,
+        },
+        "B -> A": {
+            "way": "backward", "source": "B", "destination": "A",
+            "source_version": second, "destination_version": first,
+        },
+    }  # fmt: skip
+    for each in (*document["findings"], *document["suppressed"]):
+        assert each["way"] == {"A -> B": "forward", "B -> A": "backward"}[each["direction"]]
+
+
 def test_the_worst_of_one_name() -> None:
     """Where two descriptions go by one name, the worse verdict is the name's."""
     types = [TypeResult("t", verdict, "s", [], []) for verdict in (Verdict.SAFE, Verdict.BREAKS, Verdict.ABSENT)]
@@ -72,7 +91,7 @@ def test_names_that_are_not_unicode() -> None:
     assert list(document["verdicts"]["A -> B"]) == [name]
 
 
-@pytest.mark.parametrize("member", ["verdicts", "findings", "suppressed", "producers"])
+@pytest.mark.parametrize("member", ["verdicts", "findings", "suppressed", "producers", "directions"])
 def test_the_schema_misses_nothing(member: str) -> None:
     """A report without one of its members, or with one more, is not what the schema says."""
     document = load(make_result())

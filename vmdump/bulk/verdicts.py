@@ -66,9 +66,9 @@ def read_verdicts(directory: str | os.PathLike[str]) -> Iterator[list[str | None
 
 
 def _rows(target: str, result: CheckResult) -> Iterator[list[str | None]]:
-    producers = {dump.label: (*dump.aliases, dump.label)[0] for dump in result.dumps}
+    producers = [(*dump.aliases, dump.label)[0] for dump in result.dumps]
     for direction, types in result.results.items():
-        source, _, destination = (producers.get(label, label) for label in direction.partition(" -> "))
+        source, destination = (producers[index] for index in result.directions[direction])
         for each in types:
             worst = max(each.findings, key=lambda finding: finding.verdict.severity(), default=None)
             why = [worst.rule, worst.path, worst.sentence, worst.condition] if worst is not None else [None] * 4

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmdump.check.compare import Comparison, Difference
-from vmdump.check.finding import CheckResult, Dump, Finding, Side, TypeResult, Verdict
+from vmdump.check.finding import CheckResult, Direction, Dump, Finding, Side, TypeResult, Verdict
 from vmdump.check.layout import Layout
 from vmdump.check.match import Matcher
 from vmdump.check.native import Native, equal, namesakes
@@ -42,7 +42,7 @@ def check(
     types: Sequence[str] = (),
 ) -> CheckResult:
     """Checks dumps against each other. directions: pairs of their indices (default: each pair, both ways); types: glob
-    patterns of QOM types, of which one must match (default: all).
+    patterns of QOM types, of which one must match (default: all). Labels must differ: they identify the directions.
 
     Raises VmdumpError when a description stands for more than can be looked at.
 
@@ -55,16 +55,16 @@ def check(
     natives = [_Dump(each.dump) for each in dumps]
     if directions is None:
         directions = [(i, j) for i in range(len(dumps)) for j in range(len(dumps)) if i != j]
-    results = {}
+    results, checked = {}, {}
     for i, j in directions:
         label = f"{dumps[i].label} -> {dumps[j].label}"
+        checked[label] = Direction(i, j)
         try:
             results[label] = list(_Direction(label, natives[i], natives[j], types).results())
         except RecursionError:
             raise VmdumpError(f"{label}: descriptions nest deeper than can be compared; flatten them") from None
-    return CheckResult(
-        [Dump(each.label, each.dump.producer, each.dump.machine, each.aliases) for each in dumps], results
-    )
+    sides = [Dump(each.label, each.dump.producer, each.dump.machine, each.aliases) for each in dumps]
+    return CheckResult(sides, results, directions=checked)
 
 
 class _Dump(Native):

@@ -279,15 +279,15 @@ class _Matcher:
     """Finds the entry that accepts a finding; used: the entries that accepted one."""
 
     def __init__(self, result: CheckResult, accepted: Sequence[Accepted]) -> None:
+        versions = [dump.producer.version or "" for dump in result.dumps]
         #: By direction: what entries may call it, and both sides' versions.
         self._directions = {
-            f"{source.label} -> {destination.label}": (
-                ("forward" if at < to else "backward", *_aliases(source, destination)),
-                source.producer.version or "",
-                destination.producer.version or "",
+            label: (
+                (direction.way, *_aliases(*(result.dumps[index] for index in direction))),
+                versions[direction.source],
+                versions[direction.destination],
             )
-            for at, source in enumerate(result.dumps)
-            for to, destination in enumerate(result.dumps)
+            for label, direction in result.directions.items()
         }
         #: Entries for one type by its name, all others under None: a baseline has hundreds.
         self._accepted: dict[str | None, list[tuple[Accepted, dict[str, Callable[[str], Any]]]]] = {}

@@ -5,6 +5,7 @@ makes them, reports and the command line read them.
 from __future__ import annotations
 
 import enum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -122,14 +123,32 @@ class Dump(NamedTuple):
     aliases: Sequence[str] = ()
 
 
+class Direction(NamedTuple):
+    """Source and destination of a migration, as indices into CheckResult.dumps, which are in the order given.
+
+    >>> Direction(0, 1).way, Direction(1, 0).way
+    ('forward', 'backward')
+    """
+
+    source: int
+    destination: int
+
+    @property
+    def way(self) -> str:
+        """``forward``: from an earlier dump to a later one, in the order given; else ``backward``."""
+        return "forward" if self.source < self.destination else "backward"
+
+
 class CheckResult(NamedTuple):
     """A whole check: the dumps, and for each direction (``A -> B``) the types of its source in order.
 
     suppressed: findings that a reviewed entry accepts, with its reason; they are in no verdict and in no TypeResult's
-    findings. stale: entries that matched nothing or are expired, in words.
+    findings. stale: entries that matched nothing or are expired, in words. directions: the source and the destination
+    behind each key of results.
     """
 
     dumps: Sequence[Dump]
     results: Mapping[str, Sequence[TypeResult]]
     suppressed: Sequence[tuple[Finding, str]] = ()
     stale: Sequence[str] = ()
+    directions: Mapping[str, Direction] = MappingProxyType({})

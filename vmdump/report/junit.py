@@ -49,10 +49,16 @@ class _Suite:
         self.failures = sum(options.fails(each.verdict) for each in types)
         self.skipped = sum(each.verdict is not Verdict.SAFE and not options.fails(each.verdict) for each in types)
         self._types, self._accepted, self._options, self._stale = types, accepted, options, result.stale
+        self._properties = dict(_properties(direction, result))
 
     def lines(self) -> Iterator[str]:
         """The element, a line a case."""
         yield f"  <testsuite name={_attribute(self.direction)} {_counts([self])}>"
+        if self._properties:
+            yield "    <properties>"
+            for name, value in self._properties.items():
+                yield f'      <property name="{name}" value={_attribute(value)}/>'
+            yield "    </properties>"
         for each in self._types:
             yield from self._case(each)
         if self._stale:
@@ -68,6 +74,16 @@ class _Suite:
         yield f"{head}>"
         yield from (f"      {line}" for line in inside)
         yield "    </testcase>"
+
+
+def _properties(direction: str, result: CheckResult) -> Iterator[tuple[str, str]]:
+    """Which way a direction goes, and the versions of both QEMUs, where they are known."""
+    found = result.directions.get(direction)
+    if found is not None:
+        yield "direction", found.way
+        for name, index in (("source-version", found.source), ("destination-version", found.destination)):
+            if version := result.dumps[index].producer.version:
+                yield name, version
 
 
 def _outcome(each: TypeResult, options: Options) -> Iterator[str]:

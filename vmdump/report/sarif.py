@@ -35,7 +35,6 @@ class _Run:
     def __init__(self, result: CheckResult, options: Options) -> None:
         self._result = result
         self._options = options
-        self._dumps = {dump.label: (index, dump) for index, dump in enumerate(result.dumps)}
         self._found: list[tuple[Finding, str | None]] = [(finding, None) for finding in findings(result)]
         self._found += result.suppressed
         self._rules = {rule: index for index, rule in enumerate(sorted({finding.rule for finding, _ in self._found}))}
@@ -93,6 +92,7 @@ class _Run:
             "properties": {
                 "verdict": finding.verdict,
                 "direction": finding.direction,
+                **self._way(finding),
                 "type": finding.type,
                 "error": finding.error,
                 "source": finding.source._asdict() if finding.source else None,
@@ -110,10 +110,23 @@ class _Run:
     def _location(self, finding: Finding) -> dict[str, Any]:
         name = {"name": finding.path, "fullyQualifiedName": f"{finding.type} / {finding.path}", "kind": "member"}
         location: dict[str, Any] = {"logicalLocations": [name]}
-        index, dump = self._dumps.get(finding.direction.partition(" -> ")[0], (0, None))
-        if dump and dump.producer.path is not None:
-            location["physicalLocation"] = {"artifactLocation": {"uri": _uri(dump.producer.path), "index": index}}
+        direction = self._result.directions.get(finding.direction)
+        path = direction and self._result.dumps[direction.source].producer.path
+        if direction and path is not None:
+            location["physicalLocation"] = {"artifactLocation": {"uri": _uri(path), "index": direction.source}}
         return location
+
+    def _way(self, finding: Finding) -> dict[str, Any]:
+        """Which way a finding's direction goes, and the versions of both QEMUs."""
+        direction = self._result.directions.get(finding.direction)
+        if direction is None:
+            return {}
+        dumps = self._result.dumps
+        return {
+            "way": direction.way,
+            "sourceVersion": dumps[direction.source].producer.version,
+            "destinationVersion": dumps[direction.destination].producer.version,
+        }
 
 
 def _artifact(dump: Dump) -> dict[str, Any]:
