@@ -44,7 +44,8 @@ def test_says_what_was_found() -> None:
     dumps = [Dump("A", Producer("file", "a.json", defects=(Defect("w", 1),)), "q35"), Dump("B", Producer("qemu"), "pc")]
     document = load(CheckResult(dumps, {"A -> B": types}, [(accepted, "because")], ["old"]))
     assert document["verdicts"] == {"A -> B": {"t": "breaks", "u": "safe"}}
-    assert document["summary"] == {"A -> B": {"breaks": 1, "conditional": 0, "absent": 0, "safe": 1}}
+    counts = {"breaks": 1, "conditional": 0, "absent": 0, "unknown": 0, "accepted": 0, "safe": 1}
+    assert document["summary"] == {"A -> B": counts}
     assert [(each["rule"], each["type"], each["source"]) for each in document["findings"]] == [("r", "t", None)]
     assert [(each["type"], each["condition"], each["reason"]) for each in document["suppressed"]] == [
         ("u", "c", "because")

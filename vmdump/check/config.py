@@ -166,7 +166,7 @@ class _Reader:
 
     def _fail_on(self, table: dict[str, Any]) -> Verdict | None:
         value = table.get("fail-on")
-        choices = [verdict.value for verdict in Verdict if verdict is not Verdict.SAFE]
+        choices = [verdict.value for verdict in Verdict if verdict.severity() > Verdict.ACCEPTED.severity()]
         if value is None or value in choices:
             return None if value is None else Verdict(value)
         raise ConfigError(f"{self._key_place('fail-on')}: fail-on is {value!r}; take one of {', '.join(choices)}")
@@ -240,8 +240,8 @@ def _kind(value: Any) -> str:
 
 def apply(result: CheckResult, config: Config, today: datetime.date) -> CheckResult:
     """The result without the findings that the configuration accepts: they are in suppressed then, and the verdict of
-    a type is the worst of what is left. An entry that is expired accepts nothing; it, entries that accepted nothing,
-    and entries that nobody has reviewed are told in stale.
+    a type is the worst of what is left, ``accepted`` where nothing worse than that is left. An entry that is expired
+    accepts nothing; it, entries that accepted nothing, and entries that nobody has reviewed are told in stale.
     """
     matcher = _Matcher(result, [entry for entry in config.accepted if not _expired(entry, today)])
     suppressed = list(result.suppressed)
@@ -267,7 +267,9 @@ def _without(each: TypeResult, left: Sequence[Finding]) -> TypeResult:
     if len(left) == len(each.findings):
         return each
     explained = _worst(each.findings)
-    verdict = each.verdict if explained.severity() < each.verdict.severity() else _worst(left)
+    if explained.severity() < each.verdict.severity():
+        return each._replace(findings=left)
+    verdict = max(Verdict.ACCEPTED, _worst(left), key=Verdict.severity)
     return each._replace(findings=left, verdict=verdict)
 
 

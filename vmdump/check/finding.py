@@ -21,13 +21,15 @@ class Verdict(enum.StrEnum):
     <Verdict.BREAKS: 'breaks'>
     """
 
-    SAFE = "safe"  #: always, as far as its description tells
+    SAFE = "safe"  #: compared, and found loadable
+    ACCEPTED = "accepted"  #: of a type only: what was found worse than safe is accepted by the configuration
+    UNKNOWN = "unknown"  #: a part could not be compared, and what was compared is loadable
     ABSENT = "absent"  #: the destination has no such type, under any name
     CONDITIONAL = "conditional"  #: unless a named condition holds
     BREAKS = "breaks"  #: never, whatever the VM does
 
     def severity(self) -> int:
-        """0 for safe, up to 3 for breaks."""
+        """0 for safe; breaks has the greatest."""
         return _SEVERITIES[self]
 
 

@@ -32,7 +32,9 @@ Both directions are checked, OLD -> NEW (forward) and back. What is found is
   breaks        never loads, whatever the VM does; or loads wrong values
   conditional   does not load when a condition holds, which is named
   absent        the destination has no such device
-  safe          loads; with --verbose, what has changed all the same
+  unknown       a part could not be compared, which is named
+  accepted      what was found is accepted by the configuration
+  safe          compared, and loads; with --verbose, what has changed all the same
 vmdump explain RULE tells more about the [rule] of a finding.
 
 Binaries tell most. A dump file of QEMU's own has neither types nor the state

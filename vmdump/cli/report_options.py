@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: The formats of vmdump.report.FORMATS, and the verdicts that can fail a check; restated, so that building a parser
 #: loads none of it. The tests compare them.
 FORMATS = ("text", "json", "junit", "sarif", "github", "html")
-FAIL_ON = ("breaks", "conditional", "absent")
+FAIL_ON = ("breaks", "conditional", "absent", "unknown")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

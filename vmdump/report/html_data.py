@@ -82,7 +82,7 @@ class _PageData:
     def _types(self, direction: str, types: Sequence[TypeResult]) -> list[Any]:
         names = {each.type for each in types}
         lost = [name for way, name in self._accepted if way == direction and name not in names]
-        types = [*types, *(TypeResult(name, Verdict.SAFE, name, (), ()) for name in lost)]
+        types = [*types, *(TypeResult(name, Verdict.ACCEPTED, name, (), ()) for name in lost)]
         return [self._type(direction, each) for each in types]
 
     def _type(self, direction: str, each: TypeResult) -> list[Any]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from vmdump.report.options import Options
 
 #: What the schema calls this form; a change that a reader could stumble over makes it the next number.
-FORMAT = 1
+FORMAT = 2
 
 
 def render(result: CheckResult, options: Options) -> str:

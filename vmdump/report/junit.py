@@ -43,7 +43,7 @@ class _Suite:
                 accepted[finding.type].append(f"accepted: {_words(finding)}\n  reason: {visible(reason)}")
         types = list(result.results[direction])
         without = sorted(accepted.keys() - {each.type for each in types})
-        types += [TypeResult(name, Verdict.SAFE, name, (), ()) for name in without]
+        types += [TypeResult(name, Verdict.ACCEPTED, name, (), ()) for name in without]
         self.direction = direction
         self.cases = len(types)
         self.failures = sum(options.fails(each.verdict) for each in types)

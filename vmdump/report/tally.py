@@ -61,7 +61,7 @@ def summary(types: Sequence[TypeResult]) -> str:
     """The counts in words.
 
     >>> summary([])
-    '0 types: 0 breaks, 0 conditional, 0 absent, 0 safe'
+    '0 types: 0 breaks, 0 conditional, 0 absent, 0 unknown, 0 accepted, 0 safe'
     """
     each = ", ".join(f"{count} {verdict}" for verdict, count in counts(types).items())
     return f"{len(types)} type{'' if len(types) == 1 else 's'}: {each}"
