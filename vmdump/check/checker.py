@@ -261,18 +261,18 @@ class _Telling:
         if difference.verdict is Verdict.CONDITIONAL and text.CONDITION and text.VERDICT == "conditional":
             condition = text.CONDITION.format(**facts)
             conditions += [condition] if condition not in conditions else []
-        message = text.MESSAGE.format(**facts)
+        note = None
         if difference.verdict is not Verdict.SAFE and not all(self._known.values()):
-            message += " " + _less_known(self._known)
+            note = _less_known(self._known)
         description = facts.get("description")
         path = " / ".join([self.name, *([description] if description not in (None, self.name) else []),
                            difference.path])  # fmt: skip
         self.findings.append(
             Finding(
-                difference.rule, difference.verdict, self._direction, self._type, path, message,
+                difference.rule, difference.verdict, self._direction, self._type, path, text.MESSAGE.format(**facts),
                 difference.source and Side(*difference.source),
                 difference.destination and Side(*difference.destination), " and ".join(conditions) or None, text.REMEDY,
-                text.error(facts),
+                text.error(facts), note,
             )
         )  # fmt: skip
 
@@ -283,6 +283,5 @@ def _section_side(section: Section) -> Side:
 
 def _less_known(known: dict[str, bool]) -> str:
     """What a verdict rests on, where that is less than it might be."""
-    if not known["nums"]:
-        return "(Judged by sizes alone: a dump tells neither types nor how many elements arrays have; a binary does.)"
-    return "(Judged by sizes alone: a dump tells no types; a binary does.)"
+    lacking = "types" if known["nums"] else "types and array lengths"
+    return f"judged by sizes alone: a dump lacks {lacking}; a binary has them"

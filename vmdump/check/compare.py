@@ -66,6 +66,20 @@ class Difference:
         self.conditions: list[str] = []
 
 
+def _difference(ours: Item | None, theirs: Item | None) -> str:
+    """What each side does with a field, in words."""
+    if ours is None:
+        return (
+            f"the source does not send {theirs.path}, but the destination reads it ({in_words(theirs)})"
+            if theirs
+            else ""
+        )
+    if theirs is None:
+        return f"the source sends {ours.path} ({in_words(ours)}), but the destination does not read it"
+    name = ours.path if ours.path == theirs.path else f"{ours.path} ({theirs.path} in the destination)"
+    return f"{name} is sent as {in_words(ours)}, but read as {in_words(theirs)}"
+
+
 class Part:
     """One description against another, or a subsection against its namesake: pairs of items in order, and parts
     within: of arrays of structs, by the item's index in pairs, and of subsections, by name.
@@ -380,6 +394,7 @@ class Comparison:
             "name": item.name,
             "source": in_words(ours) if ours else "nothing",
             "destination": in_words(theirs) if theirs else "nothing",
+            "difference": _difference(ours, theirs),
             "other": theirs.path if theirs else None,
             "bytes": item.size or None,
             "info": item.info,

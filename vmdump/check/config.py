@@ -3,6 +3,7 @@
 ``vmdump.toml``, or ``[tool.vmdump]`` of ``pyproject.toml``::
 
     fail-on = "conditional"
+    ignore = ["subsection-unknown"]         # rules whose findings do not count; select: only theirs do
 
     [[accept]]
     rule = "field-removed"                  # a pattern, as those below: * ? [abc], * crosses "/"
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from vmdump.check.finding import Verdict
+from vmdump.check.finding import Verdict, without
 from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-    from vmdump.check.finding import CheckResult, Dump, Finding, TypeResult
+    from vmdump.check.finding import CheckResult, Dump, Finding
 
 #: Keys of an entry that are patterns, and what each of them matches.
 PATTERNS = ("rule", "type", "path", "direction", "source-version", "destination-version")
@@ -67,11 +68,15 @@ class Accepted(NamedTuple):
 
 
 class Config(NamedTuple):
-    """What a file says. path: the file; fail_on: the mildest verdict that fails the check, None: not said."""
+    """What a file says. path: the file; fail_on: the mildest verdict that fails the check, None: not said; select,
+    ignore: patterns of the rules whose findings count, and do not count (see selection.py).
+    """
 
     path: str
     accepted: Sequence[Accepted] = ()
     fail_on: Verdict | None = None
+    select: Sequence[str] = ()
+    ignore: Sequence[str] = ()
 
 
 def find_config(directory: str | os.PathLike[str] = ".") -> Config | None:
@@ -154,15 +159,29 @@ class _Reader:
         where = f"{self._path}: {self._prefix.rstrip('.')}".removesuffix(": ")
         if not isinstance(table, dict):
             raise ConfigError(f"{where} is {_kind(table)}; make it a table")
-        self._check_keys(table, ("accept", "fail-on"), self._key_place)
+        self._check_keys(table, ("accept", "fail-on", "select", "ignore"), self._key_place)
         entries = table.get("accept", [])
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             raise ConfigError(
                 f"{self._key_place('accept')}: accept is {_kind(entries)}; write [[{self._prefix}accept]]"
             )
         return Config(
-            self._path, [self._entry(index, entry) for index, entry in enumerate(entries)], self._fail_on(table)
+            self._path,
+            [self._entry(index, entry) for index, entry in enumerate(entries)],
+            self._fail_on(table),
+            *(self._rules(table, key) for key in ("select", "ignore")),
         )
+
+    def _rules(self, table: dict[str, Any], key: str) -> list[str]:
+        from vmdump.check.selection import patterns
+
+        value = table.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise ConfigError(f'{self._key_place(key)}: {key} is no array of strings; write {key} = ["RULE"]')
+        try:
+            return patterns(value)
+        except ValueError as error:
+            raise ConfigError(f"{self._key_place(key)}: {key}: {error}") from None
 
     def _fail_on(self, table: dict[str, Any]) -> Verdict | None:
         value = table.get("fail-on")
@@ -252,7 +271,7 @@ def apply(result: CheckResult, config: Config, today: datetime.date) -> CheckRes
             reasons = [matcher.reason(finding) for finding in each.findings]
             pairs = list(zip(each.findings, reasons, strict=True))
             suppressed += [(finding, reason) for finding, reason in pairs if reason is not None]
-            left.append(_without(each, [finding for finding, reason in pairs if reason is None]))
+            left.append(without(each, [finding for finding, reason in pairs if reason is None]))
         results[direction] = left
     stale = [*result.stale, *_stale(config, matcher.used, today)]
     return result._replace(results=results, suppressed=suppressed, stale=stale)
@@ -260,21 +279,6 @@ def apply(result: CheckResult, config: Config, today: datetime.date) -> CheckRes
 
 def _expired(entry: Accepted, today: datetime.date) -> bool:
     return entry.expires is not None and entry.expires < today
-
-
-def _without(each: TypeResult, left: Sequence[Finding]) -> TypeResult:
-    """The type with these findings left; a verdict that is worse than its findings explain stays."""
-    if len(left) == len(each.findings):
-        return each
-    explained = _worst(each.findings)
-    if explained.severity() < each.verdict.severity():
-        return each._replace(findings=left)
-    verdict = max(Verdict.ACCEPTED, _worst(left), key=Verdict.severity)
-    return each._replace(findings=left, verdict=verdict)
-
-
-def _worst(findings: Sequence[Finding]) -> Verdict:
-    return max((finding.verdict for finding in findings), key=Verdict.severity, default=Verdict.SAFE)
 
 
 class _Matcher:

@@ -50,7 +50,8 @@ class Finding(NamedTuple):
     of the source (of a description on no device class: its name); path: ``section / description / field``; source and
     destination: what each side has there, None where it has nothing; message: what will happen at run time; condition:
     of ``conditional`` findings, what must hold for it to fail; remedy: what is usually done about it; error: the line
-    that QEMU prints when the load fails, None where it prints none.
+    that QEMU prints when the load fails, None where it prints none; note: what could not be compared, where dumps say
+    less than binaries.
     """
 
     rule: str
@@ -64,6 +65,7 @@ class Finding(NamedTuple):
     condition: str | None = None
     remedy: str | None = None
     error: str | None = None
+    note: str | None = None
 
     @property
     def sentence(self) -> str:
@@ -114,6 +116,21 @@ class TypeResult(NamedTuple):
     covers: Sequence[str] = ()
 
 
+def without(each: TypeResult, left: Sequence[Finding]) -> TypeResult:
+    """The type with these findings left; a verdict that is worse than its findings explain stays."""
+    if len(left) == len(each.findings):
+        return each
+    explained = _worst(each.findings)
+    if explained.severity() < each.verdict.severity():
+        return each._replace(findings=left)
+    verdict = max(Verdict.ACCEPTED, _worst(left), key=Verdict.severity)
+    return each._replace(findings=left, verdict=verdict)
+
+
+def _worst(findings: Sequence[Finding]) -> Verdict:
+    return max((finding.verdict for finding in findings), key=Verdict.severity, default=Verdict.SAFE)
+
+
 class Dump(NamedTuple):
     """One side: its label in directions (``7.2.22``, see labels.py), where it comes from, and further names that the
     directions of a configuration may have.
@@ -146,7 +163,8 @@ class CheckResult(NamedTuple):
 
     suppressed: findings that a reviewed entry accepts, with its reason; they are in no verdict and in no TypeResult's
     findings. stale: entries that matched nothing or are expired, in words. directions: the source and the destination
-    behind each key of results.
+    behind each key of results. ignored: by direction, how many findings worse than safe were left out, as they are of
+    rules that were not asked for.
     """
 
     dumps: Sequence[Dump]
@@ -154,3 +172,4 @@ class CheckResult(NamedTuple):
     suppressed: Sequence[tuple[Finding, str]] = ()
     stale: Sequence[str] = ()
     directions: Mapping[str, Direction] = MappingProxyType({})
+    ignored: Mapping[str, int] = MappingProxyType({})

@@ -248,7 +248,9 @@ def _bytes_in_words(item: Item) -> str:
     if item.kind is OPAQUE:
         return f"as many bytes as {item.info!r} writes"
     if item.kind is UNKNOWN:
-        return f"{item.unit} byte{'s' * (item.unit != 1)}, or an array of such" if item.unit else "unknown bytes"
+        if not item.unit:
+            return "unknown bytes"
+        return f"{item.unit} byte{'s' * (item.unit != 1)}, or an array of {item.unit}-byte elements"
     if item.unit is None:
         return length_in_words(item)
     unit = f"{item.unit} byte{'s' * (item.unit != 1)}"

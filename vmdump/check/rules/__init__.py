@@ -74,6 +74,19 @@ def rule(rule_id: str) -> Rule:
     return found
 
 
+def unknown_rule(rule_id: str) -> str:
+    """What is wrong with an id that no rule has, and what to try.
+
+    >>> unknown_rule("field-aded")
+    "no rule 'field-aded'; did you mean field-added or field-renamed?"
+    """
+    from difflib import get_close_matches
+
+    close = get_close_matches(rule_id, rule_ids(), n=3, cutoff=0.75)
+    hint = f"did you mean {' or '.join(close)}?" if close else "vmdump rules lists those that there are"
+    return f"no rule {rule_id!r}; {hint}"
+
+
 def rule_ids() -> list[str]:
     """The ids of all rules, sorted: those of the files here."""
     from pkgutil import iter_modules

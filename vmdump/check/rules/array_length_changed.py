@@ -8,5 +8,5 @@ REMEDY = (
     "subsection."
 )
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_n_elems",)
-MESSAGE = "{field} is sent as {source} and read as {destination}"
+MESSAGE = "{difference}"
 ERROR = "Missing section footer for {section}"

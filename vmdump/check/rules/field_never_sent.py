@@ -9,7 +9,7 @@ EXAMPLE = "a field with VMSTATE_UINT32_V(x, State, 2) in a description that was 
 REMEDY = "Raise the description's version_id together with the field's."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_field_exists",)
 MESSAGE = (
-    "{field} is sent as {source} and read as {destination}: on one side its version_id {gate} is above version "
-    "{version} of {description}, so it is not in the stream there"
+    "{difference}: on one side its version_id {gate} is above version {version} of {description}, so it is not in the "
+    "stream there"
 )
 ERROR = "Missing section footer for {section}"

@@ -16,7 +16,7 @@ REFERENCES = (
     "QEMU 7.2.22 hw/scsi/esp.c vmstate_esp",
 )
 MESSAGE = (
-    "{field} is sent as {source} and read as {destination}: the load fails, or loads wrong values in the fields "
-    "that follow, if the tests of {renamed} (source) and {to} (destination) differ"
+    "{difference}; the load fails, or loads wrong values if the tests of {renamed} (source) and {to} (destination) "
+    "differ"
 )
 ERROR = "Missing section footer for {section}"
