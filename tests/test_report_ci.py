@@ -159,10 +159,10 @@ def test_ways_and_versions(direction: Direction, way: str) -> None:
 def test_sarif_levels() -> None:
     """Levels follow what fails the check; accepted findings are suppressed with their reason, others are not."""
     run, strict = sarif(five()), sarif(five(), CONDITIONAL)
-    assert [each["level"] for each in run["results"]] == ["none", "warning", "warning", "warning", "error", "error"]
-    assert [each["level"] for each in strict["results"]] == ["none", "warning", "warning", "error", "error", "error"]
-    assert [each["suppressions"] for each in run["results"][:5]] == [[]] * 5
-    assert run["results"][5]["suppressions"][0]["justification"] == "known"
+    assert [each["level"] for each in run["results"]] == ["warning", "warning", "warning", "error", "error"]
+    assert [each["level"] for each in strict["results"]] == ["warning", "warning", "error", "error", "error"]
+    assert [each["suppressions"] for each in run["results"][:4]] == [[]] * 4
+    assert run["results"][4]["suppressions"][0]["justification"] == "known"
     assert run["invocations"][0]["toolConfigurationNotifications"][0]["message"]["text"] == "c:1: old"
     assert run["properties"]["verdicts"]["A -> B"]["u3"] == "conditional"
 
@@ -170,7 +170,7 @@ def test_sarif_levels() -> None:
 def test_sarif_places() -> None:
     """The place is the source's file, as a URI, and the path inside; a source without a file has the path alone."""
     first = sarif(five())["results"][0]["locations"][0]
-    assert first["logicalLocations"][0]["fullyQualifiedName"] == "u0 / s / d / f"
+    assert first["logicalLocations"][0]["fullyQualifiedName"] == "u1 / s / d / f"
     assert first["physicalLocation"]["artifactLocation"]["uri"] == "dir/a%20b%25%3A.json"
     absolute = five(dumps=[Dump("A", Producer("image", "/usr/bin/q\u00e9mu"), "pc"), Dump("B", Producer("file"), "pc")])
     uri = sarif(absolute)["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
@@ -198,9 +198,60 @@ def test_sarif_fingerprints_are_stable() -> None:
 def test_sarif_rules() -> None:
     """Each rule once, with its help where it is known, else with the command that has it."""
     rules = sarif(five(), Options(rules={"r4": RuleText("One line", "All of it")}))["tool"]["driver"]["rules"]
-    assert [rule["id"] for rule in rules] == ["r0", "r1", "r2", "r3", "r4", "r9"]
-    assert (rules[4]["shortDescription"]["text"], rules[4]["help"]["text"]) == ("One line", "All of it")
-    assert rules[0]["help"]["text"] == "vmdump explain r0"
+    assert [rule["id"] for rule in rules] == ["r1", "r2", "r3", "r4", "r9"]
+    assert (rules[3]["shortDescription"]["text"], rules[3]["help"]["text"]) == ("One line", "All of it")
+    assert rules[0]["help"]["text"] == "vmdump explain r1"
+
+
+def test_safe_findings_are_no_noise() -> None:
+    """What is safe is no result of SARIF and has no text in JUnit, unless that is asked for."""
+    verbose = Options(verbose=True)
+    assert [each["kind"] for each in sarif(five(), verbose)["results"]] == ["informational", *["fail"] * 5]
+    assert sarif(five(), verbose)["results"][0]["level"] == "none"
+    for options, text in ((DEFAULTS, None), (verbose, "safe: s / d / f: m [r0]")):
+        case = junit(five(), options).findall("testsuite/testcase")[0]
+        assert (case.get("name"), gitlab(case)[0], case.findtext("system-out")) == ("u0", "success", text)
+
+
+def test_error_lines_and_notes() -> None:
+    """The line that QEMU prints, and what a judgement lacks, are in each of the formats."""
+    finding = Finding(
+        "r", Verdict.BREAKS, "A -> B", "t", "p", "m", error="Missing section footer for t", note="by sizes"
+    )
+    result = CheckResult((), {"A -> B": [TypeResult("t", Verdict.BREAKS, "s", [finding], [])]})
+    failure = junit(result).find("testsuite/testcase/failure")
+    assert failure is not None
+    assert failure.get("message") == "breaks: m: `Missing section footer for t`"
+    assert failure.text == "breaks: p: m [r]\n  error: Missing section footer for t\n  note: by sizes"
+    (found,) = sarif(result)["results"]
+    assert (found["properties"]["error"], found["properties"]["note"]) == ("Missing section footer for t", "by sizes")
+    assert "`Missing section footer for t`" in found["message"]["text"]
+    (command, *_) = read_commands(render(result, "github").decode())
+    assert command[2] == "p: m [r]\nerror: Missing section footer for t\nnote: by sizes"
+
+
+def test_ignored_findings_are_counted() -> None:
+    """What --ignore has left out is said in each of the formats."""
+    result = five(ignored={"A -> B": 2})
+    names = {each.get("name"): each.get("value") for each in junit(result).findall("testsuite/properties/property")}
+    assert names["ignored-findings"] == "2"
+    assert sarif(result)["properties"]["ignored"] == {"A -> B": 2}
+    assert read_commands(render(result, "github").decode())[-1][2].endswith("; 2 findings ignored (select, ignore)")
+
+
+def test_sarif_fingerprints_survive_updates() -> None:
+    """Of two dumps the way is the same whatever versions labels name, so that an alert stays one."""
+
+    def prints(old: str, new: str, *, swapped: bool = False) -> list[str]:
+        direction = Direction(1, 0) if swapped else Direction(0, 1)
+        label = f"{new} -> {old}" if swapped else f"{old} -> {new}"
+        types = [TypeResult("t", Verdict.BREAKS, "s", [Finding("r", Verdict.BREAKS, label, "t", "p", "m")], [])]
+        dumps = [Dump(old, Producer("file"), "pc"), Dump(new, Producer("file"), "pc")]
+        run = sarif(CheckResult(dumps, {label: types}, directions={label: direction}))
+        return [each["fingerprints"]["vmdump/v1"] for each in run["results"]]
+
+    assert prints("7.2.22", "10.0.13") == prints("7.2.23", "10.0.14")
+    assert prints("7.2.22", "10.0.13") != prints("7.2.22", "10.0.13", swapped=True)
 
 
 def read_commands(text: str) -> list[tuple[str, dict[str, str], str]]:

@@ -25,6 +25,7 @@ EPILOG = """\
 examples:
   vmdump check old/qemu-system-x86_64 new/qemu-system-x86_64
   vmdump check old.json.xz new.json.xz --direction forward --type 'virtio-*'
+  vmdump check old.json.xz new.json.xz --ignore 'type-absent,subsection-*'
   vmdump check --matrix 7.2.json 8.2.json 10.0.json
   vmdump check --matrix dumps --format html -o pages   of vmdump bulk's DIR
 
@@ -33,9 +34,14 @@ Both directions are checked, OLD -> NEW (forward) and back. What is found is
   conditional   does not load when a condition holds, which is named
   absent        the destination has no such device
   unknown       a part could not be compared, which is named
-  accepted      what was found is accepted by the configuration
-  safe          compared, and loads; with --verbose, what has changed all the same
-vmdump explain RULE tells more about the [rule] of a finding.
+  accepted      what was found is accepted by the configuration, or ignored
+  safe          compared, and loads; with --verbose, what has changed anyway
+vmdump explain RULE explains the [rule] of a finding. --select and --ignore take
+rules and patterns of them; vmdump.toml may have select and ignore, too.
+
+--format concise has one line a finding; --statistics counts the findings of
+each rule, with --format json as a list of objects, whose keys are
+  direction, rule, verdict, count
 
 Binaries tell most. A dump file of QEMU's own has neither types nor the state
 of CPUs, one of QEMU 8.1 and older no lengths of arrays; what rests on less says

@@ -82,7 +82,7 @@ def _write_tables(results: Mapping[str, CheckResult], args: argparse.Namespace, 
 
     report, status = b"", ExitStatus.DONE
     for target, result in results.items():
-        accepted, options, _ = accept(result, args, {})
+        accepted, options, _ = accept(result, args, {}, environment)
         report += f"{target}:\n".encode() + render(accepted, "text", options)
         status = max(status, status_of(accepted, options))
     put_report(report, args.output, environment)

@@ -19,6 +19,10 @@ FORMAT = 2
 
 def render(result: CheckResult, options: Options) -> str:
     """The object, indented, in the order of the check."""
+    if options.statistics:
+        from vmdump.report import statistics
+
+        return statistics.json(result, options)
     document = {
         "format": FORMAT,
         "fail_on": options.fail_on,
@@ -28,6 +32,7 @@ def render(result: CheckResult, options: Options) -> str:
         "verdicts": {direction: verdicts(types) for direction, types in result.results.items()},
         "findings": [finding_object(finding, result) for finding in findings(result)],
         "suppressed": [{**finding_object(finding, result), "reason": reason} for finding, reason in result.suppressed],
+        "ignored": {direction: result.ignored.get(direction, 0) for direction in result.results},
         "stale": list(result.stale),
     }
     return dumps(document, indent=1, ensure_ascii=False) + "\n"

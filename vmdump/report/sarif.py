@@ -1,7 +1,8 @@
 """SARIF 2.1.0 (OASIS Static Analysis Results Interchange Format), for code scanning.
 
-A result is a finding; where it is: the source's dump file or binary, and in it section / description / field. Results
-carry the levels that --fail-on gives them, and accepted ones a suppression with its justification.
+A result is a finding worse than safe (any, with --verbose); where it is: the source's dump file or binary, and in it
+section / description / field. Results carry the levels that --fail-on gives them, and accepted ones a suppression with
+its justification.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ class _Run:
     def __init__(self, result: CheckResult, options: Options) -> None:
         self._result = result
         self._options = options
-        self._found: list[tuple[Finding, str | None]] = [(finding, None) for finding in findings(result)]
+        self._found: list[tuple[Finding, str | None]] = [
+            (finding, None) for finding in findings(result) if options.verbose or finding.verdict is not Verdict.SAFE
+        ]
         self._found += result.suppressed
         self._rules = {rule: index for index, rule in enumerate(sorted({finding.rule for finding, _ in self._found}))}
         self._seen: dict[str, int] = {}
@@ -50,6 +53,7 @@ class _Run:
             "results": [self._finding(finding, reason) for finding, reason in self._found],
             "properties": {
                 "failOn": self._options.fail_on,
+                "ignored": dict(self._result.ignored),
                 "verdicts": {direction: verdicts(types) for direction, types in self._result.results.items()},
             },
         }
@@ -75,7 +79,7 @@ class _Run:
         fingerprint = self._fingerprint(finding)
         error = f" QEMU prints: `{finding.error}`." if finding.error else ""
         condition = f" If: {finding.condition}." if finding.condition else ""
-        remedy = f" Remedy: {finding.remedy}." if finding.remedy else ""
+        remedy = f" Remedy: {finding.remedy.rstrip('.')}." if finding.remedy else ""
         text = f"{finding.direction}: {finding.verdict}: {finding.type}: {finding.message}.{error}{condition}{remedy}"
         return {
             "ruleId": finding.rule,
@@ -95,14 +99,19 @@ class _Run:
                 **self._way(finding),
                 "type": finding.type,
                 "error": finding.error,
+                "note": finding.note,
                 "source": finding.source._asdict() if finding.source else None,
                 "destination": finding.destination._asdict() if finding.destination else None,
             },
         }
 
     def _fingerprint(self, finding: Finding) -> str:
-        """The same for the same finding in every run, wherever the dumps lie and whatever the message says."""
-        parts = [finding.rule, finding.direction, finding.type, finding.path]
+        """The same for the same finding in every run: neither the message nor the place of the dumps is in it; where
+        there are two, their versions are not, either.
+        """
+        known = self._result.directions.get(finding.direction)
+        direction = known.way if known and len(self._result.dumps) == 2 else finding.direction
+        parts = [finding.rule, direction, finding.type, finding.path]
         digest = sha256(dumps(parts).encode()).hexdigest()[:32]
         self._seen[digest] = self._seen.get(digest, 0) + 1
         return f"{digest}:{self._seen[digest]}"
