@@ -9,7 +9,7 @@ from vmdump.cli.arguments import UsageError
 from vmdump.cli.check_folder import check_folder, is_folder
 from vmdump.cli.report_options import add_arguments as add_report
 from vmdump.cli.report_options import finish
-from vmdump.cli.sources import add_reading, add_sources, directions, labels, open_sources
+from vmdump.cli.sources import add_reading, add_sources, compare_sides, directions, labels, open_sources
 from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ Both directions are checked, OLD -> NEW (forward) and back. What is found is
   safe          loads; with --verbose, what has changed all the same
 vmdump explain RULE tells more about the [rule] of a finding.
 
+The sources must be of one target. Binaries are compared under the newest
+machine type that all of them know, or -M; of different ones vmdump warns.
+
 Binaries tell most. A dump file of QEMU's own has neither types nor the state
 of CPUs, one of QEMU 8.1 and older no lengths of arrays; what rests on less says
 so.
@@ -57,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--target", default="*", metavar="GLOB", help="of such a folder, these targets only (default: all)"
     )
+    parser.add_argument("--any-target", action="store_true", help="compare sources of different targets, too")
     parser.add_argument(
         "--direction", choices=["both", "forward", "backward"], default="both", help="which way (default: both)"
     )
@@ -93,14 +97,19 @@ def _rule_texts(format: str) -> Mapping[str, RuleText]:
 def check_sources(args: argparse.Namespace, environment: Environment) -> CheckResult:
     """The check that the arguments ask for. Raises UsageError, VmdumpError."""
     from vmdump.check.checker import Labelled, check
+    from vmdump.check.sides import Side
 
     if args.matrix and len(args.sources) == 1:
         raise UsageError(f"{args.sources[0]}: no folder that vmdump bulk has filled; give one, or several SOURCEs")
     if len(args.sources) < 2 or (len(args.sources) > 2 and not args.matrix):
         raise UsageError(f"{len(args.sources)} SOURCE(s) given; give two, or --matrix and several")
     dumps = open_sources(args.sources, args, environment)
+    names = labels(args.sources)
+    compare_sides(
+        [Side(*each) for each in zip(names, dumps, args.sources, strict=True)], environment, any_target=args.any_target
+    )
     result = check(
-        [Labelled(label, dump) for label, dump in zip(labels(args.sources), dumps, strict=True)],
+        [Labelled(label, dump) for label, dump in zip(names, dumps, strict=True)],
         directions=directions(len(dumps), args.direction),
         types=args.type,
     )
