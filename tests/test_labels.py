@@ -77,7 +77,8 @@ DEB17, DEB18 = "Debian 1:7.2+dfsg-7+deb12u17", "Debian 1:7.2+dfsg-7+deb12u18"
         ([file("x/a.json"), file("x/a.json")], ["a.json (1)", "a.json (2)"]),
         ([file("-"), file("new.json")], ["stdin", "new.json"]),
         ([qemu("7.2.22"), file("new.json")], ["7.2.22", "new.json"]),
-        ([qemu("7.2.22"), file("7.2.22")], ["7.2.22 (x86_64 host)", "7.2.22"]),
+        ([qemu("7.2.22"), file("7.2.22")], ["7.2.22 (qemu-system-x86_64)", "7.2.22 (7.2.22)"]),
+        ([qemu("7.2.22", path="a/q"), qemu("7.2.22", path="b/d.json", host="")], ["7.2.22 (q)", "7.2.22 (d.json)"]),
         # A version that is none of QEMU's words is no number.
         ([Named("who knows", path="a.json"), Named("", path="b.json")], ["a.json", "b.json"]),
         # What a direction is split by is in no label.
@@ -136,7 +137,7 @@ def result(*versions: str | None, aliases: tuple[str, ...] = ()) -> CheckResult:
 def left(checked: CheckResult, path: Path) -> list[str]:
     """The directions in which something is still not accepted."""
     applied = apply(checked, load_config(path), TODAY)
-    return [direction for direction, (each,) in applied.results.items() if each.verdict is not Verdict.SAFE]
+    return [direction for direction, (each,) in applied.results.items() if each.findings]
 
 
 def test_baseline_survives_other_labels(tmp_path: Path) -> None:
@@ -176,7 +177,8 @@ def test_labels_of_a_folder(tmp_path: Path) -> None:
         lists = {"outputs": [f"{label}/{target}/pc.json"], "rows": [], "files": [], "machines": []}
         producer = {"label": label, "version": version, "build_id": None, "host": "x86_64"}
         facts = {"source": f"in/{label}", "member": None, "key": label, "error": None}
-        return {**facts, **lists, "targets": [target], "producer": producer}
+        more = {"machine_types": [], "arguments": [], "targets": [target], "producer": producer}
+        return {**facts, **lists, **more}
 
     import json
 

@@ -5,6 +5,7 @@ They are in verdicts/TARGET.jsonl, one JSON array a type and direction, with the
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -41,10 +42,20 @@ def write_verdicts(directory: str | os.PathLike[str], target: str, results: list
 
     Raises OutputError.
     """
-    folder = os.path.join(directory, "verdicts")
-    make_directory(folder)
+    path = _path(directory, target)
+    make_directory(os.path.dirname(path))
     lines = [json.dumps(row) + "\n" for result in results for row in _rows(target, result)]
-    write_file(os.path.join(folder, _NOT_A_NAME.sub("_", target) + ".jsonl"), "".join(lines).encode())
+    write_file(path, "".join(lines).encode())
+
+
+def forget_verdicts(directory: str | os.PathLike[str], target: str) -> None:
+    """Removes the results of a target, whose dumps are others now."""
+    with contextlib.suppress(OSError):
+        os.unlink(_path(directory, target))
+
+
+def _path(directory: str | os.PathLike[str], target: str) -> str:
+    return os.path.join(directory, "verdicts", _NOT_A_NAME.sub("_", target) + ".jsonl")
 
 
 def read_verdicts(directory: str | os.PathLike[str]) -> Iterator[list[str | None]]:

@@ -100,7 +100,8 @@ def _distributions(sources: Sequence[Named]) -> list[str]:
 
 
 def _hosts(sources: Sequence[Named]) -> list[str]:
-    return [f"{each.host} host" if each.host else "" for each in sources]
+    """The hosts' architectures, where all are known."""
+    return [f"{each.host} host" if all(other.host for other in sources) else "" for each in sources]
 
 
 def _places(sources: Sequence[Named]) -> list[str]:
