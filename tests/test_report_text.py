@@ -103,6 +103,17 @@ def test_one_description_of_several_types() -> None:
     assert verbose.count("breaks: am53c974, dc390: ") == 2
 
 
+def test_parts_that_many_types_have() -> None:
+    """What could not be compared is told once for all types that have it, wherever in them it is; verbose tells each."""
+    parts = [
+        found(Verdict.UNKNOWN, name, "r", path=f"{name} / PCIDevice", message="post_load of PCIDevice is new")
+        for name in ("e1000", "nvme")
+    ]
+    blocks = text(checked(*parts)).split("\n\n")
+    assert blocks[1] == "unknown: e1000, nvme: post_load of PCIDevice is new [r]"
+    assert "  at: nvme / PCIDevice" in text(checked(*parts), Options(verbose=True)).splitlines()
+
+
 @pytest.mark.parametrize("width", [40, 80, 100, 120])
 def test_width(width: int) -> None:
     """Lines are as wide as asked for, but for what must not be broken: QEMU's own lines, paths, rules."""

@@ -51,7 +51,7 @@ def _write(
     if len(results) == 1:
         (result,) = results.values()
         return finish(result, args, environment, rules=rules)
-    if args.format != "text" or args.write_baseline:
+    if args.format not in ("text", "concise") or args.write_baseline:
         raise UsageError(
             f"{args.sources[0]}: has {len(results)} targets, {', '.join(results)}; choose one with --target, or take "
             "--format html -o DIR, which makes a page for each"
@@ -156,7 +156,7 @@ def _write_tables(results: Mapping[str, CheckResult], args: argparse.Namespace, 
     report, status = b"", ExitStatus.DONE
     for target, result in results.items():
         accepted, options, _ = accept(result, args, {}, environment)
-        report += f"{target}:\n".encode() + render(accepted, "text", options)
+        report += f"{target}:\n".encode() + render(accepted, args.format, options)
         status = max(status, status_of(accepted, options))
     put_report(report, args.output, environment)
     return status

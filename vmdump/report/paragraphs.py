@@ -53,7 +53,7 @@ class Paragraphs:
         """A finding of some types. word: how bad it is; further: where else in these types the same is found."""
         names = ", ".join(self.shortened(types))
         lines = [self._headline(word, names, finding.message, finding.rule)]
-        if finding.path not in types:
+        if finding.path and finding.path not in types:
             lines += self._lines("at", _whole(finding.path))
         if further:
             others = self.shortened([_below(finding.path, path) for path in further])

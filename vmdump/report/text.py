@@ -60,16 +60,21 @@ def _direction(direction: str, result: CheckResult, paragraphs: Paragraphs, *, v
 def _alike(findings: Iterable[Finding], *, verbose: bool) -> Iterable[_Alike]:
     """Findings, those of one rule together, each with the types in which it is the same and the paths of further ones
     of the same rule in the same types; none is put away if verbose.
+
+    What could not be compared is often a part that many types have, so there the place in each does not matter.
     """
     same: dict[Finding, list[str]] = {}
     for finding in findings:
-        types = same.setdefault(finding._replace(type=""), [])
+        one = finding._replace(type="")
+        if finding.verdict is Verdict.UNKNOWN and not verbose:
+            one = one._replace(path="", source=None, destination=None)
+        types = same.setdefault(one, [])
         if finding.type not in types:
             types.append(finding.type)
     groups: dict[object, _Alike] = {}
     for number, (finding, types) in enumerate(same.items()):
-        key = number if verbose else (finding.rule, tuple(types))
-        if key in groups:
+        key = (finding.rule, tuple(types)) if finding.path and not verbose else number
+        if finding.path and key in groups:
             groups[key][2].append(finding.path)
         else:
             groups[key] = (finding, types, [])
