@@ -37,12 +37,12 @@ Both directions are checked, OLD -> NEW (forward) and back. What is found is
   safe          compared, and loads; with --verbose, what has changed all the same
 vmdump explain RULE tells more about the [rule] of a finding.
 
-Binaries tell most. A dump file of QEMU's own has neither types nor the state
-of CPUs, one of QEMU 8.1 and older no lengths of arrays; what rests on less says
-so.
+Binaries tell most. A dump file of QEMU's own has neither types, hooks nor the
+state of CPUs, one of QEMU 8.1 and older no lengths of arrays; what rests on less
+says so. All verdicts are for sides that are configured alike.
 
 exit codes:
-  0 nothing breaks; 1 something does (or, with --fail-on conditional, may);
+  0 nothing breaks; 1 something does (or, with --fail-on, may);
   2 usage; 3 could not complete
 """
 

@@ -41,7 +41,7 @@ def render_findings(findings: Iterable[Finding], *, verbose: bool = False) -> It
         if finding.verdict is Verdict.ABSENT:
             absent.setdefault(finding.direction, []).append(finding.type)
         elif verbose or finding.verdict is not Verdict.SAFE:
-            alike.setdefault(finding._replace(type=""), []).append(finding.type)
+            alike.setdefault(_common(finding), []).append(finding.type)
     told: set[str] = set()
     order = sorted(alike.items(), key=lambda each: (-each[0].verdict.severity(), each[0].direction))
     for finding, types, further in _grouped(order, verbose=verbose):
@@ -54,13 +54,25 @@ def render_findings(findings: Iterable[Finding], *, verbose: bool = False) -> It
             yield "\n".join(_paragraph(finding, types, (), told))
 
 
+def _common(finding: Finding) -> Finding:
+    """What a finding has in common with those of other types that are told with it. What was not compared is mostly a
+    part that many types have, so it is told once, wherever it is.
+    """
+    if finding.verdict is Verdict.UNKNOWN:
+        return finding._replace(type="", path="", source=None, destination=None)
+    return finding._replace(type="")
+
+
 def _grouped(
     order: Iterable[tuple[Finding, list[str]]], *, verbose: bool
 ) -> Iterator[tuple[Finding, list[str], list[str]]]:
-    """Findings, each with the paths of further ones of the same rule in the same types; none is put away if verbose."""
+    """Findings, each with the paths of further ones of the same rule in the same types; none is put away if verbose,
+    and none of what was not compared.
+    """
     groups: dict[object, tuple[Finding, list[str], list[str]]] = {}
     for number, (finding, types) in enumerate(order):
-        key = number if verbose else (finding.rule, finding.verdict, finding.direction, tuple(types))
+        alone = verbose or finding.verdict is Verdict.UNKNOWN
+        key = number if alone else (finding.rule, finding.verdict, finding.direction, tuple(types))
         if key in groups:
             groups[key][2].append(finding.path)
         else:
@@ -78,7 +90,8 @@ def _shortened(types: Sequence[str], *, verbose: bool) -> list[str]:
 def _paragraph(finding: Finding, types: Sequence[str], further: Sequence[str], told: set[str]) -> Iterator[str]:
     """A finding, and where else the same is found. The remedy is the rule's: told once, and the rule goes into told."""
     names = ", ".join(types[:_MAX_TYPES]) + (f" and {len(types) - _MAX_TYPES} more" if len(types) > _MAX_TYPES else "")
-    yield f"{finding.verdict}: {names}: {finding.path} [{finding.rule}]"
+    path = f": {finding.path}" if finding.path else ""
+    yield f"{finding.verdict}: {names}{path} [{finding.rule}]"
     yield f"  {finding.direction}: {finding.message}"
     if finding.condition:
         yield f"  if: {finding.condition}"

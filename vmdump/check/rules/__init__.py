@@ -2,7 +2,8 @@
 
 A rule says what it is about (its docstring), WHY that is so, an EXAMPLE, the usual REMEDY, REFERENCES (files of QEMU);
 the MESSAGE of its findings, with the names of facts in braces; its VERDICT; the CONDITION, of those that have one; and,
-of those that look at one dump alone, their LEVEL: ``defect``, or ``notice`` for what may well be meant so.
+of those that look at one dump alone, their LEVEL: ``defect``, or ``notice`` for what may well be meant so; and the
+REMEDY_NESTED, where the usual one does not help in a nested struct, whose version does not travel.
 """
 
 from __future__ import annotations
@@ -23,6 +24,11 @@ class Rule(NamedTuple):
     MESSAGE: str
     CONDITION: str | None = None
     LEVEL: str | None = None
+    REMEDY_NESTED: str | None = None
+
+    def remedy(self, *, nested: bool) -> str:
+        """What is usually done about it, in a nested struct or outside of one."""
+        return self.REMEDY_NESTED if nested and self.REMEDY_NESTED else self.REMEDY
 
     def text(self) -> str:
         """What ``vmdump explain`` prints."""
@@ -30,6 +36,8 @@ class Rule(NamedTuple):
         lines = [f"{self.id} ({says})", "", self.WHAT, ""]
         for head, text in (("why", self.WHY), ("example", self.EXAMPLE), ("remedy", self.REMEDY)):
             lines.append(f"{head}: {text}")
+        if self.REMEDY_NESTED:
+            lines.append(f"remedy in a nested struct: {self.REMEDY_NESTED}")
         return "\n".join([*lines, *(f"source: {reference}" for reference in self.REFERENCES)])
 
 
