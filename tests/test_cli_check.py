@@ -132,6 +132,48 @@ def test_matrix(files: dict[str, Path]) -> None:
     assert Result("check", "--matrix", files["old"], files["old"], files["old"]).code == 0
 
 
+def test_accepted_is_not_safe(files: dict[str, Path], tmp_path: Path) -> None:
+    """A type whose findings are all accepted is counted as accepted in text, in the matrix and in JSON."""
+    config = tmp_path / "vmdump.toml"
+    config.write_text('[[accept]]\nrule = "*"\ntype = "*"\nreason = "known"\n')
+    sources = (files["newer"], files["old"])
+    options = ("--config", config, "--direction", "forward")
+    text = Result("check", *sources, *options)
+    assert (text.code, text.out.splitlines()[-1]) == (0, "newer.json -> old.json: 1 accepted")
+    matrix = Result("check", "--matrix", *sources, files["tested"], *options).out.splitlines()
+    assert matrix[1].split() == ["newer.json", "-", "1", "accepted", "1", "accepted"]
+    document = json.loads(Result("check", *sources, *options, "--format", "json").out)
+    (counts,) = document["summary"].values()
+    assert counts == {"breaks": 0, "conditional": 0, "absent": 0, "unknown": 0, "accepted": 1, "safe": 0}
+    assert [*document["verdicts"].values()] == [{"dev": "accepted"}]
+
+
+def test_unknown(tmp_path: Path) -> None:
+    """What was not compared is told once for all types, is no failure, and is one with --fail-on unknown."""
+    fields = [{"field": "virtio", "version_id": 0, "field_exists": False, "size": 0}]
+    vmsd = {"version_id": 1, "minimum_version_id": 1, "Fields": fields}
+    numbered = [{"field": "a", "version_id": 0, "field_exists": False, "size": 4, "num": 2}]
+    types = {
+        name: {"Name": name, "version_id": 1, "minimum_version_id": 1, "Description": {"name": name, **vmsd}}
+        for name in ("virtio-rng", "virtio-net")
+    }
+    vmsd = {"name": "e", "version_id": 1, "minimum_version_id": 1, "Fields": numbered}
+    types["e"] = {"Name": "e", "version_id": 1, "minimum_version_id": 1, "Description": vmsd}
+    path = tmp_path / "dump.json"
+    path.write_text(json.dumps({"vmschkmachine": {"Name": "pc"}, **types}))
+    sources = (path, path, "--direction", "forward")
+    result = Result("check", *sources)
+    assert result.code == 0
+    assert result.out.startswith("unknown: virtio-rng, virtio-net [size-not-told]\n")
+    assert "not compared: the dumps tell no size of virtio;" in result.out
+    assert result.out.splitlines()[-1].endswith(": 2 unknown, 1 safe")
+    assert Result("check", *sources, "--fail-on", "unknown").code == 1
+    assert Result("check", *sources, "--fail-on", "absent").code == 0
+    config = tmp_path / "vmdump.toml"
+    config.write_text('fail-on = "unknown"\n')
+    assert Result("check", *sources, "--config", config).code == 1
+
+
 def test_standard_input(files: dict[str, Path]) -> None:
     """One of the sources may come from there."""
     result = Result("check", "-", files["newer"], "--direction", "forward", stdin=files["old"].read_bytes())

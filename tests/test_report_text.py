@@ -104,7 +104,7 @@ def test_one_description_of_several_types() -> None:
 
 
 def test_parts_that_many_types_have() -> None:
-    """What could not be compared is told once for all types that have it, wherever in them it is; verbose tells each."""
+    """What could not be compared is told once for all types that have it, wherever it is; verbose tells each."""
     parts = [
         found(Verdict.UNKNOWN, name, "r", path=f"{name} / PCIDevice", message="post_load of PCIDevice is new")
         for name in ("e1000", "nvme")

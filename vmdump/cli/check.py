@@ -46,12 +46,12 @@ each rule, with --format json as a list of objects, whose keys are
 The sources must be of one target. Binaries are compared under the newest
 machine type that all of them know, or -M; of different ones vmdump warns.
 
-Binaries tell most. A dump file of QEMU's own has neither types nor the state
-of CPUs, one of QEMU 8.1 and older no lengths of arrays; what rests on less says
-so.
+Binaries tell most. A dump file of QEMU's own has neither types, hooks nor the
+state of CPUs, one of QEMU 8.1 and older no lengths of arrays; what rests on less
+says so. All verdicts are for sides that are configured alike.
 
 exit codes:
-  0 nothing breaks; 1 something does (or, with --fail-on conditional, may);
+  0 nothing breaks; 1 something does (or, with --fail-on, may);
   2 usage; 3 could not complete
 """
 

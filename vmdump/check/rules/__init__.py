@@ -3,7 +3,9 @@
 A rule says what it is about (its docstring), WHY that is so, an EXAMPLE, the usual REMEDY, REFERENCES (files of QEMU);
 the MESSAGE of its findings, with the names of facts in braces; its VERDICT; the CONDITION and the ERROR, of those that
 have one; and, of those that look at one dump alone, their LEVEL: ``defect``, or ``notice`` for what may well be meant
-so. ERROR is the line that QEMU prints when the load fails, with facts as in MESSAGE; where the line depends on the fact
+so; and the REMEDY_NESTED, where the usual one does not help in a nested struct, whose version does not travel.
+
+ERROR is the line that QEMU prints when the load fails, with facts as in MESSAGE; where the line depends on the fact
 ``case``, it is a mapping with a line for each of its values.
 """
 
@@ -30,6 +32,7 @@ class Rule(NamedTuple):
     CONDITION: str | None = None
     LEVEL: str | None = None
     ERROR: str | Mapping[str, str] | None = None
+    REMEDY_NESTED: str | None = None
 
     def error(self, facts: Mapping[str, Any]) -> str | None:
         """The line that QEMU prints, with the facts; None: QEMU prints none, or none that is known.
@@ -40,12 +43,18 @@ class Rule(NamedTuple):
         line = self.ERROR if self.ERROR is None or isinstance(self.ERROR, str) else self.ERROR[facts["case"]]
         return None if line is None else line.format(**facts)
 
+    def remedy(self, *, nested: bool) -> str:
+        """What is usually done about it, in a nested struct or outside of one."""
+        return self.REMEDY_NESTED if nested and self.REMEDY_NESTED else self.REMEDY
+
     def text(self) -> str:
         """What ``vmdump explain`` prints."""
         says = f"vmdump lint, {self.LEVEL}" if self.LEVEL else f"vmdump check, {self.VERDICT}"
         lines = [f"{self.id} ({says})", "", self.WHAT, ""]
         for head, text in (("why", self.WHY), ("example", self.EXAMPLE), ("remedy", self.REMEDY)):
             lines.append(f"{head}: {text}")
+        if self.REMEDY_NESTED:
+            lines.append(f"remedy in a nested struct: {self.REMEDY_NESTED}")
         return "\n".join([*lines, *(f"source: {reference}" for reference in self.REFERENCES)])
 
 

@@ -1,4 +1,4 @@
-"""The device says that it can't be migrated."""
+"""The source says that the device can't be migrated; the destination has it migratable."""
 
 VERDICT = "breaks"
 WHY = "A description with unmigratable blocks every migration of a VM that has the device, before anything is sent."
