@@ -104,14 +104,29 @@ def test_one_description_of_several_types() -> None:
 
 
 def test_parts_that_many_types_have() -> None:
-    """What could not be compared is told once for all types that have it, wherever it is; verbose tells each."""
-    parts = [
-        found(Verdict.UNKNOWN, name, "r", path=f"{name} / PCIDevice", message="post_load of PCIDevice is new")
-        for name in ("e1000", "nvme")
+    """What could not be compared is one paragraph a rule, with all types that have it; verbose tells each."""
+
+    def part(type_: str, name: str) -> Finding:
+        path, message = f"{type_} / PCIDevice / {name}", f"{name} is written by code"
+        return found(
+            Verdict.UNKNOWN, type_, "code-not-compared", path=path, message=message, remedy="Compare put and get."
+        )
+
+    same = text(checked(part("e1000", "msix"), part("nvme", "msix"))).split("\n\n")
+    assert same[1].splitlines() == [
+        "unknown: e1000, nvme: msix is written by code [code-not-compared]",
+        "  remedy: Compare put and get.",
     ]
-    blocks = text(checked(*parts)).split("\n\n")
-    assert blocks[1] == "unknown: e1000, nvme: post_load of PCIDevice is new [r]"
-    assert "  at: nvme / PCIDevice" in text(checked(*parts), Options(verbose=True)).splitlines()
+    several = checked(part("e1000", "msix"), part("nvme", "msix"), part("nvme", "shpc"))
+    assert text(several).split("\n\n")[1].splitlines() == [
+        "unknown: e1000, nvme: a field is written and read by code that no description shows",
+        "    [code-not-compared]",
+        "  at: msix, shpc",
+        "  remedy: Compare put and get.",
+    ]
+    assert "  at: nvme / PCIDevice / shpc" in text(several, Options(verbose=True)).splitlines()
+    alone = text(checked(part("e1000", "msix"))).splitlines()
+    assert "  at: e1000 / PCIDevice / msix" in alone
 
 
 @pytest.mark.parametrize("width", [40, 80, 100, 120])

@@ -57,7 +57,7 @@ class Paragraphs:
             lines += self._lines("at", _whole(finding.path))
         if further:
             others = self.shortened([_below(finding.path, path) for path in further])
-            lines += self._lines("also", ", ".join(map(_whole, others)))
+            lines += self._lines("also" if finding.path else "at", ", ".join(map(_whole, others)))
         if finding.error:
             lines.append(self._key("error") + self.paint(visible(finding.error), "bold"))
         if finding.condition:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vmdump.check.finding import Verdict
+from vmdump.check.rules import rule
 from vmdump.report.characters import visible
 from vmdump.report.paragraphs import Paragraphs
 from vmdump.report.tally import VERDICTS, direction_totals, ignored_in_words
@@ -47,6 +48,8 @@ def _direction(direction: str, result: CheckResult, paragraphs: Paragraphs, *, v
         if verdict is Verdict.ABSENT:
             if found:
                 yield paragraphs.absent([finding.type for finding in found], found)
+        elif verdict is Verdict.UNKNOWN and not verbose:
+            yield from (paragraphs.finding(verdict, *each) for each in _unknown(found))
         elif verbose or verdict is not Verdict.SAFE:
             for finding, types, further in _alike(found, verbose=verbose):
                 told = finding if verdict is not Verdict.SAFE else finding._replace(remedy=None)
@@ -57,24 +60,47 @@ def _direction(direction: str, result: CheckResult, paragraphs: Paragraphs, *, v
             yield paragraphs.line("accepted", text, more=[("reason", reason)])
 
 
+def _unknown(findings: Iterable[Finding]) -> Iterator[tuple[list[str], Finding, list[str]]]:
+    """What could not be compared, a finding a rule: the types, the finding, where in the types. It is often a part that
+    many types have, and hundreds of paragraphs would hide the findings that matter.
+    """
+    by_rule: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_rule.setdefault(finding.rule, []).append(finding)
+    for rule_id, found in by_rule.items():
+        types = list(dict.fromkeys(finding.type for finding in found))
+        first, *others = found
+        if not others:
+            yield types, first, []
+            continue
+        messages = {finding.message for finding in found}
+        message = first.message if len(messages) == 1 else _what(rule_id) or first.message
+        places = list(dict.fromkeys(finding.path.rpartition(" / ")[2] for finding in found))
+        yield types, first._replace(path="", message=message, condition=None), places if len(messages) > 1 else []
+
+
+def _what(rule_id: str) -> str:
+    """What a rule finds, as a headline has it."""
+    try:
+        what = rule(rule_id).WHAT
+    except KeyError:
+        return ""
+    return what[:1].lower() + what[1:].rstrip(".")
+
+
 def _alike(findings: Iterable[Finding], *, verbose: bool) -> Iterable[_Alike]:
     """Findings, those of one rule together, each with the types in which it is the same and the paths of further ones
     of the same rule in the same types; none is put away if verbose.
-
-    What could not be compared is often a part that many types have, so there the place in each does not matter.
     """
     same: dict[Finding, list[str]] = {}
     for finding in findings:
-        one = finding._replace(type="")
-        if finding.verdict is Verdict.UNKNOWN and not verbose:
-            one = one._replace(path="", source=None, destination=None)
-        types = same.setdefault(one, [])
+        types = same.setdefault(finding._replace(type=""), [])
         if finding.type not in types:
             types.append(finding.type)
     groups: dict[object, _Alike] = {}
     for number, (finding, types) in enumerate(same.items()):
-        key = (finding.rule, tuple(types)) if finding.path and not verbose else number
-        if finding.path and key in groups:
+        key = number if verbose else (finding.rule, tuple(types))
+        if key in groups:
             groups[key][2].append(finding.path)
         else:
             groups[key] = (finding, types, [])
