@@ -16,6 +16,8 @@ DATA = Path(__file__).parent / "data"
 # Processes of the tests are interrupted; what nohup and a shell's background make deaf to that would wait forever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 #: Dumps that real QEMUs wrote: qemu-VERSION/TARGET.json.xz.
 REAL_DUMPS = sorted((DATA / "dumps").glob("*/*.json.xz"))

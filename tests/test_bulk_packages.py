@@ -90,7 +90,9 @@ def test_wheel(tmp_path: Path) -> None:
     """A wheel, likewise."""
     path = tmp_path / "package"
     path.write_bytes(packages.wheel(FILES))
-    assert identify_package(str(path)) == (str(path), "zip", None)
+    package = identify_package(str(path))
+    assert package is not None
+    assert (package.path, package.kind, package.group) == (str(path), "zip", None)
     assert unpacked(path, tmp_path) == (KEPT, (("usr/bin/kvm", "qemu-system-x86_64"),))
 
 

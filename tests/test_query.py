@@ -11,7 +11,7 @@ from conftest import DATA, read_real_dump
 
 from vmdump.bulk.store import query
 from vmdump.bulk.verdicts import write_verdicts
-from vmdump.check.finding import CheckResult, Dump, Finding, TypeResult, Verdict
+from vmdump.check.finding import CheckResult, Direction, Dump, Finding, TypeResult, Verdict
 from vmdump.cli import main
 from vmdump.errors import SourceError, VmdumpError
 from vmdump.producer import Producer
@@ -224,6 +224,7 @@ def test_which_types_cannot_migrate(store: Path, capsys: pytest.CaptureFixture[s
             ],
             "10.0.13 -> 7.2.22": [TypeResult("e1000", Verdict.BREAKS, "e1000", [finding], [])],
         },
+        directions={"7.2.22 -> 10.0.13": Direction(0, 1), "10.0.13 -> 7.2.22": Direction(1, 0)},
     )
     write_verdicts(store, "m68k", [check])
     assert [(row["type"], row["verdict"], row["message"]) for row in ask(capsys, *question)] == [

@@ -155,16 +155,21 @@ def names(tab: Browser) -> list[str]:
 
 
 def small() -> CheckResult:
-    """Four types, one of each verdict, in one direction; three in the other."""
+    """One type of each verdict in one direction; three in the other."""
     forward = [
         TypeResult(
-            f"type-{verdict}", verdict, f"section-{verdict}", [finding("A -> B", verdict)], [field(f"only_{verdict}")]
+            f"type-{verdict}",
+            verdict,
+            f"section-{verdict}",
+            [] if verdict is Verdict.ACCEPTED else [finding("A -> B", verdict)],
+            [field(f"only_{verdict}")],
         )
         for verdict in Verdict
     ]
-    backward = [each._replace(findings=[finding("B -> A", each.verdict)]) for each in forward[:3]]
+    both = (Verdict.SAFE, Verdict.ABSENT, Verdict.CONDITIONAL)
+    backward = [each._replace(findings=[finding("B -> A", each.verdict)]) for each in forward if each.verdict in both]
     dumps = [Dump("A", Producer("file", "a.json"), "pc"), Dump("B", Producer("file", "b.json"), "pc")]
-    accepted = finding("A -> B", Verdict.SAFE)._replace(verdict=Verdict.BREAKS, rule="rule-accepted")
+    accepted = finding("A -> B", Verdict.ACCEPTED)._replace(verdict=Verdict.BREAKS)
     return CheckResult(dumps, {"A -> B": forward, "B -> A": backward}, [(accepted, "known since 7.2")])
 
 
@@ -180,11 +185,11 @@ def field(path: str) -> Row:
 
 @in_browser
 def test_the_list_at_first(tab: Browser, tmp_path: Path) -> None:
-    """The worst come first and are selected; what is safe waits behind its button."""
+    """The worst come first and are selected; what is safe or accepted waits behind its button."""
     tab.open(save(tmp_path, small()))
-    assert names(tab) == ["type-breaks", *["type-conditional"] * 2, *["type-absent"] * 2]
+    assert names(tab) == ["type-breaks", *["type-conditional"] * 2, *["type-absent"] * 2, "type-unknown"]
     assert tab.text("#detail h2") == "type-breaks"
-    assert tab.text("#status").startswith("5 of 7 types")
+    assert tab.text("#status").startswith("6 of 9 types")
     tab.click("[data-verdict=safe]")
     assert names(tab)[-2:] == ["type-safe"] * 2
 
@@ -209,7 +214,7 @@ def test_search(tab: Browser, tmp_path: Path, words: str, expected: list[str]) -
     assert tab.run("return document.getElementById('search').value") == words
     assert tab.text("#detail").startswith("No type is left" if not expected else "")
     tab.press("Escape")
-    assert len(names(tab)) == 5
+    assert len(names(tab)) == 6
 
 
 @in_browser
@@ -217,7 +222,7 @@ def test_filters(tab: Browser, tmp_path: Path) -> None:
     """Verdicts, directions and rules filter, together; a card of the summary is its direction's filter."""
     tab.open(save(tmp_path, small()))
     tab.click("[data-verdict=conditional]")
-    assert names(tab) == ["type-breaks", *["type-absent"] * 2]
+    assert names(tab) == ["type-breaks", *["type-absent"] * 2, "type-unknown"]
     tab.click(".card[data-direction='1']")
     assert names(tab) == ["type-absent"]
     assert tab.run("return document.querySelector('.card[data-direction=\"1\"]').ariaPressed") == "true"
@@ -252,19 +257,19 @@ def test_the_keyboard_reaches_a_finding(tab: Browser, tmp_path: Path) -> None:
     assert "message of conditional" in tab.text("#detail .finding")
     tab.press("Escape", "End")
     assert tab.run(focus) == "types"
-    assert "type-absent" in tab.run(f"{selected}.textContent")
+    assert "type-unknown" in tab.run(f"{selected}.textContent")
     assert tab.count("[aria-selected=true]") == 1
 
 
 @in_browser
 def test_accepted_findings(tab: Browser, tmp_path: Path) -> None:
-    """An accepted finding is shown as such, with its reason, and does not change its type's verdict."""
+    """An accepted finding is shown as such, with its reason, and its type is accepted, not safe."""
     tab.open(save(tmp_path, small()))
     tab.press("/", *"rule-accepted")
-    tab.click("[data-verdict=safe]")
-    assert names(tab) == ["type-safe"]
+    tab.click("[data-verdict=accepted]")
+    assert names(tab) == ["type-accepted"]
     assert "known since 7.2" in tab.text(".finding.accepted")
-    assert "safe" in tab.text("#detail .badge")
+    assert "accepted" in tab.text("#detail .badge")
 
 
 @in_browser
@@ -496,5 +501,5 @@ def test_printing(tab: Browser, tmp_path: Path) -> None:
     tab.open(save(tmp_path, small()))
     assert b64decode(tab.print()).startswith(b"%PDF")
     printed = tab.run("return document.getElementById('printed').textContent")
-    assert printed.count("message of") == 5
+    assert printed.count("message of") == 6
     assert "message of safe" not in printed

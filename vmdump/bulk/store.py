@@ -11,13 +11,15 @@ import glob
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vmdump.bulk.manifest import read_entries
+from vmdump.bulk.manifest import read_manifest
 from vmdump.bulk.verdicts import VERDICT_COLUMNS, read_verdicts
+from vmdump.check.labels import Named, labels
 from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from vmdump.bulk.manifest import Entry
 
 #: A version as a list of numbers, by which it sorts.
 _SORTABLE = "list_transform(string_split(qemu_version, '.'), lambda x: try_cast(x AS INTEGER))"
@@ -37,11 +39,21 @@ _VIEWS = {
 
 
 class ProducerDump(NamedTuple):
-    """A QEMU's dump in a folder: the producer's label, the target, and the path of the dump of its first machine."""
+    """A QEMU's dump in a folder: its label, the target, and the path of the dump of its first machine.
+
+    producer: what the folder and the columns of the views call the QEMU; version: what it says of itself;
+    machine_types: all that it has, as (name, alias, family, is_default); arguments: the numbers of the sources on
+    vmdump bulk's command line that it was found in; n_files: in how many files.
+    """
 
     label: str
     target: str
     path: str
+    producer: str
+    version: str | None = None
+    machine_types: tuple[tuple[str, str | None, str | None, bool], ...] = ()
+    arguments: tuple[int, ...] = ()
+    n_files: int = 1
 
 
 class Answer(NamedTuple):
@@ -52,19 +64,42 @@ class Answer(NamedTuple):
 
 
 def producers(directory: str | os.PathLike[str], target: str | None = None) -> list[ProducerDump]:
-    """The dumps in a folder, one a producer and target, in the order of targets and versions; target: of that alone.
+    """The dumps in a folder, one a producer and target; target: of that alone. They are in the order of targets, then
+    of the sources on vmdump bulk's command line; within one source, of versions.
 
     They are in the form that they were written in: --format extended and parquet keep all that is known. Raises
     SourceError for a folder without a manifest.
     """
-    found = {}
-    for entry in read_entries(os.fspath(directory)):
-        if entry["error"] is None and entry["outputs"] and entry["targets"]:
-            label, name = entry["producer"]["label"], entry["targets"][0]
-            if target in (None, *entry["targets"]):
-                found[name, label] = os.path.join(directory, entry["outputs"][0])
-    order = sorted(found, key=lambda place: (place[0], version_order(place[1])))
-    return [ProducerDump(label, name, found[name, label]) for name, label in order]
+    found: dict[tuple[str, str], ProducerDump] = {}
+    known: dict[str, Named] = {}
+    for entry in read_manifest(os.fspath(directory)).entries:
+        if entry["error"] is not None or not entry["outputs"] or not entry["targets"]:
+            continue
+        producer, name = entry["producer"]["label"], entry["targets"][0]
+        known.setdefault(producer, _named(entry))
+        if target in (None, *entry["targets"]):
+            path = os.path.join(directory, entry["outputs"][0])
+            types = tuple(map(tuple, entry["machine_types"]))
+            version, arguments = entry["producer"]["version"], tuple(entry["arguments"])
+            each = ProducerDump(producer, name, path, producer, version, types, arguments)
+            if (same := found.get((name, producer))) is not None:
+                arguments = tuple(sorted({*same.arguments, *arguments}))
+                each = same._replace(arguments=arguments, n_files=same.n_files + 1)
+            found[name, producer] = each
+    called = dict(zip(known, labels(list(known.values())), strict=True))  # the same for each target
+    return [each._replace(label=called[each.producer]) for each in sorted(found.values(), key=_order)]
+
+
+def _named(entry: Entry) -> Named:
+    """What the label of an entry's producer is made of."""
+    producer = entry["producer"]
+    version, host = (str(producer.get(key) or "") for key in ("version", "host"))
+    return Named(version, host, os.path.join(entry["source"], entry["member"] or "").rstrip("/"), producer["label"])
+
+
+def _order(each: ProducerDump) -> tuple[Any, ...]:
+    is_of_no_source = not each.arguments
+    return each.target, is_of_no_source, min(each.arguments, default=0), version_order(each.producer)
 
 
 def version_order(label: str) -> tuple[tuple[int, int | str], ...]:

@@ -5,6 +5,7 @@ They are in verdicts/TARGET.jsonl, one JSON array a type and direction, with the
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -37,14 +38,24 @@ _NOT_A_NAME = re.compile(r"[^A-Za-z0-9._+~-]+")
 
 
 def write_verdicts(directory: str | os.PathLike[str], target: str, results: list[CheckResult]) -> None:
-    """Keeps the results of a target, whose dumps are labelled as its producers are, in the place of those before.
+    """Keeps the results of a target in the place of those before. A dump's first alias is its producer's name.
 
     Raises OutputError.
     """
-    folder = os.path.join(directory, "verdicts")
-    make_directory(folder)
+    path = _path(directory, target)
+    make_directory(os.path.dirname(path))
     lines = [json.dumps(row) + "\n" for result in results for row in _rows(target, result)]
-    write_file(os.path.join(folder, _NOT_A_NAME.sub("_", target) + ".jsonl"), "".join(lines).encode())
+    write_file(path, "".join(lines).encode())
+
+
+def forget_verdicts(directory: str | os.PathLike[str], target: str) -> None:
+    """Removes the results of a target, whose dumps are others now."""
+    with contextlib.suppress(OSError):
+        os.unlink(_path(directory, target))
+
+
+def _path(directory: str | os.PathLike[str], target: str) -> str:
+    return os.path.join(directory, "verdicts", _NOT_A_NAME.sub("_", target) + ".jsonl")
 
 
 def read_verdicts(directory: str | os.PathLike[str]) -> Iterator[list[str | None]]:
@@ -66,9 +77,10 @@ def read_verdicts(directory: str | os.PathLike[str]) -> Iterator[list[str | None
 
 
 def _rows(target: str, result: CheckResult) -> Iterator[list[str | None]]:
+    producers = [(*dump.aliases, dump.label)[0] for dump in result.dumps]
     for direction, types in result.results.items():
-        source, _, destination = direction.partition(" -> ")
+        source, destination = (producers[index] for index in result.directions[direction])
         for each in types:
             worst = max(each.findings, key=lambda finding: finding.verdict.severity(), default=None)
-            why = [worst.rule, worst.path, worst.message, worst.condition] if worst is not None else [None] * 4
+            why = [worst.rule, worst.path, worst.sentence, worst.condition] if worst is not None else [None] * 4
             yield [target, source, destination, each.type, each.section, str(each.verdict), *why]

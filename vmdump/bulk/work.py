@@ -66,7 +66,8 @@ class Read(NamedTuple):
 class Reading(NamedTuple):
     """What a source gave. One rendering serves all machines: body is what follows a machine's name, compressed where
     the format is; rows are those of the store, as Parquet. producer is Producer.to_plain(); files are those that it was
-    made of, with signature and SHA-256, as the cache of images has them; target is what the content says of it.
+    made of, with signature and SHA-256, as the cache of images has them; target is what the content says of it;
+    machine_types are all that a binary has, as (name, alias, family, is_default).
     """
 
     machines: tuple[str, ...]
@@ -76,6 +77,7 @@ class Reading(NamedTuple):
     files: tuple[tuple[str, Any, bytes | None], ...]
     target: str | None
     reports: tuple[str, ...]
+    machine_types: tuple[tuple[str, str | None, str | None, bool], ...] = ()
 
 
 class Outcome(NamedTuple):
@@ -147,6 +149,7 @@ def _read(task: Read) -> Reading:
     details = FORMATS[task.format][1]
     reports: list[str] = []
     files: tuple[Any, ...]
+    machine_types: tuple[tuple[str, str | None, str | None, bool], ...] = ()
     if task.kind == "dump":
         from vmdump.sources.dump_file import open_dump_file
         from vmdump.sources.qemu_image.cache import hashed
@@ -165,12 +168,14 @@ def _read(task: Read) -> Reading:
             report=lambda each: reports.append(str(each).removeprefix(f"{task.path}: ")),
         )
         names = [(each.name, each.alias) for each in image.machines]
+        machine_types = tuple((each.name, each.alias, each.family, bool(each.is_default)) for each in image.machines)
         machines = _choose(names, task.machines)
         dump = image.dump(machines[0] if machines else None)
         machines = machines or (dump.machine,)
         # In what is unpacked there is no need to know what else might have been there: it is gone afterwards.
         files = tuple(map(hashed, read_files(image))) if task.root is None else (hashed(image.path),)
-    return _render(dump, machines, task.format)._replace(files=files, reports=tuple(reports))
+    reading = _render(dump, machines, task.format)
+    return reading._replace(files=files, reports=tuple(reports), machine_types=machine_types)
 
 
 def _choose(machines: list[tuple[str, str | None]], pattern: str) -> tuple[str, ...]:

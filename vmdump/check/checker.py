@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmdump.check.compare import Comparison, Difference
-from vmdump.check.finding import CheckResult, Dump, Finding, Side, TypeResult, Verdict
+from vmdump.check.finding import CheckResult, Direction, Dump, Finding, Side, TypeResult, Verdict
 from vmdump.check.layout import Layout
 from vmdump.check.match import Matcher
-from vmdump.check.native import Native, equal, namesakes
+from vmdump.check.native import Native, doubts, equal
 from vmdump.check.rules import rule
-from vmdump.check.wire import Lowering
+from vmdump.check.wire import KNOWN_INFOS, Lowering
 from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 
 
 class Labelled(NamedTuple):
-    """A dump and what directions call it."""
+    """A dump, what directions call it, and what else a configuration may call it there."""
 
     label: str
     dump: DeviceDump
+    aliases: Sequence[str] = ()
 
 
 def check(
@@ -41,7 +42,7 @@ def check(
     types: Sequence[str] = (),
 ) -> CheckResult:
     """Checks dumps against each other. directions: pairs of their indices (default: each pair, both ways); types: glob
-    patterns of QOM types, of which one must match (default: all).
+    patterns of QOM types, of which one must match (default: all). Labels must differ: they identify the directions.
 
     Raises VmdumpError when a description stands for more than can be looked at.
 
@@ -54,14 +55,16 @@ def check(
     natives = [_Dump(each.dump) for each in dumps]
     if directions is None:
         directions = [(i, j) for i in range(len(dumps)) for j in range(len(dumps)) if i != j]
-    results = {}
+    results, checked = {}, {}
     for i, j in directions:
         label = f"{dumps[i].label} -> {dumps[j].label}"
+        checked[label] = Direction(i, j)
         try:
             results[label] = list(_Direction(label, natives[i], natives[j], types).results())
         except RecursionError:
             raise VmdumpError(f"{label}: descriptions nest deeper than can be compared; flatten them") from None
-    return CheckResult([Dump(each.label, each.dump.producer, each.dump.machine) for each in dumps], results)
+    sides = [Dump(each.label, each.dump.producer, each.dump.machine, each.aliases) for each in dumps]
+    return CheckResult(sides, results, directions=checked)
 
 
 class _Dump(Native):
@@ -69,14 +72,38 @@ class _Dump(Native):
 
     def __init__(self, dump: DeviceDump) -> None:
         super().__init__(dump)
-        self._lowerings: dict[tuple[bool, bool, bool], Lowering] = {}
+        self.build_id = dump.producer.build_id
+        self._lowerings: dict[tuple[bool, bool, bool, int | None], Lowering] = {}
+        self._pointer: int | None = None
 
-    def lowering(self, *, loading: bool, detailed: bool, nums: bool) -> Lowering:
+    def lowering(self, *, loading: bool, detailed: bool, nums: bool, pointer: int | None) -> Lowering:
         """Of what is not detailed the same is read as is sent."""
-        key = (loading and detailed, detailed, nums)
+        key = (loading and detailed, detailed, nums, pointer)
         if key not in self._lowerings:
-            self._lowerings[key] = Lowering(loading=loading, detailed=detailed, nums=nums)
+            self._lowerings[key] = Lowering(loading=loading, detailed=detailed, nums=nums, pointer=pointer)
         return self._lowerings[key]
+
+    def pointer(self) -> int | None:
+        """The size of a pointer, which is looked for once."""
+        if self._pointer is None:
+            self._pointer = self.pointer_size() or 0
+        return self._pointer or None
+
+
+class _Look(NamedTuple):
+    """What is seen of two sections at once. same: they are equal, and what is equal loads; untold_lengths: a dump does
+    not tell how many elements their arrays have.
+    """
+
+    same: bool
+    untold_lengths: bool
+
+
+#: Uses of a description on no device class that make QEMU's own code send it as a section.
+_OWN_CODE = {"register", "legacy_vmsd"}
+
+#: Of a section that meets none.
+_NOTHING = _Look(same=False, untold_lengths=False)
 
 
 class _Direction:
@@ -89,9 +116,14 @@ class _Direction:
             "nums": (source.detailed and destination.detailed) or (source.nums and destination.nums),
         }
         self._facts = facts
+        self._same_code = source.build_id is not None and source.build_id == destination.build_id
         self._matcher = Matcher(source, destination, nums=facts["nums"])
-        self._sending = source.lowering(loading=False, **facts)
-        self._loading = destination.lowering(loading=True, **facts)
+        # What is detailed says what a field is; else the sizes in memory do, and they are those of a host.
+        pointers = (None, None) if facts["detailed"] else (source.pointer(), destination.pointer())
+        if None in pointers or pointers[0] == pointers[1]:
+            pointers = (None, None)
+        self._sending = source.lowering(loading=False, pointer=pointers[0], **facts)
+        self._loading = destination.lowering(loading=True, pointer=pointers[1], **facts)
 
     def results(self) -> Iterable[TypeResult]:
         """The types of the source, then what has a section and is no device."""
@@ -100,12 +132,13 @@ class _Direction:
         roots = [root for root in alone if self._asked_for(root.name)]
         matches = {id(each): self._matcher.match(each) for each in (*sections, *roots)}
         pairs = [(each, match.section) for each in (*sections, *roots) if (match := matches[id(each)])]
-        same = dict(zip(map(id, (each for each, _ in pairs)), self._equal(pairs), strict=True))
+        known = dict(zip(map(id, (each for each, _ in pairs)), self._look(pairs), strict=True))
         for section in sections:
-            yield self._result(section, matches[id(section)], same.get(id(section), False), within.get(section.type))
+            look = known.get(id(section), _NOTHING)
+            yield self._result(section, matches[id(section)], look, within.get(section.type))
         names: dict[str, int] = dict.fromkeys(self._source.devices, 1)
         for root in roots:
-            result = self._result(root, matches[id(root)], same.get(id(root), False), None)
+            result = self._result(root, matches[id(root)], known.get(id(root), _NOTHING), None)
             count = names[root.name] = names.get(root.name, 0) + 1
             if count > 1:
                 name = f"{root.name} ({root.type or count})"
@@ -146,20 +179,33 @@ class _Direction:
         holder = max(wholes, key=len, default=None)
         return [type_ for type_, section in self._source.devices.items() if section.name == holder]
 
-    def _equal(self, pairs: Sequence[tuple[Section, Section]]) -> list[bool]:
-        """Whether what the source sends is what the destination reads: no subsection is read as another, either."""
-        ours, theirs = [each.address for each, _ in pairs], [each.address for _, each in pairs]
-        same = equal(ours, theirs, nums=self._facts["nums"])
-        return [each and not is_ambiguous for each, is_ambiguous in zip(same, namesakes(ours), strict=True)]
+    def _look(self, pairs: Sequence[tuple[Section, Section]]) -> list[_Look]:
+        """What is seen of sections without comparing them field by field."""
+        sides = [each.address for each, _ in pairs], [each.address for _, each in pairs]
+        detailed, nums = self._facts["detailed"], self._facts["nums"]
+        same = equal(*sides, nums=nums, hooks=detailed)
+        ours, theirs = (
+            doubts(side, KNOWN_INFOS, detailed=detailed, nums=dump.nums)
+            for side, dump in zip(sides, (self._source, self._destination), strict=True)
+        )
+        told = [side for side, dump in ((ours, self._source), (theirs, self._destination)) if dump.nums]
+        arrays = zip(*([each.array for each in side] for side in told or (ours, theirs)), strict=True)
+        return [
+            _Look(is_same and not doubt.doubtful, not nums and not self._same_code and any(array))
+            for is_same, doubt, array in zip(same, ours, arrays, strict=True)
+        ]
 
     def _result(
-        self, section: Section, match: Match | None, same: bool, within: Sequence[Section] | None
+        self, section: Section, match: Match | None, look: _Look, within: Sequence[Section] | None
     ) -> TypeResult:
         name = section.type if section.root is None else section.name
-        if same and match is not None and match.how == "type" and not within:  # most by far
+        same = look.same
+        if same and not look.untold_lengths and match is not None and match.how == "type" and not within:  # most by far
             return TypeResult(name, Verdict.SAFE, section.name, (), self._layout(section, match, ()))
         telling = _Telling(self._label, name, section.name, self._facts)
-        if match is None:
+        if match is None and not _OWN_CODE.isdisjoint(self._source.uses(section)):
+            self._missing(section, telling)
+        elif match is None:
             telling.section("type-absent", section, None, note=self._unknown_roots())
         elif match.how == "renamed":
             telling.section("section-renamed", section, match.section)
@@ -168,6 +214,8 @@ class _Direction:
                 telling.section("type-moved", section, match.section, there=_what(match.section))
             if not same:
                 self._compare(section, match.section, telling)
+            if look.untold_lengths:
+                telling.section("lengths-not-told", section, match.section, who=self._who_tells_no_lengths())
         for root in within or ():
             self._compare_within(root, telling)
         findings = telling.findings
@@ -193,23 +241,44 @@ class _Direction:
             return ""
         return " (unless by other means than a device class, of which a dump does not tell)"
 
+    def _who_tells_no_lengths(self) -> str:
+        """The labels of the dumps that tell no numbers of elements."""
+        labels = self._label.split(" -> ")
+        sides = (self._source, self._destination)
+        return " and ".join(label for label, dump in zip(labels, sides, strict=False) if not dump.nums)
+
+    def _missing(self, root: Section, telling: _Telling) -> None:
+        """A description on no device class that the destination has nothing for: no user leaves it out of a VM, as they
+        would a device; QEMU's own code sends it.
+        """
+        uses = self._source.uses(root)
+        if root.vmsd.needed:
+            telling.section("section-missing", root, None, conditional=True, how="its needed says so")
+        elif "legacy_vmsd" in uses:
+            telling.section("section-missing", root, None, how="every CPU whose class refers to it sends it")
+        else:
+            telling.section("section-missing", root, None, conditional=True, how="the board or a device registers it")
+
     def _compare_within(self, root: Section, telling: _Telling) -> None:
         """State that is saved inside a device's section by other means than its class's description."""
         match = self._matcher.match(root)
-        if match is not None and not self._equal([(root, match.section)])[0]:
+        if match is not None and not self._look([(root, match.section)])[0].same:
             self._compare(root, match.section, telling)
 
     def _compare(self, ours: Section, theirs: Section, telling: _Telling) -> None:
         """Two sections of one name."""
         vmsd, other = ours.vmsd, theirs.vmsd
-        if vmsd.unmigratable:
-            telling.section("unmigratable", ours, theirs)
+        if vmsd.unmigratable or other.unmigratable:
+            # What a dump does not tell is taken for the same: it is one device.
+            both = (vmsd.unmigratable and other.unmigratable) or not self._facts["detailed"]
+            one = "unmigratable" if vmsd.unmigratable else "unmigratable-destination"
+            telling.section("unmigratable-on-both-sides" if both else one, ours, theirs)
             return
         if ours.version_id > theirs.version_id:
             telling.section("section-version-too-new", ours, theirs)
         elif ours.version_id < theirs.minimum_version_id:
             telling.section("section-version-too-old", ours, theirs, conditional=other.old_loader)
-        comparison = Comparison(telling.name, self._sending, self._loading)
+        comparison = Comparison(telling.name, self._sending, self._loading, same_code=self._same_code)
         refused = not theirs.minimum_version_id <= ours.version_id <= theirs.version_id
         comparison.compare(vmsd, other, ours.version_id, refused=refused)
         for difference in comparison.differences:
@@ -246,6 +315,7 @@ class _Telling:
             Finding(
                 rule_id, verdict, self._direction, self._type, ours.name, text.MESSAGE.format(**facts),
                 _section_side(ours), None if theirs is None else _section_side(theirs), condition, text.REMEDY,
+                text.error(facts),
             )
         )  # fmt: skip
 
@@ -257,17 +327,18 @@ class _Telling:
         if difference.verdict is Verdict.CONDITIONAL and text.CONDITION and text.VERDICT == "conditional":
             condition = text.CONDITION.format(**facts)
             conditions += [condition] if condition not in conditions else []
-        message = text.MESSAGE.format(**facts)
-        if difference.verdict is not Verdict.SAFE and not all(self._known.values()):
-            message += " " + _less_known(self._known)
+        note = None
+        if difference.verdict not in (Verdict.SAFE, Verdict.UNKNOWN) and not all(self._known.values()):
+            note = _less_known(self._known)
         description = facts.get("description")
         path = " / ".join([self.name, *([description] if description not in (None, self.name) else []),
                            difference.path])  # fmt: skip
         self.findings.append(
             Finding(
-                difference.rule, difference.verdict, self._direction, self._type, path, message,
+                difference.rule, difference.verdict, self._direction, self._type, path, text.MESSAGE.format(**facts),
                 difference.source and Side(*difference.source),
-                difference.destination and Side(*difference.destination), " and ".join(conditions) or None, text.REMEDY,
+                difference.destination and Side(*difference.destination), " and ".join(conditions) or None,
+                text.remedy(nested=bool(facts.get("nested"))), text.error(facts), note,
             )
         )  # fmt: skip
 
@@ -278,6 +349,5 @@ def _section_side(section: Section) -> Side:
 
 def _less_known(known: dict[str, bool]) -> str:
     """What a verdict rests on, where that is less than it might be."""
-    if not known["nums"]:
-        return "(Judged by sizes alone: a dump tells neither types nor how many elements arrays have; a binary does.)"
-    return "(Judged by sizes alone: a dump tells no types; a binary does.)"
+    lacking = "types" if known["nums"] else "types and array lengths"
+    return f"judged by sizes alone: a dump lacks {lacking}; a binary has them"

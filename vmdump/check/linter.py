@@ -58,7 +58,11 @@ def _add(
 
 def _finding(label: str, type_: str, path: str, rule_id: str, facts: dict[str, Any]) -> Finding:
     text = rule(rule_id)
-    return Finding(rule_id, Verdict(text.VERDICT), label, type_, path, text.MESSAGE.format(**facts), remedy=text.REMEDY)
+    remedy = text.remedy(nested=bool(facts.get("nested")))
+    return Finding(
+        rule_id, Verdict(text.VERDICT), label, type_, path, text.MESSAGE.format(**facts), remedy=remedy,
+        error=text.error(facts),
+    )  # fmt: skip
 
 
 def _section(section: Section) -> Iterator[_Found]:
@@ -81,7 +85,7 @@ def _description(vmsd: Description, *, nested: bool) -> Iterator[_Found]:
         yield "minimum-above-version", vmsd.name, facts
     for field in vmsd.fields:
         for rule_id, more in _field(field, vmsd, nested=nested):
-            yield rule_id, f"{vmsd.name} / {field.name}", {**facts, "field": field.name, **more}
+            yield rule_id, f"{vmsd.name} / {field.name}", {**facts, "field": field.name, "nested": nested, **more}
     names: set[str] = set()
     for subsection in vmsd.subsections:
         more = {**facts, "subsection": subsection.name}

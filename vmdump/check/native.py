@@ -7,7 +7,7 @@ Source: csrc/wire.h.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from vmdump._core import ffi, lib
 from vmdump.engine import check_status
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 _SECTION_ROW = struct.Struct("=Qii")
 _FIELD_ROW = struct.Struct("=QQQQQiiiIII")
-_UNKNOWN = 2**64 - 1
+#: What Field.offset and its like are where they are not known, or there is none.
+NOT_TOLD = 2**64 - 1
 
 # VMStateFlags, as plain ints: importing the model takes longer than the check.
-ARRAY, VARRAY_INT32, ARRAY_OF_POINTER, VARRAY_UINT16 = 0x4, 0x10, 0x40, 0x80
+POINTER, ARRAY, VARRAY_INT32, ARRAY_OF_POINTER, VARRAY_UINT16 = 0x2, 0x4, 0x10, 0x40, 0x80
 VBUFFER, MULTIPLY, VARRAY_UINT8, VARRAY_UINT32 = 0x100, 0x200, 0x400, 0x800
-MUST_EXIST, MULTIPLY_ELEMENTS, VSTRUCT, STRUCT, BUFFER, AUTO_ALLOC = 0x1000, 0x4000, 0x8000, 0x8, 0x20, 0x20000
+MUST_EXIST, ALLOC, MULTIPLY_ELEMENTS, VSTRUCT = 0x1000, 0x2000, 0x4000, 0x8000
+STRUCT, BUFFER, AUTO_ALLOC = 0x8, 0x20, 0x20000
 VARRAY = VARRAY_INT32 | VARRAY_UINT16 | VARRAY_UINT8 | VARRAY_UINT32
 
 
@@ -45,11 +47,12 @@ class Field:
 class Description:
     """A VMStateDescription, its fields and subsections read when they are first asked for.
 
-    detailed: whether flags, infos and traits are known; needed: whether it has such a hook.
+    detailed: whether flags, infos and traits are known; needed: whether it has such a hook; load_hooks: those of
+    pre_load and post_load that it has.
     """
 
-    __slots__ = ("_dump", "_parts", "address", "detailed", "minimum_version_id", "name", "needed", "old_loader",
-                 "unmigratable", "version_id")  # fmt: skip
+    __slots__ = ("_dump", "_parts", "address", "detailed", "load_hooks", "minimum_version_id", "name", "needed",
+                 "old_loader", "unmigratable", "version_id")  # fmt: skip
 
     def __init__(self, dump: Native, address: int) -> None:
         """The description at an address of a dump's tree."""
@@ -63,6 +66,8 @@ class Description:
         self.needed = bool(traits & lib.VMD_NEEDED)
         self.unmigratable = bool(traits & lib.VMD_UNMIGRATABLE)
         self.old_loader = bool(traits & lib.VMD_LOAD_STATE_OLD)
+        hooks = (("pre_load", lib.VMD_PRE_LOAD), ("post_load", lib.VMD_POST_LOAD))
+        self.load_hooks = tuple(name for name, bit in hooks if traits & bit)
 
     @property
     def fields(self) -> Sequence[Field]:
@@ -142,6 +147,12 @@ class Native:
         # All or none of a dump is detailed; of an empty one nothing is unknown.
         self.detailed = all(self.at(section.address).detailed for section in sections[:1])
 
+    def pointer_size(self) -> int | None:
+        """The size of a pointer on the host of the QEMU, as sizes in memory show it; None: they do not."""
+        size = ffi.new("uint32_t *")
+        check_status(lib.vmd_wire_pointer_size(self._tree.native, size), None)
+        return int(size[0]) or None
+
     def at(self, address: int) -> Description:
         """The description at an address."""
         found = self._descriptions.get(address)
@@ -165,23 +176,40 @@ class Native:
         return parents
 
 
-def equal(a: Sequence[int], b: Sequence[int], *, nums: bool) -> list[bool]:
+def equal(a: Sequence[int], b: Sequence[int], *, nums: bool, hooks: bool = False) -> list[bool]:
     """Whether the descriptions at addresses put the same on the wire, pair by pair, as far as both sides tell.
 
-    nums: both dumps tell of all arrays how many elements they have.
+    nums: both dumps tell of all arrays how many elements they have; hooks: b has no pre_load or post_load that a lacks.
     """
     flags = bytearray(len(a))
+    looks = (lib.VMD_WIRE_NUMS if nums else 0) | (lib.VMD_WIRE_HOOKS if hooks else 0)
     status = lib.vmd_wire_equal(
-        ffi.new("uint64_t[]", list(a)), ffi.new("uint64_t[]", list(b)), len(a), nums, ffi.from_buffer(flags)
+        ffi.new("uint64_t[]", list(a)), ffi.new("uint64_t[]", list(b)), len(a), looks, ffi.from_buffer(flags)
     )
     check_status(status, None)
     return list(map(bool, flags))
 
 
-def namesakes(addresses: Sequence[int]) -> list[bool]:
-    """Whether descriptions at addresses have, somewhere, two subsections of one name in a list."""
+class Doubts(NamedTuple):
+    """What makes that two descriptions are equal, and still need not load.
+
+    doubtful: the destination may refuse or misread the bytes, or nothing says which they are; array: an array is in it,
+    or, where the dump tells no numbers of elements, a field that may be one.
+    """
+
+    doubtful: bool
+    array: bool
+
+
+def doubts(addresses: Sequence[int], known: Sequence[str], *, detailed: bool, nums: bool) -> list[Doubts]:
+    """Of the descriptions at addresses. known: names of the VMStateInfos whose bytes are known."""
     flags = bytearray(len(addresses))
+    text = b"".join(name.encode() + b"\0" for name in known)
     check_status(
-        lib.vmd_wire_namesakes(ffi.new("uint64_t[]", list(addresses)), len(addresses), ffi.from_buffer(flags)), None
-    )
-    return list(map(bool, flags))
+        lib.vmd_wire_doubts(
+            ffi.new("uint64_t[]", list(addresses)), len(addresses), detailed, nums, text, len(known),
+            ffi.from_buffer(flags),
+        ),
+        None,
+    )  # fmt: skip
+    return [Doubts(bool(each & lib.VMD_DOUBTFUL), bool(each & lib.VMD_HAS_ARRAY)) for each in flags]

@@ -26,8 +26,10 @@ Directories are searched for all of these, by content.
 
 DIR gets LABEL/TARGET/MACHINE.json, LABEL being the QEMU's version, and
 manifest.json, which says of each source what has become of it. A second run
-reads what is missing or has changed, and adds to what is there. A source that
-can't be read is an error, exit code 3, and the rest is there.
+reads what is missing or has changed, and drops what is not among its sources
+(with --add it stays). The order of the sources is that of vmdump check: from an
+earlier one to a later one is forward. A source that can't be read is an error,
+exit code 3, and the rest is there; a script called qemu-system-* is skipped.
 
 formats:
   json       as QEMU's -dump-vmstate        json.zst   the same, compressed
@@ -40,6 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     add_file(parser, "source", nargs="+", metavar="SOURCE", help="a QEMU binary, a dump, a directory or a package")
     add_directory(parser, "-o", "--output", required=True, metavar="DIR", help="the folder; made if need be")
+    parser.add_argument(
+        "--add", action="store_true", help="keep what DIR has of other sources, which come first (default: drop it)"
+    )
     parser.add_argument("--jobs", type=_jobs, metavar="N", help="how many at a time (default: one a CPU)")
     parser.add_argument(
         "--machines",
@@ -92,7 +97,10 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     tally = Tally()
     with Progress(environment, tally) as progress:
         try:
-            run_bulk(args.source, args.output, workers, options, on_event=progress.show, tally=tally)
+            run_bulk(
+                args.source, args.output, workers, options,
+                add=args.add, on_event=progress.show, on_notice=progress.notice, tally=tally,
+            )  # fmt: skip
         except BaseException as error:
             progress.close()
             kept = f"{tally.finished} of {tally.total} are in {printable(args.output)}"

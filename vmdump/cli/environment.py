@@ -73,6 +73,17 @@ class Environment:
             and self.environ.get("TERM", "dumb") not in ("", "dumb")
         )
 
+    @property
+    def width(self) -> int:
+        """How many characters a line of prose has: as many as the terminal, from 40 to 120; 100 where there is none."""
+        if not self.stdout.isatty():
+            return 100
+        try:
+            columns = os.get_terminal_size(self.stdout.fileno()).columns
+        except (OSError, ValueError):
+            columns = 0
+        return min(max(columns or 80, 40), 120)
+
     def can_print(self, text: str) -> bool:
         """Whether stdout's encoding has all the characters of text."""
         return _encodable(text, self.stdout) == text

@@ -27,21 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Prints the explanation."""
-    from vmdump.check.rules import rule
+    from vmdump.check.rules import rule, unknown_rule
 
     try:
         found = rule(args.rule)
     except KeyError:
-        raise VmdumpError(_unknown(args.rule)) from None
+        raise VmdumpError(unknown_rule(args.rule)) from None
     environment.print(found.text())
     return ExitStatus.DONE
-
-
-def _unknown(rule: str) -> str:
-    from difflib import get_close_matches
-
-    from vmdump.check.rules import rule_ids
-
-    close = get_close_matches(rule, rule_ids(), n=3)
-    hint = f"did you mean {' or '.join(close)}?" if close else "vmdump rules lists those that there are"
-    return f"no rule {rule!r}; {hint}"

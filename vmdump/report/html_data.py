@@ -82,7 +82,7 @@ class _PageData:
     def _types(self, direction: str, types: Sequence[TypeResult]) -> list[Any]:
         names = {each.type for each in types}
         lost = [name for way, name in self._accepted if way == direction and name not in names]
-        types = [*types, *(TypeResult(name, Verdict.SAFE, name, (), ()) for name in lost)]
+        types = [*types, *(TypeResult(name, Verdict.ACCEPTED, name, (), ()) for name in lost)]
         return [self._type(direction, each) for each in types]
 
     def _type(self, direction: str, each: TypeResult) -> list[Any]:
@@ -94,7 +94,7 @@ class _PageData:
 
     def _finding(self, finding: Finding, reason: str | None) -> int:
         sides = [text for side in (finding.source, finding.destination) for text in (side or (None, None))]
-        texts = (finding.path, finding.message, *sides, finding.condition, finding.remedy, reason)
+        texts = (finding.path, finding.sentence, *sides, finding.condition, finding.remedy, reason)
         verdict = VERDICTS.index(finding.verdict)
         return self._findings.add((self._string(finding.rule), verdict, *map(self._string, texts)))
 

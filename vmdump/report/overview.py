@@ -22,7 +22,14 @@ if TYPE_CHECKING:
     from vmdump.check.finding import CheckResult
 
 #: What a cell of a history shows: a mark that is no colour alone.
-_MARKS = {Verdict.BREAKS: "✕", Verdict.CONDITIONAL: "?", Verdict.ABSENT: "∅", Verdict.SAFE: "·"}
+_MARKS = {
+    Verdict.BREAKS: "✕",
+    Verdict.CONDITIONAL: "?",
+    Verdict.ABSENT: "∅",
+    Verdict.UNKNOWN: "…",
+    Verdict.ACCEPTED: "=",
+    Verdict.SAFE: "·",
+}
 
 
 def render(results: Mapping[str, CheckResult]) -> str:

@@ -46,6 +46,31 @@ def verdicts(types: Sequence[TypeResult]) -> dict[str, Verdict]:
     return worst
 
 
+def direction_totals(result: CheckResult) -> dict[str, str]:
+    """A line for each direction: how many types have each verdict, the worst first, and how many findings were ignored.
+
+    >>> from vmdump.check.finding import CheckResult, TypeResult
+    >>> types = [TypeResult("t", verdict, "s", [], []) for verdict in (Verdict.SAFE, Verdict.BREAKS, Verdict.SAFE)]
+    >>> direction_totals(CheckResult((), {"A -> B": types}, ignored={"A -> B": 1}))["A -> B"]
+    'A -> B: 1 breaks, 2 safe; 1 finding ignored (select, ignore)'
+    """
+    totals = {}
+    for direction, types in result.results.items():
+        words = ", ".join(f"{count} {verdict}" for verdict, count in counts(types).items() if count) or "no types"
+        ignored = result.ignored.get(direction, 0)
+        totals[direction] = f"{direction}: {words}" + (f"; {ignored_in_words(ignored)}" if ignored else "")
+    return totals
+
+
+def ignored_in_words(count: int) -> str:
+    """How many findings were left out, and by what.
+
+    >>> ignored_in_words(1)
+    '1 finding ignored (select, ignore)'
+    """
+    return f"{count} finding{'' if count == 1 else 's'} ignored (select, ignore)"
+
+
 def worst(result: CheckResult) -> Verdict:
     """The worst verdict of the whole check.
 
@@ -61,7 +86,7 @@ def summary(types: Sequence[TypeResult]) -> str:
     """The counts in words.
 
     >>> summary([])
-    '0 types: 0 breaks, 0 conditional, 0 absent, 0 safe'
+    '0 types: 0 breaks, 0 conditional, 0 absent, 0 unknown, 0 accepted, 0 safe'
     """
     each = ", ".join(f"{count} {verdict}" for verdict, count in counts(types).items())
     return f"{len(types)} type{'' if len(types) == 1 else 's'}: {each}"

@@ -1,13 +1,21 @@
 """The rules: what the check and the linter know, a file each, whose name is the rule's id.
 
 A rule says what it is about (its docstring), WHY that is so, an EXAMPLE, the usual REMEDY, REFERENCES (files of QEMU);
-the MESSAGE of its findings, with the names of facts in braces; its VERDICT; the CONDITION, of those that have one; and,
-of those that look at one dump alone, their LEVEL: ``defect``, or ``notice`` for what may well be meant so.
+the MESSAGE of its findings, with the names of facts in braces; its VERDICT; the CONDITION and the ERROR, of those that
+have one; and, of those that look at one dump alone, their LEVEL: ``defect``, or ``notice`` for what may well be meant
+so; and the REMEDY_NESTED, where the usual one does not help in a nested struct, whose version does not travel.
+
+ERROR is the line that QEMU prints when the load fails, with facts as in MESSAGE; where the line depends on the fact
+``case``, it is a mapping with a line for each of its values.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 
 class Rule(NamedTuple):
@@ -23,6 +31,21 @@ class Rule(NamedTuple):
     MESSAGE: str
     CONDITION: str | None = None
     LEVEL: str | None = None
+    ERROR: str | Mapping[str, str] | None = None
+    REMEDY_NESTED: str | None = None
+
+    def error(self, facts: Mapping[str, Any]) -> str | None:
+        """The line that QEMU prints, with the facts; None: QEMU prints none, or none that is known.
+
+        >>> rule("field-added").error({"section": "esp"})
+        'Missing section footer for esp'
+        """
+        line = self.ERROR if self.ERROR is None or isinstance(self.ERROR, str) else self.ERROR[facts["case"]]
+        return None if line is None else line.format(**facts)
+
+    def remedy(self, *, nested: bool) -> str:
+        """What is usually done about it, in a nested struct or outside of one."""
+        return self.REMEDY_NESTED if nested and self.REMEDY_NESTED else self.REMEDY
 
     def text(self) -> str:
         """What ``vmdump explain`` prints."""
@@ -30,6 +53,8 @@ class Rule(NamedTuple):
         lines = [f"{self.id} ({says})", "", self.WHAT, ""]
         for head, text in (("why", self.WHY), ("example", self.EXAMPLE), ("remedy", self.REMEDY)):
             lines.append(f"{head}: {text}")
+        if self.REMEDY_NESTED:
+            lines.append(f"remedy in a nested struct: {self.REMEDY_NESTED}")
         return "\n".join([*lines, *(f"source: {reference}" for reference in self.REFERENCES)])
 
 
@@ -56,6 +81,19 @@ def rule(rule_id: str) -> Rule:
         facts = {key: getattr(module, key) for key in Rule._fields if hasattr(module, key)}
         found = _rules[rule_id] = Rule(id=rule_id, WHAT=module.__doc__ or "", **facts)
     return found
+
+
+def unknown_rule(rule_id: str) -> str:
+    """What is wrong with an id that no rule has, and what to try.
+
+    >>> unknown_rule("field-aded")
+    "no rule 'field-aded'; did you mean field-added or field-renamed?"
+    """
+    from difflib import get_close_matches
+
+    close = get_close_matches(rule_id, rule_ids(), n=3, cutoff=0.75)
+    hint = f"did you mean {' or '.join(close)}?" if close else "vmdump rules lists those that there are"
+    return f"no rule {rule_id!r}; {hint}"
 
 
 def rule_ids() -> list[str]:

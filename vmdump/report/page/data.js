@@ -3,7 +3,7 @@
 
 const raw = JSON.parse(document.getElementById("data").textContent);
 const VERDICTS = raw.verdicts;
-const SIGNS = { breaks: "✕", conditional: "?", absent: "∅", safe: "✓" };
+const SIGNS = { breaks: "✕", conditional: "?", absent: "∅", unknown: "…", accepted: "=", safe: "✓" };
 const LABELS = raw.labels;
 const DIRECTIONS = raw.directions.map(([name]) => text(name));
 const RULES = raw.rules.map(text);

@@ -29,13 +29,16 @@ function setDirection(direction) {
     applyFilters();
 }
 
-/* The verdicts that are shown at first: all but safe, unless nothing else is there. */
+/* The verdicts that need no look. */
+const REVIEWED = ["accepted", "safe"];
+
+/* The verdicts that are shown at first: all but those, unless nothing else is there. */
 function resetFilters(all = true) {
     search.value = "";
     byId("rule").value = "";
     filter.words = [];
     filter.rule = null;
-    const present = VERDICTS.filter((verdict) => verdict !== "safe" && entries.some((entry) => entry.verdict === verdict));
+    const present = VERDICTS.filter((verdict) => !REVIEWED.includes(verdict) && entries.some((entry) => entry.verdict === verdict));
     filter.verdicts = new Set(all || present.length === 0 ? VERDICTS : present);
     setDirection(null);
 }
