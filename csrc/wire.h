@@ -71,12 +71,6 @@ enum vmd_status vmd_wire_equal(const uint64_t *a, const uint64_t *b, uint64_t n,
 enum vmd_status vmd_wire_doubts(const uint64_t *descs, uint64_t n, uint32_t detailed, uint32_t nums, const char *known,
                                 uint64_t n_known, uint8_t *found);
 
-/*
- * The size of a pointer on the host that a tree is of, 4 or 8; 0: nothing tells. Fields that point to a struct tell it:
- * their size is less than what is in the struct. VMD_NO_MEMORY.
- */
-enum vmd_status vmd_wire_pointer_size(const struct vmd_tree *tree, uint32_t *size);
-
 /* Bytes of text that vmd_wire_fields writes. */
 uint64_t vmd_wire_fields_text(const struct vmd_desc *desc);
 

@@ -55,8 +55,9 @@ def plains(ours: tuple[VMStateField, ...], theirs: tuple[VMStateField, ...]) -> 
 
 
 def on_host(pointer: int, *more: VMStateField) -> tuple[VMStateField, ...]:
-    """Fields, and one that points to a struct, on a host whose pointers have that size."""
-    return VMStateField("p", vmsd=desc("large", A, B, C), flags=VMStateFlags.STRUCT, size=pointer), *more
+    """Fields, and structs of three pointers or more, on a host whose pointers have that size."""
+    structs = (VMStateField(f"s{n}", vmsd=desc(f"s{n}", A), size=n * pointer) for n in range(3, 6))
+    return *structs, *more
 
 
 def versioned(version: int, *more: VMStateField, carrier: int = 40) -> VMStateDescription:
@@ -69,6 +70,11 @@ def versioned(version: int, *more: VMStateField, carrier: int = 40) -> VMStateDe
 def buffer(name: str, size: int) -> VMStateField:
     """Memory as it is."""
     return field(name, "buffer", size=size, flags=VMStateFlags.BUFFER)
+
+
+def defective(*defects: Defect) -> DeviceDump:
+    """A dump of a binary in which something was wrong."""
+    return DeviceDump(dump(desc("dev", A)).tree, Producer("image", defects=defects))
 
 
 #: For each rule of the check: two dumps that it fires on, and two that are nearly such.
@@ -125,6 +131,11 @@ CHECK: dict[str, tuple[PAIR, PAIR]] = {
     "lengths-not-told": (
         plains((A, B), (A, B)),  # no dump of QEMU 8.2 and newer: those have a number of elements somewhere
         plains((A, array("b", 2)), (A, array("b", 2))),
+    ),
+    "structure-not-read": (
+        (defective(Defect("a list of fields has no terminator", 0x40, device="dev")), defective()),
+        # Of another type.
+        (defective(Defect("a list of fields has no terminator", 0x40, device="other")), defective()),
     ),
     "hook-added": (
         pair(desc("dev", A), desc("dev", A, post_load=True)),
@@ -239,11 +250,6 @@ CHECK: dict[str, tuple[PAIR, PAIR]] = {
     "field-retired": (fields((A, B), (unused(4), B)), fields((unused(4), B), (field("a"), B))),
     "field-revived": (fields((unused(4), B), (A, B)), fields((A, B), (unused(4), B))),
 }  # fmt: skip
-
-
-def defective(*defects: Defect) -> DeviceDump:
-    """A dump of a binary in which something was wrong."""
-    return DeviceDump(dump(desc("dev", A)).tree, Producer("image", defects=defects))
 
 
 #: For each rule of the linter: a dump that it fires on, and one that is nearly such.

@@ -16,6 +16,7 @@ from vmdump.check.match import Matcher
 from vmdump.check.native import Native, doubts, equal
 from vmdump.check.rules import rule
 from vmdump.check.wire import KNOWN_INFOS, Lowering
+from vmdump.check.word_size import pointer_sizes
 from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
@@ -73,8 +74,12 @@ class _Dump(Native):
     def __init__(self, dump: DeviceDump) -> None:
         super().__init__(dump)
         self.build_id = dump.producer.build_id
+        #: What could not be read as it stands in the binary, by device type.
+        self.defects: dict[str, str] = {}
+        for defect in dump.producer.defects:
+            if defect.device is not None:
+                self.defects.setdefault(defect.device, defect.what)
         self._lowerings: dict[tuple[bool, bool, bool, int | None], Lowering] = {}
-        self._pointer: int | None = None
 
     def lowering(self, *, loading: bool, detailed: bool, nums: bool, pointer: int | None) -> Lowering:
         """Of what is not detailed the same is read as is sent."""
@@ -82,12 +87,6 @@ class _Dump(Native):
         if key not in self._lowerings:
             self._lowerings[key] = Lowering(loading=loading, detailed=detailed, nums=nums, pointer=pointer)
         return self._lowerings[key]
-
-    def pointer(self) -> int | None:
-        """The size of a pointer, which is looked for once."""
-        if self._pointer is None:
-            self._pointer = self.pointer_size() or 0
-        return self._pointer or None
 
 
 class _Look(NamedTuple):
@@ -118,12 +117,7 @@ class _Direction:
         self._facts = facts
         self._same_code = source.build_id is not None and source.build_id == destination.build_id
         self._matcher = Matcher(source, destination, nums=facts["nums"])
-        # What is detailed says what a field is; else the sizes in memory do, and they are those of a host.
-        pointers = (None, None) if facts["detailed"] else (source.pointer(), destination.pointer())
-        if None in pointers or pointers[0] == pointers[1]:
-            pointers = (None, None)
-        self._sending = source.lowering(loading=False, pointer=pointers[0], **facts)
-        self._loading = destination.lowering(loading=True, pointer=pointers[1], **facts)
+        self._lower(None, None)
 
     def results(self) -> Iterable[TypeResult]:
         """The types of the source, then what has a section and is no device."""
@@ -132,7 +126,11 @@ class _Direction:
         roots = [root for root in alone if self._asked_for(root.name)]
         matches = {id(each): self._matcher.match(each) for each in (*sections, *roots)}
         pairs = [(each, match.section) for each in (*sections, *roots) if (match := matches[id(each)])]
-        known = dict(zip(map(id, (each for each, _ in pairs)), self._look(pairs), strict=True))
+        looks = self._look(pairs)
+        known = dict(zip(map(id, (each for each, _ in pairs)), looks, strict=True))
+        if not self._facts["detailed"]:  # what is detailed says what a field is; else its size in memory does
+            unlike = (pair for pair, look in zip(pairs, looks, strict=True) if not look.same)
+            self._lower(*pointer_sizes((ours.vmsd, theirs.vmsd) for ours, theirs in unlike))
         for section in sections:
             look = known.get(id(section), _NOTHING)
             yield self._result(section, matches[id(section)], look, within.get(section.type))
@@ -146,6 +144,11 @@ class _Direction:
                     type=name, findings=[finding._replace(type=name) for finding in result.findings]
                 )
             yield result._replace(covers=self._source.types(root))
+
+    def _lower(self, ours: int | None, theirs: int | None) -> None:
+        """Makes lowerings of both sides, for sizes of pointers that differ; None: they do not."""
+        self._sending = self._source.lowering(loading=False, pointer=ours, **self._facts)
+        self._loading = self._destination.lowering(loading=True, pointer=theirs, **self._facts)
 
     def _asked_for(self, name: str) -> bool:
         if not self._types:
@@ -199,8 +202,11 @@ class _Direction:
         self, section: Section, match: Match | None, look: _Look, within: Sequence[Section] | None
     ) -> TypeResult:
         name = section.type if section.root is None else section.name
+        broken = self._defect(section, match) if match is not None else None
         same = look.same
-        if same and not look.untold_lengths and match is not None and match.how == "type" and not within:  # most by far
+        if (
+            same and not look.untold_lengths and not broken and match is not None and match.how == "type" and not within
+        ):  # most by far
             return TypeResult(name, Verdict.SAFE, section.name, (), self._layout(section, match, ()))
         telling = _Telling(self._label, name, section.name, self._facts)
         if match is None and not _OWN_CODE.isdisjoint(self._source.uses(section)):
@@ -214,6 +220,8 @@ class _Direction:
                 telling.section("type-moved", section, match.section, there=_what(match.section))
             if not same:
                 self._compare(section, match.section, telling)
+            if broken:
+                telling.section("structure-not-read", section, match.section, what=broken)
             if look.untold_lengths:
                 telling.section("lengths-not-told", section, match.section, who=self._who_tells_no_lengths())
         for root in within or ():
@@ -240,6 +248,14 @@ class _Direction:
         if self._destination.roots:
             return ""
         return " (unless by other means than a device class, of which a dump does not tell)"
+
+    def _defect(self, section: Section, match: Match) -> str | None:
+        """What was wrong in a binary's description of a type, on either side."""
+        if section.root is None and (what := self._source.defects.get(section.type)):
+            return f"{what} (in the source)"
+        if match.section.root is None and (what := self._destination.defects.get(match.section.type)):
+            return f"{what} (in the destination)"
+        return None
 
     def _who_tells_no_lengths(self) -> str:
         """The labels of the dumps that tell no numbers of elements."""

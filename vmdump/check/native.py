@@ -147,12 +147,6 @@ class Native:
         # All or none of a dump is detailed; of an empty one nothing is unknown.
         self.detailed = all(self.at(section.address).detailed for section in sections[:1])
 
-    def pointer_size(self) -> int | None:
-        """The size of a pointer on the host of the QEMU, as sizes in memory show it; None: they do not."""
-        size = ffi.new("uint32_t *")
-        check_status(lib.vmd_wire_pointer_size(self._tree.native, size), None)
-        return int(size[0]) or None
-
     def at(self, address: int) -> Description:
         """The description at an address."""
         found = self._descriptions.get(address)

@@ -8,4 +8,4 @@ WHY = (
 EXAMPLE = "regs of usb-dwc3: 333 in QEMU 7.2, 384 in 10.0"
 REMEDY = "Check the binaries in place of their dumps."
 REFERENCES = ("QEMU 8.2.2 migration/savevm.c dump_vmstate_vmsf (VMS_ARRAY)",)
-MESSAGE = "not compared: the lengths of arrays, which {who} does not tell"
+MESSAGE = "not compared: the lengths of arrays, not told by {who}"
