@@ -169,6 +169,18 @@ def test_direction_is_the_order_of_the_sources(
         assert answer.rows == [(names[0], names[1], "breaks")]
 
 
+def test_questions_follow_the_order_of_the_sources(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where a field changed is asked from source to source, too, whatever they are called."""
+    more = dump(dev=desc("dev", field("a"), field("b"))).to_bytes()
+    one, two = fill(tmp_path / "one", arm=dump_of(1)), fill(tmp_path / "two", arm=more)
+    for given, change in (((one, two), "added"), ((two, one), "removed")):
+        assert bulk(*given, "-o", tmp_path / "out") == 0
+        capsys.readouterr()
+        assert main(["query", "field", str(tmp_path / "out"), "--with", "field=b", "--format", "csv"]) == 0
+        source, destination = (directory.name for directory in given)
+        assert capsys.readouterr().out.splitlines()[1:] == [f"dev,b,{source},{destination},{change},arm"]
+
+
 def test_verdicts_of_other_sources_are_forgotten(tmp_path: Path) -> None:
     """vmdump query has verdicts of what is in the folder, not of what was dropped or has changed."""
     out = tmp_path / "out"

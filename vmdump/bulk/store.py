@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmdump.bulk.manifest import read_manifest
 from vmdump.bulk.verdicts import VERDICT_COLUMNS, read_verdicts
-from vmdump.errors import VmdumpError
+from vmdump.errors import SourceError, VmdumpError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ _VIEWS = {
     "subsections": "SELECT producer, target, qemu_version, host, type, section, path, name, version_id, "
     "minimum_version_id, needed FROM rows WHERE kind = 'subsection'",
     "producers": f"SELECT DISTINCT producer, target, qemu_version, version, build_id, host, machines, {_SORTABLE} AS "
-    "version_order FROM rows",
+    "version_order, position FROM rows LEFT JOIN positions USING (producer)",
 }
 
 
@@ -97,6 +97,15 @@ def version_order(label: str) -> tuple[tuple[int, int | str], ...]:
     return tuple((0, int(part)) if part.isdigit() else (1, part) for part in re.findall(r"\d+|\D+", label))
 
 
+def _in_order(directory: str) -> list[str]:
+    """The labels of all producers, as vmdump bulk was given their sources; none for a folder without a manifest."""
+    try:
+        found = producers(directory)
+    except SourceError:
+        return []
+    return list(dict.fromkeys(each.label for each in sorted(found, key=lambda each: _order(each)[1:])))
+
+
 def query(directory: str | os.PathLike[str], sql: str, parameters: Mapping[str, str] | None = None) -> Answer:
     """What one statement of SQL gives over a folder's rows; parameters are its $names.
 
@@ -152,6 +161,9 @@ def _connect(duckdb: Any, directory: str) -> Any:
         connection.execute(f"CREATE TABLE verdicts ({', '.join(f'{name} VARCHAR' for name in VERDICT_COLUMNS)})")
         for row in read_verdicts(top):
             connection.execute(f"INSERT INTO verdicts VALUES ({', '.join('?' * len(row))})", row)
+        connection.execute("CREATE TABLE positions (producer VARCHAR, position INTEGER)")
+        for position, label in enumerate(_in_order(directory)):
+            connection.execute("INSERT INTO positions VALUES (?, ?)", [label, position])
         connection.execute("SET enable_external_access = false")
         connection.execute(
             f"CREATE VIEW rows AS SELECT * FROM read_parquet({_literals(files)}, hive_partitioning = true, "
