@@ -82,8 +82,7 @@ def producers(directory: str | os.PathLike[str], target: str | None = None) -> l
 
 
 def _order(each: ProducerDump) -> tuple[Any, ...]:
-    is_of_no_source = not each.arguments
-    return each.target, is_of_no_source, min(each.arguments, default=0), version_order(each.label)
+    return each.target, tuple(sorted(each.arguments)), version_order(each.label)
 
 
 def version_order(label: str) -> tuple[tuple[int, int | str], ...]:
