@@ -169,6 +169,18 @@ def test_direction_is_the_order_of_the_sources(
         assert answer.rows == [(names[0], names[1], "breaks")]
 
 
+def test_questions_follow_the_order_of_the_sources(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where a field changed is asked from source to source, too, whatever they are called."""
+    more = dump(dev=desc("dev", field("a"), field("b"))).to_bytes()
+    one, two = fill(tmp_path / "one", arm=dump_of(1)), fill(tmp_path / "two", arm=more)
+    for given, change in (((one, two), "added"), ((two, one), "removed")):
+        assert bulk(*given, "-o", tmp_path / "out") == 0
+        capsys.readouterr()
+        assert main(["query", "field", str(tmp_path / "out"), "--with", "field=b", "--format", "csv"]) == 0
+        source, destination = (directory.name for directory in given)
+        assert capsys.readouterr().out.splitlines()[1:] == [f"dev,b,{source},{destination},{change},arm"]
+
+
 def test_verdicts_of_other_sources_are_forgotten(tmp_path: Path) -> None:
     """vmdump query has verdicts of what is in the folder, not of what was dropped or has changed."""
     out = tmp_path / "out"
@@ -191,8 +203,43 @@ def test_a_target_on_one_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert bulk(old, new, "-o", tmp_path / "out") == 0
     capsys.readouterr()
     assert main(["check", "--matrix", str(tmp_path / "out")]) == 0
-    assert capsys.readouterr().err == f"vmdump: arm: not checked: only old has it, of {old}\n"
+    assert capsys.readouterr().err == f"vmdump: arm: not checked: only {old} has it (old)\n"
     assert main(["check", "--matrix", str(tmp_path / "out"), "--target", "arm"]) == 3
+
+
+def test_between_sources(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With several QEMUs in one source, those of two sources alone are compared, if this is asked for."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    for folder, target, content in (
+        (old / "8.2", "x86_64", dump_of(3)),
+        (old / "7.2", "x86_64", dump_of(2)),
+        (new / "10.0", "x86_64", dump_of(4)),
+        (new / "9.2", "x86_64", dump_of(1)),
+        (old / "7.2", "arm", dump_of(2)),
+        (old / "8.2", "arm", dump_of(1)),
+    ):
+        folder.parent.mkdir(exist_ok=True)
+        fill(folder, **{target: content})
+    out = tmp_path / "out"
+    assert bulk(old, new, "-o", out) == 0
+    capsys.readouterr()
+    command = ["check", "--matrix", str(out), "--between-sources", "--direction", "forward", "--format", "json"]
+    assert main(command) == 1
+    captured = capsys.readouterr()
+    assert captured.err == f"vmdump: arm: not checked: only {old} has it (7.2, 8.2)\n"
+    assert {label: each["dev"] for label, each in json.loads(captured.out)["verdicts"].items()} == {
+        "7.2 -> 9.2": "breaks", "7.2 -> 10.0": "safe", "8.2 -> 9.2": "breaks", "8.2 -> 10.0": "safe",
+    }  # fmt: skip
+    # One that is in both is on both sides.
+    fill(new / "9.2", x86_64=dump_of(2))
+    shutil.move(new / "9.2", new / "7.2")
+    assert bulk(old, new, "-o", out) == 0
+    capsys.readouterr()
+    assert main(command) == 1
+    verdicts = json.loads(capsys.readouterr().out)["verdicts"]
+    assert {label: each["dev"] for label, each in verdicts.items()} == {
+        "8.2 -> 7.2": "breaks", "8.2 -> 10.0": "safe", "7.2 -> 10.0": "safe",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", ["itself", "a copy", "a copy of one name"])

@@ -317,11 +317,15 @@ def _control_fields(text: str) -> dict[str, str]:
 
 
 def _tar_members(file: Any, name: str) -> Iterator[Member]:
+    left = MAX_BYTES  # of sparse files, whose holes are not in the archive
     with tarfile.open(fileobj=file, mode="r|", bufsize=1 << 18) as archive:
         for info in archive:
             if info.issym() or info.islnk():
                 yield Member(info.name, info.linkname if info.issym() else f"/{info.linkname}", 0, bytes)
-            elif info.isreg() and not info.issparse():
+            elif info.isreg():
+                left -= info.size if info.issparse() else 0
+                if left < 0:
+                    raise SourceError(f"{name}: unpacks to more than {MAX_BYTES >> 20} MiB; is it a package of QEMU?")
                 yield Member(info.name, None, info.size, _tar_reader(archive, info))
             archive.members = []  # type: ignore[attr-defined, unused-ignore]  # which it collects for random access
 

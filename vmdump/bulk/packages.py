@@ -139,6 +139,8 @@ def unpack(path: str, folder: str) -> Kept:
                 if is_expected:
                     _note(errors, f"{place or member.path}: larger than {MAX_FILE_BYTES >> 20} MiB, and not read")
                 continue
+            if member.path.endswith((".deb", ".rpm")):
+                _note(notices, f"{place or member.path}: a package inside of a package is not read; unpack it first")
             if not is_expected and (member.size < 4 or not _may_be_kept(member.path)):
                 continue
             content = member.read()
@@ -168,7 +170,9 @@ def _note(lines: list[str], line: str) -> None:
 
 def _may_be_kept(path: str) -> bool:
     """Whether a file is worth reading: firmware and documentation is not."""
-    return not path.endswith((".gz", ".xz", ".zst", ".py", ".html", ".mo", ".rom", ".bin", ".img", ".fd", ".debug"))
+    return not path.endswith(
+        (".deb", ".rpm", ".gz", ".xz", ".zst", ".py", ".html", ".mo", ".rom", ".bin", ".img", ".fd", ".debug")
+    )
 
 
 def _is_kept(path: str, content: bytes) -> bool:

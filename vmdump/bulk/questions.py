@@ -25,8 +25,8 @@ _DEVICE = Question(
         AS targets
     FROM devices d JOIN producers p USING (producer, target)
     WHERE d.type GLOB $device
-    GROUP BY d.type, d.producer, p.version_order, d.version_id, d.minimum_version_id
-    ORDER BY d.type, p.version_order, d.producer, d.version_id
+    GROUP BY d.type, d.producer, p.position, p.version_order, d.version_id, d.minimum_version_id
+    ORDER BY d.type, p.position, p.version_order, d.producer, d.version_id
     """,
 )
 
@@ -50,7 +50,7 @@ _CHANGE = ", ".join(
 
 _FIELD = Question(
     "field",
-    "where did field Y change: from which version to which, and how",
+    "where did field Y change: from which QEMU to which, in the order of the sources, and how",
     {
         "field": ("the field's name, or the end of its path, as in core.timadj; * for any text", None),
         "device": ("QOM type, with * for any text", "*"),
@@ -58,9 +58,9 @@ _FIELD = Question(
     },
     f"""
     WITH pairs AS (
-        SELECT target, producer AS destination, lag(producer) OVER in_order AS source, version_order
+        SELECT target, producer AS destination, lag(producer) OVER in_order AS source, position
         FROM producers WHERE target GLOB $target
-        WINDOW in_order AS (PARTITION BY target ORDER BY version_order, producer)
+        WINDOW in_order AS (PARTITION BY target ORDER BY position, version_order, producer)
     ),
     facts AS (
         SELECT target, producer, type, path, min(size) AS size, min(num) AS num, min(version_id) AS version_id,
@@ -76,20 +76,20 @@ _FIELD = Question(
         WHERE s.type GLOB $device
     ),
     sides AS (
-        SELECT target, type, path, source, destination, version_order, {_SIDE}
+        SELECT target, type, path, source, destination, position, {_SIDE}
         FROM both_have b JOIN facts f USING (target, type)
         WHERE f.producer IN (b.source, b.destination)
         GROUP BY ALL
     ),
     changes AS (
-        SELECT target, type AS device, path, source, destination, version_order,
+        SELECT target, type AS device, path, source, destination, position,
             CASE WHEN n_before IS NULL THEN 'added' WHEN n_after IS NULL THEN 'removed'
             ELSE concat_ws(', ', {_CHANGE}) END AS change
         FROM sides
     )
     SELECT device, path, source, destination, change, list(target ORDER BY target) AS targets
     FROM changes WHERE change <> ''
-    GROUP BY ALL ORDER BY device, path, min(version_order), change
+    GROUP BY ALL ORDER BY device, path, min(position), change
     """,
 )
 
@@ -101,7 +101,8 @@ _UNOWNED = Question(
     SELECT name AS description, d.producer, symbol, uses, list(DISTINCT target ORDER BY target) AS targets
     FROM descriptions d JOIN producers p USING (producer, target)
     WHERE type IS NULL AND path = '' AND target GLOB $target
-    GROUP BY name, d.producer, p.version_order, symbol, uses ORDER BY name, p.version_order, symbol
+    GROUP BY name, d.producer, p.position, p.version_order, symbol, uses
+    ORDER BY name, p.position, p.version_order, symbol
     """,
 )
 

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -157,10 +157,11 @@ class _Run:
             for source, error in found.errors:
                 self._fail(source, None, error)
             units = self._units(found)
-            missing = deque(unit for unit in units if not self._is_there(unit, _sources_of(units)))
+            asked = {source for unit in units for source in unit.arguments}
+            missing = deque(unit for unit in units if not self._is_there(unit, asked))
             self._drop_others(found, sources, add=add)
             self._number_kept(sources, numbers)
-            self._places = Places(self._staying(units))
+            self._places = Places(self._staying(missing))
             self._work(missing)
         finally:
             self._manifest.write()
@@ -236,11 +237,14 @@ class _Run:
                            if _is_below(entry["source"], source)]  # fmt: skip
                 entry["arguments"] = belongs
 
-    def _staying(self, units: Sequence[_Unit]) -> Iterator[Entry]:
-        """The entries that this run does not replace."""
-        keys, asked = {unit.key for unit in units}, _sources_of(units)
+    def _staying(self, missing: Iterable[_Unit]) -> Iterator[Entry]:
+        """The entries that this run does not replace: others than those of the missing units, and what a run that was
+        ended has read of these.
+        """
+        keys = {source: unit.key for unit in missing for source in unit.arguments}
         for entry in self._manifest:
-            if entry["source"] not in asked or (entry["key"] in keys and self._manifest.is_complete(entry)):
+            key = keys.get(entry["source"])
+            if key is None or (entry["key"] == key and self._manifest.is_complete(entry)):
                 yield entry
 
     def _forget_verdicts(self, entry: Entry) -> None:
@@ -426,10 +430,6 @@ class _Run:
             self._manifest.write()
             self._manifest_written = time.monotonic()
         self._on_event(Event(title, entry, is_new=True))
-
-
-def _sources_of(units: Sequence[_Unit]) -> set[str]:
-    return {source for unit in units for source in unit.arguments}
 
 
 def _found_sources(found: Found) -> set[str]:

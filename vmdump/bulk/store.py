@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from vmdump.bulk.manifest import read_manifest
 from vmdump.bulk.verdicts import VERDICT_COLUMNS, read_verdicts
 from vmdump.check.labels import Named, labels
-from vmdump.errors import VmdumpError
+from vmdump.errors import SourceError, VmdumpError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ _VIEWS = {
     "subsections": "SELECT producer, target, qemu_version, host, type, section, path, name, version_id, "
     "minimum_version_id, needed FROM rows WHERE kind = 'subsection'",
     "producers": f"SELECT DISTINCT producer, target, qemu_version, version, build_id, host, machines, {_SORTABLE} AS "
-    "version_order FROM rows",
+    "version_order, position FROM rows LEFT JOIN positions USING (producer)",
 }
 
 
@@ -98,8 +98,7 @@ def _named(entry: Entry) -> Named:
 
 
 def _order(each: ProducerDump) -> tuple[Any, ...]:
-    is_of_no_source = not each.arguments
-    return each.target, is_of_no_source, min(each.arguments, default=0), version_order(each.producer)
+    return each.target, not each.arguments, tuple(sorted(each.arguments)), version_order(each.producer)
 
 
 def version_order(label: str) -> tuple[tuple[int, int | str], ...]:
@@ -111,6 +110,15 @@ def version_order(label: str) -> tuple[tuple[int, int | str], ...]:
     import re
 
     return tuple((0, int(part)) if part.isdigit() else (1, part) for part in re.findall(r"\d+|\D+", label))
+
+
+def _in_order(directory: str) -> list[str]:
+    """All producers, in the order in which vmdump bulk was given their sources; none for a folder without a manifest."""
+    try:
+        found = producers(directory)
+    except SourceError:
+        return []
+    return list(dict.fromkeys(each.producer for each in sorted(found, key=lambda each: _order(each)[1:])))
 
 
 def query(directory: str | os.PathLike[str], sql: str, parameters: Mapping[str, str] | None = None) -> Answer:
@@ -168,6 +176,9 @@ def _connect(duckdb: Any, directory: str) -> Any:
         connection.execute(f"CREATE TABLE verdicts ({', '.join(f'{name} VARCHAR' for name in VERDICT_COLUMNS)})")
         for row in read_verdicts(top):
             connection.execute(f"INSERT INTO verdicts VALUES ({', '.join('?' * len(row))})", row)
+        connection.execute("CREATE TABLE positions (producer VARCHAR, position INTEGER)")
+        for position, label in enumerate(_in_order(directory)):
+            connection.execute("INSERT INTO positions VALUES (?, ?)", [label, position])
         connection.execute("SET enable_external_access = false")
         connection.execute(
             f"CREATE VIEW rows AS SELECT * FROM read_parquet({_literals(files)}, hive_partitioning = true, "

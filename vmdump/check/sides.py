@@ -44,13 +44,16 @@ def unlike_targets(sides: Sequence[Side]) -> tuple[tuple[Side, str], ...] | None
         known = [(side, found) for side in sides if (found := evidence(side))]
         for side, found in known[1:]:
             if not found & known[0][1]:
-                return tuple((each, _in_words(each, of)) for each, of in (known[0], (side, found)))
+                kind = "CPUs" if evidence is _cpu_types else ""
+                return tuple((each, _in_words(each, of, kind)) for each, of in (known[0], (side, found)))
         is_known |= len(known) == len(sides)
     return None
 
 
-def _in_words(side: Side, targets: frozenset[str]) -> str:
+def _in_words(side: Side, targets: frozenset[str], kind: str) -> str:
     names = sorted(targets & _file_target(side) or targets)
+    if kind and not targets & _file_target(side):
+        return f"a target with {' and '.join(names)} {kind}"
     return f"target {' or '.join(names)}" if len(names) < 3 else f"a target with machine type {side.dump.machine}"
 
 

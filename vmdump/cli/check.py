@@ -68,6 +68,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--target", default="*", metavar="GLOB", help="of such a folder, these targets only (default: all)"
     )
+    parser.add_argument(
+        "--between-sources",
+        action="store_true",
+        help="of such a folder, only pairs of QEMUs of two SOURCEs of vmdump bulk, such as an old and a new directory",
+    )
     parser.add_argument("--any-target", action="store_true", help="compare sources of different targets, too")
     parser.add_argument(
         "--direction", choices=["both", "forward", "backward"], default="both", help="which way (default: both)"

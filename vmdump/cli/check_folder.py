@@ -77,11 +77,14 @@ def _check_targets(args: argparse.Namespace, environment: Environment) -> tuple[
         environment.error(f"not checked: {error}")
     results = {}
     for target, dumps in found.items():
-        if len(dumps) == 1 and len(dumps[0].arguments) < 2 and dumps[0].n_files < 2:
-            places = ", ".join(manifest.sources[number] for number in dumps[0].arguments) or folder
-            environment.error(f"{target}: not checked: only {dumps[0].label} has it, of {places}")
+        pairs = _pairs(dumps, args)
+        if not pairs:
+            numbers = sorted({number for each in dumps for number in each.arguments})
+            places = ", ".join(manifest.sources[number] for number in numbers) or folder
+            names = ", ".join(each.label for each in dumps)
+            environment.error(f"{target}: not checked: only {places} has it ({names})")
             continue
-        results[target] = _check_target(target, dumps, args, environment)
+        results[target] = _check_target(target, dumps, pairs, args, environment)
     if not results:
         raise VmdumpError(
             f"{folder}: no target {args.target} with two QEMUs or more among {', '.join(found) or 'none'}; "
@@ -90,12 +93,27 @@ def _check_targets(args: argparse.Namespace, environment: Environment) -> tuple[
     return results, not errors
 
 
+def _pairs(found: Sequence[ProducerDump], args: argparse.Namespace) -> list[tuple[int, int]]:
+    """The pairs of a target's dumps to check, by number. One that was found twice is a pair with itself: 0, 1."""
+    if len(found) == 1:
+        is_twice = found[0].n_files > 1 or len(found[0].arguments) > 1
+        is_wanted = is_twice and (len(found[0].arguments) > 1 or not args.between_sources)
+        return directions(2, args.direction) if is_wanted else []
+    pairs = directions(len(found), args.direction)
+    if args.between_sources:
+        ends = [(min(each.arguments, default=0), max(each.arguments, default=0)) for each in found]
+        pairs = [(i, j) for i, j in pairs if ends[min(i, j)][0] < ends[max(i, j)][1]]
+    return pairs
+
+
 def _check_target(
-    target: str, found: list[ProducerDump], args: argparse.Namespace, environment: Environment
+    target: str,
+    found: list[ProducerDump],
+    pairs: Sequence[tuple[int, int]],
+    args: argparse.Namespace,
+    environment: Environment,
 ) -> CheckResult:
-    """The check of a target's dumps, which is kept for vmdump query. One that is on both sides is checked against
-    itself.
-    """
+    """The check of pairs of a target's dumps, which is kept for vmdump query."""
     from vmdump.bulk.verdicts import write_verdicts
     from vmdump.check.checker import Labelled, check
     from vmdump.check.sides import Side
@@ -112,7 +130,7 @@ def _check_target(
     compare_sides(sides, environment, any_target=args.any_target, machines=machines)
     result = check(
         [Labelled(side.label, side.dump, (each.producer,)) for side, each in zip(sides, found, strict=True)],
-        directions=directions(len(dumps), args.direction),
+        directions=pairs,
         types=args.type,
     )
     known = [
