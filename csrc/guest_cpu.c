@@ -175,8 +175,11 @@ static void on_trampoline(void *engine, uint64_t address, uint32_t size, void *u
         return;
     }
     if (guest->imports[index].function) {
+        call.import = &guest->imports[index];
         read_args(guest, &call);
         result = guest->imports[index].function(&call);
+    } else {
+        guest->imports[index].is_missed = true;
     }
     guest->cpu->unicorn.reg_write(engine, guest->cpu->result, &result);
 }

@@ -144,6 +144,14 @@ class Guest:
             for fault in (faults[0][index] for index in range(count))
         ]
 
+    def missed_functions(self) -> list[str]:
+        """Functions of the host that were called and are not served, so that they returned 0, in order of name."""
+        names, index = set(), 0
+        while name := lib.vmd_guest_missed(self.native, index):
+            names.add(ffi.string(name).decode(errors="backslashreplace"))
+            index += 1
+        return sorted(names)
+
     def slist(self, address: int) -> Iterator[int]:
         """The data of a GSList."""
         for _ in range(MEMORY // 24):

@@ -127,6 +127,7 @@ class QemuImage:
             found = find_roots(self._guest, reader, self._objects(), classes, [each.address for each in devices])
             reader.tree.set_roots(found)
             self._describe_defects(reader.new_defects(), None)
+        self._report_missed_functions()
         return self._make_dump(reader, classes, devices)
 
     def _read_devices(self, classes: Classes, layout: Layout, reader: Reader) -> list[_DeviceClass]:
@@ -195,6 +196,15 @@ class QemuImage:
             self._defects.append(defect)
             if self._report is not None:
                 self._report(f"{self.path}: {defect}")
+
+    def _report_missed_functions(self) -> None:
+        """Report functions of libraries that start-up called and the emulator lacks, once, on one line."""
+        missed = self._guest.missed_functions()
+        if missed and self._report is not None:
+            self._report(
+                f"{self.path}: start-up calls library functions that the emulator does not have ({', '.join(missed)}); "
+                "they returned 0, and what depends on them may differ from a run"
+            )
 
     def _describe_faults(self) -> None:
         """The same of types whose class_init, or a parent's, went wrong."""
