@@ -71,7 +71,8 @@ enum vmd_status vmd_guest_define(struct vmd_guest *guest, const char *name, uint
 /*
  * Calls a function of the guest with up to six integers.
  * VMD_BAD_REFERENCE, VMD_TOO_DEEP, index: the guest's address, message and path say what it did wrong; VMD_TOO_LARGE:
- * it takes longer than the limit; VMD_NO_MEMORY: the guest's memory is used up; VMD_INTERRUPTED.
+ * it takes longer than the limit; VMD_NO_MEMORY: the guest's memory is used up; VMD_INTERRUPTED; VMD_UNSUPPORTED: at
+ * index is an instruction that Unicorn would execute wrong, so it was not executed.
  */
 enum vmd_status vmd_guest_call(struct vmd_guest *guest, uint64_t function, const uint64_t *args, int n_args,
                                uint64_t *ret, struct vmd_error *err);

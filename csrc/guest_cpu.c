@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "guest_host.h"
+#include "guest_insn.h"
 
 /* What is used of Unicorn's API (2.x), by its own numbers. */
 enum {
@@ -192,7 +193,29 @@ static bool on_invalid_memory(void *engine, int type, uint64_t address, int size
     return false;
 }
 
+/* A block of code, as Unicorn translates it. */
+struct uc_tb {
+    uint64_t pc;
+    uint16_t n_instructions, size; /* bytes */
+};
+
+/* A block is translated, and executed next. Unicorn calls this once for a block, not each time that it is executed. */
+static void on_new_block(void *engine, const struct uc_tb *block, const struct uc_tb *before, void *user)
+{
+    struct vmd_guest *guest = user;
+    const char *code = vmd_guest_find(guest, block->pc, 1);
+    size_t at =
+        code ? vmd_x86_64_find_vector((const uint8_t *)code, block->size, (size_t)(guest->memory + guest->size - code))
+             : SIZE_MAX;
+
+    if (at != SIZE_MAX) {
+        vmd_guest_fail(guest, VMD_UNSUPPORTED, block->pc + at, "an AVX instruction");
+    }
+}
+
 /* Life */
+
+static uint64_t call_at(struct vmd_guest *guest, uint64_t function, const uint64_t *args, int n_args, uint64_t sp);
 
 static bool start_engine(struct vmd_guest *guest)
 {
@@ -206,6 +229,7 @@ static bool start_engine(struct vmd_guest *guest)
            !unicorn->mem_map_ptr(*engine, VMD_GUEST_BASE, guest->size, UC_PROT_ALL, guest->memory) &&
            !unicorn->hook_add(*engine, &hook, UC_HOOK_BLOCK, on_trampoline, guest, guest->trampolines, end) &&
            !unicorn->hook_add(*engine, &hook, UC_HOOK_MEM_INVALID, on_invalid_memory, guest, 1, 0) &&
+           (!x86_64 || !unicorn->hook_add(*engine, &hook, UC_HOOK_EDGE_GENERATED, on_new_block, guest, 1, 0)) &&
            !unicorn->reg_write(*engine, x86_64 ? UC_X86_REG_FS_BASE : UC_ARM64_REG_TPIDR_EL0, &guest->thread) &&
            (x86_64 || !unicorn->reg_write(*engine, UC_ARM64_REG_CPACR_EL1, &fpu));
 }
@@ -232,7 +256,13 @@ enum vmd_status vmd_cpu_create(struct vmd_guest *guest, const char *unicorn, str
         return err->code;
     }
     write_trampolines(guest);
-    return start_engine(guest) ? VMD_OK : vmd_error_set(err, VMD_IO, 0, "Unicorn can't be started");
+    if (!start_engine(guest)) {
+        return vmd_error_set(err, VMD_IO, 0, "Unicorn can't be started");
+    }
+    /* Unicorn reports a new block only if it has executed one before. */
+    call_at(guest, empty_function(guest), NULL, 0, guest->stack);
+    *err = guest->err;
+    return err->code;
 }
 
 void vmd_cpu_destroy(struct vmd_guest *guest)

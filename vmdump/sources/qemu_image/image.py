@@ -105,6 +105,8 @@ class QemuImage:
             report=report,
         )
         self.modules.module_load_qom_all()
+        if self._opener.refused:
+            raise self._opener.refused
 
     def dump(self, machine: str | None = None) -> DeviceDump:
         """The dump that the binary would write with -M machine: a name or alias; None: the default, else "none".
