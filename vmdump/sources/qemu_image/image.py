@@ -118,7 +118,7 @@ class QemuImage:
         classes = Classes(self._guest, self._qemu.classes("device", include_abstract=True))
         self._on_phase("descriptions")
         layout = calibrate(self._guest, classes.addresses)
-        reader = Reader(self._guest, layout.name, layout.end_flags)
+        reader = Reader(self._guest, layout.structs, layout.end_flags)
         reader.set_slots(self._objects())
         self._defects: list[Defect] = []
         self._describe_faults()
