@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -37,6 +38,13 @@ OnPhase = Callable[[str], None]
 #: How the dumper prints "num": without this string it is a QEMU up to 8.1, which does not.
 _NUM_FORMAT = b'"num": %d'
 
+
+#: How a dump begins, in every program that has -dump-vmstate. Source: migration/savevm.c.
+_DUMP_MARK = b'"vmschkmachine"'
+
+#: What a program of QEMU says with --version, and an environment variable that user-mode emulation reads.
+_PROGRAM = re.compile(rb"(qemu-[a-z0-9_-]+) (?:version|[0-9]+\.[0-9])")
+_USER_MODE = b"QEMU_LD_PREFIX"
 
 #: Architectures of hosts, by ELF's e_machine.
 _HOSTS = {62: "x86_64", 183: "aarch64"}
@@ -81,10 +89,16 @@ class QemuImage:
         with elf:
             on_phase("map")
             self._guest = Guest(self.path, elf.e_machine, HostProfile(*host or ()))
-            self._main = main = map_object(self._guest, elf, is_main=True)
+            try:
+                self._main = main = map_object(self._guest, elf, is_main=True)
+            except SourceError:
+                self._check_is_qemu(elf)
+                raise
             self._build_id = elf.build_id()
-        #: Where its strings are.
-        self._data = main.constants()
+            #: Where its strings are.
+            self._data = main.constants()
+            if _DUMP_MARK not in self._data:
+                self._check_is_qemu(elf)
         self._qemu = Qemu(self._guest, elf, main, on_phase)
         on_phase("classes")
         #: The machine types, in QEMU's order of registration.
@@ -107,6 +121,18 @@ class QemuImage:
         self.modules.module_load_qom_all()
         if self._opener.refused:
             raise self._opener.refused
+
+    def _check_is_qemu(self, elf: ElfFile) -> None:
+        """Raises SourceError for a program that has no -dump-vmstate; QEMU's others are named."""
+        data = elf.content()
+        if _DUMP_MARK in data:
+            return
+        name = _PROGRAM.search(data)
+        what = "another program"
+        if name:
+            what = name[1].decode()
+            what += ", user-mode emulation, which has no devices" if _USER_MODE in data else ", a tool of QEMU's"
+        raise SourceError(f"{self.path}: not a QEMU system emulator, but {what}; give a qemu-system-* binary")
 
     def dump(self, machine: str | None = None) -> DeviceDump:
         """The dump that the binary would write with -M machine: a name or alias; None: the default, else "none".
