@@ -129,6 +129,28 @@ def test_module_of_another_build(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "usb-redir" in vmdump.open(qemu)
 
 
+@pytest.mark.qemu
+def test_module_with_avx(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A module whose code can't be executed right ends the reading: which types it registers is not known."""
+    qemu = find_qemu("x86_64")
+    modules = [path for path in Path("/usr/lib").glob("x86_64-linux-gnu/qemu/hw-usb-redirect.so") if path.exists()]
+    if not modules:
+        pytest.skip("this QEMU comes without modules")
+    _, module = QemuImage(qemu)._opener.opened["hw-usb-redirect"]
+    constructor = module.constructors[-1] - module.bias
+    data = bytearray(modules[0].read_bytes())
+    (segment,) = [each for each in ElfFile(bytes(data), "module").of_type(1) if each.flags & 1]
+    at = constructor - segment.vaddr + segment.offset
+    data[at : at + 5] = bytes.fromhex("c5f1efc1c3")  # vpxor %xmm1,%xmm1,%xmm0; ret
+    (tmp_path / modules[0].name).write_bytes(data)
+    assert main(["dump", qemu, "--module-dir", str(tmp_path), "-o", str(tmp_path / "x.json")]) == 3
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith(
+        f"vmdump: {tmp_path}/hw-usb-redirect.so: its code uses an AVX instruction (at {constructor:#x})"
+    )
+    assert not (tmp_path / "x.json").exists()
+
+
 #: A function that overwrites the callee-saved registers and reads from NULL.
 FAULT = {
     # xor %ebx,%ebx; xor %ebp,%ebp; xor %r12d,%r12d and so on to %r15d; xor %eax,%eax; mov (%rax),%rax
