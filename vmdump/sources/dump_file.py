@@ -9,6 +9,7 @@ import sys
 from vmdump import engine
 from vmdump.device_dump import DeviceDump
 from vmdump.errors import SourceError
+from vmdump.sources.file_kind import START, describe_file
 
 TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:
@@ -109,11 +110,13 @@ def _size(file: io.BufferedReader) -> int:
 
 def _decompressor(file: io.BufferedReader, name: str) -> Any:
     """What reads the file's content: itself, where it is not compressed."""
-    magic = file.peek(8)
+    magic = file.peek(START)
     if magic.startswith(ELF):
         raise SourceError(f"{name}: a binary, which can be read from a file only; give its path")
     if magic.startswith(b"#!"):
         raise SourceError(f"{name}: a script, not a dump; if it starts a QEMU, name that binary, or run it (--run)")
+    if magic[:1] not in (b"{", b" ", b"\n") and (kind := describe_file(magic)):
+        raise SourceError(f"{name}: {kind}")
     if magic.startswith(GZIP):
         import gzip
 

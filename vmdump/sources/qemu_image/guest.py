@@ -24,6 +24,18 @@ ARCHITECTURES = {62: lib.VMD_GUEST_X86_64, 183: lib.VMD_GUEST_AARCH64}
 """Unicorn guests by ELF's e_machine."""
 
 
+class InstructionError(SourceError):
+    """An object has an instruction that the emulator would execute wrong, so nothing that it does can be known."""
+
+    def __init__(self, name: str, what: str, address: int, bias: int) -> None:
+        """name: the object's file; what: the instruction, in words; address: the guest's; bias: of the object."""
+        super().__init__(
+            f"{name}: its code uses {what} (at {address - bias:#x}), which the emulator would execute wrong: it was "
+            "built for x86-64-v3 or a later CPU; use a build for the x86-64 baseline, or --run on a CPU that has AVX"
+        )
+        self.what, self.address = what, address
+
+
 class Guest:
     """The emulated machine. Addresses are the guest's; SourceError, which names the binary, tells what it does wrong.
 
@@ -126,6 +138,8 @@ class Guest:
                 f"{self.name}: function at {function - self.bias:#x}: {ffi.string(error.message).decode()}, as all of "
                 f"its start-up must within {SECONDS} seconds; is it a QEMU?"
             )
+        if status == lib.VMD_UNSUPPORTED:
+            raise InstructionError(self.name, ffi.string(error.message).decode(), int(error.index), self.bias)
         detail = ffi.string(error.path).decode(errors="backslashreplace")
         raise SourceError(
             f"{self.name}: function at {function - self.bias:#x}: {ffi.string(error.message).decode()} (at "
@@ -143,6 +157,14 @@ class Guest:
             (int(fault.key), int(fault.address), ffi.string(fault.message).decode())
             for fault in (faults[0][index] for index in range(count))
         ]
+
+    def missed_functions(self) -> list[str]:
+        """Functions of the host that were called and are not served, so that they returned 0, in order of name."""
+        names, index = set(), 0
+        while name := lib.vmd_guest_missed(self.native, index):
+            names.add(ffi.string(name).decode(errors="backslashreplace"))
+            index += 1
+        return sorted(names)
 
     def slist(self, address: int) -> Iterator[int]:
         """The data of a GSList."""

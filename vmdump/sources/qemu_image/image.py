@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -37,6 +38,13 @@ OnPhase = Callable[[str], None]
 #: How the dumper prints "num": without this string it is a QEMU up to 8.1, which does not.
 _NUM_FORMAT = b'"num": %d'
 
+
+#: How a dump begins, in every program that has -dump-vmstate. Source: migration/savevm.c.
+_DUMP_MARK = b'"vmschkmachine"'
+
+#: What a program of QEMU says with --version, and an environment variable that user-mode emulation reads.
+_PROGRAM = re.compile(rb"(qemu-[a-z0-9_-]+) (?:version|[0-9]+\.[0-9])")
+_USER_MODE = b"QEMU_LD_PREFIX"
 
 #: Architectures of hosts, by ELF's e_machine.
 _HOSTS = {62: "x86_64", 183: "aarch64"}
@@ -81,10 +89,16 @@ class QemuImage:
         with elf:
             on_phase("map")
             self._guest = Guest(self.path, elf.e_machine, HostProfile(*host or ()))
-            self._main = main = map_object(self._guest, elf, is_main=True)
+            try:
+                self._main = main = map_object(self._guest, elf, is_main=True)
+            except SourceError:
+                self._check_is_qemu(elf)
+                raise
             self._build_id = elf.build_id()
-        #: Where its strings are.
-        self._data = main.constants()
+            #: Where its strings are.
+            self._data = main.constants()
+            if _DUMP_MARK not in self._data:
+                self._check_is_qemu(elf)
         self._qemu = Qemu(self._guest, elf, main, on_phase)
         on_phase("classes")
         #: The machine types, in QEMU's order of registration.
@@ -105,6 +119,20 @@ class QemuImage:
             report=report,
         )
         self.modules.module_load_qom_all()
+        if self._opener.refused:
+            raise self._opener.refused
+
+    def _check_is_qemu(self, elf: ElfFile) -> None:
+        """Raises SourceError for a program that has no -dump-vmstate; QEMU's others are named."""
+        data = elf.content()
+        if _DUMP_MARK in data:
+            return
+        name = _PROGRAM.search(data)
+        what = "another program"
+        if name:
+            what = name[1].decode()
+            what += ", user-mode emulation, which has no devices" if _USER_MODE in data else ", a tool of QEMU's"
+        raise SourceError(f"{self.path}: not a QEMU system emulator, but {what}; give a qemu-system-* binary")
 
     def dump(self, machine: str | None = None) -> DeviceDump:
         """The dump that the binary would write with -M machine: a name or alias; None: the default, else "none".
@@ -116,7 +144,7 @@ class QemuImage:
         classes = Classes(self._guest, self._qemu.classes("device", include_abstract=True))
         self._on_phase("descriptions")
         layout = calibrate(self._guest, classes.addresses)
-        reader = Reader(self._guest, layout.name, layout.end_flags)
+        reader = Reader(self._guest, layout.structs, layout.end_flags)
         reader.set_slots(self._objects())
         self._defects: list[Defect] = []
         self._describe_faults()
@@ -127,6 +155,7 @@ class QemuImage:
             found = find_roots(self._guest, reader, self._objects(), classes, [each.address for each in devices])
             reader.tree.set_roots(found)
             self._describe_defects(reader.new_defects(), None)
+        self._report_missed_functions()
         return self._make_dump(reader, classes, devices)
 
     def _read_devices(self, classes: Classes, layout: Layout, reader: Reader) -> list[_DeviceClass]:
@@ -195,6 +224,15 @@ class QemuImage:
             self._defects.append(defect)
             if self._report is not None:
                 self._report(f"{self.path}: {defect}")
+
+    def _report_missed_functions(self) -> None:
+        """Report functions of libraries that start-up called and the emulator lacks, once, on one line."""
+        missed = self._guest.missed_functions()
+        if missed and self._report is not None:
+            self._report(
+                f"{self.path}: start-up calls library functions that the emulator does not have ({', '.join(missed)}); "
+                "they returned 0, and what depends on them may differ from a run"
+            )
 
     def _describe_faults(self) -> None:
         """The same of types whose class_init, or a parent's, went wrong."""
