@@ -71,8 +71,15 @@ class Device:
 
     @property
     def description(self) -> str:
-        """The name of its VMStateDescription, under which its state travels."""
+        """The name of its VMStateDescription, under which its state travels; empty if it has no description."""
         return self._tree.device_description(self._index)
+
+    @property
+    def has_description(self) -> bool:
+        """Whether the dump has a description of it. QEMU prints no device without one; edited dumps may have such, as
+        the sample of QEMU's own checker has. Their vmsd is empty.
+        """
+        return self._tree.device_has_description(self._index)
 
     @property
     def n_subsections(self) -> int:
