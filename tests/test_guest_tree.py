@@ -45,7 +45,9 @@ class Structs:
         self.guest.write(
             at + layout["desc_name"], struct.pack("<Q", self.guest.string(name) if name is not None else 0)
         )
-        self.guest.write(at + layout["desc_version_id"], struct.pack("<ii", version, version - 1 if minimum is None else minimum))
+        self.guest.write(
+            at + layout["desc_version_id"], struct.pack("<ii", version, version - 1 if minimum is None else minimum)
+        )
         self.guest.write(at + layout["desc_fields"], struct.pack("<Q", fields))
         self.guest.write(at + layout["desc_subsections"], struct.pack("<Q", subsections))
         return at

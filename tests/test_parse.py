@@ -146,7 +146,7 @@ def test_device_versions_are_kept() -> None:
 
 #: What QEMU's checker has in its own sample, tests/vmstate-static-checker-data/dump2.json: a device whose Name is not
 #: its key, and one without Description.
-EDITED = """\
+EDITED = b"""\
 {
   "vmschkmachine": {
     "Name": "pc-i440fx-2.2"
@@ -177,7 +177,7 @@ EDITED = """\
     }
   }
 }
-""".encode()
+"""
 
 
 def test_edited_devices(tmp_path: Path) -> None:

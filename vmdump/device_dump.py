@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from vmdump.engine import Tree
     from vmdump.engines import Engine
+    from vmdump.lookup import Part
     from vmdump.producer import Producer
     from vmdump.vmstate.model import VMStateDescription
 
@@ -217,6 +218,24 @@ class DeviceDump(Mapping[str, Device]):
     def __getitem__(self, name: str) -> Device:
         """The device class of a type name. Raises KeyError."""
         return self._by_name()[name]
+
+    def find(self, name: str) -> tuple[Device | Root | Part, ...]:
+        """Return what a name stands for: a QOM type, or a name as QEMU's error lines have it.
+
+        In this order: the QOM type; the section (the name of its description) of types and of descriptions on no device
+        class; a description nested in others, or a subsection. The path of a device, quotes and an instance id are
+        ignored: ``0000:00:03.0/virtio-gpu``, ``'cpu' 0``. Upper and lower case are, if nothing else is found.
+
+        >>> import vmdump
+        >>> dump = vmdump.open()
+        >>> [device.name for device in dump.find("0000:00:01.3/piix4_pm")]
+        ['PIIX4_PM']
+        >>> "e1000" in dump.find("PCIDevice")[0].holders, dump.find("no-such-device")
+        (True, ())
+        """
+        from vmdump.lookup import find
+
+        return find(self, name)
 
     def __iter__(self) -> Iterator[str]:
         """Type names in the order of the dump."""

@@ -41,7 +41,8 @@ def check(
     types: Sequence[str] = (),
 ) -> CheckResult:
     """Checks dumps against each other. directions: pairs of their indices (default: each pair, both ways); types: glob
-    patterns of QOM types, of which one must match (default: all).
+    patterns of QOM types, of which one must match (default: all); of names as error lines have them, see
+    vmdump.lookup.
 
     Raises VmdumpError when a description stands for more than can be looked at.
 
@@ -52,6 +53,10 @@ def check(
     (['A -> B', 'B -> A'], {<Verdict.SAFE: 'safe'>})
     """
     natives = [_Dump(each.dump) for each in dumps]
+    if types:
+        from vmdump.lookup import type_patterns
+
+        types = type_patterns([each.dump for each in dumps], types)
     if directions is None:
         directions = [(i, j) for i in range(len(dumps)) for j in range(len(dumps)) if i != j]
     results = {}

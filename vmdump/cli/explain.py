@@ -38,10 +38,7 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
 
 
 def _unknown(rule: str) -> str:
-    from difflib import get_close_matches
-
     from vmdump.check.rules import rule_ids
+    from vmdump.suggestion import did_you_mean
 
-    close = get_close_matches(rule, rule_ids(), n=3)
-    hint = f"did you mean {' or '.join(close)}?" if close else "vmdump rules lists those that there are"
-    return f"no rule {rule!r}; {hint}"
+    return f"no rule {rule!r}; {did_you_mean(rule, rule_ids(), 'vmdump rules lists those that there are')}"
