@@ -16,6 +16,7 @@ from vmdump.check.match import Matcher
 from vmdump.check.native import Native, equal, namesakes
 from vmdump.check.rules import rule
 from vmdump.check.wire import Lowering
+from vmdump.error_lines import ErrorLines
 from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ class _Dump(Native):
     def __init__(self, dump: DeviceDump) -> None:
         super().__init__(dump)
         self._lowerings: dict[tuple[bool, bool, bool], Lowering] = {}
+        #: What this QEMU prints.
+        self.lines = ErrorLines.of(dump)
 
     def lowering(self, *, loading: bool, detailed: bool, nums: bool) -> Lowering:
         """Of what is not detailed the same is read as is sent."""
@@ -163,7 +166,7 @@ class _Direction:
         name = section.type if section.root is None else section.name
         if same and match is not None and match.how == "type" and not within:  # most by far
             return TypeResult(name, Verdict.SAFE, section.name, (), self._layout(section, match, ()))
-        telling = _Telling(self._label, name, section.name, self._facts)
+        telling = _Telling(self._label, name, section.name, self._facts, self._source.lines, self._destination.lines)
         if match is None:
             telling.section("type-absent", section, None, note=self._unknown_roots())
         elif match.how == "renamed":
@@ -231,8 +234,17 @@ def _what(section: Section) -> str:
 class _Telling:
     """Makes findings of one type: a rule's texts, with facts."""
 
-    def __init__(self, direction: str, type_: str, name: str, known: dict[str, bool]) -> None:
+    def __init__(
+        self,
+        direction: str,
+        type_: str,
+        name: str,
+        known: dict[str, bool],
+        source_lines: ErrorLines,
+        destination_lines: ErrorLines,
+    ) -> None:
         self._direction, self._type, self.name, self._known = direction, type_, name, known
+        self._source_lines, self._lines = source_lines, destination_lines
         self.findings: list[Finding] = []
 
     def section(
@@ -241,15 +253,16 @@ class _Telling:
         """A finding about a section as a whole."""
         text = rule(rule_id)
         facts = {
-            "type": self._type, "section": ours.name, "version": ours.version_id,
+            "type": self._type, "section": ours.name, "instance": 0, "version": ours.version_id,
             "there": theirs and theirs.name, "local": theirs and theirs.version_id,
             "minimum": theirs and theirs.minimum_version_id, **more,
         }  # fmt: skip
         verdict = Verdict.CONDITIONAL if conditional else Verdict(text.VERDICT)
+        lines = self._lines if text.PRINTED_BY == "destination" else self._source_lines
         condition = text.CONDITION.format(**facts) if verdict is Verdict.CONDITIONAL and text.CONDITION else None
         self.findings.append(
             Finding(
-                rule_id, verdict, self._direction, self._type, ours.name, text.MESSAGE.format(**facts),
+                rule_id, verdict, self._direction, self._type, ours.name, text.message(facts, lines),
                 _section_side(ours), None if theirs is None else _section_side(theirs), condition, text.REMEDY,
             )
         )  # fmt: skip
@@ -257,12 +270,12 @@ class _Telling:
     def difference(self, difference: Difference) -> None:
         """A finding about a part of it."""
         text = rule(difference.rule)
-        facts = {"type": self._type, **difference.facts}
+        facts = {"type": self._type, "instance": 0, **difference.facts}
         conditions = list(difference.conditions)
         if difference.verdict is Verdict.CONDITIONAL and text.CONDITION and text.VERDICT == "conditional":
             condition = text.CONDITION.format(**facts)
             conditions += [condition] if condition not in conditions else []
-        message = text.MESSAGE.format(**facts)
+        message = text.message(facts, self._lines)
         if difference.verdict is not Verdict.SAFE and not all(self._known.values()):
             message += " " + _less_known(self._known)
         description = facts.get("description")

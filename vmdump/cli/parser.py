@@ -50,9 +50,10 @@ class Parser(argparse.ArgumentParser):
             from vmdump.suggestion import did_you_mean
 
             known = [str(each) for each in action.choices]
-            what = "command" if isinstance(action, argparse._SubParsersAction) else "choice"
             hint = did_you_mean(str(value), known, f"choose from {', '.join(known)}")
-            raise argparse.ArgumentError(None if what == "command" else action, f"no {what} {value!r}; {hint}")
+            if isinstance(action, argparse._SubParsersAction):
+                raise argparse.ArgumentError(None, f"no command {value!r}; {hint}")
+            raise argparse.ArgumentError(action, f"invalid choice: {value!r}; {hint}")
 
     def error(self, message: str) -> NoReturn:
         """What argparse calls when the command line is wrong."""

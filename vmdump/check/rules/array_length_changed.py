@@ -8,7 +8,4 @@ REMEDY = (
     "subsection."
 )
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_n_elems",)
-MESSAGE = (
-    "{field} is sent as {source} and read as {destination}; QEMU ends the load with `Missing section footer for "
-    "{section}`"
-)
+MESSAGE = "{field} is sent as {source} and read as {destination}; QEMU ends the load with `{missing_footer}`"

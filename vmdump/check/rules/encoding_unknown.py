@@ -10,6 +10,6 @@ REMEDY = "Compare the two VMStateInfo's put and get."
 REFERENCES = ("QEMU 10.0.13 include/migration/vmstate.h struct VMStateInfo",)
 MESSAGE = (
     "{field} is sent as {source} and read as {destination}; where the code of the two differs, QEMU ends the load "
-    "with `Missing section footer for {section}`, or reads wrong values"
+    "with `{missing_footer}`, or reads wrong values"
 )
 CONDITION = "the two sides' code for {field} does not agree"

@@ -15,5 +15,5 @@ REMEDY = (
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_load_state, migration/savevm.c check_section_footer",)
 MESSAGE = (
     "the destination reads {field} ({destination}), which the source does not send; QEMU ends the load with "
-    "`Missing section footer for {section}`"
+    "`{missing_footer}`"
 )

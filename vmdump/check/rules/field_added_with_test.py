@@ -7,6 +7,6 @@ REMEDY = "Migrate with a machine type that both sides know; it switches the fiel
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_field_exists, hw/net/e1000e.c e1000e_migrate_timadj",)
 MESSAGE = (
     "the destination reads {field} ({destination}), which the source does not send; if it does, QEMU ends the load "
-    "with `Missing section footer for {section}`"
+    "with `{missing_footer}`"
 )
 CONDITION = "the destination's test of {field} passes"

@@ -10,6 +10,5 @@ REMEDY = "Raise the description's version_id together with the field's."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_field_exists",)
 MESSAGE = (
     "{field} is sent as {source} and read as {destination}: on one side its version_id {gate} is above version "
-    "{version} of {description}, so it does not travel there; QEMU ends the load with `Missing section footer for "
-    "{section}`"
+    "{version} of {description}, so it does not travel there; QEMU ends the load with `{missing_footer}`"
 )

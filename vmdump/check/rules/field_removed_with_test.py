@@ -7,6 +7,6 @@ REMEDY = "Migrate with a machine type that both sides know; it switches the fiel
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_field_exists, hw/net/e1000e.c e1000e_migrate_timadj",)
 MESSAGE = (
     "the source sends {field} ({source}), which the destination does not read; if it does, QEMU ends the load with "
-    "`Missing section footer for {section}`"
+    "`{missing_footer}`"
 )
 CONDITION = "the source's test of {field} passes"

@@ -10,6 +10,5 @@ REMEDY = "Guard the field with a test that asks for the version of the section, 
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_load_state (VMS_STRUCT)",)
 MESSAGE = (
     "the destination reads {field} ({destination}) although {description} is of version {version} in the source: "
-    "version_id {gate} of a field of a nested struct guards nothing; QEMU ends the load with `Missing section "
-    "footer for {section}`"
+    "version_id {gate} of a field of a nested struct guards nothing; QEMU ends the load with `{missing_footer}`"
 )

@@ -11,4 +11,4 @@ REMEDY = (
     "as it was."
 )
 REFERENCES = ("QEMU 10.0.13 migration/savevm.c qemu_loadvm_section_start_full",)
-MESSAGE = "the destination refuses the section: `savevm: unsupported version {version} for '{section}' v{local}`"
+MESSAGE = "the destination refuses the section: `{unsupported_version}`"

@@ -10,5 +10,5 @@ REMEDY = "Keep the description's name, or rename its subsections with it."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_subsection_load",)
 MESSAGE = (
     "the destination does not look for {subsection} in {description}, as its name does not begin so; QEMU ends the "
-    "load with `Missing section footer for {section}`"
+    "load with `{missing_footer}`"
 )

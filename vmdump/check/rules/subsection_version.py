@@ -5,7 +5,4 @@ WHY = "The version of a subsection travels, and is enforced as a section's is."
 EXAMPLE = "cpu/slb of pseries: version_id 2, and 1 in QEMU 7.2"
 REMEDY = "A subsection of another name for what is new."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_subsection_load, vmstate_load_state",)
-MESSAGE = (
-    "the destination refuses {subsection}: `{subsection}: incoming version_id {version} is too new for local "
-    "version_id {local}`, or too old for its minimum {minimum}"
-)
+MESSAGE = "the destination refuses {subsection}: `{version_too_new}`, or too old for its minimum {minimum}"

@@ -6,7 +6,7 @@ EXAMPLE = "VMSTATE_UINT32_TEST that became VMSTATE_UINT32"
 REMEDY = "Keep the test."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_field_exists",)
 MESSAGE = (
-    "{field} is sent only if its test passes, and always read; if it is not sent, QEMU ends the load with `Missing "
-    "section footer for {section}`"
+    "{field} is sent only if its test passes, and always read; if it is not sent, QEMU ends the load with "
+    "`{missing_footer}`"
 )
 CONDITION = "the source's test of {field} does not pass"

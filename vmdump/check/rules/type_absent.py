@@ -8,6 +8,5 @@ REMEDY = (
 )
 REFERENCES = ("QEMU 10.0.13 migration/savevm.c find_se",)
 MESSAGE = (
-    "the destination has neither the type {type} nor a section '{section}'{note}; if it is sent: "
-    "`Unknown savevm section or instance '{section}' 0`"
+    "the destination has neither the type {type} nor a section '{section}'{note}; if it is sent: `{unknown_section}`"
 )

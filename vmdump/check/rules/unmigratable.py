@@ -1,8 +1,9 @@
 """The device says that it can't be migrated."""
 
 VERDICT = "breaks"
+PRINTED_BY = "source"
 WHY = "A description with unmigratable blocks every migration of a VM that has the device, before anything is sent."
 EXAMPLE = "vhost-user-fs of QEMU 7.2"
 REMEDY = "Unplug the device before the migration."
 REFERENCES = ("QEMU 10.0.13 migration/savevm.c qemu_savevm_state_blocked",)
-MESSAGE = "the source refuses to migrate: `State blocked by non-migratable device '{section}'`"
+MESSAGE = "the source refuses to migrate: `{unmigratable}`"

@@ -9,7 +9,6 @@ REFERENCES = (
     "QEMU 10.0.13 migration/vmstate.c vmstate_load_state (VMS_MUST_EXIST)",
 )
 MESSAGE = (
-    "the destination compares {field} with its own and refuses what differs: `Failed to load {description}:{name}`, "
-    "or `Input validation failed: {description}/{name}`"
+    "the destination compares {field} with its own and refuses what differs: `{field_failed}`, or `{validation_failed}`"
 )
 CONDITION = "{field} differs from the destination's own"
