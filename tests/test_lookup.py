@@ -10,12 +10,15 @@ from conftest import DATA, read_real_dump
 from descriptions import desc, dump, field, struct
 
 import vmdump
+from vmdump.check.native import Native
 from vmdump.cli import COMMANDS, main
 from vmdump.cli.environment import Environment
 from vmdump.device_dump import Device, DeviceDump, Root
+from vmdump.engine import parse
 from vmdump.errors import VmdumpError
 from vmdump.lookup import Part, matching_types, section_name
 from vmdump.machine import find_machine
+from vmdump.producer import Producer
 from vmdump.session import Session
 from vmdump.targets import TARGETS
 
@@ -192,6 +195,26 @@ def test_show_no_description(tmp_path: Path) -> None:
     assert run("show", path, "x") == (0, "x\n\nno Description: nothing of it is migrated\n", "")
     assert json.loads(run("devices", path, "--json")[1])[0]["description"] is None
     assert run("lint", path)[0] == 0
+
+
+def test_no_section_without_description() -> None:
+    """A device without a description has no section, and hides nothing that is known of the others."""
+    data = json.loads(make_detailed().to_bytes(extended=True))
+    edited = {"vmschkmachine": data.pop("vmschkmachine"), "x": {"Name": "x", "version_id": 1, "minimum_version_id": 1}}
+    read = DeviceDump(parse(json.dumps({**edited, **data}).encode()), Producer("file"))
+    assert not read["x"].has_description
+    assert read.find("") == ()
+    native = Native(read)
+    assert list(native.devices) == ["dev"]
+    assert native.detailed
+    assert native.parents("dev") == ("device",)
+
+
+def make_detailed() -> DeviceDump:
+    """A dump of which all is known."""
+    made = dump(dev=desc("dev", field("a")))
+    made.detailed_tree.set_device_facts(0, parents=["device"], abstract=False)
+    return made
 
 
 def test_edited_dump(tmp_path: Path) -> None:

@@ -144,7 +144,8 @@ class Native:
         #: Sections of descriptions on no device class.
         self.roots = sections[n_devices:]
         # All or none of a dump is detailed; of an empty one nothing is unknown.
-        self.detailed = all(self.at(section.address).detailed for section in sections[:1])
+        first = next(iter((*self.devices.values(), *self.roots)), None)
+        self.detailed = first is None or self.at(first.address).detailed
 
     def at(self, address: int) -> Description:
         """The description at an address."""
