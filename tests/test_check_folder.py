@@ -15,6 +15,7 @@ from vmdump.check.checker import Labelled, check
 from vmdump.cli import main
 from vmdump.report import overview
 from vmdump.source import open as open_source
+from vmdump.vmstate import VMStateFlags
 
 
 @pytest.fixture(scope="module")
@@ -119,8 +120,9 @@ def test_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def dump_of(version: int) -> bytes:
-    """A dump with one device, of this version."""
-    return dump(dev=desc("dev", field("a"), version_id=version, minimum_version_id=1)).to_bytes()
+    """A dump with one device, of this version; it has the length of an array, as dumps of QEMU 8.2 and newer do."""
+    regs = field("regs", num=2, flags=VMStateFlags.ARRAY)
+    return dump(dev=desc("dev", field("a"), regs, version_id=version, minimum_version_id=1)).to_bytes()
 
 
 def fill(folder: Path, **files: bytes) -> Path:

@@ -113,7 +113,7 @@ def version_order(label: str) -> tuple[tuple[int, int | str], ...]:
 
 
 def _in_order(directory: str) -> list[str]:
-    """All producers, in the order in which vmdump bulk was given their sources; none for a folder without a manifest."""
+    """All producers, in the order of the sources of vmdump bulk; none for a folder without a manifest."""
     try:
         found = producers(directory)
     except SourceError:

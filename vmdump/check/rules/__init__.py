@@ -5,17 +5,21 @@ the MESSAGE of its findings, with the names of facts in braces; its VERDICT; the
 have one; and, of those that look at one dump alone, their LEVEL: ``defect``, or ``notice`` for what may well be meant
 so; and the REMEDY_NESTED, where the usual one does not help in a nested struct, whose version does not travel.
 
-ERROR is the line that QEMU prints when the load fails, with facts as in MESSAGE; where the line depends on the fact
-``case``, it is a mapping with a line for each of its values.
+ERROR is the key, in vmdump.error_lines, of the line that QEMU prints when the load fails; where the line depends on the
+fact ``case``, it is a mapping with a key for each of its values. PRINTED_BY is the side that prints it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from vmdump.error_lines import forms_in_words
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
+
+    from vmdump.error_lines import ErrorLines
 
 
 class Rule(NamedTuple):
@@ -32,16 +36,24 @@ class Rule(NamedTuple):
     CONDITION: str | None = None
     LEVEL: str | None = None
     ERROR: str | Mapping[str, str] | None = None
+    PRINTED_BY: str = "destination"
     REMEDY_NESTED: str | None = None
 
-    def error(self, facts: Mapping[str, Any]) -> str | None:
-        """The line that QEMU prints, with the facts; None: QEMU prints none, or none that is known.
+    def error_keys(self) -> list[str]:
+        """Return the keys of the lines that QEMU prints: see vmdump.error_lines."""
+        if self.ERROR is None:
+            return []
+        return [self.ERROR] if isinstance(self.ERROR, str) else list(self.ERROR.values())
 
-        >>> rule("field-added").error({"section": "esp"})
+    def error(self, facts: Mapping[str, Any], lines: ErrorLines) -> str | None:
+        """Return the line that QEMU prints, in the words of the QEMU that prints it; None: none, or none that is known.
+
+        >>> from vmdump.error_lines import ErrorLines
+        >>> rule("field-added").error({"section": "esp"}, ErrorLines({}))
         'Missing section footer for esp'
         """
-        line = self.ERROR if self.ERROR is None or isinstance(self.ERROR, str) else self.ERROR[facts["case"]]
-        return None if line is None else line.format(**facts)
+        key = self.ERROR if self.ERROR is None or isinstance(self.ERROR, str) else self.ERROR[facts["case"]]
+        return None if key is None else lines.quote(key, facts)
 
     def remedy(self, *, nested: bool) -> str:
         """What is usually done about it, in a nested struct or outside of one."""
@@ -55,6 +67,9 @@ class Rule(NamedTuple):
             lines.append(f"{head}: {text}")
         if self.REMEDY_NESTED:
             lines.append(f"remedy in a nested struct: {self.REMEDY_NESTED}")
+        for key in self.error_keys():
+            for form, versions in forms_in_words(key):
+                lines.append(f"QEMU prints: {form}" + (f" ({versions})" if versions else ""))
         return "\n".join([*lines, *(f"source: {reference}" for reference in self.REFERENCES)])
 
 
