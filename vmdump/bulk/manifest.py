@@ -23,12 +23,16 @@ from typing import Any
 
 from vmdump.errors import OutputError, SourceError, VmdumpError
 from vmdump.output import write_file
+from vmdump.sources.input_file import read_input
 from vmdump.sources.qemu_image.cache import hashed, is_settled, sign
 
 NAME = "manifest.json"
 
 #: The form of the file. Another one is of another vmdump.
 VERSION = 1
+
+#: The largest manifest that is read, in bytes: some hundred thousand entries.
+MAX_BYTES = 1 << 30
 
 #: Where packages are unpacked, in the folder; what output.py writes before it is renamed.
 UNPACK_PREFIX = ".vmdump-unpack-"
@@ -125,16 +129,12 @@ def read_entries(directory: str) -> list[Entry]:
     """The entries of a folder's manifest. Raises SourceError."""
     path = os.path.join(directory, NAME)
     try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
+        content = json.loads(read_input(path, MAX_BYTES))
         if content["vmdump_manifest"] != VERSION:
             raise ValueError("of another version of vmdump")
         entries: list[Entry] = content["entries"]
         for entry in entries:
-            lists = ("outputs", "rows", "files", "targets", "machines")
-            if not all(isinstance(entry[name], list) for name in lists) or not isinstance(entry["key"], str):
-                raise ValueError("an entry that is none")
-            _name(entry), entry["error"], entry["producer"]
+            _check_types(entry)
             for output in _outputs(entry):
                 if os.path.isabs(output) or ".." in output.split("/"):
                     raise ValueError(f"an output outside of the folder: {output!r}")
@@ -146,6 +146,33 @@ def read_entries(directory: str) -> list[Entry]:
         raise SourceError(
             f"{path}: not a manifest: {error or type(error).__name__}; remove it to begin anew"
         ) from error
+
+
+#: The types of an entry's values, but for files.
+_TYPES: dict[str, tuple[type, ...]] = {
+    "source": (str,), "member": (str, type(None)), "key": (str,), "siblings": (int,), "digest": (str, type(None)),
+    "producer": (dict, type(None)), "error": (str, type(None)), "files": (list,),
+}  # fmt: skip
+
+#: Values that are lists of strings.
+_LISTS = ("outputs", "rows", "targets", "machines", "reports")
+
+
+def _check_types(entry: Any) -> None:
+    """Raises ValueError, KeyError and TypeError for what is no entry."""
+    for name, kinds in _TYPES.items():
+        if not isinstance(entry[name], kinds):
+            raise ValueError(f"an entry whose {name} is {type(entry[name]).__name__}")
+    for name in _LISTS:
+        if not isinstance(entry[name], list) or not all(isinstance(each, str) for each in entry[name]):
+            raise ValueError(f"an entry whose {name} are no list of strings")
+    if entry["producer"] is not None and not isinstance(entry["producer"]["label"], str):
+        raise ValueError("an entry whose producer has no label")
+    for path, signature, digest in entry["files"]:
+        if not isinstance(path, str) or not isinstance(signature, (list, type(None))):
+            raise ValueError("an entry with a file that is none")
+        if not isinstance(digest, (str, type(None))):
+            raise ValueError("an entry with a digest that is none")
 
 
 def recorded(files: tuple[tuple[str, Any, bytes | None], ...]) -> list[Any]:

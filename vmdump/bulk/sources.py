@@ -14,11 +14,12 @@ import stat
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from vmdump.bulk.archives import decompressed
 from vmdump.bulk.packages import QEMU_MARK, Kept, Package, identify_package
 from vmdump.errors import SourceError
 from vmdump.source import is_binary
-from vmdump.sources.dump_file import GZIP, XZ, ZSTD
+from vmdump.sources.decompress import MAGIC_BYTES, decompressed, format_of, limits
+from vmdump.sources.dump_file import MAX_SIZE
+from vmdump.sources.input_file import open_regular
 from vmdump.sources.root import resolve
 
 #: A QEMU's name, with what distributors put in front of it: xen-qemu-system-i386.
@@ -71,7 +72,7 @@ def find_sources(sources: Iterable[str], exclude: str) -> Found:
         try:
             found = _identify(path, real, is_named)
         except (OSError, SourceError) as error:
-            errors.append((path, str(error)))
+            errors.append((path, getattr(error, "strerror", None) or str(error)))
             continue
         if isinstance(found, Package):
             packages[real] = found
@@ -104,7 +105,9 @@ def _files(sources: Iterable[str], exclude: str, errors: list[tuple[str, str]]) 
 
 
 def _identify(path: str, real: str, is_named: bool) -> Item | Package | None:
-    if not is_named and not os.path.isfile(real):
+    if not stat.S_ISREG(os.stat(real).st_mode):
+        if is_named:
+            raise SourceError(f"{path}: not a regular file; vmdump dump reads pipes and devices")
         return None
     if is_binary(real):
         is_qemu = is_named or _is_qemu(real)
@@ -125,16 +128,13 @@ def _is_qemu(path: str) -> bool:
 
 def _is_dump(path: str) -> bool:
     """Whether a file begins as a dump does. Raises SourceError for a compressed one whose beginning is damaged."""
-    with open(path, "rb") as file:
-        is_compressed = file.read(6).startswith((GZIP, XZ, ZSTD))
-        file.seek(0)
+    with open_regular(path) as file:
+        format = format_of(file.peek(MAGIC_BYTES))
         try:
-            start = decompressed(file, path).read(_START)
+            start = decompressed(file, path, limits(None, MAX_SIZE)).read(_START)
         except SourceError:
-            raise
-        except Exception as error:
-            if is_compressed:
-                raise SourceError(f"{path}: {error}; is it whole?") from error
+            if format in ("gzip", "xz", "Zstandard"):  # others have no magic number to rely on
+                raise
             return False
     return start.lstrip().startswith(b"{") and QEMU_MARK in start
 

@@ -60,7 +60,8 @@ def _check_targets(args: argparse.Namespace, environment: Environment) -> dict[s
     targets = list(dict.fromkeys(each.target for each in found if fnmatchcase(each.target, args.target)))
     results = {}
     for target in targets:
-        dumps = [Labelled(each.label, open(each.path)) for each in found if each.target == target]
+        chosen = [each for each in found if each.target == target]
+        dumps = [Labelled(each.label, open(each.path, max_size=args.max_size)) for each in chosen]
         if len(dumps) < 2:
             continue
         results[target] = check(dumps, directions=directions(len(dumps), args.direction), types=args.type)
