@@ -1,14 +1,10 @@
 """The process: ``python -m vmdump`` and the command ``vmdump``."""
 
+import gc
+import os
 import sys
 
 from vmdump.import_path import safe_path
-
-if __name__ == "__main__":
-    sys.path[:] = safe_path()  # before anything else is imported
-
-import gc
-import os
 
 #: New objects after which the garbage collector looks for cycles. With Python's 700 it does so a dozen times while
 #: modules are imported, finds nothing, and takes a twentieth of the time of a dump.

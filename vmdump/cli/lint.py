@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmdump.cli.environment import ExitStatus
+from vmdump.cli.environment import ExitStatus, printable
 from vmdump.cli.sources import add_reading, add_sources, labels, open_sources
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     else:
         paragraphs += ["\n".join(_counted(notices))] if notices else []
     paragraphs.append(f"{args.source}: {len(defects)} defects, {len(notices)} notices")
-    environment.print("\n\n".join(paragraphs))
+    text = "\n\n".join(paragraphs)
+    environment.print("\n".join(map(printable, text.split("\n"))))
     return ExitStatus.FINDINGS if defects else ExitStatus.DONE
 
 

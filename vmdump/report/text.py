@@ -20,7 +20,7 @@ _MAX_TYPES = 8
 def render(result: CheckResult, options: Options) -> str:
     """A check as text; with the option matrix, of several dumps, the table of all pairs alone."""
     if options.matrix and not options.verbose:
-        return render_matrix(result)
+        return "\n".join(map(visible, render_matrix(result).split("\n")))
     verbose = options.verbose
     findings = [finding for types in result.results.values() for each in types for finding in each.findings]
     paragraphs = list(render_findings(findings, verbose=verbose))
