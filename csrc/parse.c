@@ -872,6 +872,7 @@ static enum vmd_status take_member(struct parser *parser, struct frame *frame)
 struct input {
     int fd;
     uint64_t offset; /* of what has not been read */
+    uint64_t end;    /* what stands behind it is not read: a file may grow without end */
     char *window;
     size_t capacity;
     bool ended;
@@ -900,7 +901,9 @@ static enum vmd_status refill(struct parser *parser)
     memmove(input->window, input->window + at, kept);
     memset(parser->told, 0, sizeof(parser->told));
     while (kept < input->capacity && !input->ended) {
-        ssize_t n = pread(input->fd, input->window + kept, input->capacity - kept, input->offset);
+        size_t room = input->capacity - kept;
+        uint64_t left = input->end > input->offset ? input->end - input->offset : 0;
+        ssize_t n = pread(input->fd, input->window + kept, left < room ? left : room, input->offset);
 
         if (n < 0 && errno != EINTR) {
             return vmd_error_set(parser->err, VMD_IO, errno, "read error");
@@ -1026,12 +1029,13 @@ enum vmd_status vmd_tree_parse(struct vmd_tree *tree, const char *text, size_t s
     return parse(&parser);
 }
 
-enum vmd_status vmd_tree_parse_file(struct vmd_tree *tree, int fd, uint64_t offset, struct vmd_error *err)
+enum vmd_status vmd_tree_parse_file(struct vmd_tree *tree, int fd, uint64_t offset, uint64_t end, struct vmd_error *err)
 {
-    struct input input = {.fd = fd, .offset = offset, .window = malloc(VMD_PARSE_WINDOW), .capacity = VMD_PARSE_WINDOW};
+    struct input input = {.fd = fd, .offset = offset, .end = end, .capacity = VMD_PARSE_WINDOW};
     struct parser parser = {.tree = tree, .err = err, .input = &input};
     enum vmd_status status;
 
+    input.window = malloc(VMD_PARSE_WINDOW);
     if (!input.window) {
         return vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
     }

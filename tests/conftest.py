@@ -44,6 +44,7 @@ def no_user_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The user's own cache is neither read nor written: not by tests, nor by the processes that they start."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache-home")))
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state-home")))
         yield
 
 
@@ -52,6 +53,7 @@ def cache_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     """Every test reads images anew: it begins without a cache."""
     path = tmp_path_factory.getbasetemp() / f"cache-home-{next(_COUNT)}"
     monkeypatch.setenv("XDG_CACHE_HOME", str(path))
+    monkeypatch.setenv("XDG_STATE_HOME", f"{path}-state")
     return path
 
 

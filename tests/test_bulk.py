@@ -516,9 +516,9 @@ def test_memory(sources: Path, tmp_path: Path) -> None:
         file.write(b'{\n  "vmschkmachine": {')
         for _ in range(600):
             file.write(b" " * (1 << 20))
-    tally = run(
-        [str(bomb), str(sources)], str(tmp_path / "out"), make_workers("processes", 2, memory=400 << 20), Options()
-    )
+    options = Options(max_size=1 << 30)
+    workers = make_workers("processes", 2, memory=400 << 20)
+    tally = run([str(bomb), str(sources)], str(tmp_path / "out"), workers, options)
     assert tally.errors == [f"{bomb}: takes more memory than a worker may"]
     assert tally.read == 12
 

@@ -20,6 +20,7 @@ from vmdump.bulk import archives
 from vmdump.bulk.packages import groups_of, identify_package, merge, unpack
 from vmdump.bulk.sources import unpacked_items
 from vmdump.errors import SourceError
+from vmdump.sources import decompress
 
 #: What a package of QEMU has, and what of it is kept.
 FILES = [
@@ -378,7 +379,7 @@ def test_too_many_bytes(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         else KINDS[kind](files)
     )
     assert kind not in compress or path.stat().st_size < 100_000
-    with pytest.raises(SourceError, match="unpacks to more than 1 MiB"):
+    with pytest.raises(SourceError, match="than 1 MiB, the limit; --max-size SIZE"):
         unpacked(path, tmp_path)
 
 
@@ -394,7 +395,7 @@ def test_too_many_members(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_xz_that_wants_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An xz stream whose dictionary is larger than the limit is not begun."""
-    monkeypatch.setattr(archives, "MAX_MEMORY", 1 << 20)
+    monkeypatch.setattr(decompress, "MAX_MEMORY", 1 << 20)
     path = tmp_path / "package"
     path.write_bytes(packages.deb(FILES, ".xz", lambda data: lzma.compress(data, preset=9)))
     with pytest.raises(SourceError, match=r"Memory usage limit|memory"):

@@ -659,7 +659,9 @@ def test_full_stderr() -> None:
     [
         (KeyboardInterrupt(), 130, "interrupted"),
         (MemoryError(), 3, "out of memory"),
-        (RecursionError("deep"), 3, "something nests deeper than Python's stack"),
+        (RecursionError("deep"), 3, "the source nests deeper than this command can follow; vmdump dump and show can"),
+        (OSError(errno.EIO, "Input/output error"), 3, "Input/output error"),
+        (OSError(errno.EPERM, "Operation not permitted", "x.json"), 3, "x.json: Operation not permitted"),
         (SystemExit(0), 3, "internal error: SystemExit: 0; please report this (VMDUMP_DEBUG=1 shows where)"),
         (ValueError("two\nlines"), 3, "internal error: ValueError: two lines; please report this"),
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), 3, "internal error: BrokenPipeError"),

@@ -1,6 +1,7 @@
 """QEMU binaries, read without being run: as their own dumps, and what is no such binary is told so."""
 
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -242,12 +243,25 @@ def endless(tmp_path: Path) -> Path:
     return path
 
 
-def test_endless(endless: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_endless(endless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is ended, and told with the function's address in the file."""
     monkeypatch.setattr(guest_module, "SECONDS", 0.2)
-    assert main(["dump", str(endless)]) == 3
+    with pytest.raises(SourceError) as caught:
+        QemuImage(endless)
+    assert f"{endless}: function at {AT:#x}: it does not come to an end" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["dump"], ["devices", "--no-cache"], ["check", "{}"], ["lint"], ["dump", "-M", "help"], ["dump", "-M", "none"]],
+    ids=" ".join,
+)
+def test_endless_timeout(command: list[str], endless: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--timeout holds for a binary that is read, in every command."""
+    name, *options = (each.format(endless) for each in command)
+    assert main([name, str(endless), *options, "--timeout", "0.2"]) == 3
     error = capsys.readouterr().err
-    assert f"{endless}: function at {AT:#x}: it does not come to an end" in error
+    assert re.search(r"not read after 0.2 seconds, .*--timeout|within 0.2 seconds \(--timeout\)", error)
     assert error.count("\n") == 1
 
 

@@ -28,12 +28,16 @@ from typing import Any, NamedTuple
 
 from vmdump.errors import OutputError, SourceError, VmdumpError
 from vmdump.output import write_file
+from vmdump.sources.input_file import read_input
 from vmdump.sources.qemu_image.cache import hashed, is_settled, sign
 
 NAME = "manifest.json"
 
 #: The form of the file. Another one is of another vmdump.
 VERSION = 1
+
+#: The largest manifest that is read, in bytes: some hundred thousand entries.
+MAX_BYTES = 1 << 30
 
 #: Where packages are unpacked, in the folder; what output.py writes before it is renamed.
 UNPACK_PREFIX = ".vmdump-unpack-"
@@ -168,8 +172,7 @@ def read_manifest(directory: str) -> Content:
     """The manifest of a folder. One that an older vmdump wrote knows no sources. Raises SourceError."""
     path = os.path.join(directory, NAME)
     try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
+        content = json.loads(read_input(path, MAX_BYTES))
         if content["vmdump_manifest"] != VERSION:
             raise ValueError("of another version of vmdump")
         entries: list[Entry] = content["entries"]
@@ -177,15 +180,12 @@ def read_manifest(directory: str) -> Content:
         if not _are_strings(sources) or not _are_strings([*errors, *errors.values()]):
             raise ValueError("sources or errors that are none")
         for entry in entries:
-            lists = ("outputs", "rows", "files", "targets", "machines")
-            if not all(isinstance(entry[name], list) for name in lists) or not isinstance(entry["key"], str):
-                raise ValueError("an entry that is none")
-            _name(entry), entry["error"], entry["producer"]
+            _check_types(entry)
             arguments, machine_types = entry.setdefault("arguments", []), entry.setdefault("machine_types", [])
             if not all(type(each) is int and 0 <= each < len(sources) for each in arguments):
-                raise ValueError("arguments that are no numbers of sources")
+                raise ValueError("an entry with arguments that are no numbers of sources")
             if not all(len(each) == 4 and _are_strings(each[:1]) for each in machine_types):
-                raise ValueError("machine types that are none")
+                raise ValueError("an entry with malformed machine types")
             for output in _outputs(entry):
                 if os.path.isabs(output) or ".." in output.split("/"):
                     raise ValueError(f"an output outside of the folder: {output!r}")
@@ -201,6 +201,33 @@ def read_manifest(directory: str) -> Content:
 
 def _are_strings(values: Any) -> bool:
     return isinstance(values, list) and all(isinstance(each, str) for each in values)
+
+
+#: The types of an entry's values, but for files.
+_TYPES: dict[str, tuple[type, ...]] = {
+    "source": (str,), "member": (str, type(None)), "key": (str,), "siblings": (int,), "digest": (str, type(None)),
+    "producer": (dict, type(None)), "error": (str, type(None)), "files": (list,),
+}  # fmt: skip
+
+#: Values that are lists of strings.
+_LISTS = ("outputs", "rows", "targets", "machines", "reports")
+
+
+def _check_types(entry: Any) -> None:
+    """Raises ValueError, KeyError and TypeError for what is no entry."""
+    for name, kinds in _TYPES.items():
+        if not isinstance(entry[name], kinds):
+            raise ValueError(f"an entry whose {name} is {type(entry[name]).__name__}")
+    for name in _LISTS:
+        if not _are_strings(entry[name]):
+            raise ValueError(f"an entry whose {name} are no list of strings")
+    if entry["producer"] is not None and not isinstance(entry["producer"]["label"], str):
+        raise ValueError("an entry whose producer has no label")
+    for path, signature, digest in entry["files"]:
+        if not isinstance(path, str) or not isinstance(signature, (list, type(None))):
+            raise ValueError("an entry with a file that is none")
+        if not isinstance(digest, (str, type(None))):
+            raise ValueError("an entry with a digest that is none")
 
 
 def recorded(files: tuple[tuple[str, Any, bytes | None], ...]) -> list[Any]:

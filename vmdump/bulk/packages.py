@@ -118,8 +118,9 @@ class Kept(NamedTuple):
     notices: tuple[str, ...] = ()
 
 
-def unpack(path: str, folder: str) -> Kept:
+def unpack(path: str, folder: str, max_size: int | None = None) -> Kept:
     """Unpacks what is QEMU's of the package at path into folder, which has to be there; its links are told, not made.
+    max_size: see read_archive.
 
     Raises SourceError for a package that is not whole or that means harm, OSError for a folder that can't be written.
     """
@@ -128,7 +129,7 @@ def unpack(path: str, folder: str) -> Kept:
     notices: list[str] = []
     top = os.open(folder, _DIRECTORY)
     try:
-        for member in read_archive(path):
+        for member in read_archive(path, max_size):
             place = safe_path(member.path)
             if member.target is not None:
                 if place is not None and b"\0" not in os.fsencode(member.target):

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+from vmdump.bulk.archives import MAX_BYTES
 from vmdump.bulk.dispatch import Dispatch
 from vmdump.bulk.executors import Workers
 from vmdump.bulk.manifest import UNPACK_PREFIX, Entry, Manifest, locked, recorded
@@ -28,6 +29,7 @@ from vmdump.bulk.work import FORMATS, FULL, HEAD, Outcome, Read, Reading, Unpack
 from vmdump.errors import OutputError, SourceError
 from vmdump.output import make_directory, write_file
 from vmdump.signals import held_back
+from vmdump.sources.input_file import open_regular
 from vmdump.version import __version__
 
 #: Seconds that a source may take.
@@ -44,11 +46,12 @@ _MAX_UNPACKED = 2
 
 
 class Options(NamedTuple):
-    """How sources are read: see the command's help. format is a key of work.FORMATS."""
+    """How sources are read: see the command's help. format is a key of work.FORMATS; max_size in bytes."""
 
     machines: str = "default"
     format: str = "json"
     timeout: float = TIMEOUT
+    max_size: int | None = None
 
 
 class Tally:
@@ -174,7 +177,7 @@ class _Run:
         items, groups = found.items, found.groups
         paths = [package.path for group in groups for package in group]
         paths += [item.path for item in items if item.kind == "dump"]
-        digests = _digests(paths, self._workers.jobs)
+        digests = _digests(paths, self._workers.jobs, self._options.max_size)
         units = []
         for item in items:
             content = os.path.abspath(item.path) if item.kind == "binary" else digests[item.path]
@@ -284,15 +287,16 @@ class _Run:
             raise OutputError(error.errno, error.strerror, self._directory) from error
         order = sorted(range(len(unit.packages)), key=lambda i: -os.path.getsize(unit.packages[i].path))
         unit.waiting = len(order)
-        timeout = self._options.timeout
-        return [
-            _Job(unit, i, Unpack(os.path.abspath(unit.packages[i].path), os.path.join(unit.folder, str(i)), timeout))
+        _, _, timeout, max_size = self._options
+        tasks = {
+            i: Unpack(os.path.abspath(unit.packages[i].path), os.path.join(unit.folder, str(i)), timeout, max_size)
             for i in order
-        ]
+        }
+        return [_Job(unit, i, task) for i, task in tasks.items()]
 
     def _read_task(self, item: Item) -> Read:
-        machines, format, timeout = self._options
-        return Read(item.kind, os.path.abspath(item.path), item.root, machines, format, timeout)
+        machines, format, timeout, max_size = self._options
+        return Read(item.kind, os.path.abspath(item.path), item.root, machines, format, timeout, max_size)
 
     def _take(self, job: _Job, outcome: Outcome) -> list[_Job]:
         """Takes in what a task gave; the tasks that follow from it."""
@@ -465,12 +469,15 @@ def _remove_folder(unit: _Unit) -> None:
         unit.folder = None
 
 
-def _digests(paths: Sequence[str], jobs: int) -> dict[str, str]:
-    """SHA-256 of files; that of one that can't be read is empty: its reader says what is wrong."""
+def _digests(paths: Sequence[str], jobs: int, max_size: int | None) -> dict[str, str]:
+    """SHA-256 of files; that of one that can't be read or is too large is empty: its reader says what is wrong."""
+    limit = MAX_BYTES if max_size is None else max_size
 
     def digest(path: str) -> str:
         try:
-            with open(path, "rb", buffering=0) as file:
+            if os.path.getsize(path) > limit:
+                return ""
+            with open_regular(path) as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError:
             return ""

@@ -15,12 +15,13 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from vmdump.bulk.archives import decompressed
 from vmdump.bulk.expected import NAME, NotAQemu, expects_qemu, not_a_qemu
 from vmdump.bulk.packages import QEMU_MARK, Kept, Package, groups_of, identify_package
 from vmdump.errors import SourceError
 from vmdump.source import is_binary
-from vmdump.sources.dump_file import GZIP, XZ, ZSTD
+from vmdump.sources.decompress import MAGIC_BYTES, decompressed, format_of, limits
+from vmdump.sources.dump_file import MAX_SIZE
+from vmdump.sources.input_file import open_regular
 from vmdump.sources.root import resolve
 
 #: How much of a file is looked at for a dump, in bytes.
@@ -159,7 +160,9 @@ def _with(numbers: tuple[int, ...], number: int) -> tuple[int, ...]:
 def _identify(path: str, real: str, place: str, is_named: bool) -> Item | Package | NotAQemu | None:
     """What a file is; None: nothing that is read. Raises SourceError for what is meant to be something, and is not."""
     is_expected = expects_qemu(place)
-    if not is_named and not os.path.isfile(real):
+    if not os.path.isfile(real):
+        if is_named:
+            raise SourceError(f"{path}: not a regular file; vmdump dump reads pipes and devices")
         if (is_expected or _is_called_package(path)) and os.path.islink(path) and not os.path.exists(path):
             raise SourceError(f"{path}: a link to {os.readlink(path)}, which is not there")
         return None
@@ -174,7 +177,7 @@ def _identify(path: str, real: str, place: str, is_named: bool) -> Item | Packag
             return Item("dump", path, path, (os.path.basename(path),))
         if _is_called_package(path):
             raise SourceError(f"{path}: not a whole package, by its first bytes; copy it again")
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         what = not_a_qemu(file.read(_START), is_expected=is_expected)
     if what is None or what.is_harmless:
         return what
@@ -195,16 +198,13 @@ def _is_dump(path: str) -> bool:
     """Whether a file begins as a dump does, or is meant to: cut off in its first line, or in another encoding, of which
     the reader says so. Raises SourceError for a compressed one whose beginning is damaged.
     """
-    with open(path, "rb") as file:
-        is_compressed = file.read(6).startswith((GZIP, XZ, ZSTD))
-        file.seek(0)
+    with open_regular(path) as file:
+        format = format_of(file.peek(MAGIC_BYTES))
         try:
-            start = decompressed(file, path).read(_START)
+            start = decompressed(file, path, limits(None, MAX_SIZE)).read(_START)
         except SourceError:
-            raise
-        except Exception as error:
-            if is_compressed:
-                raise SourceError(f"{path}: {error}; is it whole?") from error
+            if format in ("gzip", "xz", "Zstandard"):  # others have no magic number to rely on
+                raise
             return False
     text = start.removeprefix(codecs.BOM_UTF8).replace(b"\0", b"").removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff")
     words = b"".join(text.split())

@@ -7,17 +7,22 @@ producers, and verdicts (what `vmdump check` has said and was kept: verdicts.py)
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
+import re
+import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmdump.bulk.manifest import read_manifest
 from vmdump.bulk.verdicts import VERDICT_COLUMNS, read_verdicts
 from vmdump.check.labels import Named, labels
 from vmdump.errors import SourceError, VmdumpError
+from vmdump.sources.input_file import is_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from vmdump.bulk.manifest import Entry
 
@@ -57,10 +62,22 @@ class ProducerDump(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a query gave: names of columns, and rows of plain values."""
+    """What a query gave: names of columns, and rows of plain values. skipped: files of verdicts that can't be read,
+    with the reason; is_incomplete: whether the query asked for verdicts, so that theirs are missing.
+    """
 
     columns: tuple[str, ...]
     rows: list[tuple[Any, ...]]
+    skipped: Sequence[str] = ()
+    is_incomplete: bool = False
+
+
+#: Seconds between two looks for signals, and those that a query has to end after one.
+_TICK = 0.1
+_PATIENCE = 1.0
+
+#: Rows that are fetched at a time.
+_ROWS = 10_000
 
 
 def producers(directory: str | os.PathLike[str], target: str | None = None) -> list[ProducerDump]:
@@ -107,8 +124,6 @@ def version_order(label: str) -> tuple[tuple[int, int | str], ...]:
     >>> sorted(["10.0.2", "7.2.22", "10.0.13"], key=version_order)
     ['7.2.22', '10.0.2', '10.0.13']
     """
-    import re
-
     return tuple((0, int(part)) if part.isdigit() else (1, part) for part in re.findall(r"\d+|\D+", label))
 
 
@@ -124,18 +139,65 @@ def _in_order(directory: str) -> list[str]:
 def query(directory: str | os.PathLike[str], sql: str, parameters: Mapping[str, str] | None = None) -> Answer:
     """What one statement of SQL gives over a folder's rows; parameters are its $names.
 
-    Raises VmdumpError: no rows there, no such SQL, or one that does not only read.
+    Raises VmdumpError: no rows there, no such SQL, or one that does not only read. What a signal handler raises
+    (KeyboardInterrupt) ends it at once.
     """
     duckdb = _import_duckdb()
-    connection = _connect(duckdb, os.fspath(directory))
     try:
-        _check_statement(duckdb, connection, sql, parameters or {})
-        cursor = connection.execute(sql, dict(parameters or {}) or None)
-        return Answer(tuple(column[0] for column in cursor.description or ()), cursor.fetchall())
+        for text in (sql, *(parameters or {}).values()):
+            text.encode()
+    except UnicodeEncodeError as error:
+        raise VmdumpError("query: text that is not valid UTF-8; SQL and parameters have to be") from error
+    connection = duckdb.connect(":memory:")
+    return _interruptible(connection, lambda: _query(duckdb, connection, os.fspath(directory), sql, parameters or {}))
+
+
+def _interruptible(connection: Any, body: Callable[[], Answer]) -> Answer:
+    """Runs the body in a thread, as DuckDB does not return to Python's signal handlers before it is done."""
+    future: Future[Answer] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(body())
+        except BaseException as error:
+            future.set_exception(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    try:
+        thread.start()
+        while not future.done():
+            with contextlib.suppress(TimeoutError):
+                future.exception(_TICK)  # signals are answered between two waits
+    except BaseException:
+        connection.interrupt()
+        thread.join(_PATIENCE)
+        raise
+    return future.result()
+
+
+def _query(duckdb: Any, connection: Any, directory: str, sql: str, parameters: Mapping[str, str]) -> Answer:
+    try:
+        skipped = _open_folder(duckdb, connection, directory)
+        _check_statement(duckdb, connection, sql, parameters)
+        is_incomplete = bool(skipped) and _asks_verdicts(duckdb, sql)
+        cursor = connection.execute(sql, dict(parameters) or None)
+        rows: list[tuple[Any, ...]] = []
+        while some := cursor.fetchmany(_ROWS):  # fetchall answers nothing until all rows are Python's
+            rows += some
+        return Answer(tuple(column[0] for column in cursor.description or ()), rows, skipped, is_incomplete)
     except duckdb.Error as error:
         raise VmdumpError(f"query: {_reason(error)}") from error
     finally:
         connection.close()
+
+
+def _asks_verdicts(duckdb: Any, sql: str) -> bool:
+    """Whether SQL reads the verdicts. DuckDB names no tables of a statement with parameters: these become NULL."""
+    with duckdb.connect(":memory:") as parser:  # which knows no views that it would look into
+        try:
+            return "verdicts" in map(str.lower, parser.get_table_names(re.sub(r"\$\w+", "NULL", sql)))
+        except duckdb.Error:
+            return True
 
 
 def _import_duckdb() -> Any:
@@ -161,21 +223,24 @@ def _check_statement(duckdb: Any, connection: Any, sql: str, parameters: Mapping
         raise VmdumpError(f"query: the SQL {what}")
 
 
-def _connect(duckdb: Any, directory: str) -> Any:
-    """A database in memory with the views, which from then on reads no file but the folder's rows."""
+def _open_folder(duckdb: Any, connection: Any, directory: str) -> list[str]:
+    """Gives a database in memory the views; from then on it reads no file but the folder's rows. Returns the files of
+    verdicts that can't be read, with the reason.
+    """
     top = os.path.realpath(directory)
     files = _row_files(top)
     if not files:
         raise VmdumpError(f"{directory}: no rows to ask; vmdump bulk --format parquet -o {directory} makes them")
-    connection = duckdb.connect(":memory:")
     try:
         connection.execute("SET autoinstall_known_extensions = false")
         connection.execute("SET autoload_known_extensions = false")
         connection.execute("SET temp_directory = ''")
         connection.execute(f"SET allowed_paths = {_literals(files)}")
         connection.execute(f"CREATE TABLE verdicts ({', '.join(f'{name} VARCHAR' for name in VERDICT_COLUMNS)})")
-        for row in read_verdicts(top):
-            connection.execute(f"INSERT INTO verdicts VALUES ({', '.join('?' * len(row))})", row)
+        verdicts, skipped = read_verdicts(top)
+        if verdicts:
+            columns = ", ".join(["unnest(?::VARCHAR[])"] * len(VERDICT_COLUMNS))
+            connection.execute(f"INSERT INTO verdicts SELECT {columns}", list(map(list, zip(*verdicts, strict=True))))
         connection.execute("CREATE TABLE positions (producer VARCHAR, position INTEGER)")
         for position, label in enumerate(_in_order(directory)):
             connection.execute("INSERT INTO positions VALUES (?, ?)", [label, position])
@@ -187,10 +252,9 @@ def _connect(duckdb: Any, directory: str) -> Any:
         for name, sql in _VIEWS.items():
             connection.execute(f"CREATE VIEW {name} AS {sql}")
         connection.execute("SET lock_configuration = true")
+        return skipped
     except duckdb.Error as error:
-        connection.close()
         raise VmdumpError(f"{directory}: {_reason(error)}; remove rows/ and run vmdump bulk again") from error
-    return connection
 
 
 def _reason(error: Exception) -> str:
@@ -200,7 +264,7 @@ def _reason(error: Exception) -> str:
 
 def _row_files(top: str) -> list[str]:
     """The folder's files of rows."""
-    return sorted(glob.glob(f"{glob.escape(top)}/rows/producer=*/target=*/rows.parquet"))
+    return sorted(filter(is_regular, glob.glob(f"{glob.escape(top)}/rows/producer=*/target=*/rows.parquet")))
 
 
 def _literals(texts: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmdump.check.config import NOT_REVIEWED, ConfigError, table_of
+from vmdump.check.config import NOT_REVIEWED, ConfigError, read_config, table_of
 from vmdump.check.finding import Verdict
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ def add_to(path: str, entries: str) -> str:
     """The configuration in a file, with entries behind its own. Raises ConfigError where TOML does not allow that."""
     import tomllib
 
-    with open(path, encoding="utf-8", newline="") as file:
-        before = file.read().rstrip()
+    before = read_config(path).decode().rstrip()
     text = f"{before}\n\n{entries}" if before else entries
     try:
         tomllib.loads(text)

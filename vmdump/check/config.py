@@ -40,6 +40,9 @@ _NAMING = ("rule", "type", "path")
 #: The file that other tools share, where everything of vmdump's is in the table tool.vmdump.
 PROJECT = "pyproject.toml"
 
+#: The largest configuration that is read, in bytes.
+MAX_BYTES = 16 << 20
+
 #: How the reasons begin that a baseline gives: nobody has looked yet.
 NOT_REVIEWED = "not reviewed"
 
@@ -89,7 +92,7 @@ def find_config(directory: str | os.PathLike[str] = ".") -> Config | None:
     own, project = (os.path.join(directory, name) for name in ("vmdump.toml", PROJECT))
     if os.path.exists(own):
         return _load(own)
-    return _load(project) if os.path.exists(project) and b"vmdump" in _read(project) else None
+    return _load(project) if os.path.exists(project) and b"vmdump" in read_config(project) else None
 
 
 def load_config(path: str | os.PathLike[str]) -> Config:
@@ -117,11 +120,11 @@ def _load(path: str | os.PathLike[str]) -> Config | None:
 
     path = os.path.normpath(path)
     try:
-        text = _read(path).decode()
+        text = read_config(path).decode()
         table: Any = tomllib.loads(text)
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: byte {error.start} is not UTF-8; TOML is") from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # a TOMLDecodeError; or a number with more digits than Python converts
         raise ConfigError(f"{path}: {error}; that is not TOML") from error
     except RecursionError as error:
         raise ConfigError(f"{path}: nests too deeply") from error
@@ -133,10 +136,12 @@ def _load(path: str | os.PathLike[str]) -> Config | None:
     return _Reader(path, text, prefix).config(table)
 
 
-def _read(path: str) -> bytes:
+def read_config(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a configuration. Raises ConfigError."""
+    from vmdump.sources.input_file import read_input
+
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return read_input(path, MAX_BYTES, any_kind=True)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; --config FILE names the configuration") from error
     except ValueError as error:  # a NUL in the path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmdump.cli.arguments import UsageError, add_directory, add_file, seconds
+from vmdump.cli.arguments import UsageError, add_directory, add_file, seconds, size
 from vmdump.cli.environment import ExitStatus, printable
 
 if TYPE_CHECKING:
@@ -62,11 +62,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--executor",
         default="processes",
         metavar="EXECUTOR",
-        help="processes, threads, or dask://HOST:PORT, a Dask scheduler whose workers see the same files "
-        "(default: processes)",
+        help="processes, threads, or dask://HOST:PORT, a Dask scheduler whose workers see the same files; start these "
+        "with PYTHONSAFEPATH=1 (default: processes)",
     )
     parser.add_argument(
         "--timeout", type=seconds, default=120.0, metavar="SECONDS", help="how long a source may take (default: 120)"
+    )
+    parser.add_argument(
+        "--max-size",
+        type=size,
+        metavar="SIZE",
+        help="the most bytes that a dump may have and a package may unpack to, as in 500M or 2G (default: 1G and 16G, "
+        "and no more than 200 times the compressed size)",
     )
 
 
@@ -93,7 +100,7 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     if not args.executor.startswith("dask://") and args.executor not in ("processes", "threads"):
         raise UsageError(f"--executor: {args.executor!r} is none of processes, threads, dask://HOST:PORT")
     workers = make_workers(args.executor, args.jobs)
-    options = Options(args.machines, args.format, args.timeout)
+    options = Options(args.machines, args.format, args.timeout, args.max_size)
     tally = Tally()
     with Progress(environment, tally) as progress:
         try:

@@ -124,7 +124,7 @@ def _check_target(
     labels = [each.label for each in found]
     if found[0] is found[-1]:
         labels = [f"{label} ({number})" for number, label in enumerate(labels, 1)]
-    dumps = [open(each.path) for each in found]
+    dumps = [open(each.path, max_size=args.max_size) for each in found]
     machines = _machines(target, found, dumps, environment)
     sides = [Side(*each) for each in zip(labels, dumps, [each.path for each in found], strict=True)]
     compare_sides(sides, environment, any_target=args.any_target, machines=machines)

@@ -29,9 +29,12 @@ exit codes:
   130 interrupted
 
 environment:
-  QEMU_MODULE_DIR       look for modules here, after --module-dir
+  QEMU_MODULE_DIR       look for modules here, after --module-dir; modules in C
+                        and Python are executed when they are loaded
   XDG_CACHE_HOME        images that were read are in its folder vmdump
                         (default: ~/.cache)
+  XDG_STATE_HOME        the key of that cache is in its folder vmdump
+                        (default: ~/.local/state)
   NO_COLOR, TERM=dumb   draw nothing, on a terminal too
   VMDUMP_DEBUG          if set, errors come with a traceback
 """

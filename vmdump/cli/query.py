@@ -68,8 +68,11 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     from vmdump.bulk.store import query
 
     sql, parameters = _ask(args.query, dict(getattr(args, "with")))
-    _print(query(args.dir, sql, parameters), args.format, environment)
-    return ExitStatus.DONE
+    answer = query(args.dir, sql, parameters)
+    for each in answer.skipped:
+        environment.error(f"verdicts are skipped: {each}")
+    _print(answer, args.format, environment)
+    return ExitStatus.FAILED if answer.is_incomplete else ExitStatus.DONE
 
 
 def _ask(text: str, given: dict[str, str]) -> tuple[str, dict[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from vmdump.cli.arguments import UsageError, add_directories, add_file, module_dirs, seconds
+from vmdump.cli.arguments import UsageError, add_directories, add_file, add_max_size, module_dirs, seconds
 
 if TYPE_CHECKING:
     import argparse
@@ -33,12 +33,17 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--run", action="store_true", help="run binaries with -dump-vmstate, instead of reading them")
     group.add_argument(
-        "--timeout", type=seconds, default=60.0, metavar="SECONDS", help="how long a QEMU may run (default: 60)"
+        "--timeout",
+        type=seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="how long reading or running a QEMU may take (default: 60)",
     )
     group.add_argument(
         "--no-cache", action="store_true", help="read binaries anew, and do not remember them (see vmdump cache)"
     )
     add_directories(group)
+    add_max_size(parser.add_argument_group("dump files"))
 
 
 def add_sources(parser: argparse.ArgumentParser, *names: str, **options: str) -> None:
@@ -104,10 +109,14 @@ def _choose_machine(sides: list[Sequence[MachineName]], named: set[str], environ
 
 def _is_script(path: str) -> bool:
     """Whether a file is a script, which may start a QEMU."""
+    from vmdump.sources.input_file import is_regular
+
     try:
+        if not is_regular(path):
+            return False
         with open(path, "rb") as file:
             return file.read(2) == b"#!"
-    except (OSError, ValueError):
+    except OSError:
         return False  # whoever reads it says what is wrong
 
 
@@ -117,7 +126,7 @@ def _open(
     if path == "-":
         from vmdump.sources.dump_file import read_dump_file
 
-        return read_dump_file(environment.stdin, "<stdin>")
+        return read_dump_file(environment.stdin, "<stdin>", args.max_size)
     if args.run and binary:
         from vmdump.sources.qemu_process import run_qemu
 
@@ -130,10 +139,10 @@ def _open(
         from vmdump.sources.qemu_image.options import ImageOptions
 
         options = ImageOptions(directories)
-        return open_image(path, options, report=environment.error, cache=not args.no_cache)
+        return open_image(path, options, report=environment.error, cache=not args.no_cache, timeout=args.timeout)
     from vmdump.sources.dump_file import open_dump_file
 
-    return open_dump_file(path)
+    return open_dump_file(path, args.max_size)
 
 
 def compare_sides(

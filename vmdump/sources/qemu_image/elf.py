@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from vmdump._core import ffi, lib
 from vmdump.errors import SourceError
 from vmdump.sources.file_kind import elf_machine
+from vmdump.sources.input_file import open_regular
 from vmdump.sources.qemu_image.guest import ARCHITECTURES, MEMORY, Guest
 
 _ET_REL, _ET_EXEC, _ET_DYN, _ET_CORE = 1, 2, 3, 4
@@ -46,9 +47,9 @@ class ElfFile:
     emulated. As a context manager it closes the file.
     """
 
-    def __init__(self, file: bytes | io.FileIO, name: str) -> None:
+    def __init__(self, file: bytes | io.RawIOBase, name: str) -> None:
         """file: its bytes, or the open file. name is what errors call it."""
-        self._file = io.BytesIO(file) if isinstance(file, bytes) else file
+        self._file: io.BytesIO | io.RawIOBase = io.BytesIO(file) if isinstance(file, bytes) else file
         self.name = name
         self._size = self._file.seek(0, io.SEEK_END)
         start = self._read(0, min(_PACKED_WITHIN, self._size))
@@ -67,7 +68,7 @@ class ElfFile:
     @classmethod
     def open(cls, path: str) -> ElfFile:
         """The ELF file at a path. Raises OSError and ValueError too, as the built-in open does."""
-        file = io.FileIO(path)
+        file = open_regular(path).detach()
         try:
             return cls(file, path)
         except BaseException:

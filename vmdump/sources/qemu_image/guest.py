@@ -42,15 +42,26 @@ class Guest:
     Not thread-safe. Source: csrc/guest.h.
     """
 
-    def __init__(self, name: str, e_machine: int, host: HostProfile = HostProfile()) -> None:  # noqa: B008
-        """An empty one. name is what errors call it. Raises SourceError without Unicorn, MemoryError."""
+    def __init__(
+        self,
+        name: str,
+        e_machine: int,
+        host: HostProfile = HostProfile(),  # noqa: B008
+        timeout: float | None = None,
+    ) -> None:
+        """An empty one. name is what errors call it; timeout is the limit in the place of SECONDS. Raises SourceError
+        without Unicorn, MemoryError.
+        """
         self.name, self.e_machine = name, e_machine
         self.base: int = lib.VMD_GUEST_BASE
         #: Where the binary begins, so that errors give addresses as the binary's own tools do.
         self.bias: int = self.base
         self._error = error = ffi.new("struct vmd_error *")
+        self._seconds = SECONDS if timeout is None else timeout
         ret = ffi.new("struct vmd_guest **")
-        limits = ffi.new("struct vmd_guest_limits *", (MEMORY, int(SECONDS * 1000), int(SLICE * 1000), lib.vmd_poll))
+        limits = ffi.new(
+            "struct vmd_guest_limits *", (MEMORY, int(self._seconds * 1000), int(SLICE * 1000), lib.vmd_poll)
+        )
         status = lib.vmd_guest_create(libunicorn(), ARCHITECTURES[e_machine], limits, ret, error)
         if status == lib.VMD_NO_MEMORY:
             raise MemoryError("out of memory for an emulated QEMU")
@@ -136,7 +147,7 @@ class Guest:
         if status == lib.VMD_TOO_LARGE:
             raise SourceError(
                 f"{self.name}: function at {function - self.bias:#x}: {ffi.string(error.message).decode()}, as all of "
-                f"its start-up must within {SECONDS} seconds; is it a QEMU?"
+                f"its start-up must within {self._seconds:g} seconds (--timeout); is it a QEMU?"
             )
         if status == lib.VMD_UNSUPPORTED:
             raise InstructionError(self.name, ffi.string(error.message).decode(), int(error.index), self.bias)

@@ -73,10 +73,12 @@ class QemuImage:
         details: bool = True,
         root: str | os.PathLike[str] | None = None,
         host: HostProfile | tuple[bool, bool, int] | None = None,
+        timeout: float | None = None,
         report: Report | None = None,
         on_phase: OnPhase = lambda name: None,
     ) -> None:
-        """Reads the binary at path. module_dirs, details, root and host: see ImageOptions. report is told each module
+        """Reads the binary at path. module_dirs, details, root and host: see ImageOptions. timeout is how many seconds
+        of CPU time its emulated code may take; None: guest.SECONDS. report is told each module
         that fails, as QEMU tells it, and each defect of descriptions; on_phase the name of each part of the reading as
         it begins, for who measures.
         """
@@ -89,7 +91,7 @@ class QemuImage:
             raise SourceError(f"{self.path}: {getattr(error, 'strerror', None) or error}") from error
         with elf:
             on_phase("map")
-            self._guest = Guest(self.path, elf.e_machine, HostProfile(*host or ()))
+            self._guest = Guest(self.path, elf.e_machine, HostProfile(*host or ()), timeout)
             try:
                 self._main = main = map_object(self._guest, elf, is_main=True)
             except SourceError:
