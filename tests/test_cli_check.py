@@ -235,10 +235,8 @@ def test_binary() -> None:
 def test_binary_that_is_run() -> None:
     """With --run a binary writes its own dump, which tells less than what is read off it, and nothing else."""
     qemu = find_qemu("x86_64")
-    result = Result("check", "--run", qemu, DATA / "extended" / "qemu-7.2.22-x86_64.json.xz", "-M", "none")
-    assert result.code == 0
-    assert result.err.startswith("vmdump: warning: different machine types: ")  # none, and that of the file
-    assert result.err.count("\n") == 1
+    result = Result("check", "--run", qemu, DATA / "extended" / "qemu-7.2.22-x86_64.json.xz", "-M", "pc")
+    assert (result.code, result.err) == (0, "")
     assert "breaks" not in result.out
 
 

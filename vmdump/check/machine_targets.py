@@ -13,14 +13,15 @@ MACHINES: dict[str, frozenset[str]] = {
         (
             "aarch64",
             "akita amd-versal-virt amd-versal2-virt anacapa-bmc ast1030-evb ast1040-evb ast1060-evb ast2500-evb "
-            "ast2600-evb ast2700-evb ast2700a1-evb ast2700a2-evb ast2700fc b-l475e-iot01a bletchley-bmc borzoi "
-            "bpim2u canon-a1100 catalina-bmc cheetah collie connex cubieboard emcraft-sf2 fby35-bmc fuji-bmc "
-            "g220a-bmc gb200nvl-bmc highbank imx25-pdk imx8mm-evk imx8mp-evk integratorcp kudo-bmc kzm "
-            "lm3s6965evb lm3s811evb mainstone max78000fthr mcimx6ul-evk mcimx7d-sabre microbit midway mori-bmc "
-            "mps2-an385 mps2-an386 mps2-an500 mps2-an505 mps2-an511 mps2-an521 mps3-an524 mps3-an536 mps3-an547 "
-            "musca-a musca-b1 musicpal n800 n810 netduino2 netduinoplus2 npcm750-evb npcm845-evb nuri "
-            "olimex-stm32-h405 orangepi-pc palmetto-bmc quanta-gbs-bmc quanta-gsj quanta-q71l-bmc rainier-bmc "
-            "raspi0 raspi1ap raspi2 raspi2b raspi3 raspi3ap raspi3b raspi4b realview-eb realview-eb-mpcore "
+            "ast2600-evb ast2700-evb ast2700a0-evb ast2700a1-evb ast2700a2-evb ast2700fc b-l475e-iot01a "
+            "bletchley-bmc borzoi bpim2u canon-a1100 catalina-bmc cheetah collie connex cubieboard emcraft-sf2 "
+            "fby35 fby35-bmc fp5280g2-bmc fuji-bmc g220a-bmc gb200nvl-bmc highbank imx25-pdk imx8mm-evk "
+            "imx8mp-evk integratorcp kudo-bmc kzm lm3s6965evb lm3s811evb mainstone max78000fthr mcimx6ul-evk "
+            "mcimx7d-sabre microbit midway mori-bmc mps2-an385 mps2-an386 mps2-an500 mps2-an505 mps2-an511 "
+            "mps2-an521 mps3-an524 mps3-an536 mps3-an547 musca-a musca-b1 musicpal n800 n810 netduino2 "
+            "netduinoplus2 npcm750-evb npcm845-evb nuri olimex-stm32-h405 orangepi-pc palmetto-bmc "
+            "qcom-dc-scm-v1-bmc qcom-firework-bmc quanta-gbs-bmc quanta-gsj quanta-q71l-bmc rainier-bmc raspi0 "
+            "raspi1ap raspi2 raspi2b raspi3 raspi3ap raspi3b raspi4b realview-eb realview-eb-mpcore "
             "realview-pb-a8 realview-pbx-a9 romulus-bmc sabrelite sbsa-ref smdkc210 sonorapass-bmc spitz "
             "stm32vldiscovery supermicro-x11spi-bmc supermicrox11-bmc swift-bmc sx1 sx1-v1 tacoma-bmc terrier "
             "tiogapass-bmc tosa verdex versatileab versatilepb vexpress-a15 vexpress-a9 virt witherspoon-bmc "
@@ -31,15 +32,16 @@ MACHINES: dict[str, frozenset[str]] = {
             "arm",
             "akita anacapa-bmc ast1030-evb ast1040-evb ast1060-evb ast2500-evb ast2600-evb b-l475e-iot01a "
             "bletchley-bmc borzoi bpim2u canon-a1100 catalina-bmc cheetah collie connex cubieboard emcraft-sf2 "
-            "fby35-bmc fuji-bmc g220a-bmc gb200nvl-bmc highbank imx25-pdk integratorcp kudo-bmc kzm lm3s6965evb "
-            "lm3s811evb mainstone max78000fthr mcimx6ul-evk mcimx7d-sabre microbit midway mori-bmc mps2-an385 "
-            "mps2-an386 mps2-an500 mps2-an505 mps2-an511 mps2-an521 mps3-an524 mps3-an536 mps3-an547 musca-a "
-            "musca-b1 musicpal n800 n810 netduino2 netduinoplus2 npcm750-evb nuri olimex-stm32-h405 orangepi-pc "
-            "palmetto-bmc quanta-gbs-bmc quanta-gsj quanta-q71l-bmc rainier-bmc raspi0 raspi1ap raspi2 raspi2b "
-            "realview-eb realview-eb-mpcore realview-pb-a8 realview-pbx-a9 romulus-bmc sabrelite smdkc210 "
-            "sonorapass-bmc spitz stm32vldiscovery supermicro-x11spi-bmc supermicrox11-bmc swift-bmc sx1 sx1-v1 "
-            "tacoma-bmc terrier tiogapass-bmc tosa verdex versatileab versatilepb vexpress-a15 vexpress-a9 virt "
-            "witherspoon-bmc xilinx-zynq-a9 yosemitev2-bmc z2",
+            "fby35 fby35-bmc fp5280g2-bmc fuji-bmc g220a-bmc gb200nvl-bmc highbank imx25-pdk integratorcp "
+            "kudo-bmc kzm lm3s6965evb lm3s811evb mainstone max78000fthr mcimx6ul-evk mcimx7d-sabre microbit "
+            "midway mori-bmc mps2-an385 mps2-an386 mps2-an500 mps2-an505 mps2-an511 mps2-an521 mps3-an524 "
+            "mps3-an536 mps3-an547 musca-a musca-b1 musicpal n800 n810 netduino2 netduinoplus2 npcm750-evb nuri "
+            "olimex-stm32-h405 orangepi-pc palmetto-bmc qcom-dc-scm-v1-bmc qcom-firework-bmc quanta-gbs-bmc "
+            "quanta-gsj quanta-q71l-bmc rainier-bmc raspi0 raspi1ap raspi2 raspi2b realview-eb realview-eb-mpcore "
+            "realview-pb-a8 realview-pbx-a9 romulus-bmc sabrelite smdkc210 sonorapass-bmc spitz stm32vldiscovery "
+            "supermicro-x11spi-bmc supermicrox11-bmc swift-bmc sx1 sx1-v1 tacoma-bmc terrier tiogapass-bmc tosa "
+            "verdex versatileab versatilepb vexpress-a15 vexpress-a9 virt witherspoon-bmc xilinx-zynq-a9 "
+            "yosemitev2-bmc z2",
         ),
         ("avr", "2009 arduino-duemilanove arduino-mega arduino-mega-2560-v3 arduino-uno mega mega2560 uno"),
         ("cris", "axis-dev88"),
