@@ -70,13 +70,18 @@ class _Dump(Native):
 
     def __init__(self, dump: DeviceDump) -> None:
         super().__init__(dump)
-        self.build_id = dump.producer.build_id
+        self._dump = dump
         #: What could not be read as it stands in the binary, by device type.
         self.defects: dict[str, str] = {}
         for defect in dump.producer.defects:
             if defect.device is not None:
                 self.defects.setdefault(defect.device, defect.what)
         self._lowerings: dict[tuple[bool, bool, bool, int | None], Lowering] = {}
+
+    def is_same_code(self, other: _Dump) -> bool:
+        """Whether the dumps are surely of one build: what code writes on one side, the same code reads on the other."""
+        build_id = self._dump.producer.build_id
+        return self._dump is other._dump or (build_id is not None and build_id == other._dump.producer.build_id)
 
     def lowering(self, *, loading: bool, detailed: bool, nums: bool, pointer: int | None) -> Lowering:
         """Of what is not detailed the same is read as is sent."""
@@ -112,7 +117,7 @@ class _Direction:
             "nums": (source.detailed and destination.detailed) or (source.nums and destination.nums),
         }
         self._facts = facts
-        self._same_code = source.build_id is not None and source.build_id == destination.build_id
+        self._same_code = source.is_same_code(destination)
         self._matcher = Matcher(source, destination, nums=facts["nums"])
         self._lower(None, None)
 

@@ -34,12 +34,12 @@ Both directions are checked, OLD -> NEW (forward) and back. What is found is
   absent        the destination has no such device
   unknown       a part could not be compared, which is named
   accepted      what was found is accepted by the configuration
-  safe          compared, and loads; with --verbose, what has changed all the same
+  safe          compared, and loads; with --verbose, what has changed
 vmdump explain RULE tells more about the [rule] of a finding.
 
 Binaries tell most. A dump file of QEMU's own has neither types, hooks nor the
-state of CPUs, one of QEMU 8.1 and older no lengths of arrays; what rests on less
-says so. All verdicts are for sides that are configured alike.
+state of CPUs, one of QEMU 8.1 and older no lengths of arrays; what rests on
+less says so. All verdicts are for sides that are configured alike.
 
 exit codes:
   0 nothing breaks; 1 something does (or, with --fail-on, may);
