@@ -79,7 +79,7 @@ class _Dump(Native):
 
     def __init__(self, dump: DeviceDump) -> None:
         super().__init__(dump)
-        self.build_id = dump.producer.build_id
+        self._dump = dump
         #: What could not be read as it stands in the binary, by device type.
         self.defects: dict[str, str] = {}
         for defect in dump.producer.defects:
@@ -88,6 +88,11 @@ class _Dump(Native):
         self._lowerings: dict[tuple[bool, bool, bool, int | None], Lowering] = {}
         #: What this QEMU prints.
         self.lines = ErrorLines.of(dump)
+
+    def is_same_code(self, other: _Dump) -> bool:
+        """Whether the dumps are surely of one build: what code writes on one side, the same code reads on the other."""
+        build_id = self._dump.producer.build_id
+        return self._dump is other._dump or (build_id is not None and build_id == other._dump.producer.build_id)
 
     def lowering(self, *, loading: bool, detailed: bool, nums: bool, pointer: int | None) -> Lowering:
         """Of what is not detailed the same is read as is sent."""
@@ -123,7 +128,7 @@ class _Direction:
             "nums": (source.detailed and destination.detailed) or (source.nums and destination.nums),
         }
         self._facts = facts
-        self._same_code = source.build_id is not None and source.build_id == destination.build_id
+        self._same_code = source.is_same_code(destination)
         self._matcher = Matcher(source, destination, nums=facts["nums"])
         self._lower(None, None)
 

@@ -9,6 +9,6 @@ MESSAGE = (
     "the destination refuses version {version} of {subsection}: it is {case} (versions {minimum} to {local} are loaded)"
 )
 ERROR = {
-    "too new": "version_too_new",
-    "too old": "version_too_old",
+    "too new": "{version_too_new}",
+    "too old": "{version_too_old}",
 }

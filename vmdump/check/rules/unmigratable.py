@@ -6,5 +6,5 @@ EXAMPLE = "vhost-user-fs of QEMU 7.2"
 REMEDY = "Unplug the device before the migration."
 REFERENCES = ("QEMU 10.0.13 migration/savevm.c qemu_savevm_state_blocked",)
 MESSAGE = "the source refuses to migrate with this device"
-ERROR = "unmigratable"
+ERROR = "{unmigratable}"
 PRINTED_BY = "source"
