@@ -517,8 +517,9 @@ def test_command(house: House, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cache"]) == 0
     heads, row, total = capsys.readouterr().out.splitlines()
     assert heads.split() == ["BINARY", "VERSION", "SIZE", "AGE", "UNUSED"]
-    assert row.split() == [str(house.binary), "7.2.22", "0.0", "MiB", "0", "s", "0", "s"]
-    assert total == f"{path}: 1 image, 0.0 MiB of at most 256.0 MiB"
+    mebibytes = f"{size / 2**20:.1f}"
+    assert row.split() == [str(house.binary), "7.2.22", mebibytes, "MiB", "0", "s", "0", "s"]
+    assert total == f"{path}: 1 image, {mebibytes} MiB of at most 256.0 MiB"
     assert main(["cache", "--json"]) == 0
     (image,) = json.loads(capsys.readouterr().out)
     assert {key: image[key] for key in ("binary", "version", "size")} == {

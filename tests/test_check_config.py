@@ -118,7 +118,7 @@ def test_stale_entries(tmp_path: Path) -> None:
         reason = "used"
 
         [[ accept ]]  # with a comment
-        rule = "gone"
+        rule = "field-added"
         reason = "unused"
 
         [[accept]]
@@ -127,8 +127,16 @@ def test_stale_entries(tmp_path: Path) -> None:
         expires = 2026-01-31
     """
     unused, expired = apply(result(finding()), config(tmp_path, text), TODAY).stale
-    assert unused == f"{tmp_path}/vmdump.toml:6: accepts nothing that is found, remove it: rule 'gone'"
+    assert unused == f"{tmp_path}/vmdump.toml:6: accepts nothing that is found, remove it: rule 'field-added'"
     assert expired.startswith(f"{tmp_path}/vmdump.toml:10: expired on 2026-01-31, ")
+
+
+def test_misspelt_rule(tmp_path: Path) -> None:
+    """An entry for a rule that there is not gets a suggestion, not the advice to remove it."""
+    text = '[[accept]]\nrule = "field-remove"\nreason = "r"\n[[accept]]\nrule = "feild-*"\nreason = "r"'
+    misspelt, pattern = apply(result(finding()), config(tmp_path, text), TODAY).stale
+    assert "no rule 'field-remove'; did you mean field-removed" in misspelt
+    assert "accepts nothing that is found" in pattern
 
 
 def test_two_entries_for_one_finding(tmp_path: Path) -> None:

@@ -30,14 +30,24 @@ class Structs:
         self.end = end_flags
         self.reader = Reader(self.guest, layout, end_flags)
 
-    def desc(self, name: str | None, fields: int = 0, subsections: int = 0, version: int = 1, at: int = 0) -> int:
-        """A VMStateDescription."""
+    def desc(
+        self,
+        name: str | None,
+        fields: int = 0,
+        subsections: int = 0,
+        version: int = 1,
+        at: int = 0,
+        minimum: int | None = None,
+    ) -> int:
+        """A VMStateDescription; minimum: its minimum_version_id (default: version - 1)."""
         at = at or self.guest.alloc(128)
         layout = self.layout
         self.guest.write(
             at + layout["desc_name"], struct.pack("<Q", self.guest.string(name) if name is not None else 0)
         )
-        self.guest.write(at + layout["desc_version_id"], struct.pack("<ii", version, version - 1))
+        self.guest.write(
+            at + layout["desc_version_id"], struct.pack("<ii", version, version - 1 if minimum is None else minimum)
+        )
         self.guest.write(at + layout["desc_fields"], struct.pack("<Q", fields))
         self.guest.write(at + layout["desc_subsections"], struct.pack("<Q", subsections))
         return at
@@ -236,12 +246,21 @@ def test_what_is_not_repaired() -> None:
     assert structs.reader.new_defects() == []
 
 
-def test_stub_without_a_name() -> None:
-    """A stub of zeros is read as QEMU prints it, and told."""
+def test_description_without_a_name() -> None:
+    """A description that has something but no name is reported as a defect, and read as QEMU prints it."""
     structs = Structs("QEMU 6 to 10")
     at = structs.desc(None)
     assert structs.read(at).name == "(null)"
     assert structs.reader.new_defects() == [("a description has no name; QEMU prints (null)", at)]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_empty_stub(layout: str) -> None:
+    """A stub of zeros, as QEMU's ramfb-stubs.c has for a device that is not built, is read, and no defect."""
+    structs = Structs(layout)
+    stub = structs.read(structs.desc(None, version=0, minimum=0))
+    assert (stub.name, stub.version_id, stub.fields, stub.subsections) == ("(null)", 0, None, None)
+    assert structs.reader.new_defects() == []
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -248,7 +248,7 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.partition(":")[0] for line in lines if not line.startswith(" ")] == [
         "device", "field", "unowned", "blocked",
     ]  # fmt: skip
-    assert "  --with device=...  QOM type, with * for any text" in lines
+    assert "  --with device=...  QOM type, or section as in an error line, with * for any text" in lines
 
 
 def test_forms(store: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -75,9 +75,13 @@ class Tree:
         return int(self.native.devices[index].vmsd.n_total)
 
     def device_description(self, index: int) -> str:
-        """The name of a device's description."""
+        """The name of a device's description; empty where an edited dump has none."""
         vmsd = self.native.devices[index].vmsd
         return text_of(vmsd.name, vmsd.name_len)
+
+    def device_has_description(self, index: int) -> bool:
+        """Whether a device has a description; only an edited dump has devices without."""
+        return not self.native.devices[index].vmsd.traits & lib.VMD_NO_DESCRIPTION
 
     def device_facts(self, index: int) -> dict[str, Any]:
         """Parents (nearest first), abstract, desc and module of a device, where the tree has them; else nothing."""

@@ -16,15 +16,27 @@ class Question(NamedTuple):
     sql: str
 
 
+_DEVICE_MEANING = "QOM type, or section as in an error line, with * for any text"
+
+# The types that $device names: those of this type, else those of this section, else the same in any case of letters.
+_NAMED_TYPES = """named AS (
+        SELECT type FROM (
+            SELECT type, CASE WHEN type GLOB $device THEN 1 WHEN section GLOB $device THEN 2 ELSE 3 END AS rank,
+            FROM devices
+            WHERE lower(type) GLOB lower($device) OR lower(section) GLOB lower($device)
+        ) QUALIFY rank = min(rank) OVER ()
+    )"""
+
 _DEVICE = Question(
     "device",
     "which versions have device X, for which targets, in which version of its description",
-    {"device": ("QOM type, with * for any text", None)},
-    """
+    {"device": (_DEVICE_MEANING, None)},
+    f"""
+    WITH {_NAMED_TYPES}
     SELECT d.type AS device, d.producer, d.version_id, d.minimum_version_id, list(DISTINCT d.target ORDER BY d.target)
         AS targets
     FROM devices d JOIN producers p USING (producer, target)
-    WHERE d.type GLOB $device
+    WHERE d.type IN (FROM named)
     GROUP BY d.type, d.producer, p.version_order, d.version_id, d.minimum_version_id
     ORDER BY d.type, p.version_order, d.producer, d.version_id
     """,
@@ -53,11 +65,12 @@ _FIELD = Question(
     "where did field Y change: from which version to which, and how",
     {
         "field": ("the field's name, or the end of its path, as in core.timadj; * for any text", None),
-        "device": ("QOM type, with * for any text", "*"),
+        "device": (_DEVICE_MEANING, "*"),
         "target": ("the target", "*"),
     },
     f"""
-    WITH pairs AS (
+    WITH {_NAMED_TYPES},
+    pairs AS (
         SELECT target, producer AS destination, lag(producer) OVER in_order AS source, version_order
         FROM producers WHERE target GLOB $target
         WINDOW in_order AS (PARTITION BY target ORDER BY version_order, producer)
@@ -66,14 +79,14 @@ _FIELD = Question(
         SELECT target, producer, type, path, min(size) AS size, min(num) AS num, min(version_id) AS version_id,
             bool_or(field_exists) AS field_exists, count(*) AS n
         FROM fields
-        WHERE target GLOB $target AND type GLOB $device AND (path GLOB $field OR path GLOB concat('*.', $field))
+        WHERE target GLOB $target AND type IN (FROM named) AND (path GLOB $field OR path GLOB concat('*.', $field))
         GROUP BY ALL
     ),
     both_have AS (
         SELECT pairs.*, type FROM pairs
         JOIN devices s ON s.target = pairs.target AND s.producer = source
         SEMI JOIN devices d ON d.target = pairs.target AND d.producer = destination AND d.type = s.type
-        WHERE s.type GLOB $device
+        WHERE s.type IN (FROM named)
     ),
     sides AS (
         SELECT target, type, path, source, destination, version_order, {_SIDE}

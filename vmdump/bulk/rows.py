@@ -104,12 +104,14 @@ def _row(**values: Any) -> list[Any]:
 
 def _rows(dump: DeviceDump) -> Iterator[list[Any]]:
     for device in dump.values():
+        section = device.description if device.has_description else None
         yield _row(
-            kind="device", type=device.name, section=device.vmsd.name, path="", name=device.name,
-            description=device.vmsd.name, version_id=device.version_id, minimum_version_id=device.minimum_version_id,
+            kind="device", type=device.name, section=section, path="", name=device.name,
+            description=section, version_id=device.version_id, minimum_version_id=device.minimum_version_id,
             parents=device.parents and list(device.parents), abstract=device.abstract, module=device.module,
         )  # fmt: skip
-        yield from _description_rows(device.vmsd, device.name, {})
+        if section is not None:
+            yield from _description_rows(device.vmsd, device.name, {})
     for root in dump.roots:
         owner = {"uses": list(root.uses), "types": list(root.types), "symbol": root.symbol}
         yield from _description_rows(root.vmsd, None, owner)

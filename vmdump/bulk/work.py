@@ -190,7 +190,11 @@ def _choose(machines: list[tuple[str, str | None]], pattern: str) -> tuple[str, 
         if fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(alias or "", pattern)
     )
     if not chosen:
-        raise SourceError(f"no machine type is like {pattern!r}; vmdump dump BINARY -M help lists them")
+        from vmdump.suggestion import did_you_mean
+
+        known = [each for machine in machines for each in machine if each]
+        hint = did_you_mean(pattern, known, "vmdump dump BINARY -M help lists them")
+        raise SourceError(f"no machine type is like {pattern!r}; {hint}")
     return chosen
 
 

@@ -16,6 +16,7 @@ from vmdump.check.match import Matcher
 from vmdump.check.native import Native, doubts, equal
 from vmdump.check.rules import rule
 from vmdump.check.wire import KNOWN_INFOS, Lowering
+from vmdump.error_lines import ErrorLines
 from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def check(
     types: Sequence[str] = (),
 ) -> CheckResult:
     """Checks dumps against each other. directions: pairs of their indices (default: each pair, both ways); types: glob
-    patterns of QOM types, of which one must match (default: all). Labels must differ: they identify the directions.
+    patterns of QOM types, of which one must match (default: all); of names as error lines have them, see
+    vmdump.lookup. Labels must differ: they identify the directions.
 
     Raises VmdumpError when a description stands for more than can be looked at.
 
@@ -53,6 +55,10 @@ def check(
     (['A -> B', 'B -> A'], {<Verdict.SAFE: 'safe'>})
     """
     natives = [_Dump(each.dump) for each in dumps]
+    if types:
+        from vmdump.lookup import type_patterns
+
+        types = type_patterns([each.dump for each in dumps], types)
     if directions is None:
         directions = [(i, j) for i in range(len(dumps)) for j in range(len(dumps)) if i != j]
     results, checked = {}, {}
@@ -75,6 +81,8 @@ class _Dump(Native):
         self.build_id = dump.producer.build_id
         self._lowerings: dict[tuple[bool, bool, bool, int | None], Lowering] = {}
         self._pointer: int | None = None
+        #: What this QEMU prints.
+        self.lines = ErrorLines.of(dump)
 
     def lowering(self, *, loading: bool, detailed: bool, nums: bool, pointer: int | None) -> Lowering:
         """Of what is not detailed the same is read as is sent."""
@@ -202,7 +210,7 @@ class _Direction:
         same = look.same
         if same and not look.untold_lengths and match is not None and match.how == "type" and not within:  # most by far
             return TypeResult(name, Verdict.SAFE, section.name, (), self._layout(section, match, ()))
-        telling = _Telling(self._label, name, section.name, self._facts)
+        telling = _Telling(self._label, name, section.name, self._facts, self._source.lines, self._destination.lines)
         if match is None and not _OWN_CODE.isdisjoint(self._source.uses(section)):
             self._missing(section, telling)
         elif match is None:
@@ -295,8 +303,17 @@ def _what(section: Section) -> str:
 class _Telling:
     """Makes findings of one type: a rule's texts, with facts."""
 
-    def __init__(self, direction: str, type_: str, name: str, known: dict[str, bool]) -> None:
+    def __init__(
+        self,
+        direction: str,
+        type_: str,
+        name: str,
+        known: dict[str, bool],
+        source_lines: ErrorLines,
+        destination_lines: ErrorLines,
+    ) -> None:
         self._direction, self._type, self.name, self._known = direction, type_, name, known
+        self._source_lines, self._lines = source_lines, destination_lines
         self.findings: list[Finding] = []
 
     def section(
@@ -305,24 +322,25 @@ class _Telling:
         """A finding about a section as a whole."""
         text = rule(rule_id)
         facts = {
-            "type": self._type, "section": ours.name, "version": ours.version_id,
+            "type": self._type, "section": ours.name, "instance": 0, "version": ours.version_id,
             "there": theirs and theirs.name, "local": theirs and theirs.version_id,
             "minimum": theirs and theirs.minimum_version_id, **more,
         }  # fmt: skip
         verdict = Verdict.CONDITIONAL if conditional else Verdict(text.VERDICT)
+        lines = self._lines if text.PRINTED_BY == "destination" else self._source_lines
         condition = text.CONDITION.format(**facts) if verdict is Verdict.CONDITIONAL and text.CONDITION else None
         self.findings.append(
             Finding(
                 rule_id, verdict, self._direction, self._type, ours.name, text.MESSAGE.format(**facts),
                 _section_side(ours), None if theirs is None else _section_side(theirs), condition, text.REMEDY,
-                text.error(facts),
+                text.error(facts, lines),
             )
         )  # fmt: skip
 
     def difference(self, difference: Difference) -> None:
         """A finding about a part of it."""
         text = rule(difference.rule)
-        facts = {"type": self._type, **difference.facts}
+        facts = {"type": self._type, "instance": 0, **difference.facts}
         conditions = list(difference.conditions)
         if difference.verdict is Verdict.CONDITIONAL and text.CONDITION and text.VERDICT == "conditional":
             condition = text.CONDITION.format(**facts)
@@ -338,7 +356,7 @@ class _Telling:
                 difference.rule, difference.verdict, self._direction, self._type, path, text.MESSAGE.format(**facts),
                 difference.source and Side(*difference.source),
                 difference.destination and Side(*difference.destination), " and ".join(conditions) or None,
-                text.remedy(nested=bool(facts.get("nested"))), text.error(facts), note,
+                text.remedy(nested=bool(facts.get("nested"))), text.error(facts, self._lines), note,
             )
         )  # fmt: skip
 

@@ -346,10 +346,22 @@ def _stale(config: Config, used: set[str], today: datetime.date) -> list[str]:
         if _expired(entry, today):
             lines.append(f"{entry.place}: expired on {entry.expires}, accepts nothing any more: {entry}")
         elif entry.place not in used:
-            lines.append(f"{entry.place}: accepts nothing that is found, remove it: {entry}")
+            what = _misspelt(entry) or "accepts nothing that is found, remove it"
+            lines.append(f"{entry.place}: {what}: {entry}")
     unread = sum(entry.reason.startswith(NOT_REVIEWED) and entry.place in used for entry in config.accepted)
     if unread:
         lines.append(
             f"{config.path}: {unread} used {'entry is' if unread == 1 else 'entries are'} {NOT_REVIEWED}; say why"
         )
     return lines
+
+
+def _misspelt(entry: Accepted) -> str | None:
+    """What is wrong with the rule of an entry, where it is neither a pattern nor the id of a rule."""
+    from vmdump.check.rules import rule_ids
+    from vmdump.suggestion import did_you_mean
+
+    name = entry.patterns.get("rule", "*")
+    if set(name) & set("*?[") or name in rule_ids():
+        return None
+    return f"no rule {name!r}; {did_you_mean(name, rule_ids(), 'vmdump rules lists those that there are')}"

@@ -140,12 +140,17 @@ class Native:
                 zip(texts[::2], texts[1::2], _SECTION_ROW.iter_unpack(rows), strict=False)
             )
         ]
-        #: Sections of devices by type name, in the order of the dump.
-        self.devices = {section.type: section for section in sections[:n_devices]}
+        #: Sections of devices by type name, in the order of the dump; a device without a description has none.
+        self.devices = {
+            section.type: section
+            for index, section in enumerate(sections[:n_devices])
+            if section.name or tree.device_has_description(index)
+        }
         #: Sections of descriptions on no device class.
         self.roots = sections[n_devices:]
         # All or none of a dump is detailed; of an empty one nothing is unknown.
-        self.detailed = all(self.at(section.address).detailed for section in sections[:1])
+        first = next(iter((*self.devices.values(), *self.roots)), None)
+        self.detailed = first is None or self.at(first.address).detailed
 
     def pointer_size(self) -> int | None:
         """The size of a pointer on the host of the QEMU, as sizes in memory show it; None: they do not."""
@@ -171,7 +176,7 @@ class Native:
     def parents(self, type_: str) -> tuple[str, ...]:
         """The parent types of a device type, nearest first, where they are known."""
         if self._indices is None:
-            self._indices = {name: index for index, name in enumerate(self.devices)}
+            self._indices = {name: index for index, name in enumerate(self._tree.device_names())}
         parents: tuple[str, ...] = self._tree.device_facts(self._indices[type_]).get("parents", ())
         return parents
 

@@ -142,12 +142,23 @@ def make_session(args: argparse.Namespace, environment: Environment) -> Session:
     for option in ("root", "host"):
         if getattr(args, option, None) is not None:
             raise UsageError(f"--{option} needs SOURCE, a QEMU binary that is not run")
-    return Session(
+    session = Session(
         arch=DEFAULT_ARCH if args.arch is None else args.arch,
         module_dirs=module_dirs(args, environment),
         modules=args.module,
         report=environment.error,
     )
+    if args.arch is not None:
+        _check_arch(args.arch, session)
+    return session
+
+
+def _check_arch(arch: str, session: Session) -> None:
+    """Raise UsageError for an --arch that is neither a target of QEMU nor one that a module is for."""
+    from vmdump.targets import TARGETS, unknown_target
+
+    if arch not in TARGETS and all(row.arch != arch for row in session.modules.states()):
+        raise UsageError(f"--arch: {unknown_target(arch)}")
 
 
 def open_source(args: argparse.Namespace, environment: Environment, details: bool = True) -> DeviceDump:

@@ -14,10 +14,11 @@ from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from vmdump.check.finding import CheckResult
     from vmdump.cli.environment import Environment, ExitStatus
+    from vmdump.device_dump import DeviceDump
     from vmdump.report.options import RuleText
 
 HELP = "tell whether the device state of one QEMU can be loaded by another"
@@ -73,7 +74,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--direction", choices=["both", "forward", "backward"], default="both", help="which way (default: both)"
     )
     parser.add_argument(
-        "--type", action="append", default=[], metavar="GLOB", help="only QOM types of this pattern; may be repeated"
+        "--type",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="only QOM types of this pattern, or with this name in an error line (0000:00:01.3/piix4_pm); may be "
+        "repeated",
     )
     add_report(parser)
     add_reading(parser)
@@ -112,6 +118,7 @@ def check_sources(args: argparse.Namespace, environment: Environment) -> CheckRe
     if len(args.sources) < 2 or (len(args.sources) > 2 and not args.matrix):
         raise UsageError(f"{len(args.sources)} SOURCE(s) given; give two, or --matrix and several")
     dumps = open_sources(args.sources, args, environment)
+    _check_types(args.type, dumps)
     named = labelled(args.sources, dumps)
     sides = [Side(each.label, each.dump, path) for each, path in zip(named, args.sources, strict=True)]
     compare_sides(sides, environment, any_target=args.any_target)
@@ -121,5 +128,17 @@ def check_sources(args: argparse.Namespace, environment: Environment) -> CheckRe
         types=args.type,
     )
     if args.type and not any(result.results.values()):
-        raise VmdumpError(f"no type matches {' or '.join(args.type)}; vmdump devices lists them")
+        raise VmdumpError(f"no type of the source matches {' or '.join(args.type)}; vmdump devices lists them")
     return result
+
+
+def _check_types(patterns: Sequence[str], dumps: Sequence[DeviceDump]) -> None:
+    """Raise VmdumpError for a pattern that matches nothing in any dump."""
+    for pattern in patterns:
+        from vmdump.lookup import known_names, matching_types, section_name
+        from vmdump.suggestion import did_you_mean
+
+        if not matching_types(dumps, pattern):
+            known = dict.fromkeys(name for dump in dumps for name in known_names(dump))
+            hint = did_you_mean(section_name(pattern), known, "vmdump devices lists them")
+            raise VmdumpError(f"no type matches {pattern}; {hint}")

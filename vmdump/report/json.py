@@ -62,5 +62,6 @@ def _side(side: Side | None) -> dict[str, str] | None:
 
 def _producer(dump: Dump) -> dict[str, Any]:
     producer = dump.producer._asdict()
+    del producer["error_lines"]  # findings quote them
     nested = {key: [each._asdict() for each in producer[key]] for key in ("modules", "defects")}
     return {"machine": dump.machine, **producer, **nested}

@@ -10,4 +10,4 @@ REMEDY = (
 REMEDY_NESTED = "Keep the number of elements, and send new ones in a subsection."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_n_elems",)
 MESSAGE = "{difference}"
-ERROR = "Missing section footer for {section}"
+ERROR = "{missing_footer}"

@@ -9,5 +9,5 @@ EXAMPLE = "fsr of SPARC CPUs: a uint32 in QEMU 7.2, a VMStateInfo of its own in 
 REMEDY = "Compare the two VMStateInfo's put and get."
 REFERENCES = ("QEMU 10.0.13 include/migration/vmstate.h struct VMStateInfo",)
 MESSAGE = "{difference}; where the code of the two differs, the load fails or reads wrong values"
-ERROR = "Missing section footer for {section}"
+ERROR = "{missing_footer}"
 CONDITION = "the two sides' code for {field} does not agree"

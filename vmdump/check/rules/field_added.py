@@ -18,4 +18,4 @@ REMEDY_NESTED = (
 )
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_load_state, migration/savevm.c check_section_footer",)
 MESSAGE = "the destination reads {field} ({destination}), which the source does not send"
-ERROR = "Missing section footer for {section}"
+ERROR = "{missing_footer}"

@@ -16,4 +16,4 @@ MESSAGE = (
     "{difference}: on one side its version_id {gate} is above version {version} of {description}, so it is not in the "
     "stream there"
 )
-ERROR = "Missing section footer for {section}"
+ERROR = "{missing_footer}"

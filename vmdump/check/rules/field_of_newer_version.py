@@ -16,4 +16,4 @@ MESSAGE = (
     "the source sends {field} ({source}): {description} has version {version} there, as it says in {carrier}; the "
     "destination knows version {local} and does not read it"
 )
-ERROR = "Missing section footer for {section}"
+ERROR = "{missing_footer}"

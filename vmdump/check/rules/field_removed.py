@@ -12,4 +12,4 @@ EXAMPLE = (
 REMEDY = "Leave VMSTATE_UNUSED of the same size in place of a field that is removed."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_load_state, migration/savevm.c check_section_footer",)
 MESSAGE = "the source sends {field} ({source}), which the destination does not read"
-ERROR = "Missing section footer for {section}"
+ERROR = "{missing_footer}"

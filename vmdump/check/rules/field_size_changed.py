@@ -7,4 +7,4 @@ REMEDY = "Keep the old field for old versions, and send the wider one in a subse
 REMEDY_NESTED = "Keep the field as it was, and send the wider one in a subsection."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_load_state",)
 MESSAGE = "{difference}"
-ERROR = "Missing section footer for {section}"
+ERROR = "{missing_footer}"

@@ -12,4 +12,4 @@ MESSAGE = (
     "the destination reads {field} ({destination}), although {description} has version {version} in the source: "
     "version_id {gate} of a field in a nested struct guards nothing"
 )
-ERROR = "Missing section footer for {section}"
+ERROR = "{missing_footer}"

@@ -12,5 +12,5 @@ MESSAGE = (
     "{description} has version {version} in the source, and the destination reads it as its own version {local} "
     "(minimum {minimum}): if its {info} now writes other bytes, the load fails or reads wrong values"
 )
-ERROR = "Missing section footer for {section}"
+ERROR = "{missing_footer}"
 CONDITION = "the two sides' code for {field} does not agree"

@@ -9,5 +9,5 @@ EXAMPLE = "a VARRAY of uint8 that became one of uint32; a VBUFFER that replaces 
 REMEDY = "Keep the field, and send the new form in a subsection."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_size, vmstate_n_elems",)
 MESSAGE = "{difference}; the two lengths can differ"
-ERROR = "Missing section footer for {section}"
+ERROR = "{missing_footer}"
 CONDITION = "the bytes of {field} differ"

@@ -12,5 +12,5 @@ EXAMPLE = (
 REMEDY = "Register the section again, at least for machine types of the versions that sent it."
 REFERENCES = ("QEMU 10.0.13 migration/savevm.c find_se, vmstate_register_with_alias_id",)
 MESSAGE = "the destination has no section '{section}', which the source sends ({how})"
-ERROR = "Unknown savevm section or instance '{section}' 0"
+ERROR = "{unknown_section}"
 CONDITION = "the VM sends {section} ({how})"

@@ -9,4 +9,4 @@ EXAMPLE = "npcm7xx-gcr: its description is called npcm7xx-gcr in QEMU 7.2 and np
 REMEDY = "Keep the description's name for ever, whatever becomes of the type's."
 REFERENCES = ("QEMU 10.0.13 migration/savevm.c find_se",)
 MESSAGE = "the destination knows the device's section only as '{there}'"
-ERROR = "Unknown savevm section or instance '{section}' 0"
+ERROR = "{unknown_section}"

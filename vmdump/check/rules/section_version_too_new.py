@@ -12,4 +12,4 @@ REMEDY = (
 )
 REFERENCES = ("QEMU 10.0.13 migration/savevm.c qemu_loadvm_section_start_full",)
 MESSAGE = "the destination refuses version {version} of the section: it loads versions up to {local}"
-ERROR = "savevm: unsupported version {version} for '{section}' v{local}"
+ERROR = "{unsupported_version}"

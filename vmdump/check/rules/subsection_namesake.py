@@ -14,5 +14,5 @@ MESSAGE = (
     "the destination reads this {subsection} as the first of its subsections of that name, into the fields of that "
     "one; where their bytes are as many, the load succeeds, with wrong values"
 )
-ERROR = "Missing section footer for {section}"
+ERROR = "{missing_footer}"
 CONDITION = "{subsection} is sent (its needed says so)"

@@ -18,4 +18,4 @@ MESSAGE = (
     "the destination does not look for {subsection} in {description}, because the name does not begin with "
     "{description}"
 )
-ERROR = "Missing section footer for {section}"
+ERROR = "{missing_footer}"

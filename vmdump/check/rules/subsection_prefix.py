@@ -10,4 +10,4 @@ EXAMPLE = "a description called dev with a subsection called device/x, or x alon
 REMEDY = "Name it PARENT/PART."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_subsection_load",)
 MESSAGE = "{subsection} is never found when it is sent: its name does not begin with {description}/"
-ERROR = "Missing section footer for {section}"
+ERROR = "{missing_footer}"

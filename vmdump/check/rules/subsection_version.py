@@ -9,6 +9,6 @@ MESSAGE = (
     "the destination refuses version {version} of {subsection}: it is {case} (versions {minimum} to {local} are loaded)"
 )
 ERROR = {
-    "too new": "{subsection}: incoming version_id {version} is too new for local version_id {local}",
-    "too old": "{subsection}: incoming version_id {version} is too old for local minimum version_id  {minimum}",
+    "too new": "{version_too_new}",
+    "too old": "{version_too_old}",
 }

@@ -6,5 +6,5 @@ EXAMPLE = "VMSTATE_UINT32 that became VMSTATE_UINT32_TEST"
 REMEDY = "Let the test pass for what older QEMUs send."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_field_exists",)
 MESSAGE = "{field} is always sent, but read only if its test passes"
-ERROR = "Missing section footer for {section}"
+ERROR = "{missing_footer}"
 CONDITION = "the destination's test of {field} does not pass"

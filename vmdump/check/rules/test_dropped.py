@@ -6,5 +6,5 @@ EXAMPLE = "VMSTATE_UINT32_TEST that became VMSTATE_UINT32"
 REMEDY = "Keep the test."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_field_exists",)
 MESSAGE = "{field} is sent only if its test passes, but always read"
-ERROR = "Missing section footer for {section}"
+ERROR = "{missing_footer}"
 CONDITION = "the source's test of {field} does not pass"

@@ -19,4 +19,4 @@ MESSAGE = (
     "{difference}; the load fails, or loads wrong values if the tests of {renamed} (source) and {to} (destination) "
     "differ"
 )
-ERROR = "Missing section footer for {section}"
+ERROR = "{missing_footer}"

@@ -8,4 +8,4 @@ REMEDY = (
 )
 REFERENCES = ("QEMU 10.0.13 migration/savevm.c find_se",)
 MESSAGE = "the destination has neither the type {type} nor a section '{section}'{note}"
-ERROR = "Unknown savevm section or instance '{section}' 0"
+ERROR = "{unknown_section}"

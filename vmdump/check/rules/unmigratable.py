@@ -1,9 +1,10 @@
 """The source says that the device can't be migrated; the destination has it migratable."""
 
 VERDICT = "breaks"
+PRINTED_BY = "source"
 WHY = "A description with unmigratable blocks every migration of a VM that has the device, before anything is sent."
 EXAMPLE = "vhost-user-fs of QEMU 7.2"
 REMEDY = "Unplug the device before the migration."
 REFERENCES = ("QEMU 10.0.13 migration/savevm.c qemu_savevm_state_blocked",)
 MESSAGE = "the source refuses to migrate with this device"
-ERROR = "State blocked by non-migratable device '{section}'"
+ERROR = "{unmigratable}"

@@ -6,4 +6,4 @@ EXAMPLE = "a device that was migratable, and is unmigratable since a later versi
 REMEDY = "Unplug the device before the migration."
 REFERENCES = ("QEMU 10.0.13 migration/savevm.c qemu_loadvm_state, qemu_savevm_state_blocked",)
 MESSAGE = "the destination refuses to load a VM with this device"
-ERROR = "State blocked by non-migratable device '{section}'"
+ERROR = "{unmigratable}"

@@ -10,7 +10,7 @@ REFERENCES = (
 )
 MESSAGE = "the destination compares {field} with its own value and refuses the load if they differ"
 ERROR = {
-    "equal": "Failed to load {description}:{name}",
-    "validate": "Input validation failed: {description}/{name}",
+    "equal": "{field_failed}",
+    "validate": "{validation_failed}",
 }
 CONDITION = "{field} differs from the destination's own"

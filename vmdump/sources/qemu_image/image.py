@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from vmdump._core import ffi, lib
 from vmdump.device_dump import Device, DeviceDump, tree_devices
 from vmdump.engine import Tree, check_status
+from vmdump.error_lines import find_formats
 from vmdump.errors import SourceError
 from vmdump.module import ModuleLoader, ModuleState
 from vmdump.producer import Defect, Producer, ProducerModule
@@ -178,6 +179,7 @@ class QemuImage:
             host=_HOSTS[self._guest.e_machine],
             modules=tuple(ProducerModule(name, build_id) for name, (build_id, _) in self._opener.opened.items()),
             defects=tuple(self._defects),
+            error_lines=tuple(find_formats(self._data).items()) if self._details else (),
         )  # fmt: skip
         return DeviceDump(tree, producer, make_devices, detailed)
 
