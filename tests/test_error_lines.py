@@ -143,13 +143,15 @@ def test_any_format(format: str, quoted: str) -> None:
 
 @pytest.mark.parametrize("name", rule_ids())
 def test_rules_quote_by_key(name: str) -> None:
-    """No rule has the words of an error line in its message: they differ between versions."""
-    message = rule(name).MESSAGE
+    """No rule has the words of an error line in its texts: they differ between versions."""
+    message, error = rule(name).MESSAGE, rule(name).ERROR or ""
     for forms in LINES.values():
         for form in forms:
             words = max(form.anchor.replace("0x%x", "%x").replace("%s", "%").split("%"), key=len).strip(" '")
-            assert words not in message
-    names = {each for _, each, _, _ in Formatter().parse(message) if each}
+            assert words not in f"{message} {error}"
+    texts = [error] if isinstance(error, str) else error.values()
+    names = {each for text in texts for _, each, _, _ in Formatter().parse(text) if each}
+    assert names <= LINES.keys()
     assert set(rule(name).lines()) == names & LINES.keys()
     for key in rule(name).lines():
         assert "QEMU prints: " in rule(name).text()
@@ -165,7 +167,7 @@ def labelled(label: str, vmsd: Any, version: str | None, **formats: str) -> Labe
 def messages(source: Labelled, destination: Labelled) -> str:
     """What is found in one direction."""
     result = check([source, destination], directions=[(0, 1)])
-    return "\n".join(finding.message for (types,) in [result.results.values()] for each in types
+    return "\n".join(finding.sentence for (types,) in [result.results.values()] for each in types
                      for finding in each.findings)  # fmt: skip
 
 
@@ -196,7 +198,7 @@ def test_lint() -> None:
     vmsd = desc("dev", field("a"), version_id=1, minimum_version_id=2)
     for version, line in (("10.0.13", "version_id  2`"), ("11.1.2", "version_id 2`")):
         (finding,) = lint(labelled("x", vmsd, version))
-        assert f"`dev: incoming version_id 1 is too old for local minimum {line}" in finding.message
+        assert f"`dev: incoming version_id 1 is too old for local minimum {line}" in finding.sentence
 
 
 def test_producer() -> None:

@@ -35,7 +35,6 @@ Both directions are checked, OLD -> NEW (forward) and back. What is found is
   conditional   does not load when a condition holds, which is named
   absent        the destination has no such device
   unknown       a part could not be compared, which is named
-<<<<<<< HEAD
   accepted      what was found is accepted by the configuration, or ignored
   safe          compared, and loads; with --verbose, what has changed anyway
 vmdump explain RULE explains the [rule] of a finding. --select and --ignore take
@@ -47,11 +46,6 @@ each rule, with --format json as a list of objects, whose keys are
 
 The sources must be of one target. Binaries are compared under the newest
 machine type that all of them know, or -M; of different ones vmdump warns.
-=======
-  accepted      what was found is accepted by the configuration
-  safe          compared, and loads; with --verbose, what has changed
-vmdump explain RULE tells more about the [rule] of a finding.
->>>>>>> verdicts
 
 Binaries tell most. A dump file of QEMU's own has neither types, hooks nor the
 state of CPUs, one of QEMU 8.1 and older no lengths of arrays; what rests on

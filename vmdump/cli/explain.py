@@ -57,7 +57,7 @@ def _line(line: str) -> str | None:
     if found is None:
         return None
     key, arguments = found
-    rules = [each for each in map(rule, rule_ids()) if key in each.error_keys()]
+    rules = [each for each in map(rule, rule_ids()) if key in each.lines()]
     width = max((len(each.id) for each in rules), default=0)
     lines = [f"QEMU prints: {form}" + (f" ({versions})" if versions else "") for form, versions in forms_in_words(key)]
     lines += ["", "rules that predict it:", *(f"  {each.id:<{width}}  {each.WHAT}" for each in rules), ""]

@@ -5,15 +5,16 @@ the MESSAGE of its findings, with the names of facts in braces; its VERDICT; the
 have one; and, of those that look at one dump alone, their LEVEL: ``defect``, or ``notice`` for what may well be meant
 so; and the REMEDY_NESTED, where the usual one does not help in a nested struct, whose version does not travel.
 
-ERROR is the key, in vmdump.error_lines, of the line that QEMU prints when the load fails; where the line depends on the
-fact ``case``, it is a mapping with a key for each of its values. PRINTED_BY is the side that prints it.
+ERROR is the line that QEMU prints when the load fails: the key of it in vmdump.error_lines, in braces; where the line
+depends on the fact ``case``, it is a mapping with a line for each of its values. PRINTED_BY is the side that prints it.
 """
 
 from __future__ import annotations
 
+from string import Formatter
 from typing import TYPE_CHECKING, NamedTuple
 
-from vmdump.error_lines import forms_in_words
+from vmdump.error_lines import LINES, forms_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,21 +40,22 @@ class Rule(NamedTuple):
     PRINTED_BY: str = "destination"
     REMEDY_NESTED: str | None = None
 
-    def error_keys(self) -> list[str]:
-        """Return the keys of the lines that QEMU prints: see vmdump.error_lines."""
-        if self.ERROR is None:
-            return []
-        return [self.ERROR] if isinstance(self.ERROR, str) else list(self.ERROR.values())
+    def lines(self) -> list[str]:
+        """The keys of QEMU's error lines that ERROR quotes, in braces: see vmdump.error_lines."""
+        forms = [self.ERROR or ""] if self.ERROR is None or isinstance(self.ERROR, str) else self.ERROR.values()
+        names = [name for form in forms for _, name, _, _ in Formatter().parse(form) if name]
+        return [name for name in dict.fromkeys(names) if name in LINES]
 
     def error(self, facts: Mapping[str, Any], lines: ErrorLines) -> str | None:
-        """Return the line that QEMU prints, in the words of the QEMU that prints it; None: none, or none that is known.
+        """The line that QEMU prints, with the facts, as that QEMU has it; None: it prints none, or none that is known.
 
         >>> from vmdump.error_lines import ErrorLines
         >>> rule("field-added").error({"section": "esp"}, ErrorLines({}))
         'Missing section footer for esp'
         """
-        key = self.ERROR if self.ERROR is None or isinstance(self.ERROR, str) else self.ERROR[facts["case"]]
-        return None if key is None else lines.quote(key, facts)
+        line = self.ERROR if self.ERROR is None or isinstance(self.ERROR, str) else self.ERROR[facts["case"]]
+        quoted = {key: lines.quote(key, facts) for key in self.lines()}
+        return None if line is None else line.format(**{**facts, **quoted})
 
     def remedy(self, *, nested: bool) -> str:
         """What is usually done about it, in a nested struct or outside of one."""
@@ -67,7 +69,7 @@ class Rule(NamedTuple):
             lines.append(f"{head}: {text}")
         if self.REMEDY_NESTED:
             lines.append(f"remedy in a nested struct: {self.REMEDY_NESTED}")
-        for key in self.error_keys():
+        for key in self.lines():
             for form, versions in forms_in_words(key):
                 lines.append(f"QEMU prints: {form}" + (f" ({versions})" if versions else ""))
         return "\n".join([*lines, *(f"source: {reference}" for reference in self.REFERENCES)])
@@ -104,11 +106,9 @@ def unknown_rule(rule_id: str) -> str:
     >>> unknown_rule("field-aded")
     "no rule 'field-aded'; did you mean field-added or field-renamed?"
     """
-    from difflib import get_close_matches
+    from vmdump.suggestion import did_you_mean
 
-    close = get_close_matches(rule_id, rule_ids(), n=3, cutoff=0.75)
-    hint = f"did you mean {' or '.join(close)}?" if close else "vmdump rules lists those that there are"
-    return f"no rule {rule_id!r}; {hint}"
+    return f"no rule {rule_id!r}; {did_you_mean(rule_id, rule_ids(), 'vmdump rules lists those that there are')}"
 
 
 def rule_ids() -> list[str]:
