@@ -10,11 +10,11 @@ import pytest
 from conftest import DATA
 from descriptions import desc, dump, field
 
-from vmdump.bulk.store import producers, query
+from vmdump.bulk.query.database import producers, query
 from vmdump.check.checker import Labelled, check
 from vmdump.cli import main
-from vmdump.report import overview
-from vmdump.source import open as open_source
+from vmdump.report.html import overview
+from vmdump.sources.open import open as open_source
 from vmdump.vmstate import VMStateFlags
 
 

@@ -24,9 +24,10 @@ NOT_NEEDED = {
     "argparse", "asyncio", "cffi", "ctypes", "dataclasses", "difflib", "enum", "gettext", "hashlib",
     "importlib.metadata", "inspect", "json", "locale", "logging", "msgspec", "pathlib", "re", "rich", "shutil",
     "signal", "subprocess", "tempfile", "threading", "traceback", "typing", "vmdump.cli.devices", "vmdump.cli.parser",
-    "vmdump.cli.rows", "vmdump.cli.table", "vmdump.cli.tree", "vmdump.devices", "vmdump.engines", "vmdump.machine",
-    "vmdump.module", "vmdump.modules", "vmdump.qom", "vmdump.session", "vmdump.sources.qemu_image",
-    "vmdump.sources.qemu_process", "vmdump.sources.registry", "vmdump.vmstate",
+    "vmdump.cli.terminal.device_tree", "vmdump.cli.terminal.styled", "vmdump.cli.terminal.table", "vmdump.devices",
+    "vmdump.dump.engine", "vmdump.modules", "vmdump.modules.loader", "vmdump.qom", "vmdump.qom.machines",
+    "vmdump.sources.qemu_image", "vmdump.sources.qemu_process", "vmdump.sources.registry", "vmdump.sources.session",
+    "vmdump.vmstate",
 }  # fmt: skip
 
 #: A module whose device's dump has five gigabytes: a description that nests another one twice, twenty times over.
@@ -348,7 +349,7 @@ def test_imports(environ: dict[str, str], dump_file: str, tmp_path: Path) -> Non
     argv = ["dump", dump_file, "-o", str(tmp_path / "copy.json")]
     done = subprocess.run([sys.executable, "-c", probe, *argv], env=environ, capture_output=True, text=True, check=True)
     imported = set(done.stdout.split())
-    assert "vmdump.engine" in imported
+    assert "vmdump.dump.tree" in imported
     assert imported & NOT_NEEDED == set()
 
 
@@ -356,7 +357,7 @@ def test_imports(environ: dict[str, str], dump_file: str, tmp_path: Path) -> Non
 def test_imports_from_the_cache(environ: dict[str, str], tmp_path: Path) -> None:
     """A dump of an image that is remembered imports nothing that reads images, and hashes nothing."""
     probe = (
-        "import sys; from vmdump.sources.qemu_image import cache; cache.RACY = 0; from vmdump.cli import main; "
+        "import sys; from vmdump.sources.image_cache import cache; cache.RACY = 0; from vmdump.cli import main; "
         "code = main(sys.argv[1:]); print(*sys.modules); sys.exit(code)"
     )
     command = [sys.executable, "-c", probe, "dump", find_qemu("x86_64"), "-o", str(tmp_path / "x.json")]
@@ -368,7 +369,7 @@ def test_imports_from_the_cache(environ: dict[str, str], tmp_path: Path) -> None
     assert "vmdump.sources.qemu_image.image" in imported[0]
     assert imported[1] & (NOT_NEEDED - {"vmdump.sources.qemu_image"}) == set()
     assert {name for name in imported[1] if name.startswith("vmdump.sources.qemu_image.")} == {
-        f"vmdump.sources.qemu_image.{name}" for name in ("cache", "cache_folder", "machines", "options")
+        f"vmdump.sources.qemu_image.{name}" for name in ("machine_types", "options")
     }
 
 

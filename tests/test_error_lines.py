@@ -16,14 +16,14 @@ from descriptions import dump as make_dump
 
 import vmdump
 from vmdump.check.checker import Labelled, check
-from vmdump.check.linter import lint
+from vmdump.check.lint import lint
 from vmdump.check.rules import rule, rule_ids
 from vmdump.cli import main
 from vmdump.cli.environment import Environment
-from vmdump.device_dump import DeviceDump
-from vmdump.error_lines import LINES, ErrorLines, find_formats, match, version_of
+from vmdump.dump.device_dump import DeviceDump
+from vmdump.dump.producer import Producer, producer_from_json, producer_to_json
 from vmdump.errors import SourceError
-from vmdump.producer import Producer, producer_from_json, producer_to_json
+from vmdump.qemu.error_lines import LINES, ErrorLines, find_formats, match, version_of
 
 IMAGES = Path(os.environ.get("VMDUMP_IMAGES", "/nonexistent"))
 

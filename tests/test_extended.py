@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from reference import DESCRIPTIONS, INT32, NAMES
 
 import vmdump
-from vmdump import engine
-from vmdump.device_dump import DeviceDump
+from vmdump.dump import tree as engine
+from vmdump.dump.device_dump import DeviceDump
+from vmdump.dump.lowering import description_of, lower
+from vmdump.dump.producer import Defect, Producer, ProducerModule, producer_from_json, producer_to_json
 from vmdump.errors import SourceError, VMStateError
-from vmdump.lowering import description_of, lower
-from vmdump.producer import Defect, Producer, ProducerModule, producer_from_json, producer_to_json
 from vmdump.vmstate import VMStateDescription, VMStateField, VMStateFlags
 from vmdump.vmstate.model import VMStateInfo
 
@@ -58,7 +58,7 @@ def without(value: Any, keys: set[str]) -> Any:
     return [without(item, keys) for item in value] if isinstance(value, list) else value
 
 
-#: The keys that the form adds, by the issue and csrc/extended.h.
+#: The keys that the form adds, by the issue and csrc/format/extended.h.
 ADDED = {
     "info", "flags", "offset", "struct_version_id", "start", "num_offset", "size_offset", "err_hint", "needed", "hooks",
     "priority", "unmigratable", "early_setup", "Validations", "parents", "abstract", "desc", "module", "prints_num",

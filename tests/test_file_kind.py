@@ -12,8 +12,8 @@ from elf_builder import elf_object
 
 from vmdump.cli import main
 from vmdump.errors import SourceError
+from vmdump.files.file_kind import describe_file
 from vmdump.sources.dump_file import open_dump_file
-from vmdump.sources.file_kind import describe_file
 
 
 def pe(machine: int) -> bytes:

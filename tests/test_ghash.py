@@ -1,4 +1,4 @@
-"""csrc/ghash.c against the real GLib: same keys, same history, same order of iteration."""
+"""csrc/base/ghash.c against the real GLib: same keys, same history, same order of iteration."""
 
 import ctypes
 import functools
@@ -18,7 +18,7 @@ ffi, lib = _core.ffi, _core.lib
 CSRC = Path(__file__).resolve().parent.parent / "csrc"
 UINT32 = ctypes.c_uint32
 
-#: csrc/ghash.c with a table on the heap and an allocator that can be told to fail.
+#: csrc/base/ghash.c with a table on the heap and an allocator that can be told to fail.
 SHIM = """
 #include <stdlib.h>
 long allocations_left = -1;
@@ -31,7 +31,7 @@ static void *counted_calloc(size_t n, size_t size)
     return calloc(n, size);
 }
 #define calloc counted_calloc
-#include "ghash.c"
+#include "base/ghash.c"
 struct vmd_ghash *table_create(void)
 {
     struct vmd_ghash *table = malloc(sizeof(*table));

@@ -11,8 +11,8 @@ from elf_builder import X86_64
 
 from vmdump._core import ffi, lib
 from vmdump.cli import main
+from vmdump.emulator.guest import Guest, InstructionError
 from vmdump.errors import SourceError
-from vmdump.sources.qemu_image.guest import Guest, InstructionError
 from vmdump.sources.qemu_image.image import QemuImage
 
 RET = "c3"

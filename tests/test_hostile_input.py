@@ -25,7 +25,7 @@ import vmdump
 from vmdump.cli import main
 from vmdump.cli.environment import Environment
 from vmdump.errors import SourceError
-from vmdump.sources import decompress, input_file
+from vmdump.files import decompress, input_file
 
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
@@ -202,8 +202,8 @@ def test_growing_file(avr: bytes, tmp_path: Path) -> None:
         size = len(avr) - 3
         with path.open("ab") as more:
             more.write(avr[-3:])
-        assert vmdump.engine.parse_file(file.fileno(), 0, size) is None
-        assert vmdump.engine.parse_file(file.fileno(), 0, len(avr)) is not None
+        assert vmdump.dump.tree.parse_file(file.fileno(), 0, size) is None
+        assert vmdump.dump.tree.parse_file(file.fileno(), 0, len(avr)) is not None
 
 
 # What is no file --------------------------------------------------------------------------------------------------

@@ -120,7 +120,7 @@ def test_script_beside_sources(hostile: Path) -> None:
 
 def test_dash_e(hostile: Path) -> None:
     """Where Python can't be kept off the current directory (-E), vmdump bulk says so, and what to do."""
-    code = "from vmdump.bulk.executors import make_workers; make_workers('processes', 1)"
+    code = "from vmdump.bulk.workers import make_workers; make_workers('processes', 1)"
     prelude = f"import sys; sys.path[:0] = {[str(ROOT), *sys.path]!r}; "
     for flags, expected in ((["-E"], "use python -I, or -P"), (["-I"], ""), (["-E", "-P"], "")):
         command = [sys.executable, *flags, "-c", prelude + code]

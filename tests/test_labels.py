@@ -10,12 +10,12 @@ from check_sample import HOSTILE
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmdump.bulk.store import producers
+from vmdump.bulk.query.database import producers
 from vmdump.check.baseline import baseline
 from vmdump.check.config import apply, load_config
-from vmdump.check.finding import CheckResult, Direction, Dump, Finding, TypeResult, Verdict
 from vmdump.check.labels import ARROW, Named, labels
-from vmdump.producer import Producer
+from vmdump.check.results import CheckResult, Direction, Dump, Finding, TypeResult, Verdict
+from vmdump.dump.producer import Producer
 
 TODAY = datetime.date(2026, 11, 29)
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from vmdump._core import lib
+from vmdump.dump.lowering import description_of
+from vmdump.emulator.elf import ElfFile, MappedObject, map_object
+from vmdump.emulator.guest import Guest
 from vmdump.errors import SourceError
-from vmdump.lowering import description_of
-from vmdump.sources.qemu_image.elf import ElfFile, MappedObject, map_object
-from vmdump.sources.qemu_image.guest import Guest
-from vmdump.sources.qemu_image.layout import Layout, Reader, StructSizes, calibrate
+from vmdump.sources.qemu_image.struct_layout import Layout, Reader, StructSizes, calibrate
 
 #: The structs as QEMU declares them. Source: include/migration/vmstate.h of QEMU 5.2 (LOAD_STATE_OLD), 8.2, 10.2
 #: (ERRP), 11.1 (INDIRECT).

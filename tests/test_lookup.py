@@ -10,17 +10,17 @@ from conftest import DATA, read_real_dump
 from descriptions import desc, dump, field, struct
 
 import vmdump
-from vmdump.check.native import Native
+from vmdump.check.tree_view import Native
 from vmdump.cli import COMMANDS, main
 from vmdump.cli.environment import Environment
-from vmdump.device_dump import Device, DeviceDump, Root
-from vmdump.engine import parse
+from vmdump.dump.device_dump import Device, DeviceDump, Root
+from vmdump.dump.lookup import Part, matching_types, section_name
+from vmdump.dump.producer import Producer
+from vmdump.dump.tree import parse
 from vmdump.errors import VmdumpError
-from vmdump.lookup import Part, matching_types, section_name
-from vmdump.machine import find_machine
-from vmdump.producer import Producer
-from vmdump.session import Session
-from vmdump.targets import TARGETS
+from vmdump.qemu.targets import TARGETS
+from vmdump.qom.machines import find_machine
+from vmdump.sources.session import Session
 
 X86_64 = DATA / "dumps" / "qemu-7.2.22" / "x86_64.json.xz"
 

@@ -23,11 +23,10 @@ def test_every_allocation_fails_once(tmp_path: Path) -> None:
     )
     options = ["-std=gnu11", "-O1", "-g", "-D_GNU_SOURCE", f"-I{ROOT / 'csrc'}", "-include", declarations]
     pieces = tmp_path / "pieces.o"
-    kept = ["-Dmalloc=test_malloc_kept", "-c", ROOT / "csrc" / "pieces.c"]
+    kept = ["-Dmalloc=test_malloc_kept", "-c", ROOT / "csrc/format/pieces.c"]
     subprocess.run([compiler, *options, *kept, "-o", pieces], check=True)
-    engines = ("dump", "fast_dump", "fast_dump_avx2", "stdio_dump", "extended_dump")
-    names = ("tree", "stack", "parse", "parse_tokens", "sink", "ghash", *engines)
-    sources = [ROOT / "tests/c/alloc_failure.c", *(ROOT / "csrc" / f"{name}.c" for name in names)]
+    folders = ("base", "tree", "parse", "dump")
+    sources = [ROOT / "tests/c/alloc_failure.c", *(file for each in folders for file in ROOT.glob(f"csrc/{each}/*.c"))]
     renamed = [f"-D{name}=test_{name}" for name in ("malloc", "calloc", "realloc", "free")]
     subprocess.run([compiler, *options, *renamed, *sources, pieces, "-o", program], check=True)
     dump = tmp_path / "dump.json"

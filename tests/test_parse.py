@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from reference import DESCRIPTIONS, NAMES, dump
 
 import vmdump
-from vmdump import engine
-from vmdump.engines import Engine
+from vmdump.dump import tree as engine
+from vmdump.dump.engine import Engine
 from vmdump.errors import SourceError
 from vmdump.vmstate import VMStateDescription
 

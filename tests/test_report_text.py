@@ -10,12 +10,12 @@ import pytest
 from check_sample import HOSTILE, make_result
 from descriptions import desc, dump, field
 
-from vmdump.check.finding import CheckResult, Dump, Finding, TypeResult, Verdict
+from vmdump.check.results import CheckResult, Dump, Finding, TypeResult, Verdict
 from vmdump.check.rules import rule_ids
 from vmdump.check.selection import Selection, patterns, select
 from vmdump.cli import main
 from vmdump.cli.environment import Environment
-from vmdump.producer import Producer
+from vmdump.dump.producer import Producer
 from vmdump.report import render
 from vmdump.report.options import DEFAULTS, Options
 from vmdump.report.tally import VERDICTS, worst

@@ -9,10 +9,10 @@ from descriptions import desc, dump, field
 from test_cli_check import Result
 
 import vmdump
-from vmdump.check.machine_targets import MACHINES
 from vmdump.check.sides import Side, common_machine, series_of, unlike_targets
+from vmdump.qemu.machine_targets import MACHINES
 from vmdump.sources.qemu_image.image import QemuImage
-from vmdump.sources.qemu_image.machines import MachineType
+from vmdump.sources.qemu_image.machine_types import MachineType
 
 
 def of_machine(path: Path, machine: str) -> Path:

@@ -1,12 +1,12 @@
 /*
- * Fuzz target: descriptions in a guest's memory (csrc/guest_tree.c). The first byte is the layout, two more are where
- * the description is.
+ * Fuzz target: descriptions in a guest's memory (csrc/guest/read_descriptions.c). The first byte is the layout, two
+ * more are where the description is.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "guest.h"
-#include "guest_tree.h"
-#include "tree.h"
+#include "guest/guest.h"
+#include "guest/read_descriptions.h"
+#include "tree/tree.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,11 +1,11 @@
 /*
- * Fuzz target: an ELF object, from its dynamic section on (csrc/guest_object.c). The first byte is the architecture,
- * two more are where the dynamic section is; the rest is the object as it is loaded.
+ * Fuzz target: an ELF object, from its dynamic section on (csrc/guest/elf_object.c). The first byte is the
+ * architecture, two more are where the dynamic section is; the rest is the object as it is loaded.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "guest.h"
-#include "guest_object.h"
+#include "guest/guest.h"
+#include "guest/elf_object.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,9 +1,9 @@
 /*
- * Fuzz target: a dump file (csrc/parse.c), as a whole and in parts, and every dump of what was parsed.
+ * Fuzz target: a dump file (csrc/parse/parse.c), as a whole and in parts, and every dump of what was parsed.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "parse.h"
+#include "parse/parse.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>

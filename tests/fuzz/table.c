@@ -1,5 +1,5 @@
 /*
- * Fuzz target: descriptions as Python packs them (csrc/tree.c): two tables, the second of which may refer to the
+ * Fuzz target: descriptions as Python packs them (csrc/tree/tree.c): two tables, the second of which may refer to the
  * first, devices, their details and roots, and every dump of them. The input is counts, rows, references and texts with
  * their sizes before them, as corpus.py writes them.
  *

@@ -26,10 +26,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from vmdump.dump.output import write_file
 from vmdump.errors import OutputError, SourceError, VmdumpError
-from vmdump.output import write_file
-from vmdump.sources.input_file import read_input
-from vmdump.sources.qemu_image.cache import hashed, is_settled, sign
+from vmdump.files.input_file import read_input
+from vmdump.sources.image_cache.cache import hashed, is_settled, sign
 
 NAME = "manifest.json"
 

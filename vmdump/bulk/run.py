@@ -17,19 +17,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from vmdump.bulk.archives import MAX_BYTES
-from vmdump.bulk.dispatch import Dispatch
-from vmdump.bulk.executors import Workers
+from vmdump.bulk.discover import Found, Item, dangling_links, find_sources, unpacked_items
 from vmdump.bulk.manifest import UNPACK_PREFIX, Entry, Manifest, locked, recorded
-from vmdump.bulk.packages import Kept, Package, merge
-from vmdump.bulk.place import Places
-from vmdump.bulk.sources import Found, Item, dangling_links, find_sources, unpacked_items
-from vmdump.bulk.verdicts import forget_verdicts
-from vmdump.bulk.work import FORMATS, FULL, HEAD, Outcome, Read, Reading, Unpack, compress
+from vmdump.bulk.output_paths import Places
+from vmdump.bulk.packages.archives import MAX_BYTES
+from vmdump.bulk.packages.unpack import Kept, Package, merge
+from vmdump.bulk.query.verdicts import forget_verdicts
+from vmdump.bulk.scheduler import Dispatch
+from vmdump.bulk.worker import FORMATS, FULL, HEAD, Outcome, Read, Reading, Unpack, compress
+from vmdump.bulk.workers import Workers
+from vmdump.dump.output import make_directory, write_file
 from vmdump.errors import OutputError, SourceError
-from vmdump.output import make_directory, write_file
+from vmdump.files.input_file import open_regular
 from vmdump.signals import held_back
-from vmdump.sources.input_file import open_regular
 from vmdump.version import __version__
 
 #: Seconds that a source may take.

@@ -10,23 +10,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmdump.check.compare import Comparison, Difference
-from vmdump.check.finding import CheckResult, Direction, Dump, Finding, Side, TypeResult, Verdict
-from vmdump.check.layout import Layout
-from vmdump.check.match import Matcher
-from vmdump.check.native import Native, doubts, equal
+from vmdump.check.match_sections import Matcher
+from vmdump.check.results import CheckResult, Direction, Dump, Finding, Side, TypeResult, Verdict
 from vmdump.check.rules import Rule, rule
-from vmdump.check.wire import KNOWN_INFOS, Lowering
+from vmdump.check.side_by_side import Layout
+from vmdump.check.stream import KNOWN_INFOS, Lowering
+from vmdump.check.tree_view import Native, doubts, equal
 from vmdump.check.word_size import pointer_sizes
-from vmdump.error_lines import ErrorLines
 from vmdump.errors import VmdumpError
+from vmdump.qemu.error_lines import ErrorLines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from vmdump.check.compare import Part
-    from vmdump.check.match import Match
-    from vmdump.check.native import Section
-    from vmdump.device_dump import DeviceDump
+    from vmdump.check.match_sections import Match
+    from vmdump.check.tree_view import Section
+    from vmdump.dump.device_dump import DeviceDump
 
 
 class Labelled(NamedTuple):
@@ -45,7 +45,7 @@ def check(
 ) -> CheckResult:
     """Checks dumps against each other. directions: pairs of their indices (default: each pair, both ways); types: glob
     patterns of QOM types, of which one must match (default: all); names may also be as in QEMU's error lines, see
-    vmdump.lookup. Labels must differ: they identify the directions.
+    vmdump.dump.lookup. Labels must differ: they identify the directions.
 
     Raises VmdumpError when a description stands for more than can be looked at.
 
@@ -57,7 +57,7 @@ def check(
     """
     natives = [_Dump(each.dump) for each in dumps]
     if types:
-        from vmdump.lookup import type_patterns
+        from vmdump.dump.lookup import type_patterns
 
         types = type_patterns([each.dump for each in dumps], types)
     if directions is None:

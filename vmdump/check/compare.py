@@ -12,20 +12,8 @@ from bisect import bisect_left
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from vmdump.check.finding import Verdict
-from vmdump.check.native import (
-    ALLOC,
-    ARRAY,
-    ARRAY_OF_POINTER,
-    BUFFER,
-    MULTIPLY,
-    MULTIPLY_ELEMENTS,
-    MUST_EXIST,
-    NOT_TOLD,
-    POINTER,
-    VBUFFER,
-)
-from vmdump.check.wire import (
+from vmdump.check.results import Verdict
+from vmdump.check.stream import (
     BUFFERS,
     COMPARING,
     FIXED,
@@ -38,12 +26,24 @@ from vmdump.check.wire import (
     Item,
     in_words,
 )
+from vmdump.check.tree_view import (
+    ALLOC,
+    ARRAY,
+    ARRAY_OF_POINTER,
+    BUFFER,
+    MULTIPLY,
+    MULTIPLY_ELEMENTS,
+    MUST_EXIST,
+    NOT_TOLD,
+    POINTER,
+    VBUFFER,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from vmdump.check.native import Description, Field
-    from vmdump.check.wire import Lowering, Subsection, Wire
+    from vmdump.check.stream import Lowering, Subsection, Wire
+    from vmdump.check.tree_view import Description, Field
 
     Pair = tuple[Item | None, Item | None, str]
 

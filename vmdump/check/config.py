@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from vmdump.check.finding import Verdict, without
+from vmdump.check.results import Verdict, without
 from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-    from vmdump.check.finding import CheckResult, Dump, Finding
+    from vmdump.check.results import CheckResult, Dump, Finding
 
 #: Keys of an entry that are patterns, and what each of them matches.
 PATTERNS = ("rule", "type", "path", "direction", "source-version", "destination-version")
@@ -138,7 +138,7 @@ def _load(path: str | os.PathLike[str]) -> Config | None:
 
 def read_config(path: str | os.PathLike[str]) -> bytes:
     """The bytes of a configuration. Raises ConfigError."""
-    from vmdump.sources.input_file import read_input
+    from vmdump.files.input_file import read_input
 
     try:
         return read_input(path, MAX_BYTES, any_kind=True)

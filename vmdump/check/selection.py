@@ -5,13 +5,13 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
-from vmdump.check.finding import Verdict, without
+from vmdump.check.results import Verdict, without
 from vmdump.check.rules import rule_ids, unknown_rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from vmdump.check.finding import CheckResult, Finding
+    from vmdump.check.results import CheckResult, Finding
 
 
 class Selection(NamedTuple):

@@ -10,12 +10,12 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from vmdump.check.machine_targets import MACHINES
+from vmdump.qemu.machine_targets import MACHINES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from vmdump.device_dump import DeviceDump
+    from vmdump.dump.device_dump import DeviceDump
 
 #: The name of a CPU type, as in QEMU's target/ARCH/cpu-qom.h: TYPE_X86_CPU is x86_64-cpu, models are MODEL-x86_64-cpu.
 _CPU = re.compile(r".+-([a-z0-9_]+)-cpu")
@@ -110,7 +110,7 @@ def common_machine(sides: Sequence[Sequence[MachineName]]) -> str | None:
     Current is a QEMU's default machine type; if none has one, the type that an alias without the version means (virt
     is virt-10.0). If no type that is current in one is known to all, an older version of it is taken.
 
-    >>> from vmdump.sources.qemu_image.machines import MachineType
+    >>> from vmdump.sources.qemu_image.machine_types import MachineType
     >>> old = [MachineType("pc-i440fx-7.2", "pc", None, None, None, True), MachineType("isapc", *[None] * 5)]
     >>> new = [MachineType("pc-i440fx-10.0", "pc", None, None, None, True), old[0]._replace(is_default=False), old[1]]
     >>> common_machine([old, new])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from vmdump.check.native import Description
+    from vmdump.check.tree_view import Description
 
 #: Structs that are looked at, at most.
 _ENOUGH = 2_000

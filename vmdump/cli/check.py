@@ -5,20 +5,20 @@ from __future__ import annotations
 import gc
 from typing import TYPE_CHECKING
 
-from vmdump.cli.arguments import UsageError
 from vmdump.cli.check_folder import check_folder, is_folder
-from vmdump.cli.report_options import add_arguments as add_report
-from vmdump.cli.report_options import finish
-from vmdump.cli.sources import add_reading, add_sources, compare_sides, directions, labelled, open_sources
+from vmdump.cli.report_arguments import add_arguments as add_report
+from vmdump.cli.report_arguments import finish
+from vmdump.cli.source_arguments import UsageError
+from vmdump.cli.source_list import add_reading, add_sources, compare_sides, directions, labelled, open_sources
 from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
-    from vmdump.check.finding import CheckResult
+    from vmdump.check.results import CheckResult
     from vmdump.cli.environment import Environment, ExitStatus
-    from vmdump.device_dump import DeviceDump
+    from vmdump.dump.device_dump import DeviceDump
     from vmdump.report.options import RuleText
 
 HELP = "tell whether the device state of one QEMU can be loaded by another"
@@ -140,7 +140,7 @@ def check_sources(args: argparse.Namespace, environment: Environment) -> CheckRe
 def _check_types(patterns: Sequence[str], dumps: Sequence[DeviceDump]) -> None:
     """Raise VmdumpError for a pattern that matches nothing in any dump."""
     for pattern in patterns:
-        from vmdump.lookup import known_names, matching_types, section_name
+        from vmdump.dump.lookup import known_names, matching_types, section_name
         from vmdump.suggestion import did_you_mean
 
         if not matching_types(dumps, pattern):

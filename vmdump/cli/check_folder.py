@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from vmdump.cli.arguments import UsageError
 from vmdump.cli.environment import ExitStatus
-from vmdump.cli.report_options import accept, finish, put_report, status_of
-from vmdump.cli.sources import compare_sides, directions
+from vmdump.cli.report_arguments import accept, finish, put_report, status_of
+from vmdump.cli.source_arguments import UsageError
+from vmdump.cli.source_list import compare_sides, directions
+from vmdump.dump.output import make_directory, write_file
 from vmdump.errors import OutputError, VmdumpError
-from vmdump.output import make_directory, write_file
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
-    from vmdump.bulk.store import ProducerDump
-    from vmdump.check.finding import CheckResult
+    from vmdump.bulk.query.database import ProducerDump
+    from vmdump.check.results import CheckResult
     from vmdump.cli.environment import Environment
-    from vmdump.device_dump import DeviceDump
+    from vmdump.dump.device_dump import DeviceDump
     from vmdump.report.options import RuleText
 
 
@@ -64,7 +64,7 @@ def _check_targets(args: argparse.Namespace, environment: Environment) -> tuple[
     from fnmatch import fnmatchcase
 
     from vmdump.bulk.manifest import read_manifest
-    from vmdump.bulk.store import producers
+    from vmdump.bulk.query.database import producers
 
     folder = args.sources[0]
     found: dict[str, list[ProducerDump]] = {}
@@ -114,10 +114,10 @@ def _check_target(
     environment: Environment,
 ) -> CheckResult:
     """The check of pairs of a target's dumps, which is kept for vmdump query."""
-    from vmdump.bulk.verdicts import write_verdicts
+    from vmdump.bulk.query.verdicts import write_verdicts
     from vmdump.check.checker import Labelled, check
     from vmdump.check.sides import Side
-    from vmdump.source import open
+    from vmdump.sources.open import open
 
     if len(found) == 1:
         found = found * 2
@@ -152,7 +152,7 @@ def _machines(
     dump says the same of the devices.
     """
     from vmdump.check.sides import common_machine
-    from vmdump.sources.qemu_image.machines import MachineType
+    from vmdump.sources.qemu_image.machine_types import MachineType
 
     machines = [dump.machine for dump in dumps]
     if len(set(machines)) > 1 and all(each.machine_types for each in found):
@@ -184,7 +184,8 @@ def _write_pages(
     results: Mapping[str, CheckResult], args: argparse.Namespace, rules: Mapping[str, RuleText]
 ) -> ExitStatus:
     """The overview, and a page a target."""
-    from vmdump.report import overview, render
+    from vmdump.report import render
+    from vmdump.report.html import overview
 
     pages, status, accepted = {}, ExitStatus.DONE, {}
     for target, result in results.items():

@@ -51,7 +51,7 @@ def _line(line: str) -> str | None:
 
     from vmdump.check.rules import rule, rule_ids
     from vmdump.cli.environment import printable
-    from vmdump.error_lines import forms_in_words, match
+    from vmdump.qemu.error_lines import forms_in_words, match
 
     found = match(line)
     if found is None:

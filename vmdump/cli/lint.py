@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vmdump.cli.environment import ExitStatus
-from vmdump.cli.report_options import add_selection, selection
-from vmdump.cli.sources import add_reading, add_sources, labelled, open_sources
+from vmdump.cli.report_arguments import add_selection, selection
+from vmdump.cli.source_list import add_reading, add_sources, labelled, open_sources
 
 if TYPE_CHECKING:
     import argparse
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Prints the findings."""
-    from vmdump.check.linter import is_defect, lint
+    from vmdump.check.lint import is_defect, lint
     from vmdump.report.lint import render
     from vmdump.report.options import Options
 

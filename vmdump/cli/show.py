@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmdump.cli.arguments import add_source, make_session, open_source
 from vmdump.cli.environment import ExitStatus
+from vmdump.cli.source_arguments import add_source, make_session, open_source
 from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
     import argparse
 
     from vmdump.cli.environment import Environment
-    from vmdump.device_dump import DeviceDump
-    from vmdump.session import Session
+    from vmdump.dump.device_dump import DeviceDump
+    from vmdump.sources.session import Session
 
 HELP = "show what one device migrates, as a tree"
 EPILOG = """\
@@ -72,7 +72,7 @@ def _show(name: str, dump: DeviceDump, session: Session | None, environment: Env
     """Print what a name stands for; that a device has no state, where a session knows the type. Raises VmdumpError."""
     found = dump.find(name)
     if found:
-        from vmdump.cli.tree import print_trees
+        from vmdump.cli.terminal.device_tree import print_trees
 
         print_trees(environment, found)
     elif session and _is_device(session, name):
@@ -87,7 +87,7 @@ def _is_device(session: Session, name: str) -> bool:
 
 
 def _unknown(name: str, dump: DeviceDump) -> str:
-    from vmdump.lookup import known_names, section_name
+    from vmdump.dump.lookup import known_names, section_name
     from vmdump.suggestion import did_you_mean
 
     hint = did_you_mean(section_name(name), known_names(dump), "vmdump devices lists those that are there")

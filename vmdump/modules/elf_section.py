@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from vmdump.errors import ModuleError
-from vmdump.sources.input_file import open_regular
+from vmdump.files.input_file import open_regular
 
 __all__ = ["MAX_BYTES", "Section", "read_section"]
 

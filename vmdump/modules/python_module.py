@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from vmdump.errors import ModuleError
-from vmdump.module import ModuleInfo, Report
-from vmdump.sources.input_file import open_regular
+from vmdump.files.input_file import open_regular
+from vmdump.modules.loader import ModuleInfo, Report
 
 if TYPE_CHECKING:
     import ast

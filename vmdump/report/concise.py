@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmdump.check.finding import Verdict
+from vmdump.check.results import Verdict
 from vmdump.report.characters import visible
 from vmdump.report.paragraphs import Paragraphs
 from vmdump.report.tally import VERDICTS, direction_totals
@@ -12,7 +12,7 @@ from vmdump.report.tally import VERDICTS, direction_totals
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vmdump.check.finding import CheckResult, Finding
+    from vmdump.check.results import CheckResult, Finding
     from vmdump.report.options import Options
 
 
@@ -37,7 +37,7 @@ def line(finding: Finding, word: str, paragraphs: Paragraphs) -> str:
 def place(finding: Finding) -> str:
     """The type, and where in its section.
 
-    >>> from vmdump.check.finding import Finding
+    >>> from vmdump.check.results import Finding
     >>> place(Finding("r", Verdict.SAFE, "A -> B", "am53c974", "pciespscsi / esp / esp.drq_state", "m"))
     'am53c974/esp/esp.drq_state'
     """

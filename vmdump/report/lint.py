@@ -5,7 +5,7 @@ from __future__ import annotations
 from json import dumps
 from typing import TYPE_CHECKING
 
-from vmdump.check.finding import Verdict
+from vmdump.check.results import Verdict
 from vmdump.report.characters import visible
 from vmdump.report.concise import line
 from vmdump.report.paragraphs import Paragraphs
@@ -15,7 +15,7 @@ from vmdump.report.tally import ignored_in_words
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vmdump.check.finding import Finding
+    from vmdump.check.results import Finding
     from vmdump.report.options import Options
 
 FORMATS = ("text", "concise", "json")

@@ -14,7 +14,7 @@ from vmdump.report.characters import visible
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from vmdump.check.finding import Finding
+    from vmdump.check.results import Finding
 
 #: The most names of types in a list, and the most paths in a headline.
 MAX_NAMES = 8

@@ -6,7 +6,7 @@ from collections import Counter
 from json import dumps
 from typing import TYPE_CHECKING
 
-from vmdump.check.finding import Verdict
+from vmdump.check.results import Verdict
 from vmdump.report.characters import visible
 from vmdump.report.paragraphs import Paragraphs
 from vmdump.report.tally import direction_totals
@@ -14,7 +14,7 @@ from vmdump.report.tally import direction_totals
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from vmdump.check.finding import CheckResult, Finding
+    from vmdump.check.results import CheckResult, Finding
     from vmdump.report.options import Options
 
 #: A rule, a verdict, and how many findings have both.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmdump.check.finding import Verdict
+from vmdump.check.results import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from vmdump.check.finding import CheckResult, Finding, TypeResult
+    from vmdump.check.results import CheckResult, Finding, TypeResult
 
 #: The worst first, as summaries list them.
 VERDICTS = tuple(sorted(Verdict, key=Verdict.severity, reverse=True))
@@ -49,7 +49,7 @@ def verdicts(types: Sequence[TypeResult]) -> dict[str, Verdict]:
 def direction_totals(result: CheckResult) -> dict[str, str]:
     """A line for each direction: how many types have each verdict, the worst first, and how many findings were ignored.
 
-    >>> from vmdump.check.finding import CheckResult, TypeResult
+    >>> from vmdump.check.results import CheckResult, TypeResult
     >>> types = [TypeResult("t", verdict, "s", [], []) for verdict in (Verdict.SAFE, Verdict.BREAKS, Verdict.SAFE)]
     >>> direction_totals(CheckResult((), {"A -> B": types}, ignored={"A -> B": 1}))["A -> B"]
     'A -> B: 1 breaks, 2 safe; 1 finding ignored (select, ignore)'
@@ -74,7 +74,7 @@ def ignored_in_words(count: int) -> str:
 def worst(result: CheckResult) -> Verdict:
     """The worst verdict of the whole check.
 
-    >>> from vmdump.check.finding import CheckResult
+    >>> from vmdump.check.results import CheckResult
     >>> worst(CheckResult((), {}))
     <Verdict.SAFE: 'safe'>
     """

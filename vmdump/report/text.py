@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmdump.check.finding import Verdict
+from vmdump.check.results import Verdict
 from vmdump.check.rules import rule
 from vmdump.report.characters import visible
 from vmdump.report.paragraphs import Paragraphs
@@ -13,7 +13,7 @@ from vmdump.report.tally import VERDICTS, direction_totals, ignored_in_words
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from vmdump.check.finding import CheckResult, Finding
+    from vmdump.check.results import CheckResult, Finding
     from vmdump.report.options import Options
 
 _Alike = tuple["Finding", list[str], list[str]]

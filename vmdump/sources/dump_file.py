@@ -6,15 +6,15 @@ import io
 import os
 import stat
 
-from vmdump import engine
-from vmdump.device_dump import DeviceDump
+from vmdump.dump import tree as engine
+from vmdump.dump.device_dump import DeviceDump
 from vmdump.errors import SourceError
-from vmdump.sources.input_file import open_input
+from vmdump.files.input_file import open_input
 
 TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:
-    from vmdump.engine import Tree
-    from vmdump.producer import Producer
+    from vmdump.dump.producer import Producer
+    from vmdump.dump.tree import Tree
 
 #: The largest dump that is read without max_size, in bytes, decompressed. A real one has 3 million, extended and with
 #: all descriptions.
@@ -22,7 +22,7 @@ MAX_SIZE = 1 << 30
 
 _CHUNK = 1 << 20
 
-#: Bytes that tell what a file is: vmdump.sources.file_kind.START.
+#: Bytes that tell what a file is: vmdump.files.file_kind.START.
 _START = 4096
 
 #: The most white space that a dump may begin with where it can't be read in parts, in bytes.
@@ -57,13 +57,13 @@ def read_dump_file(file: io.BufferedReader, name: str, max_size: int | None = No
     tree = _parse_in_parts(file, name, max_size) or engine.parse(read_bytes(file, name, max_size), name)
     if tree.about is None:
         return DeviceDump(tree, lambda: _producer(name))
-    from vmdump.producer import producer_from_json
+    from vmdump.dump.producer import producer_from_json
 
     return DeviceDump(tree, producer_from_json(tree.about, name))
 
 
 def _producer(name: str) -> Producer:
-    from vmdump.producer import Producer
+    from vmdump.dump.producer import Producer
 
     return Producer(kind="file", path=name)
 
@@ -81,7 +81,7 @@ def read_bytes(file: io.BufferedReader, name: str, max_size: int | None = None) 
     """The content of a file or pipe, from where it stands to its end, decompressed; of one that can't be a JSON object
     the beginning, on which a parser fails. Raises SourceError.
     """
-    from vmdump.sources.decompress import decompressed, limits
+    from vmdump.files.decompress import decompressed, limits
 
     try:
         _refuse_programs(file.peek(_START), name)
@@ -113,7 +113,7 @@ def _parse_in_parts(file: io.BufferedReader, name: str, max_size: int | None) ->
     if not size or not (start.lstrip(_BLANK) or b"{").startswith(b"{"):
         return None
     if size - file.tell() > (MAX_SIZE if max_size is None else max_size):
-        from vmdump.sources.decompress import limits, size_error
+        from vmdump.files.decompress import limits, size_error
 
         raise size_error(name, limits(max_size, MAX_SIZE))
     return engine.parse_file(file.fileno(), file.tell(), size)
@@ -134,7 +134,7 @@ def _size(file: io.BufferedReader) -> int:
 
 def _refuse_programs(start: bytes, name: str) -> None:
     """Refuse what is no dump, by its first bytes, in words."""
-    from vmdump.sources.file_kind import describe_file
+    from vmdump.files.file_kind import describe_file
 
     if start.startswith(_ELF):
         raise SourceError(f"{name}: a binary, which can be read from a file only; give its path")

@@ -5,7 +5,7 @@ the MESSAGE of its findings, with the names of facts in braces; its VERDICT; the
 have one; and, of those that look at one dump alone, their LEVEL: ``defect``, or ``notice`` for what may well be meant
 so; and the REMEDY_NESTED, where the usual one does not help in a nested struct, whose version does not travel.
 
-ERROR is the line that QEMU prints when the load fails: the key of it in vmdump.error_lines, in braces; where the line
+ERROR is the line that QEMU prints when the load fails: its key in vmdump.qemu.error_lines, in braces; where the line
 depends on the fact ``case``, it is a mapping with a line for each of its values. PRINTED_BY is the side that prints it.
 """
 
@@ -14,13 +14,13 @@ from __future__ import annotations
 from string import Formatter
 from typing import TYPE_CHECKING, NamedTuple
 
-from vmdump.error_lines import LINES, forms_in_words
+from vmdump.qemu.error_lines import LINES, forms_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from vmdump.error_lines import ErrorLines
+    from vmdump.qemu.error_lines import ErrorLines
 
 
 class Rule(NamedTuple):
@@ -41,7 +41,7 @@ class Rule(NamedTuple):
     REMEDY_NESTED: str | None = None
 
     def lines(self) -> list[str]:
-        """The keys of QEMU's error lines that ERROR quotes, in braces: see vmdump.error_lines."""
+        """The keys of QEMU's error lines that ERROR quotes, in braces: see vmdump.qemu.error_lines."""
         forms = [self.ERROR or ""] if self.ERROR is None or isinstance(self.ERROR, str) else self.ERROR.values()
         names = [name for form in forms for _, name, _, _ in Formatter().parse(form) if name]
         return [name for name in dict.fromkeys(names) if name in LINES]
@@ -49,7 +49,7 @@ class Rule(NamedTuple):
     def error(self, facts: Mapping[str, Any], lines: ErrorLines) -> str | None:
         """The line that QEMU prints, with the facts, as that QEMU has it; None: it prints none, or none that is known.
 
-        >>> from vmdump.error_lines import ErrorLines
+        >>> from vmdump.qemu.error_lines import ErrorLines
         >>> rule("field-added").error({"section": "esp"}, ErrorLines({}))
         'Missing section footer for esp'
         """

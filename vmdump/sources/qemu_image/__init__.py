@@ -1,9 +1,6 @@
-"""A QEMU binary as a source, without running it: mapped, emulated up to its class registry, and read.
+"""A QEMU binary as a source, without running it: the emulator brings it up to its class registry, and it is read there.
 
-elf.py maps objects, guest.py calls their functions, host.py says what their host has. functions.py finds QEMU's
-functions, by symbol or, with what code.py knows of machine code, by what they do. boot.py does what QEMU does before it
-would dump, qemu_module.py opens QEMU's own modules for `vmdump.module`'s loader, layout.py finds out how its structs
-are laid out, classes.py and roots.py what else there is than QEMU shows. image.py puts it together, cache.py remembers
-what it gave. The emulator and the functions of libc and GLib that the guest sees are in
-csrc/guest*.
+image.py puts it together. machine_types.py lists machine types, struct_layout.py finds the layouts of QEMU's structs,
+classes.py walks device classes, standalone.py finds descriptions on no device class, and module_opener.py opens QEMU's
+own modules for vmdump.modules.loader.
 """

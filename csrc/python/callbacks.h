@@ -1,0 +1,19 @@
+/*
+ * Functions that the core and C modules call and Python defines (cffi's extern "Python"). C code gets them as function
+ * pointers and never by name. Each keeps to itself what its Python code raises; its caller in Python raises it again
+ * when the C code has returned.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef VMD_CALLBACKS_H
+#define VMD_CALLBACKS_H
+
+#if 0 /* not C: cffi writes these functions */
+/* cdef: begin */
+extern "Python" int vmd_poll(void *opaque);                                         /* csrc/dump/sink.h */
+extern "Python" void vmd_module_type_register(void *opaque, const TypeInfo *info);  /* struct vmdump_api */
+extern "Python" void vmd_module_error(void *opaque, const char *message);           /* struct vmdump_api */
+/* cdef: end */
+#endif
+
+#endif
