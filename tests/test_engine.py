@@ -20,7 +20,8 @@ from reference import DESCRIPTIONS, NAMES, dump
 from vmdump._core import ffi, lib
 from vmdump.dump import tree as engine
 from vmdump.dump.engine import Engine
-from vmdump.dump.lowering import description_of, lower
+from vmdump.dump.lowering import lower
+from vmdump.dump.raising import description_of
 from vmdump.errors import OutputError, VMStateError
 from vmdump.vmstate import VMStateDescription, VMStateField, VMStateFlags
 

@@ -17,8 +17,9 @@ from reference import DESCRIPTIONS, INT32, NAMES
 import vmdump
 from vmdump.dump import tree as engine
 from vmdump.dump.device_dump import DeviceDump
-from vmdump.dump.lowering import description_of, lower
+from vmdump.dump.lowering import lower
 from vmdump.dump.producer import Defect, Producer, ProducerModule, producer_from_json, producer_to_json
+from vmdump.dump.raising import description_of
 from vmdump.errors import SourceError, VMStateError
 from vmdump.vmstate import VMStateDescription, VMStateField, VMStateFlags
 from vmdump.vmstate.model import VMStateInfo

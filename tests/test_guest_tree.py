@@ -8,7 +8,7 @@ import pytest
 from elf_builder import AARCH64, X86_64
 
 from vmdump._core import ffi, lib
-from vmdump.dump.lowering import description_of
+from vmdump.dump.raising import description_of
 from vmdump.emulator.guest import Guest
 from vmdump.sources.qemu_image.struct_layout import LAYOUTS, Reader, StructSizes
 from vmdump.vmstate import VMStateFlags as F

@@ -65,7 +65,7 @@ class Device:
     def vmsd(self) -> VMStateDescription:
         """The device's VMStateDescription, made when first asked for."""
         if self._vmsd is None:
-            from vmdump.dump.lowering import description_of
+            from vmdump.dump.raising import description_of
 
             self._vmsd = description_of(self._tree.native.devices[self._index].vmsd)
         return self._vmsd
@@ -129,7 +129,7 @@ class Root:
     def vmsd(self) -> VMStateDescription:
         """The VMStateDescription, made when first asked for."""
         if self._vmsd is None:
-            from vmdump.dump.lowering import description_of
+            from vmdump.dump.raising import description_of
 
             self._vmsd = description_of(self._tree.native.roots[self._index].vmsd)
         return self._vmsd
