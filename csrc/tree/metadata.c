@@ -1,0 +1,89 @@
+/*
+ * Metadata of a tree that QEMU's own dump leaves out: device classes, standalone descriptions, the producer. See
+ * tree.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <string.h>
+
+#include "tree/tree.h"
+
+/* Copy n consecutive NUL-terminated strings; NULL: there are fewer, or no memory. */
+static const char *copy_texts(struct vmd_tree *tree, const char **at, const char *end, uint32_t n)
+{
+    const char *begin = *at, *stop = begin;
+    char *copy;
+
+    for (uint32_t i = 0; i < n; i++) {
+        stop = stop < end ? memchr(stop, '\0', end - stop) : NULL;
+        if (!stop) {
+            return NULL;
+        }
+        stop++;
+    }
+    copy = vmd_tree_alloc(tree, stop - begin + 1);
+    if (copy) {
+        memcpy(copy, begin, stop - begin);
+        *at = stop;
+    }
+    return copy;
+}
+
+enum vmd_status vmd_tree_set_device_details(struct vmd_tree *tree, uint64_t device, const char *texts,
+                                            uint64_t texts_size, uint32_t n_parents, uint32_t has_desc,
+                                            uint32_t has_module, uint32_t is_abstract, struct vmd_error *err)
+{
+    struct vmd_device_details *details = vmd_tree_alloc(tree, sizeof(*details));
+    const char *end = texts + texts_size;
+
+    if (!details || device >= tree->n_devices) {
+        return vmd_error_set(err, details ? VMD_BAD_REFERENCE : VMD_NO_MEMORY, device, "no such device");
+    }
+    *details = (struct vmd_device_details){.n_parents = n_parents, .is_abstract = is_abstract};
+    if (!(details->parents = copy_texts(tree, &texts, end, n_parents)) ||
+        (has_desc && !(details->desc = copy_texts(tree, &texts, end, 1))) ||
+        (has_module && !(details->module = copy_texts(tree, &texts, end, 1)))) {
+        return vmd_error_set(err, VMD_BAD_REFERENCE, device, "too few texts, or out of memory");
+    }
+    /* Sources call this before the tree is shared. */
+    ((struct vmd_device *)tree->devices)[device].details = details;
+    return VMD_OK;
+}
+
+enum vmd_status vmd_tree_set_roots(struct vmd_tree *tree, const struct vmd_desc *const *vmsds, const uint32_t *counts,
+                                   uint64_t n_roots, const char *texts, uint64_t texts_size, struct vmd_error *err)
+{
+    struct vmd_root *roots =
+        n_roots < SIZE_MAX / sizeof(*roots) ? vmd_tree_alloc(tree, n_roots * sizeof(*roots)) : NULL;
+    const char *end = texts + texts_size;
+
+    if (!roots) {
+        return vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
+    }
+    for (uint64_t i = 0; i < n_roots; i++) {
+        roots[i] = (struct vmd_root){.vmsd = vmsds[i], .n_uses = counts[2 * i], .n_types = counts[2 * i + 1]};
+        if (!(roots[i].symbol = copy_texts(tree, &texts, end, 1)) ||
+            !(roots[i].uses = copy_texts(tree, &texts, end, roots[i].n_uses)) ||
+            !(roots[i].types = copy_texts(tree, &texts, end, roots[i].n_types))) {
+            return vmd_error_set(err, VMD_BAD_REFERENCE, i, "too few texts, or out of memory");
+        }
+        if (!*roots[i].symbol) {
+            roots[i].symbol = NULL;
+        }
+    }
+    tree->roots = roots;
+    tree->n_roots = n_roots;
+    return VMD_OK;
+}
+
+enum vmd_status vmd_tree_set_about(struct vmd_tree *tree, const char *json, uint64_t size, struct vmd_error *err)
+{
+    const char *copy = vmd_tree_string(tree, json, size);
+
+    if (!copy) {
+        return vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
+    }
+    tree->about = copy;
+    tree->about_size = size;
+    return VMD_OK;
+}
