@@ -46,7 +46,7 @@ class Part:
     def vmsd(self) -> VMStateDescription:
         """The VMStateDescription, made when first asked for."""
         if self._vmsd is None:
-            from vmdump.dump.lowering import description_of
+            from vmdump.dump.raising import description_of
 
             self._vmsd = description_of(self._native)
         return self._vmsd
