@@ -1,4 +1,4 @@
-"""The README is true: its commands print what it says, its Python runs, its C compiles."""
+"""README.md and docs/ are true: their commands print what they show, their Python runs, their C compiles."""
 
 import doctest
 import os
@@ -12,23 +12,28 @@ import pytest
 from conftest import DATA, find_qemu
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def blocks(language: str) -> list[str]:
-    """The fenced blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+def blocks(language: str, pages: list[Path] = PAGES) -> list[str]:
+    """The fenced blocks of a language, of all pages."""
+    return [
+        block
+        for page in pages
+        for block in re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    ]
 
 
 @pytest.fixture
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory with the files that the README speaks of, and vmdump in the PATH."""
+    """A directory with the files that the pages name, and vmdump in the PATH."""
     shutil.copy(DATA / "dumps" / "qemu-10.0.13" / "x86_64.json.xz", tmp_path)
     shutil.copy(DATA / "dumps" / "qemu-7.2.22" / "x86_64.json.xz", tmp_path / "old.json.xz")
     for version, name in (("7.2.22", "qemu-7.2"), ("10.0.13", "qemu-10.0")):
         (tmp_path / name).mkdir()
         shutil.copy(DATA / "dumps" / f"qemu-{version}" / "x86_64.json.xz", tmp_path / name)
     (tmp_path / "my-timer.c").write_text(blocks("c")[0])
+    (tmp_path / "tests").symlink_to(ROOT / "tests")
     bin_dir = tmp_path / "bin"
     bin_dir.mkdir()
     (bin_dir / "python").symlink_to(sys.executable)
@@ -71,9 +76,10 @@ def check(commands: list[tuple[str, str]]) -> None:
 
 def test_python(directory: Path) -> None:
     """The Python example runs as a doctest."""
-    test = doctest.DocTestParser().get_doctest("\n".join(blocks("python")), {}, "README.md", "README.md", 0)
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
-    runner.run(test)
+    for page in PAGES:
+        text = "\n".join(blocks("python", [page]))
+        runner.run(doctest.DocTestParser().get_doctest(text, {}, page.name, str(page), 0))
     assert runner.tries > 8
     assert not runner.failures
     assert (directory / "q35.json").exists()
@@ -112,7 +118,7 @@ def test_gate(directory: Path) -> None:
 
 
 def test_links() -> None:
-    """Every file that the README points to is there."""
-    targets = re.findall(r"\]\(([^)]+)\)", README)
-    assert targets
-    assert [target for target in targets if target[0] != "#" and not (ROOT / target).exists()] == []
+    """Every file that a page points to is there."""
+    links = [(page, link) for page in PAGES for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text())]
+    assert links
+    assert [(page.name, link) for page, link in links if ":" not in link and not (page.parent / link).exists()] == []
