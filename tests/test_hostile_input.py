@@ -302,12 +302,12 @@ def test_unreadable(command: str, avr: bytes, capsys: pytest.CaptureFixture[str]
     """A file that this user may not read."""
     if os.geteuid():
         pytest.skip("only root can become another user")
-    import concurrent.futures.process  # noqa: F401 - Python's own modules may be readable by root alone
-
     with tempfile.TemporaryDirectory() as directory:
         os.chmod(directory, 0o777)
         path = Path(directory, "dump")
         path.write_bytes(avr)
+        run(command, path)  # so that Python's own modules, which root alone may be able to read, are imported
+        capsys.readouterr()
         path.chmod(0)
         os.seteuid(65534)
         try:
