@@ -174,9 +174,9 @@ def test_labels_of_a_folder(tmp_path: Path) -> None:
     """Producers in a folder of bulk are called by their versions, and by more where two have the same."""
 
     def entry(label: str, version: str | None, target: str) -> dict[str, object]:
-        lists = {"outputs": [f"{label}/{target}/pc.json"], "rows": [], "files": [], "machines": []}
+        lists = {"outputs": [f"{label}/{target}/pc.json"], "rows": [], "files": [], "machines": [], "reports": []}
         producer = {"label": label, "version": version, "build_id": None, "host": "x86_64"}
-        facts = {"source": f"in/{label}", "member": None, "key": label, "error": None}
+        facts = {"source": f"in/{label}", "member": None, "key": label, "error": None, "siblings": 1, "digest": None}
         more = {"machine_types": [], "arguments": [], "targets": [target], "producer": producer}
         return {**facts, **lists, **more}
 

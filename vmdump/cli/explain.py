@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from vmdump.cli.environment import Environment
 
-HELP = "explain a rule, or an error line of QEMU: what it means, and what is usually done about it"
+HELP = "explain a rule, or a line that QEMU printed"
 EPILOG = """\
 examples:
   vmdump explain field-added

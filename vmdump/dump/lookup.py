@@ -32,6 +32,11 @@ _INSTANCE = re.compile(r"\s+(?:0x[0-9a-f]+|\d+)$", re.IGNORECASE)
 class Part:
     """A description that is nested in others, or a subsection: its name, and the QOM types whose state it is a part of;
     of a description on no device class, that one's name.
+
+    >>> import vmdump
+    >>> (part,) = vmdump.open().find("serial/poll")
+    >>> part.name, part.vmsd.fields[0].name
+    ('serial/poll', 'poll_msl')
     """
 
     __slots__ = ("_native", "_vmsd", "holders", "name")

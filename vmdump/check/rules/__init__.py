@@ -104,7 +104,7 @@ def unknown_rule(rule_id: str) -> str:
     """What is wrong with an id that no rule has, and what to try.
 
     >>> unknown_rule("field-aded")
-    "no rule 'field-aded'; did you mean field-added or field-renamed?"
+    "no rule 'field-aded'; did you mean field-added?"
     """
     from vmdump.suggestion import did_you_mean
 
