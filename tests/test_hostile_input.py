@@ -304,9 +304,10 @@ def test_unreadable(command: str, avr: bytes, capsys: pytest.CaptureFixture[str]
         pytest.skip("only root can become another user")
     with tempfile.TemporaryDirectory() as directory:
         os.chmod(directory, 0o777)
-        path = Path(directory, "dump")
-        path.write_bytes(avr)
-        run(command, path)  # so that Python's own modules, which root alone may be able to read, are imported
+        path, readable = Path(directory, "dump"), Path(directory, "readable")
+        for each in (path, readable):
+            each.write_bytes(avr)
+        run(command, readable)  # so that Python's own modules, which root alone may be able to read, are imported
         capsys.readouterr()
         path.chmod(0)
         os.seteuid(65534)
