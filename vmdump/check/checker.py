@@ -13,15 +13,14 @@ from vmdump.check.compare import Comparison, Difference
 from vmdump.check.finding import CheckResult, Dump, Finding, Side, TypeResult, Verdict
 from vmdump.check.layout import Layout
 from vmdump.check.match import Matcher
-from vmdump.check.native import Native, equal, namesakes
+from vmdump.check.native import Contents, Native, equal, namesakes
 from vmdump.check.rules import rule
 from vmdump.check.wire import Lowering
 from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from vmdump.check.compare import Part
     from vmdump.check.match import Match
     from vmdump.check.native import Section
     from vmdump.device_dump import DeviceDump
@@ -51,25 +50,32 @@ def check(
     >>> list(result.results), {each.verdict for each in result.results["A -> B"]}
     (['A -> B', 'B -> A'], {<Verdict.SAFE: 'safe'>})
     """
-    natives = [_Dump(each.dump) for each in dumps]
+    shared = _Shared()
+    contents = Contents() if len(dumps) > 2 else None  # of two, most descriptions are not even read
+    natives = [Native(each.dump, contents) for each in dumps]
     if directions is None:
         directions = [(i, j) for i in range(len(dumps)) for j in range(len(dumps)) if i != j]
     results = {}
     for i, j in directions:
         label = f"{dumps[i].label} -> {dumps[j].label}"
         try:
-            results[label] = list(_Direction(label, natives[i], natives[j], types).results())
+            results[label] = list(_Direction(label, natives[i], natives[j], types, shared).results())
         except RecursionError:
             raise VmdumpError(f"{label}: descriptions nest deeper than can be compared; flatten them") from None
     return CheckResult([Dump(each.label, each.dump.producer, each.dump.machine) for each in dumps], results)
 
 
-class _Dump(Native):
-    """A dump, and what its descriptions were lowered to in the directions that were checked before."""
+class _Shared:
+    """What the directions of a check have in common, by the addresses of descriptions: a matrix compares few of them
+    many times. Facts are what both dumps of a direction tell: see _Direction.
+    """
 
-    def __init__(self, dump: DeviceDump) -> None:
-        super().__init__(dump)
+    def __init__(self) -> None:
         self._lowerings: dict[tuple[bool, bool, bool], Lowering] = {}
+        self.same: dict[tuple[int, int, bool], bool] = {}
+        self.differences: dict[tuple[object, ...], Sequence[Difference]] = {}
+        self.layouts: dict[tuple[object, ...], Layout] = {}
+        self.safe: dict[tuple[object, ...], TypeResult] = {}
 
     def lowering(self, *, loading: bool, detailed: bool, nums: bool) -> Lowering:
         """Of what is not detailed the same is read as is sent."""
@@ -82,16 +88,20 @@ class _Dump(Native):
 class _Direction:
     """One dump against another."""
 
-    def __init__(self, label: str, source: _Dump, destination: _Dump, types: Sequence[str]) -> None:
+    def __init__(
+        self, label: str, source: Native, destination: Native, types: Sequence[str], shared: _Shared
+    ) -> None:
         self._label, self._source, self._destination, self._types = label, source, destination, types
+        self._shared = shared
         facts = {
             "detailed": source.detailed and destination.detailed,
             "nums": (source.detailed and destination.detailed) or (source.nums and destination.nums),
         }
         self._facts = facts
+        self._known = tuple(facts.values())
         self._matcher = Matcher(source, destination, nums=facts["nums"])
-        self._sending = source.lowering(loading=False, **facts)
-        self._loading = destination.lowering(loading=True, **facts)
+        self._sending = shared.lowering(loading=False, **facts)
+        self._loading = shared.lowering(loading=True, **facts)
 
     def results(self) -> Iterable[TypeResult]:
         """The types of the source, then what has a section and is no device."""
@@ -148,16 +158,25 @@ class _Direction:
 
     def _equal(self, pairs: Sequence[tuple[Section, Section]]) -> list[bool]:
         """Whether what the source sends is what the destination reads: no subsection is read as another, either."""
-        ours, theirs = [each.address for each, _ in pairs], [each.address for _, each in pairs]
-        same = equal(ours, theirs, nums=self._facts["nums"])
-        return [each and not is_ambiguous for each, is_ambiguous in zip(same, namesakes(ours), strict=True)]
+        known, nums = self._shared.same, self._facts["nums"]
+        keys = [(ours.address, theirs.address, nums) for ours, theirs in pairs]
+        if unknown := [key for key in keys if key not in known]:
+            ours, theirs = [key[0] for key in unknown], [key[1] for key in unknown]
+            same = zip(unknown, equal(ours, theirs, nums=nums), namesakes(ours), strict=True)
+            known.update((key, is_equal and not is_ambiguous) for key, is_equal, is_ambiguous in same)
+        return [known[key] for key in keys]
 
     def _result(
         self, section: Section, match: Match | None, same: bool, within: Sequence[Section] | None
     ) -> TypeResult:
         name = section.type if section.root is None else section.name
         if same and match is not None and match.how == "type" and not within:  # most by far
-            return TypeResult(name, Verdict.SAFE, section.name, (), self._layout(section, match, ()))
+            layout = self._layout(section, match, ())
+            key = (name, section.name, id(layout))  # the layout lives as long as what is shared
+            safe = self._shared.safe.get(key)
+            if safe is None:
+                safe = self._shared.safe[key] = TypeResult(name, Verdict.SAFE, section.name, (), layout)
+            return safe
         telling = _Telling(self._label, name, section.name, self._facts)
         if match is None:
             telling.section("type-absent", section, None, note=self._unknown_roots())
@@ -175,17 +194,17 @@ class _Direction:
         return TypeResult(name, verdict, section.name, findings, self._layout(section, match, within or ()))
 
     def _layout(self, section: Section, match: Match | None, within: Sequence[Section]) -> Layout:
-        def parts() -> Iterator[Part]:
-            for ours in (section, *within):
-                met = match if ours is section else self._matcher.match(ours)
-                if met is not None:
-                    yield self._part(ours, met.section)
-
-        return Layout(parts)
-
-    def _part(self, section: Section, other: Section) -> Part:
-        comparison = Comparison(section.name, self._sending, self._loading)
-        return comparison.compare(section.vmsd, other.vmsd, section.version_id)
+        pairs = [(section, match.section)] if match is not None else []
+        pairs += [(ours, met.section) for ours in within if (met := self._matcher.match(ours)) is not None]
+        key = (
+            self._known,
+            *[(ours.name, ours.version_id, ours.address, theirs.address) for ours, theirs in pairs],
+        )
+        layout = self._shared.layouts.get(key)
+        if layout is None:
+            parts = [(ours.name, ours.vmsd, theirs.vmsd, ours.version_id) for ours, theirs in pairs]
+            layout = self._shared.layouts[key] = Layout(parts, self._sending, self._loading)
+        return layout
 
     def _unknown_roots(self) -> str:
         """What else there may be in the destination."""
@@ -209,10 +228,14 @@ class _Direction:
             telling.section("section-version-too-new", ours, theirs)
         elif ours.version_id < theirs.minimum_version_id:
             telling.section("section-version-too-old", ours, theirs, conditional=other.old_loader)
-        comparison = Comparison(telling.name, self._sending, self._loading)
         refused = not theirs.minimum_version_id <= ours.version_id <= theirs.version_id
-        comparison.compare(vmsd, other, ours.version_id, refused=refused)
-        for difference in comparison.differences:
+        key = (self._known, telling.name, vmsd.address, other.address, ours.version_id, refused)
+        differences = self._shared.differences.get(key)
+        if differences is None:
+            comparison = Comparison(telling.name, self._sending, self._loading)
+            comparison.compare(vmsd, other, ours.version_id, refused=refused)
+            differences = self._shared.differences[key] = comparison.differences
+        for difference in differences:
             telling.difference(difference)
 
 
@@ -250,7 +273,14 @@ class _Telling:
         )  # fmt: skip
 
     def difference(self, difference: Difference) -> None:
-        """A finding about a part of it."""
+        """A finding about a part of it. Of other directions that compared the same, only the direction is another."""
+        finding = difference.findings.get(self._type)
+        if finding is None:
+            finding = difference.findings[self._type] = self._of_difference(difference)
+        same = finding.direction == self._direction
+        self.findings.append(finding if same else finding._replace(direction=self._direction))
+
+    def _of_difference(self, difference: Difference) -> Finding:
         text = rule(difference.rule)
         facts = {"type": self._type, **difference.facts}
         conditions = list(difference.conditions)
@@ -263,12 +293,10 @@ class _Telling:
         description = facts.get("description")
         path = " / ".join([self.name, *([description] if description not in (None, self.name) else []),
                            difference.path])  # fmt: skip
-        self.findings.append(
-            Finding(
-                difference.rule, difference.verdict, self._direction, self._type, path, message,
-                difference.source and Side(*difference.source),
-                difference.destination and Side(*difference.destination), " and ".join(conditions) or None, text.REMEDY,
-            )
+        return Finding(
+            difference.rule, difference.verdict, self._direction, self._type, path, message,
+            difference.source and Side(*difference.source),
+            difference.destination and Side(*difference.destination), " and ".join(conditions) or None, text.REMEDY,
         )  # fmt: skip
 
 

@@ -31,6 +31,7 @@ from vmdump.check.wire import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from vmdump.check.finding import Finding
     from vmdump.check.native import Description
     from vmdump.check.wire import Lowering, Subsection, Wire
 
@@ -46,7 +47,7 @@ _TIMER_SIZES = {8, 48}
 class Difference:
     """What a rule is about: the rule's id, how bad it is, both sides, and facts for its texts."""
 
-    __slots__ = ("conditions", "destination", "facts", "path", "rule", "source", "surplus", "verdict")
+    __slots__ = ("conditions", "destination", "facts", "findings", "path", "rule", "source", "surplus", "verdict")
 
     def __init__(
         self,
@@ -64,6 +65,8 @@ class Difference:
         self.surplus = 0
         #: Conditions of the places around it: subsections that have to be sent, arrays that have to have elements.
         self.conditions: list[str] = []
+        #: What was made of it, by type: kept here by who tells it.
+        self.findings: dict[str, Finding] = {}
 
 
 class Part:

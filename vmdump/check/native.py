@@ -48,13 +48,13 @@ class Description:
     detailed: whether flags, infos and traits are known; needed: whether it has such a hook.
     """
 
-    __slots__ = ("_dump", "_parts", "address", "detailed", "minimum_version_id", "name", "needed", "old_loader",
+    __slots__ = ("_parts", "address", "detailed", "dump", "minimum_version_id", "name", "needed", "old_loader",
                  "unmigratable", "version_id")  # fmt: skip
 
     def __init__(self, dump: Native, address: int) -> None:
         """The description at an address of a dump's tree."""
         desc = ffi.cast("struct vmd_desc *", address)
-        self._dump, self.address = dump, address
+        self.dump, self.address = dump, address
         self._parts: tuple[Sequence[Field], Sequence[Description]] | None = None
         self.name = bytes(ffi.buffer(desc.name, desc.name_len)).decode()
         self.version_id, self.minimum_version_id = int(desc.version_id), int(desc.minimum_version_id)
@@ -85,7 +85,7 @@ class Description:
                 desc, ffi.cast("struct vmd_wire_row *", ffi.from_buffer(rows)), subsections, ffi.from_buffer(text)
             )
             texts = text.decode(errors="backslashreplace").split("\0")
-            at = self._dump.at
+            at = self.dump.at
             self._parts = (
                 [
                     Field(name, info or None, row, at(row[0]) if row[0] else None)
@@ -112,11 +112,38 @@ class Section:
         return self._dump.at(self.address)
 
 
+class Contents:
+    """Descriptions of several dumps, each content once: what is known of one is known of all that are equal to it."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self._known: dict[tuple[object, ...], Description] = {}
+
+    def find(self, description: Description) -> Description:
+        """The first description that was asked for with all that this one has, nested descriptions included. Where its
+        members lie in memory does not count. Its nested descriptions have been asked for before.
+        """
+        at = description.dump.at
+        key = (
+            description.name, description.version_id, description.minimum_version_id, description.detailed,
+            description.needed, description.old_loader, description.unmigratable,
+            tuple(
+                (field.name, field.info, field.flags, field.size, field.num, field.version_id,
+                 field.struct_version_id, field.test, at(field.vmsd.address).address if field.vmsd else 0)
+                for field in description.fields
+            ),
+            tuple(at(each.address).address for each in description.subsections),
+        )  # fmt: skip
+        return self._known.setdefault(key, description)
+
+
 class Native:
     """A dump's native tree and what was read of it."""
 
-    def __init__(self, dump: DeviceDump) -> None:
-        """Of a dump, with all that its source knows."""
+    def __init__(self, dump: DeviceDump, contents: Contents | None = None) -> None:
+        """Of a dump, with all that its source knows. contents: shared with other dumps, so that equal descriptions have
+        one address in all of them; the dumps have to live as long as each other then.
+        """
         tree = dump.detailed_tree
         self._tree, self._descriptions = tree, dict[int, Description]()
         native = tree.native
@@ -139,6 +166,10 @@ class Native:
         self.devices = {section.type: section for section in sections[:n_devices]}
         #: Sections of descriptions on no device class.
         self.roots = sections[n_devices:]
+        if contents is not None:
+            self._share(contents, [section.address for section in sections])
+            for section in sections:
+                section.address = self.at(section.address).address
         # All or none of a dump is detailed; of an empty one nothing is unknown.
         self.detailed = all(self.at(section.address).detailed for section in sections[:1])
 
@@ -148,6 +179,23 @@ class Native:
         if found is None:
             found = self._descriptions[address] = Description(self, address)
         return found
+
+    def _share(self, contents: Contents, addresses: Sequence[int]) -> None:
+        """Puts equal descriptions of other dumps in the place of this one's, the innermost first."""
+        done = set[int]()
+        stack = [(address, False) for address in addresses]
+        while stack:
+            address, nested_are_done = stack.pop()
+            if nested_are_done:
+                found = contents.find(self._descriptions[address])
+                self._descriptions[address] = self._descriptions[found.address] = found
+                done.add(found.address)
+            elif address not in done:
+                done.add(address)
+                description = self.at(address)
+                stack.append((address, True))
+                stack += [(field.vmsd.address, False) for field in description.fields if field.vmsd is not None]
+                stack += [(subsection.address, False) for subsection in description.subsections]
 
     def uses(self, section: Section) -> tuple[str, ...]:
         """How the description of a root is used; see vmdump.Root."""
