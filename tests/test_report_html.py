@@ -18,7 +18,9 @@ from check_sample import HOSTILE, make_result
 from vmdump.check.finding import CheckResult, Dump, Finding, Row, TypeResult, Verdict, WireItem
 from vmdump.producer import Producer
 from vmdump.report import render
+from vmdump.report.html import read_page_part
 from vmdump.report.options import DEFAULTS, Options, RuleText
+from vmdump.report.tally import MARKS, VERDICTS
 
 
 class Page(HTMLParser):
@@ -114,6 +116,23 @@ def test_a_matrix_says_things_once() -> None:
     assert len(data(5)) < 3 * len(data(2))
 
 
+def test_equal_objects_are_read_once() -> None:
+    """The rows of a layout that many directions share are asked for once, however many directions there are."""
+
+    class Counted(list[Row]):
+        reads = 0
+
+        def __iter__(self) -> Iterator[Row]:
+            Counted.reads += 1
+            return super().__iter__()
+
+    types = [TypeResult(f"t{n}", Verdict.SAFE, "s", [], Counted([field("f")])) for n in range(10)]
+    labels = [f"L{n}" for n in range(8)]
+    ways = {f"{a} -> {b}": types for a in labels for b in labels if a != b}
+    page(CheckResult([Dump(label, Producer("file"), "m") for label in labels], ways))
+    assert Counted.reads == 10
+
+
 def test_an_empty_check() -> None:
     """No dumps, no types: a page nevertheless."""
     assert Page(page(CheckResult((), {}))).tags["main"] == 1
@@ -155,17 +174,21 @@ def names(tab: Browser) -> list[str]:
 
 
 def small() -> CheckResult:
-    """Four types, one of each verdict, in one direction; three in the other."""
+    """A type of each verdict in one direction; all but the worst in the other."""
     forward = [
         TypeResult(
             f"type-{verdict}", verdict, f"section-{verdict}", [finding("A -> B", verdict)], [field(f"only_{verdict}")]
         )
         for verdict in Verdict
     ]
-    backward = [each._replace(findings=[finding("B -> A", each.verdict)]) for each in forward[:3]]
+    backward = [each._replace(findings=[finding("B -> A", each.verdict)]) for each in forward[:-1]]
     dumps = [Dump("A", Producer("file", "a.json"), "pc"), Dump("B", Producer("file", "b.json"), "pc")]
     accepted = finding("A -> B", Verdict.SAFE)._replace(verdict=Verdict.BREAKS, rule="rule-accepted")
     return CheckResult(dumps, {"A -> B": forward, "B -> A": backward}, [(accepted, "known since 7.2")])
+
+
+#: The types that need attention, as they are listed at first.
+LOUD = [f"type-{verdict}" for verdict in VERDICTS if verdict not in ("safe", "accepted")]
 
 
 def finding(direction: str, verdict: Verdict) -> Finding:
@@ -180,21 +203,45 @@ def field(path: str) -> Row:
 
 @in_browser
 def test_the_list_at_first(tab: Browser, tmp_path: Path) -> None:
-    """The worst come first and are selected; what is safe waits behind its button."""
+    """Each type once, the worst first and selected; what is safe waits behind its button."""
     tab.open(save(tmp_path, small()))
-    assert names(tab) == ["type-breaks", *["type-conditional"] * 2, *["type-absent"] * 2]
+    assert names(tab) == LOUD
     assert tab.text("#detail h2") == "type-breaks"
-    assert tab.text("#status").startswith("5 of 7 types")
+    assert tab.text("#status").startswith(f"{len(LOUD)} of {len(Verdict)} types")
     tab.click("[data-verdict=safe]")
-    assert names(tab)[-2:] == ["type-safe"] * 2
+    assert names(tab) == [*LOUD, "type-safe"]
+
+
+@in_browser
+def test_both_directions_are_beside_each_other(tab: Browser, tmp_path: Path) -> None:
+    """A type is one line with a sign for each way, and one detail that shows either."""
+    forward = [TypeResult("t", Verdict.BREAKS, "s", [finding("A -> B", Verdict.BREAKS)], [field("sent")])]
+    backward = [TypeResult("t", Verdict.SAFE, "s", [], [field("sent")])]
+    tab.open(save(tmp_path, small()._replace(results={"A -> B": forward, "B -> A": backward}, suppressed=())))
+    assert tab.run("return [...document.querySelectorAll('#types .sign')].map((each) => each.className)") == [
+        *("sign breaks", "sign safe")
+    ]
+    assert "forward breaks, backward safe" in tab.run("return document.querySelector('#types li').textContent")
+    ways = "return [...document.querySelectorAll('.ways button')].map((each) => [each.textContent, each.ariaPressed])"
+    assert tab.run(ways) == [["A → B ✕ breaks", "true"], ["B → A ✓ safe", "false"]]
+    tab.run("document.querySelector('.ways button:last-child').focus()")
+    tab.press("Enter")
+    assert tab.run(ways) == [["A → B ✕ breaks", "false"], ["B → A ✓ safe", "true"]]
+    assert "No findings" in tab.text("#detail")
+    assert tab.run("return document.activeElement.dataset.way") == "1"
+    tab.click(".card[data-direction='1']")
+    tab.click("[data-verdict=safe]")
+    assert tab.run("return [...document.querySelectorAll('#types .sign')].map((each) => each.title)") == [
+        *("B → A: safe", "A → B: breaks")
+    ]
 
 
 @in_browser
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("ABSENT", ["type-absent"] * 2),
-        ("section-cond", ["type-conditional"] * 2),
+        ("ABSENT", ["type-absent"]),
+        ("section-cond", ["type-conditional"]),
         ("only_breaks", ["type-breaks"]),
         ("message of br", ["type-breaks"]),
         ("rule type-br", ["type-breaks"]),
@@ -209,7 +256,7 @@ def test_search(tab: Browser, tmp_path: Path, words: str, expected: list[str]) -
     assert tab.run("return document.getElementById('search').value") == words
     assert tab.text("#detail").startswith("No type is left" if not expected else "")
     tab.press("Escape")
-    assert len(names(tab)) == 5
+    assert names(tab) == LOUD
 
 
 @in_browser
@@ -217,9 +264,10 @@ def test_filters(tab: Browser, tmp_path: Path) -> None:
     """Verdicts, directions and rules filter, together; a card of the summary is its direction's filter."""
     tab.open(save(tmp_path, small()))
     tab.click("[data-verdict=conditional]")
-    assert names(tab) == ["type-breaks", *["type-absent"] * 2]
+    rest = [name for name in LOUD if name != "type-conditional"]
+    assert names(tab) == rest
     tab.click(".card[data-direction='1']")
-    assert names(tab) == ["type-absent"]
+    assert names(tab) == rest[1:]
     assert tab.run("return document.querySelector('.card[data-direction=\"1\"]').ariaPressed") == "true"
     tab.click(".card[data-direction='1']")
     choose = "const s = document.getElementById(arguments[0]); s.selectedIndex = [...s.options].findIndex("
@@ -286,7 +334,7 @@ def test_an_address_opens_a_type(tab: Browser, tmp_path: Path) -> None:
     )
     assert tab.text("#detail h2") == "type-safe"
     assert tab.text("#detail .about").startswith("B → A")
-    tab.click(".others button")
+    tab.click(".ways button")
     assert tab.text("#detail .about").startswith("A → B")
     assert tab.run("return decodeURIComponent(location.hash)") == "#A -> B/type-safe"
 
@@ -347,7 +395,7 @@ def test_unchanged_fields_are_folded(tab: Browser, tmp_path: Path) -> None:
 @in_browser
 def test_many_types(tab: Browser, tmp_path: Path) -> None:
     """Of twelve hundred types a few are drawn at first; the keyboard reaches the last, the scroll bar the next."""
-    tab.open(save(tmp_path, make_result(2, 600)))
+    tab.open(save(tmp_path, make_result(2, 1200)))
     tab.click("[data-verdict=safe]")
     assert tab.count("#types li") == 100
     tab.run("const l = document.getElementById('listing'); l.scrollTop = l.scrollHeight")
@@ -377,7 +425,45 @@ def test_a_matrix(tab: Browser, tmp_path: Path) -> None:
         "return new Promise((done) => { const more = document.querySelector('.others details');"
         "more.addEventListener('toggle', () => done()); more.querySelector('summary').click(); })"
     )
-    assert tab.count(".others > button") == 11
+    assert tab.count(".others > button") == 10
+
+
+@in_browser
+def test_a_matrix_of_forty(tab: Browser, tmp_path: Path) -> None:
+    """It fits 1280 pixels, and what does not fit the height scrolls inside its frame, below and beside its heads."""
+    labels = [f"{5 + n // 4}.{n % 4}.{n}" for n in range(40)]
+    dumps = [Dump(label, Producer("file"), "pc") for label in labels]
+    types = [TypeResult("t", Verdict.BREAKS, "s", [], [field("f")])] * 120
+    ways = {f"{a} -> {b}": types for a in labels for b in labels if a != b}
+    path = save(tmp_path, CheckResult(dumps, ways))
+    frame = "const f = document.querySelector('.frame');"
+    tab.open(path, width=1280)
+    assert tab.run("return document.scrollingElement.scrollWidth") == 1280
+    assert tab.run(f"{frame} return f.scrollWidth - f.clientWidth") == 0
+    tab.open(path, width=390, height=844)
+    assert tab.run("return document.scrollingElement.scrollWidth") == 390
+    heads = (
+        f"{frame} const box = f.getBoundingClientRect();"
+        "const at = (q) => f.querySelector(q).getBoundingClientRect();"
+        "const [column, row] = [at('thead th:last-child'), at('tbody tr:last-child th')];"
+        "return [Math.round(column.top - box.top), Math.round(row.left - box.left), f.scrollTop > 0, f.scrollLeft > 0];"
+    )
+    tab.run(f"{frame} f.scrollTo(10000, 10000)")
+    top, left, *scrolled = tab.run(heads)
+    assert scrolled == [True, True]
+    assert 0 <= top <= 2
+    assert 0 <= left <= 2
+    assert "40 QEMUs" in tab.text("header > details summary")
+
+
+@pytest.mark.parametrize("verdict", [*Verdict, "accepted", "unknown"])
+def test_each_verdict_has_a_sign_and_colours(verdict: str) -> None:
+    """No verdict is told by its colour alone, and each has one wherever there are colours."""
+    assert len(set(MARKS.values())) == len(MARKS)
+    assert MARKS[verdict]
+    style = read_page_part("page.css")
+    places = ('.toggle[aria-pressed="true"].{}', ".badge.{}", ".sign.{}", ".count.{}", ".bar .{}", ".dense .{}")
+    assert [place for place in places if place.format(verdict) + " " not in style.replace(",", " ")] == []
 
 
 #: The contrast of each piece of text that is seen with what is behind it (WCAG 2.2, 1.4.3), the lowest first.
@@ -496,5 +582,5 @@ def test_printing(tab: Browser, tmp_path: Path) -> None:
     tab.open(save(tmp_path, small()))
     assert b64decode(tab.print()).startswith(b"%PDF")
     printed = tab.run("return document.getElementById('printed').textContent")
-    assert printed.count("message of") == 5
+    assert printed.count("message of") == len(LOUD)
     assert "message of safe" not in printed

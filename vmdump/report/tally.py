@@ -14,6 +14,21 @@ if TYPE_CHECKING:
 #: The worst first, as summaries list them.
 VERDICTS = tuple(sorted(Verdict, key=Verdict.severity, reverse=True))
 
+#: A sign for each verdict, so that no colour alone tells it.
+MARKS = {"breaks": "✕", "conditional": "?", "absent": "∅", "unknown": "…", "accepted": "☑", "safe": "✓"}
+
+
+def ways(result: CheckResult) -> dict[str, tuple[int, int]]:
+    """For each direction that was checked, where its source and destination are among the dumps.
+
+    >>> from vmdump.check.finding import CheckResult
+    >>> ways(CheckResult((), {}))
+    {}
+    """
+    labels = [dump.label for dump in result.dumps]
+    pairs = ((i, j) for i in range(len(labels)) for j in range(len(labels)) if i != j)
+    return {name: (i, j) for i, j in pairs if (name := f"{labels[i]} -> {labels[j]}") in result.results}
+
 
 def findings(result: CheckResult) -> Iterator[Finding]:
     """All that are in a verdict, in the order of directions and types."""
