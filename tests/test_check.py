@@ -1,6 +1,8 @@
 """The check against real dumps, against proven misses of QEMU's script, and what must hold of any descriptions."""
 
 import functools
+from itertools import combinations
+from pathlib import Path
 
 import judge
 import pytest
@@ -497,3 +499,17 @@ def test_never_safe_with_other_bytes(ours: list[VMStateField], theirs: list[VMSt
     if total(known[0]) != total(known[1]):
         pair = [dump(desc("dev", *fields)) for fields in known]
         assert verdicts(*pair) == {"dev": Verdict.BREAKS}
+
+
+def test_a_matrix_says_what_each_pair_says() -> None:
+    """What directions share changes no verdict, finding or layout; equal types are one object."""
+    folder = Path(__file__).parent / "data" / "dumps"
+    versions = ("7.2.22", "8.2.2", "10.0.13")
+    dumps = [Labelled(each, vmdump.open(folder / f"qemu-{each}" / "x86_64.json.xz")) for each in versions]
+    matrix = check(dumps).results
+    for pair in combinations(dumps, 2):
+        for direction, types in check(pair).results.items():
+            found = [(*each[:4], list(each.layout), each.covers) for each in types]
+            assert found == [(*each[:4], list(each.layout), each.covers) for each in matrix[direction]]
+    layouts = {id(each.layout) for types in matrix.values() for each in types}
+    assert len(layouts) < sum(map(len, matrix.values())) / 2

@@ -88,9 +88,7 @@ class _Shared:
 class _Direction:
     """One dump against another."""
 
-    def __init__(
-        self, label: str, source: Native, destination: Native, types: Sequence[str], shared: _Shared
-    ) -> None:
+    def __init__(self, label: str, source: Native, destination: Native, types: Sequence[str], shared: _Shared) -> None:
         self._label, self._source, self._destination, self._types = label, source, destination, types
         self._shared = shared
         facts = {

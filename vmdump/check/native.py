@@ -7,25 +7,58 @@ Source: csrc/wire.h.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from vmdump._core import ffi, lib
 from vmdump.engine import check_status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from vmdump.device_dump import DeviceDump
 
 _SECTION_ROW = struct.Struct("=Qii")
-_FIELD_ROW = struct.Struct("=QQQQQiiiIII")
+_FIELD_ROW = struct.Struct("=QQQQQiiiII4x")
 _UNKNOWN = 2**64 - 1
+
+#: The size of a struct vmd_wire_row, whose first member is the address of the description that the field has.
+ROW_BYTES = _FIELD_ROW.size
 
 # VMStateFlags, as plain ints: importing the model takes longer than the check.
 ARRAY, VARRAY_INT32, ARRAY_OF_POINTER, VARRAY_UINT16 = 0x4, 0x10, 0x40, 0x80
 VBUFFER, MULTIPLY, VARRAY_UINT8, VARRAY_UINT32 = 0x100, 0x200, 0x400, 0x800
 MUST_EXIST, MULTIPLY_ELEMENTS, VSTRUCT, STRUCT, BUFFER, AUTO_ALLOC = 0x1000, 0x4000, 0x8000, 0x8, 0x20, 0x20000
 VARRAY = VARRAY_INT32 | VARRAY_UINT16 | VARRAY_UINT8 | VARRAY_UINT32
+
+
+class RawFields(NamedTuple):
+    """What is in a description: as text, each ended by NUL, its name, then of each field the name and the VMStateInfo's
+    (empty: none); a struct vmd_wire_row of each field; the addresses of its subsections.
+    """
+
+    text: bytes
+    rows: bytearray
+    subsections: list[int]
+
+    def texts(self) -> list[str]:
+        """The text, split."""
+        return self.text.decode(errors="backslashreplace").split("\0")
+
+    def fields(self) -> Iterator[tuple[int, ...]]:
+        """The rows, each as a tuple without its last member."""
+        return _FIELD_ROW.iter_unpack(self.rows)
+
+
+def read_fields(address: int) -> RawFields:
+    """What is in the description at an address."""
+    desc = ffi.cast("struct vmd_desc *", address)
+    rows = bytearray(desc.n_fields * _FIELD_ROW.size)
+    text = bytearray(lib.vmd_wire_fields_text(desc))
+    subsections = ffi.new("uint64_t[]", desc.n_subsections + 1)
+    lib.vmd_wire_fields(
+        desc, ffi.cast("struct vmd_wire_row *", ffi.from_buffer(rows)), subsections, ffi.from_buffer(text)
+    )
+    return RawFields(bytes(text), rows, ffi.unpack(subsections, desc.n_subsections))
 
 
 class Field:
@@ -76,22 +109,15 @@ class Description:
 
     def _read(self) -> tuple[Sequence[Field], Sequence[Description]]:
         if self._parts is None:
-            desc = ffi.cast("struct vmd_desc *", self.address)
-            n_fields, n_subsections = desc.n_fields, desc.n_subsections
-            rows = bytearray(n_fields * _FIELD_ROW.size)
-            text = bytearray(lib.vmd_wire_fields_text(desc))
-            subsections = ffi.new("uint64_t[]", n_subsections + 1)
-            lib.vmd_wire_fields(
-                desc, ffi.cast("struct vmd_wire_row *", ffi.from_buffer(rows)), subsections, ffi.from_buffer(text)
-            )
-            texts = text.decode(errors="backslashreplace").split("\0")
+            raw = read_fields(self.address)
+            texts = raw.texts()
             at = self.dump.at
             self._parts = (
                 [
                     Field(name, info or None, row, at(row[0]) if row[0] else None)
-                    for name, info, row in zip(texts[1::2], texts[2::2], _FIELD_ROW.iter_unpack(rows), strict=False)
+                    for name, info, row in zip(texts[1::2], texts[2::2], raw.fields(), strict=False)
                 ],
-                [at(address) for address in ffi.unpack(subsections, n_subsections)],
+                [at(address) for address in raw.subsections],
             )
         return self._parts
 
