@@ -47,3 +47,20 @@ def compare_check(quick: bool) -> Iterator[Comparison]:
         else:
             notes.append(f"{SCRIPT}: skipped, VMDUMP_CLASSIC_SCRIPT is not set (.ci/classic-script fetches it)")
         yield process_comparison("check of two dumps", commands, installed_environ(), notes, more)
+        yield _matrix(directory, old.read_bytes(), new.read_bytes(), quick=quick)
+
+
+def _matrix(directory: Path, old: bytes, new: bytes, *, quick: bool) -> Comparison:
+    """A matrix as HTML: many producers, a field of each resized in turn, against two."""
+    count = 6 if quick else 40
+    dumps = []
+    for number in range(count):
+        text = new if number % 2 else old
+        at = text.index(b'"size": ', len(text) * number // (count + 1)) + 8
+        dumps.append(directory / f"{number}.json")
+        dumps[-1].write_bytes(text[:at] + b"1" + text[at:])
+    page = [*ANYWAY, sys.executable, "-m", "vmdump", "check", "--format", "html", "-o", directory / "page.html"]
+    two, many = "two QEMUs as HTML", f"{count} QEMUs as HTML, --matrix"
+    commands = {two: [*page, *dumps[:2]], many: [*page, "--matrix", *dumps]}
+    more = [Row(many, two, Goal(at_most=count))]  # there are count * count / 4 times as many pairs
+    return process_comparison("check of a matrix", commands, installed_environ(), [], more)
