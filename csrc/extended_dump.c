@@ -295,9 +295,14 @@ static void dump_device(const struct extended_dump *dump, const struct vmd_devic
 
     fprintf(dump->out, FMT_DEVICE_OPEN, indent, "", device->name);
     indent += INDENT_MEMBER;
-    fprintf(dump->out, FMT_DEVICE_NAME, indent, "", device->name);
+    fprintf(dump->out, FMT_DEVICE_NAME, indent, "", device->label);
     fprintf(dump->out, FMT_DEVICE_VERSION, indent, "", device->version_id);
-    fprintf(dump->out, FMT_DEVICE_MINIMUM, indent, "", device->minimum_version_id);
+    fprintf(dump->out, FMT_DESC_MINIMUM, indent, "", device->minimum_version_id);
+    if (device->vmsd->traits & VMD_NO_DESCRIPTION) {
+        fprintf(dump->out, FMT_CLOSE, indent - INDENT_MEMBER, "");
+        return;
+    }
+    fputs(FMT_NEXT, dump->out);
     if (details) {
         fprintf(dump->out, "%*s\"abstract\": %s,\n%*s\"parents\": ", indent, "",
                 details->is_abstract ? "true" : "false", indent, "");

@@ -352,11 +352,14 @@ static char *put_device(struct fast_dump *dump, char *p, const struct vmd_device
 {
     p = put_name(dump, make_room(dump, p), device->name, device->name_len);
     p = put_piece(dump, make_room(dump, p), place, PIECE_DEVICE_NAME);
-    p = put_name(dump, p, device->name, device->name_len);
+    p = put_name(dump, p, device->label, device->label_len);
     p = put_piece(dump, make_room(dump, p), place, PIECE_DEVICE_VERSION);
     p = put_int(p, device->version_id);
     p = put_piece(dump, p, place, PIECE_DEVICE_MINIMUM);
     p = put_int(p, device->minimum_version_id);
+    if (__builtin_expect(device->vmsd->traits & VMD_NO_DESCRIPTION, 0)) {
+        return p;
+    }
     p = put_piece(dump, p, place, PIECE_DEVICE_DESC);
     return put_desc(dump, p, device->vmsd, INDENT_DEVICE + INDENT_MEMBER);
 }

@@ -25,6 +25,7 @@ HEADERS = [
     CSRC / "parse.h",
     CSRC / "ghash.h",
     CSRC / "guest.h",
+    CSRC / "guest_insn.h",
     CSRC / "guest_object.h",
     CSRC / "guest_tree.h",
     CSRC / "guest_uses.h",

@@ -113,6 +113,16 @@ enum vmd_status vmd_guest_define(struct vmd_guest *guest, const char *name, uint
     return VMD_OK;
 }
 
+const char *vmd_guest_missed(const struct vmd_guest *guest, size_t index)
+{
+    for (size_t i = 0; i < guest->n_imports; i++) {
+        if (guest->imports[i].is_missed && !index--) {
+            return guest->imports[i].name;
+        }
+    }
+    return NULL;
+}
+
 const char *vmd_guest_import_name(const struct vmd_guest *guest, uint64_t address)
 {
     uint64_t index = (address - guest->trampolines) / TRAMPOLINE;

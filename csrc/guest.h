@@ -56,6 +56,12 @@ char *vmd_guest_memory(struct vmd_guest *guest);
 /* size bytes of zeros, aligned to align (a power of two), as an address of the guest; 0 if there is no room. */
 uint64_t vmd_guest_alloc(struct vmd_guest *guest, uint64_t size, uint64_t align);
 
+/*
+ * The name of a function of the host that the guest called, and that is not served: it returned 0. index: from 0 on.
+ * NULL: there are no more.
+ */
+const char *vmd_guest_missed(const struct vmd_guest *guest, size_t index);
+
 /* The address of a function or variable of the host, by its name as an import; the same for each name. 0: no room. */
 uint64_t vmd_guest_import(struct vmd_guest *guest, const char *name);
 
@@ -65,7 +71,8 @@ enum vmd_status vmd_guest_define(struct vmd_guest *guest, const char *name, uint
 /*
  * Calls a function of the guest with up to six integers.
  * VMD_BAD_REFERENCE, VMD_TOO_DEEP, index: the guest's address, message and path say what it did wrong; VMD_TOO_LARGE:
- * it takes longer than the limit; VMD_NO_MEMORY: the guest's memory is used up; VMD_INTERRUPTED.
+ * it takes longer than the limit; VMD_NO_MEMORY: the guest's memory is used up; VMD_INTERRUPTED; VMD_UNSUPPORTED: at
+ * index is an instruction that Unicorn would execute wrong, so it was not executed.
  */
 enum vmd_status vmd_guest_call(struct vmd_guest *guest, uint64_t function, const uint64_t *args, int n_args,
                                uint64_t *ret, struct vmd_error *err);

@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "guest_host.h"
+#include "guest_insn.h"
 
 /* What is used of Unicorn's API (2.x), by its own numbers. */
 enum {
@@ -25,7 +26,12 @@ enum {
     UC_PROT_ALL = 7,
     UC_HOOK_BLOCK = 8,
     UC_HOOK_MEM_INVALID = 1008,
+    UC_HOOK_EDGE_GENERATED = 32768,
+    UC_CTL_SET_CPU_MODEL = 7 | 1 << 26 | 1 << 30, /* UC_CTL_WRITE(UC_CTL_CPU_MODEL, 1) */
+    UC_CPU_ARM64_MAX = 3,
     UC_X86_REG_RAX = 35,
+    UC_X86_REG_RBP = 36,
+    UC_X86_REG_RBX = 37,
     UC_X86_REG_RCX = 38,
     UC_X86_REG_RDI = 39,
     UC_X86_REG_RDX = 40,
@@ -34,10 +40,14 @@ enum {
     UC_X86_REG_RSP = 44,
     UC_X86_REG_R8 = 106,
     UC_X86_REG_R9 = 107,
+    UC_X86_REG_R12 = 110,
     UC_X86_REG_FS_BASE = 250,
+    UC_ARM64_REG_X29 = 1,
     UC_ARM64_REG_LR = 2,
     UC_ARM64_REG_SP = 4,
+    UC_ARM64_REG_D8 = 48,
     UC_ARM64_REG_X0 = 199,
+    UC_ARM64_REG_X19 = 218,
     UC_ARM64_REG_PC = 260,
     UC_ARM64_REG_CPACR_EL1 = 261,
     UC_ARM64_REG_TPIDR_EL0 = 262,
@@ -50,6 +60,16 @@ static int aarch64_args[] = {UC_ARM64_REG_X0,     UC_ARM64_REG_X0 + 1, UC_ARM64_
                              UC_ARM64_REG_X0 + 3, UC_ARM64_REG_X0 + 4, UC_ARM64_REG_X0 + 5,
                              UC_ARM64_REG_X0 + 6, UC_ARM64_REG_X0 + 7, UC_ARM64_REG_SP};
 
+/* Registers that a function leaves as they were, but for the stack pointer and the link register. */
+static int x86_64_kept[] = {UC_X86_REG_RBX,     UC_X86_REG_RBP,     UC_X86_REG_R12,
+                            UC_X86_REG_R12 + 1, UC_X86_REG_R12 + 2, UC_X86_REG_R12 + 3};
+static int aarch64_kept[] = {UC_ARM64_REG_X19,     UC_ARM64_REG_X19 + 1, UC_ARM64_REG_X19 + 2, UC_ARM64_REG_X19 + 3,
+                             UC_ARM64_REG_X19 + 4, UC_ARM64_REG_X19 + 5, UC_ARM64_REG_X19 + 6, UC_ARM64_REG_X19 + 7,
+                             UC_ARM64_REG_X19 + 8, UC_ARM64_REG_X19 + 9, UC_ARM64_REG_X29,     UC_ARM64_REG_D8,
+                             UC_ARM64_REG_D8 + 1,  UC_ARM64_REG_D8 + 2,  UC_ARM64_REG_D8 + 3,  UC_ARM64_REG_D8 + 4,
+                             UC_ARM64_REG_D8 + 5,  UC_ARM64_REG_D8 + 6,  UC_ARM64_REG_D8 + 7};
+
+enum { N_X86_64_KEPT = 6, N_AARCH64_KEPT = 19, KEPT_MAX = N_AARCH64_KEPT };
 enum { CALL_ARGS_MAX = 6, DEPTH_MAX = 32, THREAD_STACK_SIZE = 4 << 20 };
 
 static const char TOO_LONG[] = "it does not come to an end";
@@ -57,6 +77,7 @@ static const char TOO_LONG[] = "it does not come to an end";
 struct unicorn {
     int (*open)(int arch, int mode, void **engine);
     int (*close)(void *engine);
+    int (*ctl)(void *engine, int control, ...);
     int (*mem_map_ptr)(void *engine, uint64_t address, uint64_t size, uint32_t perms, void *memory);
     int (*hook_add)(void *engine, void **hook, int type, void *callback, void *user, uint64_t begin, uint64_t end, ...);
     int (*reg_write)(void *engine, int reg, const void *value);
@@ -87,8 +108,9 @@ static enum vmd_status load_unicorn(struct vmd_cpu *cpu, const char *path, struc
         size_t offset;
     } symbols[] = {
 #define SYMBOL(member) {"uc_" #member, offsetof(struct unicorn, member)}
-        SYMBOL(open),     SYMBOL(close),     SYMBOL(mem_map_ptr),    SYMBOL(hook_add), SYMBOL(reg_write),
-        SYMBOL(reg_read), SYMBOL(emu_start), SYMBOL(reg_read_batch), SYMBOL(emu_stop), SYMBOL(strerror),
+        SYMBOL(open),           SYMBOL(close),     SYMBOL(ctl),      SYMBOL(mem_map_ptr),
+        SYMBOL(hook_add),       SYMBOL(reg_write), SYMBOL(reg_read), SYMBOL(emu_start),
+        SYMBOL(reg_read_batch), SYMBOL(emu_stop),  SYMBOL(strerror),
 #undef SYMBOL
     };
 
@@ -106,14 +128,21 @@ static enum vmd_status load_unicorn(struct vmd_cpu *cpu, const char *path, struc
 
 /* Trampolines */
 
+/* A function of the guest that returns at once. */
+static uint64_t empty_function(const struct vmd_guest *guest)
+{
+    return guest->stop + VMD_TRAMPOLINE_SIZE;
+}
+
 static void write_trampolines(struct vmd_guest *guest)
 {
     static const uint32_t ret_x86_64 = 0xc3, ret_aarch64 = 0xd65f03c0;
+    const uint32_t *ret = guest->arch == VMD_GUEST_X86_64 ? &ret_x86_64 : &ret_aarch64;
 
     for (uint64_t i = 0; i < VMD_GUEST_TRAMPOLINES; i++) {
-        memcpy(vmd_guest_find(guest, guest->trampolines + i * VMD_TRAMPOLINE_SIZE, 4),
-               guest->arch == VMD_GUEST_X86_64 ? &ret_x86_64 : &ret_aarch64, 4);
+        memcpy(vmd_guest_find(guest, guest->trampolines + i * VMD_TRAMPOLINE_SIZE, 4), ret, 4);
     }
+    memcpy(vmd_guest_find(guest, empty_function(guest), 4), ret, 4);
 }
 
 /* Reads the registers that hold arguments. */
@@ -147,8 +176,11 @@ static void on_trampoline(void *engine, uint64_t address, uint32_t size, void *u
         return;
     }
     if (guest->imports[index].function) {
+        call.import = &guest->imports[index];
         read_args(guest, &call);
         result = guest->imports[index].function(&call);
+    } else {
+        guest->imports[index].is_missed = true;
     }
     guest->cpu->unicorn.reg_write(engine, guest->cpu->result, &result);
 }
@@ -161,7 +193,29 @@ static bool on_invalid_memory(void *engine, int type, uint64_t address, int size
     return false;
 }
 
+/* A block of code, as Unicorn translates it. */
+struct uc_tb {
+    uint64_t pc;
+    uint16_t n_instructions, size; /* bytes */
+};
+
+/* A block is translated, and executed next. Unicorn calls this once for a block, not each time that it is executed. */
+static void on_new_block(void *engine, const struct uc_tb *block, const struct uc_tb *before, void *user)
+{
+    struct vmd_guest *guest = user;
+    const char *code = vmd_guest_find(guest, block->pc, 1);
+    size_t at =
+        code ? vmd_x86_64_find_vector((const uint8_t *)code, block->size, (size_t)(guest->memory + guest->size - code))
+             : SIZE_MAX;
+
+    if (at != SIZE_MAX) {
+        vmd_guest_fail(guest, VMD_UNSUPPORTED, block->pc + at, "an AVX instruction");
+    }
+}
+
 /* Life */
+
+static uint64_t call_at(struct vmd_guest *guest, uint64_t function, const uint64_t *args, int n_args, uint64_t sp);
 
 static bool start_engine(struct vmd_guest *guest)
 {
@@ -171,9 +225,11 @@ static bool start_engine(struct vmd_guest *guest)
     uint64_t end = guest->trampolines + VMD_GUEST_TRAMPOLINES * VMD_TRAMPOLINE_SIZE - 1, fpu = 3 << 20;
 
     return !unicorn->open(x86_64 ? UC_ARCH_X86 : UC_ARCH_ARM64, x86_64 ? UC_MODE_64 : 0, engine) &&
+           (x86_64 || !unicorn->ctl(*engine, UC_CTL_SET_CPU_MODEL, UC_CPU_ARM64_MAX)) &&
            !unicorn->mem_map_ptr(*engine, VMD_GUEST_BASE, guest->size, UC_PROT_ALL, guest->memory) &&
            !unicorn->hook_add(*engine, &hook, UC_HOOK_BLOCK, on_trampoline, guest, guest->trampolines, end) &&
            !unicorn->hook_add(*engine, &hook, UC_HOOK_MEM_INVALID, on_invalid_memory, guest, 1, 0) &&
+           (!x86_64 || !unicorn->hook_add(*engine, &hook, UC_HOOK_EDGE_GENERATED, on_new_block, guest, 1, 0)) &&
            !unicorn->reg_write(*engine, x86_64 ? UC_X86_REG_FS_BASE : UC_ARM64_REG_TPIDR_EL0, &guest->thread) &&
            (x86_64 || !unicorn->reg_write(*engine, UC_ARM64_REG_CPACR_EL1, &fpu));
 }
@@ -200,7 +256,13 @@ enum vmd_status vmd_cpu_create(struct vmd_guest *guest, const char *unicorn, str
         return err->code;
     }
     write_trampolines(guest);
-    return start_engine(guest) ? VMD_OK : vmd_error_set(err, VMD_IO, 0, "Unicorn can't be started");
+    if (!start_engine(guest)) {
+        return vmd_error_set(err, VMD_IO, 0, "Unicorn can't be started");
+    }
+    /* Unicorn reports a new block only if it has executed one before. */
+    call_at(guest, empty_function(guest), NULL, 0, guest->stack);
+    *err = guest->err;
+    return err->code;
 }
 
 void vmd_cpu_destroy(struct vmd_guest *guest)
@@ -443,18 +505,33 @@ bool vmd_host_try_guest(struct vmd_host_call *call, uint64_t function, const uin
                         struct vmd_error *ret)
 {
     struct vmd_guest *guest = call->guest;
-    unsigned outer = guest->cpu->tried;
+    struct vmd_cpu *cpu = guest->cpu;
+    bool x86_64 = guest->arch == VMD_GUEST_X86_64;
+    int *kept = x86_64 ? x86_64_kept : aarch64_kept, n_kept = x86_64 ? N_X86_64_KEPT : N_AARCH64_KEPT;
+    uint64_t values[KEPT_MAX];
+    void *pointers[KEPT_MAX];
+    unsigned outer = cpu->tried;
 
     if (guest->err.code) {
         return true;
     }
-    guest->cpu->tried = guest->cpu->depth + 1;
+    for (int i = 0; i < n_kept; i++) {
+        pointers[i] = &values[i];
+    }
+    cpu->unicorn.reg_read_batch(cpu->engine, kept, pointers, n_kept);
+    cpu->tried = cpu->depth + 1;
     vmd_host_call_guest(call, function, args, n_args);
-    guest->cpu->tried = outer;
+    cpu->tried = outer;
     if (guest->err.code != VMD_BAD_REFERENCE) {
         return true;
     }
     *ret = guest->err;
     vmd_error_set(&guest->err, VMD_OK, 0, NULL);
+    /* Unicorn is stopped until something has been executed; else the call that this one is within would end here. */
+    vmd_host_call_guest(call, empty_function(guest), NULL, 0);
+    /* The function has not returned, so it has not restored what it keeps on its stack. */
+    for (int i = 0; i < n_kept; i++) {
+        cpu->unicorn.reg_write(cpu->engine, kept[i], &values[i]);
+    }
     return false;
 }

@@ -15,8 +15,11 @@
 
 enum { VMD_TRAMPOLINE_SIZE = 16 }; /* bytes of one */
 
+struct vmd_host_import;
+
 struct vmd_host_call {
     struct vmd_guest *guest;
+    struct vmd_host_import *import;
     uint64_t args[8]; /* the first n_args arguments, as registers pass them */
     int n_args;
     uint64_t stack; /* where further ones are */
@@ -39,6 +42,7 @@ struct vmd_host_import {
     char *name;
     uint64_t address;
     vmd_host_fn *function; /* NULL: not served, it returns 0; or a variable */
+    bool is_missed;        /* it was called, and is not served, or not for such arguments */
 };
 
 struct vmd_guest_table;

@@ -1,11 +1,12 @@
 /*
- * printf to memory: integers, characters, strings, pointers.
+ * printf to memory: integers, characters, strings, pointers; sscanf: integers.
  * A part of what a guest sees of its host; see guest_host.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "guest_host.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -223,6 +224,94 @@ static uint64_t host_g_strconcat(struct vmd_host_call *call)
     return copy;
 }
 
+/* A conversion of scanf: %[*][width][size]letter. */
+struct scan {
+    bool is_suppressed;
+    size_t width; /* characters */
+    size_t size;  /* bytes of what is stored */
+    char letter;
+};
+
+static const char *read_scan(const char *c, struct scan *ret)
+{
+    *ret = (struct scan){.width = 0, .size = 4};
+    if (*c == '*') {
+        ret->is_suppressed = true;
+        c++;
+    }
+    for (; isdigit((unsigned char)*c) && ret->width < 1000; c++) {
+        ret->width = 10 * ret->width + (size_t)(*c - '0');
+    }
+    for (; *c && strchr("hljzt", *c); c++) {
+        ret->size = *c == 'h' ? ret->size / 2 : 8;
+    }
+    ret->size = ret->size ? ret->size : 1;
+    ret->letter = *c;
+    return *c ? c + 1 : c;
+}
+
+static const char *skip_blanks(const char *text)
+{
+    while (isspace((unsigned char)*text)) {
+        text++;
+    }
+    return text;
+}
+
+/* Reads an integer, and stores it where the next argument points to. Behind it; NULL: there is none. */
+static const char *scan_integer(struct arguments *arguments, const struct scan *scan, const char *text)
+{
+    int base = scan->letter == 'i' ? 0 : scan->letter == 'o' ? 8 : tolower(scan->letter) == 'x' ? 16 : 10;
+    char digits[64] = "", *end, *to;
+    uint64_t value;
+
+    text = skip_blanks(text);
+    strncpy(digits, text, scan->width && scan->width < sizeof(digits) ? scan->width : sizeof(digits) - 1);
+    value = strtoull(digits, &end, base);
+    if (end == digits) {
+        return NULL;
+    }
+    if (!scan->is_suppressed && (to = vmd_guest_at(arguments->call->guest, next_argument(arguments), scan->size))) {
+        memcpy(to, &value, scan->size);
+    }
+    return text + (end - digits);
+}
+
+static uint64_t host_sscanf(struct vmd_host_call *call)
+{
+    struct arguments arguments = {.call = call, .next = 2};
+    const char *start = vmd_host_string(call->guest, ARG(0)), *c = vmd_host_string(call->guest, ARG(1)), *text = start;
+    uint64_t n = 0;
+
+    while (text && c && *c && !call->guest->err.code) {
+        struct scan scan;
+
+        if (isspace((unsigned char)*c)) {
+            c++;
+            text = skip_blanks(text);
+        } else if (*c != '%') {
+            if (*c++ != *text++) {
+                return n;
+            }
+        } else {
+            const char *behind;
+
+            c = read_scan(c + 1, &scan);
+            if (!scan.letter || !strchr("diuxXo", scan.letter)) {
+                call->import->is_missed = true;
+                return n;
+            }
+            behind = scan_integer(&arguments, &scan, text);
+            if (!behind) {
+                return n || *skip_blanks(text) ? n : (uint64_t)EOF;
+            }
+            n += !scan.is_suppressed;
+            text = behind;
+        }
+    }
+    return n;
+}
+
 const struct vmd_host_function vmd_host_printf[] = {
     {"g_strdup_printf", host_g_strdup_printf},
     {"g_strdup_vprintf", host_g_strdup_vprintf},
@@ -232,5 +321,8 @@ const struct vmd_host_function vmd_host_printf[] = {
     {"__sprintf_chk", host_sprintf_chk},
     {"__vsnprintf_chk", host_vsnprintf_chk},
     {"g_strconcat", host_g_strconcat},
+    {"sscanf", host_sscanf},
+    {"__isoc99_sscanf", host_sscanf},
+    {"__isoc23_sscanf", host_sscanf},
     {NULL, NULL},
 };

@@ -154,6 +154,20 @@ static uint64_t host_strcpy(struct vmd_host_call *call)
     return ARG(0);
 }
 
+/* Copies at most size - 1 bytes and a terminator; the length of what was to be copied. */
+static uint64_t host_strlcpy(struct vmd_host_call *call)
+{
+    const char *from = vmd_host_string(call->guest, ARG(1));
+    uint64_t len = from ? strlen(from) : 0, n = len < ARG(2) ? len : ARG(2) - 1;
+    char *to = from && ARG(2) ? vmd_guest_at(call->guest, ARG(0), n + 1) : NULL;
+
+    if (to) {
+        memmove(to, from, n);
+        to[n] = '\0';
+    }
+    return len;
+}
+
 static uint64_t host_g_strdup(struct vmd_host_call *call)
 {
     const char *text = ARG(0) ? vmd_host_string(call->guest, ARG(0)) : NULL;
@@ -296,6 +310,8 @@ const struct vmd_host_function vmd_host_strings[] = {
     {"memcmp", host_memcmp},
     {"strcpy", host_strcpy},
     {"__strcpy_chk", host_strcpy},
+    {"strlcpy", host_strlcpy},
+    {"g_strlcpy", host_strlcpy},
     {"strdup", host_g_strdup},
     {"g_strdup", host_g_strdup},
     {"g_intern_string", host_g_strdup},

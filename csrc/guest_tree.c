@@ -125,6 +125,11 @@ static int32_t i32(const char *from)
     return value;
 }
 
+static bool is_zero(const char *from, size_t size)
+{
+    return *from == 0 && memcmp(from, from + 1, size - 1) == 0;
+}
+
 static enum vmd_status read_name(struct vmd_guest_reader *reader, uint64_t address, uint64_t owner, const char **ret,
                                  uint32_t *ret_len)
 {
@@ -505,9 +510,12 @@ static enum vmd_status read_members(struct vmd_guest_reader *reader, uint64_t ad
     read_traits(layout, from, desc);
     fields = u64(from + layout->desc_fields);
     subsections = u64(from + layout->desc_subsections);
-    /* One that is looked for may get its name at run time, as eepro100's copies do. */
+    /*
+     * One that is looked for may get its name at run time, as eepro100's copies do. One of zeros stands in for a device
+     * that is not built: ramfb_vmstate of QEMU's ramfb-stubs.c.
+     */
     if (!u64(from + layout->desc_name) && !(reader->is_looking && reader->depth == 1) &&
-        add_defect(reader, address, no_name)) {
+        !is_zero(from, layout->desc_size) && add_defect(reader, address, no_name)) {
         return reader->err->code;
     }
     if (read_name(reader, u64(from + layout->desc_name), address, &desc->name, &desc->name_len) ||

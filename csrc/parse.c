@@ -143,7 +143,7 @@ enum { HEAD_KEYS = 3 };
 
 /*
  * Reads the head of an object that begins here, if QEMU wrote it, up to behind its numbers; then object->begun is true.
- * name_piece ends in what stands before the name, from offset on; type: the name that it has to be, or NULL.
+ * name_piece ends in what stands before the name, from offset on; type: the only name that is taken, or NULL.
  */
 static enum vmd_status take_known_head(struct parser *parser, struct object *object, enum vmd_piece_id name_piece,
                                        size_t offset, const struct slice *type, struct head head)
@@ -163,7 +163,7 @@ static enum vmd_status take_known_head(struct parser *parser, struct object *obj
     }
     name_end = vmd_skip_plain(name, parser->end);
     if (type && (name_end - name != (ptrdiff_t)type->size || memcmp(name, type->text, type->size))) {
-        return VMD_OK; /* an error, whose place is found on the way that reads everything */
+        return VMD_OK; /* rare: left to the way that reads everything */
     }
     if (name_end - name < VMD_PADDING && (p = match(parser, name_end, level->pieces[PIECE_DESC_VERSION])) &&
         (p = read_small(parser, p, &version)) && (p = match(parser, p, level->pieces[PIECE_DESC_MINIMUM])) &&
@@ -682,6 +682,40 @@ static enum vmd_status set_device_details(struct parser *parser, struct vmd_devi
     return VMD_OK;
 }
 
+/*
+ * Sets a device's type, which is its key: QEMU prints the type as Name too, but its checker looks devices up by key and
+ * never reads their Name, so that dumps edited for it, such as QEMU's own dump2.json, have other Names.
+ */
+static enum vmd_status set_type(struct parser *parser, struct vmd_device *device, struct slice type)
+{
+    if (device->label_len == type.size && memcmp(device->label, type.text, type.size) == 0) {
+        device->name = device->label;
+    } else if (type.size > INT32_MAX) {
+        return vmd_fail_at(parser, VMD_BAD_NAME, parser->pos, "a name of more than 2 GiB");
+    } else {
+        device->name = vmd_tree_string(parser->tree, type.text, type.size);
+    }
+    device->name_len = type.size;
+    return device->name ? VMD_OK : vmd_fail_memory(parser);
+}
+
+/* A device without Description: QEMU prints none, but its checker reads them, and dump2.json has one. */
+static enum vmd_status set_no_description(struct parser *parser, struct vmd_device *device)
+{
+    struct vmd_desc *desc = vmd_tree_alloc(parser->tree, sizeof(*desc));
+
+    if (!desc) {
+        return vmd_fail_memory(parser);
+    }
+    *desc = (struct vmd_desc){.name = vmd_tree_string(parser->tree, "", 0),
+                              .version_id = device->version_id,
+                              .minimum_version_id = device->minimum_version_id,
+                              .depth = 1,
+                              .traits = VMD_NO_DESCRIPTION};
+    device->vmsd = desc;
+    return desc->name ? VMD_OK : vmd_fail_memory(parser);
+}
+
 static enum vmd_status take_device(struct parser *parser, struct vmd_device *device)
 {
     enum { NAME, VERSION, MINIMUM, DESCRIPTION, PARENTS, ABSTRACT, DESC, MODULE };
@@ -689,10 +723,10 @@ static enum vmd_status take_device(struct parser *parser, struct vmd_device *dev
                                         KEY("Description"), KEY("parents"),    KEY("abstract"),
                                         KEY("desc"),        KEY("module"),     {0}};
     struct object object = {.keys = keys,
-                            .required = 1u << NAME | 1u << VERSION | 1u << MINIMUM | 1u << DESCRIPTION,
-                            .what = "a device lacks Name, version_id, minimum_version_id or Description"};
+                            .required = 1u << NAME | 1u << VERSION | 1u << MINIMUM,
+                            .what = "a device lacks Name, version_id or minimum_version_id"};
     const struct slice type = parser->at->key;
-    const struct head head = {&device->name, &device->name_len, &device->version_id, &device->minimum_version_id};
+    const struct head head = {&device->label, &device->label_len, &device->version_id, &device->minimum_version_id};
     struct vmd_device_details details = {0};
     enum vmd_status status;
     uint32_t size;
@@ -703,14 +737,9 @@ static enum vmd_status take_device(struct parser *parser, struct vmd_device *dev
         return parser->err->code;
     }
     while (!(status = vmd_next_key(parser, &object, &key)) && key >= 0) {
-        const char *where = parser->pos;
-
         switch (key) {
         case NAME:
-            status = take_name(parser, &device->name, &device->name_len);
-            if (!status && (device->name_len != type.size || memcmp(device->name, type.text, type.size))) {
-                status = vmd_fail_at(parser, VMD_BAD_JSON, where, "a device's Name is not its key");
-            }
+            status = take_name(parser, &device->label, &device->label_len);
             break;
         case VERSION:
             status = take_int(parser, &device->version_id);
@@ -737,6 +766,14 @@ static enum vmd_status take_device(struct parser *parser, struct vmd_device *dev
         if (status) {
             break;
         }
+    }
+    if (!status && !device->vmsd) {
+        status = details.parents
+                     ? vmd_fail_at(parser, VMD_BAD_JSON, parser->pos, "a device with parents lacks Description")
+                     : set_no_description(parser, device);
+    }
+    if (!status) {
+        status = set_type(parser, device, type);
     }
     return status || !details.parents ? status : set_device_details(parser, device, &details);
 }
@@ -835,6 +872,7 @@ static enum vmd_status take_member(struct parser *parser, struct frame *frame)
 struct input {
     int fd;
     uint64_t offset; /* of what has not been read */
+    uint64_t end;    /* what stands behind it is not read: a file may grow without end */
     char *window;
     size_t capacity;
     bool ended;
@@ -863,7 +901,9 @@ static enum vmd_status refill(struct parser *parser)
     memmove(input->window, input->window + at, kept);
     memset(parser->told, 0, sizeof(parser->told));
     while (kept < input->capacity && !input->ended) {
-        ssize_t n = pread(input->fd, input->window + kept, input->capacity - kept, input->offset);
+        size_t room = input->capacity - kept;
+        uint64_t left = input->end > input->offset ? input->end - input->offset : 0;
+        ssize_t n = pread(input->fd, input->window + kept, left < room ? left : room, input->offset);
 
         if (n < 0 && errno != EINTR) {
             return vmd_error_set(parser->err, VMD_IO, errno, "read error");
@@ -989,12 +1029,13 @@ enum vmd_status vmd_tree_parse(struct vmd_tree *tree, const char *text, size_t s
     return parse(&parser);
 }
 
-enum vmd_status vmd_tree_parse_file(struct vmd_tree *tree, int fd, uint64_t offset, struct vmd_error *err)
+enum vmd_status vmd_tree_parse_file(struct vmd_tree *tree, int fd, uint64_t offset, uint64_t end, struct vmd_error *err)
 {
-    struct input input = {.fd = fd, .offset = offset, .window = malloc(VMD_PARSE_WINDOW), .capacity = VMD_PARSE_WINDOW};
+    struct input input = {.fd = fd, .offset = offset, .end = end, .capacity = VMD_PARSE_WINDOW};
     struct parser parser = {.tree = tree, .err = err, .input = &input};
     enum vmd_status status;
 
+    input.window = malloc(VMD_PARSE_WINDOW);
     if (!input.window) {
         return vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
     }

@@ -17,10 +17,11 @@
 enum vmd_status vmd_tree_parse(struct vmd_tree *tree, const char *text, size_t size, struct vmd_error *err);
 
 /*
- * The same for a regular file, from an offset to its end, without having all of it in memory. Of an error it tells no
- * place: who wants to know parses the text. VMD_IO, index: errno.
+ * The same for a regular file, from an offset to the offset end, or the file's, without having all of it in memory. Of
+ * an error it tells no place: who wants to know parses the text. VMD_IO, index: errno.
  */
-enum vmd_status vmd_tree_parse_file(struct vmd_tree *tree, int fd, uint64_t offset, struct vmd_error *err);
+enum vmd_status vmd_tree_parse_file(struct vmd_tree *tree, int fd, uint64_t offset, uint64_t end,
+                                    struct vmd_error *err);
 /* cdef: end */
 
 #endif

@@ -103,10 +103,13 @@ static void dump_device(const struct stdio_dump *dump, const struct vmd_device *
 
     fprintf(dump->out, FMT_DEVICE_OPEN, indent, "", device->name);
     indent += INDENT_MEMBER;
-    fprintf(dump->out, FMT_DEVICE_NAME, indent, "", device->name);
+    fprintf(dump->out, FMT_DEVICE_NAME, indent, "", device->label);
     fprintf(dump->out, FMT_DEVICE_VERSION, indent, "", device->version_id);
-    fprintf(dump->out, FMT_DEVICE_MINIMUM, indent, "", device->minimum_version_id);
-    dump_vmstate_vmsd(dump, device->vmsd, indent, false);
+    fprintf(dump->out, FMT_DESC_MINIMUM, indent, "", device->minimum_version_id);
+    if (!(device->vmsd->traits & VMD_NO_DESCRIPTION)) {
+        fprintf(dump->out, FMT_NEXT);
+        dump_vmstate_vmsd(dump, device->vmsd, indent, false);
+    }
     fprintf(dump->out, FMT_CLOSE, indent - INDENT_MEMBER, "");
 }
 

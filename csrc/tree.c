@@ -339,9 +339,12 @@ void vmd_tree_measure(struct vmd_tree *tree)
 
         extent_add(&sum, NEXT_BYTES + DEVICE_BYTES + INDENT_DEVICE * DEVICE_LINES, 0);
         extent_add(&sum,
-                   2 * (uint64_t)device->name_len + signed_decimals(device->version_id) +
+                   (uint64_t)device->name_len + device->label_len + signed_decimals(device->version_id) +
                        signed_decimals(device->minimum_version_id),
                    0);
+        if (device->vmsd->traits & VMD_NO_DESCRIPTION) {
+            sum.bytes -= sizeof(FMT_NEXT) - 1;
+        }
         extent_add_part(&sum, &device->vmsd->extent, INDENT_DEVICE + INDENT_MEMBER);
         if (tree->print_num) {
             extent_add_part(&sum, &device->vmsd->num_extent, INDENT_DEVICE + INDENT_MEMBER);
@@ -578,6 +581,8 @@ enum vmd_status vmd_tree_set_devices(struct vmd_tree *tree, const char *names, u
         devices[i].version_id = vmsds[i]->version_id;
         devices[i].minimum_version_id = vmsds[i]->minimum_version_id;
         status = next_name(&at, &devices[i].name, &devices[i].name_len);
+        devices[i].label = devices[i].name;
+        devices[i].label_len = devices[i].name_len;
     }
     if (status) {
         return status;

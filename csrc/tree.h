@@ -41,6 +41,8 @@
 #define VMD_POST_SAVE 128
 #define VMD_DEV_UNPLUG_PENDING 256
 #define VMD_LOAD_STATE_OLD 512 /* QEMU 5 and older */
+#define VMD_NO_DESCRIPTION                                                                                             \
+    1024 /* stands for the Description that a device of an edited dump lacks; empty, not printed */
 
 struct vmd_field {
     const char *name;
@@ -101,9 +103,11 @@ struct vmd_device_details {
 };
 
 struct vmd_device {
-    const char *name;
+    const char *name;  /* QOM type: the key in the outermost object */
+    const char *label; /* what "Name" says; QEMU prints the type there, edited dumps may have anything */
     const struct vmd_desc *vmsd;
     uint32_t name_len;
+    uint32_t label_len;
     int32_t version_id;
     int32_t minimum_version_id;
     const struct vmd_device_details *details; /* NULL: not known */

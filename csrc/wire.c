@@ -115,6 +115,7 @@ struct pairs {
     uint64_t n_used;
     bool no_memory;
     bool nums;
+    bool hooks;
 };
 
 static struct pair *find_pair(struct pair *slots, uint64_t n_slots, const struct vmd_desc *a, const struct vmd_desc *b)
@@ -157,6 +158,13 @@ static void remember(struct pairs *pairs, const struct vmd_desc *a, const struct
 static bool same_text(const char *a, uint32_t a_len, const char *b, uint32_t b_len)
 {
     return a_len == b_len && (!a_len || !memcmp(a, b, a_len));
+}
+
+static const char UNUSED_NAME[] = "unused";
+
+static bool is_unused(const struct vmd_field *field)
+{
+    return same_text(field->name, field->name_len, UNUSED_NAME, sizeof(UNUSED_NAME) - 1);
 }
 
 static bool desc_equal(struct pairs *pairs, const struct vmd_desc *a, const struct vmd_desc *b);
@@ -216,7 +224,7 @@ static bool fields_equal(struct pairs *pairs, const struct vmd_desc *a, const st
 /* No deeper than VMD_MAX_DEPTH: trees are not. */
 static bool desc_equal(struct pairs *pairs, const struct vmd_desc *a, const struct vmd_desc *b)
 {
-    const uint32_t traits = VMD_NEEDED | VMD_UNMIGRATABLE;
+    const uint32_t traits = VMD_NEEDED | VMD_UNMIGRATABLE, hooks = VMD_PRE_LOAD | VMD_POST_LOAD;
     bool detailed = a->traits & b->traits & VMD_DETAILED && (!a->n_fields || a->field_details) &&
                     (!b->n_fields || b->field_details);
 
@@ -228,7 +236,8 @@ static bool desc_equal(struct pairs *pairs, const struct vmd_desc *a, const stru
     }
     if (!same_text(a->name, a->name_len, b->name, b->name_len) || a->version_id != b->version_id ||
         a->minimum_version_id != b->minimum_version_id || a->n_subsections != b->n_subsections ||
-        (detailed && (a->traits ^ b->traits) & traits) || !fields_equal(pairs, a, b, detailed)) {
+        (detailed && (a->traits ^ b->traits) & traits) ||
+        (detailed && pairs->hooks && ~a->traits & b->traits & hooks) || !fields_equal(pairs, a, b, detailed)) {
         return false;
     }
     for (uint64_t i = 0; i < a->n_subsections; i++) {
@@ -240,9 +249,9 @@ static bool desc_equal(struct pairs *pairs, const struct vmd_desc *a, const stru
     return true;
 }
 
-enum vmd_status vmd_wire_equal(const uint64_t *a, const uint64_t *b, uint64_t n, uint32_t nums, uint8_t *equal)
+enum vmd_status vmd_wire_equal(const uint64_t *a, const uint64_t *b, uint64_t n, uint32_t looks, uint8_t *equal)
 {
-    struct pairs pairs = {.nums = nums};
+    struct pairs pairs = {.nums = looks & VMD_WIRE_NUMS, .hooks = looks & VMD_WIRE_HOOKS};
 
     for (uint64_t i = 0; i < n && !pairs.no_memory; i++) {
         equal[i] =
@@ -252,40 +261,107 @@ enum vmd_status vmd_wire_equal(const uint64_t *a, const uint64_t *b, uint64_t n,
     return pairs.no_memory ? VMD_NO_MEMORY : VMD_OK;
 }
 
-/* Descriptions without namesakes are remembered, as pairs with themselves. No deeper than VMD_MAX_DEPTH. */
-static bool has_namesakes(struct pairs *without, const struct vmd_desc *desc)
-{
-    if (without->n_slots && find_pair(without->slots, without->n_slots, desc, desc)->a) {
-        return false;
-    }
-    for (uint64_t i = 0; i < desc->n_subsections; i++) {
-        const struct vmd_desc *later = desc->subsections[i];
+/* Doubts. What was found of a description is remembered, as a pair with what stands for it. */
 
-        for (uint64_t j = 0; j < i; j++) {
-            if (same_text(desc->subsections[j]->name, desc->subsections[j]->name_len, later->name, later->name_len)) {
-                return true;
-            }
-        }
-        if (has_namesakes(without, later)) {
+enum { N_FOUND = (VMD_DOUBTFUL | VMD_HAS_ARRAY) + 1 };
+
+static const struct vmd_desc FOUND[N_FOUND];
+
+struct doubts {
+    struct pairs known_descs;
+    const char *known; /* names of VMStateInfos, each ended by NUL */
+    uint64_t n_known;
+    bool detailed;
+    bool nums;
+};
+
+static bool knows_info(const struct doubts *doubts, const char *info, uint32_t info_len)
+{
+    const char *known = doubts->known;
+
+    for (uint64_t i = 0; i < doubts->n_known; i++) {
+        size_t len = strlen(known);
+
+        if (same_text(known, (uint32_t)len, info, info_len)) {
             return true;
         }
+        known += len + 1;
     }
-    for (uint64_t i = 0; i < desc->n_fields; i++) {
-        if (desc->fields[i].vmsd && has_namesakes(without, desc->fields[i].vmsd)) {
-            return true;
-        }
-    }
-    remember(without, desc, desc);
     return false;
 }
 
-enum vmd_status vmd_wire_namesakes(const uint64_t *descs, uint64_t n, uint8_t *found)
+static uint8_t doubts_of_field(const struct doubts *doubts, const struct vmd_desc *desc, uint64_t i)
 {
-    struct pairs without = {0};
+    const struct vmd_field *field = &desc->fields[i];
+    uint8_t found = 0;
 
-    for (uint64_t i = 0; i < n && !without.no_memory; i++) {
-        found[i] = has_namesakes(&without, (const struct vmd_desc *)(uintptr_t)descs[i]);
+    if (field->flags & VMD_MUST_EXIST) {
+        return 0;
     }
-    free(without.slots);
-    return without.no_memory ? VMD_NO_MEMORY : VMD_OK;
+    if (doubts->nums ? field->flags & VMD_ARRAY : field->size && !field->vmsd) {
+        found |= VMD_HAS_ARRAY;
+    }
+    if (doubts->detailed) {
+        const struct vmd_field_details *details = &desc->field_details[i];
+
+        if (details->info && !knows_info(doubts, details->info, details->info_len)) {
+            found |= VMD_DOUBTFUL;
+        }
+    } else if (!field->size && !field->vmsd && !is_unused(field)) {
+        found |= VMD_DOUBTFUL;
+    }
+    return found;
+}
+
+static bool is_found(const struct vmd_desc *parent, uint64_t i)
+{
+    const struct vmd_desc *subsection = parent->subsections[i];
+
+    if (subsection->name_len <= parent->name_len || memcmp(subsection->name, parent->name, parent->name_len)) {
+        return false;
+    }
+    for (uint64_t j = 0; j < i; j++) {
+        const struct vmd_desc *before = parent->subsections[j];
+
+        if (same_text(before->name, before->name_len, subsection->name, subsection->name_len)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* No deeper than VMD_MAX_DEPTH: trees are not. */
+static uint8_t doubts_of(struct doubts *doubts, const struct vmd_desc *desc)
+{
+    uint8_t found = desc->traits & VMD_UNMIGRATABLE || desc->version_id < desc->minimum_version_id ? VMD_DOUBTFUL : 0;
+
+    for (uint8_t i = 0; doubts->known_descs.n_slots && i < N_FOUND; i++) {
+        if (find_pair(doubts->known_descs.slots, doubts->known_descs.n_slots, desc, &FOUND[i])->a) {
+            return i;
+        }
+    }
+    for (uint64_t i = 0; i < desc->n_fields; i++) {
+        found |= doubts_of_field(doubts, desc, i);
+        if (desc->fields[i].vmsd) {
+            found |= doubts_of(doubts, desc->fields[i].vmsd);
+        }
+    }
+    for (uint64_t i = 0; i < desc->n_subsections; i++) {
+        found |= is_found(desc, i) ? 0 : VMD_DOUBTFUL;
+        found |= doubts_of(doubts, desc->subsections[i]);
+    }
+    remember(&doubts->known_descs, desc, &FOUND[found]);
+    return found;
+}
+
+enum vmd_status vmd_wire_doubts(const uint64_t *descs, uint64_t n, uint32_t detailed, uint32_t nums, const char *known,
+                                uint64_t n_known, uint8_t *found)
+{
+    struct doubts doubts = {.known = known, .n_known = n_known, .detailed = detailed, .nums = nums};
+
+    for (uint64_t i = 0; i < n && !doubts.known_descs.no_memory; i++) {
+        found[i] = doubts_of(&doubts, (const struct vmd_desc *)(uintptr_t)descs[i]);
+    }
+    free(doubts.known_descs.slots);
+    return doubts.known_descs.no_memory ? VMD_NO_MEMORY : VMD_OK;
 }

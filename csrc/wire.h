@@ -44,18 +44,32 @@ void vmd_wire_sections(const struct vmd_tree *tree, struct vmd_section_row *rows
 /* Whether a dump tells of any array how many elements it has: QEMU's own do since 8.2. */
 uint32_t vmd_wire_tells_nums(const struct vmd_tree *tree);
 
-/*
- * Whether descriptions put the same bytes on the wire, in the same version, under the same names: equal[i] is 1 if a[i]
- * and b[i] do. Where both are detailed, by all that is known; else by what QEMU's dump prints, "num" only with nums.
- * Where memory lies (offsets, sizes of structs) does not count. Addresses are of struct vmd_desc. VMD_NO_MEMORY.
- */
-enum vmd_status vmd_wire_equal(const uint64_t *a, const uint64_t *b, uint64_t n, uint32_t nums, uint8_t *equal);
+/* What vmd_wire_equal looks at. */
+#define VMD_WIRE_NUMS 1  /* "num", where the descriptions are not detailed */
+#define VMD_WIRE_HOOKS 2 /* b has no pre_load or post_load that a lacks, where both are detailed */
 
 /*
- * Whether two subsections of one list share a name, somewhere in a description: found[i] is 1 if in descs[i], an
- * address. VMD_NO_MEMORY.
+ * Whether descriptions put the same bytes on the wire, in the same version, under the same names: equal[i] is 1 if a[i]
+ * and b[i] do. Where both are detailed, by all that is known; else by what QEMU's dump prints. Where memory lies
+ * (offsets, sizes of structs) does not count. Addresses are of struct vmd_desc. VMD_NO_MEMORY.
  */
-enum vmd_status vmd_wire_namesakes(const uint64_t *descs, uint64_t n, uint8_t *found);
+enum vmd_status vmd_wire_equal(const uint64_t *a, const uint64_t *b, uint64_t n, uint32_t looks, uint8_t *equal);
+
+/* What vmd_wire_doubts finds, somewhere in a description. */
+#define VMD_DOUBTFUL                                                                                                   \
+    1                   /* of two equal ones the destination may refuse, or misread, what the source sends; see below  \
+                         */
+#define VMD_HAS_ARRAY 2 /* an array, if the dump tells numbers of elements; else a field that may be one */
+
+/*
+ * Why descriptions that are equal on both sides need not load: a subsection that is not found (its name is that of
+ * another one before it, or does not begin with the name of its parent), a version that is below the minimum,
+ * unmigratable, a field whose bytes the description does not tell. The last is, detailed, one with a VMStateInfo that
+ * is not among the n_known names in known, each ended by NUL; else one that has no size. found[i]: flags of descs[i],
+ * an address. VMD_NO_MEMORY.
+ */
+enum vmd_status vmd_wire_doubts(const uint64_t *descs, uint64_t n, uint32_t detailed, uint32_t nums, const char *known,
+                                uint64_t n_known, uint8_t *found);
 
 /* Bytes of text that vmd_wire_fields writes. */
 uint64_t vmd_wire_fields_text(const struct vmd_desc *desc);

@@ -16,6 +16,8 @@ DATA = Path(__file__).parent / "data"
 # Processes of the tests are interrupted; what nohup and a shell's background make deaf to that would wait forever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 #: Dumps that real QEMUs wrote: qemu-VERSION/TARGET.json.xz.
 REAL_DUMPS = sorted((DATA / "dumps").glob("*/*.json.xz"))
@@ -42,6 +44,7 @@ def no_user_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The user's own cache is neither read nor written: not by tests, nor by the processes that they start."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache-home")))
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state-home")))
         yield
 
 
@@ -50,6 +53,7 @@ def cache_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     """Every test reads images anew: it begins without a cache."""
     path = tmp_path_factory.getbasetemp() / f"cache-home-{next(_COUNT)}"
     monkeypatch.setenv("XDG_CACHE_HOME", str(path))
+    monkeypatch.setenv("XDG_STATE_HOME", f"{path}-state")
     return path
 
 

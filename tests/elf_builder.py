@@ -61,11 +61,13 @@ def elf_object(
     tls: tuple[int, int, int] = (0, 0, 0),
     has_gnu_hash: bool = False,
     dynamic: dict[int, int | None] | None = None,
+    is_qemu: bool = True,
 ) -> bytes:
     """An object that is loaded at 0: header and tables, from DATA on data.
 
     tls: bytes in the file (the first of data), bytes in memory, alignment; no bytes: there is no such segment. dynamic
-    replaces entries of the dynamic section, or leaves them out (None).
+    replaces entries of the dynamic section, or leaves them out (None). is_qemu: whether it has the word that a dump
+    begins with.
     """
     all_symbols = [Symbol(*symbol) for symbol in symbols]
     strings, table = b"\0", bytes(24)
@@ -97,7 +99,8 @@ def elf_object(
     body += section
     image = bytes(at) + body
     assert len(image) <= DATA
-    image += bytes(DATA - len(image)) + data
+    mark = b'  "vmschkmachine": {\n\0' if is_qemu else b""
+    image += mark.rjust(DATA - len(image), b"\0") + data
     header = b"\x7fELF\x02\x01\x01" + bytes(9)
     header += struct.pack("<HHIQQQIHHHHHH", 3, machine, 1, 0, 64, 0, 0, 64, 56, segment_count, 0, 0, 0)
     segments = struct.pack("<IIQQQQQQ", PT_LOAD, 7, 0, 0, 0, len(image), len(image), 0x1000)

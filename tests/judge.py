@@ -26,7 +26,8 @@ Failing types, 7.2 -> 10.0: aarch64 7 version, 5 layout:length, 1 section-missin
 aarch64 5 section-missing, 3 version, 1 layout:length, and one section-missing of a mixed type. On m68k all load.
 
 A verdict is one of `breaks`, `misload` (breaks, but only because the same bytes would mean something else, which no
-migration notices), `conditional`, `safe` and `absent` (the destination lacks the type).
+migration notices), `conditional`, `unknown` (a part was not compared), `safe` and `absent` (the destination lacks the
+type).
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ DATA = Path(__file__).parent / "data"
 #: Kinds of failure that the descriptions of both sides show, by how they begin.
 DECIDABLE = ("section-missing", "version", "layout")
 
-VERDICTS = ("breaks", "misload", "conditional", "safe", "absent")
+VERDICTS = ("breaks", "misload", "conditional", "unknown", "safe", "absent")
 
 #: The dumps of the versions that the data speaks of.
 DUMPS = {"7.2": "7.2.22", "10.0": "10.0.13"}
@@ -123,11 +124,13 @@ class Score:
     hits: list[Migration] = field(default_factory=list)  #: failed, and breaks or misload
     warned: list[Migration] = field(default_factory=list)  #: failed, and conditional
     absent: list[Migration] = field(default_factory=list)  #: failed for want of the section, and absent
+    unsure: list[Migration] = field(default_factory=list)  #: failed, and unknown: nobody was told that it loads
     misses: list[Migration] = field(default_factory=list)  #: failed, and anything else, or no verdict
     false_alarms: list[Migration] = field(default_factory=list)  #: loaded, and breaks
     misloads: list[Migration] = field(default_factory=list)  #: loaded, and misload: no error that a migration can show
     lost: list[Migration] = field(default_factory=list)  #: loaded, and absent: it was there, under another name
     conditional: list[Migration] = field(default_factory=list)  #: loaded, and conditional
+    unknown: list[Migration] = field(default_factory=list)  #: loaded, and unknown
     quiet: list[Migration] = field(default_factory=list)  #: loaded, and safe
     unanswered: list[Migration] = field(default_factory=list)  #: loaded, and no verdict
     apart: list[Migration] = field(default_factory=list)  #: failed for what no description shows
@@ -143,6 +146,7 @@ class Score:
                 "breaks": self.false_alarms,
                 "misload": self.misloads,
                 "conditional": self.conditional,
+                "unknown": self.unknown,
                 "safe": self.quiet,
                 "absent": self.lost,
             }
@@ -155,6 +159,8 @@ class Score:
             self.warned.append(migration)
         elif verdict == "absent" and "section-missing" in migration.kinds:
             self.absent.append(migration)
+        elif verdict == "unknown":
+            self.unsure.append(migration)
         else:
             self.misses.append(migration)
 
@@ -163,12 +169,17 @@ class Score:
 
     @property
     def migrated(self) -> int:
-        lists = (self.false_alarms, self.misloads, self.lost, self.conditional, self.quiet, self.unanswered)
-        return sum(map(len, lists))
+        lists = (self.false_alarms, self.misloads, self.lost, self.conditional, self.unknown, self.quiet)
+        return sum(map(len, (*lists, self.unanswered)))
 
     @property
     def caught(self) -> int:
         return len(self.hits) + len(self.warned) + len(self.absent)
+
+    @property
+    def failed(self) -> int:
+        """Those whose failure the descriptions show."""
+        return self.caught + len(self.unsure) + len(self.misses)
 
     @property
     def precision(self) -> float | None:
@@ -178,12 +189,17 @@ class Score:
     @property
     def recall(self) -> float | None:
         """The share of the decidable failures that were told; None where there were none."""
-        return _ratio(self.caught, self.caught + len(self.misses))
+        return _ratio(self.caught, self.failed)
 
     @property
     def conditional_share(self) -> float | None:
         """The share of the types that migrated which are conditional."""
         return _ratio(len(self.conditional), self.migrated)
+
+    @property
+    def unknown_share(self) -> float | None:
+        """The share of the types that migrated which are unknown."""
+        return _ratio(len(self.unknown), self.migrated)
 
 
 def _ratio(part: int, whole: int) -> float | None:
@@ -300,12 +316,16 @@ def _version_in(name: str) -> str:
 
 # The table --------------------------------------------------------------------------------------------------------
 
-HEADS = ("", "migrated", "failed", "hits", "false", "precision", "caught", "missed", "recall", "conditional", "share")
+HEADS = (
+    *("", "migrated", "failed", "hits", "false", "precision", "caught", "missed", "recall", "conditional", "share"),
+    *("unknown", "share"),
+)
 
 #: What is listed below the table, and how it is called.
 LISTED = {
     "false_alarms": "false alarm",
     "misses": "miss",
+    "unsure": "unknown, and failed",
     "misloads": "silent misload, no error",
     "lost": "called absent, but migrated",
     "unanswered": "no verdict",
@@ -327,9 +347,9 @@ def table(scores: Mapping[Pair, Score]) -> Iterator[str]:
 
 
 def _row(name: str, score: Score) -> tuple[str, ...]:
-    failed = score.caught + len(score.misses)
-    cells = (score.migrated, failed, len(score.hits), len(score.false_alarms), score.precision, score.caught)
+    cells = (score.migrated, score.failed, len(score.hits), len(score.false_alarms), score.precision, score.caught)
     cells += (len(score.misses), score.recall, len(score.conditional), score.conditional_share)
+    cells += (len(score.unknown), score.unknown_share)
     return name, *("-" if cell is None else f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in cells)
 
 

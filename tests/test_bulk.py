@@ -5,6 +5,7 @@ import io
 import json
 import lzma
 import os
+import re
 import resource
 import shutil
 import signal
@@ -230,22 +231,108 @@ def test_other_options(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert not list(out.rglob("none.json"))
 
 
-def test_sources_add_up(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Runs over different sources add to one folder."""
-    out = tmp_path / "out"
-    assert bulk(sources / "qemu-7.2.22", "-o", out) == 0
-    assert bulk(sources / "qemu-10.0.13", "-o", out) == 0
-    assert len(entries(out)) == 12
+def test_other_sources(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run over other sources drops what is there, with its files, and names it."""
+    old, new, out = sources / "qemu-7.2.22", sources / "qemu-10.0.13", tmp_path / "out"
+    assert bulk(old, "-o", out) == 0
     capsys.readouterr()
+    assert bulk(new, "-o", out) == 0
+    dropped = [line for line in capsys.readouterr().err.splitlines() if "dropped" in line]
+    assert dropped == [
+        f"vmdump: dropped {old}/{target}.json.xz: it is not one of the sources given; --add keeps it"
+        for target in TARGETS
+    ]
+    assert {each.label for each in producers(out)} == {"10.0.13"}
+    assert not (out / "7.2.22").exists()
+
+
+def test_sources_add_up(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --add, runs over different sources add to one folder, in their order; what a source has no more goes."""
+    old, new, out = sources / "qemu-7.2.22", sources / "qemu-10.0.13", tmp_path / "out"
+    assert bulk(new, "-o", out) == 0
+    assert bulk(old, "-o", out, "--add") == 0
+    assert len(entries(out)) == 12
+    assert [each.label for each in producers(out, "m68k")] == ["10.0.13", "7.2.22"]
+    (old / "m68k.json.xz").unlink()
+    capsys.readouterr()
+    assert bulk(old, "-o", out, "--add") == 0
+    captured = capsys.readouterr()
+    assert captured.out == f"{out}: 0 read, 5 unchanged\n"
+    assert captured.err == f"vmdump: dropped {old}/m68k.json.xz: it is gone\n"
+    assert [each.label for each in producers(out, "m68k")] == ["10.0.13"]
+    assert [each.label for each in producers(out, "avr")] == ["10.0.13", "7.2.22"]
+
+
+def test_a_source_under_another_name(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is in the place of a source that is gone is all that is judged, under the label that it has alone."""
+    folder, out = sources / "qemu-7.2.22", tmp_path / "out"
+    assert bulk(folder, "-o", out) == 0
+    (folder / "m68k.json.xz").unlink()
+    (folder / "m68k.json").write_bytes(read_real_dump("10.0.13", "m68k"))
+    capsys.readouterr()
+    assert bulk(folder, "-o", out) == 0
+    assert f"vmdump: dropped {folder}/m68k.json.xz: it is gone\n" in capsys.readouterr().err
+    (found,) = producers(out, "m68k")
+    assert (found.label, vmdump.open(found.path).to_bytes()) == ("7.2.22", read_real_dump("10.0.13", "m68k"))
+
+
+def test_a_source_that_has_changed_keeps_its_label(sources: Path, tmp_path: Path) -> None:
+    """A folder does not depend on what a changed source had before."""
+    path = sources / "qemu-7.2.22" / "m68k.json.xz"
+    assert bulk(sources, "-o", tmp_path / "kept") == 0
+    shutil.copy(DATA / "dumps" / "qemu-10.0.13" / "m68k.json.xz", path)
+    assert bulk(sources, "-o", tmp_path / "kept") == 0
+    assert bulk(sources, "-o", tmp_path / "new") == 0
+    assert tree(tmp_path / "kept") == tree(tmp_path / "new")
+
+
+@pytest.mark.parametrize("names", [("old", "new"), ("z", "a"), ("10.0", "7.2")])
+def test_order_of_the_sources(names: tuple[str, str], tmp_path: Path) -> None:
+    """Producers come in the order of the sources, whatever these are called, also when a folder has them already."""
+    first, second = (tmp_path / name for name in names)
+    for directory, version in ((first, "10.0.13"), (second, "7.2.22")):
+        directory.mkdir()
+        (directory / "m68k.json").write_bytes(read_real_dump(version, "m68k"))
+    out = tmp_path / "out"
+    for given in ((first, second), (second, first), (first, second)):
+        assert bulk(*given, "-o", out) == 0
+        assert [each.label for each in producers(out)] == [directory.name for directory in given]
+
+
+def test_versions_of_one_source(tmp_path: Path) -> None:
+    """Within one source they come in the order of versions."""
+    for version in ("9.2.0", "10.0.13"):
+        (tmp_path / "sources" / version).mkdir(parents=True)
+        (tmp_path / "sources" / version / "avr.json").write_bytes(
+            read_real_dump("10.0.13", "avr") + b" " * len(version)
+        )
+    assert bulk(tmp_path / "sources", "-o", tmp_path / "out") == 0
+    assert [each.label for each in producers(tmp_path / "out")] == ["9.2.0", "10.0.13"]
+
+
+def test_a_manifest_of_an_older_vmdump(sources: Path, tmp_path: Path) -> None:
+    """One without sources and arguments is read: producers are in the order of versions."""
+    out = tmp_path / "out"
     assert bulk(sources, "-o", out) == 0
-    assert capsys.readouterr().out == f"{out}: 0 read, 12 unchanged\n"
+    content = json.loads((out / "manifest.json").read_text())
+    unknown = ("arguments", "machine_types")
+    older = [{key: value for key, value in entry.items() if key not in unknown} for entry in content["entries"]]
+    old = {"vmdump_manifest": 1, "entries": older}
+    (out / "manifest.json").write_text(json.dumps(old))
+    assert [each.label for each in producers(out, "avr")] == ["7.2.22", "10.0.13"]
+    assert bulk(sources, "-o", out) == 0
+    assert json.loads((out / "manifest.json").read_text()) == content
 
 
 def test_damaged_manifest(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A manifest that is none is told, and nothing is overwritten."""
     out = tmp_path / "out"
     out.mkdir()
-    for content in ("{", "[]", '{"vmdump_manifest": 2}', '{"vmdump_manifest": 1, "entries": [{}]}'):
+    known = '{"vmdump_manifest": 1, "entries": [], '
+    for content in (
+        "{", "[]", '{"vmdump_manifest": 2}', '{"vmdump_manifest": 1, "entries": [{}]}',
+        f'{known} "sources": [1]}}', f'{known} "errors": []}}',
+    ):  # fmt: skip
         (out / "manifest.json").write_text(content)
         assert bulk(sources, "-o", out) == 3
         error = capsys.readouterr().err
@@ -281,6 +368,113 @@ def test_errors(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "no QEMU that dumps" in failed[str(sources / "firmware.deb")]
     assert len(list(out.rglob("none.json"))) == 11
     assert not [name for name in os.listdir(out) if name.startswith(".")]
+
+
+#: What is meant to be a QEMU or a dump and is none, and words of the error.
+BROKEN = {
+    "qemu-system-arm": (packages.QEMU[:64], "an ELF file without the code that dumps device state"),
+    "bin/qemu-system-ppc": (b"", "an empty file"),
+    "qemu-system-sparc.exe": (b"MZ\x90\0" + b"\0" * 60, "a PE executable (Windows)"),
+    "qemu-system-avr": (b"\xcf\xfa\xed\xfe" + b"\0" * 60, "a Mach-O executable (macOS)"),
+    "qemu-system-rx": (b"\0" * 64, "not an ELF binary"),
+    "a.deb": (b"", "not a whole package"),
+    "b.deb": (b"<html>404</html>", "not a whole package"),
+    "c.rpm": (b"", "not a whole package"),
+    "d.whl": (b"PK\5\6" + b"\0" * 18, "not a whole package"),
+    "e.tar": (b"", "not a whole package"),
+    "bom.json": (b'\xef\xbb\xbf{ "vmschkmachine": { "Name": "pc" } }', "bom.json:1:1"),
+    "utf16.json": ('{ "vmschkmachine": { "Name": "pc" } }'.encode("utf-16"), "utf16.json:1:1"),
+    "utf16le.json": ('{ "vmschkmachine": { "Name": "pc" } }'.encode("utf-16-le"), "utf16le.json:1:"),
+    "cut.json": (b'{\n  "vmschkmac', "cut.json:2:"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_nothing_is_skipped_in_silence(
+    name: str, sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is meant to be a QEMU, a dump or a package and can't be read is an error, exit code 3; also for check."""
+    path, out = sources / name, tmp_path / "out"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(BROKEN[name][0])
+    assert bulk(sources, "-o", out) == 3
+    captured = capsys.readouterr()
+    assert captured.out == f"{out}: 12 read, 0 unchanged, 1 failed\n"
+    (error,) = [line for line in captured.err.splitlines() if not line.startswith("vmdump: [")]
+    assert error.startswith(f"vmdump: {path}")
+    assert BROKEN[name][1] in error
+    assert main(["check", "--matrix", str(out), "--target", "avr"]) == 3
+    assert f"vmdump: not checked: {path}" in capsys.readouterr().err
+    assert bulk(path, "-o", tmp_path / "alone") == 3
+
+
+def test_dangling_links(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A link that is called like a QEMU or a package and leads nowhere is an error; others are nobody's."""
+    (sources / "qemu-system-arm").symlink_to("missing")
+    (sources / "a.deb").symlink_to("missing")
+    (sources / "notes").symlink_to("missing")
+    assert bulk(sources, "-o", tmp_path / "out") == 3
+    captured = capsys.readouterr()
+    assert captured.out.endswith("12 read, 0 unchanged, 2 failed\n")
+    assert f"vmdump: {sources}/qemu-system-arm: a link to missing, which is not there\n" in captured.err
+
+
+def test_what_only_has_the_name(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A script is skipped with a notice, in a directory or named; documentation with a QEMU's name is no QEMU."""
+    script = sources / "qemu-system-i386"
+    script.write_text("#!/bin/sh\nexec qemu-system-x86_64\n")
+    overrides = sources / "share" / "lintian" / "qemu-system-x86"
+    overrides.parent.mkdir(parents=True)
+    overrides.write_text("qemu-system-x86: no-manual-page\n")
+    out = tmp_path / "out"
+    for given in ([sources], [script, sources]):
+        assert bulk(*given, "-o", out) == 0
+        error = capsys.readouterr().err
+        assert error.count(f"vmdump: {script}: a script, not a QEMU binary; skipped\n") == 1
+        assert "lintian" not in error
+    assert bulk(script, "-o", tmp_path / "alone") == 3
+    assert "no QEMU binary, dump or package in there" in capsys.readouterr().err
+
+
+def test_members_of_packages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same holds for what is in a package."""
+    files = [
+        packages.File("./usr/bin/qemu-system-arm", packages.QEMU[:64]),
+        packages.File("./usr/bin/qemu-system-i386", b"#!/bin/sh\n"),
+        packages.File("./usr/bin/qemu-system-avr", b""),
+        packages.File("./usr/bin/qemu-system-sparc.exe", b"MZ"),
+        packages.File("./usr/bin/qemu-system-ppc", target="/usr/libexec/qemu-kvm"),
+        packages.File("./usr/bin/qemu-system-rx", target="qemu-system-i386"),
+        packages.File("./usr/share/doc/qemu-system-x86", target="qemu-system-common"),
+    ]
+    for number, (kind, content) in enumerate(
+        {"deb": packages.deb(files), "rpm": packages.rpm(files), "whl": packages.wheel(files)}.items()
+    ):
+        path, out = tmp_path / f"a.{kind}", tmp_path / f"out{number}"
+        path.write_bytes(content)
+        assert bulk(path, "-o", out) == 3
+        lines = capsys.readouterr().err.splitlines()
+        bin = f"vmdump: {path}: usr/bin"
+        assert sorted(lines) == [
+            f"{bin}/qemu-system-arm: an ELF file without the code that dumps device state; the file may be truncated",
+            f"{bin}/qemu-system-avr: an empty file, not a QEMU binary; copy it again",
+            f"{bin}/qemu-system-i386: a script, not a QEMU binary; skipped",
+            f"{bin}/qemu-system-ppc: a link to /usr/libexec/qemu-kvm, which is no QEMU binary of the packages given",
+            f"{bin}/qemu-system-sparc.exe: a PE executable (Windows); only ELF binaries can be read",
+        ]
+
+
+def test_a_source_with_nothing_in_it(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A source that means nothing is an error, also beside others, and then nothing is dropped."""
+    (tmp_path / "empty").mkdir()
+    out = tmp_path / "out"
+    assert bulk(sources / "qemu-7.2.22", "-o", out) == 0
+    capsys.readouterr()
+    assert bulk(sources / "qemu-10.0.13", tmp_path / "empty", "-o", out) == 3
+    error = capsys.readouterr().err
+    assert f"vmdump: {tmp_path}/empty: no QEMU binary, dump or package in there\n" in error
+    assert "dropped" not in error
+    assert {each.label for each in producers(out)} == {"7.2.22", "10.0.13"}
 
 
 def test_nothing_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -322,9 +516,9 @@ def test_memory(sources: Path, tmp_path: Path) -> None:
         file.write(b'{\n  "vmschkmachine": {')
         for _ in range(600):
             file.write(b" " * (1 << 20))
-    tally = run(
-        [str(bomb), str(sources)], str(tmp_path / "out"), make_workers("processes", 2, memory=400 << 20), Options()
-    )
+    options = Options(max_size=1 << 30)
+    workers = make_workers("processes", 2, memory=400 << 20)
+    tally = run([str(bomb), str(sources)], str(tmp_path / "out"), workers, options)
     assert tally.errors == [f"{bomb}: takes more memory than a worker may"]
     assert tally.read == 12
 
@@ -419,6 +613,24 @@ def started(many: Path, tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
         yield process
         if process.poll() is None:
             process.kill()
+
+
+def test_hangup_ignored(many: Path, tmp_path: Path) -> None:
+    """Under nohup the workers, too, go on when the terminal goes away, which sends SIGHUP to all of a group."""
+    out = tmp_path / "out"
+    command = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *VMDUMP, "bulk", many, "-o", out, "--jobs", "2"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True) as process:
+        while len(list(out.glob("*/*/none.json"))) < 3:
+            assert process.poll() is None
+            time.sleep(0.01)
+        workers = [pid for pid in children(process.pid) if not children(pid)]
+        status = [Path(f"/proc/{pid}/status").read_text() for pid in workers]
+        ignored = [int(re.findall(r"^SigIgn:\s*(\w+)", each, re.MULTILINE)[0], 16) for each in status]
+        assert len(ignored) >= 2
+        assert all(mask & 1 << signal.SIGHUP - 1 for mask in ignored)
+        os.killpg(process.pid, signal.SIGHUP)
+        assert process.wait(60) == 0
+    assert len(entries(out)) == 36
 
 
 def check_complete(many: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

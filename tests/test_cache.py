@@ -1,5 +1,6 @@
 """The cache of images: what it remembers, when it forgets, and that nothing that happens to it is an error."""
 
+import hashlib
 import json
 import os
 import stat
@@ -59,7 +60,9 @@ class House:
         self.reads, self.told = 0, []
         self.options = ImageOptions()
 
-    def read(self, path: str, options: ImageOptions, report: Callable[[ModuleError], None] | None) -> FakeImage:
+    def read(
+        self, path: str, options: ImageOptions, report: Callable[[ModuleError], None] | None, timeout: float | None
+    ) -> FakeImage:
         self.reads += 1
         return FakeImage(self.binary, self.dirs, report)
 
@@ -366,7 +369,7 @@ def test_link_as_entry(target: str, house: House, tmp_path: Path) -> None:
 WRITER = """
 import sys
 from vmdump.sources.qemu_image.cache_folder import CacheFolder
-folder = CacheFolder(sys.argv[1])
+folder = CacheFolder(sys.argv[1], sys.argv[1] + ".key")
 for number in range(60):
     byte = sys.argv[2].encode()
     assert folder.write("same", {"byte": byte}, byte * 300_000)
@@ -394,7 +397,7 @@ def test_the_folder_is_made_by_two(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         raise FileExistsError
 
     monkeypatch.setattr(os, "mkdir", mkdir)
-    folder = CacheFolder(str(tmp_path / "vmdump"))
+    folder = CacheFolder(str(tmp_path / "vmdump"), str(tmp_path / "key"))
     assert folder.write("name", {}, b"payload")
     assert stat.S_IMODE(os.stat(folder.path).st_mode) == 0o700
 
@@ -464,6 +467,77 @@ def test_another_user(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not house.is_hit()
 
 
+# Planted entries ------------------------------------------------------------------------------------------------
+
+
+def key_file() -> Path:
+    """The user's key."""
+    return Path(os.environ["XDG_STATE_HOME"], "vmdump", "cache.key")
+
+
+def test_planted(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry that vmdump has made for another user, byte for byte, in a folder that is ours, is not believed."""
+    genuine = entry_file().read_bytes()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "other-user"))
+    assert not house.is_hit()  # the other user's key has not made it
+    assert entry_file().read_bytes() != genuine  # and now there is one that it has
+    assert house.is_hit()
+    entry_file().write_bytes(genuine)
+    assert not house.is_hit()
+
+
+def test_planted_payload(house: House) -> None:
+    """An entry with another payload, whatever else in the file is made to fit, needs the key."""
+    whole = entry_file().read_bytes()
+    payload = whole[40:] + b" "
+    for digest in (whole[8:40], hashlib.blake2b(payload, digest_size=32).digest(), bytes(32)):
+        entry_file().write_bytes(whole[:8] + digest + payload)
+        assert not house.is_hit()
+
+
+def test_key_mode(house: House) -> None:
+    """The key is the user's alone; one that others can read, or of another size, is no key, and that is said."""
+    path = key_file()
+    assert (stat.S_IMODE(path.stat().st_mode), path.stat().st_size) == (0o600, 32)
+    house.told.clear()
+    path.chmod(0o640)
+    assert not house.is_hit()
+    assert house.told[0] == (
+        f"the cache of images is not used: {path}: other users can read or write it (mode 640); --no-cache does without"
+    )
+    path.chmod(0o600)
+    assert house.is_hit()
+    path.write_bytes(b"short")
+    assert not house.is_hit()
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    assert not house.is_hit()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda path: path.chmod(0o777), "other users can write to it (mode 777)"),
+        (lambda path: (path.rename(f"{path}-"), path.touch()), "not a directory"),
+        (lambda path: (path.rename(f"{path}-"), path.symlink_to(f"{path}-")), "not a directory"),
+        (lambda path: os.chown(path, 65534, -1), "belongs to another user (uid 65534)"),
+    ],
+)
+def test_why_it_is_not_used(spoil: Callable[[Path], None], reason: str, house: House) -> None:
+    """A folder that is not used is reported, with the reason, once in a process; nothing is without a cache."""
+    if os.geteuid() and "another" in reason:
+        pytest.skip("only root can give a folder away")
+    path = Path(folder_of().path)
+    spoil(path)
+    house.told.clear()
+    house.open(cache=False)
+    assert not any("cache" in line for line in house.told)
+    for _ in range(3):
+        assert not house.is_hit()
+    told = [line for line in house.told if "cache" in line]
+    assert told == [f"the cache of images is not used: {path}: {reason}; --no-cache does without"]
+
+
 @pytest.mark.parametrize(("xdg", "home", "path"), [
     ("/x", "/h", "/x/vmdump"), ("", "/h", "/h/.cache/vmdump"), ("relative", "/h", "/h/.cache/vmdump"),
     ("", "", None), ("", "relative", None),
@@ -481,7 +555,7 @@ def test_place(xdg: str, home: str, path: str | None, monkeypatch: pytest.Monkey
 
 def test_eviction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When there is too much, the entries go that were not used for longest; reading one is use."""
-    folder = CacheFolder(str(tmp_path / "vmdump"))
+    folder = CacheFolder(str(tmp_path / "vmdump"), str(tmp_path / "key"))
     monkeypatch.setattr(cache_folder, "MAX_BYTES", 3500)
     for number, name in enumerate("abc"):
         assert folder.write(name, {}, bytes(1000))
@@ -495,7 +569,7 @@ def test_eviction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_leftovers(tmp_path: Path) -> None:
     """What a writer that was killed has left goes after an hour; what one may still be writing stays."""
-    folder = CacheFolder(str(tmp_path / "vmdump"))
+    folder = CacheFolder(str(tmp_path / "vmdump"), str(tmp_path / "key"))
     assert folder.write("a", {}, b"")
     old, new, other = (tmp_path / "vmdump" / name for name in (".a.1-0.tmp", ".a.2-0.tmp", "README"))
     for path in (old, new, other):
@@ -517,8 +591,9 @@ def test_command(house: House, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cache"]) == 0
     heads, row, total = capsys.readouterr().out.splitlines()
     assert heads.split() == ["BINARY", "VERSION", "SIZE", "AGE", "UNUSED"]
-    assert row.split() == [str(house.binary), "7.2.22", "0.0", "MiB", "0", "s", "0", "s"]
-    assert total == f"{path}: 1 image, 0.0 MiB of at most 256.0 MiB"
+    mebibytes = f"{size / 2**20:.1f}"
+    assert row.split() == [str(house.binary), "7.2.22", mebibytes, "MiB", "0", "s", "0", "s"]
+    assert total == f"{path}: 1 image, {mebibytes} MiB of at most 256.0 MiB"
     assert main(["cache", "--json"]) == 0
     (image,) = json.loads(capsys.readouterr().out)
     assert {key: image[key] for key in ("binary", "version", "size")} == {
@@ -539,7 +614,7 @@ def test_no_place(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
     assert not house.is_hit()
     assert main(["cache"]) == 3
     assert capsys.readouterr().err == (
-        "vmdump: no cache folder: neither $XDG_CACHE_HOME nor $HOME is an absolute path; set one of them\n"
+        "vmdump: no cache folder: neither $HOME nor $XDG_CACHE_HOME and $XDG_STATE_HOME are absolute paths; set $HOME\n"
     )
 
 

@@ -1,8 +1,8 @@
 """The check against real dumps, against proven misses of QEMU's script, and what must hold of any descriptions."""
 
 import functools
+from collections.abc import Callable, Sequence
 from itertools import combinations
-from pathlib import Path
 
 import judge
 import pytest
@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 import vmdump
 from vmdump.check.checker import Labelled, check
-from vmdump.check.finding import TypeResult, Verdict
+from vmdump.check.finding import CheckResult, TypeResult, Verdict
 from vmdump.device_dump import DeviceDump
 from vmdump.engine import parse
 from vmdump.errors import VmdumpError
-from vmdump.producer import Producer
+from vmdump.producer import Defect, Producer
 from vmdump.vmstate.model import VMStateDescription, VMStateField, VMStateFlags, VMStateInfo
 
 # Real dumps and real migrations -----------------------------------------------------------------------------------
@@ -73,7 +73,9 @@ def test_answers(name: str, kind: str) -> None:
     """What QEMU's script alarms about is answered, from dumps and from binaries alike."""
     result = x86_64_forward(kind)[name]
     verdict, rule = ANSWERS[name]
-    assert result.verdict == verdict
+    # What is in both is not judged here: code that writes state, hooks and lengths that dumps do not tell.
+    known = max((f.verdict for f in result.findings if f.verdict is not Verdict.UNKNOWN), key=Verdict.severity)
+    assert known == verdict
     assert rule in [finding.rule for finding in result.findings]
 
 
@@ -96,28 +98,33 @@ def test_judged_with_binaries() -> None:
 
 
 def test_judged_with_dumps() -> None:
-    """Dumps of 7.2 lack the lengths of arrays: the one failure that is missed for that is usb_dwc3's."""
+    """Dumps of 7.2 lack the lengths of arrays: the one failure that is not told for that, usb_dwc3's, is unknown."""
     score = judge.total(judge.judge(judge.ask(judge.check_dumps)))
     assert score.precision is not None
     assert score.precision >= 0.97
-    assert [each.type for each in score.misses] == ["usb_dwc3"]
+    assert not score.misses
+    assert [each.type for each in score.unsure] == ["usb_dwc3"]
 
 
 @pytest.mark.parametrize("version", ["7.2.22", "8.2.2", "10.0.13"])
 def test_against_itself(version: str) -> None:
-    """A real dump can load what it sends: nothing is found."""
+    """A real dump can load what it sends: nothing is found but what can't be compared."""
     same = [Labelled(label, real_dump(version, "x86_64")) for label in "AB"]
     result = check(same)
     assert list(result.results) == ["A -> B", "B -> A"]
-    assert not any(each.findings for types in result.results.values() for each in types)
+    assert {label: each.way for label, each in result.directions.items()} == {"A -> B": "forward", "B -> A": "backward"}
+    found = {finding.verdict for types in result.results.values() for each in types for finding in each.findings}
+    assert found == {Verdict.UNKNOWN}
 
 
 def test_binary_against_its_own_dump() -> None:
-    """A dump of the same QEMU differs in nothing that both tell; what is on no device class is left out."""
+    """A dump of the same QEMU differs in nothing that both tell; what is on no device class is left out. What code
+    writes stays unknown, as the dump does not tell that it is the same build.
+    """
     binary = vmdump.open(DATA / "extended" / "qemu-10.0.13-m68k.json.xz")
     written = real_dump("10.0.13", "m68k")
     for pair in ((binary, written), (written, binary)):
-        assert set(verdicts(*pair).values()) == {Verdict.SAFE}
+        assert set(verdicts(*pair).values()) == {Verdict.SAFE, Verdict.UNKNOWN}
 
 
 def test_layout() -> None:
@@ -142,7 +149,7 @@ def test_state_inside_virtio() -> None:
     """What VirtioDeviceClass refers to belongs to the device type: 10.0 may send a subsection that 7.2 lacks."""
     new, old = (vmdump.open(DATA / "extended" / f"qemu-{v}-x86_64.json.xz") for v in ("10.0.13", "7.2.22"))
     result = check([Labelled("A", new), Labelled("B", old)], types=["virtio-net-device"])
-    (found,) = [finding for each in result.results["A -> B"] for finding in each.findings]
+    (found,) = [f for each in result.results["A -> B"] for f in each.findings if f.verdict is not Verdict.UNKNOWN]
     assert (found.rule, found.type) == ("subsection-unknown", "virtio-net-device")
     assert found.path == "virtio-net / virtio-net-device / virtio-net-device/backend"
 
@@ -193,7 +200,8 @@ def test_finding_has_all() -> None:
     assert (found.rule, found.direction, found.type, found.path) == ("field-added", "A -> B", "dev", "dev / b")
     assert found.source is None
     assert found.destination == ("dev / dev / b", "4 bytes, uint32")
-    assert "`Missing section footer for dev`" in found.message
+    assert found.message == "the destination reads b (4 bytes, uint32), which the source does not send"
+    assert found.error == "Missing section footer for dev"
     assert found.condition is None
     assert found.remedy is not None
 
@@ -219,6 +227,108 @@ def test_within_an_array() -> None:
     loose = [dump(desc("dev", VMStateField("s", vmsd=each, flags=flags, num_offset=0))) for each in (old, new)]
     (found,) = findings(*loose)
     assert (found.verdict, found.condition) == (Verdict.CONDITIONAL, "s has elements")
+
+
+def test_version_within_an_array() -> None:
+    """A version guards nothing in an array of structs either: QEMU 9.0's virtio-gpu could not load 8.2's so."""
+    old, new = desc("one-scanout", A), desc("one-scanout", A, field("fb.format", version_id=2), version_id=2)
+    pair = [desc("toy-gpu", struct("scanout", each, num=16)) for each in (old, new)]
+    for one, two in (map(dump, pair), map(plain, map(dump, pair))):
+        (found,) = [each for each in findings(one, two) if each.verdict is not Verdict.UNKNOWN]
+        assert (found.rule, found.verdict) == ("nested-version-guards-nothing", Verdict.BREAKS)
+        assert found.path == "toy-gpu / one-scanout / scanout[].fb.format"
+    # Without a version of its own it is just added, and the remedy gives it none.
+    (found,) = findings(
+        *(dump(desc("toy-gpu", struct("scanout", desc("one-scanout", *f), num=2))) for f in ([A], [A, B]))
+    )
+    assert found.rule == "field-added"
+    assert found.remedy is not None
+    assert "give it a version_id" not in found.remedy
+    # A subsection inside an element has a version that travels.
+    sub = [
+        desc("one-scanout/s", *f, needed=True, version_id=v) for f, v in (([A], 1), ([A, field("n", version_id=2)], 2))
+    ]
+    pair = [desc("toy-gpu", struct("s", desc("one-scanout", A, subsections=[each]), num=2)) for each in sub]
+    assert verdicts(*map(dump, pair)) == {"toy-gpu": Verdict.SAFE}
+
+
+def test_number_of_elements_by_configuration() -> None:
+    """Where no field sends the number, the device's configuration has it: what breaks an element breaks the whole."""
+
+    def made(part: VMStateDescription, *more: VMStateField, flags: int = 0) -> DeviceDump:
+        flags |= VMStateFlags.STRUCT | VMStateFlags.VARRAY_UINT32
+        scanout = VMStateField("scanout", vmsd=part, flags=flags, num_offset=100, offset=0, size=8)
+        return dump(desc("virtio-gpu-scanouts", *more, scanout))
+
+    old, new = desc("one", A), desc("one", A, B)
+    compared, sent = field("max_outputs", "uint32 equal", offset=100), field("n_outputs", offset=100)
+    assert verdicts(made(old), made(new)) == {"virtio-gpu-scanouts": Verdict.BREAKS}
+    assert verdicts(made(old, compared), made(new, compared)) == {"virtio-gpu-scanouts": Verdict.BREAKS}
+    assert verdicts(made(old, sent), made(new, sent)) == {"virtio-gpu-scanouts": Verdict.CONDITIONAL}
+    allocated = [made(each, flags=VMStateFlags.ALLOC) for each in (old, new)]
+    assert verdicts(*allocated) == {"virtio-gpu-scanouts": Verdict.CONDITIONAL}
+    # The description that a subsection is of may send it.
+    parts = [
+        VMStateField("s", vmsd=each, flags=F.STRUCT | F.VARRAY_UINT32, num_offset=100, offset=0) for each in (old, new)
+    ]
+    inside = [dump(desc("dev", sent, subsections=[desc("dev/s", each)])) for each in parts]
+    (found,) = findings(*inside)
+    assert found.condition == "s has elements"
+
+
+@pytest.mark.parametrize("of", [lambda each: each, plain], ids=["binary", "dump"])
+@pytest.mark.parametrize("name", ["vitio-balloon-device/page-poison", "virtio-balloon-device"])
+def test_subsection_that_is_never_found(name: str, of: Callable[[DeviceDump], DeviceDump]) -> None:
+    """A name that does not begin with its parent's is not looked for, whatever the destination calls it.
+
+    Real QEMU 5.2 -> 5.2 and 5.2 -> 7.2, which has the name right, both end with `Missing section footer for
+    0000:00:02.0/virtio-balloon`, where the guest uses the feature.
+    """
+    number = array("stat", 2)  # so that a dump tells numbers of elements
+    wrong, right = (
+        of(dump(desc("virtio-balloon-device", number, subsections=[desc(each, A, needed=True)])))
+        for each in (name, "virtio-balloon-device/page-poison")
+    )
+    for destination in (wrong, right):
+        (found,) = [each for each in findings(wrong, destination) if each.verdict is not Verdict.SAFE]
+        assert (found.rule, found.verdict) == ("subsection-not-found", Verdict.CONDITIONAL)
+        assert found.condition == f"{name} is sent (its needed says so)"
+        assert found.error == "Missing section footer for virtio-balloon-device"
+    assert set(verdicts(right, right).values()) == {Verdict.SAFE}
+    always = dump(desc("virtio-balloon-device", subsections=[desc(name, A)]))
+    assert verdicts(always, always) == {"virtio-balloon-device": Verdict.BREAKS}
+
+
+def test_what_lint_knows_breaks_a_load() -> None:
+    """Every defect that stops a load is found between two equal sides too."""
+    refused = dump(desc("dev", A, version_id=1, minimum_version_id=2))
+    assert verdicts(refused, refused) == {"dev": Verdict.BREAKS}
+    within = dump(desc("dev", A, subsections=[desc("dev/s", A, needed=True, minimum_version_id=2)]))
+    assert rules(within, within) == ["subsection-version"]
+
+
+def test_the_same_build_needs_no_comparing() -> None:
+    """What code writes, the same code reads: equal build ids prove that it is the same."""
+    made = [dump(desc("dev", field("a", "virtio"))).tree for _ in "AB"]
+    one, two = (DeviceDump(tree, Producer("image", build_id="ab")) for tree in made)
+    assert verdicts(one, two) == {"dev": Verdict.SAFE}
+    other = DeviceDump(made[1], Producer("image", build_id="cd"))
+    assert verdicts(one, other) == {"dev": Verdict.UNKNOWN}
+
+
+def test_hosts_of_unlike_word_size() -> None:
+    """Sizes of pointers and timers are the host's: what Debian's QEMU 7.2.22 for i386 dumps, its build for amd64 loads.
+
+    tests/data/hosts has what ``qemu-system-x86_64 -M none -dump-vmstate`` of Debian's i386 package wrote.
+    """
+    narrow = vmdump.open(DATA / "hosts" / "qemu-7.2.22-i386-x86_64.json.xz")
+    wide = real_dump("7.2.22", "x86_64")
+    for pair in ((narrow, wide), (wide, narrow)):
+        assert set(verdicts(*pair).values()) == {Verdict.SAFE, Verdict.UNKNOWN}
+        timers = {each.type for each in findings(*pair) if each.rule == "word-size-differs"}
+        assert {"ich9-usb-uhci1", "usb-ehci", "sdhci-pci"} <= timers
+    # What is broken otherwise stays so.
+    assert verdicts(narrow, real_dump("10.0.13", "x86_64"))["am53c974"] is Verdict.BREAKS
 
 
 def test_struct_put_around_fields() -> None:
@@ -251,8 +361,11 @@ def test_sizes_of_structs_in_memory() -> None:
 
 def test_less_is_known_of_dumps() -> None:
     """A verdict that rests on less says so."""
-    (found,) = findings(plain(dump(desc("dev", A))), plain(dump(desc("dev", A, B))))
-    assert "Judged by sizes alone" in found.message
+    found, _ = findings(plain(dump(desc("dev", A))), plain(dump(desc("dev", A, B))))
+    assert found.note is not None
+    assert found.note.startswith("judged by sizes alone: a dump lacks types")
+    (known,) = findings(dump(desc("dev", A)), dump(desc("dev", A, B)))
+    assert known.note is None
 
 
 def test_vstruct_version() -> None:
@@ -274,13 +387,19 @@ def test_state_saved_by_own_code() -> None:
 
 
 def test_section_on_no_device_class() -> None:
-    """It is a section like others, and has a verdict of its own; one that the other side lacks is absent."""
+    """It is a section like others, and has a verdict of its own; one that the other side lacks fails where it is sent,
+    which its being registered does not tell. A CPU's is always sent.
+    """
     old, new = (dump(desc("dev", A), roots=((desc("cpu", *fields), "register"),)) for fields in ([A], [A, B]))
     assert verdicts(old, new) == {"dev": Verdict.SAFE, "cpu": Verdict.BREAKS}
     other = dump(desc("dev", A), roots=((desc("timer", A), "register"),))
-    assert verdicts(old, other) == {"dev": Verdict.SAFE, "cpu": Verdict.ABSENT}
+    assert verdicts(old, other) == {"dev": Verdict.SAFE, "cpu": Verdict.CONDITIONAL}
+    legacy = dump(desc("dev", A), roots=((desc("cpu", A), "legacy_vmsd"),))
+    (found,) = findings(legacy, other)
+    assert (found.rule, found.verdict, found.condition) == ("section-missing", Verdict.BREAKS, None)
+    assert found.error == "Unknown savevm section or instance 'cpu' 0"
     # A dump file tells of none: that is no finding.
-    assert verdicts(old, plain(old)) == {"dev": Verdict.SAFE}
+    assert verdicts(old, plain(old)).keys() == {"dev"}
 
 
 def test_absent_as_far_as_a_dump_tells() -> None:
@@ -311,9 +430,9 @@ F = VMStateFlags
         (
             field("a", "pci config", size=256, flags=F.BUFFER),
             field("a", "pci config", size=4096, flags=F.BUFFER),
-            "conditional",
+            "breaks",
         ),
-        (field("a", "virtqueue", size=96), field("a", "virtqueue", size=104), "safe"),
+        (field("a", "virtqueue", size=96), field("a", "virtqueue", size=104), "unknown"),
         # A marker byte before each element; a byte before each and one behind the last.
         (
             struct("a", desc("part", A), num=3),
@@ -413,9 +532,9 @@ def descriptions(draw: st.DrawFn) -> VMStateDescription:
 
 @given(descriptions())
 def test_any_description_loads_itself(vmsd: VMStateDescription) -> None:
-    """A -> A is safe, from a binary and from a dump."""
+    """A -> A is safe, from a binary; a dump that tells no lengths of arrays leaves them unknown."""
     assert findings(dump(vmsd), dump(vmsd)) == []
-    assert set(verdicts(dump(vmsd), plain(dump(vmsd))).values()) == {Verdict.SAFE}
+    assert set(verdicts(dump(vmsd), plain(dump(vmsd))).values()) <= {Verdict.SAFE, Verdict.UNKNOWN}
 
 
 @given(field_lists(), st.data())
@@ -468,7 +587,7 @@ def test_namesakes_are_told_apart_by_place() -> None:
         dump(desc("dev", struct("s", part(*names)))) for names in (("same", "other"), ("same", "same"), ("same",))
     ]
     assert rules(nested[0], nested[0]) == ["subsection-namesake"]
-    assert rules(nested[1], nested[1]) == []
+    assert rules(nested[1], nested[1]) == ["subsection-namesake"]  # the second's values are read into the first
     assert rules(nested[2], nested[0]) == []  # the destination never finds its second
     two = dump(desc("dev", struct("s", part("same")), struct("t", part("other"))))
     assert rules(two, two) == []
@@ -501,15 +620,74 @@ def test_never_safe_with_other_bytes(ours: list[VMStateField], theirs: list[VMSt
         assert verdicts(*pair) == {"dev": Verdict.BREAKS}
 
 
+def same_as_each_pair(dumps: list[Labelled]) -> CheckResult:
+    """The check of all of the dumps, which says of each pair what the check of these two says, all in all."""
+    matrix = check(dumps)
+
+    def told(types: Sequence[TypeResult]) -> list[TypeResult]:
+        """With layouts that can be compared, of some of those that are safe: they take long."""
+        drawn = {
+            id(each): each.layout for n, each in enumerate(types) if each.findings or n % 16 == 0
+        }  # they take long
+        return [each._replace(layout=list(drawn.get(id(each), ())), findings=list(each.findings)) for each in types]
+
+    for i, j in combinations(range(len(dumps)), 2):
+        pair = check([dumps[i], dumps[j]])
+        for (label, types), (source, destination) in zip(pair.results.items(), ((i, j), (j, i)), strict=True):
+            assert told(types) == told(matrix.results[label]), label
+            assert matrix.directions[label] == (source, destination)
+        assert pair.dumps == [matrix.dumps[i], matrix.dumps[j]]
+        assert pair[2:4] == matrix[2:4]
+    return matrix
+
+
 def test_a_matrix_says_what_each_pair_says() -> None:
     """What directions share changes no verdict, finding or layout; equal types are one object."""
-    folder = Path(__file__).parent / "data" / "dumps"
-    versions = ("7.2.22", "8.2.2", "10.0.13")
-    dumps = [Labelled(each, vmdump.open(folder / f"qemu-{each}" / "x86_64.json.xz")) for each in versions]
-    matrix = check(dumps).results
-    for pair in combinations(dumps, 2):
-        for direction, types in check(pair).results.items():
-            found = [(*each[:4], list(each.layout), each.covers) for each in types]
-            assert found == [(*each[:4], list(each.layout), each.covers) for each in matrix[direction]]
-    layouts = {id(each.layout) for types in matrix.values() for each in types}
-    assert len(layouts) < sum(map(len, matrix.values())) / 2
+    files = [DATA / "dumps" / f"qemu-{each}" / "x86_64.json.xz" for each in ("7.2.22", "8.2.2", "10.0.13")]
+    files += [DATA / "extended" / f"qemu-{each}-m68k.json.xz" for each in ("7.2.22", "10.0.13")]
+    dumps = [Labelled(str(index), vmdump.open(path)) for index, path in enumerate(files)]
+    results = same_as_each_pair(dumps).results
+    every = [each for types in results.values() for each in types]
+    assert any(finding.rule == "hook-added" for each in every for finding in each.findings)
+    assert len({id(each.layout) for each in every}) < len(every) / 2
+
+
+def test_a_matrix_keeps_unlike_things_apart() -> None:
+    """What is equal but for a hook, an error line, a build, a place in memory or a word size is not taken for one."""
+
+    def lists(at: int) -> VMStateDescription:
+        element = desc("element", field("a"), field("b", "uint64"))
+        flags = VMStateFlags.STRUCT | VMStateFlags.VARRAY_UINT32
+        return desc(
+            "lists", field("n", offset=8), VMStateField("list", vmsd=element, flags=flags, num_offset=at, offset=16)
+        )
+
+    def subsections(*, same: bool) -> VMStateDescription:
+        one, other = (desc("twice/sub", field("x"), needed=True) for _ in range(2))
+        return desc("twice", field("a"), subsections=[one, one if same else other])
+
+    def made(hook: object, at: int, same: bool, width: str, info: str, **more: object) -> DeviceDump:
+        hooks = {"post_load": True} if hook else {}
+        parts = (
+            lists(at), subsections(same=same), desc("hooked", field("a"), **hooks), desc("wide", field("w", width)),
+            desc("coded", field("c", info)),
+        )  # fmt: skip
+        source = dump(*parts)
+        return DeviceDump(source.tree, Producer("image")._replace(**more))
+
+    dumps = [
+        made(False, 8, True, "uint32", "own code"),
+        made(True, 8, True, "uint32", "own code", version="QEMU emulator version 10.2.0"),
+        made(False, 40, False, "uint64", "own code", build_id="aa"),
+        made(True, 40, False, "uint64", "other code", build_id="aa"),
+        made(True, 8, False, "uint32", "other code", error_lines=(("missing_footer", "No section footer for %s"),)),
+        plain(made(False, 8, True, "uint32", "own code")),
+        plain(made(True, 40, False, "uint64", "other code")),
+        made(False, 8, True, "uint32", "own code", defects=(Defect("what", 0, device="wide"),)),
+    ]
+    result = same_as_each_pair([Labelled(str(index), each) for index, each in enumerate([*dumps, dumps[0]])])
+    found = {finding.rule for types in result.results.values() for each in types for finding in each.findings}
+    assert {"hook-added", "subsection-namesake", "code-not-compared", "encoding-unknown", "field-size-changed"} <= found
+    assert {finding.error for types in result.results.values() for each in types for finding in each.findings} >= {
+        *("Missing section footer for wide", "No section footer for wide")
+    }

@@ -9,7 +9,7 @@ from check_sample import HOSTILE, make_result
 
 from vmdump.check.baseline import baseline
 from vmdump.check.config import Config, ConfigError, apply, find_config, load_config
-from vmdump.check.finding import CheckResult, Dump, Finding, TypeResult, Verdict
+from vmdump.check.finding import CheckResult, Direction, Dump, Finding, TypeResult, Verdict
 from vmdump.producer import Producer
 
 TODAY = datetime.date(2026, 11, 25)
@@ -38,6 +38,7 @@ def result(*findings: Finding) -> CheckResult:
             ]
             for direction in ("A -> B", "B -> A")
         },
+        directions={"A -> B": Direction(0, 1), "B -> A": Direction(1, 0)},
     )
 
 
@@ -91,7 +92,7 @@ def test_the_verdict_of_what_is_left(tmp_path: Path) -> None:
     assert (each.verdict, [left.rule for left in each.findings]) == (Verdict.CONDITIONAL, ["subsection-unknown"])
     assert applied.suppressed[0] == (finding(), "not ours")
     both = config(tmp_path, '[[accept]]\ntype = "e1000"\nreason = "not ours"')
-    assert apply(result(finding(), mild), both, TODAY).results["A -> B"][0].verdict is Verdict.SAFE
+    assert apply(result(finding(), mild), both, TODAY).results["A -> B"][0].verdict is Verdict.ACCEPTED
 
 
 def test_a_verdict_that_no_finding_explains(tmp_path: Path) -> None:
@@ -117,7 +118,7 @@ def test_stale_entries(tmp_path: Path) -> None:
         reason = "used"
 
         [[ accept ]]  # with a comment
-        rule = "gone"
+        rule = "field-added"
         reason = "unused"
 
         [[accept]]
@@ -126,8 +127,16 @@ def test_stale_entries(tmp_path: Path) -> None:
         expires = 2026-01-31
     """
     unused, expired = apply(result(finding()), config(tmp_path, text), TODAY).stale
-    assert unused == f"{tmp_path}/vmdump.toml:6: accepts nothing that is found, remove it: rule 'gone'"
+    assert unused == f"{tmp_path}/vmdump.toml:6: accepts nothing that is found, remove it: rule 'field-added'"
     assert expired.startswith(f"{tmp_path}/vmdump.toml:10: expired on 2026-01-31, ")
+
+
+def test_misspelt_rule(tmp_path: Path) -> None:
+    """An entry for a rule that there is not gets a suggestion, not the advice to remove it."""
+    text = '[[accept]]\nrule = "field-remove"\nreason = "r"\n[[accept]]\nrule = "feild-*"\nreason = "r"'
+    misspelt, pattern = apply(result(finding()), config(tmp_path, text), TODAY).stale
+    assert "no rule 'field-remove'; did you mean field-removed" in misspelt
+    assert "accepts nothing that is found" in pattern
 
 
 def test_two_entries_for_one_finding(tmp_path: Path) -> None:
@@ -153,7 +162,7 @@ def test_two_entries_for_one_finding(tmp_path: Path) -> None:
         ('\n[[acept]]\nrule = "a"', ":2: unknown key 'acept'; did you mean accept?"),
         ('accept = [{rule = "a"}]', ": [[accept]] number 1: the entry has no reason"),
         ('accept = "all"', ":1: accept is a string; write [[accept]]"),
-        ('fail-on = "warning"', ":1: fail-on is 'warning'; take one of absent, conditional, breaks"),
+        ('fail-on = "warning"', ":1: fail-on is 'warning'; take one of unknown, absent, conditional, breaks"),
         ("fail-on = []", ":1: fail-on is []; take one of"),
         ("[[accept]]\nrule = a", "(at line 2, column 8); that is not TOML"),
         ("a = " + "[" * 10000, "vmdump.toml: nests too deeply"),
@@ -211,7 +220,9 @@ def test_a_baseline_accepts_what_was_found(tmp_path: Path, dumps: int) -> None:
     found = make_result(dumps, 60, odd)
     loaded = config(tmp_path, baseline(found, TODAY))
     applied = apply(found, loaded, TODAY)
-    assert {each.verdict for types in applied.results.values() for each in types} == {Verdict.SAFE}
+    before, after = ([each for types in r.results.values() for each in types] for r in (found, applied))
+    accepted = [each.verdict is not Verdict.SAFE for each in before]
+    assert [each.verdict for each in after] == [Verdict.ACCEPTED if each else Verdict.SAFE for each in accepted]
     expected = sum(f.verdict is not Verdict.SAFE for types in found.results.values() for t in types for f in t.findings)
     assert len(applied.suppressed) - len(found.suppressed) == expected > 10
     assert applied.stale[-1].endswith(f"{len(loaded.accepted)} used entries are not reviewed; say why")

@@ -17,6 +17,7 @@ WORDS = [
     "dir", "--no-cache", "--clear",
     "--module=a=b", "--module", "--json", "--load", "--arch", "", "x y", "-x y", "--frobnicate", "--help", "-h",
     "--mach", "x.json", "e1000", "-é", "-Mq35", "--timeout=nan",
+    "0", "0x1",
     "--matrix", "-v", "--direction", "forward", "--type=a*", "--type", "--format", "json", "--jobs", "--fail-on",
 ]  # fmt: skip
 
@@ -49,7 +50,8 @@ def test_as_argparse(argv: list[str]) -> None:
     [
         "dump", "dump x.json -o y.json", "dump x.json", "dump - --output -",
         "dump -M q35 --module-dir a --module-dir b", "dump qemu --engine stdio --timeout 2.5 --run",
-        "dump --machine=pc qemu", "show e1000", "show x.json e1000", "cache --clear", "dump --no-cache qemu",
+        "dump --machine=pc qemu", "show e1000", "show x.json e1000", "show x.json cpu 0x0",
+        "cache --clear", "dump --no-cache qemu",
         "show x.json --arch=arm e1000", "devices --json x.json", "modules --load --module=m.py",
         "check a b", "check --matrix a b c --format json", "check --type x a b --type=y -v", "lint x.json",
         "bulk a b -o out --jobs 2",

@@ -266,6 +266,158 @@ def test_callback_that_faults(machine: int) -> None:
     assert guest.faults() == [(16, 16, "an access outside of its memory")]
 
 
+def aarch64(*words: int) -> bytes:
+    """AArch64 instructions."""
+    return struct.pack(f"<{len(words)}I", *words)
+
+
+#: f(foreach, table, callback): fills the callee-saved registers with 1, 2, 3, ..., calls foreach(table, callback), and
+#: returns the sum of the registers; and a callback that sets them to 0 and reads from NULL.
+KEPT = {
+    X86_64: (
+        # push rbp, rbx, r12-r15; sub $8,%rsp; mov %rdi,%rax; mov %rsi,%rdi; mov %rdx,%rsi; mov $1..6; call *%rax;
+        bytes.fromhex("5553415441554156415748 83ec08 4889f8 4889f7 4889d6")
+        + bytes.fromhex("bb01000000 bd02000000 41bc03000000 41bd04000000 41be05000000 41bf06000000 ffd0")
+        # lea (%rbx,%rbp),%rax; add r12-r15; add $8,%rsp; pops; ret
+        + bytes.fromhex("488d042b 4c01e0 4c01e8 4c01f0 4c01f8 4883c408 415f415e415d415c5b5dc3"),
+        bytes.fromhex("31db 31ed 4531e4 4531ed 4531f6 4531ff 31c0 488b00 c3"),
+        sum(range(1, 7)),
+    ),
+    AARCH64: (
+        aarch64(
+            0xA9BF7BFD,  # stp x29, x30, [sp, #-16]!
+            0xAA0003F0, 0xAA0103E0, 0xAA0203E1,  # mov x16, x0; mov x0, x1; mov x1, x2
+            *(0xD2800000 | n + 1 << 5 | 19 + n for n in range(11)),  # mov x19.., #1..
+            *(0x9E670000 | 19 + n << 5 | 8 + n for n in range(8)),  # fmov d8.., x19..
+            0xD63F0200,  # blr x16
+            0xD2800000,  # mov x0, #0
+            *(0x8B000000 | 19 + n << 16 for n in range(11)),  # add x0, x0, x19..
+            *(word for n in range(8) for word in (0x9E660001 | 8 + n << 5, 0x8B010000)),  # fmov x1, d8..; add
+            0xA8C17BFD, 0xD65F03C0,  # ldp x29, x30, [sp], #16; ret
+        ),
+        aarch64(
+            *(0xD2800000 | 19 + n for n in range(11)),  # mov x19.., #0
+            *(0x9E6703E0 | 8 + n for n in range(8)),  # fmov d8.., xzr
+            0xF94003E0 & ~0x3E0 | 19 << 5,  # ldr x0, [x19]
+        ),
+        sum(range(1, 12)) + sum(range(1, 9)),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("machine", [X86_64, AARCH64])
+def test_registers_after_a_callback_that_faults(machine: int) -> None:
+    """A function that goes wrong has not restored the callee-saved registers: its caller finds them as they were."""
+    guest = Guest("guest", machine)
+    table = call(guest, "g_hash_table_new", 0, 0)
+    call(guest, "g_hash_table_insert", table, 1, 1)
+    outer_code, callback_code, expected = KEPT[machine]
+    outer, callback = guest.alloc(256), guest.alloc(128)
+    guest.write(outer, outer_code)
+    guest.write(callback, callback_code)
+    assert guest.call(outer, guest.host_function("g_hash_table_foreach"), table, callback) == expected
+    assert guest.faults() == [(1, 0, "an access outside of its memory")]
+
+
+def test_aarch64_beyond_armv8_0() -> None:
+    """Instructions of ARMv8.1 to 8.3, which distributions may compile for: ldadd, ldapr, pacia, retaa."""
+    guest = Guest("guest", AARCH64)
+    number, code = guest.alloc(8), guest.alloc(64)
+    guest.write(number, struct.pack("<Q", 40))
+    guest.write(
+        code,
+        aarch64(0xF8210002, 0xF8BFC000, 0xD65F03C0),  # ldadd x1, x2, [x0]; ldapr x0, [x0]; ret
+    )
+    assert guest.call(code, number, 2) == 42
+    guest.write(code + 32, aarch64(0xDAC1008A, 0xD2800540, 0xD65F0BFF))  # pacia x10, x4; mov x0, #42; retaa
+    assert guest.call(code + 32) == 42
+
+
+def test_functions_that_are_missed(guest: Guest) -> None:
+    """A function that the host does not have returns 0, and is named, once; one that only was imported is not."""
+    guest.host_function("never_called")
+    assert call(guest, "shm_open", "x") == 0
+    assert call(guest, "shm_open", "y") == 0
+    assert call(guest, "dlsym", 0, "z") == 0
+    assert call(guest, "pthread_mutex_lock", 8) == 0
+    assert guest.missed_functions() == ["dlsym", "shm_open"]
+
+
+def test_digests(guest: Guest) -> None:
+    """GnuTLS's list has what QEMU's devices ask for (SHA-256 is 6), and ends with 0."""
+    digests = struct.unpack("<8I", guest.read(call(guest, "gnutls_digest_list"), 32))
+    assert digests[-1] == 0
+    assert {2, 3, 4, 6, 7, 8, 9} == set(digests[:-1])
+
+
+def test_pointer_array(guest: Guest) -> None:
+    """A GPtrArray grows, and has its pointers in order behind {pdata, len}."""
+    array = call(guest, "g_ptr_array_new")
+    for number in range(100):
+        call(guest, "g_ptr_array_add", array, 1000 + number)
+    pdata, length = struct.unpack("<QI", guest.read(array, 12))
+    assert length == 100
+    assert struct.unpack("<100Q", guest.read(pdata, 800)) == tuple(range(1000, 1100))
+    with pytest.raises(SourceError, match="outside of its memory"):
+        call(guest, "g_ptr_array_add", 8, 1)
+    guest.write(array, struct.pack("<QII", 8, 5, 100))
+    with pytest.raises(SourceError, match="outside of its memory"):
+        call(guest, "g_ptr_array_add", array, 1)
+
+
+@pytest.mark.parametrize("machine", [X86_64, AARCH64])
+def test_qsort(machine: int) -> None:
+    """qsort sorts with the guest's function; of equal elements the order stays."""
+    guest = Guest("guest", machine)
+    compare = guest.alloc(32)  # *(int *)a - *(int *)b
+    code = {X86_64: bytes.fromhex("8b072b06c3"), AARCH64: aarch64(0xB9400000, 0xB9400021, 0x4B010000, 0xD65F03C0)}
+    guest.write(compare, code[machine])
+    pairs = [(number * 7919 % 13 - 6, number) for number in range(100)]
+    array = guest.alloc(800)
+    guest.write(array, b"".join(struct.pack("<ii", *pair) for pair in pairs))
+    call(guest, "qsort", array, 100, 8, compare)
+    assert list(struct.iter_unpack("<ii", guest.read(array, 800))) == sorted(pairs)
+    for n, size in ((1 << 40, 1 << 40), (1 << 40, 1)):
+        with pytest.raises(SourceError, match="outside of its memory"):
+            call(guest, "qsort", array, n, size, compare)
+    call(guest, "qsort", 8, 0, 8, compare)
+
+
+def test_sscanf(guest: Guest) -> None:
+    """Integers of every size; what does not match ends it; a conversion that it lacks is named."""
+    to = guest.alloc(64)
+    assert call(guest, "sscanf", "1f2E-7:x", "%02hhx%2hx-%d:%d", to, to + 8, to + 16, to + 24) == 3
+    assert struct.unpack("<B7xH6xi", guest.read(to, 20)) == (0x1F, 0x2E, 7)
+    assert call(guest, "sscanf", " -5 12345678901", "%d%ld", to, to + 8) == 2
+    assert struct.unpack("<i4xq", guest.read(to, 16)) == (-5, 12345678901)
+    assert call(guest, "sscanf", "", "%d", to) == 2**64 - 1
+    assert guest.missed_functions() == []
+    assert call(guest, "sscanf", "a", "%s", to) == 0
+    assert guest.missed_functions() == ["sscanf"]
+    with pytest.raises(SourceError, match="outside of its memory"):
+        call(guest, "sscanf", "1", "%d", 8)
+
+
+def test_strings_with_a_limit(guest: Guest) -> None:
+    """g_strlcpy terminates what it cuts, and returns the whole length."""
+    to = guest.alloc(16)
+    assert call(guest, "g_strlcpy", to, "main", 16) == 4
+    assert guest.text(to) == "main"
+    assert call(guest, "g_strlcpy", to, "mainframe", 5) == 9
+    assert guest.text(to) == "main"
+    assert call(guest, "g_strlcpy", to, "x", 0) == 1
+    assert guest.text(to) == "main"
+
+
+def test_system_calls_fail(guest: Guest) -> None:
+    """There is no kernel and no file: -1, and errno says so (ENOSYS 38, ENOENT 2)."""
+    errno = call(guest, "__errno_location")
+    for name, number in (("syscall", 38), ("open", 2)):
+        assert call(guest, name, "/dev/null") == 2**64 - 1
+        assert int.from_bytes(guest.read(errno, 4), "little") == number
+    assert guest.text(call(guest, "strerror", 2)) == "No such file or directory"
+
+
 def test_lists_that_never_end(guest: Guest) -> None:
     """A list in a circle, and more tables than memory is meant for."""
     link = guest.alloc(24)

@@ -10,7 +10,7 @@ from elf_builder import AARCH64, X86_64
 from vmdump._core import ffi, lib
 from vmdump.lowering import description_of
 from vmdump.sources.qemu_image.guest import Guest
-from vmdump.sources.qemu_image.layout import LAYOUTS, Reader
+from vmdump.sources.qemu_image.layout import LAYOUTS, Reader, StructSizes
 from vmdump.vmstate import VMStateFlags as F
 from vmdump.vmstate.model import VMStateDescription
 
@@ -20,24 +20,36 @@ WIDE = {
     "field_size_offset", "field_info", "field_vmsd", "field_exists",
 }  # fmt: skip
 
+QEMU_5, QEMU_6, QEMU_11 = StructSizes(104, 104), StructSizes(104, 88), StructSizes(96, 112)
+
 
 class Structs:
     """Writes descriptions into a guest in a layout."""
 
-    def __init__(self, layout: str, end_flags: int = 0x10000) -> None:
+    def __init__(self, layout: StructSizes, end_flags: int = 0x10000) -> None:
         self.guest = Guest("guest", X86_64)
         self.layout = LAYOUTS[layout]
         self.end = end_flags
         self.reader = Reader(self.guest, layout, end_flags)
 
-    def desc(self, name: str | None, fields: int = 0, subsections: int = 0, version: int = 1, at: int = 0) -> int:
-        """A VMStateDescription."""
+    def desc(
+        self,
+        name: str | None,
+        fields: int = 0,
+        subsections: int = 0,
+        version: int = 1,
+        at: int = 0,
+        minimum: int | None = None,
+    ) -> int:
+        """A VMStateDescription; minimum: its minimum_version_id (default: version - 1)."""
         at = at or self.guest.alloc(128)
         layout = self.layout
         self.guest.write(
             at + layout["desc_name"], struct.pack("<Q", self.guest.string(name) if name is not None else 0)
         )
-        self.guest.write(at + layout["desc_version_id"], struct.pack("<ii", version, version - 1))
+        self.guest.write(
+            at + layout["desc_version_id"], struct.pack("<ii", version, version - 1 if minimum is None else minimum)
+        )
         self.guest.write(at + layout["desc_fields"], struct.pack("<Q", fields))
         self.guest.write(at + layout["desc_subsections"], struct.pack("<Q", subsections))
         return at
@@ -71,8 +83,8 @@ class Structs:
         return at
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_reading(layout: str) -> None:
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+def test_reading(layout: StructSizes) -> None:
     """Every member that is printed, in every layout; what is shared is read once."""
     structs = Structs(layout)
     inner = structs.desc("inner")
@@ -96,7 +108,7 @@ def test_reading(layout: str) -> None:
 
 def test_defects() -> None:
     """Cycles, lists without an end, depth, names, pointers: told, with the address."""
-    structs = Structs("QEMU 6 to 10")
+    structs = Structs(QEMU_6)
     cycle = structs.guest.alloc(128)
     structs.desc("cycle", subsections=structs.pointers(cycle), at=cycle)
     deep = structs.desc("leaf")
@@ -118,8 +130,8 @@ def test_defects() -> None:
     assert structs.reader.try_read(structs.desc("fine")) is not None
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_details(layout: str) -> None:
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+def test_details(layout: StructSizes) -> None:
     """What QEMU does not print, in every layout: info, offsets, start, hint, hooks, traits, priority."""
     structs = Structs(layout)
     members = structs.layout
@@ -150,7 +162,7 @@ def test_details(layout: str) -> None:
 
 def test_flags_of_newer_qemus() -> None:
     """Where VMS_END has moved and the VARRAY flags are one, flags are read as QEMU 8.2 has them."""
-    structs = Structs("QEMU 11", end_flags=0x20000)
+    structs = Structs(QEMU_11, end_flags=0x20000)
     names = ["auto", "bytes", "words", "ints"]
     flags = [0x10042, 0x10, 0x10, 0x10]
     at = structs.fields(
@@ -171,8 +183,8 @@ def test_flags_of_newer_qemus() -> None:
 
 def test_how_lists_end_is_found_out() -> None:
     """A reader that takes any end says which one most lists have."""
-    structs = Structs("QEMU 6 to 10")
-    reader = Reader(structs.guest, "QEMU 6 to 10", lib.VMD_END_ANY)
+    structs = Structs(QEMU_6)
+    reader = Reader(structs.guest, QEMU_6, lib.VMD_END_ANY)
     for end in (0x10000, 0x10000, 0):
         assert reader.try_read(structs.desc("d", structs.fields(end=end))) is not None
     assert reader.end_flags == 0x10000
@@ -193,7 +205,7 @@ class Slots:
 
 def test_lists_without_terminator() -> None:
     """A list that runs into what is no entry ends where the next object begins; the defect is told once."""
-    structs = Structs("QEMU 5", end_flags=0)
+    structs = Structs(QEMU_5, end_flags=0)
     inner = structs.desc("d/inner")
     field = {"field_name": structs.guest.string("f"), "field_bytes": 1, "field_info": structs.info("uint8")}
     subsections = structs.guest.alloc(16, 8)
@@ -218,7 +230,7 @@ def test_lists_without_terminator() -> None:
 
 def test_list_before_something_that_nothing_points_to() -> None:
     """Without a next object that is known, the list ends at what is no entry."""
-    structs = Structs("QEMU 5", end_flags=0)
+    structs = Structs(QEMU_5, end_flags=0)
     inner = structs.desc("d/inner")
     subsections = structs.pointers(inner, structs.guest.string("no description"), inner)
     structs.reader.set_slots([Slots(structs, subsections + 64)])
@@ -228,7 +240,7 @@ def test_list_before_something_that_nothing_points_to() -> None:
 
 def test_what_is_not_repaired() -> None:
     """An entry that is one, but wrong, before the next object begins is no missing terminator."""
-    structs = Structs("QEMU 6 to 10")
+    structs = Structs(QEMU_6)
     inner = structs.desc("d/inner")
     subsections = structs.pointers(inner, structs.desc("d/wrong", fields=8), inner)
     structs.reader.set_slots([Slots(structs, subsections + 64)])
@@ -236,16 +248,25 @@ def test_what_is_not_repaired() -> None:
     assert structs.reader.new_defects() == []
 
 
-def test_stub_without_a_name() -> None:
-    """A stub of zeros is read as QEMU prints it, and told."""
-    structs = Structs("QEMU 6 to 10")
+def test_description_without_a_name() -> None:
+    """A description that has something but no name is reported as a defect, and read as QEMU prints it."""
+    structs = Structs(QEMU_6)
     at = structs.desc(None)
     assert structs.read(at).name == "(null)"
     assert structs.reader.new_defects() == [("a description has no name; QEMU prints (null)", at)]
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_finding(layout: str) -> None:
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+def test_empty_stub(layout: StructSizes) -> None:
+    """A stub of zeros, as QEMU's ramfb-stubs.c has for a device that is not built, is read, and no defect."""
+    structs = Structs(layout)
+    stub = structs.read(structs.desc(None, version=0, minimum=0))
+    assert (stub.name, stub.version_id, stub.fields, stub.subsections) == ("(null)", 0, None, None)
+    assert structs.reader.new_defects() == []
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+def test_finding(layout: StructSizes) -> None:
     """Descriptions are found between other structs that begin with a name."""
     structs = Structs(layout)
     guest = structs.guest

@@ -35,6 +35,8 @@ CASES = [
     (migration("n", "ok"), "safe", "quiet"),
     (migration("o", "ok"), None, "unanswered"),
     (migration("p", "mixed", "section-missing"), "safe", None),
+    (migration("r", "fail", "version"), "unknown", "unsure"),
+    (migration("s", "ok"), "unknown", "unknown"),
     (migration("q", "unknown"), "breaks", None),
 ]
 PAIR = Pair("x86_64", "7.2", "10.0")
@@ -57,7 +59,7 @@ def test_lists(case: Migration, verdict: str | None, name: str | None) -> None:
 def test_figures() -> None:
     """Precision, recall and the share of conditional ones; pairs without verdicts are not judged."""
     score = score_of_cases()[PAIR]
-    assert (score.precision, score.recall, score.conditional_share) == (3 / 4, 5 / 8, 1 / 6)
+    assert (score.precision, score.recall, score.conditional_share) == (3 / 4, 5 / 9, 1 / 7)
     assert Score().precision is None
     assert judge.judge({}) == {}
 
@@ -71,12 +73,13 @@ def test_no_verdict_of_that_name() -> None:
 def test_table() -> None:
     """Errors are listed with their evidence; what no description shows stands apart."""
     lines = list(judge.table(score_of_cases()))
-    assert " ".join(lines[1].split()) == "x86_64 7.2 -> 10.0 6 8 3 1 0.750 5 3 0.625 1 0.167"
+    assert " ".join(lines[1].split()) == "x86_64 7.2 -> 10.0 7 9 3 1 0.750 5 3 0.556 1 0.143 1 0.143"
     assert "false alarm: x86_64 7.2 -> 10.0: j: loaded 1 times" in lines
     assert "miss: x86_64 7.2 -> 10.0: d: version: why (-M pc, device, reset)" in lines
     assert "silent misload, no error: x86_64 7.2 -> 10.0: k: loaded 1 times" in lines
+    assert "unknown, and failed: x86_64 7.2 -> 10.0: r: version: why (-M pc, device, reset)" in lines
     assert "set apart: x86_64 7.2 -> 10.0: h: value: why (-M pc, device, reset)" in lines
-    assert len(lines) == 3 + 1 + 3 + 1 + 1 + 1 + 1
+    assert len(lines) == 3 + 1 + 3 + 1 + 1 + 1 + 1 + 1
 
 
 def test_recorded_classic() -> None:

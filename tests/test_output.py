@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import tempfile
 import threading
 from pathlib import Path
 
@@ -45,6 +46,40 @@ def test_existing_file(small_dump: DeviceDump, tmp_path: Path) -> None:
         assert reader.read() == "old"
     assert stat.S_IMODE(path.stat().st_mode) == 0o604
     assert path.read_bytes() == small_dump.to_bytes()
+
+
+@pytest.mark.parametrize("mode", [0o444, 0o400, 0o000, 0o555])
+def test_read_only(mode: int, small_dump: DeviceDump, tmp_path: Path) -> None:
+    """A file that nobody may write to is not replaced, by root neither; through a link neither."""
+    path = tmp_path / "dump.json"
+    path.write_text("old")
+    path.chmod(mode)
+    (tmp_path / "link").symlink_to(path)
+    for name in (path, tmp_path / "link"):
+        with pytest.raises(OutputError) as caught:
+            small_dump.write(name)
+        assert str(caught.value) == f"{name}: the file is read-only; chmod u+w allows replacing it"
+    path.chmod(0o600)
+    assert path.read_text() == "old"
+    assert sorted(os.listdir(tmp_path)) == ["dump.json", "link"]
+
+
+def test_file_of_another_user(small_dump: DeviceDump) -> None:
+    """A file that another user owns, and only its owner may write to, is not replaced either."""
+    if os.geteuid():
+        pytest.skip("only root can become another user")
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "dump.json")
+        path.write_text("old")
+        path.chmod(0o644)
+        os.chmod(directory, 0o777)
+        os.seteuid(65534)
+        try:
+            with pytest.raises(OutputError, match="the file is read-only"):
+                small_dump.write(path)
+        finally:
+            os.seteuid(0)
+        assert path.read_text() == "old"
 
 
 def test_symbolic_link(small_dump: DeviceDump, tmp_path: Path) -> None:

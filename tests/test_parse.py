@@ -3,6 +3,7 @@
 import contextlib
 import json
 import random
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,7 +13,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from reference import DESCRIPTIONS, NAMES, dump
 
+import vmdump
 from vmdump import engine
+from vmdump.engines import Engine
 from vmdump.errors import SourceError
 from vmdump.vmstate import VMStateDescription
 
@@ -57,7 +60,7 @@ FIELD_PATH = r'\$\["t"\].Description.Fields\[0\]'
         (document(Fields={}), r'at \$\["t"\].Description.Fields: expected a list'),
         (document(Subsections=[DESC, {"name": "x"}]), r"Subsections\[1\]: a description lacks name, version_id"),
         (document(name=None), r'at \$\["t"\].Description.name: expected a string'),
-        ({**MACHINE, "t": {**DEVICE, "Name": "u"}}, r'at \$\["t"\].Name: a device\'s Name is not its key'),
+        ({**MACHINE, "t": {**DEVICE, "Name": 7}}, r'at \$\["t"\].Name: expected a string'),
         ({**MACHINE, "t": DESC}, r'at \$\["t"\]: a key that QEMU does not print'),
         ({**MACHINE, "t": {}}, r'at \$\["t"\]: a device lacks Name'),
         ({**MACHINE, "t": []}, r'at \$\["t"\]: expected an object'),
@@ -141,6 +144,77 @@ def test_device_versions_are_kept() -> None:
     assert tree.dump_bytes().decode() == text
 
 
+#: What QEMU's checker has in its own sample, tests/vmstate-static-checker-data/dump2.json: a device whose Name is not
+#: its key, and one without Description.
+EDITED = b"""\
+{
+  "vmschkmachine": {
+    "Name": "pc-i440fx-2.2"
+  },
+  "fw_cfg2": {
+    "Name": "fw_cfg",
+    "version_id": 2,
+    "minimum_version_id": 1,
+    "Description": {
+      "name": "fw_cfg",
+      "version_id": 2,
+      "minimum_version_id": 1
+    }
+  },
+  "cfi.pflash01": {
+    "Name": "cfi.pflash01",
+    "version_id": 1,
+    "minimum_version_id": 1
+  },
+  "pit": {
+    "Name": "a name of more than thirty-two characters",
+    "version_id": 3,
+    "minimum_version_id": 2,
+    "Description": {
+      "name": "i8254",
+      "version_id": 3,
+      "minimum_version_id": 2
+    }
+  }
+}
+"""
+
+
+def test_edited_devices(tmp_path: Path) -> None:
+    """The key is the type, as QEMU's checker has it; whatever Name says is kept, and so is that Description is missing:
+    the same bytes come out of every engine and of the extended form, and the size is known beforehand.
+    """
+    tree = engine.parse(EDITED)
+    assert tree.device_names() == ["fw_cfg2", "cfi.pflash01", "pit"]
+    assert [tree.device_has_description(index) for index in range(3)] == [True, False, True]
+    assert tree.device_versions(1) == (1, 1)
+    assert tree.size == len(EDITED)
+    for each in (None, Engine.FAST, Engine.STDIO):
+        assert tree.dump_bytes(each) == EDITED
+    extended = tree.dump_bytes(extended=True)
+    assert engine.parse(extended).dump_bytes() == EDITED
+    path = tmp_path / "dump2.json"
+    path.write_bytes(EDITED)
+    assert vmdump.open(path).to_bytes() == EDITED
+    assert engine.parse(json.dumps(json.loads(EDITED)).encode()).dump_bytes() == EDITED
+
+
+def test_edited_duplicates() -> None:
+    """Two devices of one Name are two devices; two of one key are an error, whatever their Names say."""
+    t, u = json.dumps(DEVICE), json.dumps({**DEVICE, "Name": "u"})
+    machine = json.dumps(MACHINE).removesuffix("}")
+    assert engine.parse(f'{machine}, "t": {t}, "u": {t}}}'.encode()).device_names() == ["t", "u"]
+    with pytest.raises(SourceError, match=r'at \$\["t"\]: a device type twice in one file'):
+        engine.parse(f'{machine}, "t": {t}, "t": {u}}}'.encode())
+
+
+def test_parents_without_description() -> None:
+    """What only the extended form has is not kept of a device without Description."""
+    device = {"Name": "t", "version_id": 1, "minimum_version_id": 1, "parents": ["device"]}
+    with pytest.raises(SourceError, match=r'at \$\["t"\]: a device with parents lacks Description'):
+        engine.parse(json.dumps({**MACHINE, "t": device}).encode())
+
+
 def shuffled(value: Any, chance: random.Random) -> Any:
     """The same JSON value with the keys of every object in another order."""
     if isinstance(value, dict):
@@ -189,7 +263,7 @@ class Device(msgspec.Struct, forbid_unknown_fields=True):
     Name: str
     version_id: int
     minimum_version_id: int
-    Description: Desc
+    Description: Desc | None = None
 
 
 SMALL = [b"1", b"0", b" ", b"\n", b",", b"-", b'"', b"{}", b"}", b"null", b"9" * 10]
@@ -257,7 +331,7 @@ def test_a_description_told_again_is_shared() -> None:
             with contextlib.suppress(SourceError):
                 assert engine.parse(changed).dump_bytes() == changed
                 n_read += 1
-    assert n_read == len("d" + "inner" + "dsub") + data[begin:end].count(b'"f"')
+    assert n_read == len("u" + "u" + "d" + "inner" + "dsub") + data[begin:end].count(b'"f"')
 
 
 @pytest.mark.parametrize("depth", [400, 401])

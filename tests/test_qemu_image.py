@@ -1,7 +1,9 @@
 """QEMU binaries, read without being run: as their own dumps, and what is no such binary is told so."""
 
 import os
+import re
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -129,26 +131,97 @@ def test_module_of_another_build(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.qemu
-def test_class_init_that_faults(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A class_init that goes wrong costs its own device: it is named, and all others are as they were."""
+def test_module_with_avx(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A module whose code can't be executed right ends the reading: which types it registers is not known."""
     qemu = find_qemu("x86_64")
+    modules = [path for path in Path("/usr/lib").glob("x86_64-linux-gnu/qemu/hw-usb-redirect.so") if path.exists()]
+    if not modules:
+        pytest.skip("this QEMU comes without modules")
+    _, module = QemuImage(qemu)._opener.opened["hw-usb-redirect"]
+    constructor = module.constructors[-1] - module.bias
+    data = bytearray(modules[0].read_bytes())
+    (segment,) = [each for each in ElfFile(bytes(data), "module").of_type(1) if each.flags & 1]
+    at = constructor - segment.vaddr + segment.offset
+    data[at : at + 5] = bytes.fromhex("c5f1efc1c3")  # vpxor %xmm1,%xmm1,%xmm0; ret
+    (tmp_path / modules[0].name).write_bytes(data)
+    assert main(["dump", qemu, "--module-dir", str(tmp_path), "-o", str(tmp_path / "x.json")]) == 3
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith(
+        f"vmdump: {tmp_path}/hw-usb-redirect.so: its code uses an AVX instruction (at {constructor:#x})"
+    )
+    assert not (tmp_path / "x.json").exists()
+
+
+#: A function that overwrites the callee-saved registers and reads from NULL.
+FAULT = {
+    # xor %ebx,%ebx; xor %ebp,%ebp; xor %r12d,%r12d and so on to %r15d; xor %eax,%eax; mov (%rax),%rax
+    "x86_64": bytes.fromhex("31db31ed4531e44531ed4531f64531ff31c0488b00"),
+    # mov x19, #0 and so on to x29; ldr x0, [x19]
+    "aarch64": struct.pack("<12I", *(0xD2800000 | register for register in range(19, 30)), 0xF9400260),
+}
+
+
+def arm64_qemu() -> str:
+    """An unpacked QEMU for AArch64 hosts."""
+    found = sorted(IMAGES.glob("roots/*-arm64/usr/bin/qemu-system-aarch64"))
+    if not found:
+        pytest.skip("no QEMU for AArch64 hosts in $VMDUMP_IMAGES")
+    return str(found[-1])
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize(("host", "device"), [("x86_64", "isa-serial"), ("aarch64", "pl031")])
+def test_class_init_that_faults(host: str, device: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A class_init that goes wrong costs its own device: it is named, and all others are as they were."""
+    qemu = find_qemu("x86_64") if host == "x86_64" else arm64_qemu()
     image = QemuImage(qemu)
-    (klass,) = image._qemu.classes("isa-serial", include_abstract=True)
+    (klass,) = image._qemu.classes(device, include_abstract=True)
     class_init = image._guest.pointer(image._guest.pointer(klass) + 32) - image._guest.bias
     data = bytearray(Path(qemu).read_bytes())
     (segment,) = [each for each in ElfFile(bytes(data), qemu).of_type(1) if each.flags & 1]
     at = class_init - segment.vaddr + segment.offset
-    data[at : at + 8] = b"\x31\xc0\x48\x8b\x00\xc3\x90\x90"  # xor %eax,%eax; mov (%rax),%rax
-    broken = tmp_path / "qemu-system-x86_64"
+    data[at : at + len(FAULT[host])] = FAULT[host]
+    broken = tmp_path / "qemu-system-broken"
     broken.write_bytes(data)
-    (module_dir,) = {os.path.dirname(str(state.file)) for state in image.modules.states() if state.file}
-    assert main(["dump", str(broken), "--module-dir", module_dir, "--extended", "-o", str(tmp_path / "x.json")]) == 0
+    dirs = [f"--module-dir={each}" for each in image.search_dirs]
+    assert main(["dump", str(broken), *dirs, "--extended", "-o", str(tmp_path / "x.json")]) == 0
     error = capsys.readouterr().err
-    assert f"{broken}: a class_init goes wrong: an access outside of its memory (at 0x0, device 'isa-serial')" in error
+    assert f"{broken}: a class_init goes wrong: an access outside of its memory (at 0x0, device '{device}')" in error
     dump, whole = vmdump.open(tmp_path / "x.json"), vmdump.open(qemu)
-    assert [defect.device for defect in dump.producer.defects] == ["isa-serial"]
-    assert list(dump) == [name for name in whole if name != "isa-serial"]
+    defects = [defect.device for defect in dump.producer.defects if "class_init" in defect.what]
+    assert defects == [device]
+    assert list(dump) == [name for name in whole if name != device]
     assert all(dump[name].vmsd == whole[name].vmsd for name in list(dump)[::20])
+
+
+@pytest.mark.qemu
+def test_library_function_that_is_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A library function that start-up calls and the emulator lacks is named on one line, of a cached image too."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    qemu = tmp_path / "qemu-system-x86_64"
+    data = Path(find_qemu("x86_64")).read_bytes()
+    assert b"\0pthread_mutex_lock\0" in data
+    qemu.write_bytes(data.replace(b"\0pthread_mutex_lock\0", b"\0pthread_mutex_LOCK\0"))
+    os.utime(qemu, (0, 0))
+    outputs = []
+    for _ in range(2):
+        assert main(["dump", str(qemu), "-M", "none", "-o", str(tmp_path / "x.json")]) == 0
+        outputs.append([line for line in capsys.readouterr().err.splitlines() if "library functions" in line])
+    assert outputs[0] == outputs[1]
+    (line,) = outputs[0]
+    assert line.startswith(f"vmdump: {qemu}: start-up calls library functions that the emulator does not have (")
+    assert "pthread_mutex_LOCK" in line
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("target", ["x86_64", "aarch64"])
+def test_no_library_function_is_missed(target: str) -> None:
+    """All library functions that Debian's QEMU calls are served, or have no effect."""
+    reports: list[str] = []
+    vmdump.open(find_qemu(target), cache=False, report=lambda each: reports.append(str(each)))
+    assert [each for each in reports if "library functions" in each] == []
 
 
 # Hostile binaries -------------------------------------------------------------------------------------------------
@@ -170,12 +243,25 @@ def endless(tmp_path: Path) -> Path:
     return path
 
 
-def test_endless(endless: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_endless(endless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is ended, and told with the function's address in the file."""
     monkeypatch.setattr(guest_module, "SECONDS", 0.2)
-    assert main(["dump", str(endless)]) == 3
+    with pytest.raises(SourceError) as caught:
+        QemuImage(endless)
+    assert f"{endless}: function at {AT:#x}: it does not come to an end" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["dump"], ["devices", "--no-cache"], ["check", "{}"], ["lint"], ["dump", "-M", "help"], ["dump", "-M", "none"]],
+    ids=" ".join,
+)
+def test_endless_timeout(command: list[str], endless: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--timeout holds for a binary that is read, in every command."""
+    name, *options = (each.format(endless) for each in command)
+    assert main([name, str(endless), *options, "--timeout", "0.2"]) == 3
     error = capsys.readouterr().err
-    assert f"{endless}: function at {AT:#x}: it does not come to an end" in error
+    assert re.search(r"not read after 0.2 seconds, .*--timeout|within 0.2 seconds \(--timeout\)", error)
     assert error.count("\n") == 1
 
 

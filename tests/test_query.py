@@ -3,6 +3,12 @@
 import csv
 import io
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +17,9 @@ from conftest import DATA, read_real_dump
 
 from vmdump.bulk.store import query
 from vmdump.bulk.verdicts import write_verdicts
-from vmdump.check.finding import CheckResult, Dump, Finding, TypeResult, Verdict
+from vmdump.check.finding import CheckResult, Direction, Dump, Finding, TypeResult, Verdict
 from vmdump.cli import main
-from vmdump.errors import SourceError, VmdumpError
+from vmdump.errors import VmdumpError
 from vmdump.producer import Producer
 
 VERSIONS = ("7.2.22", "10.0.13")
@@ -224,6 +230,7 @@ def test_which_types_cannot_migrate(store: Path, capsys: pytest.CaptureFixture[s
             ],
             "10.0.13 -> 7.2.22": [TypeResult("e1000", Verdict.BREAKS, "e1000", [finding], [])],
         },
+        directions={"7.2.22 -> 10.0.13": Direction(0, 1), "10.0.13 -> 7.2.22": Direction(1, 0)},
     )
     write_verdicts(store, "m68k", [check])
     assert [(row["type"], row["verdict"], row["message"]) for row in ask(capsys, *question)] == [
@@ -231,10 +238,65 @@ def test_which_types_cannot_migrate(store: Path, capsys: pytest.CaptureFixture[s
         ("gone", "absent", None),
     ]
     assert ask(capsys, *question, "--with", "target=x86_64") == []
-    (store / "verdicts" / "m68k.jsonl").write_text("[1]\n")
-    with pytest.raises(SourceError, match=r"m68k\.jsonl: a row of another length; vmdump check"):
-        query(store, "SELECT 1")
     (store / "verdicts" / "m68k.jsonl").unlink()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"[1]\n", "a line that is no list of 10 columns"),
+        (b'"ten chars!"\n', "a line that is no list of 10 columns"),
+        (b"[[],1,2,3,4,5,6,7,8,9]\n", "a column that is neither text nor null"),
+        (b'["\\ud800",null,null,null,null,null,null,null,null,null]\n', "surrogates not allowed"),
+        (b"[" * 100_000, "maximum recursion depth"),
+        (b'["\xff"]\n', "can't decode byte 0xff"),
+        (None, "not a regular file"),
+    ],
+)  # fmt: skip
+def test_damaged_verdicts(content: bytes | None, reason: str, store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A damaged file of verdicts is skipped and named; a query that asks for verdicts ends with exit code 3."""
+    path = store / "verdicts" / "avr.jsonl"
+    path.parent.mkdir(exist_ok=True)
+    if content is None:
+        os.mkfifo(path)
+    else:
+        path.write_bytes(content)
+    try:
+        for sql, code in (
+            ("SELECT count(DISTINCT producer) FROM rows", 0),
+            ("SELECT count(*) + 2 FROM Verdicts", 3),
+            ("SELECT count(*) + 2 FROM (SELECT * FROM verdicts WHERE type = $x)", 3),
+            ("SELECT length('verdicts') - 6", 0),
+        ):
+            capsys.readouterr()
+            parameters = ["--with", "x=y"] if "$x" in sql else []
+            assert main(["query", sql, str(store), "--format", "csv", *parameters]) == code
+            out, err = capsys.readouterr()
+            assert out.splitlines()[1] == "2"
+            assert re.match(rf"vmdump: verdicts are skipped: {path}: .*{reason}.*; vmdump check --matrix .*\n$", err)
+    finally:
+        path.unlink()
+
+
+#: A query that takes minutes, in the engine; and one whose rows take minutes to fetch.
+ENDLESS = (
+    "SELECT count(*) FROM range(100000000) a, range(100000000) b WHERE (a.range * b.range) % 7 = 3",
+    "SELECT a.range, 'x' || a.range FROM range(10000000000) a",
+)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("sql", ENDLESS, ids=["engine", "rows"])
+def test_interrupted(sql: str, number: signal.Signals, store: Path) -> None:
+    """Ctrl-C, kill and a closed terminal end a query at once, however long it would take."""
+    command = [sys.executable, "-m", "vmdump", "query", sql, store]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        while len(os.listdir(f"/proc/{process.pid}/task")) < 3:
+            time.sleep(0.02)  # until DuckDB has threads
+        time.sleep(0.5)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=10)
+    assert (process.returncode, err) == (130, b"vmdump: interrupted\n")
 
 
 # The command ------------------------------------------------------------------------------------------------------
@@ -247,7 +309,7 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.partition(":")[0] for line in lines if not line.startswith(" ")] == [
         "device", "field", "unowned", "blocked",
     ]  # fmt: skip
-    assert "  --with device=...  QOM type, with * for any text" in lines
+    assert "  --with device=...  QOM type, or section as in an error line, with * for any text" in lines
 
 
 def test_forms(store: Path, capsys: pytest.CaptureFixture[str]) -> None:

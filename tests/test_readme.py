@@ -94,6 +94,15 @@ def test_gate(directory: Path) -> None:
     assert sorted(path.name for path in (directory / "migration" / "pages").iterdir()) == ["index.html", "x86_64.html"]
     same = directory / "same"
     shutil.copytree("qemu-10.0", same)
+    usage = subprocess.run([gate], capture_output=True, text=True, check=False)
+    assert (usage.returncode, usage.stdout, usage.stderr) == (2, "", "usage: gate OLD NEW [OUT]\n")
+    # A downgrade is gated as it is given, in a folder that another run has filled.
+    down = subprocess.run([gate, same, "qemu-7.2"], capture_output=True, text=True, check=False)
+    assert down.returncode == 1, down.stderr
+    assert "vmdump: dropped qemu-10.0/x86_64.json.xz: " in down.stderr
+    assert re.findall(r"^from .*", down.stdout, re.MULTILINE)[-1].split()[3:] == ["same", "7.2"]
+    assert re.search(r"^same +- +\d+ breaks\n7\.2 +- +-\n", down.stdout, re.MULTILINE)
+    assert subprocess.run([gate, same, same, "itself"], capture_output=True, check=False).returncode == 0
     assert subprocess.run([gate, "qemu-10.0", same, "out"], capture_output=True, check=False).returncode == 0
     (same / "x86_64.json.xz").write_bytes(b"{ broken")
     (same / "arm.json").write_text('{ "vmschkmachine": {')

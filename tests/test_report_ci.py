@@ -13,7 +13,7 @@ import pytest
 import sarif_schema
 from check_sample import HOSTILE, make_result
 
-from vmdump.check.finding import CheckResult, Dump, Finding, TypeResult, Verdict
+from vmdump.check.finding import CheckResult, Direction, Dump, Finding, TypeResult, Verdict
 from vmdump.producer import Producer
 from vmdump.report import render
 from vmdump.report.options import DEFAULTS, Options, RuleText
@@ -24,17 +24,18 @@ OFFICIAL = os.environ.get("VMDUMP_SARIF_SCHEMA")
 CONDITIONAL = Options(fail_on=Verdict.CONDITIONAL)
 
 
-def four(**changes: Any) -> CheckResult:
-    """A type of each verdict, with one finding each; u1 has an accepted one beside."""
+def five(**changes: Any) -> CheckResult:
+    """A type of each verdict that a finding has, with one finding; u2, which is absent, has an accepted one beside."""
     types = [
         TypeResult(
             f"u{index}", verdict, "s", [Finding(f"r{index}", verdict, "A -> B", f"u{index}", "s / d / f", "m")], []
         )
-        for index, verdict in enumerate(Verdict)
+        for index, verdict in enumerate(verdict for verdict in Verdict if verdict is not Verdict.ACCEPTED)
     ]
-    accepted = Finding("r9", Verdict.BREAKS, "A -> B", "u1", "s / d / g", "n")
+    accepted = Finding("r9", Verdict.BREAKS, "A -> B", "u2", "s / d / g", "n")
     dumps = [Dump("A", Producer("file", "dir/a b%:.json"), "pc"), Dump("B", Producer("registry"), "pc")]
-    return CheckResult(dumps, {"A -> B": types}, [(accepted, "known")], ["c:1: old"])._replace(**changes)
+    directions = {"A -> B": Direction(0, 1)}
+    return CheckResult(dumps, {"A -> B": types}, [(accepted, "known")], ["c:1: old"], directions)._replace(**changes)
 
 
 def junit(result: CheckResult, options: Options = DEFAULTS) -> ElementTree.Element:
@@ -53,40 +54,50 @@ def gitlab(case: ElementTree.Element) -> tuple[str, str | None]:
 @pytest.mark.parametrize(
     ("options", "statuses"),
     [
-        (DEFAULTS, ["success", "skipped", "skipped", "failed"]),
-        (CONDITIONAL, ["success", "skipped", "failed", "failed"]),
-        (Options(fail_on=Verdict.ABSENT), ["success", "failed", "failed", "failed"]),
+        (DEFAULTS, ["success", "skipped", "skipped", "skipped", "failed"]),
+        (CONDITIONAL, ["success", "skipped", "skipped", "failed", "failed"]),
+        (Options(fail_on=Verdict.ABSENT), ["success", "skipped", "failed", "failed", "failed"]),
+        (Options(fail_on=Verdict.UNKNOWN), ["success", "failed", "failed", "failed", "failed"]),
     ],
 )
 def test_junit_in_gitlab(options: Options, statuses: list[str]) -> None:
     """A suite a direction, a case a type: what fails the check failed, what else was found is skipped."""
-    root = junit(four(), options)
+    root = junit(five(), options)
     (suite,) = root
     cases = suite.findall("testcase")
     assert (root.tag, suite.tag, suite.get("name")) == ("testsuites", "testsuite", "A -> B")
-    assert [(case.get("classname"), case.get("name")) for case in cases] == [("A -> B", f"u{n}") for n in range(4)]
+    assert [(case.get("classname"), case.get("name")) for case in cases] == [("A -> B", f"u{n}") for n in range(5)]
     assert [gitlab(case)[0] for case in cases] == statuses
     for element in (root, suite):
-        assert int(element.attrib["tests"]) == 4
+        assert int(element.attrib["tests"]) == 5
         assert int(element.attrib["failures"]) == statuses.count("failed")
         assert int(element.attrib["skipped"]) == statuses.count("skipped")
 
 
 def test_junit_tells_why() -> None:
     """A failure has the finding's message, rule and path; an accepted finding is in the case's output."""
-    case = junit(four()).findall("testsuite/testcase")
-    failure = case[3].find("failure")
+    case = junit(five()).findall("testsuite/testcase")
+    failure = case[4].find("failure")
     assert failure is not None
-    assert (failure.get("message"), failure.get("type")) == ("breaks: m", "r3")
-    assert failure.text == "breaks: s / d / f: m [r3]"
-    assert case[1].findtext("system-out") == "accepted: breaks: s / d / g: n [r9]\n  reason: known"
-    assert junit(four()).findtext("testsuite/system-err") == "c:1: old"
+    assert (failure.get("message"), failure.get("type")) == ("breaks: m", "r4")
+    assert failure.text == "breaks: s / d / f: m [r4]"
+    assert case[2].findtext("system-out") == "accepted: breaks: s / d / g: n [r9]\n  reason: known"
+    assert junit(five()).findtext("testsuite/system-err") == "c:1: old"
+
+
+def test_junit_of_an_accepted_type() -> None:
+    """A type whose findings are all accepted is skipped: it did not fail, and nobody found that it loads."""
+    accepted = Finding("r", Verdict.BREAKS, "A -> B", "t", "s / d / f", "m")
+    types = [TypeResult("t", Verdict.ACCEPTED, "s", [], [])]
+    (case,) = junit(CheckResult((), {"A -> B": types}, [(accepted, "known")])).findall("testsuite/testcase")
+    assert gitlab(case)[0] == "skipped"
+    assert case.findtext("system-out") == "accepted: breaks: s / d / f: m [r]\n  reason: known"
 
 
 def test_junit_drops_no_accepted_finding() -> None:
     """One of a type that has no verdict has a case of its own."""
-    suite = junit(four(results={"A -> B": []}))[0]
-    assert [case.get("name") for case in suite.findall("testcase")] == ["u1"]
+    suite = junit(five(results={"A -> B": []}))[0]
+    assert [case.get("name") for case in suite.findall("testcase")] == ["u2"]
 
 
 @pytest.mark.parametrize("name", [*HOSTILE, "\udce9", "\x00\ufffe]]>"])
@@ -126,27 +137,46 @@ def test_sarif_is_valid(dumps: int) -> None:
     assert len(prints) == len(set(prints))
 
 
+@pytest.mark.parametrize(("direction", "way"), [(Direction(0, 1), "forward"), (Direction(1, 0), "backward")])
+def test_ways_and_versions(direction: Direction, way: str) -> None:
+    """JUnit's suites and SARIF's results name the way of their direction and the versions of both QEMUs."""
+    dumps = [Dump("A", Producer("image", "a", "7.2.22"), "pc"), Dump("B", Producer("image", "b", "10.0.13"), "pc")]
+    source, destination = dumps[direction.source].producer, dumps[direction.destination].producer
+    result = five(dumps=dumps, directions={"A -> B": direction})
+    properties = {
+        each.get("name"): each.get("value") for each in junit(result).findall("testsuite/properties/property")
+    }
+    assert properties == {
+        "direction": way, "source-version": source.version, "destination-version": destination.version
+    }  # fmt: skip
+    for each in sarif(result)["results"]:
+        assert each["properties"]["way"] == way
+        assert each["properties"]["sourceVersion"] == source.version
+        assert each["properties"]["destinationVersion"] == destination.version
+        assert each["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == source.path
+
+
 def test_sarif_levels() -> None:
     """Levels follow what fails the check; accepted findings are suppressed with their reason, others are not."""
-    run, strict = sarif(four()), sarif(four(), CONDITIONAL)
-    assert [each["level"] for each in run["results"]] == ["none", "warning", "warning", "error", "error"]
-    assert [each["level"] for each in strict["results"]] == ["none", "warning", "error", "error", "error"]
+    run, strict = sarif(five()), sarif(five(), CONDITIONAL)
+    assert [each["level"] for each in run["results"]] == ["warning", "warning", "warning", "error", "error"]
+    assert [each["level"] for each in strict["results"]] == ["warning", "warning", "error", "error", "error"]
     assert [each["suppressions"] for each in run["results"][:4]] == [[]] * 4
     assert run["results"][4]["suppressions"][0]["justification"] == "known"
     assert run["invocations"][0]["toolConfigurationNotifications"][0]["message"]["text"] == "c:1: old"
-    assert run["properties"]["verdicts"]["A -> B"]["u2"] == "conditional"
+    assert run["properties"]["verdicts"]["A -> B"]["u3"] == "conditional"
 
 
 def test_sarif_places() -> None:
     """The place is the source's file, as a URI, and the path inside; a source without a file has the path alone."""
-    first = sarif(four())["results"][0]["locations"][0]
-    assert first["logicalLocations"][0]["fullyQualifiedName"] == "u0 / s / d / f"
+    first = sarif(five())["results"][0]["locations"][0]
+    assert first["logicalLocations"][0]["fullyQualifiedName"] == "u1 / s / d / f"
     assert first["physicalLocation"]["artifactLocation"]["uri"] == "dir/a%20b%25%3A.json"
-    absolute = four(dumps=[Dump("A", Producer("image", "/usr/bin/q\u00e9mu"), "pc")])
+    absolute = five(dumps=[Dump("A", Producer("image", "/usr/bin/q\u00e9mu"), "pc"), Dump("B", Producer("file"), "pc")])
     uri = sarif(absolute)["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
     assert uri.startswith("file:///usr/bin/")
     assert unquote(uri) == "file:///usr/bin/q\u00e9mu"
-    assert "physicalLocation" not in sarif(four(dumps=[]))["results"][0]["locations"][0]
+    assert "physicalLocation" not in sarif(five(dumps=[], directions={}))["results"][0]["locations"][0]
 
 
 def test_sarif_fingerprints_are_stable() -> None:
@@ -167,10 +197,61 @@ def test_sarif_fingerprints_are_stable() -> None:
 
 def test_sarif_rules() -> None:
     """Each rule once, with its help where it is known, else with the command that has it."""
-    rules = sarif(four(), Options(rules={"r3": RuleText("One line", "All of it")}))["tool"]["driver"]["rules"]
-    assert [rule["id"] for rule in rules] == ["r0", "r1", "r2", "r3", "r9"]
+    rules = sarif(five(), Options(rules={"r4": RuleText("One line", "All of it")}))["tool"]["driver"]["rules"]
+    assert [rule["id"] for rule in rules] == ["r1", "r2", "r3", "r4", "r9"]
     assert (rules[3]["shortDescription"]["text"], rules[3]["help"]["text"]) == ("One line", "All of it")
-    assert rules[0]["help"]["text"] == "vmdump explain r0"
+    assert rules[0]["help"]["text"] == "vmdump explain r1"
+
+
+def test_safe_findings_are_no_noise() -> None:
+    """What is safe is no result of SARIF and has no text in JUnit, unless that is asked for."""
+    verbose = Options(verbose=True)
+    assert [each["kind"] for each in sarif(five(), verbose)["results"]] == ["informational", *["fail"] * 5]
+    assert sarif(five(), verbose)["results"][0]["level"] == "none"
+    for options, text in ((DEFAULTS, None), (verbose, "safe: s / d / f: m [r0]")):
+        case = junit(five(), options).findall("testsuite/testcase")[0]
+        assert (case.get("name"), gitlab(case)[0], case.findtext("system-out")) == ("u0", "success", text)
+
+
+def test_error_lines_and_notes() -> None:
+    """The line that QEMU prints, and what a judgement lacks, are in each of the formats."""
+    finding = Finding(
+        "r", Verdict.BREAKS, "A -> B", "t", "p", "m", error="Missing section footer for t", note="by sizes"
+    )
+    result = CheckResult((), {"A -> B": [TypeResult("t", Verdict.BREAKS, "s", [finding], [])]})
+    failure = junit(result).find("testsuite/testcase/failure")
+    assert failure is not None
+    assert failure.get("message") == "breaks: m: `Missing section footer for t`"
+    assert failure.text == "breaks: p: m [r]\n  error: Missing section footer for t\n  note: by sizes"
+    (found,) = sarif(result)["results"]
+    assert (found["properties"]["error"], found["properties"]["note"]) == ("Missing section footer for t", "by sizes")
+    assert "`Missing section footer for t`" in found["message"]["text"]
+    (command, *_) = read_commands(render(result, "github").decode())
+    assert command[2] == "p: m [r]\nerror: Missing section footer for t\nnote: by sizes"
+
+
+def test_ignored_findings_are_counted() -> None:
+    """What --ignore has left out is said in each of the formats."""
+    result = five(ignored={"A -> B": 2})
+    names = {each.get("name"): each.get("value") for each in junit(result).findall("testsuite/properties/property")}
+    assert names["ignored-findings"] == "2"
+    assert sarif(result)["properties"]["ignored"] == {"A -> B": 2}
+    assert read_commands(render(result, "github").decode())[-1][2].endswith("; 2 findings ignored (select, ignore)")
+
+
+def test_sarif_fingerprints_survive_updates() -> None:
+    """Of two dumps the way is the same whatever versions labels name, so that an alert stays one."""
+
+    def prints(old: str, new: str, *, swapped: bool = False) -> list[str]:
+        direction = Direction(1, 0) if swapped else Direction(0, 1)
+        label = f"{new} -> {old}" if swapped else f"{old} -> {new}"
+        types = [TypeResult("t", Verdict.BREAKS, "s", [Finding("r", Verdict.BREAKS, label, "t", "p", "m")], [])]
+        dumps = [Dump(old, Producer("file"), "pc"), Dump(new, Producer("file"), "pc")]
+        run = sarif(CheckResult(dumps, {label: types}, directions={label: direction}))
+        return [each["fingerprints"]["vmdump/v1"] for each in run["results"]]
+
+    assert prints("7.2.22", "10.0.13") == prints("7.2.23", "10.0.14")
+    assert prints("7.2.22", "10.0.13") != prints("7.2.22", "10.0.13", swapped=True)
 
 
 def read_commands(text: str) -> list[tuple[str, dict[str, str], str]]:
@@ -189,18 +270,19 @@ def read_commands(text: str) -> list[tuple[str, dict[str, str], str]]:
 
 def test_github_commands() -> None:
     """The worst first; what fails the check is an error; accepted findings and stale entries are told; then counts."""
-    commands = read_commands(render(four(), "github").decode())
+    commands = read_commands(render(five(), "github").decode())
     assert [(level, properties["title"]) for level, properties, _ in commands] == [
-        ("error", "breaks: u3, A -> B"),
-        ("warning", "conditional: u2, A -> B"),
-        ("warning", "absent: u1, A -> B"),
-        ("notice", "accepted: breaks: u1, A -> B"),
+        ("error", "breaks: u4, A -> B"),
+        ("warning", "conditional: u3, A -> B"),
+        ("warning", "absent: u2, A -> B"),
+        ("warning", "unknown: u1, A -> B"),
+        ("notice", "accepted: breaks: u2, A -> B"),
         ("warning", "vmdump's configuration"),
         ("notice", "vmdump check A -> B"),
     ]
-    assert commands[3][2] == "s / d / g: n [r9]\naccepted: known"
-    assert commands[5][2] == "4 types: 1 breaks, 1 conditional, 1 absent, 1 safe"
-    strict = read_commands(render(four(), "github", CONDITIONAL).decode())
+    assert commands[4][2] == "s / d / g: n [r9]\naccepted: known"
+    assert commands[6][2] == "5 types: 1 breaks, 1 conditional, 1 absent, 1 unknown, 0 accepted, 1 safe"
+    strict = read_commands(render(five(), "github", CONDITIONAL).decode())
     assert [level for level, _, _ in strict][:3] == ["error", "error", "warning"]
 
 
@@ -224,6 +306,6 @@ def test_deterministic(format: str) -> None:
 @pytest.mark.parametrize("format", ["text", "json", "junit", "sarif", "github", "html"])
 def test_accepted_findings_and_stale_entries_are_in_every_format(format: str) -> None:
     """Nothing that the configuration hides is hidden from a reader."""
-    text = render(four(suppressed=[(four().suppressed[0][0], "reviewed-by-us")]), format).decode()
+    text = render(five(suppressed=[(five().suppressed[0][0], "reviewed-by-us")]), format).decode()
     assert "reviewed-by-us" in text
     assert "c:1: old" in text

@@ -15,7 +15,7 @@ import pytest
 from browser import Browser, browser
 from check_sample import HOSTILE, make_result
 
-from vmdump.check.finding import CheckResult, Dump, Finding, Row, TypeResult, Verdict, WireItem
+from vmdump.check.finding import CheckResult, Direction, Dump, Finding, Row, TypeResult, Verdict, WireItem
 from vmdump.producer import Producer
 from vmdump.report import render
 from vmdump.report.html import read_page_part
@@ -109,8 +109,7 @@ def test_a_matrix_says_things_once() -> None:
     def data(dumps: int) -> Any:
         types = [TypeResult(f"t{n}", Verdict.SAFE, "s", [], layout) for n in range(50)]
         labels = [f"L{n}" for n in range(dumps)]
-        ways = {f"{a} -> {b}": types for a in labels for b in labels if a != b}
-        return Page(page(CheckResult([Dump(label, Producer("file"), "m") for label in labels], ways))).raw["data"]
+        return Page(page(matrix(labels, types))).raw["data"]
 
     layout = [Row(WireItem(f"f{n}", 4), WireItem(f"f{n}", 4), "same") for n in range(500)]
     assert len(data(5)) < 3 * len(data(2))
@@ -128,9 +127,20 @@ def test_equal_objects_are_read_once() -> None:
 
     types = [TypeResult(f"t{n}", Verdict.SAFE, "s", [], Counted([field("f")])) for n in range(10)]
     labels = [f"L{n}" for n in range(8)]
-    ways = {f"{a} -> {b}": types for a in labels for b in labels if a != b}
-    page(CheckResult([Dump(label, Producer("file"), "m") for label in labels], ways))
+    page(matrix(labels, types))
     assert Counted.reads == 10
+
+
+def matrix(labels: list[str], types: list[TypeResult]) -> CheckResult:
+    """The same in each direction."""
+    pairs = [(i, j) for i in range(len(labels)) for j in range(len(labels)) if i != j]
+    directions = {f"{labels[i]} -> {labels[j]}": Direction(i, j) for i, j in pairs}
+    dumps = [Dump(label, Producer("file"), "m") for label in labels]
+    return CheckResult(dumps, dict.fromkeys(directions, types), directions=directions)
+
+
+#: The directions between A and B.
+BOTH_WAYS = {"A -> B": Direction(0, 1), "B -> A": Direction(1, 0)}
 
 
 def test_an_empty_check() -> None:
@@ -177,14 +187,20 @@ def small() -> CheckResult:
     """A type of each verdict in one direction; all but the worst in the other."""
     forward = [
         TypeResult(
-            f"type-{verdict}", verdict, f"section-{verdict}", [finding("A -> B", verdict)], [field(f"only_{verdict}")]
+            f"type-{verdict}",
+            verdict,
+            f"section-{verdict}",
+            [] if verdict is Verdict.ACCEPTED else [finding("A -> B", verdict)],
+            [field(f"only_{verdict}")],
         )
         for verdict in Verdict
     ]
-    backward = [each._replace(findings=[finding("B -> A", each.verdict)]) for each in forward[:-1]]
+    both = (Verdict.SAFE, Verdict.ABSENT, Verdict.CONDITIONAL)
+    backward = [each._replace(findings=[finding("B -> A", each.verdict)]) for each in forward if each.verdict in both]
     dumps = [Dump("A", Producer("file", "a.json"), "pc"), Dump("B", Producer("file", "b.json"), "pc")]
-    accepted = finding("A -> B", Verdict.SAFE)._replace(verdict=Verdict.BREAKS, rule="rule-accepted")
-    return CheckResult(dumps, {"A -> B": forward, "B -> A": backward}, [(accepted, "known since 7.2")])
+    accepted = finding("A -> B", Verdict.ACCEPTED)._replace(verdict=Verdict.BREAKS)
+    results = {"A -> B": forward, "B -> A": backward}
+    return CheckResult(dumps, results, [(accepted, "known since 7.2")], directions=BOTH_WAYS)
 
 
 #: The types that need attention, as they are listed at first.
@@ -267,7 +283,7 @@ def test_filters(tab: Browser, tmp_path: Path) -> None:
     rest = [name for name in LOUD if name != "type-conditional"]
     assert names(tab) == rest
     tab.click(".card[data-direction='1']")
-    assert names(tab) == rest[1:]
+    assert names(tab) == ["type-absent"]
     assert tab.run("return document.querySelector('.card[data-direction=\"1\"]').ariaPressed") == "true"
     tab.click(".card[data-direction='1']")
     choose = "const s = document.getElementById(arguments[0]); s.selectedIndex = [...s.options].findIndex("
@@ -300,19 +316,19 @@ def test_the_keyboard_reaches_a_finding(tab: Browser, tmp_path: Path) -> None:
     assert "message of conditional" in tab.text("#detail .finding")
     tab.press("Escape", "End")
     assert tab.run(focus) == "types"
-    assert "type-absent" in tab.run(f"{selected}.textContent")
+    assert "type-unknown" in tab.run(f"{selected}.textContent")
     assert tab.count("[aria-selected=true]") == 1
 
 
 @in_browser
 def test_accepted_findings(tab: Browser, tmp_path: Path) -> None:
-    """An accepted finding is shown as such, with its reason, and does not change its type's verdict."""
+    """An accepted finding is shown as such, with its reason, and its type is accepted, not safe."""
     tab.open(save(tmp_path, small()))
     tab.press("/", *"rule-accepted")
-    tab.click("[data-verdict=safe]")
-    assert names(tab) == ["type-safe"]
+    tab.click("[data-verdict=accepted]")
+    assert names(tab) == ["type-accepted"]
     assert "known since 7.2" in tab.text(".finding.accepted")
-    assert "safe" in tab.text("#detail .badge")
+    assert "accepted" in tab.text("#detail .badge")
 
 
 @in_browser
@@ -434,8 +450,7 @@ def test_a_matrix_of_forty(tab: Browser, tmp_path: Path) -> None:
     labels = [f"{5 + n // 4}.{n % 4}.{n}" for n in range(40)]
     dumps = [Dump(label, Producer("file"), "pc") for label in labels]
     types = [TypeResult("t", Verdict.BREAKS, "s", [], [field("f")])] * 120
-    ways = {f"{a} -> {b}": types for a in labels for b in labels if a != b}
-    path = save(tmp_path, CheckResult(dumps, ways))
+    path = save(tmp_path, matrix(labels, types)._replace(dumps=dumps))
     frame = "const f = document.querySelector('.frame');"
     tab.open(path, width=1280)
     assert tab.run("return document.scrollingElement.scrollWidth") == 1280

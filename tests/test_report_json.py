@@ -44,7 +44,8 @@ def test_says_what_was_found() -> None:
     dumps = [Dump("A", Producer("file", "a.json", defects=(Defect("w", 1),)), "q35"), Dump("B", Producer("qemu"), "pc")]
     document = load(CheckResult(dumps, {"A -> B": types}, [(accepted, "because")], ["old"]))
     assert document["verdicts"] == {"A -> B": {"t": "breaks", "u": "safe"}}
-    assert document["summary"] == {"A -> B": {"breaks": 1, "conditional": 0, "absent": 0, "safe": 1}}
+    counts = {"breaks": 1, "conditional": 0, "absent": 0, "unknown": 0, "accepted": 0, "safe": 1}
+    assert document["summary"] == {"A -> B": counts}
     assert [(each["rule"], each["type"], each["source"]) for each in document["findings"]] == [("r", "t", None)]
     assert [(each["type"], each["condition"], each["reason"]) for each in document["suppressed"]] == [
         ("u", "c", "because")
@@ -52,6 +53,25 @@ def test_says_what_was_found() -> None:
     assert document["stale"] == ["old"]
     assert document["producers"]["A"]["path"] == "a.json"
     assert document["producers"]["B"]["machine"] == "pc"
+
+
+def test_ways_and_versions() -> None:
+    """Directions name their dumps, the way they go and both versions; findings the way."""
+    result = make_result(2)
+    first, second = (dump.producer.version for dump in result.dumps)
+    document = load(result)
+    assert document["directions"] == {
+        "A -> B": {
+            "way": "forward", "source": "A", "destination": "B",
+            "source_version": first, "destination_version": second,
+        },
+        "B -> A": {
+            "way": "backward", "source": "B", "destination": "A",
+            "source_version": second, "destination_version": first,
+        },
+    }  # fmt: skip
+    for each in (*document["findings"], *document["suppressed"]):
+        assert each["way"] == {"A -> B": "forward", "B -> A": "backward"}[each["direction"]]
 
 
 def test_the_worst_of_one_name() -> None:
@@ -72,7 +92,7 @@ def test_names_that_are_not_unicode() -> None:
     assert list(document["verdicts"]["A -> B"]) == [name]
 
 
-@pytest.mark.parametrize("member", ["verdicts", "findings", "suppressed", "producers"])
+@pytest.mark.parametrize("member", ["verdicts", "findings", "suppressed", "producers", "directions"])
 def test_the_schema_misses_nothing(member: str) -> None:
     """A report without one of its members, or with one more, is not what the schema says."""
     document = load(make_result())

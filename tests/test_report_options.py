@@ -46,7 +46,7 @@ def with_verdict(verdict: Verdict) -> CheckResult:
 def test_choices() -> None:
     """The options offer all formats that there are, and all verdicts that can fail."""
     assert report_options.FORMATS == FORMATS
-    assert set(report_options.FAIL_ON) == set(Verdict) - {Verdict.SAFE}
+    assert set(report_options.FAIL_ON) == set(Verdict) - {Verdict.SAFE, Verdict.ACCEPTED}
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,7 @@ def test_choices() -> None:
         ("breaks", "breaks"),
         ("conditional", "breaks conditional"),
         ("absent", "breaks conditional absent"),
+        ("unknown", "breaks conditional absent unknown"),
     ],
 )
 @pytest.mark.parametrize("verdict", list(Verdict))
@@ -66,7 +67,9 @@ def test_exit_codes(verdict: Verdict, fail_on: str | None, failing: str) -> None
     if fail_on:
         Path("vmdump.toml").write_text(f'fail-on = "{fail_on}"')
         assert finish(with_verdict(verdict))[0] == expected
-        assert finish(with_verdict(verdict), "--fail-on", "absent")[0] == (verdict is not Verdict.SAFE)
+        assert finish(with_verdict(verdict), "--fail-on", "unknown")[0] == (
+            verdict.severity() > Verdict.ACCEPTED.severity()
+        )
 
 
 @pytest.mark.parametrize("format", FORMATS)

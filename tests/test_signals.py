@@ -1,8 +1,11 @@
 """Signals that are held back: delivered when the body has ended, however it ended, with all handlers as before."""
 
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
 
 import pytest
@@ -48,6 +51,14 @@ def test_delivered_behind_a_body_that_fails() -> None:
         raise OSError
     assert isinstance(caught.value.__context__, OSError)
     check_handlers()
+
+
+def test_suite_under_nohup() -> None:
+    """What nohup ignores is not ignored by the tests' processes, some of which are ended so."""
+    script = "import conftest, signal; print([signal.getsignal(n) == signal.SIG_IGN for n in (1, 2)])"
+    command = ["sh", "-c", 'trap "" HUP INT; exec "$@"', "sh", sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+    assert done.stdout == "[False, False]\n"
 
 
 def test_nothing_came() -> None:

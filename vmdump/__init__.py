@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vmdump.engines import Engine
     from vmdump.errors import ModuleError, OutputError, QOMError, SourceError, VmdumpError, VMStateError
     from vmdump.include import get_include
+    from vmdump.lookup import Part
     from vmdump.module import ModuleInfo
     from vmdump.producer import Defect, Producer, ProducerModule
     from vmdump.qom import DeviceClass, MachineClass, ObjectClass, TypeInfo
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Defect", "Device", "DeviceClass", "DeviceDump", "Engine", "MachineClass", "ModuleError", "ModuleInfo",
-    "ObjectClass", "OutputError", "Producer", "ProducerModule", "QOMError", "Root", "Session", "SourceError",
-    "TypeInfo", "VMStateError", "VmdumpError", "__version__", "get_include", "open",
+    "ObjectClass", "OutputError", "Part", "Producer", "ProducerModule", "QOMError", "Root", "Session",
+    "SourceError", "TypeInfo", "VMStateError", "VmdumpError", "__version__", "get_include", "open",
 ]  # fmt: skip
 
 _MODULES = {
@@ -37,6 +38,7 @@ _MODULES = {
     "vmdump.engines": ("Engine",),
     "vmdump.errors": ("ModuleError", "OutputError", "QOMError", "SourceError", "VMStateError", "VmdumpError"),
     "vmdump.include": ("get_include",),
+    "vmdump.lookup": ("Part",),
     "vmdump.module": ("ModuleInfo",),
     "vmdump.producer": ("Defect", "Producer", "ProducerModule"),
     "vmdump.qom": ("DeviceClass", "MachineClass", "ObjectClass", "TypeInfo"),

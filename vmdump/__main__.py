@@ -4,6 +4,8 @@ import gc
 import os
 import sys
 
+from vmdump.import_path import safe_path
+
 #: New objects after which the garbage collector looks for cycles. With Python's 700 it does so a dozen times while
 #: modules are imported, finds nothing, and takes a twentieth of the time of a dump.
 GC_THRESHOLD = 50_000
@@ -16,6 +18,7 @@ def main() -> int:
     interpreter does at its end is of no use then, and takes a tenth of the time of a dump; streams are flushed, as
     every command does that for itself.
     """
+    sys.path[:] = safe_path()
     gc.set_threshold(GC_THRESHOLD)
     try:
         from vmdump.cli import main as run

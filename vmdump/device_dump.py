@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from vmdump.engine import Tree
     from vmdump.engines import Engine
+    from vmdump.lookup import Part
     from vmdump.producer import Producer
     from vmdump.vmstate.model import VMStateDescription
 
@@ -71,8 +72,15 @@ class Device:
 
     @property
     def description(self) -> str:
-        """The name of its VMStateDescription, under which its state travels."""
+        """The name of its VMStateDescription, under which its state travels; empty if it has no description."""
         return self._tree.device_description(self._index)
+
+    @property
+    def has_description(self) -> bool:
+        """Whether the dump has a description of it. QEMU prints no device without one; edited dumps may have such, as
+        the sample of QEMU's own checker has. Their vmsd is empty.
+        """
+        return self._tree.device_has_description(self._index)
 
     @property
     def n_subsections(self) -> int:
@@ -210,6 +218,24 @@ class DeviceDump(Mapping[str, Device]):
     def __getitem__(self, name: str) -> Device:
         """The device class of a type name. Raises KeyError."""
         return self._by_name()[name]
+
+    def find(self, name: str) -> tuple[Device | Root | Part, ...]:
+        """Return what a name stands for: a QOM type, or a name as QEMU's error lines have it.
+
+        In this order: the QOM type; the section (the name of its description) of types and of descriptions on no device
+        class; a description nested in others, or a subsection. The path of a device, quotes and an instance id are
+        ignored: ``0000:00:03.0/virtio-gpu``, ``'cpu' 0``. Upper and lower case are, if nothing else is found.
+
+        >>> import vmdump
+        >>> dump = vmdump.open()
+        >>> [device.name for device in dump.find("0000:00:01.3/piix4_pm")]
+        ['PIIX4_PM']
+        >>> "e1000" in dump.find("PCIDevice")[0].holders, dump.find("no-such-device")
+        (True, ())
+        """
+        from vmdump.lookup import find
+
+        return find(self, name)
 
     def __iter__(self) -> Iterator[str]:
         """Type names in the order of the dump."""

@@ -75,9 +75,13 @@ class Tree:
         return int(self.native.devices[index].vmsd.n_total)
 
     def device_description(self, index: int) -> str:
-        """The name of a device's description."""
+        """The name of a device's description; empty where an edited dump has none."""
         vmsd = self.native.devices[index].vmsd
         return text_of(vmsd.name, vmsd.name_len)
+
+    def device_has_description(self, index: int) -> bool:
+        """Whether a device has a description; only an edited dump has devices without."""
+        return not self.native.devices[index].vmsd.traits & lib.VMD_NO_DESCRIPTION
 
     def device_facts(self, index: int) -> dict[str, Any]:
         """Parents (nearest first), abstract, desc and module of a device, where the tree has them; else nothing."""
@@ -180,7 +184,7 @@ def _code(engine: Engine | None, *, extended: bool, roots: bool) -> int:
     return int(lib.VMD_ENGINE_FAST) if engine is None else engine.code
 
 
-def parse(data: bytes, name: str = "<dump>") -> Tree:
+def parse(data: bytes | bytearray, name: str = "<dump>") -> Tree:
     """The tree of a -dump-vmstate file's bytes. name is what errors call the file.
 
     Raises SourceError with line, column and JSON path when the bytes are not what QEMU prints. Source: csrc/parse.c.
@@ -192,14 +196,15 @@ def parse(data: bytes, name: str = "<dump>") -> Tree:
     return tree
 
 
-def parse_file(fd: int, offset: int) -> Tree | None:
-    """The tree of a regular file from an offset on, of which a part at a time is in memory; None if it can't be read.
+def parse_file(fd: int, offset: int, end: int = 2**64 - 1) -> Tree | None:
+    """The tree of a regular file from an offset on, up to the offset end, of which a part at a time is in memory; None
+    if it can't be read.
 
     Why not, and where, is to be learnt by reading it whole and `parse`. Source: csrc/parse.c.
     """
     tree = Tree()
     error = ffi.new("struct vmd_error *")
-    if lib.vmd_tree_parse_file(tree.native, fd, offset, error) == lib.VMD_NO_MEMORY:
+    if lib.vmd_tree_parse_file(tree.native, fd, offset, end, error) == lib.VMD_NO_MEMORY:
         raise MemoryError("out of memory while reading a dump file")
     return None if error.code else tree
 
@@ -265,7 +270,7 @@ def check_status(status: int, error: Any) -> None:
         raise VmdumpError(f"dump engine: {ffi.string(error.message).decode()} (at {error.index}); please report this")
 
 
-def _parse_error(data: bytes, name: str, error: Any) -> Exception:
+def _parse_error(data: bytes | bytearray, name: str, error: Any) -> Exception:
     if error.code == lib.VMD_NO_MEMORY:
         return MemoryError(f"out of memory while reading {name}")
     message = ffi.string(error.message).decode()

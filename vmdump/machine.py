@@ -36,7 +36,16 @@ def find_machine(table: TypeTable, name: str) -> MachineClass:
     for machine in _machines(table):
         if name in (machine.name, machine.alias):
             return machine
-    raise QOMError(f"unsupported machine type '{name}'; use -M help to list supported machines")
+    raise QOMError(unsupported(name, _machines(table)))
+
+
+def unsupported(name: str, machines: Iterable[Machine]) -> str:
+    """The error of a machine type that there is not, as QEMU has it, and what may have been meant."""
+    from vmdump.suggestion import did_you_mean
+
+    known = [known for machine in machines for known in (machine.name, machine.alias) if known]
+    hint = did_you_mean(name, known)
+    return f"unsupported machine type '{name}'; use -M help to list supported machines" + (f"; {hint}" if hint else "")
 
 
 def find_default_machine(table: TypeTable) -> MachineClass | None:

@@ -20,8 +20,8 @@ def open_output(path: str | os.PathLike[str]) -> Iterator[int]:
 
     A regular file, or one that is not there yet, is written under another name in the same directory and takes its
     place when the body ends; when the body raises, what was there stays and nothing is left over. It keeps the mode of
-    the file that it replaces. A symbolic link is followed. Anything else (terminal, pipe, /dev/full) is written to
-    directly.
+    the file that it replaces; a read-only one is not replaced. A symbolic link is followed. Anything else (terminal,
+    pipe, /dev/full) is written to directly.
 
     Raises OutputError, with path, for every failure to open, write or rename.
     """
@@ -58,10 +58,24 @@ def _open_beside(path: str) -> Iterator[int]:
     if not path:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     path = os.path.realpath(path)
+    mode = _mode_to_keep(path)
     with replacement(path) as fd:
-        with contextlib.suppress(FileNotFoundError):
-            os.fchmod(fd, stat.S_IMODE(os.stat(path).st_mode))
+        if mode is not None:
+            os.fchmod(fd, mode)
         yield fd
+
+
+def _mode_to_keep(path: str) -> int | None:
+    """The mode of the file that is replaced; None: there is none. Raises PermissionError for one that this user may not
+    write to, and for root too if nobody may: a rename would ask for no permission of the file.
+    """
+    try:
+        mode = stat.S_IMODE(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return None
+    if not mode & 0o222 or not os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise PermissionError(errno.EACCES, "the file is read-only; chmod u+w allows replacing it")
+    return mode
 
 
 @contextlib.contextmanager

@@ -54,8 +54,8 @@ class ProducerModule(namedtuple("ProducerModule", ("name", "build_id"), defaults
 class Producer(
     namedtuple(
         "Producer",
-        ("kind", "path", "version", "build_id", "host", "modules", "defects"),
-        defaults=(None, None, None, None, (), ()),
+        ("kind", "path", "version", "build_id", "host", "modules", "defects", "error_lines"),
+        defaults=(None, None, None, None, (), (), ()),
     )
 ):
     """Where a dump comes from.
@@ -63,7 +63,8 @@ class Producer(
     kind is ``registry`` (this process's classes), ``file`` (a dump file), ``image`` (a QEMU binary that was read) or
     ``qemu`` (one that was run); path is the file or binary; version is what QEMU says of itself (``--version``),
     build_id the linker's (in hex), host the architecture that the binary is for (``x86_64``, ``aarch64``), modules what
-    was loaded, defects what was wrong: each where it is known.
+    was loaded, defects what was wrong, error_lines pairs of key and format (see vmdump.error_lines): each where it is
+    known.
 
     >>> import vmdump
     >>> vmdump.open().producer.kind
@@ -79,22 +80,23 @@ class Producer(
     host: str | None
     modules: tuple[ProducerModule, ...]
     defects: tuple[Defect, ...]
+    error_lines: tuple[tuple[str, str], ...]
 
     def to_plain(self) -> tuple[Any, ...]:
         """The same made of plain tuples, as marshal takes them."""
-        *facts, modules, defects = self
-        return (*facts, tuple(map(tuple, modules)), tuple(map(tuple, defects)))
+        *facts, modules, defects, error_lines = self
+        return (*facts, tuple(map(tuple, modules)), tuple(map(tuple, defects)), error_lines)
 
     @classmethod
     def from_plain(cls, plain: tuple[Any, ...]) -> Producer:
         """The producer that to_plain was called of."""
-        *facts, modules, defects = plain
+        *facts, modules, defects, error_lines = plain
         loaded, found = tuple(ProducerModule(*each) for each in modules), tuple(Defect(*each) for each in defects)
-        return cls._make((*facts, loaded, found))
+        return cls._make((*facts, loaded, found, error_lines))
 
 
 #: What an extended dump file keeps: not where the binary lay, so that equal binaries give equal files.
-_KEPT = ("version", "build_id", "host", "modules", "defects")
+_KEPT = ("version", "build_id", "host", "modules", "defects", "error_lines")
 
 
 def producer_to_json(producer: Producer) -> bytes:
@@ -107,6 +109,8 @@ def producer_to_json(producer: Producer) -> bytes:
             facts[key] = [
                 {name: item for name, item in each._asdict().items() if item is not None} for each in facts[key]
             ]
+    if "error_lines" in facts:
+        facts["error_lines"] = dict(facts["error_lines"])
     return dumps(facts, indent=2, ensure_ascii=False).replace("\n", "\n    ").encode()
 
 
@@ -120,6 +124,7 @@ def producer_from_json(text: bytes, path: str) -> Producer:
             raise ValueError(f"unknown key {min(unknown)!r}")
         for key, cls in (("modules", ProducerModule), ("defects", Defect)):
             facts[key] = tuple(_checked(cls(**each)) for each in facts.get(key, ()))
+        facts["error_lines"] = _checked_lines(facts.get("error_lines", {}))
         producer = Producer("file", path, **facts)
         _checked(producer)
         return producer
@@ -130,7 +135,15 @@ def producer_from_json(text: bytes, path: str) -> Producer:
 def _checked(value: Any) -> Any:
     """The named tuple, whose members that are strings or numbers are such."""
     for name, item in value._asdict().items():
-        expected = tuple if name in ("modules", "defects") else int if name == "address" else str
+        expected = tuple if name in ("modules", "defects", "error_lines") else int if name == "address" else str
         if item is not None and not isinstance(item, expected):
             raise TypeError(f"{name} is {item!r}")
     return value
+
+
+def _checked_lines(lines: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Formats of error lines by key, as a JSON object has them."""
+    for key, format in lines.items():
+        if not isinstance(format, str):
+            raise TypeError(f"{key} is {format!r}")
+    return tuple(lines.items())

@@ -1,4 +1,4 @@
-"""What must not be torn in two by Ctrl-C."""
+"""Signals: sections that Ctrl-C must not interrupt, and limits of time."""
 
 from __future__ import annotations
 
@@ -37,3 +37,33 @@ def held_back() -> Iterator[None]:
             stack.callback(signal.signal, number, handler)
             signal.signal(number, lambda number, frame: came.append(number))
         yield
+
+
+class TimeOut(BaseException):
+    """The time of a `time_limit` is over. No code catches it on the way."""
+
+
+@contextlib.contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise TimeOut in the body after so many seconds of wall-clock time.
+
+    Only a main thread in which SIGALRM is not used otherwise can do that; elsewhere there is no limit.
+    """
+    is_free = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGALRM) in (
+        signal.SIG_DFL,
+        signal.SIG_IGN,
+    )
+    if not is_free:
+        yield
+        return
+
+    def give_up(number: int, frame: object) -> None:
+        raise TimeOut
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-6))
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -27,6 +27,7 @@ def open(
     host: HostProfile | None = None,
     module_dirs: tuple[str, ...] = (),
     timeout: float = 60.0,
+    max_size: int | None = None,
     details: bool = True,
     cache: bool = True,
     report: Callable[[object], None] | None = None,
@@ -38,10 +39,11 @@ def open(
     devices and all modules. machine is for sources that have machines: a machine type's name or alias. module_dirs are
     searched for modules before QEMU's own places. For a binary that is read, root is a tree unpacked from packages, in
     which its modules and links are looked for, and host what it would find on its host. timeout, in seconds, is for a
-    QEMU that is run. details=False reads no more of a QEMU binary than its own dump tells, which is quicker; else there
-    are also the descriptions that are on no device class. cache=False reads a QEMU binary anew, and leaves the user's
-    cache folder alone. report is told what goes wrong on the way without ending it: modules that do not load, defects
-    of a binary, what a QEMU that is run says.
+    QEMU, read or run. max_size is the most bytes that a dump file may have, decompressed; None: 1 GiB, and no more than
+    200 times the compressed size. details=False reads no more of a QEMU binary than its own dump tells, which is
+    quicker; else there are also the descriptions that are on no device class. cache=False reads a QEMU binary anew, and
+    leaves the user's cache folder alone. report is told what goes wrong on the way without ending it: modules that do
+    not load, defects of a binary, what a QEMU that is run says, why the cache is not used.
 
     Raises SourceError when the source can't be read, with the place of the error, and what Session.dump raises.
 
@@ -73,7 +75,7 @@ def open(
         options = ImageOptions(
             tuple(map(os.fspath, module_dirs)), details, None if root is None else os.fspath(root), host and tuple(host)
         )
-        return open_image(path, options, report=report, cache=cache).dump(machine)
+        return open_image(path, options, report=report, cache=cache, timeout=timeout).dump(machine)
     _refuse_image_options(root, host)
     if machine is not None:
         raise VmdumpError(f"{path}: a dump file is of one machine; a machine can be chosen of a QEMU binary")
@@ -82,8 +84,8 @@ def open(
     if path == "-":
         if sys.stdin is None:
             raise SourceError("stdin is closed; give the source as a file")
-        return read_dump_file(sys.stdin.buffer, "<stdin>")  # type: ignore[arg-type]  # a BufferedReader
-    return open_dump_file(path)
+        return read_dump_file(sys.stdin.buffer, "<stdin>", max_size)  # type: ignore[arg-type]  # a BufferedReader
+    return open_dump_file(path, max_size)
 
 
 def _refuse_image_options(*options: object) -> None:

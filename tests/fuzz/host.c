@@ -30,7 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     results[0] = vmd_guest_import(guest, "g_str_hash");
     results[1] = vmd_guest_import(guest, "g_int_hash");
     for (int n = 0; n < CALLS_MAX && size >= 8; n++, data += 8, size -= 8) {
-        struct vmd_host_call call = {.guest = guest, .n_args = guest->arch == VMD_GUEST_X86_64 ? 6 : 8};
+        struct vmd_host_call call = {
+            .guest = guest, .import = &(struct vmd_host_import){0}, .n_args = guest->arch == VMD_GUEST_X86_64 ? 6 : 8};
         const struct vmd_host_function *list = lists[(data[0] >> 5) % 6];
         size_t length = 0;
 

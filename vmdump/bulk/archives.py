@@ -8,8 +8,6 @@ Source: deb(5), ar(5), tar(5), cpio(5) "New ASCII Format"; rpm's docs/manual/for
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import io
 import lzma
 import os
@@ -20,33 +18,33 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import IO, Any, NamedTuple, Protocol
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from vmdump.errors import SourceError
+from vmdump.sources.decompress import Limits, decompressed, limits, size_error
+from vmdump.sources.input_file import open_regular
 
-#: What a package may unpack to: bytes of all members, packed as they stream, and the number of members.
+if TYPE_CHECKING:
+    from vmdump.sources.decompress import Stream
+
+#: What a package may unpack to without max_size: bytes of all members, packed as they stream; and their number.
 MAX_BYTES = 16 << 30
 MAX_MEMBERS = 500_000
 
-#: Bytes of memory that a decompressor may take. xz -9 takes 65 MiB, zstd --ultra -22 128 MiB.
-MAX_MEMORY = 512 << 20
+#: What the archive with a Debian package's control file may unpack to, in bytes.
+_MAX_CONTROL = 64 << 20
+
+#: How files in a zip may be compressed: zipfile reads other methods without a limit to what it takes. Wheels use these.
+_ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 #: The largest header of an RPM, in bytes. Source: rpm lib/header.c HEADER_DATA_MAX.
 _MAX_RPM_HEADER = 256 << 20
 
 DEB, RPM, ZIP = b"!<arch>\n", b"\xed\xab\xee\xdb", b"PK\x03\x04"
-_GZIP, _BZIP2, _XZ, _ZSTD, _LZMA = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"\x5d\0\0"
 _RPM_HEADER = b"\x8e\xad\xe8\x01"
 
 #: What tells a tar archive, and where. Source: tar(5) "POSIX ustar Archives".
 _TAR, _TAR_AT = b"ustar", 257
-
-
-class Stream(Protocol):
-    """What is read from front to end."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Up to size bytes, all for -1; none at the end."""
 
 
 class Member(NamedTuple):
@@ -73,24 +71,27 @@ _DEFECTS = (
 def archive_kind(path: str) -> str | None:
     """``deb``, ``rpm``, ``zip`` or ``tar`` (compressed or not), by content; None for anything else."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             start = file.read(8)
             if start == DEB:
                 return "deb" if file.read(13) == b"debian-binary" else None
             if start[:4] in (RPM, ZIP):
                 return "rpm" if start[:4] == RPM else "zip"
             file.seek(0)
-            block = _fill(decompressed(file, path), tarfile.BLOCKSIZE)
+            block = _fill(decompressed(file, path, limits(None, MAX_BYTES)), tarfile.BLOCKSIZE)
             return "tar" if block[_TAR_AT : _TAR_AT + len(_TAR)] == _TAR else None
     except (SourceError, *_DEFECTS):
         return None
 
 
-def read_archive(path: str) -> Iterator[Member]:
-    """The files and links of the archive at path. Raises SourceError where it is not whole."""
+def read_archive(path: str, max_size: int | None = None) -> Iterator[Member]:
+    """The files and links of the archive at path, which unpack to max_size bytes at most (None: MAX_BYTES). Raises
+    SourceError where it is not whole.
+    """
+    bounds = limits(max_size, MAX_BYTES)
     try:
-        with open(path, "rb") as file:
-            for count, member in enumerate(_READERS[archive_kind(path) or "tar"](file, path)):
+        with open_regular(path) as file:
+            for count, member in enumerate(_READERS[archive_kind(path) or "tar"](file, path, bounds)):
                 if count >= MAX_MEMBERS:
                     raise SourceError(f"{path}: more than {MAX_MEMBERS} members; is it a package of QEMU?")
                 yield member._replace(read=partial(_told, path, member.read))
@@ -112,11 +113,12 @@ def _told(path: str, read: Callable[[], bytes]) -> bytes:
 
 def deb_control(path: str) -> dict[str, str]:
     """The fields of a Debian package's control file, by name in lower case. Raises SourceError."""
+    control = Limits(_MAX_CONTROL, None)
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             for name, part in _ar_members(file):
                 if name.startswith("control.tar"):
-                    for member in _tar_members(decompressed(part, path), path):
+                    for member in _tar_members(decompressed(part, path, control), path, control):
                         if os.path.normpath(member.path) == "control":
                             return _control_fields(member.read().decode(errors="replace"))
     except SourceError:
@@ -129,7 +131,7 @@ def deb_control(path: str) -> dict[str, str]:
 def rpm_tags(path: str) -> dict[int, str]:
     """The strings in an RPM's header, by the number of their tag. Raises SourceError."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             return _rpm_header(file)
     except _DEFECTS as error:
         raise SourceError(f"{path}: {_reason(error)}; is it whole?") from error
@@ -139,112 +141,7 @@ def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-# Compression ------------------------------------------------------------------------------------------------------
-
-
-def decompressed(file: Stream, name: str) -> Stream:
-    """What is in a file or stream, from where it stands on, which is decompressed as its first bytes say, up to
-    MAX_BYTES. Raises SourceError, and reading does, and what the libraries raise.
-    """
-    start = _fill(file, 6)
-    whole = io.BufferedReader(_Joined(start, file))
-    if start.startswith(_GZIP):
-        return _Limited(gzip.GzipFile(fileobj=whole), name)
-    if start.startswith(_BZIP2):
-        return _Limited(bz2.BZ2File(whole), name)
-    if start.startswith((_XZ, _LZMA)):
-        return _Limited(io.BufferedReader(_Xz(whole), 1 << 18), name)
-    if start.startswith(_ZSTD):
-        return _Limited(_open_zstd(whole, name), name)
-    return _Limited(whole, name)
-
-
-def _open_zstd(file: Any, name: str) -> Stream:
-    try:
-        import zstandard
-    except ImportError:
-        raise SourceError(
-            f"{name}: compressed with Zstandard, which needs a package: pip install 'vmdump[zstd]'"
-        ) from None
-    decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_MEMORY >> 1)
-    return io.BufferedReader(_Zstd(decompressor.stream_reader(file, read_across_frames=True)), 1 << 18)
-
-
-class _Joined(io.RawIOBase):
-    """Bytes that were read already, and the rest of their file."""
-
-    def __init__(self, start: bytes, file: Stream) -> None:
-        self._start, self._file = start, file
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        data = self._start[: len(buffer)] or self._file.read(len(buffer))
-        self._start = self._start[len(buffer) :]
-        buffer[: len(data)] = data
-        return len(data)
-
-
-class _Zstd(io.RawIOBase):
-    """A zstandard reader whose every failure is a ValueError: its own type may not be installed."""
-
-    def __init__(self, reader: Any) -> None:
-        self._reader = reader
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        try:
-            data = self._reader.read(len(buffer))
-        except Exception as error:
-            raise ValueError(str(error)) from error
-        buffer[: len(data)] = data
-        return len(data)
-
-
-class _Xz(io.RawIOBase):
-    """An xz or lzma stream within MAX_MEMORY: lzma.LZMAFile takes as much as the stream asks for."""
-
-    def __init__(self, file: Stream) -> None:
-        self._file = file
-        self._decompressor = lzma.LZMADecompressor(memlimit=MAX_MEMORY)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        while True:
-            if self._decompressor.eof:
-                rest = self._decompressor.unused_data.lstrip(b"\0") or self._file.read(1 << 16).lstrip(b"\0")
-                if not rest:
-                    return 0
-                self._decompressor = lzma.LZMADecompressor(memlimit=MAX_MEMORY)
-            else:
-                rest = self._file.read(1 << 16) if self._decompressor.needs_input else b""
-                if not rest and self._decompressor.needs_input:
-                    raise EOFError("compressed data ends in the middle")
-            if data := self._decompressor.decompress(rest, len(buffer)):
-                buffer[: len(data)] = data
-                return len(data)
-
-
-class _Limited(io.RawIOBase):
-    """A stream of no more than MAX_BYTES."""
-
-    def __init__(self, file: Any, name: str) -> None:
-        self._file, self._name, self._left = file, name, MAX_BYTES
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        data: bytes = self._file.read(self._left + 1 if size < 0 else size)
-        self._left -= len(data)
-        if self._left < 0:
-            raise SourceError(f"{self._name}: unpacks to more than {MAX_BYTES >> 20} MiB; is it a package of QEMU?")
-        return data
+# Streams ----------------------------------------------------------------------------------------------------------
 
 
 def _fill(file: Stream, size: int) -> bytes:
@@ -300,10 +197,10 @@ def _ar_members(file: IO[bytes]) -> Iterator[tuple[str, Stream]]:
         at += 60 + size + size % 2
 
 
-def _deb_members(file: IO[bytes], name: str) -> Iterator[Member]:
+def _deb_members(file: IO[bytes], name: str, bounds: Limits) -> Iterator[Member]:
     for member, part in _ar_members(file):
         if member.startswith("data.tar"):
-            yield from _tar_members(decompressed(part, name), name)
+            yield from _tar_members(decompressed(part, name, bounds), name, bounds)
             return
     raise SourceError(f"{name}: a Debian package without data; is it whole?")
 
@@ -316,12 +213,16 @@ def _control_fields(text: str) -> dict[str, str]:
 # Tar, zip, cpio ---------------------------------------------------------------------------------------------------
 
 
-def _tar_members(file: Any, name: str) -> Iterator[Member]:
+def _tar_members(file: Any, name: str, bounds: Limits) -> Iterator[Member]:
+    left = bounds.size  # for sparse files, whose holes are not in the archive
     with tarfile.open(fileobj=file, mode="r|", bufsize=1 << 18) as archive:
         for info in archive:
             if info.issym() or info.islnk():
                 yield Member(info.name, info.linkname if info.issym() else f"/{info.linkname}", 0, bytes)
-            elif info.isreg() and not info.issparse():
+            elif info.isreg():
+                left -= info.size if info.issparse() else 0
+                if left < 0:
+                    raise size_error(name, bounds)
                 yield Member(info.name, None, info.size, _tar_reader(archive, info))
             archive.members = []  # type: ignore[attr-defined, unused-ignore]  # which it collects for random access
 
@@ -334,22 +235,25 @@ def _tar_reader(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Callable[[],
     return read
 
 
-def _compressed_tar_members(file: IO[bytes], name: str) -> Iterator[Member]:
-    return _tar_members(decompressed(file, name), name)
+def _compressed_tar_members(file: IO[bytes], name: str, bounds: Limits) -> Iterator[Member]:
+    return _tar_members(decompressed(file, name, bounds), name, bounds)
 
 
-def _zip_members(file: IO[bytes], name: str) -> Iterator[Member]:
-    left = MAX_BYTES
+def _zip_members(file: IO[bytes], name: str, bounds: Limits) -> Iterator[Member]:
+    left = bounds.size
     with zipfile.ZipFile(file) as archive:
         for info in archive.infolist():
             left -= info.file_size
             if left < 0:
-                raise SourceError(f"{name}: unpacks to more than {MAX_BYTES >> 20} MiB; is it a package of QEMU?")
+                raise size_error(name, bounds, "zip")
             if info.is_dir():
                 continue
+            if info.compress_type not in _ZIP_METHODS:
+                raise ValueError(f"{info.filename!r} is compressed by method {info.compress_type}, which is not read")
             if stat.S_ISLNK(info.external_attr >> 16):
                 if info.file_size <= 4096:  # PATH_MAX
-                    yield Member(info.filename, archive.read(info).decode(errors="surrogateescape"), 0, bytes)
+                    target = _zip_reader(archive, info)().decode(errors="surrogateescape")
+                    yield Member(info.filename, target, 0, bytes)
             else:
                 yield Member(info.filename, None, info.file_size, _zip_reader(archive, info))
 
@@ -429,12 +333,12 @@ def _rpm_structure(file: Stream) -> tuple[bytes, bytes]:
     return _exactly(file, n_entries * 16), _exactly(file, size)
 
 
-def _rpm_members(file: IO[bytes], name: str) -> Iterator[Member]:
+def _rpm_members(file: IO[bytes], name: str, bounds: Limits) -> Iterator[Member]:
     _rpm_header(file)
-    return _cpio_members(decompressed(file, name))
+    return _cpio_members(decompressed(file, name, bounds))
 
 
-_READERS: dict[str, Callable[[IO[bytes], str], Iterator[Member]]] = {
+_READERS: dict[str, Callable[[IO[bytes], str, Limits], Iterator[Member]]] = {
     "deb": _deb_members,
     "rpm": _rpm_members,
     "zip": _zip_members,

@@ -1,7 +1,7 @@
 """Where work runs: processes of this machine, threads, Dask's engine, or any concurrent.futures.Executor that is given.
 
 A process of the pool is bounded in memory, hears no Ctrl-C (its parent does), and ends when its parent does, however
-that ends. A pool that a crash has broken is made anew.
+that ends. A pool that a crash has broken is made anew. No process imports from the current directory.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import contextlib
 import os
 import resource
 import signal
+import sys
 import threading
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from importlib import import_module
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmdump.bulk.work import Outcome, Read, Unpack, perform
 from vmdump.errors import VmdumpError
+from vmdump.import_path import safe_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -78,6 +80,7 @@ def make_workers(name: str, jobs: int | None, *, memory: int = MEMORY, preload: 
     if name == "threads":
         return Workers(lambda: ThreadPoolExecutor(count), count)
     if name == "processes":
+        _keep_off_current_directory()
         from multiprocessing.resource_tracker import ensure_running
 
         ensure_running()  # when it starts, it unblocks SIGINT, which then would not wait for `_uninterrupted`
@@ -103,25 +106,45 @@ def _shut_down(executor: Executor) -> None:
 
 # Processes --------------------------------------------------------------------------------------------------------
 
+#: What the process imports that all of the pool are forked from: all that a task and its way there need.
+_PRELOAD = (
+    "concurrent.futures.process", "vmdump.bulk.executors", "vmdump.bulk.work", "vmdump.sources.qemu_image.image",
+    "vmdump.sources.dump_file",
+)  # fmt: skip
+
+
+def _keep_off_current_directory() -> None:
+    """Keeps the processes that multiprocessing starts with ``python -c`` from importing from the current directory.
+
+    That holds for all Pythons that this process starts from now on, as one that has ended may be started again at any
+    time. Raises VmdumpError where it can't be done.
+    """
+    if sys.flags.safe_path:
+        return  # multiprocessing passes it on
+    if sys.flags.ignore_environment:
+        raise VmdumpError("python -E lets worker processes import from the current directory; use python -I, or -P")
+    os.environ["PYTHONSAFEPATH"] = "1"
+
 
 def _make_pool(jobs: int, memory: int, preload: Sequence[str]) -> Executor:
     import multiprocessing
 
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["vmdump.bulk.work", "vmdump.sources.qemu_image.image", "vmdump.sources.dump_file", *preload]
-    )
+    context.set_forkserver_preload([*_PRELOAD, *preload])
     return ProcessPoolExecutor(
-        jobs, context, initializer=_begin, initargs=(memory,), max_tasks_per_child=_TASKS_PER_PROCESS
+        jobs, context, initializer=_begin, initargs=(memory, safe_path()), max_tasks_per_child=_TASKS_PER_PROCESS
     )
 
 
-def _begin(memory: int) -> None:
-    """What a process of the pool does first."""
+def _begin(memory: int, path: list[str]) -> None:
+    """What a process of the pool does first. path is its sys.path: multiprocessing has given it that of its parent."""
+    sys.path[:] = path
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
+    for number in (signal.SIGTERM, signal.SIGALRM):
         signal.signal(number, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # what nohup has set holds for the whole run
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (memory if hard == resource.RLIM_INFINITY else min(memory, hard), hard))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

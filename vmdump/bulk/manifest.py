@@ -5,30 +5,39 @@ which it is found again: what was read (of packages their content, not their nam
 many entries have that key when all is done; digest, SHA-256
 of the binary or dump file; files, that it was made of, with signature and SHA-256; producer, its label first; targets,
 the name of the binary first, those of links to it behind; machines; outputs and rows, paths from the folder on;
-reports, what went wrong without ending the reading; seconds; error.
+reports, what went wrong without ending the reading; seconds; error; arguments, the numbers of the sources on the
+command line that it was found in; machine_types, all that the QEMU has, as [name, alias, family, is_default].
+
+Beside the entries: sources, the command line's in the order given; errors, by source, of the last run, where an earlier
+run had read the source and its dumps are kept.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from vmdump.errors import OutputError, SourceError, VmdumpError
 from vmdump.output import write_file
+from vmdump.sources.input_file import read_input
 from vmdump.sources.qemu_image.cache import hashed, is_settled, sign
 
 NAME = "manifest.json"
 
 #: The form of the file. Another one is of another vmdump.
 VERSION = 1
+
+#: The largest manifest that is read, in bytes: some hundred thousand entries.
+MAX_BYTES = 1 << 30
 
 #: Where packages are unpacked, in the folder; what output.py writes before it is renamed.
 UNPACK_PREFIX = ".vmdump-unpack-"
@@ -49,9 +58,27 @@ class Manifest:
         self._entries: dict[_Name, Entry] = {}
         self._by_key: dict[str, list[Entry]] = {}
         self._uses: Counter[str] = Counter()
+        self.sources: list[str] = []
+        self.errors: dict[str, str] = {}
         if os.path.exists(os.path.join(directory, NAME)):
-            for entry in read_entries(directory):
+            content = read_manifest(directory)
+            self.sources = content.sources
+            for entry in content.entries:
                 self._add(entry)
+
+    def begin(self, sources: Sequence[str], *, add: bool) -> list[int]:
+        """Takes the sources of a run in place of those before, or with add behind them; the number of each.
+
+        The entries' arguments with these numbers are forgotten, to be found anew.
+        """
+        self.errors = {}
+        before = self.sources if add else []
+        self.sources = before + [source for source in sources if source not in before]
+        new = itertools.count(len(before))
+        numbers = [before.index(source) if source in before else next(new) for source in sources]
+        for entry in self._entries.values():
+            entry["arguments"] = [each for each in entry["arguments"] if add and each not in numbers]
+        return numbers
 
     def __iter__(self) -> Iterator[Entry]:
         """All entries, by source and member."""
@@ -82,11 +109,21 @@ class Manifest:
         if before is not None:
             self._unlink_unused(before)
 
+    def drop(self, entry: Entry) -> None:
+        """Forgets an entry, and removes its outputs."""
+        self._remove(entry)
+        self._unlink_unused(entry)
+
+    def rename(self, entry: Entry, source: str) -> None:
+        """The same content was found as another source."""
+        self._remove(entry)
+        entry["source"] = source
+        self._add(entry)
+
     def drop_others(self, source: str, key: str) -> None:
         """Forgets what another content of a source has given, outputs included."""
         for entry in [each for name, each in self._entries.items() if name[0] == source and each["key"] != key]:
-            self._remove(entry)
-            self._unlink_unused(entry)
+            self.drop(entry)
 
     def _unlink_unused(self, entry: Entry) -> None:
         for path in _outputs(entry):
@@ -109,8 +146,10 @@ class Manifest:
 
     def write(self) -> None:
         """Writes it, whole or not at all. Raises OutputError."""
-        text = json.dumps({"vmdump_manifest": VERSION, "entries": list(self)}, indent=1) + "\n"
-        write_file(os.path.join(self.directory, NAME), text.encode())
+        content = {
+            "vmdump_manifest": VERSION, "sources": self.sources, "errors": self.errors, "entries": list(self)
+        }  # fmt: skip
+        write_file(os.path.join(self.directory, NAME), (json.dumps(content, indent=1) + "\n").encode())
 
 
 def _name(entry: Entry) -> _Name:
@@ -121,31 +160,74 @@ def _outputs(entry: Entry) -> list[str]:
     return [*entry["outputs"], *entry["rows"]]
 
 
-def read_entries(directory: str) -> list[Entry]:
-    """The entries of a folder's manifest. Raises SourceError."""
+class Content(NamedTuple):
+    """What a manifest says: see the top of this file."""
+
+    entries: list[Entry]
+    sources: list[str]
+    errors: dict[str, str]
+
+
+def read_manifest(directory: str) -> Content:
+    """The manifest of a folder. One that an older vmdump wrote knows no sources. Raises SourceError."""
     path = os.path.join(directory, NAME)
     try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
+        content = json.loads(read_input(path, MAX_BYTES))
         if content["vmdump_manifest"] != VERSION:
             raise ValueError("of another version of vmdump")
         entries: list[Entry] = content["entries"]
+        sources, errors = content.get("sources", []), content.get("errors", {})
+        if not _are_strings(sources) or not _are_strings([*errors, *errors.values()]):
+            raise ValueError("sources or errors that are none")
         for entry in entries:
-            lists = ("outputs", "rows", "files", "targets", "machines")
-            if not all(isinstance(entry[name], list) for name in lists) or not isinstance(entry["key"], str):
-                raise ValueError("an entry that is none")
-            _name(entry), entry["error"], entry["producer"]
+            _check_types(entry)
+            arguments, machine_types = entry.setdefault("arguments", []), entry.setdefault("machine_types", [])
+            if not all(type(each) is int and 0 <= each < len(sources) for each in arguments):
+                raise ValueError("an entry with arguments that are no numbers of sources")
+            if not all(len(each) == 4 and _are_strings(each[:1]) for each in machine_types):
+                raise ValueError("an entry with malformed machine types")
             for output in _outputs(entry):
                 if os.path.isabs(output) or ".." in output.split("/"):
                     raise ValueError(f"an output outside of the folder: {output!r}")
-        return entries
+        return Content(entries, sources, errors)
     except OSError as error:
         hint = "; vmdump bulk makes one" if isinstance(error, FileNotFoundError) else ""
         raise SourceError(f"{path}: {error.strerror}{hint}") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SourceError(
             f"{path}: not a manifest: {error or type(error).__name__}; remove it to begin anew"
         ) from error
+
+
+def _are_strings(values: Any) -> bool:
+    return isinstance(values, list) and all(isinstance(each, str) for each in values)
+
+
+#: The types of an entry's values, but for files.
+_TYPES: dict[str, tuple[type, ...]] = {
+    "source": (str,), "member": (str, type(None)), "key": (str,), "siblings": (int,), "digest": (str, type(None)),
+    "producer": (dict, type(None)), "error": (str, type(None)), "files": (list,),
+}  # fmt: skip
+
+#: Values that are lists of strings.
+_LISTS = ("outputs", "rows", "targets", "machines", "reports")
+
+
+def _check_types(entry: Any) -> None:
+    """Raises ValueError, KeyError and TypeError for what is no entry."""
+    for name, kinds in _TYPES.items():
+        if not isinstance(entry[name], kinds):
+            raise ValueError(f"an entry whose {name} is {type(entry[name]).__name__}")
+    for name in _LISTS:
+        if not _are_strings(entry[name]):
+            raise ValueError(f"an entry whose {name} are no list of strings")
+    if entry["producer"] is not None and not isinstance(entry["producer"]["label"], str):
+        raise ValueError("an entry whose producer has no label")
+    for path, signature, digest in entry["files"]:
+        if not isinstance(path, str) or not isinstance(signature, (list, type(None))):
+            raise ValueError("an entry with a file that is none")
+        if not isinstance(digest, (str, type(None))):
+            raise ValueError("an entry with a digest that is none")
 
 
 def recorded(files: tuple[tuple[str, Any, bytes | None], ...]) -> list[Any]:

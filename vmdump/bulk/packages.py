@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import posixpath
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from vmdump.bulk.archives import (
@@ -24,6 +25,7 @@ from vmdump.bulk.archives import (
     read_archive,
     rpm_tags,
 )
+from vmdump.bulk.expected import expects_qemu, not_a_qemu
 from vmdump.errors import SourceError
 
 #: What tells a QEMU that migrates: the word that its dump begins with.
@@ -36,18 +38,24 @@ MAX_FILE_BYTES = 1 << 30
 _MAX_DEPTH = 64
 _MAX_PATH = 1024
 
+#: How many members of a package are named as errors, and as notices.
+_MAX_LINES = 20
+
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Package(NamedTuple):
     """A package file. group: what is equal for those that are unpacked over each other: the source that they were
-    built from, its version and architecture; None for one that stands alone.
+    built from, its version and architecture; None for one that stands alone. name: the package's own; arguments: the
+    numbers of the sources that it was found in.
     """
 
     path: str
     kind: str
     group: tuple[str, ...] | None
+    name: str = ""
+    arguments: tuple[int, ...] = ()
 
 
 def identify_package(path: str) -> Package | None:
@@ -55,46 +63,92 @@ def identify_package(path: str) -> Package | None:
     kind = archive_kind(path)
     if kind == "deb":
         control = deb_control(path)
-        source = control.get("source") or control.get("package", "")
-        return Package(
-            path, kind, ("deb", source.split(" ")[0], control.get("version", ""), control.get("architecture", ""))
-        )
+        name = control.get("package", "")
+        source = (control.get("source") or name).split(" ")[0]
+        return Package(path, kind, ("deb", source, control.get("version", ""), control.get("architecture", "")), name)
     if kind == "rpm":
         tags = rpm_tags(path)
         version = f"{tags.get(RPM_VERSION)}-{tags.get(RPM_RELEASE)}"
-        return Package(
-            path, kind, ("rpm", tags.get(RPM_SOURCE) or tags.get(RPM_NAME, ""), version, tags.get(RPM_ARCH, ""))
-        )
+        name = tags.get(RPM_NAME, "")
+        return Package(path, kind, ("rpm", tags.get(RPM_SOURCE) or name, version, tags.get(RPM_ARCH, "")), name)
     return None if kind is None else Package(path, kind, None)
 
 
+def groups_of(packages: Iterable[Package]) -> list[list[Package]]:
+    """The packages that are unpacked over each other: those of one build in one directory, and further ones of that
+    build from elsewhere. A group has one package of a name: a second one is a build of its own, whatever version it
+    says that it is.
+    """
+    by_place: dict[object, list[Package]] = {}
+    for package in packages:
+        place = (package.group, os.path.dirname(package.path)) if package.group else package.path
+        by_place.setdefault(place, []).append(package)
+    groups: list[list[Package]] = []
+    for found in by_place.values():
+        for names_once in _split(found):
+            names = {each.name for each in names_once}
+            for group in groups:
+                if group[0].group == found[0].group is not None and not names & {each.name for each in group}:
+                    group += names_once
+                    break
+            else:
+                groups.append(names_once)
+    return groups
+
+
+def _split(packages: Iterable[Package]) -> list[list[Package]]:
+    """The packages in as few lists as have each name once."""
+    parts: list[dict[str, Package]] = []
+    for package in packages:
+        part = next((each for each in parts if package.name not in each), None)
+        if part is None:
+            parts.append(part := {})
+        part[package.name] = package
+    return [list(part.values()) for part in parts]
+
+
 class Kept(NamedTuple):
-    """What was unpacked of a package: paths of files, from the folder on, and links with what they say."""
+    """What was unpacked of a package: paths of files, from the folder on, and links with what they say. errors: what
+    is meant to be a QEMU and can't be read; notices: what is passed over. Both name the member.
+    """
 
     files: tuple[str, ...]
     links: tuple[tuple[str, str], ...]
+    errors: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
-def unpack(path: str, folder: str) -> Kept:
+def unpack(path: str, folder: str, max_size: int | None = None) -> Kept:
     """Unpacks what is QEMU's of the package at path into folder, which has to be there; its links are told, not made.
+    max_size: see read_archive.
 
     Raises SourceError for a package that is not whole or that means harm, OSError for a folder that can't be written.
     """
     files, links = [], []
+    errors: list[str] = []
+    notices: list[str] = []
     top = os.open(folder, _DIRECTORY)
     try:
-        for member in read_archive(path):
+        for member in read_archive(path, max_size):
             place = safe_path(member.path)
             if member.target is not None:
                 if place is not None and b"\0" not in os.fsencode(member.target):
                     links.append((place, member.target))
                 continue
-            if member.size < 4 or not _may_be_kept(member.path):
-                continue
+            is_expected = expects_qemu(member.path)
             if member.size > MAX_FILE_BYTES:
+                if is_expected:
+                    _note(errors, f"{place or member.path}: larger than {MAX_FILE_BYTES >> 20} MiB, and not read")
+                continue
+            if member.path.endswith((".deb", ".rpm")):
+                _note(notices, f"{place or member.path}: a package inside of a package is not read; unpack it first")
+            if not is_expected and (member.size < 4 or not _may_be_kept(member.path)):
                 continue
             content = member.read()
             if not _is_kept(member.path, content):
+                what = not_a_qemu(content[:4096], is_expected=is_expected)
+                if what is not None:
+                    _note(notices if what.is_harmless else errors, f"{place or member.path}: {what.text}")
                 continue
             if place is None:
                 raise SourceError(
@@ -104,12 +158,22 @@ def unpack(path: str, folder: str) -> Kept:
             files.append(place)
     finally:
         os.close(top)
-    return Kept(tuple(files), tuple(links))
+    return Kept(tuple(files), tuple(links), tuple(errors), tuple(notices))
+
+
+def _note(lines: list[str], line: str) -> None:
+    """Adds a line, unless there are many: a hostile package has any number."""
+    if len(lines) < _MAX_LINES:
+        lines.append(line)
+    elif len(lines) == _MAX_LINES:
+        lines.append("and further members, which are not listed")
 
 
 def _may_be_kept(path: str) -> bool:
     """Whether a file is worth reading: firmware and documentation is not."""
-    return not path.endswith((".gz", ".xz", ".zst", ".py", ".html", ".mo", ".rom", ".bin", ".img", ".fd", ".debug"))
+    return not path.endswith(
+        (".deb", ".rpm", ".gz", ".xz", ".zst", ".py", ".html", ".mo", ".rom", ".bin", ".img", ".fd", ".debug")
+    )
 
 
 def _is_kept(path: str, content: bytes) -> bool:

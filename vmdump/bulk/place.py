@@ -6,11 +6,13 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vmdump.bulk.manifest import Manifest
 from vmdump.bulk.sources import Item, targets_of
 from vmdump.producer import Producer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from vmdump.bulk.manifest import Entry
     from vmdump.bulk.work import Reading
 
 #: What QEMU says of itself: number, and what a distributor has added.
@@ -44,10 +46,10 @@ class Place(NamedTuple):
 class Places:
     """The places of a folder: of two different QEMUs that would have one, the later gets one of its own."""
 
-    def __init__(self, manifest: Manifest) -> None:
-        """Those that the manifest has are taken."""
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        """Those of entries that stay are taken."""
         self._taken: dict[tuple[str, str], str] = {}
-        for entry in manifest:
+        for entry in entries:
             if entry["producer"] and entry["targets"]:
                 self._taken[entry["producer"]["label"], entry["targets"][0]] = entry["digest"]
 

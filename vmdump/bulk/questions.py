@@ -16,17 +16,29 @@ class Question(NamedTuple):
     sql: str
 
 
+_DEVICE_MEANING = "QOM type, or section as in an error line, with * for any text"
+
+# The types that $device names: those of this type, else those of this section, else the same in any case of letters.
+_NAMED_TYPES = """named AS (
+        SELECT type FROM (
+            SELECT type, CASE WHEN type GLOB $device THEN 1 WHEN section GLOB $device THEN 2 ELSE 3 END AS rank,
+            FROM devices
+            WHERE lower(type) GLOB lower($device) OR lower(section) GLOB lower($device)
+        ) QUALIFY rank = min(rank) OVER ()
+    )"""
+
 _DEVICE = Question(
     "device",
     "which versions have device X, for which targets, in which version of its description",
-    {"device": ("QOM type, with * for any text", None)},
-    """
+    {"device": (_DEVICE_MEANING, None)},
+    f"""
+    WITH {_NAMED_TYPES}
     SELECT d.type AS device, d.producer, d.version_id, d.minimum_version_id, list(DISTINCT d.target ORDER BY d.target)
         AS targets
     FROM devices d JOIN producers p USING (producer, target)
-    WHERE d.type GLOB $device
-    GROUP BY d.type, d.producer, p.version_order, d.version_id, d.minimum_version_id
-    ORDER BY d.type, p.version_order, d.producer, d.version_id
+    WHERE d.type IN (FROM named)
+    GROUP BY d.type, d.producer, p.position, p.version_order, d.version_id, d.minimum_version_id
+    ORDER BY d.type, p.position, p.version_order, d.producer, d.version_id
     """,
 )
 
@@ -50,46 +62,47 @@ _CHANGE = ", ".join(
 
 _FIELD = Question(
     "field",
-    "where did field Y change: from which version to which, and how",
+    "where did field Y change: from which QEMU to which, in the order of the sources, and how",
     {
         "field": ("the field's name, or the end of its path, as in core.timadj; * for any text", None),
-        "device": ("QOM type, with * for any text", "*"),
+        "device": (_DEVICE_MEANING, "*"),
         "target": ("the target", "*"),
     },
     f"""
-    WITH pairs AS (
-        SELECT target, producer AS destination, lag(producer) OVER in_order AS source, version_order
+    WITH {_NAMED_TYPES},
+    pairs AS (
+        SELECT target, producer AS destination, lag(producer) OVER in_order AS source, position
         FROM producers WHERE target GLOB $target
-        WINDOW in_order AS (PARTITION BY target ORDER BY version_order, producer)
+        WINDOW in_order AS (PARTITION BY target ORDER BY position, version_order, producer)
     ),
     facts AS (
         SELECT target, producer, type, path, min(size) AS size, min(num) AS num, min(version_id) AS version_id,
             bool_or(field_exists) AS field_exists, count(*) AS n
         FROM fields
-        WHERE target GLOB $target AND type GLOB $device AND (path GLOB $field OR path GLOB concat('*.', $field))
+        WHERE target GLOB $target AND type IN (FROM named) AND (path GLOB $field OR path GLOB concat('*.', $field))
         GROUP BY ALL
     ),
     both_have AS (
         SELECT pairs.*, type FROM pairs
         JOIN devices s ON s.target = pairs.target AND s.producer = source
         SEMI JOIN devices d ON d.target = pairs.target AND d.producer = destination AND d.type = s.type
-        WHERE s.type GLOB $device
+        WHERE s.type IN (FROM named)
     ),
     sides AS (
-        SELECT target, type, path, source, destination, version_order, {_SIDE}
+        SELECT target, type, path, source, destination, position, {_SIDE}
         FROM both_have b JOIN facts f USING (target, type)
         WHERE f.producer IN (b.source, b.destination)
         GROUP BY ALL
     ),
     changes AS (
-        SELECT target, type AS device, path, source, destination, version_order,
+        SELECT target, type AS device, path, source, destination, position,
             CASE WHEN n_before IS NULL THEN 'added' WHEN n_after IS NULL THEN 'removed'
             ELSE concat_ws(', ', {_CHANGE}) END AS change
         FROM sides
     )
     SELECT device, path, source, destination, change, list(target ORDER BY target) AS targets
     FROM changes WHERE change <> ''
-    GROUP BY ALL ORDER BY device, path, min(version_order), change
+    GROUP BY ALL ORDER BY device, path, min(position), change
     """,
 )
 
@@ -101,7 +114,8 @@ _UNOWNED = Question(
     SELECT name AS description, d.producer, symbol, uses, list(DISTINCT target ORDER BY target) AS targets
     FROM descriptions d JOIN producers p USING (producer, target)
     WHERE type IS NULL AND path = '' AND target GLOB $target
-    GROUP BY name, d.producer, p.version_order, symbol, uses ORDER BY name, p.version_order, symbol
+    GROUP BY name, d.producer, p.position, p.version_order, symbol, uses
+    ORDER BY name, p.position, p.version_order, symbol
     """,
 )
 

@@ -198,7 +198,7 @@ class _Rows:
         #: Of the rows that wait: numbers of facts, paths, and which of the owners (types and sections) each has.
         self._numbers: list[int] = []
         self._paths: list[str] = []
-        self._owners: list[tuple[str | None, str]] = []
+        self._owners: list[tuple[str | None, str | None]] = []
         self._owner_of: list[int] = []
 
     def tables(self, constants: list[Any]) -> Iterator[pa.Table]:
@@ -242,20 +242,23 @@ class _Rows:
 
     # What stands in a dump --------------------------------------------------------------------------------------------
 
-    def _tops(self) -> list[tuple[str | None, str, int, _Description | None]]:
+    def _tops(self) -> list[tuple[str | None, str | None, int, _Description | None]]:
         """Devices and what they have, then the descriptions on no device class: type, section, number of the facts, and
         the description whose rows follow.
         """
         native = self._dump.detailed_tree.native
-        tops: list[tuple[str | None, str, int, _Description | None]] = []
+        tops: list[tuple[str | None, str | None, int, _Description | None]] = []
         for index, device in enumerate(self._dump.values()):
-            top = self._describe(native.devices[index].vmsd)
+            top = self._describe(native.devices[index].vmsd) if device.has_description else None
+            section = top.name if top else None
             facts = self._add(
-                kind="device", name=device.name, description=top.name, version_id=device.version_id,
+                kind="device", name=device.name, description=section, version_id=device.version_id,
                 minimum_version_id=device.minimum_version_id, parents=device.parents and tuple(device.parents),
                 abstract=device.abstract, module=device.module,
             )  # fmt: skip
-            tops += [(device.name, top.name, facts, None), (device.name, top.name, top.alone, top)]
+            tops.append((device.name, section, facts, None))
+            if top is not None:
+                tops.append((device.name, section, top.alone, top))
         for index, root in enumerate(self._dump.roots):
             top = self._describe(native.roots[index].vmsd)
             more = {"uses": tuple(root.uses), "types": tuple(root.types), "symbol": root.symbol}

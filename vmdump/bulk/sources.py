@@ -2,30 +2,33 @@
 
 A file that is named is taken for what it is; one that is nothing of these is read as a dump, whose reader says what is
 wrong with it. Of a directory everything counts that is one of these, at any depth; links to directories are not
-followed, and names of links to a binary are further names of it.
+followed, and names of links to a binary are further names of it. What is meant to be one of these and can't be read is
+an error, never passed over in silence: a broken binary or link with a QEMU's name, a package or dump that is not whole.
 """
 
 from __future__ import annotations
 
+import codecs
 import mmap
 import os
-import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from vmdump.bulk.archives import decompressed
-from vmdump.bulk.packages import QEMU_MARK, Kept, Package, identify_package
+from vmdump.bulk.expected import NAME, NotAQemu, expects_qemu, not_a_qemu
+from vmdump.bulk.packages import QEMU_MARK, Kept, Package, groups_of, identify_package
 from vmdump.errors import SourceError
 from vmdump.source import is_binary
-from vmdump.sources.dump_file import GZIP, XZ, ZSTD
+from vmdump.sources.decompress import MAGIC_BYTES, decompressed, format_of, limits
+from vmdump.sources.dump_file import MAX_SIZE
+from vmdump.sources.input_file import open_regular
 from vmdump.sources.root import resolve
-
-#: A QEMU's name, with what distributors put in front of it: xen-qemu-system-i386.
-_NAME = re.compile(r"(?:(?P<flavour>[\w-]+?)-)?qemu-system-(?P<target>\w[\w-]*)", re.ASCII)
 
 #: How much of a file is looked at for a dump, in bytes.
 _START = 4096
+
+#: How a dump begins, without spaces.
+_DUMP_BEGINS = b'{"' + QEMU_MARK + b'":{'
 
 
 class Item(NamedTuple):
@@ -33,7 +36,7 @@ class Item(NamedTuple):
 
     kind is ``binary`` or ``dump``; source is what the user knows it by, a file or package, and member the path in the
     package; path is where it lies, root the folder that its package is unpacked in; names are its file's and those of
-    links to it.
+    links to it; arguments the numbers of the sources that it was found in.
     """
 
     kind: str
@@ -42,6 +45,7 @@ class Item(NamedTuple):
     names: tuple[str, ...]
     member: str | None = None
     root: str | None = None
+    arguments: tuple[int, ...] = ()
 
     @property
     def title(self) -> str:
@@ -50,71 +54,138 @@ class Item(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What sources mean: items, packages by group, and for each source that can't be read at all what is wrong."""
+    """What sources mean: items, and packages by group. errors: what is wrong with each file or source that is meant to
+    be one of these and can't be read; notices: what is passed over; lost: the sources and directories among the errors
+    of which nobody can see what is in them.
+    """
 
     items: list[Item]
     groups: list[list[Package]]
     errors: list[tuple[str, str]]
+    notices: list[str]
+    lost: list[str]
 
 
-def find_sources(sources: Iterable[str], exclude: str) -> Found:
-    """What the sources mean, each thing once, in their order; exclude is a directory that is passed over."""
-    items: dict[str, Item] = {}
-    packages: dict[str, Package] = {}
-    errors: list[tuple[str, str]] = []
-    for path, is_named in _files(sources, os.path.realpath(exclude), errors):
-        real = os.path.realpath(path)
-        if real in items and items[real].kind == "binary":
-            items[real] = items[real]._replace(names=(*items[real].names, os.path.basename(path)))
-        if real in items or real in packages:
-            continue
-        try:
-            found = _identify(path, real, is_named)
-        except (OSError, SourceError) as error:
-            errors.append((path, str(error)))
-            continue
-        if isinstance(found, Package):
-            packages[real] = found
-        elif found is not None:
-            items[real] = found
-    for real, item in items.items():  # the file's own name comes first
-        items[real] = item._replace(names=tuple(dict.fromkeys([os.path.basename(real), *item.names])))
-    groups: dict[object, list[Package]] = {}
-    for real, package in packages.items():
-        groups.setdefault(package.group or real, []).append(package)
-    return Found(list(items.values()), list(groups.values()), errors)
+def find_sources(sources: Iterable[str], exclude: str, numbers: Sequence[int] | None = None) -> Found:
+    """What the sources mean, each thing once, in their order; exclude is a directory that is passed over; numbers are
+    those of the sources, for Item.arguments (default: from 0).
+    """
+    search = _Search(os.path.realpath(exclude))
+    for index, source in enumerate(sources):
+        search.add(source, index if numbers is None else numbers[index])
+    return search.found()
 
 
-def _files(sources: Iterable[str], exclude: str, errors: list[tuple[str, str]]) -> Iterator[tuple[str, bool]]:
-    """The files of the sources, and whether each is named itself."""
-    for source in sources:
+class _Search:
+    """Collects what sources mean."""
+
+    def __init__(self, exclude: str) -> None:
+        self._exclude = exclude
+        self._items: dict[str, Item] = {}
+        self._packages: dict[str, Package] = {}
+        self._errors: list[tuple[str, str]] = []
+        self._notices: list[str] = []
+        self._lost: list[str] = []
+
+    def found(self) -> Found:
+        """All of it."""
+        for real, item in self._items.items():  # the file's own name comes first
+            self._items[real] = item._replace(names=tuple(dict.fromkeys([os.path.basename(real), *item.names])))
+        groups = groups_of(self._packages.values())
+        return Found(list(self._items.values()), groups, self._errors, list(dict.fromkeys(self._notices)), self._lost)
+
+    def add(self, source: str, number: int) -> None:
+        """Finds what a source means."""
         try:
             is_directory = stat.S_ISDIR(os.stat(source).st_mode)
         except (OSError, ValueError) as error:
-            errors.append((source, getattr(error, "strerror", None) or str(error)))
-            continue
+            self._fail(source, getattr(error, "strerror", None) or str(error), is_lost=True)
+            return
         if not is_directory:
-            yield source, True
-            continue
-        refused: list[OSError] = []
-        for folder, folders, names in os.walk(source, onerror=refused.append):
-            folders[:] = sorted(each for each in folders if os.path.realpath(os.path.join(folder, each)) != exclude)
-            yield from ((os.path.join(folder, name), False) for name in sorted(names))
-        errors += [(str(error.filename), str(error.strerror)) for error in refused]
+            self._add_file(source, os.path.basename(source), number, is_named=True)
+            return
+        n_errors = len(self._errors)
+        has_any = False
+        for path, place in self._files(source):
+            has_any |= self._add_file(path, place, number, is_named=False)
+        if not has_any and len(self._errors) == n_errors:
+            self._fail(source, "no QEMU binary, dump or package in there", is_lost=True)
+
+    def _fail(self, source: str, error: str, *, is_lost: bool = False) -> None:
+        self._errors.append((source, error))
+        self._lost += [source] if is_lost else []
+
+    def _files(self, source: str) -> Iterator[tuple[str, str]]:
+        """The files below a directory, and their paths from there."""
+
+        def refuse(error: OSError) -> None:
+            self._fail(str(error.filename), str(error.strerror), is_lost=True)
+
+        for folder, folders, names in os.walk(source, onerror=refuse):
+            folders[:] = sorted(
+                each for each in folders if os.path.realpath(os.path.join(folder, each)) != self._exclude
+            )
+            for name in sorted(names):
+                path = os.path.join(folder, name)
+                yield path, os.path.relpath(path, source)
+
+    def _add_file(self, path: str, place: str, number: int, *, is_named: bool) -> bool:
+        """Takes what a file is; whether it is anything. place: its path below the source that it was found in."""
+        real = os.path.realpath(path)
+        if (item := self._items.get(real)) is not None:
+            names = (*item.names, os.path.basename(path)) if item.kind == "binary" else item.names
+            self._items[real] = item._replace(names=names, arguments=_with(item.arguments, number))
+        elif (package := self._packages.get(real)) is not None:
+            self._packages[real] = package._replace(arguments=_with(package.arguments, number))
+        else:
+            try:
+                found = _identify(path, real, place, is_named)
+            except (OSError, SourceError) as error:
+                self._fail(path, str(error))
+                return False
+            if isinstance(found, Package):
+                self._packages[real] = found._replace(arguments=(number,))
+            elif isinstance(found, Item):
+                self._items[real] = found._replace(arguments=(number,))
+            elif found is not None:
+                self._notices.append(f"{path}: {found.text}")
+            return isinstance(found, (Package, Item))
+        return True
 
 
-def _identify(path: str, real: str, is_named: bool) -> Item | Package | None:
-    if not is_named and not os.path.isfile(real):
+def _with(numbers: tuple[int, ...], number: int) -> tuple[int, ...]:
+    return numbers if number in numbers else (*numbers, number)
+
+
+def _identify(path: str, real: str, place: str, is_named: bool) -> Item | Package | NotAQemu | None:
+    """What a file is; None: nothing that is read. Raises SourceError for what is meant to be something, and is not."""
+    is_expected = expects_qemu(place)
+    if not os.path.isfile(real):
+        if is_named:
+            raise SourceError(f"{path}: not a regular file; vmdump dump reads pipes and devices")
+        if (is_expected or _is_called_package(path)) and os.path.islink(path) and not os.path.exists(path):
+            raise SourceError(f"{path}: a link to {os.readlink(path)}, which is not there")
         return None
     if is_binary(real):
-        is_qemu = is_named or _is_qemu(real)
-        return Item("binary", path, path, (os.path.basename(path),)) if is_qemu else None
-    package = identify_package(real)
-    if package is not None:
-        return package._replace(path=path)
-    if is_named or _is_dump(real):
-        return Item("dump", path, path, (os.path.basename(path),))
-    return None
+        if is_named or _is_qemu(real):
+            return Item("binary", path, path, (os.path.basename(path),))
+    else:
+        package = identify_package(real)
+        if package is not None:
+            return package._replace(path=path)
+        if _is_dump(real) or (is_named and not is_expected and not _is_called_package(path)):
+            return Item("dump", path, path, (os.path.basename(path),))
+        if _is_called_package(path):
+            raise SourceError(f"{path}: not a whole package, by its first bytes; copy it again")
+    with open_regular(path) as file:
+        what = not_a_qemu(file.read(_START), is_expected=is_expected)
+    if what is None or what.is_harmless:
+        return what
+    raise SourceError(f"{path}: {what.text}")
+
+
+def _is_called_package(path: str) -> bool:
+    return path.endswith((".deb", ".rpm", ".whl", ".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.zst", ".tar.bz2"))
 
 
 def _is_qemu(path: str) -> bool:
@@ -124,19 +195,20 @@ def _is_qemu(path: str) -> bool:
 
 
 def _is_dump(path: str) -> bool:
-    """Whether a file begins as a dump does. Raises SourceError for a compressed one whose beginning is damaged."""
-    with open(path, "rb") as file:
-        is_compressed = file.read(6).startswith((GZIP, XZ, ZSTD))
-        file.seek(0)
+    """Whether a file begins as a dump does, or is meant to: cut off in its first line, or in another encoding, of which
+    the reader says so. Raises SourceError for a compressed one whose beginning is damaged.
+    """
+    with open_regular(path) as file:
+        format = format_of(file.peek(MAGIC_BYTES))
         try:
-            start = decompressed(file, path).read(_START)
+            start = decompressed(file, path, limits(None, MAX_SIZE)).read(_START)
         except SourceError:
-            raise
-        except Exception as error:
-            if is_compressed:
-                raise SourceError(f"{path}: {error}; is it whole?") from error
+            if format in ("gzip", "xz", "Zstandard"):  # others have no magic number to rely on
+                raise
             return False
-    return start.lstrip().startswith(b"{") and QEMU_MARK in start
+    text = start.removeprefix(codecs.BOM_UTF8).replace(b"\0", b"").removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff")
+    words = b"".join(text.split())
+    return words.startswith(b"{") and (QEMU_MARK in text or (len(words) > 1 and _DUMP_BEGINS.startswith(words)))
 
 
 def unpacked_items(layers: list[tuple[Package, Kept]], root: str) -> list[Item]:
@@ -146,7 +218,8 @@ def unpacked_items(layers: list[tuple[Package, Kept]], root: str) -> list[Item]:
         for place in kept.files:
             path = os.path.join(root, place)
             if path not in items and not place.endswith(".so") and _is_qemu(path):
-                items[path] = Item("binary", package.path, path, (os.path.basename(place),), place, root)
+                names = (os.path.basename(place),)
+                items[path] = Item("binary", package.path, path, names, place, root, package.arguments)
     for _, kept in layers:
         for place, _ in kept.links:
             try:
@@ -158,6 +231,26 @@ def unpacked_items(layers: list[tuple[Package, Kept]], root: str) -> list[Item]:
     return [items[path] for path in sorted(items)]
 
 
+def dangling_links(layers: list[tuple[Package, Kept]], root: str) -> list[tuple[str, str]]:
+    """The links of packages that are meant to be a QEMU and lead to nothing: the package's path, and what is wrong."""
+    lines = (line for _, kept in layers for line in (*kept.notices, *kept.errors))
+    passed_over = {os.path.join(root, line.partition(": ")[0]) for line in lines}
+    errors = []
+    for package, kept in layers:
+        for place, target in kept.links:
+            if not expects_qemu(place):
+                continue
+            try:
+                path = resolve(place, root)
+            except SourceError:
+                errors.append((package.path, f"{place}: a link to itself"))
+                continue
+            if not os.path.exists(path) and path not in passed_over:
+                why = "which is no QEMU binary of the packages given"
+                errors.append((package.path, f"{place}: a link to {target}, {why}"))
+    return errors
+
+
 def targets_of(names: Iterable[str]) -> tuple[str, ...]:
     """The targets that names of binaries say, and those of dump files.
 
@@ -166,7 +259,7 @@ def targets_of(names: Iterable[str]) -> tuple[str, ...]:
     """
     targets = []
     for name in names:
-        if found := _NAME.fullmatch(name):
+        if found := NAME.fullmatch(name):
             flavour = found["flavour"]
             targets.append(f"{found['target']}-{flavour}" if flavour else found["target"])
     return tuple(dict.fromkeys(targets))

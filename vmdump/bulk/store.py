@@ -7,17 +7,24 @@ producers, and verdicts (what `vmdump check` has said and was kept: verdicts.py)
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
+import re
+import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vmdump.bulk.manifest import read_entries
+from vmdump.bulk.manifest import read_manifest
 from vmdump.bulk.verdicts import VERDICT_COLUMNS, read_verdicts
-from vmdump.errors import VmdumpError
+from vmdump.check.labels import Named, labels
+from vmdump.errors import SourceError, VmdumpError
+from vmdump.sources.input_file import is_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from vmdump.bulk.manifest import Entry
 
 #: A version as a list of numbers, by which it sorts.
 _SORTABLE = "list_transform(string_split(qemu_version, '.'), lambda x: try_cast(x AS INTEGER))"
@@ -32,39 +39,83 @@ _VIEWS = {
     "subsections": "SELECT producer, target, qemu_version, host, type, section, path, name, version_id, "
     "minimum_version_id, needed FROM rows WHERE kind = 'subsection'",
     "producers": f"SELECT DISTINCT producer, target, qemu_version, version, build_id, host, machines, {_SORTABLE} AS "
-    "version_order FROM rows",
+    "version_order, position FROM rows LEFT JOIN positions USING (producer)",
 }
 
 
 class ProducerDump(NamedTuple):
-    """A QEMU's dump in a folder: the producer's label, the target, and the path of the dump of its first machine."""
+    """A QEMU's dump in a folder: its label, the target, and the path of the dump of its first machine.
+
+    producer: what the folder and the columns of the views call the QEMU; version: what it says of itself;
+    machine_types: all that it has, as (name, alias, family, is_default); arguments: the numbers of the sources on
+    vmdump bulk's command line that it was found in; n_files: in how many files.
+    """
 
     label: str
     target: str
     path: str
+    producer: str
+    version: str | None = None
+    machine_types: tuple[tuple[str, str | None, str | None, bool], ...] = ()
+    arguments: tuple[int, ...] = ()
+    n_files: int = 1
 
 
 class Answer(NamedTuple):
-    """What a query gave: names of columns, and rows of plain values."""
+    """What a query gave: names of columns, and rows of plain values. skipped: files of verdicts that can't be read,
+    with the reason; is_incomplete: whether the query asked for verdicts, so that theirs are missing.
+    """
 
     columns: tuple[str, ...]
     rows: list[tuple[Any, ...]]
+    skipped: Sequence[str] = ()
+    is_incomplete: bool = False
+
+
+#: Seconds between two looks for signals, and those that a query has to end after one.
+_TICK = 0.1
+_PATIENCE = 1.0
+
+#: Rows that are fetched at a time.
+_ROWS = 10_000
 
 
 def producers(directory: str | os.PathLike[str], target: str | None = None) -> list[ProducerDump]:
-    """The dumps in a folder, one a producer and target, in the order of targets and versions; target: of that alone.
+    """The dumps in a folder, one a producer and target; target: of that alone. They are in the order of targets, then
+    of the sources on vmdump bulk's command line; within one source, of versions.
 
     They are in the form that they were written in: --format extended and parquet keep all that is known. Raises
     SourceError for a folder without a manifest.
     """
-    found = {}
-    for entry in read_entries(os.fspath(directory)):
-        if entry["error"] is None and entry["outputs"] and entry["targets"]:
-            label, name = entry["producer"]["label"], entry["targets"][0]
-            if target in (None, *entry["targets"]):
-                found[name, label] = os.path.join(directory, entry["outputs"][0])
-    order = sorted(found, key=lambda place: (place[0], version_order(place[1])))
-    return [ProducerDump(label, name, found[name, label]) for name, label in order]
+    found: dict[tuple[str, str], ProducerDump] = {}
+    known: dict[str, Named] = {}
+    for entry in read_manifest(os.fspath(directory)).entries:
+        if entry["error"] is not None or not entry["outputs"] or not entry["targets"]:
+            continue
+        producer, name = entry["producer"]["label"], entry["targets"][0]
+        known.setdefault(producer, _named(entry))
+        if target in (None, *entry["targets"]):
+            path = os.path.join(directory, entry["outputs"][0])
+            types = tuple(map(tuple, entry["machine_types"]))
+            version, arguments = entry["producer"]["version"], tuple(entry["arguments"])
+            each = ProducerDump(producer, name, path, producer, version, types, arguments)
+            if (same := found.get((name, producer))) is not None:
+                arguments = tuple(sorted({*same.arguments, *arguments}))
+                each = same._replace(arguments=arguments, n_files=same.n_files + 1)
+            found[name, producer] = each
+    called = dict(zip(known, labels(list(known.values())), strict=True))  # the same for each target
+    return [each._replace(label=called[each.producer]) for each in sorted(found.values(), key=_order)]
+
+
+def _named(entry: Entry) -> Named:
+    """What the label of an entry's producer is made of."""
+    producer = entry["producer"]
+    version, host = (str(producer.get(key) or "") for key in ("version", "host"))
+    return Named(version, host, os.path.join(entry["source"], entry["member"] or "").rstrip("/"), producer["label"])
+
+
+def _order(each: ProducerDump) -> tuple[Any, ...]:
+    return each.target, not each.arguments, tuple(sorted(each.arguments)), version_order(each.producer)
 
 
 def version_order(label: str) -> tuple[tuple[int, int | str], ...]:
@@ -73,26 +124,80 @@ def version_order(label: str) -> tuple[tuple[int, int | str], ...]:
     >>> sorted(["10.0.2", "7.2.22", "10.0.13"], key=version_order)
     ['7.2.22', '10.0.2', '10.0.13']
     """
-    import re
-
     return tuple((0, int(part)) if part.isdigit() else (1, part) for part in re.findall(r"\d+|\D+", label))
+
+
+def _in_order(directory: str) -> list[str]:
+    """All producers, in the order of the sources of vmdump bulk; none for a folder without a manifest."""
+    try:
+        found = producers(directory)
+    except SourceError:
+        return []
+    return list(dict.fromkeys(each.producer for each in sorted(found, key=lambda each: _order(each)[1:])))
 
 
 def query(directory: str | os.PathLike[str], sql: str, parameters: Mapping[str, str] | None = None) -> Answer:
     """What one statement of SQL gives over a folder's rows; parameters are its $names.
 
-    Raises VmdumpError: no rows there, no such SQL, or one that does not only read.
+    Raises VmdumpError: no rows there, no such SQL, or one that does not only read. What a signal handler raises
+    (KeyboardInterrupt) ends it at once.
     """
     duckdb = _import_duckdb()
-    connection = _connect(duckdb, os.fspath(directory))
     try:
-        _check_statement(duckdb, connection, sql, parameters or {})
-        cursor = connection.execute(sql, dict(parameters or {}) or None)
-        return Answer(tuple(column[0] for column in cursor.description or ()), cursor.fetchall())
+        for text in (sql, *(parameters or {}).values()):
+            text.encode()
+    except UnicodeEncodeError as error:
+        raise VmdumpError("query: text that is not valid UTF-8; SQL and parameters have to be") from error
+    connection = duckdb.connect(":memory:")
+    return _interruptible(connection, lambda: _query(duckdb, connection, os.fspath(directory), sql, parameters or {}))
+
+
+def _interruptible(connection: Any, body: Callable[[], Answer]) -> Answer:
+    """Runs the body in a thread, as DuckDB does not return to Python's signal handlers before it is done."""
+    future: Future[Answer] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(body())
+        except BaseException as error:
+            future.set_exception(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    try:
+        thread.start()
+        while not future.done():
+            with contextlib.suppress(TimeoutError):
+                future.exception(_TICK)  # signals are answered between two waits
+    except BaseException:
+        connection.interrupt()
+        thread.join(_PATIENCE)
+        raise
+    return future.result()
+
+
+def _query(duckdb: Any, connection: Any, directory: str, sql: str, parameters: Mapping[str, str]) -> Answer:
+    try:
+        skipped = _open_folder(duckdb, connection, directory)
+        _check_statement(duckdb, connection, sql, parameters)
+        is_incomplete = bool(skipped) and _asks_verdicts(duckdb, sql)
+        cursor = connection.execute(sql, dict(parameters) or None)
+        rows: list[tuple[Any, ...]] = []
+        while some := cursor.fetchmany(_ROWS):  # fetchall answers nothing until all rows are Python's
+            rows += some
+        return Answer(tuple(column[0] for column in cursor.description or ()), rows, skipped, is_incomplete)
     except duckdb.Error as error:
         raise VmdumpError(f"query: {_reason(error)}") from error
     finally:
         connection.close()
+
+
+def _asks_verdicts(duckdb: Any, sql: str) -> bool:
+    """Whether SQL reads the verdicts. DuckDB names no tables of a statement with parameters: these become NULL."""
+    with duckdb.connect(":memory:") as parser:  # which knows no views that it would look into
+        try:
+            return "verdicts" in map(str.lower, parser.get_table_names(re.sub(r"\$\w+", "NULL", sql)))
+        except duckdb.Error:
+            return True
 
 
 def _import_duckdb() -> Any:
@@ -118,21 +223,27 @@ def _check_statement(duckdb: Any, connection: Any, sql: str, parameters: Mapping
         raise VmdumpError(f"query: the SQL {what}")
 
 
-def _connect(duckdb: Any, directory: str) -> Any:
-    """A database in memory with the views, which from then on reads no file but the folder's rows."""
+def _open_folder(duckdb: Any, connection: Any, directory: str) -> list[str]:
+    """Gives a database in memory the views; from then on it reads no file but the folder's rows. Returns the files of
+    verdicts that can't be read, with the reason.
+    """
     top = os.path.realpath(directory)
     files = _row_files(top)
     if not files:
         raise VmdumpError(f"{directory}: no rows to ask; vmdump bulk --format parquet -o {directory} makes them")
-    connection = duckdb.connect(":memory:")
     try:
         connection.execute("SET autoinstall_known_extensions = false")
         connection.execute("SET autoload_known_extensions = false")
         connection.execute("SET temp_directory = ''")
         connection.execute(f"SET allowed_paths = {_literals(files)}")
         connection.execute(f"CREATE TABLE verdicts ({', '.join(f'{name} VARCHAR' for name in VERDICT_COLUMNS)})")
-        for row in read_verdicts(top):
-            connection.execute(f"INSERT INTO verdicts VALUES ({', '.join('?' * len(row))})", row)
+        verdicts, skipped = read_verdicts(top)
+        if verdicts:
+            columns = ", ".join(["unnest(?::VARCHAR[])"] * len(VERDICT_COLUMNS))
+            connection.execute(f"INSERT INTO verdicts SELECT {columns}", list(map(list, zip(*verdicts, strict=True))))
+        connection.execute("CREATE TABLE positions (producer VARCHAR, position INTEGER)")
+        for position, label in enumerate(_in_order(directory)):
+            connection.execute("INSERT INTO positions VALUES (?, ?)", [label, position])
         connection.execute("SET enable_external_access = false")
         connection.execute(
             f"CREATE VIEW rows AS SELECT * FROM read_parquet({_literals(files)}, hive_partitioning = true, "
@@ -141,10 +252,9 @@ def _connect(duckdb: Any, directory: str) -> Any:
         for name, sql in _VIEWS.items():
             connection.execute(f"CREATE VIEW {name} AS {sql}")
         connection.execute("SET lock_configuration = true")
+        return skipped
     except duckdb.Error as error:
-        connection.close()
         raise VmdumpError(f"{directory}: {_reason(error)}; remove rows/ and run vmdump bulk again") from error
-    return connection
 
 
 def _reason(error: Exception) -> str:
@@ -154,7 +264,7 @@ def _reason(error: Exception) -> str:
 
 def _row_files(top: str) -> list[str]:
     """The folder's files of rows."""
-    return sorted(glob.glob(f"{glob.escape(top)}/rows/producer=*/target=*/rows.parquet"))
+    return sorted(filter(is_regular, glob.glob(f"{glob.escape(top)}/rows/producer=*/target=*/rows.parquet")))
 
 
 def _literals(texts: Sequence[str]) -> str:

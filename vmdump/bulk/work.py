@@ -4,20 +4,17 @@ may be a thread, a process, or on another machine that sees the same files.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fnmatch
 import gc
 import os
 import re
-import signal
-import threading
 import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmdump.bulk.packages import Kept, unpack
 from vmdump.errors import OutputError, SourceError, VmdumpError
+from vmdump.signals import TimeOut, time_limit
 
 if TYPE_CHECKING:
     from vmdump.device_dump import DeviceDump
@@ -45,15 +42,18 @@ _LEVEL = 3
 
 
 class Unpack(NamedTuple):
-    """Unpack the package at path into folder."""
+    """Unpack the package at path into folder; max_size: see archives.read_archive."""
 
     path: str
     folder: str
     timeout: float
+    max_size: int | None = None
 
 
 class Read(NamedTuple):
-    """Read the binary or dump at path (kind, root as in Item), for machines, in a format of FORMATS."""
+    """Read the binary or dump at path (kind, root as in Item), for machines, in a format of FORMATS; max_size: see
+    dump_file.read_dump_file.
+    """
 
     kind: str
     path: str
@@ -61,12 +61,14 @@ class Read(NamedTuple):
     machines: str
     format: str
     timeout: float
+    max_size: int | None = None
 
 
 class Reading(NamedTuple):
     """What a source gave. One rendering serves all machines: body is what follows a machine's name, compressed where
     the format is; rows are those of the store, as Parquet. producer is Producer.to_plain(); files are those that it was
-    made of, with signature and SHA-256, as the cache of images has them; target is what the content says of it.
+    made of, with signature and SHA-256, as the cache of images has them; target is what the content says of it;
+    machine_types are all that a binary has, as (name, alias, family, is_default).
     """
 
     machines: tuple[str, ...]
@@ -76,6 +78,7 @@ class Reading(NamedTuple):
     files: tuple[tuple[str, Any, bytes | None], ...]
     target: str | None
     reports: tuple[str, ...]
+    machine_types: tuple[tuple[str, str | None, str | None, bool], ...] = ()
 
 
 class Outcome(NamedTuple):
@@ -86,23 +89,21 @@ class Outcome(NamedTuple):
     seconds: float
 
 
-class _TimeOut(BaseException):
-    """No code catches it on the way."""
-
-
 def perform(task: Unpack | Read) -> Outcome:
     """Does a task. Raises OutputError alone, where what is unpacked can't be written; all else is the outcome."""
     began = time.monotonic()
     value, error = None, None
     try:
-        with _time_limit(task.timeout):
+        with time_limit(task.timeout):
             value = _unpack(task) if isinstance(task, Unpack) else _read(task)
     except OutputError:
         raise
-    except _TimeOut:
+    except TimeOut:
         error = f"not read after {task.timeout:g} seconds, and given up; --timeout gives it more"
     except VmdumpError as problem:
         error = str(problem)
+    except OSError as problem:  # of the source: what is unpacked raises OutputError
+        error = f"{problem.filename or task.path}: {problem.strerror or problem}"
     except MemoryError:
         error = "takes more memory than a worker may"
     except Exception as problem:
@@ -112,32 +113,10 @@ def perform(task: Unpack | Read) -> Outcome:
     return Outcome(value, error and " ".join(error.splitlines()), time.monotonic() - began)
 
 
-@contextlib.contextmanager
-def _time_limit(seconds: float) -> Iterator[None]:
-    """Ends the body after so many seconds, where that can be done: in a process of its own."""
-    is_ours = (
-        threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
-    )
-    if not is_ours:
-        yield
-        return
-
-    def give_up(number: int, frame: object) -> None:
-        raise _TimeOut
-
-    signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-
-
 def _unpack(task: Unpack) -> Kept:
     try:
         os.makedirs(task.folder, exist_ok=True)
-        return unpack(task.path, task.folder)
+        return unpack(task.path, task.folder, task.max_size)
     except OSError as error:
         if error.errno in FULL:
             raise OutputError(error.errno, error.strerror, task.folder) from error
@@ -148,12 +127,13 @@ def _read(task: Read) -> Reading:
     details = FORMATS[task.format][1]
     reports: list[str] = []
     files: tuple[Any, ...]
+    machine_types: tuple[tuple[str, str | None, str | None, bool], ...] = ()
     if task.kind == "dump":
         from vmdump.sources.dump_file import open_dump_file
         from vmdump.sources.qemu_image.cache import hashed
 
         files = (hashed(task.path),)
-        dump = open_dump_file(task.path)
+        dump = open_dump_file(task.path, task.max_size)
         machines: tuple[str, ...] = (dump.machine,)
     else:
         from vmdump.sources.qemu_image.cache import hashed, read_files
@@ -163,15 +143,18 @@ def _read(task: Read) -> Reading:
             task.path,
             details=details,
             root=task.root,
+            timeout=task.timeout,
             report=lambda each: reports.append(str(each).removeprefix(f"{task.path}: ")),
         )
         names = [(each.name, each.alias) for each in image.machines]
+        machine_types = tuple((each.name, each.alias, each.family, bool(each.is_default)) for each in image.machines)
         machines = _choose(names, task.machines)
         dump = image.dump(machines[0] if machines else None)
         machines = machines or (dump.machine,)
         # In what is unpacked there is no need to know what else might have been there: it is gone afterwards.
         files = tuple(map(hashed, read_files(image))) if task.root is None else (hashed(image.path),)
-    return _render(dump, machines, task.format)._replace(files=files, reports=tuple(reports))
+    reading = _render(dump, machines, task.format)
+    return reading._replace(files=files, reports=tuple(reports), machine_types=machine_types)
 
 
 def _choose(machines: list[tuple[str, str | None]], pattern: str) -> tuple[str, ...]:
@@ -186,7 +169,11 @@ def _choose(machines: list[tuple[str, str | None]], pattern: str) -> tuple[str, 
         if fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(alias or "", pattern)
     )
     if not chosen:
-        raise SourceError(f"no machine type is like {pattern!r}; vmdump dump BINARY -M help lists them")
+        from vmdump.suggestion import did_you_mean
+
+        known = [each for machine in machines for each in machine if each]
+        hint = did_you_mean(pattern, known, "vmdump dump BINARY -M help lists them")
+        raise SourceError(f"no machine type is like {pattern!r}; {hint}")
     return chosen
 
 

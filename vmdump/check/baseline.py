@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmdump.check.config import NOT_REVIEWED, ConfigError, table_of
+from vmdump.check.config import NOT_REVIEWED, ConfigError, read_config, table_of
 from vmdump.check.finding import Verdict
 
 if TYPE_CHECKING:
@@ -22,10 +22,11 @@ def baseline(result: CheckResult, today: datetime.date, *, table: str = "accept"
     Its reasons say that nobody has reviewed them, which reports count until someone writes another. table: the name of
     the entries' table (``tool.vmdump.accept`` for a pyproject.toml).
     """
-    versions = {dump.label: dump.producer.version for dump in result.dumps}
-    order = [dump.label for dump in result.dumps]
+    versions = [dump.producer.version for dump in result.dumps]
+    # Labels depend on what else is compared. Versions and the way say the same wherever they are one dump's alone.
+    is_told = len(versions) == 2 or (all(versions) and len(set(versions)) == len(versions))
     entries = dict.fromkeys(
-        tuple(_keys(finding, order, versions))
+        tuple(_keys(finding, result, is_told=is_told))
         for types in result.results.values()
         for each in types
         for finding in each.findings
@@ -42,8 +43,7 @@ def add_to(path: str, entries: str) -> str:
     """The configuration in a file, with entries behind its own. Raises ConfigError where TOML does not allow that."""
     import tomllib
 
-    with open(path, encoding="utf-8", newline="") as file:
-        before = file.read().rstrip()
+    before = read_config(path).decode().rstrip()
     text = f"{before}\n\n{entries}" if before else entries
     try:
         tomllib.loads(text)
@@ -54,16 +54,15 @@ def add_to(path: str, entries: str) -> str:
     return text
 
 
-def _keys(finding: Finding, order: list[str], versions: dict[str, str | None]) -> Iterator[tuple[str, str]]:
-    """Patterns that match the finding, and the same one between other files of the same versions."""
-    source, _, destination = finding.direction.partition(" -> ")
+def _keys(finding: Finding, result: CheckResult, *, is_told: bool) -> Iterator[tuple[str, str]]:
+    """Patterns that match the finding, and the same one between other files of the same versions; is_told: the way and
+    both versions say which direction it is.
+    """
+    direction = result.directions.get(finding.direction)
     yield from ((key, _pattern(getattr(finding, key))) for key in ("rule", "type", "path"))
-    if len(order) == 2 and source in order and destination in order:
-        yield "direction", "forward" if order.index(source) < order.index(destination) else "backward"
-    else:
-        yield "direction", _pattern(finding.direction)
-    for key, label in (("source-version", source), ("destination-version", destination)):
-        if version := versions.get(label):
+    yield "direction", direction.way if direction and is_told else _pattern(finding.direction)
+    for key, index in zip(("source-version", "destination-version"), direction or (), strict=False):
+        if version := result.dumps[index].producer.version:
             yield key, _pattern(version)
 
 

@@ -84,7 +84,7 @@ class Message(NamedTuple):
     counts: bool = True
 
 
-def load(data: bytes, name: str) -> Json:
+def load(data: bytes | bytearray, name: str) -> Json:
     """A dump as the script reads it: any JSON object; name is what errors call it. Raises SourceError.
 
     >>> load(b'{"pit": {}, "pit": {"Name": "pit"}}', "dump.json")
@@ -94,6 +94,8 @@ def load(data: bytes, name: str) -> Json:
         dump = json.loads(data.decode())
     except ValueError as error:
         raise SourceError(f"{name}: not JSON: {error}; give what -dump-vmstate wrote") from error
+    except RecursionError as error:
+        raise SourceError(f"{name}: nests deeper than QEMU's script, or Python's parser, reads") from error
     if not isinstance(dump, dict):
         raise SourceError(f"{name}: no JSON object; give what -dump-vmstate wrote")
     return dump
@@ -127,6 +129,8 @@ def compare(src: Json, dest: Json) -> Iterator[Message]:
             raise SourceError(
                 f'section "{name}": {what}, in one of the two dumps; give what -dump-vmstate wrote'
             ) from error
+        except RecursionError as error:
+            raise SourceError(f'section "{name}": nests deeper than QEMU\'s script can compare') from error
 
 
 def _machines(src: Json, dest: Json) -> Iterator[Message]:

@@ -13,7 +13,18 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from vmdump.check.finding import Verdict
-from vmdump.check.native import ARRAY_OF_POINTER, BUFFER, MULTIPLY, MULTIPLY_ELEMENTS, VBUFFER
+from vmdump.check.native import (
+    ALLOC,
+    ARRAY,
+    ARRAY_OF_POINTER,
+    BUFFER,
+    MULTIPLY,
+    MULTIPLY_ELEMENTS,
+    MUST_EXIST,
+    NOT_TOLD,
+    POINTER,
+    VBUFFER,
+)
 from vmdump.check.wire import (
     BUFFERS,
     COMPARING,
@@ -32,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from vmdump.check.finding import Finding
-    from vmdump.check.native import Description
+    from vmdump.check.native import Description, Field
     from vmdump.check.wire import Lowering, Subsection, Wire
 
     Pair = tuple[Item | None, Item | None, str]
@@ -65,8 +76,22 @@ class Difference:
         self.surplus = 0
         #: Conditions of the places around it: subsections that have to be sent, arrays that have to have elements.
         self.conditions: list[str] = []
-        #: What was made of it, by type: kept here by who tells it.
-        self.findings: dict[str, Finding] = {}
+        #: What was made of it, by what its text depends on: kept here by who tells it.
+        self.findings: dict[object, Finding] = {}
+
+
+def _difference(ours: Item | None, theirs: Item | None) -> str:
+    """What each side does with a field, in words."""
+    if ours is None:
+        return (
+            f"the source does not send {theirs.path}, but the destination reads it ({in_words(theirs)})"
+            if theirs
+            else ""
+        )
+    if theirs is None:
+        return f"the source sends {ours.path} ({in_words(ours)}), but the destination does not read it"
+    name = ours.path if ours.path == theirs.path else f"{ours.path} ({theirs.path} in the destination)"
+    return f"{name} is sent as {in_words(ours)}, but read as {in_words(theirs)}"
 
 
 class Part:
@@ -86,12 +111,17 @@ class Part:
 class Comparison:
     """Of one section. Its differences stand in the order of the wire."""
 
-    def __init__(self, section: str, sending: Lowering, loading: Lowering) -> None:
-        """section: the name that travels."""
+    def __init__(self, section: str, sending: Lowering, loading: Lowering, *, same_code: bool = False) -> None:
+        """section: the name that travels; same_code: both sides are one build, so what code does needs no comparing."""
         self._section, self._sending, self._loading = section, sending, loading
+        self._same_code = same_code
         self.differences: list[Difference] = []
         self._told: set[tuple[str | None, int]] = set()
         self._refused = False
+        #: Whether the items that are compared are those of an element of an array of structs.
+        self._within_element = False
+        #: The descriptions that a subsection, which is compared, is of.
+        self._enclosing: list[Description] = []
 
     def compare(self, source: Description, destination: Description, version: int, *, refused: bool = False) -> Part:
         """What the source sends of its description in its own version, and what the destination reads of it.
@@ -111,6 +141,7 @@ class Comparison:
             else:
                 self._region(part, ours, theirs, sent, read)
         self._checks(sent, read)
+        self._hooks(sent, read)
         self._tell_misloads(self.differences[first:], part)
         self._subsections(part, sent, read)
         return part
@@ -127,15 +158,18 @@ class Comparison:
         part.pairs.append((ours, theirs, change))
         if ours.body is not None and theirs.body is not None:
             first = len(self.differences)
+            outside, self._within_element = self._within_element, True
             part.elements[index] = self._part(ours.body, theirs.body, theirs.path)
+            self._within_element = outside
             self._weigh_elements(self.differences[first:], ours, theirs)
         if (ours.guard is None) != (theirs.guard is None):
             self._test(ours, theirs)
         if theirs.info in COMPARING and ours.info not in COMPARING and ours.info is not None:
-            self._tell("value-compared", Verdict.CONDITIONAL, ours, theirs)
+            self._tell("value-compared", Verdict.CONDITIONAL, ours, theirs, case="equal")
         if ours.info == theirs.info or ours.unused or theirs.unused:
             if ours.kind is OPAQUE and not self._refused:
                 self._nested_version(ours, theirs)
+            self._not_compared(ours, theirs)
             return
         if _reorders_bytes(ours, theirs):
             part.pairs[index] = (ours, theirs, "changed")
@@ -143,6 +177,18 @@ class Comparison:
         elif OPAQUE in (ours.kind, theirs.kind) and ours.info != theirs.info:
             part.pairs[index] = (ours, theirs, "changed")
             self._tell("encoding-unknown", Verdict.CONDITIONAL, ours, theirs)
+
+    def _not_compared(self, ours: Item, theirs: Item) -> None:
+        """Two items of which nothing says whether their bytes are the same."""
+        if self._same_code:
+            return
+        if ours.kind is OPAQUE is theirs.kind:
+            self._tell("code-not-compared", Verdict.UNKNOWN, ours, theirs)
+        elif _are_words(ours, theirs) and ours.unit != theirs.unit:
+            sizes = {"size": ours.unit, "other_size": theirs.unit}
+            self._tell("word-size-differs", Verdict.UNKNOWN, ours, theirs, **sizes)
+        elif (ours.kind is UNKNOWN is theirs.kind) and not ours.unit and not theirs.unit and not ours.unused:
+            self._tell("size-not-told", Verdict.UNKNOWN, ours, theirs)
 
     def _nested_version(self, ours: Item, theirs: Item) -> None:
         """Values that code writes, of a struct in a version that would be refused if it travelled: as it does not get
@@ -158,7 +204,7 @@ class Comparison:
     def _weigh_elements(self, differences: Sequence[Difference], ours: Item, theirs: Item) -> None:
         """What is said of elements counts for each of them, and only if there is one."""
         conditions = []
-        if ours.count is None or ours.field.flags & ARRAY_OF_POINTER:
+        if (ours.count is None and not self._is_configured(ours)) or ours.field.flags & ARRAY_OF_POINTER:
             conditions.append(f"{ours.path} has elements")
         if ours.test:
             conditions.append(f"the test of {ours.path} passes")
@@ -166,6 +212,20 @@ class Comparison:
             difference.path = f"{theirs.path}[].{difference.path}"
             difference.surplus *= ours.count or 0
             _limit(difference, conditions)
+
+    def _is_configured(self, item: Item) -> bool:
+        """Whether the configuration of the device says how many elements there are: a member does that nobody sends.
+
+        Such a member is the same on both sides, and 0 for a device that is not there only.
+        """
+        at = item.field.num_offset
+        fields = [field for vmsd in (item.description, *self._enclosing) for field in vmsd.fields]
+        fields = [field for field in fields if not field.flags & MUST_EXIST and field.info != "unused_buffer"]
+        if item.field.flags & ALLOC or NOT_TOLD in (at, *(field.offset for field in fields)):
+            return False
+        return not any(
+            field.offset <= at < field.offset + max(field.size, 1) and field.info not in COMPARING for field in fields
+        )
 
     def _test(self, ours: Item, theirs: Item) -> None:
         """A test that one side alone has; of a struct, which has one for all of its fields, it is told once."""
@@ -217,10 +277,10 @@ class Comparison:
             return
         for item in ours:
             part.pairs.append((item, None, "removed"))
-            self._alone("removed", item, None, read)
+            self._alone("removed", item, None, sent, read)
         for item in theirs:
             part.pairs.append((None, item, "added"))
-            self._alone("added", None, item, sent)
+            self._alone("added", None, item, read, sent)
 
     def _resized(self, ours: Item, theirs: Item) -> None:
         """Two items of one name and other bytes."""
@@ -243,11 +303,16 @@ class Comparison:
         else:
             self._tell("run-time-length", Verdict.CONDITIONAL, ours, theirs)
 
-    def _alone(self, change: str, ours: Item | None, theirs: Item | None, other: Wire) -> None:
-        """An item that the other side has nothing for."""
+    def _alone(self, change: str, ours: Item | None, theirs: Item | None, own: Wire, other: Wire) -> None:
+        """An item of its own side's wire that the other side has nothing for."""
         item = ours or theirs
         assert item is not None
         if item.kind is FIXED and not item.size:
+            return
+        carried = self._newer_version(item, sent=own, read=other) if ours is not None and item.test else None
+        if carried is not None:
+            difference = self._tell("field-of-newer-version", Verdict.BREAKS, ours, theirs, **carried)
+            difference.surplus = item.size
             return
         if item.test:
             guard = (item.guard, ours is not None)
@@ -265,12 +330,35 @@ class Comparison:
         for field, vmsd, _ in other.skipped:
             if field.name == item.name and field.version_id > vmsd.version_id:
                 rule, facts = "field-never-sent", {"gate": field.version_id, "version": vmsd.version_id}
-        if change == "added" and item.nested and rule == "field-added":
-            version = other.versions.get(item.description.name)
+        if change == "added" and self._is_nested(item) and rule == "field-added":
+            version = _version_of(item.description.name, other)
             if version is not None and version < item.field.version_id:
                 rule, facts = "nested-version-guards-nothing", {"gate": item.field.version_id, "version": version}
         difference = self._tell(rule, Verdict.BREAKS, ours, theirs, **facts)
         difference.surplus = item.size if ours is not None else -item.size
+
+    def _newer_version(self, item: Item, *, sent: Wire, read: Wire) -> dict[str, Any] | None:
+        """Facts of a nested struct whose version travels, where it is newer than the destination's.
+
+        A field of the struct around it carries it: its value lies in the nested struct, whose own fields do not have
+        it, and it is sent before them. The tests of those ask for it; what only the newer version has is always sent.
+        """
+        if item.kind is not FIXED or self._enclosing or self._within_element:
+            return None
+        prefix = item.path[: -len(item.name)]
+        ours, theirs = sent.parts.get(prefix), read.parts.get(prefix)
+        around = sent.parts.get(prefix.rstrip(".").rpartition(".")[0])
+        around = around or sent.parts.get("")
+        if ours is not item.description or theirs is None or around is None or theirs.name != ours.name:
+            return None
+        carrier = _carrier(around, ours)
+        if carrier is None or ours.version_id <= theirs.version_id:
+            return None
+        return {"carrier": carrier.name, "version": ours.version_id, "local": theirs.version_id}
+
+    def _is_nested(self, item: Item) -> bool:
+        """Whether the version of the description that an item is of does not travel."""
+        return item.nested or self._within_element
 
     # What differences add up to -------------------------------------------------------------------------------------
 
@@ -307,10 +395,28 @@ class Comparison:
         gone = len(set(made) - {field.name for field, _, _ in read.checks})
         for field, vmsd, path in unmade[gone:]:
             there = (f"{self._section} / {vmsd.name} / {field.name}", "an assertion (VMSTATE_VALIDATE)")
-            facts = {"field": path, "description": vmsd.name, "name": field.name}
+            facts = {"field": path, "description": vmsd.name, "name": field.name, "case": "validate"}
             self.differences.append(
                 Difference("value-compared", Verdict.CONDITIONAL, path, None, there, self._facts(facts))
             )
+
+    def _hooks(self, sent: Wire, read: Wire) -> None:
+        """Hooks of the destination's load that the source's does not have: they may refuse what it sends."""
+        if not self._sending.detailed or self._refused:
+            return
+        known = {(vmsd.name, hook) for vmsd in sent.parts.values() for hook in vmsd.load_hooks}
+        for prefix, vmsd in read.parts.items():
+            ours = sent.parts.get(prefix)
+            for hook in vmsd.load_hooks:
+                told = (hook, id(vmsd))
+                if told in self._told or (vmsd.name, hook) in known or (ours and hook in ours.load_hooks):
+                    continue
+                self._told.add(told)
+                there = (f"{self._section} / {vmsd.name} / {hook}", f"a hook {hook}")
+                facts = {"hook": hook, "description": vmsd.name}
+                self.differences.append(
+                    Difference("hook-added", Verdict.UNKNOWN, f"{prefix}{hook}", None, there, self._facts(facts))
+                )
 
     def _subsections(self, part: Part, sent: Wire, read: Wire) -> None:
         rest = list({_place(each): each for each in reversed(read.subsections)}.values())[::-1]  # the first of a name
@@ -323,7 +429,7 @@ class Comparison:
             theirs = found[place]
             if theirs is None:
                 part.subsections.append((ours, None, None))
-                self._subsection_unknown(ours)
+                self._subsection_unknown(ours, read)
                 continue
             first = len(self.differences)
             part.subsections.append((ours, theirs, self._subsection(ours, theirs)))
@@ -338,14 +444,22 @@ class Comparison:
             self._tell_subsection("subsection-added", Verdict.SAFE, None, theirs)
 
     def _read_as_the_first(self, first: int, ours: Subsection, theirs: Subsection) -> None:
-        """Tells once what the comparison with another subsection of that name, from the difference first on, found."""
-        is_alike = all(difference.verdict is Verdict.SAFE for difference in self.differences[first:])
+        """Tells of a subsection that is read as another of its name, in place of what the comparison with that one has
+        found, from the difference first on. One that is in the list twice fills the same fields with the same values.
+        """
         del self.differences[first:]
-        if not is_alike:
+        if ours.vmsd.address != self._first_of(ours).address:
             self._tell_subsection("subsection-namesake", Verdict.BREAKS, ours, theirs)
 
-    def _subsection_unknown(self, ours: Subsection) -> None:
-        if _may_be_left_out(ours):
+    def _first_of(self, subsection: Subsection) -> Description:
+        """The first of its name in the list that a subsection is in."""
+        return next(each for each in subsection.parent.subsections if each.name == subsection.vmsd.name)
+
+    def _subsection_unknown(self, ours: Subsection, read: Wire) -> None:
+        parent = read.parts.get(ours.path)
+        if parent is not None and not _is_looked_for(ours, parent):
+            self._subsection_not_found(ours, None, parent)
+        elif _may_be_left_out(ours):
             difference = self._tell_subsection("subsection-unknown", Verdict.CONDITIONAL, ours, None)
             difference.conditions.append(_when_sent(ours))
         else:
@@ -354,19 +468,30 @@ class Comparison:
     def _subsection(self, ours: Subsection, theirs: Subsection) -> Part | None:
         """A subsection against its namesake: the only nested versions that travel."""
         version = ours.vmsd.version_id
-        if not theirs.vmsd.name.startswith(theirs.parent.name) and ours.vmsd.name.startswith(ours.parent.name):
-            self._tell_subsection("subsection-not-found", Verdict.BREAKS, ours, theirs)
+        if not _is_looked_for(ours, theirs.parent):
+            self._subsection_not_found(ours, theirs, theirs.parent)
             return None
         if not theirs.vmsd.minimum_version_id <= version <= theirs.vmsd.version_id:
-            self._tell_subsection("subsection-version", Verdict.BREAKS, ours, theirs)
+            difference = self._tell_subsection("subsection-version", Verdict.BREAKS, ours, theirs)
+            difference.facts["case"] = "too new" if version > theirs.vmsd.version_id else "too old"
             return None
         first = len(self.differences)
+        outside, self._within_element = self._within_element, False
+        self._enclosing.append(ours.parent)
         part = self._part(
             self._sending.lower(ours.vmsd, version), self._loading.lower(theirs.vmsd, version), theirs.vmsd.name
         )
+        self._enclosing.pop()
+        self._within_element = outside
         for difference in self.differences[first:]:
             difference.path = f"{ours.vmsd.name}.{difference.path}"
         return part
+
+    def _subsection_not_found(self, ours: Subsection, theirs: Subsection | None, parent: Description) -> None:
+        difference = self._tell_subsection("subsection-not-found", Verdict.BREAKS, ours, theirs)
+        difference.facts["description"] = parent.name
+        if theirs is None:  # else who compares the two limits it
+            _limit(difference, [_when_sent(ours)] if _may_be_left_out(ours) else [])
 
     # Telling --------------------------------------------------------------------------------------------------------
 
@@ -382,9 +507,11 @@ class Comparison:
             "name": item.name,
             "source": in_words(ours) if ours else "nothing",
             "destination": in_words(theirs) if theirs else "nothing",
+            "difference": _difference(ours, theirs),
             "other": theirs.path if theirs else None,
             "bytes": item.size or None,
             "info": item.info,
+            "nested": self._is_nested(item),
             **more,
         }
         difference = Difference(
@@ -441,6 +568,33 @@ def _place(subsection: Subsection) -> tuple[int, str, str]:
 def _may_be_left_out(subsection: Subsection) -> bool:
     """Dumps that QEMU wrote do not tell whether there is a needed; nearly all have."""
     return subsection.vmsd.needed or not subsection.vmsd.detailed
+
+
+def _is_looked_for(subsection: Subsection, parent: Description) -> bool:
+    """Whether a destination looks for a subsection among those of a description, when it meets its name. If not, it
+    takes the subsection for something of another description, and goes on behind the fields.
+    """
+    return subsection.vmsd.name.startswith(parent.name) and len(subsection.vmsd.name) > len(parent.name)
+
+
+def _carrier(around: Description, nested: Description) -> Field | None:
+    """The number among the fields of a struct that lies in a struct within it, before that one, and is none of its own
+    fields; None: there is none.
+    """
+    for index, inner in enumerate(around.fields):
+        if inner.vmsd is not nested or inner.flags & (POINTER | ARRAY) or inner.offset == NOT_TOLD:
+            continue
+        own = {inner.offset + each.offset for each in nested.fields}
+        for field in around.fields[:index]:
+            within = inner.offset <= field.offset < inner.offset + inner.size
+            if within and field.offset not in own and field.info in INFO_BYTES and not field.test and not field.vmsd:
+                return field
+    return None
+
+
+def _version_of(name: str, wire: Wire) -> int | None:
+    """The version of a description that was flattened into a wire; None: none of that name was."""
+    return next((vmsd.version_id for vmsd in wire.parts.values() if vmsd.name == name), None)
 
 
 def _when_sent(subsection: Subsection) -> str:
@@ -545,6 +699,8 @@ def _anchors(ours: Item, theirs: Item) -> bool:
 
 def _same_size(ours: Item, theirs: Item) -> bool:
     """Whether two items take the same bytes, as far as both sides tell."""
+    if _are_words(ours, theirs):
+        return ours.kind is theirs.kind and ours.count == theirs.count
     if ours.kind is FIXED is theirs.kind:
         return ours.size == theirs.size
     if UNKNOWN in (ours.kind, theirs.kind):
@@ -558,6 +714,11 @@ def _same_size(ours: Item, theirs: Item) -> bool:
         sized = ours.field.flags & theirs.field.flags & BUFFER
         return ours.info == theirs.info and (not sized or ours.field.size == theirs.field.size)
     return ours.kind is theirs.kind and ours.unit == theirs.unit and _length(ours) == _length(theirs)
+
+
+def _are_words(ours: Item, theirs: Item) -> bool:
+    """Whether two items may be the same pointer or timer, on hosts of unlike word sizes."""
+    return ours.word and theirs.word and (ours.name == theirs.name or ours.unit != theirs.unit)
 
 
 def _stand_for(ours: Item, theirs: Item) -> bool:

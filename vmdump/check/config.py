@@ -3,6 +3,7 @@
 ``vmdump.toml``, or ``[tool.vmdump]`` of ``pyproject.toml``::
 
     fail-on = "conditional"
+    ignore = ["subsection-unknown"]         # rules whose findings do not count; select: only theirs do
 
     [[accept]]
     rule = "field-removed"                  # a pattern, as those below: * ? [abc], * crosses "/"
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from vmdump.check.finding import Verdict
+from vmdump.check.finding import Verdict, without
 from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-    from vmdump.check.finding import CheckResult, Finding, TypeResult
+    from vmdump.check.finding import CheckResult, Dump, Finding
 
 #: Keys of an entry that are patterns, and what each of them matches.
 PATTERNS = ("rule", "type", "path", "direction", "source-version", "destination-version")
@@ -38,6 +39,9 @@ _NAMING = ("rule", "type", "path")
 
 #: The file that other tools share, where everything of vmdump's is in the table tool.vmdump.
 PROJECT = "pyproject.toml"
+
+#: The largest configuration that is read, in bytes.
+MAX_BYTES = 16 << 20
 
 #: How the reasons begin that a baseline gives: nobody has looked yet.
 NOT_REVIEWED = "not reviewed"
@@ -67,11 +71,15 @@ class Accepted(NamedTuple):
 
 
 class Config(NamedTuple):
-    """What a file says. path: the file; fail_on: the mildest verdict that fails the check, None: not said."""
+    """What a file says. path: the file; fail_on: the mildest verdict that fails the check, None: not said; select,
+    ignore: patterns of the rules whose findings count, and do not count (see selection.py).
+    """
 
     path: str
     accepted: Sequence[Accepted] = ()
     fail_on: Verdict | None = None
+    select: Sequence[str] = ()
+    ignore: Sequence[str] = ()
 
 
 def find_config(directory: str | os.PathLike[str] = ".") -> Config | None:
@@ -84,7 +92,7 @@ def find_config(directory: str | os.PathLike[str] = ".") -> Config | None:
     own, project = (os.path.join(directory, name) for name in ("vmdump.toml", PROJECT))
     if os.path.exists(own):
         return _load(own)
-    return _load(project) if os.path.exists(project) and b"vmdump" in _read(project) else None
+    return _load(project) if os.path.exists(project) and b"vmdump" in read_config(project) else None
 
 
 def load_config(path: str | os.PathLike[str]) -> Config:
@@ -112,11 +120,11 @@ def _load(path: str | os.PathLike[str]) -> Config | None:
 
     path = os.path.normpath(path)
     try:
-        text = _read(path).decode()
+        text = read_config(path).decode()
         table: Any = tomllib.loads(text)
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: byte {error.start} is not UTF-8; TOML is") from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # a TOMLDecodeError; or a number with more digits than Python converts
         raise ConfigError(f"{path}: {error}; that is not TOML") from error
     except RecursionError as error:
         raise ConfigError(f"{path}: nests too deeply") from error
@@ -128,10 +136,12 @@ def _load(path: str | os.PathLike[str]) -> Config | None:
     return _Reader(path, text, prefix).config(table)
 
 
-def _read(path: str) -> bytes:
+def read_config(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a configuration. Raises ConfigError."""
+    from vmdump.sources.input_file import read_input
+
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return read_input(path, MAX_BYTES, any_kind=True)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; --config FILE names the configuration") from error
     except ValueError as error:  # a NUL in the path
@@ -154,19 +164,33 @@ class _Reader:
         where = f"{self._path}: {self._prefix.rstrip('.')}".removesuffix(": ")
         if not isinstance(table, dict):
             raise ConfigError(f"{where} is {_kind(table)}; make it a table")
-        self._check_keys(table, ("accept", "fail-on"), self._key_place)
+        self._check_keys(table, ("accept", "fail-on", "select", "ignore"), self._key_place)
         entries = table.get("accept", [])
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             raise ConfigError(
                 f"{self._key_place('accept')}: accept is {_kind(entries)}; write [[{self._prefix}accept]]"
             )
         return Config(
-            self._path, [self._entry(index, entry) for index, entry in enumerate(entries)], self._fail_on(table)
+            self._path,
+            [self._entry(index, entry) for index, entry in enumerate(entries)],
+            self._fail_on(table),
+            *(self._rules(table, key) for key in ("select", "ignore")),
         )
+
+    def _rules(self, table: dict[str, Any], key: str) -> list[str]:
+        from vmdump.check.selection import patterns
+
+        value = table.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise ConfigError(f'{self._key_place(key)}: {key} is no array of strings; write {key} = ["RULE"]')
+        try:
+            return patterns(value)
+        except ValueError as error:
+            raise ConfigError(f"{self._key_place(key)}: {key}: {error}") from None
 
     def _fail_on(self, table: dict[str, Any]) -> Verdict | None:
         value = table.get("fail-on")
-        choices = [verdict.value for verdict in Verdict if verdict is not Verdict.SAFE]
+        choices = [verdict.value for verdict in Verdict if verdict.severity() > Verdict.ACCEPTED.severity()]
         if value is None or value in choices:
             return None if value is None else Verdict(value)
         raise ConfigError(f"{self._key_place('fail-on')}: fail-on is {value!r}; take one of {', '.join(choices)}")
@@ -240,8 +264,8 @@ def _kind(value: Any) -> str:
 
 def apply(result: CheckResult, config: Config, today: datetime.date) -> CheckResult:
     """The result without the findings that the configuration accepts: they are in suppressed then, and the verdict of
-    a type is the worst of what is left. An entry that is expired accepts nothing; it, entries that accepted nothing,
-    and entries that nobody has reviewed are told in stale.
+    a type is the worst of what is left, ``accepted`` where nothing worse than that is left. An entry that is expired
+    accepts nothing; it, entries that accepted nothing, and entries that nobody has reviewed are told in stale.
     """
     matcher = _Matcher(result, [entry for entry in config.accepted if not _expired(entry, today)])
     suppressed = list(result.suppressed)
@@ -252,7 +276,7 @@ def apply(result: CheckResult, config: Config, today: datetime.date) -> CheckRes
             reasons = [matcher.reason(finding) for finding in each.findings]
             pairs = list(zip(each.findings, reasons, strict=True))
             suppressed += [(finding, reason) for finding, reason in pairs if reason is not None]
-            left.append(_without(each, [finding for finding, reason in pairs if reason is None]))
+            left.append(without(each, [finding for finding, reason in pairs if reason is None]))
         results[direction] = left
     stale = [*result.stale, *_stale(config, matcher.used, today)]
     return result._replace(results=results, suppressed=suppressed, stale=stale)
@@ -262,31 +286,19 @@ def _expired(entry: Accepted, today: datetime.date) -> bool:
     return entry.expires is not None and entry.expires < today
 
 
-def _without(each: TypeResult, left: Sequence[Finding]) -> TypeResult:
-    """The type with these findings left; a verdict that is worse than its findings explain stays."""
-    if len(left) == len(each.findings):
-        return each
-    explained = _worst(each.findings)
-    verdict = each.verdict if explained.severity() < each.verdict.severity() else _worst(left)
-    return each._replace(findings=left, verdict=verdict)
-
-
-def _worst(findings: Sequence[Finding]) -> Verdict:
-    return max((finding.verdict for finding in findings), key=Verdict.severity, default=Verdict.SAFE)
-
-
 class _Matcher:
     """Finds the entry that accepts a finding; used: the entries that accepted one."""
 
     def __init__(self, result: CheckResult, accepted: Sequence[Accepted]) -> None:
-        labels = [dump.label for dump in result.dumps]
-        versions = {dump.label: dump.producer.version or "" for dump in result.dumps}
-        #: By direction: the words for it, and both sides' versions.
+        versions = [dump.producer.version or "" for dump in result.dumps]
+        #: By direction: what entries may call it, and both sides' versions.
         self._directions = {
-            f"{source} -> {destination}": (order, versions[source], versions[destination])
-            for at, source in enumerate(labels)
-            for to, destination in enumerate(labels)
-            if (order := "forward" if at < to else "backward")
+            label: (
+                (direction.way, *_aliases(*(result.dumps[index] for index in direction))),
+                versions[direction.source],
+                versions[direction.destination],
+            )
+            for label, direction in result.directions.items()
         }
         #: Entries for one type by its name, all others under None: a baseline has hundreds.
         self._accepted: dict[str | None, list[tuple[Accepted, dict[str, Callable[[str], Any]]]]] = {}
@@ -309,15 +321,20 @@ class _Matcher:
         return reasons[0] if reasons else None
 
     def _facts(self, finding: Finding) -> dict[str, Sequence[str]]:
-        order, source, destination = self._directions.get(finding.direction, ("", "", ""))
+        names, source, destination = self._directions.get(finding.direction, ((), "", ""))
         return {
             "rule": (finding.rule,),
             "type": (finding.type,),
             "path": (finding.path,),
-            "direction": (finding.direction, order),
+            "direction": (finding.direction, *names),
             "source-version": (source,),
             "destination-version": (destination,),
         }
+
+
+def _aliases(source: Dump, destination: Dump) -> list[str]:
+    """The direction with the further names of both."""
+    return [f"{one} -> {other}" for one, other in zip(source.aliases, destination.aliases, strict=False)]
 
 
 def _pattern(text: str) -> Callable[[str], Any]:
@@ -334,10 +351,22 @@ def _stale(config: Config, used: set[str], today: datetime.date) -> list[str]:
         if _expired(entry, today):
             lines.append(f"{entry.place}: expired on {entry.expires}, accepts nothing any more: {entry}")
         elif entry.place not in used:
-            lines.append(f"{entry.place}: accepts nothing that is found, remove it: {entry}")
+            what = _misspelt(entry) or "accepts nothing that is found, remove it"
+            lines.append(f"{entry.place}: {what}: {entry}")
     unread = sum(entry.reason.startswith(NOT_REVIEWED) and entry.place in used for entry in config.accepted)
     if unread:
         lines.append(
             f"{config.path}: {unread} used {'entry is' if unread == 1 else 'entries are'} {NOT_REVIEWED}; say why"
         )
     return lines
+
+
+def _misspelt(entry: Accepted) -> str | None:
+    """What is wrong with the rule of an entry, where it is neither a pattern nor the id of a rule."""
+    from vmdump.check.rules import rule_ids
+    from vmdump.suggestion import did_you_mean
+
+    name = entry.patterns.get("rule", "*")
+    if set(name) & set("*?[") or name in rule_ids():
+        return None
+    return f"no rule {name!r}; {did_you_mean(name, rule_ids(), 'vmdump rules lists those that there are')}"

@@ -5,6 +5,7 @@ makes them, reports and the command line read them.
 from __future__ import annotations
 
 import enum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -20,13 +21,15 @@ class Verdict(enum.StrEnum):
     <Verdict.BREAKS: 'breaks'>
     """
 
-    SAFE = "safe"  #: always, as far as its description tells
+    SAFE = "safe"  #: compared, and found loadable
+    ACCEPTED = "accepted"  #: of a type only: what was found worse than safe is accepted by the configuration
+    UNKNOWN = "unknown"  #: a part could not be compared, and what was compared is loadable
     ABSENT = "absent"  #: the destination has no such type, under any name
     CONDITIONAL = "conditional"  #: unless a named condition holds
     BREAKS = "breaks"  #: never, whatever the VM does
 
     def severity(self) -> int:
-        """0 for safe, up to 3 for breaks."""
+        """0 for safe; breaks has the greatest."""
         return _SEVERITIES[self]
 
 
@@ -45,9 +48,10 @@ class Finding(NamedTuple):
 
     rule: the stable id, which ``vmdump explain`` knows; direction: ``A -> B``, labels of the two dumps; type: QOM type
     of the source (of a description on no device class: its name); path: ``section / description / field``; source and
-    destination: what each side has there, None where it has nothing; message: what will happen at run time, the error
-    that QEMU prints included where it is known; condition: of ``conditional`` findings, what must hold for it to fail;
-    remedy: what is usually done about it.
+    destination: what each side has there, None where it has nothing; message: what will happen at run time; condition:
+    of ``conditional`` findings, what must hold for it to fail; remedy: what is usually done about it; error: the line
+    that QEMU prints when the load fails, None where it prints none; note: what could not be compared, where dumps say
+    less than binaries.
     """
 
     rule: str
@@ -60,6 +64,17 @@ class Finding(NamedTuple):
     destination: Side | None = None
     condition: str | None = None
     remedy: str | None = None
+    error: str | None = None
+    note: str | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The message with the error line, for readers with one place for both.
+
+        >>> Finding("r", Verdict.BREAKS, "A -> B", "t", "p", "the load fails", error="Missing section footer").sentence
+        'the load fails: `Missing section footer`'
+        """
+        return self.message if self.error is None else f"{self.message}: `{self.error}`"
 
 
 class WireItem(NamedTuple):
@@ -101,22 +116,60 @@ class TypeResult(NamedTuple):
     covers: Sequence[str] = ()
 
 
+def without(each: TypeResult, left: Sequence[Finding]) -> TypeResult:
+    """The type with these findings left; a verdict that is worse than its findings explain stays."""
+    if len(left) == len(each.findings):
+        return each
+    explained = _worst(each.findings)
+    if explained.severity() < each.verdict.severity():
+        return each._replace(findings=left)
+    verdict = max(Verdict.ACCEPTED, _worst(left), key=Verdict.severity)
+    return each._replace(findings=left, verdict=verdict)
+
+
+def _worst(findings: Sequence[Finding]) -> Verdict:
+    return max((finding.verdict for finding in findings), key=Verdict.severity, default=Verdict.SAFE)
+
+
 class Dump(NamedTuple):
-    """One side: its label in directions (``A``, or a file's name where that tells apart), and where it comes from."""
+    """One side: its label in directions (``7.2.22``, see labels.py), where it comes from, and further names that the
+    directions of a configuration may have.
+    """
 
     label: str
     producer: Producer
     machine: str
+    aliases: Sequence[str] = ()
+
+
+class Direction(NamedTuple):
+    """Source and destination of a migration, as indices into CheckResult.dumps, which are in the order given.
+
+    >>> Direction(0, 1).way, Direction(1, 0).way
+    ('forward', 'backward')
+    """
+
+    source: int
+    destination: int
+
+    @property
+    def way(self) -> str:
+        """``forward``: from an earlier dump to a later one, in the order given; else ``backward``."""
+        return "forward" if self.source < self.destination else "backward"
 
 
 class CheckResult(NamedTuple):
     """A whole check: the dumps, and for each direction (``A -> B``) the types of its source in order.
 
     suppressed: findings that a reviewed entry accepts, with its reason; they are in no verdict and in no TypeResult's
-    findings. stale: entries that matched nothing or are expired, in words.
+    findings. stale: entries that matched nothing or are expired, in words. directions: the source and the destination
+    behind each key of results. ignored: by direction, how many findings worse than safe were left out, as they are of
+    rules that were not asked for.
     """
 
     dumps: Sequence[Dump]
     results: Mapping[str, Sequence[TypeResult]]
     suppressed: Sequence[tuple[Finding, str]] = ()
     stale: Sequence[str] = ()
+    directions: Mapping[str, Direction] = MappingProxyType({})
+    ignored: Mapping[str, int] = MappingProxyType({})

@@ -13,6 +13,7 @@ from vmdump.check.finding import Finding, Verdict
 from vmdump.check.native import Native, equal
 from vmdump.check.rules import rule
 from vmdump.check.wire import BUFFERS, COMPARING
+from vmdump.error_lines import ErrorLines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,33 +33,37 @@ def lint(labelled: Labelled) -> list[Finding]:
     >>> [each for each in lint(Labelled("A", vmdump.open())) if each.verdict == "breaks"]
     []
     """
-    dump = Native(labelled.dump)
+    dump, lines = Native(labelled.dump), ErrorLines.of(labelled.dump)
     findings: dict[tuple[str, str], Finding] = {}
     for section in (*dump.devices.values(), *dump.roots):
         for rule_id, path, facts in _section(section):
-            _add(findings, labelled.label, section, rule_id, path, facts)
+            _add(findings, labelled.label, section, rule_id, path, facts, lines)
     for section, others in _duplicates(dump):
-        _add(findings, labelled.label, section, "duplicate-section", "", {"others": ", ".join(others)})
+        _add(findings, labelled.label, section, "duplicate-section", "", {"others": ", ".join(others)}, lines)
     for defect in labelled.dump.producer.defects:
         found = _finding(labelled.label, defect.device or "", defect.symbol or "", "broken-structure",
-                         {"what": str(defect)})  # fmt: skip
+                         {"what": str(defect)}, lines)  # fmt: skip
         findings["broken-structure", str(defect)] = found
     return list(findings.values())
 
 
 def _add(
     findings: dict[tuple[str, str], Finding], label: str, section: Section, rule_id: str, path: str,
-    facts: dict[str, Any],
+    facts: dict[str, Any], lines: ErrorLines,
 ) -> None:  # fmt: skip
     name = section.type if section.root is None else section.name
     where = f"{section.name} / {path}" if path else section.name
-    finding = _finding(label, name, where, rule_id, {"section": section.name, **facts})
+    finding = _finding(label, name, where, rule_id, {"section": section.name, **facts}, lines)
     findings.setdefault((rule_id, finding.message), finding)
 
 
-def _finding(label: str, type_: str, path: str, rule_id: str, facts: dict[str, Any]) -> Finding:
+def _finding(label: str, type_: str, path: str, rule_id: str, facts: dict[str, Any], lines: ErrorLines) -> Finding:
     text = rule(rule_id)
-    return Finding(rule_id, Verdict(text.VERDICT), label, type_, path, text.MESSAGE.format(**facts), remedy=text.REMEDY)
+    remedy = text.remedy(nested=bool(facts.get("nested")))
+    return Finding(
+        rule_id, Verdict(text.VERDICT), label, type_, path, text.MESSAGE.format(**facts), remedy=remedy,
+        error=text.error(facts, lines),
+    )  # fmt: skip
 
 
 def _section(section: Section) -> Iterator[_Found]:
@@ -81,7 +86,7 @@ def _description(vmsd: Description, *, nested: bool) -> Iterator[_Found]:
         yield "minimum-above-version", vmsd.name, facts
     for field in vmsd.fields:
         for rule_id, more in _field(field, vmsd, nested=nested):
-            yield rule_id, f"{vmsd.name} / {field.name}", {**facts, "field": field.name, **more}
+            yield rule_id, f"{vmsd.name} / {field.name}", {**facts, "field": field.name, "nested": nested, **more}
     names: set[str] = set()
     for subsection in vmsd.subsections:
         more = {**facts, "subsection": subsection.name}

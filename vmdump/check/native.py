@@ -7,6 +7,7 @@ Source: csrc/wire.h.
 from __future__ import annotations
 
 import struct
+from array import array
 from typing import TYPE_CHECKING, NamedTuple
 
 from vmdump._core import ffi, lib
@@ -16,18 +17,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from vmdump.device_dump import DeviceDump
+    from vmdump.engine import Tree
 
 _SECTION_ROW = struct.Struct("=Qii")
 _FIELD_ROW = struct.Struct("=QQQQQiiiII4x")
-_UNKNOWN = 2**64 - 1
+#: What Field.offset and its like are where they are not known, or there is none.
+NOT_TOLD = 2**64 - 1
 
 #: The size of a struct vmd_wire_row, whose first member is the address of the description that the field has.
 ROW_BYTES = _FIELD_ROW.size
 
 # VMStateFlags, as plain ints: importing the model takes longer than the check.
-ARRAY, VARRAY_INT32, ARRAY_OF_POINTER, VARRAY_UINT16 = 0x4, 0x10, 0x40, 0x80
+POINTER, ARRAY, VARRAY_INT32, ARRAY_OF_POINTER, VARRAY_UINT16 = 0x2, 0x4, 0x10, 0x40, 0x80
 VBUFFER, MULTIPLY, VARRAY_UINT8, VARRAY_UINT32 = 0x100, 0x200, 0x400, 0x800
-MUST_EXIST, MULTIPLY_ELEMENTS, VSTRUCT, STRUCT, BUFFER, AUTO_ALLOC = 0x1000, 0x4000, 0x8000, 0x8, 0x20, 0x20000
+MUST_EXIST, ALLOC, MULTIPLY_ELEMENTS, VSTRUCT = 0x1000, 0x2000, 0x4000, 0x8000
+STRUCT, BUFFER, AUTO_ALLOC = 0x8, 0x20, 0x20000
 VARRAY = VARRAY_INT32 | VARRAY_UINT16 | VARRAY_UINT8 | VARRAY_UINT32
 
 
@@ -78,16 +82,17 @@ class Field:
 class Description:
     """A VMStateDescription, its fields and subsections read when they are first asked for.
 
-    detailed: whether flags, infos and traits are known; needed: whether it has such a hook.
+    detailed: whether flags, infos and traits are known; needed: whether it has such a hook; load_hooks: those of
+    pre_load and post_load that it has.
     """
 
-    __slots__ = ("_parts", "address", "detailed", "dump", "minimum_version_id", "name", "needed", "old_loader",
-                 "unmigratable", "version_id")  # fmt: skip
+    __slots__ = ("_dump", "_parts", "address", "detailed", "load_hooks", "minimum_version_id", "name", "needed",
+                 "old_loader", "unmigratable", "version_id")  # fmt: skip
 
     def __init__(self, dump: Native, address: int) -> None:
         """The description at an address of a dump's tree."""
         desc = ffi.cast("struct vmd_desc *", address)
-        self.dump, self.address = dump, address
+        self._dump, self.address = dump, address
         self._parts: tuple[Sequence[Field], Sequence[Description]] | None = None
         self.name = bytes(ffi.buffer(desc.name, desc.name_len)).decode()
         self.version_id, self.minimum_version_id = int(desc.version_id), int(desc.minimum_version_id)
@@ -96,6 +101,8 @@ class Description:
         self.needed = bool(traits & lib.VMD_NEEDED)
         self.unmigratable = bool(traits & lib.VMD_UNMIGRATABLE)
         self.old_loader = bool(traits & lib.VMD_LOAD_STATE_OLD)
+        hooks = (("pre_load", lib.VMD_PRE_LOAD), ("post_load", lib.VMD_POST_LOAD))
+        self.load_hooks = tuple(name for name, bit in hooks if traits & bit)
 
     @property
     def fields(self) -> Sequence[Field]:
@@ -111,7 +118,7 @@ class Description:
         if self._parts is None:
             raw = read_fields(self.address)
             texts = raw.texts()
-            at = self.dump.at
+            at = self._dump.at
             self._parts = (
                 [
                     Field(name, info or None, row, at(row[0]) if row[0] else None)
@@ -138,40 +145,118 @@ class Section:
         return self._dump.at(self.address)
 
 
+class _Node:
+    """What is in a description, by digests of all but addresses. plain: without where members lie in memory; placed:
+    with it; children: the addresses of the descriptions of its fields (0: none), then of its subsections; by_place:
+    whether the comparison may ask where members lie.
+    """
+
+    __slots__ = ("by_place", "children", "placed", "plain")
+
+    def __init__(self, address: int) -> None:
+        """Of the description at an address."""
+        desc, raw = ffi.cast("struct vmd_desc *", address), read_fields(address)
+        words = memoryview(raw.rows).cast("Q")
+        vmsds = words[:: ROW_BYTES // 8].tolist()
+        blank = memoryview(bytes(8 * len(vmsds))).cast("Q")
+        words[:: ROW_BYTES // 8] = blank
+        counts = len(raw.text), len(vmsds), len(raw.subsections)
+        head = _HEAD.pack(*counts, desc.version_id, desc.minimum_version_id, desc.traits) + raw.text
+        self.children = (*vmsds, *raw.subsections)
+        self.by_place = any(vmsds) and _is_judged_by_place(raw, vmsds)
+        self.placed = _digest(head + raw.rows)
+        for member in (2, 3, 4):  # offset, num_offset, size_offset
+            words[member :: ROW_BYTES // 8] = blank
+        self.plain = _digest(head + raw.rows)
+
+
+def _digest(content: bytes) -> bytes:
+    from hashlib import blake2b
+
+    return blake2b(content, digest_size=32).digest()
+
+
+_HEAD = struct.Struct("=QQQiiI")
+
+#: VMStateInfos of lists, whose elements have a description.
+_LISTS = (b"qtailq", b"qlist", b"gtree")
+
+
+def _is_judged_by_place(raw: RawFields, vmsds: Sequence[int]) -> bool:
+    """Whether the comparison may ask where the members of a description lie: for the number of elements of an array of
+    structs, and for a field that lies in a struct behind it.
+    """
+    infos, furthest = raw.text.split(b"\0")[2::2], -1
+    for row, vmsd, info in zip(raw.fields(), vmsds, infos, strict=False):
+        offset, flags = row[2], row[8]
+        if vmsd and (flags & VARRAY or info in _LISTS):
+            return True
+        if offset == NOT_TOLD:
+            continue
+        if not vmsd:
+            furthest = max(furthest, offset)
+        elif not flags & (POINTER | ARRAY) and furthest >= offset:
+            return True
+    return False
+
+
+#: Descriptions that are looked at to find equal sections, at most: those of hostile dumps may share each other.
+_MAX_LOOKS = 5_000_000
+
+
 class Contents:
-    """Descriptions of several dumps, each content once: what is known of one is known of all that are equal to it."""
+    """Descriptions of several dumps: sections that are equal in all that the check looks at get one description, so
+    that what was found out about one is known of all of them.
+
+    They are equal in their structure, too: one description that stands twice in a section is not two that are alike.
+    """
 
     def __init__(self) -> None:
         """None yet."""
-        self._known: dict[tuple[object, ...], Description] = {}
+        self._known: dict[bytes, int] = {}
+        self._left = _MAX_LOOKS
+        #: The descriptions at addresses of all the dumps, and the trees that these are in.
+        self.descriptions: dict[int, Description] = {}
+        self.trees: list[Tree] = []
 
-    def find(self, description: Description) -> Description:
-        """The first description that was asked for with all that this one has, nested descriptions included. Where its
-        members lie in memory does not count. Its nested descriptions have been asked for before.
-        """
-        at = description.dump.at
-        key = (
-            description.name, description.version_id, description.minimum_version_id, description.detailed,
-            description.needed, description.old_loader, description.unmigratable,
-            tuple(
-                (field.name, field.info, field.flags, field.size, field.num, field.version_id,
-                 field.struct_version_id, field.test, at(field.vmsd.address).address if field.vmsd else 0)
-                for field in description.fields
-            ),
-            tuple(at(each.address).address for each in description.subsections),
-        )  # fmt: skip
-        return self._known.setdefault(key, description)
+    def share(self, tree: Tree, sections: Sequence[Section]) -> None:
+        """Gives sections of a dump the description of the first section that was equal."""
+        self.trees.append(tree)
+        nodes: dict[int, _Node] = {}
+        for section in sections:
+            key = self._key(section.address, nodes)
+            if key is not None:
+                section.address = self._known.setdefault(key, section.address)
+
+    def _key(self, address: int, nodes: dict[int, _Node]) -> bytes | None:
+        """Equal for equal descriptions, with all that is in them; None: too much was looked at."""
+        numbers, order, links = {0: 0, address: 1}, [address], array("Q")
+        for at in order:  # which grows
+            if at not in nodes:
+                nodes[at] = _Node(at)
+            for child in nodes[at].children:
+                if child not in numbers:
+                    numbers[child] = len(numbers)
+                    order.append(child)
+                links.append(numbers[child])
+            self._left -= 1
+            if self._left < 0:
+                return None
+        by_place = any(nodes[at].by_place for at in order)
+        content = b"".join(nodes[at].placed if by_place else nodes[at].plain for at in order)
+        return _digest(bytes([by_place]) + content + links.tobytes())
 
 
 class Native:
     """A dump's native tree and what was read of it."""
 
     def __init__(self, dump: DeviceDump, contents: Contents | None = None) -> None:
-        """Of a dump, with all that its source knows. contents: shared with other dumps, so that equal descriptions have
-        one address in all of them; the dumps have to live as long as each other then.
+        """Of a dump, with all that its source knows. contents: of this and other dumps, whose equal sections get one
+        description.
         """
         tree = dump.detailed_tree
-        self._tree, self._descriptions = tree, dict[int, Description]()
+        self._tree, self._contents = tree, contents  # which keep the descriptions alive
+        self._descriptions = {} if contents is None else contents.descriptions
         native = tree.native
         self._indices: dict[str, int] | None = None
         self.nums = bool(lib.vmd_wire_tells_nums(native))
@@ -188,16 +273,19 @@ class Native:
                 zip(texts[::2], texts[1::2], _SECTION_ROW.iter_unpack(rows), strict=False)
             )
         ]
-        #: Sections of devices by type name, in the order of the dump.
-        self.devices = {section.type: section for section in sections[:n_devices]}
+        #: Sections of devices by type name, in the order of the dump; a device without a description has none.
+        self.devices = {
+            section.type: section
+            for index, section in enumerate(sections[:n_devices])
+            if section.name or tree.device_has_description(index)
+        }
         #: Sections of descriptions on no device class.
         self.roots = sections[n_devices:]
         if contents is not None:
-            self._share(contents, [section.address for section in sections])
-            for section in sections:
-                section.address = self.at(section.address).address
+            contents.share(tree, sections)
         # All or none of a dump is detailed; of an empty one nothing is unknown.
-        self.detailed = all(self.at(section.address).detailed for section in sections[:1])
+        first = next(iter((*self.devices.values(), *self.roots)), None)
+        self.detailed = first is None or self.at(first.address).detailed
 
     def at(self, address: int) -> Description:
         """The description at an address."""
@@ -205,23 +293,6 @@ class Native:
         if found is None:
             found = self._descriptions[address] = Description(self, address)
         return found
-
-    def _share(self, contents: Contents, addresses: Sequence[int]) -> None:
-        """Puts equal descriptions of other dumps in the place of this one's, the innermost first."""
-        done = set[int]()
-        stack = [(address, False) for address in addresses]
-        while stack:
-            address, nested_are_done = stack.pop()
-            if nested_are_done:
-                found = contents.find(self._descriptions[address])
-                self._descriptions[address] = self._descriptions[found.address] = found
-                done.add(found.address)
-            elif address not in done:
-                done.add(address)
-                description = self.at(address)
-                stack.append((address, True))
-                stack += [(field.vmsd.address, False) for field in description.fields if field.vmsd is not None]
-                stack += [(subsection.address, False) for subsection in description.subsections]
 
     def uses(self, section: Section) -> tuple[str, ...]:
         """How the description of a root is used; see vmdump.Root."""
@@ -234,28 +305,45 @@ class Native:
     def parents(self, type_: str) -> tuple[str, ...]:
         """The parent types of a device type, nearest first, where they are known."""
         if self._indices is None:
-            self._indices = {name: index for index, name in enumerate(self.devices)}
+            self._indices = {name: index for index, name in enumerate(self._tree.device_names())}
         parents: tuple[str, ...] = self._tree.device_facts(self._indices[type_]).get("parents", ())
         return parents
 
 
-def equal(a: Sequence[int], b: Sequence[int], *, nums: bool) -> list[bool]:
+def equal(a: Sequence[int], b: Sequence[int], *, nums: bool, hooks: bool = False) -> list[bool]:
     """Whether the descriptions at addresses put the same on the wire, pair by pair, as far as both sides tell.
 
-    nums: both dumps tell of all arrays how many elements they have.
+    nums: both dumps tell of all arrays how many elements they have; hooks: b has no pre_load or post_load that a lacks.
     """
     flags = bytearray(len(a))
+    looks = (lib.VMD_WIRE_NUMS if nums else 0) | (lib.VMD_WIRE_HOOKS if hooks else 0)
     status = lib.vmd_wire_equal(
-        ffi.new("uint64_t[]", list(a)), ffi.new("uint64_t[]", list(b)), len(a), nums, ffi.from_buffer(flags)
+        ffi.new("uint64_t[]", list(a)), ffi.new("uint64_t[]", list(b)), len(a), looks, ffi.from_buffer(flags)
     )
     check_status(status, None)
     return list(map(bool, flags))
 
 
-def namesakes(addresses: Sequence[int]) -> list[bool]:
-    """Whether descriptions at addresses have, somewhere, two subsections of one name in a list."""
+class Doubts(NamedTuple):
+    """What makes that two descriptions are equal, and still need not load.
+
+    doubtful: the destination may refuse or misread the bytes, or nothing says which they are; array: an array is in it,
+    or, where the dump tells no numbers of elements, a field that may be one.
+    """
+
+    doubtful: bool
+    array: bool
+
+
+def doubts(addresses: Sequence[int], known: Sequence[str], *, detailed: bool, nums: bool) -> list[Doubts]:
+    """Of the descriptions at addresses. known: names of the VMStateInfos whose bytes are known."""
     flags = bytearray(len(addresses))
+    text = b"".join(name.encode() + b"\0" for name in known)
     check_status(
-        lib.vmd_wire_namesakes(ffi.new("uint64_t[]", list(addresses)), len(addresses), ffi.from_buffer(flags)), None
-    )
-    return list(map(bool, flags))
+        lib.vmd_wire_doubts(
+            ffi.new("uint64_t[]", list(addresses)), len(addresses), detailed, nums, text, len(known),
+            ffi.from_buffer(flags),
+        ),
+        None,
+    )  # fmt: skip
+    return [Doubts(bool(each & lib.VMD_DOUBTFUL), bool(each & lib.VMD_HAS_ARRAY)) for each in flags]

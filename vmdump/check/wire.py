@@ -5,7 +5,8 @@ neither guards nor is enforced. Arrays of structs stay items with a body. Subsec
 beside the items of the description that has them, with their place.
 
 Source: QEMU 10.0.13 migration/vmstate.c (vmstate_save_state_v, vmstate_load_state, vmstate_field_exists,
-vmstate_n_elems, vmstate_size), migration/vmstate-types.c and migration/savevm.c (what each VMStateInfo puts).
+vmstate_n_elems, vmstate_size), migration/vmstate-types.c, migration/savevm.c and hw/pci/pci.c (what each VMStateInfo
+puts).
 """
 
 from __future__ import annotations
@@ -22,18 +23,28 @@ if TYPE_CHECKING:
 INFO_BYTES = {
     "bool": 1, "int8": 1, "uint8": 1, "uint8 equal": 1, "int16": 2, "uint16": 2, "uint16 equal": 2, "int32": 4,
     "uint32": 4, "int32 equal": 4, "uint32 equal": 4, "int32 le": 4, "int64": 8, "uint64": 8, "int64 equal": 8,
-    "uint64 equal": 8, "timer": 8, "CPU_Double_U": 8, "nullptr": 1, "fd": 1,
+    "uint64 equal": 8, "timer": 8, "CPU_Double_U": 8, "nullptr": 1, "fd": 1, "pci irq state": 16,
 }  # fmt: skip
 
-BUFFERS = ("buffer", "unused_buffer")
+#: Infos whose code puts as many bytes as the field's size says.
+BUFFERS = ("buffer", "unused_buffer", "pci config")
 
 #: Infos that put a byte before each element and one behind the last, and the element as its description says.
 LISTS = ("qtailq", "qlist", "gtree")
 
 #: Infos whose load compares the value with the destination's own.
-COMPARING = ("uint8 equal", "uint16 equal", "int32 equal", "uint32 equal", "int64 equal", "uint64 equal", "int32 le")
+COMPARING = (
+    "uint8 equal", "uint16 equal", "int32 equal", "uint32 equal", "int64 equal", "uint64 equal", "int32 le",
+    "pci config",
+)  # fmt: skip
+
+#: All infos whose bytes are known, or told by the field's description. Of any other only its code knows them.
+KNOWN_INFOS = (*INFO_BYTES, *BUFFERS, *LISTS, "tmp", "bitmap")
 
 UNUSED = "unused"
+
+#: Sizes in memory of a pointer and of a timer (struct QEMUTimer), by the size of a pointer. The wire has neither.
+WORD_SIZES = {4: (4, 32), 8: (8, 48)}
 
 #: The most items that a description may stand for; more are a mistake or an attack.
 MAX_ITEMS = 1_000_000
@@ -48,10 +59,13 @@ UNKNOWN = "unknown"  #: the dump does not say how many elements there are
 class Item:
     """What travels for a field. unit: bytes of an element, None: only run time tells; count: elements, None: likewise;
     size: the bytes of all, where they are FIXED; body: what an element of an array of structs is made of; guard: path
-    of the field, itself or a struct that it is in, whose run-time test decides that it travels; None: it always does.
+    of the field, itself or a struct that it is in, whose run-time test decides that it travels; None: it always does;
+    word: it may be a pointer or a timer, which have another size on the other side's host.
     """
 
-    __slots__ = ("body", "count", "description", "field", "guard", "kind", "name", "nested", "path", "size", "unit")
+    __slots__ = (
+        "body", "count", "description", "field", "guard", "kind", "name", "nested", "path", "size", "unit", "word"
+    )  # fmt: skip
 
     def __init__(
         self, field: Field, description: Description, path: str, kind: str, unit: int | None, count: int | None
@@ -61,7 +75,7 @@ class Item:
         self.kind, self.unit, self.count = kind, unit, count
         self.size = unit * count if kind is FIXED and unit is not None and count is not None else unit or 0
         self.body: Wire | None = None
-        self.nested = False
+        self.nested = self.word = False
         self.guard: str | None = None
 
     @property
@@ -100,10 +114,11 @@ class Subsection:
 class Wire:
     """What a description puts on the wire, or reads off it, in a version.
 
-    skipped: fields that this version leaves out; checks: paths of assertions (VMSTATE_VALIDATE).
+    skipped: fields that this version leaves out; checks: paths of assertions (VMSTATE_VALIDATE); parts: the
+    descriptions that were flattened, by the prefix of their fields' paths.
     """
 
-    __slots__ = ("checks", "items", "skipped", "subsections", "versions")
+    __slots__ = ("checks", "items", "parts", "skipped", "subsections")
 
     def __init__(self) -> None:
         """Nothing yet."""
@@ -111,20 +126,21 @@ class Wire:
         self.subsections: list[Subsection] = []
         self.skipped: list[tuple[Field, Description, str]] = []
         self.checks: list[tuple[Field, Description, str]] = []
-        #: Versions of the descriptions that were flattened, by name.
-        self.versions: dict[str, int] = {}
+        self.parts: dict[str, Description] = {}
 
 
 class Lowering:
     """Lowers descriptions, each once. loading: as a destination reads, else as a source sends.
 
     detailed, nums: whether both dumps tell flags and infos, and how many elements arrays have. What one side does not
-    tell is not made use of on the other, so that equal things are lowered alike.
+    tell is not made use of on the other, so that equal things are lowered alike. pointer: the size of a pointer here,
+    where the other side's host has pointers of another size.
     """
 
-    def __init__(self, *, loading: bool, detailed: bool, nums: bool) -> None:
+    def __init__(self, *, loading: bool, detailed: bool, nums: bool, pointer: int | None = None) -> None:
         """Nothing lowered yet."""
-        self._loading, self._detailed, self.nums = loading, detailed, nums
+        self._words = WORD_SIZES.get(pointer or 0, ())
+        self._loading, self.detailed, self.nums = loading, detailed, nums
         self._made: dict[tuple[int, int], Wire] = {}
         self._n_items = self._within = 0
 
@@ -145,7 +161,7 @@ class Lowering:
     def _add(
         self, wire: Wire, vmsd: Description, version: int, prefix: str, guard: str | None, *, nested: bool
     ) -> None:
-        wire.versions.setdefault(vmsd.name, vmsd.version_id)
+        wire.parts.setdefault(prefix, vmsd)
         for field in vmsd.fields:
             path = prefix + field.name
             if field.flags & native.MUST_EXIST:
@@ -170,6 +186,7 @@ class Lowering:
         if field.vmsd is None or not self._nests(field):
             kind, unit = self._bytes(field, count)
             item = Item(field, vmsd, path, kind, unit, count)
+            item.word = unit in self._words
         else:
             version = self._version(field, field.vmsd)
             if count == 1:
@@ -187,11 +204,11 @@ class Lowering:
     def _nests(self, field: Field) -> bool:
         """Whether the field's description says what travels; a VMStateInfo of a device's own may have one, too."""
         nesting = native.STRUCT | native.VSTRUCT
-        return not self._detailed or bool(field.flags & nesting) or field.info in (*LISTS, "tmp")
+        return not self.detailed or bool(field.flags & nesting) or field.info in (*LISTS, "tmp")
 
     def _version(self, field: Field, vmsd: Description) -> int:
         """The version that a nested description is sent or read in: a constant of that side."""
-        if not self._detailed:
+        if not self.detailed:
             return vmsd.version_id
         if field.flags & native.VSTRUCT and not field.flags & native.STRUCT:
             return field.struct_version_id
@@ -201,7 +218,7 @@ class Lowering:
 
     def _count(self, field: Field) -> int | None:
         """Elements; None: known at run time only. Of structs in dumps that do not tell: 1."""
-        if not self._detailed:
+        if not self.detailed:
             if self.nums and field.flags & native.ARRAY:
                 return field.num
             return 1 if field.vmsd is not None else None
@@ -213,7 +230,7 @@ class Lowering:
 
     def _bytes(self, field: Field, count: int | None) -> tuple[str, int | None]:
         """How the bytes of a field are known, and those of one element."""
-        if not self._detailed:
+        if not self.detailed:
             return (UNKNOWN if count is None or not field.size else FIXED), field.size
         if field.flags & native.VBUFFER or field.info == "bitmap":
             return RUN_TIME, None
@@ -248,7 +265,9 @@ def _bytes_in_words(item: Item) -> str:
     if item.kind is OPAQUE:
         return f"as many bytes as {item.info!r} writes"
     if item.kind is UNKNOWN:
-        return f"{item.unit} byte{'s' * (item.unit != 1)}, or an array of such" if item.unit else "unknown bytes"
+        if not item.unit:
+            return "unknown bytes"
+        return f"{item.unit} byte{'s' * (item.unit != 1)}, or an array of {item.unit}-byte elements"
     if item.unit is None:
         return length_in_words(item)
     unit = f"{item.unit} byte{'s' * (item.unit != 1)}"

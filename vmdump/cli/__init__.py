@@ -28,6 +28,9 @@ COMMANDS = (
 #: QEMU's options, which have one dash or two, as those of vmdump dump.
 _QEMU_OPTIONS = {"-dump-vmstate": "--output", "--dump-vmstate": "--output", "-machine": "--machine"}
 
+#: Errors of the system rather than of vmdump, whatever they come from: a disk that fails, or too few descriptors.
+_SYSTEM = (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ESTALE, errno.EMFILE, errno.ENFILE)
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; completion and the man page are made from it."""
@@ -100,10 +103,14 @@ def _explain(error: BaseException, environment: Environment) -> ExitStatus:
             pass  # whoever reads our output has seen enough of it: head -1
         case VmdumpError():
             environment.error(error)
+        case OSError(strerror=str(reason), filename=str(filename)):
+            environment.error(f"{filename}: {reason}")
+        case OSError(errno=number, strerror=str(reason)) if number in _SYSTEM:
+            environment.error(reason)
         case MemoryError():
             environment.error("out of memory")
         case RecursionError():
-            environment.error("something nests deeper than Python's stack; please report this with the source")
+            environment.error("the source nests deeper than this command can follow; vmdump dump and show can")
         case _:
             debug = "VMDUMP_DEBUG=1 shows where"
             environment.error(f"internal error: {type(error).__name__}: {error}; please report this ({debug})")

@@ -24,6 +24,9 @@ _DIRECTORY = {"bash": "_shtab_compgen_dirs", "zsh": "_files -/", "tcsh": "d"}
 #: The longest --timeout, in seconds: eleven days. The system calls that wait take no more than twice that.
 _MAX_TIMEOUT = 1e6
 
+#: Units of sizes, in bytes.
+_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
 
 class UsageError(VmdumpError):
     """A command line that asks for nothing that there is: exit code 2."""
@@ -64,11 +67,16 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         "--run", action="store_true", help="run SOURCE, a QEMU binary, with -dump-vmstate and this MACHINE"
     )
     group.add_argument(
-        "--timeout", type=seconds, default=60.0, metavar="SECONDS", help="how long a QEMU may run (default: 60)"
+        "--timeout",
+        type=seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="how long reading or running a QEMU may take (default: 60)",
     )
     group.add_argument(
         "--no-cache", action="store_true", help="read a QEMU binary anew, and do not remember it (see vmdump cache)"
     )
+    add_max_size(parser.add_argument_group("dump files"))
     group = parser.add_argument_group("QEMU binaries")
     add_directory(
         group,
@@ -87,13 +95,29 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     add_modules(parser)
 
 
+def add_max_size(group: argparse._ActionsContainer) -> None:
+    """How large a dump file may be."""
+    group.add_argument(
+        "--max-size",
+        type=size,
+        metavar="SIZE",
+        help="the most bytes that a dump file may have, decompressed, as in 500M or 2G (default: 1G, and no more than "
+        "200 times the compressed size)",
+    )
+
+
 def add_modules(parser: argparse.ArgumentParser) -> None:
     """Which modules there are and which are loaded."""
     group = parser.add_argument_group("modules")
     group.add_argument("--arch", metavar="ARCH", help="the target whose modules are loaded (default: x86_64)")
     add_directories(group)
     add_file(
-        group, "--module", action="append", default=[], metavar="FILE", help="load this module too; may be repeated"
+        group,
+        "--module",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="load this module too, which executes it; may be repeated",
     )
 
 
@@ -105,7 +129,8 @@ def add_directories(group: argparse._ActionsContainer) -> None:
         action="append",
         default=[],
         metavar="DIR",
-        help="look for modules here first, before $QEMU_MODULE_DIR; may be repeated; for QEMU binaries too",
+        help="look for modules here first, before $QEMU_MODULE_DIR; may be repeated. Without SOURCE, modules in C and "
+        "Python are executed: name only directories that you trust. Those of a QEMU binary are read",
     )
 
 
@@ -120,6 +145,16 @@ def seconds(text: str) -> float:
 
         raise ArgumentTypeError(f"{text!r} is not a number of seconds up to {_MAX_TIMEOUT:.0f}")
     return seconds
+
+
+def size(text: str) -> int:
+    """What --max-size takes: bytes, or with a unit, K, M, G or T, as QEMU's options take them."""
+    number, unit = (text[:-1], text[-1:].upper()) if text[-1:].upper() in _UNITS else (text, "")
+    if not (number.isascii() and number.isdecimal() and len(number) <= 18):
+        from argparse import ArgumentTypeError
+
+        raise ArgumentTypeError(f"{text!r} is not a size, as in 500M or 2G")
+    return int(number) * _UNITS.get(unit, 1)
 
 
 def _host(text: str) -> HostProfile:
@@ -142,12 +177,23 @@ def make_session(args: argparse.Namespace, environment: Environment) -> Session:
     for option in ("root", "host"):
         if getattr(args, option, None) is not None:
             raise UsageError(f"--{option} needs SOURCE, a QEMU binary that is not run")
-    return Session(
+    session = Session(
         arch=DEFAULT_ARCH if args.arch is None else args.arch,
         module_dirs=module_dirs(args, environment),
         modules=args.module,
         report=environment.error,
     )
+    if args.arch is not None:
+        _check_arch(args.arch, session)
+    return session
+
+
+def _check_arch(arch: str, session: Session) -> None:
+    """Raise UsageError for an --arch that is neither a target of QEMU nor one that a module is for."""
+    from vmdump.targets import TARGETS, unknown_target
+
+    if arch not in TARGETS and all(row.arch != arch for row in session.modules.states()):
+        raise UsageError(f"--arch: {unknown_target(arch)}")
 
 
 def open_source(args: argparse.Namespace, environment: Environment, details: bool = True) -> DeviceDump:
@@ -164,7 +210,7 @@ def open_source(args: argparse.Namespace, environment: Environment, details: boo
     if args.source == "-" and not args.run:
         from vmdump.sources.dump_file import read_dump_file
 
-        return read_dump_file(environment.stdin, "<stdin>")
+        return read_dump_file(environment.stdin, "<stdin>", args.max_size)
     return open(
         args.source,
         machine=args.machine,
@@ -173,6 +219,7 @@ def open_source(args: argparse.Namespace, environment: Environment, details: boo
         host=args.host,
         module_dirs=module_dirs(args, environment),
         timeout=args.timeout,
+        max_size=args.max_size,
         details=details,
         cache=not args.no_cache,
         report=environment.error,
@@ -199,7 +246,8 @@ def machine_help(args: argparse.Namespace, environment: Environment) -> str:
         from vmdump.sources.qemu_image.options import ImageOptions
 
         options = ImageOptions(module_dirs(args, environment), False, root, host and tuple(host))
-        return help_text(open_image(source, options, report=environment.error, cache=not args.no_cache).machines)
+        image = open_image(source, options, report=environment.error, cache=not args.no_cache, timeout=args.timeout)
+        return help_text(image.machines)
     raise UsageError(f"{source}: a dump file does not say which machine types there were; a QEMU binary does")
 
 

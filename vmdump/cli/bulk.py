@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmdump.cli.arguments import UsageError, add_directory, add_file, seconds
+from vmdump.cli.arguments import UsageError, add_directory, add_file, seconds, size
 from vmdump.cli.environment import ExitStatus, printable
 
 if TYPE_CHECKING:
@@ -26,8 +26,10 @@ Directories are searched for all of these, by content.
 
 DIR gets LABEL/TARGET/MACHINE.json, LABEL being the QEMU's version, and
 manifest.json, which says of each source what has become of it. A second run
-reads what is missing or has changed, and adds to what is there. A source that
-can't be read is an error, exit code 3, and the rest is there.
+reads what is missing or has changed, and drops what is not among its sources
+(with --add it stays). The order of the sources is that of vmdump check: from an
+earlier one to a later one is forward. A source that can't be read is an error,
+exit code 3, and the rest is there; a script called qemu-system-* is skipped.
 
 formats:
   json       as QEMU's -dump-vmstate        json.zst   the same, compressed
@@ -40,6 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     add_file(parser, "source", nargs="+", metavar="SOURCE", help="a QEMU binary, a dump, a directory or a package")
     add_directory(parser, "-o", "--output", required=True, metavar="DIR", help="the folder; made if need be")
+    parser.add_argument(
+        "--add", action="store_true", help="keep what DIR has of other sources, which come first (default: drop it)"
+    )
     parser.add_argument("--jobs", type=_jobs, metavar="N", help="how many at a time (default: one a CPU)")
     parser.add_argument(
         "--machines",
@@ -57,11 +62,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--executor",
         default="processes",
         metavar="EXECUTOR",
-        help="processes, threads, or dask://HOST:PORT, a Dask scheduler whose workers see the same files "
-        "(default: processes)",
+        help="processes, threads, or dask://HOST:PORT, a Dask scheduler whose workers see the same files; start these "
+        "with PYTHONSAFEPATH=1 (default: processes)",
     )
     parser.add_argument(
         "--timeout", type=seconds, default=120.0, metavar="SECONDS", help="how long a source may take (default: 120)"
+    )
+    parser.add_argument(
+        "--max-size",
+        type=size,
+        metavar="SIZE",
+        help="the most bytes that a dump may have and a package may unpack to, as in 500M or 2G (default: 1G and 16G, "
+        "and no more than 200 times the compressed size)",
     )
 
 
@@ -89,11 +101,14 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
         raise UsageError(f"--executor: {args.executor!r} is none of processes, threads, dask://HOST:PORT")
     preload = ["vmdump.bulk.rows"] if args.format == "parquet" else []  # pyarrow takes as long as a dozen dumps
     workers = make_workers(args.executor, args.jobs, preload=preload)
-    options = Options(args.machines, args.format, args.timeout)
+    options = Options(args.machines, args.format, args.timeout, args.max_size)
     tally = Tally()
     with Progress(environment, tally) as progress:
         try:
-            run_bulk(args.source, args.output, workers, options, on_event=progress.show, tally=tally)
+            run_bulk(
+                args.source, args.output, workers, options,
+                add=args.add, on_event=progress.show, on_notice=progress.notice, tally=tally,
+            )  # fmt: skip
         except BaseException as error:
             progress.close()
             kept = f"{tally.finished} of {tally.total} are in {printable(args.output)}"

@@ -42,11 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Prints the table, or clears the folder."""
+    from vmdump.sources.qemu_image.cache import NO_FOLDER
     from vmdump.sources.qemu_image.cache_folder import find_folder
 
     folder = find_folder()
     if folder is None:
-        raise VmdumpError("no cache folder: neither $XDG_CACHE_HOME nor $HOME is an absolute path; set one of them")
+        raise VmdumpError(f"no cache folder: {NO_FOLDER}; set $HOME")
     if args.clear:
         count = folder.clear()
         environment.print(f"{printable(folder.path)}: {count} file{'' if count == 1 else 's'} removed")
@@ -60,6 +61,8 @@ def _list(folder: CacheFolder, as_json: bool, environment: Environment) -> None:
     from vmdump.sources.qemu_image.cache_folder import MAX_BYTES
 
     entries = folder.entries()
+    if (reason := folder.why_unused()) is not None:
+        environment.error(f"it is not used: {reason}")
     if as_json:
         print_json(environment, [_json_object(entry) for entry in entries])
         return

@@ -9,15 +9,16 @@ from vmdump.cli.arguments import UsageError
 from vmdump.cli.check_folder import check_folder, is_folder
 from vmdump.cli.report_options import add_arguments as add_report
 from vmdump.cli.report_options import finish
-from vmdump.cli.sources import add_reading, add_sources, directions, labels, open_sources
+from vmdump.cli.sources import add_reading, add_sources, compare_sides, directions, labelled, open_sources
 from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from vmdump.check.finding import CheckResult
     from vmdump.cli.environment import Environment, ExitStatus
+    from vmdump.device_dump import DeviceDump
     from vmdump.report.options import RuleText
 
 HELP = "tell whether the device state of one QEMU can be loaded by another"
@@ -25,6 +26,7 @@ EPILOG = """\
 examples:
   vmdump check old/qemu-system-x86_64 new/qemu-system-x86_64
   vmdump check old.json.xz new.json.xz --direction forward --type 'virtio-*'
+  vmdump check old.json.xz new.json.xz --ignore 'type-absent,subsection-*'
   vmdump check --matrix 7.2.json 8.2.json 10.0.json
   vmdump check --matrix dumps --format html -o pages   of vmdump bulk's DIR
 
@@ -32,15 +34,25 @@ Both directions are checked, OLD -> NEW (forward) and back. What is found is
   breaks        never loads, whatever the VM does; or loads wrong values
   conditional   does not load when a condition holds, which is named
   absent        the destination has no such device
-  safe          loads; with --verbose, what has changed all the same
-vmdump explain RULE tells more about the [rule] of a finding.
+  unknown       a part could not be compared, which is named
+  accepted      what was found is accepted by the configuration, or ignored
+  safe          compared, and loads; with --verbose, what has changed anyway
+vmdump explain RULE explains the [rule] of a finding. --select and --ignore take
+rules and patterns of them; vmdump.toml may have select and ignore, too.
 
-Binaries tell most. A dump file of QEMU's own has neither types nor the state
-of CPUs, one of QEMU 8.1 and older no lengths of arrays; what rests on less says
-so.
+--format concise has one line a finding; --statistics counts the findings of
+each rule, with --format json as a list of objects, whose keys are
+  direction, rule, verdict, count
+
+The sources must be of one target. Binaries are compared under the newest
+machine type that all of them know, or -M; of different ones vmdump warns.
+
+Binaries tell most. A dump file of QEMU's own has neither types, hooks nor the
+state of CPUs, one of QEMU 8.1 and older no lengths of arrays; what rests on
+less says so. All verdicts are for sides that are configured alike.
 
 exit codes:
-  0 nothing breaks; 1 something does (or, with --fail-on conditional, may);
+  0 nothing breaks; 1 something does (or, with --fail-on, may);
   2 usage; 3 could not complete
 """
 
@@ -58,10 +70,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--target", default="*", metavar="GLOB", help="of such a folder, these targets only (default: all)"
     )
     parser.add_argument(
+        "--between-sources",
+        action="store_true",
+        help="of such a folder, only pairs of QEMUs of two SOURCEs of vmdump bulk, such as an old and a new directory",
+    )
+    parser.add_argument("--any-target", action="store_true", help="compare sources of different targets, too")
+    parser.add_argument(
         "--direction", choices=["both", "forward", "backward"], default="both", help="which way (default: both)"
     )
     parser.add_argument(
-        "--type", action="append", default=[], metavar="GLOB", help="only QOM types of this pattern; may be repeated"
+        "--type",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="only QOM types of this pattern, or with this name in an error line (0000:00:01.3/piix4_pm); may be "
+        "repeated",
     )
     add_report(parser)
     add_reading(parser)
@@ -92,18 +115,35 @@ def _rule_texts(format: str) -> Mapping[str, RuleText]:
 
 def check_sources(args: argparse.Namespace, environment: Environment) -> CheckResult:
     """The check that the arguments ask for. Raises UsageError, VmdumpError."""
-    from vmdump.check.checker import Labelled, check
+    from vmdump.check.checker import check
+    from vmdump.check.sides import Side
 
     if args.matrix and len(args.sources) == 1:
         raise UsageError(f"{args.sources[0]}: no folder that vmdump bulk has filled; give one, or several SOURCEs")
     if len(args.sources) < 2 or (len(args.sources) > 2 and not args.matrix):
         raise UsageError(f"{len(args.sources)} SOURCE(s) given; give two, or --matrix and several")
     dumps = open_sources(args.sources, args, environment)
+    _check_types(args.type, dumps)
+    named = labelled(args.sources, dumps)
+    sides = [Side(each.label, each.dump, path) for each, path in zip(named, args.sources, strict=True)]
+    compare_sides(sides, environment, any_target=args.any_target)
     result = check(
-        [Labelled(label, dump) for label, dump in zip(labels(args.sources), dumps, strict=True)],
+        named,
         directions=directions(len(dumps), args.direction),
         types=args.type,
     )
     if args.type and not any(result.results.values()):
-        raise VmdumpError(f"no type matches {' or '.join(args.type)}; vmdump devices lists them")
+        raise VmdumpError(f"no type of the source matches {' or '.join(args.type)}; vmdump devices lists them")
     return result
+
+
+def _check_types(patterns: Sequence[str], dumps: Sequence[DeviceDump]) -> None:
+    """Raise VmdumpError for a pattern that matches nothing in any dump."""
+    for pattern in patterns:
+        from vmdump.lookup import known_names, matching_types, section_name
+        from vmdump.suggestion import did_you_mean
+
+        if not matching_types(dumps, pattern):
+            known = dict.fromkeys(name for dump in dumps for name in known_names(dump))
+            hint = did_you_mean(section_name(pattern), known, "vmdump devices lists them")
+            raise VmdumpError(f"no type matches {pattern}; {hint}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from typing import TYPE_CHECKING
 
-from vmdump.cli.arguments import UsageError, add_file
+from vmdump.cli.arguments import UsageError, add_file, add_max_size
 
 if TYPE_CHECKING:
     import argparse
@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_file(parser, "-s", "--src", metavar="FILE", required=True, help="what is migrated from; - for standard input")
     add_file(parser, "-d", "--dest", metavar="FILE", required=True, help="what is migrated to; - for standard input")
     parser.add_argument("--reverse", action="store_true", help="from --dest to --src")
+    add_max_size(parser)
 
 
 def run(args: argparse.Namespace, environment: Environment) -> int:
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace, environment: Environment) -> int:
 def _compare(args: argparse.Namespace, environment: Environment) -> int:
     from vmdump.check.classic import MAX_FINDINGS, compare
 
-    src, dest = _load(args.src, environment), _load(args.dest, environment)
+    src, dest = (_load(path, args.max_size, environment) for path in (args.src, args.dest))
     if args.reverse:
         src, dest = dest, src
     text, findings = [], 0
@@ -65,14 +66,14 @@ def _compare(args: argparse.Namespace, environment: Environment) -> int:
     return min(findings, MAX_FINDINGS)
 
 
-def _load(path: str, environment: Environment) -> Json:
+def _load(path: str, max_size: int | None, environment: Environment) -> Json:
     """What a dump file holds, as it is, or the dump of a QEMU binary."""
     from vmdump.check.classic import load
     from vmdump.source import is_binary, open
     from vmdump.sources.dump_file import open_bytes, read_bytes
 
     if path == "-":
-        return load(read_bytes(environment.stdin, "<stdin>"), "<stdin>")
+        return load(read_bytes(environment.stdin, "<stdin>", max_size), "<stdin>")
     if is_binary(path):
         return load(open(path, report=environment.error).to_bytes(), path)
-    return load(open_bytes(path), path)
+    return load(open_bytes(path, max_size), path)

@@ -63,7 +63,7 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     devices = sorted(dump.values(), key=lambda device: device.name)
     columns: dict[str, Column] = {
         "TYPE": [device.name for device in devices],
-        "DESCRIPTION": [device.description for device in devices],
+        "DESCRIPTION": [device.description if device.has_description else None for device in devices],
         "VERSION": [device.version_id for device in devices],
         "MIN": [device.minimum_version_id for device in devices],
         "FIELDS": [device.n_fields for device in devices],
@@ -115,7 +115,7 @@ def _root_object(root: Root) -> dict[str, object]:
 def _device_object(device: Device) -> dict[str, object]:
     return {
         "type": device.name,
-        "description": device.description,
+        "description": device.description if device.has_description else None,
         "version_id": device.version_id,
         "minimum_version_id": device.minimum_version_id,
         "fields": device.n_fields,

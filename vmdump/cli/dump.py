@@ -55,7 +55,12 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
         open_source(args, environment, details=extended).write(args.output, **form)
         return ExitStatus.DONE
     with environment.sending() as stdout:
-        open_source(args, environment, details=extended).write(stdout.buffer, **form)
+        dump = open_source(args, environment, details=extended)
+        if not stdout.isatty():
+            dump.write(stdout.buffer, **form)
+            return ExitStatus.DONE
+    # JSON has control characters as escapes, but others that steer a terminal as they are.
+    environment.print(dump.to_bytes(**form).decode("utf-8", "backslashreplace"))
     return ExitStatus.DONE
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import sys
 
@@ -73,16 +72,30 @@ class Environment:
             and self.environ.get("TERM", "dumb") not in ("", "dumb")
         )
 
+    @property
+    def width(self) -> int:
+        """How many characters a line of prose has: as many as the terminal, from 40 to 120; 100 where there is none."""
+        if not self.stdout.isatty():
+            return 100
+        try:
+            columns = os.get_terminal_size(self.stdout.fileno()).columns
+        except (OSError, ValueError):
+            columns = 0
+        return min(max(columns or 80, 40), 120)
+
     def can_print(self, text: str) -> bool:
         """Whether stdout's encoding has all the characters of text."""
         return _encodable(text, self.stdout) == text
 
-    def print(self, text: str, end: str = "\n") -> None:
+    def print(self, text: str, end: str = "\n", *, is_drawn: bool = False) -> None:
         """Prints a result to stdout, with end where that is not its end, and sends it off: a failure is noticed here.
 
-        A character that stdout's encoding does not have is printed as its escape.
+        A character that stdout's encoding does not have is printed as its escape; on a terminal, any that can't be
+        printed, unless the text is drawn: then it is printable already, and has the terminal's sequences in it.
         """
         with self.sending() as stdout:
+            if not is_drawn and not text.isprintable() and stdout.isatty():
+                text = "\n".join("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))
             stdout.write(_encodable(text if text.endswith(end) else text + end, stdout))
             stdout.flush()
 
@@ -129,18 +142,11 @@ def printable(text: str) -> str:
     >>> print(printable("\x1b[31mred"), printable(os.fsdecode(b"caf\xe9.json")))
     \x1b[31mred caf\xe9.json
     """
-    return text if text.isprintable() else text.translate(_escapes())
+    if text.isprintable():
+        return text
+    from vmdump.report.characters import visible
 
-
-@functools.cache
-def _escapes() -> dict[int, str]:
-    """How control characters and bytes that are not UTF-8 (which Python reads as surrogates) are shown: names come from
-    files, and must not steer the terminal.
-    """
-    return {
-        **{code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))},
-        **{0xDC00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)},
-    }
+    return visible(text)
 
 
 def _encodable(text: str, stream: TextIO) -> str:

@@ -20,6 +20,9 @@ examples:
   vmdump modules --load --module-dir ./build
                                            what becomes of each in a dump
 
+Modules in C and Python are code: --load executes it, and so does every command
+without a SOURCE. Without --load they are only read.
+
 The table is in the order of loading. With --json the keys are
   name                   of the file, without its suffix
   kind                   python or c

@@ -12,6 +12,7 @@ from vmdump.cli.arguments import UsageError
 from vmdump.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any, NoReturn
 
 DESCRIPTION = """\
@@ -28,9 +29,12 @@ exit codes:
   130 interrupted
 
 environment:
-  QEMU_MODULE_DIR       look for modules here, after --module-dir
+  QEMU_MODULE_DIR       look for modules here, after --module-dir; modules in C
+                        and Python are executed when they are loaded
   XDG_CACHE_HOME        images that were read are in its folder vmdump
                         (default: ~/.cache)
+  XDG_STATE_HOME        the key of that cache is in its folder vmdump
+                        (default: ~/.local/state)
   NO_COLOR, TERM=dumb   draw nothing, on a terminal too
   VMDUMP_DEBUG          if set, errors come with a traceback
 """
@@ -42,6 +46,17 @@ class Answer(Exception):  # noqa: N818
 
 class Parser(argparse.ArgumentParser):
     """Raises instead of printing and exiting: where, and whether that works, is the environment's business."""
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """What argparse calls to check a command or a choice."""
+        if action.choices is not None and value not in action.choices:
+            from vmdump.suggestion import did_you_mean
+
+            known = [str(each) for each in action.choices]
+            hint = did_you_mean(str(value), known, f"choose from {', '.join(known)}")
+            if isinstance(action, argparse._SubParsersAction):
+                raise argparse.ArgumentError(None, f"no command {value!r}; {hint}")
+            raise argparse.ArgumentError(action, f"invalid choice: {value!r}; {hint}")
 
     def error(self, message: str) -> NoReturn:
         """What argparse calls when the command line is wrong."""
@@ -59,6 +74,8 @@ class CommandParser(Parser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """What argparse calls for a command, and parse_known_intermixed_args calls in turn."""
+        if not self._intermixing:
+            self._check_options(args)
         positionals = self._get_positional_actions()
         if self._intermixing or (len(positionals) < 2 and not any(each.nargs == "+" for each in positionals)):
             return super().parse_known_args(args, namespace)
@@ -67,6 +84,20 @@ class CommandParser(Parser):
             return self.parse_known_intermixed_args(args, namespace)
         finally:
             self._intermixing = False
+
+    def _check_options(self, args: Sequence[str]) -> None:
+        """Refuse unknown options first: argparse reports what their values look like, or what else is missing."""
+        for arg in args:
+            if arg == "--":
+                return
+            name = arg.partition("=")[0]
+            is_option = name.startswith("-") and len(name) > 2 and not {" ", "."} & set(name) and not name[1].isdigit()
+            known_short = not name.startswith("--") and name[:2] in self._option_string_actions
+            if is_option and not known_short and name not in self._option_string_actions:
+                from vmdump.suggestion import did_you_mean
+
+                known = [each for each in self._option_string_actions if each.startswith("--")]
+                self.error(f"no option {name}" + (f"; {hint}" if (hint := did_you_mean(name, known)) else ""))
 
 
 def build_parser() -> argparse.ArgumentParser:

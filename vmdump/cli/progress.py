@@ -54,6 +54,10 @@ class Progress:
         for report in event.entry["reports"] if event.is_new else []:
             self._print(f"{event.title}: {report}")
 
+    def notice(self, text: str) -> None:
+        """Shows what was dropped or passed over."""
+        self._print(printable(text))
+
     def _print(self, text: str) -> None:
         if self._display is not None:
             self._display.console.print(f"vmdump: {printable(text)}", markup=False, highlight=False, soft_wrap=True)

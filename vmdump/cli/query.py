@@ -68,8 +68,11 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     from vmdump.bulk.store import query
 
     sql, parameters = _ask(args.query, dict(getattr(args, "with")))
-    _print(query(args.dir, sql, parameters), args.format, environment)
-    return ExitStatus.DONE
+    answer = query(args.dir, sql, parameters)
+    for each in answer.skipped:
+        environment.error(f"verdicts are skipped: {each}")
+    _print(answer, args.format, environment)
+    return ExitStatus.FAILED if answer.is_incomplete else ExitStatus.DONE
 
 
 def _ask(text: str, given: dict[str, str]) -> tuple[str, dict[str, str]]:
@@ -79,11 +82,21 @@ def _ask(text: str, given: dict[str, str]) -> tuple[str, dict[str, str]]:
     question = QUESTIONS.get(text)
     if question is None:
         if text.isidentifier():
-            raise UsageError(f"no question {text!r}; vmdump query --list has them all")
+            from vmdump.suggestion import did_you_mean
+
+            hint = did_you_mean(text, QUESTIONS, "vmdump query --list has them all")
+            raise UsageError(f"no question {text!r}; {hint}")
         return text, given
     if unknown := sorted(given.keys() - question.parameters.keys()):
-        raise UsageError(f"{text} has no parameter {unknown[0]!r}; it has {', '.join(question.parameters)}")
+        from vmdump.suggestion import did_you_mean
+
+        hint = did_you_mean(unknown[0], question.parameters, f"it has {', '.join(question.parameters)}")
+        raise UsageError(f"{text} has no parameter {unknown[0]!r}; {hint}")
     values = {name: given.get(name, default) for name, (_, default) in question.parameters.items()}
+    if device := values.get("device"):
+        from vmdump.lookup import section_name
+
+        values["device"] = section_name(device)
     for name, value in values.items():
         if value is None:
             raise UsageError(f"{text} needs --with {name}=VALUE: {question.parameters[name][0]}")

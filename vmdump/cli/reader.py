@@ -106,8 +106,9 @@ class Reader:
                 return None  # to argparse, those behind an option are too many
             values[asked[0].dest] = []
             asked = asked * max(len(positionals), 1)
-        if len(positionals) < len(asked):
-            asked = [each for each in asked if not each.is_optional]
+        n_optional = len(positionals) - sum(not each.is_optional for each in asked)
+        for each in [each for each in asked if each.is_optional][max(n_optional, 0) :]:  # the first ones get theirs
+            asked = [other for other in asked if other is not each]
         if len(positionals) != len(asked):
             return None
         return Namespace(values) if all(map(_store, [values] * len(asked), asked, positionals)) else None

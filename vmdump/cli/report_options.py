@@ -1,5 +1,5 @@
-"""What becomes of a check's result: the options --format, -o, --config, --write-baseline and --fail-on, for every
-command that checks::
+"""What becomes of a check's result: the options --format, -o, --statistics, --select, --ignore, --config,
+--write-baseline and --fail-on, for every command that checks::
 
     add_arguments(parser)                                   # where the command's arguments are defined
     return finish(result, args, environment, rules=...)     # its last line
@@ -21,20 +21,28 @@ if TYPE_CHECKING:
 
     from vmdump.check.config import Config
     from vmdump.check.finding import CheckResult
+    from vmdump.check.selection import Selection
     from vmdump.cli.environment import Environment
     from vmdump.report.options import Options, RuleText
 
 #: The formats of vmdump.report.FORMATS, and the verdicts that can fail a check; restated, so that building a parser
 #: loads none of it. The tests compare them.
-FORMATS = ("text", "json", "junit", "sarif", "github", "html")
-FAIL_ON = ("breaks", "conditional", "absent")
+FORMATS = ("text", "concise", "json", "junit", "sarif", "github", "html")
+FAIL_ON = ("breaks", "conditional", "absent", "unknown")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options."""
     group = parser.add_argument_group("report")
     group.add_argument("-v", "--verbose", action="store_true", help="with what is safe, and each type that is absent")
-    group.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="what is written (default: text)")
+    group.add_argument(
+        "--format",
+        choices=FORMATS,
+        default=FORMATS[0],
+        metavar="FORMAT",
+        help=f"what is written: {', '.join(FORMATS)} (default: text)",
+    )
+    add_selection(group)
     add_file(group, "-o", "--output", default="-", metavar="FILE", help="where to write (default: -, standard output)")
     group.add_argument(
         "--fail-on",
@@ -55,6 +63,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_selection(parser: argparse._ActionsContainer) -> None:
+    """The options that say which rules' findings count, and that they are counted."""
+    parser.add_argument(
+        "--select",
+        action="append",
+        default=[],
+        metavar="RULE",
+        help="only findings of these rules count; a list with commas or a pattern (field-*), may be repeated",
+    )
+    parser.add_argument(
+        "--ignore",
+        action="append",
+        default=[],
+        metavar="RULE",
+        help="findings of these rules count neither in verdicts nor in the exit code; reports say how many there are",
+    )
+    parser.add_argument(
+        "--statistics", action="store_true", help="count the findings of each rule instead (text, json)"
+    )
+
+
+def selection(args: argparse.Namespace, config: Config | None = None) -> Selection:
+    """What the options ask for; where they say nothing, the configuration. Raises UsageError for unknown rules."""
+    from vmdump.check.selection import Selection, patterns
+
+    chosen = []
+    for option in ("select", "ignore"):
+        try:
+            found = patterns(getattr(args, option))
+        except ValueError as error:
+            raise UsageError(f"--{option}: {error}") from None
+        chosen.append(found or (getattr(config, option) if config else ()))
+    return Selection(*chosen)
+
+
+def check_statistics(args: argparse.Namespace) -> None:
+    """Raises UsageError where the format has no statistics."""
+    if args.statistics and args.format not in ("text", "concise", "json"):
+        raise UsageError(f"--statistics: --format {args.format} has none; take text or json")
+
+
 def finish(
     result: CheckResult,
     args: argparse.Namespace,
@@ -69,7 +118,8 @@ def finish(
     """
     from vmdump.report import render
 
-    accepted, options, config = accept(result, args, rules)
+    check_statistics(args)
+    accepted, options, config = accept(result, args, rules, environment)
     if args.write_baseline is not None:
         from datetime import date
 
@@ -80,22 +130,38 @@ def finish(
 
 
 def accept(
-    result: CheckResult, args: argparse.Namespace, rules: Mapping[str, RuleText]
+    result: CheckResult,
+    args: argparse.Namespace,
+    rules: Mapping[str, RuleText],
+    environment: Environment | None = None,
 ) -> tuple[CheckResult, Options, Config | None]:
-    """The result without what the configuration accepts, what reports are told, and the configuration. Raises
-    ConfigError.
+    """The result without what is ignored and what the configuration accepts, what reports are told, and the
+    configuration. environment: text is laid out for its terminal. Raises ConfigError, UsageError.
     """
     from vmdump.check.config import apply, find_config, load_config
     from vmdump.check.finding import Verdict
     from vmdump.report.options import Options
 
     config = find_config() if args.config is None else load_config(args.config)
+    chosen = selection(args, config)
+    everything = result
+    if any(chosen):
+        from vmdump.check.selection import select
+
+        result = select(result, chosen)
     if config is not None:
         from datetime import date
 
         result = apply(result, config, date.today())
+        if result.ignored:  # an entry is stale if it accepts nothing of all that was found
+            result = result._replace(stale=apply(everything, config, date.today()).stale)
     fail_on = Verdict(args.fail_on) if args.fail_on else config.fail_on if config else None
-    return result, Options(fail_on or Verdict.BREAKS, rules, args.verbose, getattr(args, "matrix", False)), config
+    options = Options(
+        fail_on or Verdict.BREAKS, rules, args.verbose, getattr(args, "matrix", False), statistics=args.statistics
+    )
+    if environment is not None and args.output == "-":
+        options = options._replace(width=environment.width, colours=environment.draws)
+    return result, options, config
 
 
 def status_of(result: CheckResult, options: Options) -> ExitStatus:

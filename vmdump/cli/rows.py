@@ -18,7 +18,10 @@ Part = tuple[str, str]
 
 def print_rows(environment: Environment, rows: Iterable[Sequence[Part]]) -> None:
     """Prints rows, without the blanks at their ends. Raises OutputError."""
-    environment.print(_drawn(rows) if environment.draws else "\n".join(map(_plain, rows)))
+    if environment.draws:
+        environment.print(_drawn(rows), is_drawn=True)
+    else:
+        environment.print("\n".join(map(_plain, rows)))
 
 
 def _plain(row: Sequence[Part]) -> str:

@@ -22,6 +22,11 @@ examples:
   vmdump show x86_64.json.xz e1000
   vmdump show /usr/bin/qemu-system-x86_64 e1000
   vmdump show /usr/bin/qemu-system-x86_64 cpu    on no device class: by its name
+  vmdump show x86_64.json.xz 0000:00:01.3/piix4_pm      as an error line has it
+
+TYPE is a QOM type, or a name from QEMU's error lines: a section, with or
+without the path of its device and its instance id, or a description that is
+nested in others. If several types have that section, each is shown.
 
 A line is a field (BYTES of an element, times how many; n: as many as the device
 says at run time), with below it the description of a nested struct; or a
@@ -36,9 +41,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "type",
         metavar="TYPE",
-        help="the device's QOM type name, or the name of a description that is on no device class; "
+        help="the device's QOM type, or the name of a section or a description, as QEMU's error lines have it; "
         "vmdump devices --all lists them",
     )
+    parser.add_argument(
+        "instance",
+        nargs="?",
+        type=_instance,
+        metavar="INSTANCE",
+        help="the instance id behind a section's name in an error line ('cpu' 0), so that both can be pasted; ignored",
+    )
+
+
+def _instance(text: str) -> int:
+    """An instance id as error lines have it: decimal, or 0x and hexadecimal."""
+    return int(text, 0)
 
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
@@ -52,14 +69,12 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
 
 
 def _show(name: str, dump: DeviceDump, session: Session | None, environment: Environment) -> None:
-    """Prints the tree of a device; that it has none, where a session knows the type. Raises VmdumpError."""
-    device = dump.get(name)
-    shown = [root for root in dump.roots if root.name == name] if device is None else [device]
-    if shown:
-        from vmdump.cli.tree import print_tree
+    """Print what a name stands for; that a device has no state, where a session knows the type. Raises VmdumpError."""
+    found = dump.find(name)
+    if found:
+        from vmdump.cli.tree import print_trees
 
-        for each in shown:
-            print_tree(environment, each)
+        print_trees(environment, found)
     elif session and _is_device(session, name):
         environment.print(f"{name}: has no VMStateDescription: nothing of it is migrated")
     else:
@@ -72,8 +87,8 @@ def _is_device(session: Session, name: str) -> bool:
 
 
 def _unknown(name: str, dump: DeviceDump) -> str:
-    from difflib import get_close_matches
+    from vmdump.lookup import known_names, section_name
+    from vmdump.suggestion import did_you_mean
 
-    close = get_close_matches(name, dict.fromkeys([*dump, *(root.name for root in dump.roots)]), n=3)
-    hint = f"did you mean {' or '.join(close)}?" if close else "vmdump devices lists those that are there"
+    hint = did_you_mean(section_name(name), known_names(dump), "vmdump devices lists those that are there")
     return f"no device type {name!r} with a description among {len(dump)}; {hint}"

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vmdump.cli.environment import printable
 from vmdump.cli.rows import BOLD, CYAN, DIM, GREEN, PLAIN, print_rows
-from vmdump.device_dump import Root
+from vmdump.device_dump import Device, Root
 from vmdump.errors import VmdumpError
+from vmdump.lookup import Part
 from vmdump.vmstate.model import VMStateFlags
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from vmdump.cli.environment import Environment
-    from vmdump.cli.rows import Part
-    from vmdump.device_dump import Device
+    from vmdump.cli.rows import Part as Text
     from vmdump.vmstate.model import VMStateDescription, VMStateField
 
 #: The longest tree that is shown, in lines. Descriptions that share others can stand for any number.
@@ -24,6 +24,9 @@ MAX_LINES = 100_000
 
 #: The widest name column; what is longer moves its own line alone.
 _NAME_WIDTH = 60
+
+#: The most names of types in a title.
+_MAX_NAMES = 6
 
 #: Branches where stdout's encoding has no better.
 _ASCII = str.maketrans("├│└─", "||`-")
@@ -41,33 +44,57 @@ class _Line(NamedTuple):
     has_children: bool = False
 
 
-def print_tree(environment: Environment, device: Device | Root) -> None:
-    """Prints what a device migrates, or a description on no device class. Raises VmdumpError when that is more than
-    MAX_LINES.
-    """
-    lines = list(islice(_lines(device.vmsd), MAX_LINES + 1))
-    if len(lines) > MAX_LINES:
-        raise VmdumpError(f"{device.name}: more than {MAX_LINES} lines, not shown; do its descriptions nest too often?")
-    if not environment.can_print("├│└─"):
-        lines = [line._replace(branches=line.branches.translate(_ASCII)) for line in lines]
-    print_rows(
-        environment, [*_title(device), *_table([_Line("", "FIELD", "BYTES", "TYPE", has_children=True), *lines])]
-    )
+def print_trees(environment: Environment, found: Sequence[Device | Root | Part]) -> None:
+    """Print what devices and descriptions migrate, equal trees once. Raises VmdumpError for more than MAX_LINES."""
+    alike: dict[tuple[_Line, ...], list[Device | Root | Part]] = {}
+    for each in found:
+        lines = tuple(islice(_lines(each.vmsd), MAX_LINES + 1))
+        if len(lines) > MAX_LINES:
+            raise VmdumpError(
+                f"{each.name}: more than {MAX_LINES} lines, not shown; do its descriptions nest too often?"
+            )
+        alike.setdefault(lines, []).append(each)
+    rows: list[list[Text]] = []
+    for tree, of in alike.items():
+        rows += [[], *_title(of)] if rows else _title(of)
+        if isinstance(of[0], Device) and not of[0].has_description:
+            rows.append([("no Description: nothing of it is migrated", PLAIN)])
+            continue
+        if not environment.can_print("├│└─"):
+            tree = tuple(line._replace(branches=line.branches.translate(_ASCII)) for line in tree)
+        rows += _table([_Line("", "FIELD", "BYTES", "TYPE", has_children=True), *tree])
+    print_rows(environment, rows)
 
 
-def _title(device: Device | Root) -> Iterator[list[Part]]:
-    """The type, its parents, and what else is known of it."""
-    if isinstance(device, Root):
-        yield [(printable(device.name), BOLD), (printable(_root_remarks(device)), PLAIN)]
-        yield []
-        return
+def _title(of: Sequence[Device | Root | Part]) -> Iterator[list[Text]]:
+    """What a tree is of: the type, its parents, and what else is known of it; or all the types, by name."""
+    devices = [each for each in of if isinstance(each, Device)]
+    holders = dict.fromkeys(holder for each in of if isinstance(each, Part) for holder in each.holders)
+    if len(devices) == 1:
+        yield from _device_title(devices[0])
+    elif devices:
+        yield [(printable(_names([each.name for each in devices])), BOLD)]
+    for each in of:
+        if isinstance(each, Root):
+            yield [(printable(each.name), BOLD), (printable(_root_remarks(each)), PLAIN)]
+    if holders:
+        yield [(printable(of[0].name), BOLD), (printable(f", a part of {_names(list(holders))}"), PLAIN)]
+    yield []
+
+
+def _device_title(device: Device) -> Iterator[list[Text]]:
     remarks = [" (abstract)"] if device.abstract else []
     remarks += [f" < {parent}" for parent in device.parents or ()]
     remarks += [f", from module {device.module}"] if device.module else []
     yield [(printable(device.name), BOLD), (printable("".join(remarks)), PLAIN)]
     if device.desc:
         yield [(printable(device.desc), PLAIN)]
-    yield []
+
+
+def _names(names: Sequence[str]) -> str:
+    """Names in a line; of many, some, and how many more."""
+    more = [f"and {len(names) - _MAX_NAMES} more"] if len(names) > _MAX_NAMES else []
+    return ", ".join([*names[:_MAX_NAMES], *more])
 
 
 #: How a description on no device class is used, in words.
@@ -84,7 +111,7 @@ def _root_remarks(root: Root) -> str:
     return f", on no device class: {uses}{of}" + (f"; exported as {root.symbol}" if root.symbol else "")
 
 
-def _table(lines: list[_Line]) -> Iterator[list[Part]]:
+def _table(lines: list[_Line]) -> Iterator[list[Text]]:
     """Lines with their columns aligned."""
     name_width = min(_NAME_WIDTH, max(len(line.branches) + len(line.name) for line in lines if line.size))
     size_width = max(len(line.size) for line in lines)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from vmdump.errors import ModuleError
+from vmdump.sources.input_file import open_regular
 
 __all__ = ["MAX_BYTES", "Section", "read_section"]
 
@@ -55,7 +56,7 @@ def read_section(path: str, name: str) -> Section | None:
     True
     """
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             reader = _Reader(file, path)
             return _find(reader, name.encode() + b"\0") if reader.read(0, min(4, reader.size)) == b"\x7fELF" else None
     except OSError as error:

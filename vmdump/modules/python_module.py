@@ -25,6 +25,7 @@ import msgspec
 
 from vmdump.errors import ModuleError
 from vmdump.module import ModuleInfo, Report
+from vmdump.sources.input_file import open_regular
 
 if TYPE_CHECKING:
     import ast
@@ -204,7 +205,7 @@ class LoadedPythonModule:
 
 def _read(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             source = file.read(MAX_SOURCE_SIZE + 1)
     except OSError as error:
         raise ModuleError(f"failed to open module: {path}: {error.strerror}") from error

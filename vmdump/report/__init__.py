@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vmdump.report.options import Options
 
 #: What ``--format`` takes, the default first; each is a module of this package.
-FORMATS = ("text", "json", "junit", "sarif", "github", "html")
+FORMATS = ("text", "concise", "json", "junit", "sarif", "github", "html")
 
 
 def render(result: CheckResult, format: str, options: Options = DEFAULTS) -> bytes:

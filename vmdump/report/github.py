@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vmdump.check.finding import Verdict
 from vmdump.report.characters import visible
-from vmdump.report.tally import findings, summary
+from vmdump.report.tally import findings, ignored_in_words, summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,9 @@ def _lines(result: CheckResult, options: Options) -> Iterator[str]:
     for entry in result.stale:
         yield _command("warning", "vmdump's configuration", entry)
     for direction, types in result.results.items():
-        yield _command("notice", f"vmdump check {direction}", summary(types))
+        ignored = result.ignored.get(direction, 0)
+        more = f"; {ignored_in_words(ignored)}" if ignored else ""
+        yield _command("notice", f"vmdump check {direction}", summary(types) + more)
 
 
 def _title(finding: Finding) -> str:
@@ -42,9 +44,11 @@ def _title(finding: Finding) -> str:
 
 
 def _words(finding: Finding) -> str:
+    error = f"\nerror: {finding.error}" if finding.error else ""
     condition = f"\nif: {finding.condition}" if finding.condition else ""
+    note = f"\nnote: {finding.note}" if finding.note else ""
     remedy = f"\nremedy: {finding.remedy}" if finding.remedy else ""
-    return f"{finding.path}: {finding.message} [{finding.rule}]{condition}{remedy}"
+    return f"{finding.path}: {finding.message} [{finding.rule}]{error}{condition}{note}{remedy}"
 
 
 def _command(level: str, title: str, message: str) -> str:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from vmdump.check.finding import Verdict
 from vmdump.report.characters import visible
 from vmdump.report.html_data import page_data
-from vmdump.report.tally import MARKS, VERDICTS, counts, ways
+from vmdump.report.tally import MARKS, VERDICTS, between, counts
 from vmdump.version import __version__
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _summary(result: CheckResult) -> Iterator[str]:
         yield from (_card(direction, number, result.results[direction]) for direction, number in numbers.items())
         yield "</div>"
         return
-    between = {pair: direction for direction, pair in ways(result).items()}
+    known = between(result)
     is_dense = len(result.dumps) > _FEW
     caption = f"From the row's QEMU to the column's: {_KEY if is_dense else 'types that break, and that may break'}"
     yield f'<p class="caption" id="matrix-caption">{caption}</p>'
@@ -126,7 +126,7 @@ def _summary(result: CheckResult) -> Iterator[str]:
     for row, dump in enumerate(result.dumps):
         yield f"<tr>{_head(dump, 'row')}"
         for column in range(len(result.dumps)):
-            direction = between.get((row, column))
+            direction = known.get((row, column))
             if direction is None:
                 yield "<td></td>"
             else:

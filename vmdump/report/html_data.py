@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from vmdump.check.finding import TypeResult, Verdict
 from vmdump.report.characters import visible
-from vmdump.report.tally import MARKS, VERDICTS, ways
+from vmdump.report.tally import MARKS, VERDICTS
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -63,7 +63,7 @@ class _PageData:
             self._accepted[finding.direction, finding.type].append((finding, reason))
 
     def data(self, options: Options) -> dict[str, Any]:
-        sides = ways(self._result)
+        sides = self._result.directions
         directions = [
             [self._string(name), *sides.get(name, (_NONE, _NONE)), self._types(name, types)]
             for name, types in self._result.results.items()
@@ -102,7 +102,7 @@ class _PageData:
             numbers.append(number)
         names = {each.type for each in types}
         lost = [name for name in accepted if name not in names]
-        rest = ((TypeResult(name, Verdict.SAFE, name, (), ()), accepted[name]) for name in lost)
+        rest = ((TypeResult(name, Verdict.ACCEPTED, name, (), ()), accepted[name]) for name in lost)
         return numbers + [self._record(*each) for each in rest]
 
     def _record(self, each: TypeResult, accepted: Sequence[tuple[Finding, str]]) -> int:
@@ -118,7 +118,7 @@ class _PageData:
 
     def _finding(self, finding: Finding, reason: str | None) -> int:
         sides = [text for side in (finding.source, finding.destination) for text in (side or (None, None))]
-        texts = (finding.path, finding.message, *sides, finding.condition, finding.remedy, reason)
+        texts = (finding.path, finding.sentence, *sides, finding.condition, finding.remedy, reason)
         verdict = VERDICTS.index(finding.verdict)
         return self._findings.add((self._string(finding.rule), verdict, *map(self._string, texts)))
 

@@ -10,32 +10,50 @@ from vmdump.report.tally import counts, findings, verdicts
 if TYPE_CHECKING:
     from typing import Any
 
-    from vmdump.check.finding import CheckResult, Dump, Finding, Side
+    from vmdump.check.finding import CheckResult, Direction, Dump, Finding, Side
     from vmdump.report.options import Options
 
 #: What the schema calls this form; a change that a reader could stumble over makes it the next number.
-FORMAT = 1
+FORMAT = 2
 
 
 def render(result: CheckResult, options: Options) -> str:
     """The object, indented, in the order of the check."""
+    if options.statistics:
+        from vmdump.report import statistics
+
+        return statistics.json(result, options)
     document = {
         "format": FORMAT,
         "fail_on": options.fail_on,
         "producers": {dump.label: _producer(dump) for dump in result.dumps},
+        "directions": {label: _direction(direction, result) for label, direction in result.directions.items()},
         "summary": {direction: counts(types) for direction, types in result.results.items()},
         "verdicts": {direction: verdicts(types) for direction, types in result.results.items()},
-        "findings": [finding_object(finding) for finding in findings(result)],
-        "suppressed": [{**finding_object(finding), "reason": reason} for finding, reason in result.suppressed],
+        "findings": [finding_object(finding, result) for finding in findings(result)],
+        "suppressed": [{**finding_object(finding, result), "reason": reason} for finding, reason in result.suppressed],
+        "ignored": {direction: result.ignored.get(direction, 0) for direction in result.results},
         "stale": list(result.stale),
     }
     return dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
-def finding_object(finding: Finding) -> dict[str, Any]:
-    """A finding as the schema has it; what is not there is null."""
+def finding_object(finding: Finding, result: CheckResult) -> dict[str, Any]:
+    """A finding of the result as the schema has it; what is not there is null."""
+    direction = result.directions.get(finding.direction)
     sides = {"source": _side(finding.source), "destination": _side(finding.destination)}
-    return {**finding._asdict(), **sides}
+    return {**finding._asdict(), "way": direction and direction.way, **sides}
+
+
+def _direction(direction: Direction, result: CheckResult) -> dict[str, Any]:
+    source, destination = result.dumps[direction.source], result.dumps[direction.destination]
+    return {
+        "way": direction.way,
+        "source": source.label,
+        "destination": destination.label,
+        "source_version": source.producer.version,
+        "destination_version": destination.producer.version,
+    }
 
 
 def _side(side: Side | None) -> dict[str, str] | None:
@@ -44,5 +62,6 @@ def _side(side: Side | None) -> dict[str, str] | None:
 
 def _producer(dump: Dump) -> dict[str, Any]:
     producer = dump.producer._asdict()
+    del producer["error_lines"]  # findings quote them
     nested = {key: [each._asdict() for each in producer[key]] for key in ("modules", "defects")}
     return {"machine": dump.machine, **producer, **nested}

@@ -43,16 +43,22 @@ class _Suite:
                 accepted[finding.type].append(f"accepted: {_words(finding)}\n  reason: {visible(reason)}")
         types = list(result.results[direction])
         without = sorted(accepted.keys() - {each.type for each in types})
-        types += [TypeResult(name, Verdict.SAFE, name, (), ()) for name in without]
+        types += [TypeResult(name, Verdict.ACCEPTED, name, (), ()) for name in without]
         self.direction = direction
         self.cases = len(types)
         self.failures = sum(options.fails(each.verdict) for each in types)
         self.skipped = sum(each.verdict is not Verdict.SAFE and not options.fails(each.verdict) for each in types)
         self._types, self._accepted, self._options, self._stale = types, accepted, options, result.stale
+        self._properties = dict(_properties(direction, result))
 
     def lines(self) -> Iterator[str]:
         """The element, a line a case."""
         yield f"  <testsuite name={_attribute(self.direction)} {_counts([self])}>"
+        if self._properties:
+            yield "    <properties>"
+            for name, value in self._properties.items():
+                yield f'      <property name="{name}" value={_attribute(value)}/>'
+            yield "    </properties>"
         for each in self._types:
             yield from self._case(each)
         if self._stale:
@@ -61,7 +67,7 @@ class _Suite:
 
     def _case(self, each: TypeResult) -> Iterator[str]:
         head = f'    <testcase classname={_attribute(self.direction)} name={_attribute(each.type)} time="0"'
-        inside = [*_outcome(each, self._options), *_output(each.type, self._accepted)]
+        inside = [*_outcome(each, self._options), *_output(each, self._accepted, self._options)]
         if not inside:
             yield f"{head}/>"
             return
@@ -70,10 +76,22 @@ class _Suite:
         yield "    </testcase>"
 
 
+def _properties(direction: str, result: CheckResult) -> Iterator[tuple[str, str]]:
+    """Which way a direction goes, and the versions of both QEMUs, where they are known."""
+    found = result.directions.get(direction)
+    if found is not None:
+        yield "direction", found.way
+        for name, index in (("source-version", found.source), ("destination-version", found.destination)):
+            if version := result.dumps[index].producer.version:
+                yield name, version
+    if ignored := result.ignored.get(direction):
+        yield "ignored-findings", str(ignored)
+
+
 def _outcome(each: TypeResult, options: Options) -> Iterator[str]:
     """Why the case failed or was skipped; nothing for one that passed."""
     worst = [finding for finding in each.findings if finding.verdict is each.verdict]
-    message = _attribute(f"{each.verdict}: {worst[0].message}" if worst else each.verdict)
+    message = _attribute(f"{each.verdict}: {worst[0].sentence}" if worst else each.verdict)
     told = _text(_words(finding) for finding in each.findings if finding.verdict is not Verdict.SAFE)
     if options.fails(each.verdict):
         kind = _attribute(worst[0].rule if worst else each.verdict)
@@ -82,16 +100,21 @@ def _outcome(each: TypeResult, options: Options) -> Iterator[str]:
         yield f"<skipped message={message}>{told}</skipped>"
 
 
-def _output(name: str, accepted: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    if name in accepted:
-        yield f"<system-out>{_text(accepted[name])}</system-out>"
+def _output(each: TypeResult, accepted: Mapping[str, Sequence[str]], options: Options) -> Iterator[str]:
+    """What is accepted; with the option verbose, what has changed without harm."""
+    harmless = [finding for finding in each.findings if options.verbose and finding.verdict is Verdict.SAFE]
+    told = [*accepted.get(each.type, ()), *map(_words, harmless)]
+    if told:
+        yield f"<system-out>{_text(told)}</system-out>"
 
 
 def _words(finding: Finding) -> str:
     lines = [f"{finding.verdict}: {finding.path}: {finding.message} [{finding.rule}]"]
+    lines += [f"  error: {finding.error}"] if finding.error else []
     lines += [f"  if: {finding.condition}"] if finding.condition else []
     lines += [f"  source: {finding.source.facts}"] if finding.source else []
     lines += [f"  destination: {finding.destination.facts}"] if finding.destination else []
+    lines += [f"  note: {finding.note}"] if finding.note else []
     lines += [f"  remedy: {finding.remedy}"] if finding.remedy else []
     return "\n".join(map(visible, lines))
 

@@ -20,7 +20,8 @@ class RuleText(NamedTuple):
 
 class Options(NamedTuple):
     """fail_on: the mildest verdict that fails the check; rules: what is known of rules, by id; verbose: with what is
-    safe, and matrix: the table of all pairs instead of findings, in text.
+    safe. Of text alone: matrix: the table of all pairs instead of findings; width: of lines, in characters; colours:
+    for a terminal. statistics: counts of each rule instead of findings, in text and JSON.
 
     >>> Options(fail_on=Verdict.CONDITIONAL).fails(Verdict.BREAKS)
     True
@@ -30,6 +31,9 @@ class Options(NamedTuple):
     rules: Mapping[str, RuleText] = MappingProxyType({})
     verbose: bool = False
     matrix: bool = False
+    width: int = 100
+    colours: bool = False
+    statistics: bool = False
 
     def fails(self, verdict: Verdict) -> bool:
         """Whether the verdict is at least as bad as fail_on."""

@@ -14,10 +14,10 @@ from urllib.parse import quote
 from vmdump.check.finding import Verdict
 from vmdump.report.characters import visible
 from vmdump.report.html import read_page_part
-from vmdump.report.tally import MARKS, VERDICTS, counts, verdicts, ways
+from vmdump.report.tally import MARKS, VERDICTS, between, counts, verdicts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from vmdump.check.finding import CheckResult
 
@@ -53,35 +53,19 @@ def _devices(histories: str) -> str:
 
 
 def _matrix(target: str, result: CheckResult) -> Iterator[str]:
-    names = _names(result)
+    labels = [dump.label for dump in result.dumps]
     address = quote(f"{target}.html")
-    between = {pair: direction for direction, pair in ways(result).items()}
-    is_dense = len(names) > _FEW
+    known = between(result)
+    is_dense = len(labels) > _FEW
     yield f'<section id="{_text(target)}">\n<h2><a href="{address}">{_text(target)}</a></h2>\n'
     yield f'<div class="frame" tabindex="0" role="region" aria-label="{_text(target)}, from row to column">'
     yield f'<table class="matrix{" dense" if is_dense else ""}">\n'
-    yield f"<thead><tr><td></td>{_heads(names.values())}</tr></thead>\n<tbody>"
-    for row, (source, name) in enumerate(names.items()):
-        cells = (_pair(result, between.get((row, column)), address, is_dense=is_dense) for column in range(len(names)))
-        yield f'<tr><th scope="row" title="{_text(source)}"><b class="label">{_text(name)}</b></th>'
+    yield f"<thead><tr><td></td>{_heads(labels)}</tr></thead>\n<tbody>"
+    for row, label in enumerate(labels):
+        cells = (_pair(result, known.get((row, column)), address, is_dense=is_dense) for column in range(len(labels)))
+        yield f'<tr><th scope="row" title="{_text(label)}"><b class="label">{_text(label)}</b></th>'
         yield f"{''.join(cells)}</tr>\n"
     yield "</tbody></table></div>\n</section>\n"
-
-
-def _names(result: CheckResult) -> dict[str, str]:
-    """What each dump is called here, by its label."""
-    labels = [dump.label for dump in result.dumps]
-    return dict(zip(labels, _short(labels), strict=True))
-
-
-def _short(labels: Sequence[str]) -> Sequence[str]:
-    """The versions that labels begin with, where these tell them apart.
-
-    >>> _short(["7.2.22-Debian", "10.0.13-Debian"]), _short(["7.2-a", "7.2-b"])
-    (['7.2.22', '10.0.13'], ['7.2-a', '7.2-b'])
-    """
-    versions = [label.partition("-")[0] for label in labels]
-    return versions if len(set(versions)) == len(labels) else labels
 
 
 def _heads(labels: Iterable[str]) -> str:
@@ -101,8 +85,9 @@ def _pair(result: CheckResult, direction: str | None, address: str, *, is_dense:
 
 def _history(target: str, result: CheckResult) -> Iterator[str]:
     """A row a device that did not stay safe throughout: a cell for each step to the next version."""
-    labels, address = _names(result), quote(f"{target}.html")
-    steps = [f"{old} -> {new}" for old, new in pairwise(labels)]
+    known = between(result)
+    labels, address = [dump.label for dump in result.dumps], quote(f"{target}.html")
+    steps = [known.get(pair, "") for pair in pairwise(range(len(labels)))]
     told = [verdicts(result.results.get(step, ())) for step in steps]
     names = sorted({name for step in told for name, verdict in step.items() if verdict is not Verdict.SAFE})
     if not names:
@@ -111,7 +96,7 @@ def _history(target: str, result: CheckResult) -> Iterator[str]:
     yield f"<details><summary>{_text(target)}: {len(names)} {plural}</summary>\n"
     yield f'<div class="frame" tabindex="0" role="region" aria-label="{_text(target)}, devices">'
     yield '<table class="matrix dense history">\n<thead><tr><td></td>'
-    yield f"{_heads([f'→ {new}' for new in list(labels.values())[1:]])}</tr></thead>\n<tbody>"
+    yield f"{_heads([f'→ {new}' for new in labels[1:]])}</tr></thead>\n<tbody>"
     for name in names:
         yield f'<tr><th scope="row">{_text(name)}</th>'
         for step, verdict in zip(steps, (each.get(name) for each in told), strict=True):

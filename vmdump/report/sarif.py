@@ -1,7 +1,8 @@
 """SARIF 2.1.0 (OASIS Static Analysis Results Interchange Format), for code scanning.
 
-A result is a finding; where it is: the source's dump file or binary, and in it section / description / field. Results
-carry the levels that --fail-on gives them, and accepted ones a suppression with its justification.
+A result is a finding worse than safe (any, with --verbose); where it is: the source's dump file or binary, and in it
+section / description / field. Results carry the levels that --fail-on gives them, and accepted ones a suppression with
+its justification.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ class _Run:
     def __init__(self, result: CheckResult, options: Options) -> None:
         self._result = result
         self._options = options
-        self._dumps = {dump.label: (index, dump) for index, dump in enumerate(result.dumps)}
-        self._found: list[tuple[Finding, str | None]] = [(finding, None) for finding in findings(result)]
+        self._found: list[tuple[Finding, str | None]] = [
+            (finding, None) for finding in findings(result) if options.verbose or finding.verdict is not Verdict.SAFE
+        ]
         self._found += result.suppressed
         self._rules = {rule: index for index, rule in enumerate(sorted({finding.rule for finding, _ in self._found}))}
         self._seen: dict[str, int] = {}
@@ -51,6 +53,7 @@ class _Run:
             "results": [self._finding(finding, reason) for finding, reason in self._found],
             "properties": {
                 "failOn": self._options.fail_on,
+                "ignored": dict(self._result.ignored),
                 "verdicts": {direction: verdicts(types) for direction, types in self._result.results.items()},
             },
         }
@@ -74,9 +77,10 @@ class _Run:
     def _finding(self, finding: Finding, reason: str | None) -> dict[str, Any]:
         suppression = {"kind": "external", "status": "accepted", "justification": reason}
         fingerprint = self._fingerprint(finding)
+        error = f" QEMU prints: `{finding.error}`." if finding.error else ""
         condition = f" If: {finding.condition}." if finding.condition else ""
-        remedy = f" Remedy: {finding.remedy}." if finding.remedy else ""
-        text = f"{finding.direction}: {finding.verdict}: {finding.type}: {finding.message}.{condition}{remedy}"
+        remedy = f" Remedy: {finding.remedy.rstrip('.')}." if finding.remedy else ""
+        text = f"{finding.direction}: {finding.verdict}: {finding.type}: {finding.message}.{error}{condition}{remedy}"
         return {
             "ruleId": finding.rule,
             "ruleIndex": self._rules[finding.rule],
@@ -92,15 +96,22 @@ class _Run:
             "properties": {
                 "verdict": finding.verdict,
                 "direction": finding.direction,
+                **self._way(finding),
                 "type": finding.type,
+                "error": finding.error,
+                "note": finding.note,
                 "source": finding.source._asdict() if finding.source else None,
                 "destination": finding.destination._asdict() if finding.destination else None,
             },
         }
 
     def _fingerprint(self, finding: Finding) -> str:
-        """The same for the same finding in every run, wherever the dumps lie and whatever the message says."""
-        parts = [finding.rule, finding.direction, finding.type, finding.path]
+        """The same for the same finding in every run: neither the message nor the place of the dumps is in it; where
+        there are two, their versions are not, either.
+        """
+        known = self._result.directions.get(finding.direction)
+        direction = known.way if known and len(self._result.dumps) == 2 else finding.direction
+        parts = [finding.rule, direction, finding.type, finding.path]
         digest = sha256(dumps(parts).encode()).hexdigest()[:32]
         self._seen[digest] = self._seen.get(digest, 0) + 1
         return f"{digest}:{self._seen[digest]}"
@@ -108,10 +119,23 @@ class _Run:
     def _location(self, finding: Finding) -> dict[str, Any]:
         name = {"name": finding.path, "fullyQualifiedName": f"{finding.type} / {finding.path}", "kind": "member"}
         location: dict[str, Any] = {"logicalLocations": [name]}
-        index, dump = self._dumps.get(finding.direction.partition(" -> ")[0], (0, None))
-        if dump and dump.producer.path is not None:
-            location["physicalLocation"] = {"artifactLocation": {"uri": _uri(dump.producer.path), "index": index}}
+        direction = self._result.directions.get(finding.direction)
+        path = direction and self._result.dumps[direction.source].producer.path
+        if direction and path is not None:
+            location["physicalLocation"] = {"artifactLocation": {"uri": _uri(path), "index": direction.source}}
         return location
+
+    def _way(self, finding: Finding) -> dict[str, Any]:
+        """Which way a finding's direction goes, and the versions of both QEMUs."""
+        direction = self._result.directions.get(finding.direction)
+        if direction is None:
+            return {}
+        dumps = self._result.dumps
+        return {
+            "way": direction.way,
+            "sourceVersion": dumps[direction.source].producer.version,
+            "destinationVersion": dumps[direction.destination].producer.version,
+        }
 
 
 def _artifact(dump: Dump) -> dict[str, Any]:

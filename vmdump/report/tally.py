@@ -15,19 +15,17 @@ if TYPE_CHECKING:
 VERDICTS = tuple(sorted(Verdict, key=Verdict.severity, reverse=True))
 
 #: A sign for each verdict, so that no colour alone tells it.
-MARKS = {"breaks": "✕", "conditional": "?", "absent": "∅", "unknown": "…", "accepted": "☑", "safe": "✓"}
+MARKS = {"breaks": "✕", "conditional": "?", "absent": "∅", "unknown": "…", "accepted": "=", "safe": "✓"}
 
 
-def ways(result: CheckResult) -> dict[str, tuple[int, int]]:
-    """For each direction that was checked, where its source and destination are among the dumps.
+def between(result: CheckResult) -> dict[tuple[int, int], str]:
+    """The direction from one dump to another, by their indices.
 
-    >>> from vmdump.check.finding import CheckResult
-    >>> ways(CheckResult((), {}))
-    {}
+    >>> from vmdump.check.finding import CheckResult, Direction
+    >>> between(CheckResult((), {}, directions={"A -> B": Direction(0, 1)}))
+    {(0, 1): 'A -> B'}
     """
-    labels = [dump.label for dump in result.dumps]
-    pairs = ((i, j) for i in range(len(labels)) for j in range(len(labels)) if i != j)
-    return {name: (i, j) for i, j in pairs if (name := f"{labels[i]} -> {labels[j]}") in result.results}
+    return {(direction.source, direction.destination): label for label, direction in result.directions.items()}
 
 
 def findings(result: CheckResult) -> Iterator[Finding]:
@@ -61,6 +59,31 @@ def verdicts(types: Sequence[TypeResult]) -> dict[str, Verdict]:
     return worst
 
 
+def direction_totals(result: CheckResult) -> dict[str, str]:
+    """A line for each direction: how many types have each verdict, the worst first, and how many findings were ignored.
+
+    >>> from vmdump.check.finding import CheckResult, TypeResult
+    >>> types = [TypeResult("t", verdict, "s", [], []) for verdict in (Verdict.SAFE, Verdict.BREAKS, Verdict.SAFE)]
+    >>> direction_totals(CheckResult((), {"A -> B": types}, ignored={"A -> B": 1}))["A -> B"]
+    'A -> B: 1 breaks, 2 safe; 1 finding ignored (select, ignore)'
+    """
+    totals = {}
+    for direction, types in result.results.items():
+        words = ", ".join(f"{count} {verdict}" for verdict, count in counts(types).items() if count) or "no types"
+        ignored = result.ignored.get(direction, 0)
+        totals[direction] = f"{direction}: {words}" + (f"; {ignored_in_words(ignored)}" if ignored else "")
+    return totals
+
+
+def ignored_in_words(count: int) -> str:
+    """How many findings were left out, and by what.
+
+    >>> ignored_in_words(1)
+    '1 finding ignored (select, ignore)'
+    """
+    return f"{count} finding{'' if count == 1 else 's'} ignored (select, ignore)"
+
+
 def worst(result: CheckResult) -> Verdict:
     """The worst verdict of the whole check.
 
@@ -76,7 +99,7 @@ def summary(types: Sequence[TypeResult]) -> str:
     """The counts in words.
 
     >>> summary([])
-    '0 types: 0 breaks, 0 conditional, 0 absent, 0 safe'
+    '0 types: 0 breaks, 0 conditional, 0 absent, 0 unknown, 0 accepted, 0 safe'
     """
     each = ", ".join(f"{count} {verdict}" for verdict, count in counts(types).items())
     return f"{len(types)} type{'' if len(types) == 1 else 's'}: {each}"

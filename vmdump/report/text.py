@@ -1,128 +1,140 @@
-"""Findings for people: the worst first, one a paragraph, with how much was found of what at the end."""
+"""Findings for people: a part for each direction, in it the worst first, and the totals once more at the end."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from vmdump.check.finding import Verdict
+from vmdump.check.rules import rule
 from vmdump.report.characters import visible
+from vmdump.report.paragraphs import Paragraphs
+from vmdump.report.tally import VERDICTS, direction_totals, ignored_in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from vmdump.check.finding import CheckResult, Finding
     from vmdump.report.options import Options
 
-#: The most type names in one line.
-_MAX_TYPES = 8
+_Alike = tuple["Finding", list[str], list[str]]
 
 
 def render(result: CheckResult, options: Options) -> str:
     """A check as text; with the option matrix, of several dumps, the table of all pairs alone."""
+    if options.statistics:
+        from vmdump.report import statistics
+
+        return statistics.text(result, options)
+    paragraphs = Paragraphs(options.width, colours=options.colours, verbose=options.verbose)
     if options.matrix and not options.verbose:
-        return render_matrix(result)
-    verbose = options.verbose
-    findings = [finding for types in result.results.values() for each in types for finding in each.findings]
-    paragraphs = list(render_findings(findings, verbose=verbose))
-    paragraphs += [
-        f"accepted: {finding.type}: {finding.path} [{finding.rule}]\n  reason: {reason}"
-        for finding, reason in result.suppressed
-    ]
-    paragraphs += [f"stale: {entry}" for entry in result.stale]
-    paragraphs.append("\n".join(_summary(result)))
-    return "\n\n".join("\n".join(map(visible, paragraph.split("\n"))) for paragraph in paragraphs) + "\n"
+        return render_matrix(result, paragraphs)
+    totals = direction_totals(result) or {"": "nothing was compared"}
+    blocks = []
+    for direction, total in totals.items():
+        found = list(_direction(direction, result, paragraphs, verbose=options.verbose))
+        blocks += [paragraphs.heading(total), *found] if found else []
+    blocks += [paragraphs.line("stale", entry) for entry in result.stale]
+    blocks.append("\n".join(visible(total) for total in totals.values()))
+    return "\n\n".join(blocks) + "\n"
 
 
-def render_findings(findings: Iterable[Finding], *, verbose: bool = False) -> Iterator[str]:
-    """Paragraphs. What is found alike in several types is told once."""
-    alike: dict[Finding, list[str]] = {}
-    absent: dict[str, list[str]] = {}
+def _direction(direction: str, result: CheckResult, paragraphs: Paragraphs, *, verbose: bool) -> Iterator[str]:
+    """The paragraphs of a direction, the worst first; behind them what the configuration accepts."""
+    findings = [finding for each in result.results.get(direction, ()) for finding in each.findings]
+    by_verdict: dict[Verdict, list[Finding]] = {verdict: [] for verdict in VERDICTS}
     for finding in findings:
-        if finding.verdict is Verdict.ABSENT:
-            absent.setdefault(finding.direction, []).append(finding.type)
-        elif verbose or finding.verdict is not Verdict.SAFE:
-            alike.setdefault(finding._replace(type=""), []).append(finding.type)
-    told: set[str] = set()
-    order = sorted(alike.items(), key=lambda each: (-each[0].verdict.severity(), each[0].direction))
-    for finding, types, further in _grouped(order, verbose=verbose):
-        if finding.verdict is not Verdict.SAFE:
-            yield "\n".join(_paragraph(finding, types, further, told))
-    for direction, types in absent.items():
-        yield f"absent: {direction}: the destination has no {', '.join(_shortened(types, verbose=verbose))}"
-    for finding, types in order:
-        if finding.verdict is Verdict.SAFE:
-            yield "\n".join(_paragraph(finding, types, (), told))
+        by_verdict[finding.verdict].append(finding)
+    for verdict, found in by_verdict.items():
+        if verdict is Verdict.ABSENT:
+            if found:
+                yield paragraphs.absent([finding.type for finding in found], found)
+        elif verdict is Verdict.UNKNOWN and not verbose:
+            yield from (paragraphs.finding(verdict, *each) for each in _unknown(found))
+        elif verbose or verdict is not Verdict.SAFE:
+            for finding, types, further in _alike(found, verbose=verbose):
+                told = finding if verdict is not Verdict.SAFE else finding._replace(remedy=None)
+                yield paragraphs.finding(verdict, types, told, further)
+    for finding, reason in result.suppressed:
+        if finding.direction == direction:
+            text = f"{finding.type}: {finding.path} [{finding.rule}]"
+            yield paragraphs.line("accepted", text, more=[("reason", reason)])
 
 
-def _grouped(
-    order: Iterable[tuple[Finding, list[str]]], *, verbose: bool
-) -> Iterator[tuple[Finding, list[str], list[str]]]:
-    """Findings, each with the paths of further ones of the same rule in the same types; none is put away if verbose."""
-    groups: dict[object, tuple[Finding, list[str], list[str]]] = {}
-    for number, (finding, types) in enumerate(order):
-        key = number if verbose else (finding.rule, finding.verdict, finding.direction, tuple(types))
+def _unknown(findings: Iterable[Finding]) -> Iterator[tuple[list[str], Finding, list[str]]]:
+    """What could not be compared, a finding a rule: the types, the finding, where in the types. It is often a part that
+    many types have, and hundreds of paragraphs would hide the findings that matter.
+    """
+    by_rule: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_rule.setdefault(finding.rule, []).append(finding)
+    for rule_id, found in by_rule.items():
+        types = list(dict.fromkeys(finding.type for finding in found))
+        first, *others = found
+        if not others:
+            yield types, first, []
+            continue
+        messages = {finding.message for finding in found}
+        message = first.message if len(messages) == 1 else _what(rule_id) or first.message
+        places = list(dict.fromkeys(finding.path.rpartition(" / ")[2] for finding in found))
+        yield types, first._replace(path="", message=message, condition=None), places if len(messages) > 1 else []
+
+
+def _what(rule_id: str) -> str:
+    """What a rule finds, as a headline has it."""
+    try:
+        what = rule(rule_id).WHAT
+    except KeyError:
+        return ""
+    return what[:1].lower() + what[1:].rstrip(".")
+
+
+def _alike(findings: Iterable[Finding], *, verbose: bool) -> Iterable[_Alike]:
+    """Findings, those of one rule together, each with the types in which it is the same and the paths of further ones
+    of the same rule in the same types; none is put away if verbose.
+    """
+    same: dict[Finding, list[str]] = {}
+    for finding in findings:
+        types = same.setdefault(finding._replace(type=""), [])
+        if finding.type not in types:
+            types.append(finding.type)
+    groups: dict[object, _Alike] = {}
+    for number, (finding, types) in enumerate(same.items()):
+        key = number if verbose else (finding.rule, tuple(types))
         if key in groups:
             groups[key][2].append(finding.path)
         else:
             groups[key] = (finding, types, [])
-    return iter(groups.values())
+    by_rule: dict[str, list[_Alike]] = {}
+    for group in groups.values():
+        by_rule.setdefault(group[0].rule, []).append(group)
+    return [group for groups_of_rule in by_rule.values() for group in groups_of_rule]
 
 
-def _shortened(types: Sequence[str], *, verbose: bool) -> list[str]:
-    """Names of types or paths; when there are many, some, and how many more."""
-    if verbose or len(types) <= _MAX_TYPES:
-        return list(types)
-    return [*types[: _MAX_TYPES - 1], f"and {len(types) - _MAX_TYPES + 1} more (--verbose lists them)"]
-
-
-def _paragraph(finding: Finding, types: Sequence[str], further: Sequence[str], told: set[str]) -> Iterator[str]:
-    """A finding, and where else the same is found. The remedy is the rule's: told once, and the rule goes into told."""
-    names = ", ".join(types[:_MAX_TYPES]) + (f" and {len(types) - _MAX_TYPES} more" if len(types) > _MAX_TYPES else "")
-    yield f"{finding.verdict}: {names}: {finding.path} [{finding.rule}]"
-    yield f"  {finding.direction}: {finding.message}"
-    if finding.condition:
-        yield f"  if: {finding.condition}"
-    if further:
-        yield f"  the same: {', '.join(_shortened(further, verbose=False))}"
-    if finding.remedy and finding.verdict is not Verdict.SAFE and finding.rule not in told:
-        told.add(finding.rule)
-        yield f"  remedy: {finding.remedy}"
-
-
-def _summary(result: CheckResult) -> Iterator[str]:
-    if not result.results:
-        yield "nothing was compared"
-    for direction, types in result.results.items():
-        yield f"{direction}: {counts(each.verdict for each in types)}"
-
-
-def counts(verdicts: Iterable[Verdict]) -> str:
-    """How many types there are of each verdict, the worst first.
-
-    >>> counts([Verdict.SAFE, Verdict.BREAKS, Verdict.SAFE])
-    '1 breaks, 2 safe'
-    """
-    seen = list(verdicts)
-    worst_first = sorted(Verdict, key=Verdict.severity, reverse=True)
-    return ", ".join(f"{n} {each}" for each in worst_first if (n := seen.count(each))) or "no types"
-
-
-def render_matrix(result: CheckResult) -> str:
+def render_matrix(result: CheckResult, paragraphs: Paragraphs) -> str:
     """Every pair of dumps as a table: rows are sources, columns destinations; the worst verdict, and of how many."""
-    names = [dump.label for dump in result.dumps]
-    rows = [["from \\ to", *names]]
-    for source in names:
-        cells = [_cell(result, f"{source} -> {destination}") for destination in names]
-        rows.append([source, *cells])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join(lines) + "\n"
+    labels = [dump.label for dump in result.dumps]
+    names = [visible(label) for label in labels]
+    cells = [[_cell(result, f"{source} -> {destination}") for destination in labels] for source in labels]
+    first = max(map(len, ["from \\ to", *names]))
+    widths = [
+        max(len(name), *(len(text) for text, _ in column))
+        for name, column in zip(names, zip(*cells, strict=True), strict=True)
+    ]
+    heads = "  ".join(name.ljust(width) for name, width in zip(names, widths, strict=True))
+    lines = [paragraphs.paint("from \\ to".ljust(first) + "  " + heads.rstrip(), "bold")]
+    for name, row in zip(names, cells, strict=True):
+        *parts, last = [(text.ljust(width), style) for (text, style), width in zip(row, widths, strict=True)]
+        painted = [paragraphs.paint(text, style) for text, style in (*parts, (last[0].rstrip(), last[1]))]
+        lines.append("  ".join([name.ljust(first), *painted]))
+    ignored = sum(result.ignored.values())
+    return "\n".join([*lines, *([ignored_in_words(ignored)] if ignored else [])]) + "\n"
 
 
-def _cell(result: CheckResult, direction: str) -> str:
+def _cell(result: CheckResult, direction: str) -> tuple[str, str]:
+    """What a cell says, and its style."""
     types = result.results.get(direction)
     if types is None:
-        return "-"
+        return "-", ""
     verdicts = [each.verdict for each in types]
     worst = max(verdicts, key=Verdict.severity, default=Verdict.SAFE)
-    return str(worst) if worst is Verdict.SAFE else f"{verdicts.count(worst)} {worst}"
+    return str(worst) if worst is Verdict.SAFE else f"{verdicts.count(worst)} {worst}", worst

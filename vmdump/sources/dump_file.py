@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import io
 import os
-import sys
+import stat
 
 from vmdump import engine
 from vmdump.device_dump import DeviceDump
 from vmdump.errors import SourceError
+from vmdump.sources.input_file import open_input
 
 TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:
-    from typing import Any
-
     from vmdump.engine import Tree
     from vmdump.producer import Producer
 
-#: The largest dump file that is read, in bytes, decompressed: a small compressed file can hold any number of them.
-MAX_FILE_BYTES = 16 << 30
+#: The largest dump that is read without max_size, in bytes, decompressed. A real one has 3 million, extended and with
+#: all descriptions.
+MAX_SIZE = 1 << 30
 
 _CHUNK = 1 << 20
-ELF, GZIP, XZ, ZSTD = b"\x7fELF", b"\x1f\x8b", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"
+
+#: Bytes that tell what a file is: vmdump.sources.file_kind.START.
+_START = 4096
+
+#: The most white space that a dump may begin with where it can't be read in parts, in bytes.
+_MAX_BLANK = 1 << 20
+
+_BLANK = b" \t\r\n"
+_ELF = b"\x7fELF"
 
 
-def open_dump_file(path: str | os.PathLike[str]) -> DeviceDump:
+def open_dump_file(path: str | os.PathLike[str], max_size: int | None = None) -> DeviceDump:
     """The dump in the file at path. Raises as read_dump_file does.
 
     >>> open_dump_file("/nonexistent/x86_64.json")
@@ -33,19 +41,20 @@ def open_dump_file(path: str | os.PathLike[str]) -> DeviceDump:
     """
     name = os.fspath(path)
     try:
-        with open(name, "rb") as file:
-            return read_dump_file(file, name)
+        with open_input(name) as file:
+            return read_dump_file(file, name, max_size)
     except (OSError, ValueError) as error:
         raise _open_error(name, error) from error
 
 
-def read_dump_file(file: io.BufferedReader, name: str) -> DeviceDump:
-    """The dump in a file or pipe, from where it stands to its end; name is what errors call it.
+def read_dump_file(file: io.BufferedReader, name: str, max_size: int | None = None) -> DeviceDump:
+    """The dump in a file or pipe, from where it stands to its end; name is what errors call it. max_size: the most
+    bytes that it may have, decompressed; None: MAX_SIZE, and no more than decompress.MAX_RATIO times its own size.
 
     Raises SourceError: can't be read, is not compressed as it says, is not what QEMU prints (with line, column and JSON
     path), is too large.
     """
-    tree = _parse_in_parts(file, name) or engine.parse(read_bytes(file, name), name)
+    tree = _parse_in_parts(file, name, max_size) or engine.parse(read_bytes(file, name, max_size), name)
     if tree.about is None:
         return DeviceDump(tree, lambda: _producer(name))
     from vmdump.producer import producer_from_json
@@ -59,40 +68,55 @@ def _producer(name: str) -> Producer:
     return Producer(kind="file", path=name)
 
 
-def open_bytes(path: str) -> bytes:
-    """What is in the file at path, decompressed, whether it is a dump or not. Raises SourceError."""
+def open_bytes(path: str, max_size: int | None = None) -> bytes | bytearray:
+    """What read_bytes returns of the file at path. Raises SourceError."""
     try:
-        with open(path, "rb") as file:
-            return read_bytes(file, path)
+        with open_input(path) as file:
+            return read_bytes(file, path, max_size)
     except (OSError, ValueError) as error:
         raise _open_error(path, error) from error
 
 
-def read_bytes(file: io.BufferedReader, name: str) -> bytes:
-    """What is in a file or pipe, from where it stands to its end, decompressed. Raises SourceError."""
+def read_bytes(file: io.BufferedReader, name: str, max_size: int | None = None) -> bytes | bytearray:
+    """The content of a file or pipe, from where it stands to its end, decompressed; of one that can't be a JSON object
+    the beginning, on which a parser fails. Raises SourceError.
+    """
+    from vmdump.sources.decompress import decompressed, limits
+
     try:
-        whole = _decompressor(file, name)
-        at_once = max(_CHUNK, min(_size(file), MAX_FILE_BYTES)) if whole is file else _CHUNK
-        chunks, size = [], 0
-        while chunk := whole.read(at_once):
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > MAX_FILE_BYTES:
-                raise SourceError(f"{name}: more than {MAX_FILE_BYTES >> 20} MiB: not read; is it a dump?")
-        return b"".join(chunks)  # a single one is not copied
+        _refuse_programs(file.peek(_START), name)
+        content = decompressed(file, name, limits(max_size, MAX_SIZE))
+        data, is_object = bytearray(), False
+        while chunk := content.read(_CHUNK):
+            data += chunk
+            if is_object:
+                continue
+            start = data.lstrip(_BLANK)
+            is_object = start.startswith(b"{")
+            if start and not is_object:
+                break
+            if len(data) > _MAX_BLANK and not start:
+                raise SourceError(f"{name}: begins with more than {_MAX_BLANK >> 20} MiB of white space; not a dump")
+        return data
     except OSError as error:
-        raise SourceError(f"{name}: {error.strerror or error}") from error
+        raise _open_error(name, error) from error
 
 
-def _parse_in_parts(file: io.BufferedReader, name: str) -> Tree | None:
+def _parse_in_parts(file: io.BufferedReader, name: str, max_size: int | None) -> Tree | None:
     """The tree of a regular file that is not compressed; None for any other, and for one that has an error.
 
     The parser reads it part by part: neither are there gigabytes of text in memory, whose pages take as much time as
     the reading, nor is the file mapped, which would kill the process (SIGBUS) if it is truncated meanwhile.
     """
-    if 0 < _size(file) <= MAX_FILE_BYTES and _decompressor(file, name) is file:
-        return engine.parse_file(file.fileno(), file.tell())
-    return None
+    size = _size(file)
+    start = file.peek(8)
+    if not size or not (start.lstrip(_BLANK) or b"{").startswith(b"{"):
+        return None
+    if size - file.tell() > (MAX_SIZE if max_size is None else max_size):
+        from vmdump.sources.decompress import limits, size_error
+
+        raise size_error(name, limits(max_size, MAX_SIZE))
+    return engine.parse_file(file.fileno(), file.tell(), size)
 
 
 def _open_error(name: str, error: Exception) -> SourceError:
@@ -100,57 +124,21 @@ def _open_error(name: str, error: Exception) -> SourceError:
 
 
 def _size(file: io.BufferedReader) -> int:
-    """The size of a regular file, so that it is read in one go; 0 for what has none."""
+    """The size of a regular file in bytes; 0 for what has none."""
     try:
-        return os.fstat(file.fileno()).st_size
+        status = os.fstat(file.fileno())
     except OSError:  # a file object in memory
         return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 
-def _decompressor(file: io.BufferedReader, name: str) -> Any:
-    """What reads the file's content: itself, where it is not compressed."""
-    magic = file.peek(8)
-    if magic.startswith(ELF):
+def _refuse_programs(start: bytes, name: str) -> None:
+    """Refuse what is no dump, by its first bytes, in words."""
+    from vmdump.sources.file_kind import describe_file
+
+    if start.startswith(_ELF):
         raise SourceError(f"{name}: a binary, which can be read from a file only; give its path")
-    if magic.startswith(b"#!"):
+    if start.startswith(b"#!"):
         raise SourceError(f"{name}: a script, not a dump; if it starts a QEMU, name that binary, or run it (--run)")
-    if magic.startswith(GZIP):
-        import gzip
-
-        return _Decompressed(gzip.GzipFile(fileobj=file), "gzip", name)
-    if magic.startswith(XZ):
-        import lzma
-
-        return _Decompressed(lzma.LZMAFile(file), "xz", name)
-    if magic.startswith(ZSTD):
-        return _Decompressed(_open_zstd(file, name), "Zstandard", name)
-    return file
-
-
-def _open_zstd(file: io.BufferedReader, name: str) -> Any:
-    if sys.version_info >= (3, 14):
-        from compression import zstd
-
-        return zstd.ZstdFile(file)
-    try:
-        import zstandard
-    except ImportError:
-        raise SourceError(
-            f"{name}: compressed with Zstandard, which needs a package: pip install 'vmdump[zstd]'"
-        ) from None
-    return zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
-
-
-class _Decompressed:
-    """A decompressing file whose every failure is a SourceError: the libraries raise one of a dozen types."""
-
-    def __init__(self, file: Any, kind: str, name: str) -> None:
-        self._file, self._kind, self._name = file, kind, name
-
-    def read(self, size: int) -> bytes:
-        try:
-            return bytes(self._file.read(size))
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise SourceError(f"{self._name}: not a whole {self._kind} file: {error}") from error
+    if start[:1] not in (b"{", b" ", b"\n") and (kind := describe_file(start)):
+        raise SourceError(f"{name}: {kind}")

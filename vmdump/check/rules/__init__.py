@@ -1,13 +1,26 @@
 """The rules: what the check and the linter know, a file each, whose name is the rule's id.
 
 A rule says what it is about (its docstring), WHY that is so, an EXAMPLE, the usual REMEDY, REFERENCES (files of QEMU);
-the MESSAGE of its findings, with the names of facts in braces; its VERDICT; the CONDITION, of those that have one; and,
-of those that look at one dump alone, their LEVEL: ``defect``, or ``notice`` for what may well be meant so.
+the MESSAGE of its findings, with the names of facts in braces; its VERDICT; the CONDITION and the ERROR, of those that
+have one; and, of those that look at one dump alone, their LEVEL: ``defect``, or ``notice`` for what may well be meant
+so; and the REMEDY_NESTED, where the usual one does not help in a nested struct, whose version does not travel.
+
+ERROR is the line that QEMU prints when the load fails: the key of it in vmdump.error_lines, in braces; where the line
+depends on the fact ``case``, it is a mapping with a line for each of its values. PRINTED_BY is the side that prints it.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from string import Formatter
+from typing import TYPE_CHECKING, NamedTuple
+
+from vmdump.error_lines import LINES, forms_in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from vmdump.error_lines import ErrorLines
 
 
 class Rule(NamedTuple):
@@ -23,6 +36,30 @@ class Rule(NamedTuple):
     MESSAGE: str
     CONDITION: str | None = None
     LEVEL: str | None = None
+    ERROR: str | Mapping[str, str] | None = None
+    PRINTED_BY: str = "destination"
+    REMEDY_NESTED: str | None = None
+
+    def lines(self) -> list[str]:
+        """The keys of QEMU's error lines that ERROR quotes, in braces: see vmdump.error_lines."""
+        forms = [self.ERROR or ""] if self.ERROR is None or isinstance(self.ERROR, str) else self.ERROR.values()
+        names = [name for form in forms for _, name, _, _ in Formatter().parse(form) if name]
+        return [name for name in dict.fromkeys(names) if name in LINES]
+
+    def error(self, facts: Mapping[str, Any], lines: ErrorLines) -> str | None:
+        """The line that QEMU prints, with the facts, as that QEMU has it; None: it prints none, or none that is known.
+
+        >>> from vmdump.error_lines import ErrorLines
+        >>> rule("field-added").error({"section": "esp"}, ErrorLines({}))
+        'Missing section footer for esp'
+        """
+        line = self.ERROR if self.ERROR is None or isinstance(self.ERROR, str) else self.ERROR[facts["case"]]
+        quoted = {key: lines.quote(key, facts) for key in self.lines()}
+        return None if line is None else line.format(**{**facts, **quoted})
+
+    def remedy(self, *, nested: bool) -> str:
+        """What is usually done about it, in a nested struct or outside of one."""
+        return self.REMEDY_NESTED if nested and self.REMEDY_NESTED else self.REMEDY
 
     def text(self) -> str:
         """What ``vmdump explain`` prints."""
@@ -30,6 +67,11 @@ class Rule(NamedTuple):
         lines = [f"{self.id} ({says})", "", self.WHAT, ""]
         for head, text in (("why", self.WHY), ("example", self.EXAMPLE), ("remedy", self.REMEDY)):
             lines.append(f"{head}: {text}")
+        if self.REMEDY_NESTED:
+            lines.append(f"remedy in a nested struct: {self.REMEDY_NESTED}")
+        for key in self.lines():
+            for form, versions in forms_in_words(key):
+                lines.append(f"QEMU prints: {form}" + (f" ({versions})" if versions else ""))
         return "\n".join([*lines, *(f"source: {reference}" for reference in self.REFERENCES)])
 
 
@@ -56,6 +98,17 @@ def rule(rule_id: str) -> Rule:
         facts = {key: getattr(module, key) for key in Rule._fields if hasattr(module, key)}
         found = _rules[rule_id] = Rule(id=rule_id, WHAT=module.__doc__ or "", **facts)
     return found
+
+
+def unknown_rule(rule_id: str) -> str:
+    """What is wrong with an id that no rule has, and what to try.
+
+    >>> unknown_rule("field-aded")
+    "no rule 'field-aded'; did you mean field-added or field-renamed?"
+    """
+    from vmdump.suggestion import did_you_mean
+
+    return f"no rule {rule_id!r}; {did_you_mean(rule_id, rule_ids(), 'vmdump rules lists those that there are')}"
 
 
 def rule_ids() -> list[str]:

@@ -7,8 +7,7 @@ REMEDY = (
     "Raise version_id and minimum_version_id, which tells at least what is wrong; or send the new elements in a "
     "subsection."
 )
+REMEDY_NESTED = "Keep the number of elements, and send new ones in a subsection."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_n_elems",)
-MESSAGE = (
-    "{field} is sent as {source} and read as {destination}; QEMU ends the load with `Missing section footer for "
-    "{section}`"
-)
+MESSAGE = "{difference}"
+ERROR = "{missing_footer}"

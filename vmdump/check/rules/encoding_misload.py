@@ -8,6 +8,4 @@ WHY = (
 EXAMPLE = "VMSTATE_UINT32_ARRAY(regs, State, 4) that became VMSTATE_BUFFER(regs, State)"
 REMEDY = "Keep the VMStateInfo of a field for ever."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate-types.c put_buffer, put_uint32",)
-MESSAGE = (
-    "{field} is sent as {source} and read as {destination}: its bytes arrive in the wrong order, and no error tells"
-)
+MESSAGE = "{difference}: its bytes arrive in the wrong order, and QEMU prints no error"

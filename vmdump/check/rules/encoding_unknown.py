@@ -8,8 +8,6 @@ WHY = (
 EXAMPLE = "fsr of SPARC CPUs: a uint32 in QEMU 7.2, a VMStateInfo of its own in 10.0"
 REMEDY = "Compare the two VMStateInfo's put and get."
 REFERENCES = ("QEMU 10.0.13 include/migration/vmstate.h struct VMStateInfo",)
-MESSAGE = (
-    "{field} is sent as {source} and read as {destination}; where the code of the two differs, QEMU ends the load "
-    "with `Missing section footer for {section}`, or reads wrong values"
-)
+MESSAGE = "{difference}; where the code of the two differs, the load fails or reads wrong values"
+ERROR = "{missing_footer}"
 CONDITION = "the two sides' code for {field} does not agree"

@@ -12,8 +12,10 @@ EXAMPLE = (
 REMEDY = (
     "Put the field into a subsection, or give it a version_id above the old version, or a test with a compat property."
 )
-REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_load_state, migration/savevm.c check_section_footer",)
-MESSAGE = (
-    "the destination reads {field} ({destination}), which the source does not send; QEMU ends the load with "
-    "`Missing section footer for {section}`"
+REMEDY_NESTED = (
+    "Put the field into a subsection, or give it a test: one with a compat property, or one that asks for the version"
+    " of the section. A version_id guards nothing here, as the version of a nested struct does not travel."
 )
+REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_load_state, migration/savevm.c check_section_footer",)
+MESSAGE = "the destination reads {field} ({destination}), which the source does not send"
+ERROR = "{missing_footer}"

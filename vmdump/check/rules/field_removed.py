@@ -11,7 +11,5 @@ EXAMPLE = (
 )
 REMEDY = "Leave VMSTATE_UNUSED of the same size in place of a field that is removed."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_load_state, migration/savevm.c check_section_footer",)
-MESSAGE = (
-    "the source sends {field} ({source}), which the destination does not read; QEMU ends the load with `Missing "
-    "section footer for {section}`"
-)
+MESSAGE = "the source sends {field} ({source}), which the destination does not read"
+ERROR = "{missing_footer}"

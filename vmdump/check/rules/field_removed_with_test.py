@@ -5,8 +5,6 @@ WHY = "The test alone decides; it is the source's, and usually asks for a proper
 EXAMPLE = "e1000e: timadj of QEMU 8.0, guarded by migrate-timadj, in a migration to 7.2"
 REMEDY = "Migrate with a machine type that both sides know; it switches the field off."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_field_exists, hw/net/e1000e.c e1000e_migrate_timadj",)
-MESSAGE = (
-    "the source sends {field} ({source}), which the destination does not read; if it does, QEMU ends the load with "
-    "`Missing section footer for {section}`"
-)
+MESSAGE = "the source sends {field} ({source}), which the destination does not read"
+ERROR = "{missing_footer}"
 CONDITION = "the source's test of {field} passes"

@@ -4,8 +4,7 @@ VERDICT = "breaks"
 WHY = "The destination reads as many bytes as its own description says; all that follows is read from the wrong place."
 EXAMPLE = "a counter that grew from uint32 to uint64"
 REMEDY = "Keep the old field for old versions, and send the wider one in a subsection."
+REMEDY_NESTED = "Keep the field as it was, and send the wider one in a subsection."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_load_state",)
-MESSAGE = (
-    "{field} is sent as {source} and read as {destination}; QEMU ends the load with `Missing section footer for "
-    "{section}`"
-)
+MESSAGE = "{difference}"
+ERROR = "{missing_footer}"

@@ -6,6 +6,6 @@ EXAMPLE = "lun, ti_cmd against ti_cmd, lun"
 REMEDY = "Keep the order of fields for ever; sort them in the struct, not in its description."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_load_state",)
 MESSAGE = (
-    "the destination reads {field} from other bytes than those that it is sent in: the fields around it stand in "
-    "another order; the load goes through, with wrong values"
+    "the destination reads {field} from the bytes of another field, as its fields have another order; the load "
+    "succeeds, with wrong values"
 )

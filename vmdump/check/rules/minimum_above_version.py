@@ -6,7 +6,5 @@ WHY = "It refuses the version that it sends itself: no stream of this QEMU can b
 EXAMPLE = ".version_id = 1, .minimum_version_id = 2"
 REMEDY = "Raise version_id, or lower minimum_version_id."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_load_state",)
-MESSAGE = (
-    "{description}: minimum_version_id {minimum} is above version_id {version}: `{description}: incoming version_id "
-    "{version} is too old for local minimum version_id  {minimum}`"
-)
+MESSAGE = "{description} cannot load its own stream: minimum_version_id {minimum} is above version_id {version}"
+ERROR = "{version_too_old}"

@@ -9,7 +9,7 @@ EXAMPLE = "esp, which is nested in pciespscsi: raising its version_id does not k
 REMEDY = "Guard the field with a test that asks for the version of the section, or put it into a subsection."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_load_state (VMS_STRUCT)",)
 MESSAGE = (
-    "the destination reads {field} ({destination}) although {description} is of version {version} in the source: "
-    "version_id {gate} of a field of a nested struct guards nothing; QEMU ends the load with `Missing section "
-    "footer for {section}`"
+    "the destination reads {field} ({destination}), although {description} has version {version} in the source: "
+    "version_id {gate} of a field in a nested struct guards nothing"
 )
+ERROR = "{missing_footer}"

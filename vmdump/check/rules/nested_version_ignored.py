@@ -9,8 +9,8 @@ EXAMPLE = "cpu/tlb of MIPS: version 2 in QEMU 7.2, 3 at least in 10.0, whose put
 REMEDY = "Raise the version of the section, or put what is new into a subsection."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_load_state (VMS_STRUCT)",)
 MESSAGE = (
-    "{description} is of version {version} in the source, which the destination (version {local}, minimum {minimum}) "
-    "reads as its own: if its {info} writes other bytes now, QEMU ends the load with `Missing section footer for "
-    "{section}`, or reads wrong values"
+    "{description} has version {version} in the source, and the destination reads it as its own version {local} "
+    "(minimum {minimum}): if its {info} now writes other bytes, the load fails or reads wrong values"
 )
+ERROR = "{missing_footer}"
 CONDITION = "the two sides' code for {field} does not agree"

@@ -8,8 +8,6 @@ WHY = (
 EXAMPLE = "a VARRAY of uint8 that became one of uint32; a VBUFFER that replaces an array"
 REMEDY = "Keep the field, and send the new form in a subsection."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_size, vmstate_n_elems",)
-MESSAGE = (
-    "{field} is sent as {source} and read as {destination}; where these differ, QEMU ends the load with `Missing "
-    "section footer for {section}`"
-)
+MESSAGE = "{difference}; the two lengths can differ"
+ERROR = "{missing_footer}"
 CONDITION = "the bytes of {field} differ"

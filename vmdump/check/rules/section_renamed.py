@@ -8,6 +8,5 @@ WHY = (
 EXAMPLE = "npcm7xx-gcr: its description is called npcm7xx-gcr in QEMU 7.2 and npcm-gcr in 10.0"
 REMEDY = "Keep the description's name for ever, whatever becomes of the type's."
 REFERENCES = ("QEMU 10.0.13 migration/savevm.c find_se",)
-MESSAGE = (
-    "the destination knows the device's section as '{there}' only: `Unknown savevm section or instance '{section}' 0`"
-)
+MESSAGE = "the destination knows the device's section only as '{there}'"
+ERROR = "{unknown_section}"

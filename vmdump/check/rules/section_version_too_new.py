@@ -11,4 +11,5 @@ REMEDY = (
     "as it was."
 )
 REFERENCES = ("QEMU 10.0.13 migration/savevm.c qemu_loadvm_section_start_full",)
-MESSAGE = "the destination refuses the section: `savevm: unsupported version {version} for '{section}' v{local}`"
+MESSAGE = "the destination refuses version {version} of the section: it loads versions up to {local}"
+ERROR = "{unsupported_version}"

@@ -9,6 +9,6 @@ EXAMPLE = "a field of 4 bytes added at the begin, and one of 4 bytes removed at 
 REMEDY = "Put VMSTATE_UNUSED where a field was, and new ones into a subsection."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_load_state",)
 MESSAGE = (
-    "{field} is sent as {source} and read as {destination}, but all differences of {section} add up to no bytes: "
-    "the load goes through, with wrong values in the fields between them"
+    "{difference}; as all differences of {section} add up to no bytes, the load succeeds, with wrong values in the "
+    "fields between them"
 )

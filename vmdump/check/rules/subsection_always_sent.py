@@ -5,7 +5,5 @@ WHY = "A subsection without needed is always sent; a destination without it can'
 EXAMPLE = "a subsection whose .needed was forgotten"
 REMEDY = "Give the subsection a needed."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_section_needed, vmstate_subsection_load",)
-MESSAGE = (
-    "the source always sends {subsection}, as it has no needed, and the destination does not know it: `error while "
-    "loading state for instance 0x0 of device '{section}'`"
-)
+MESSAGE = "the source always sends {subsection}, which has no needed, and the destination does not know it"
+ERROR = "{load_failed}"

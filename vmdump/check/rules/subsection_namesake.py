@@ -11,7 +11,8 @@ EXAMPLE = (
 REMEDY = "Name them apart; a needed that lets old machine types send the old name."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_get_subsection",)
 MESSAGE = (
-    "the destination reads this {subsection} as the first of its subsections of that name, whose fields are others: "
-    "`Missing section footer for {section}`"
+    "the destination reads this {subsection} as the first of its subsections of that name, into the fields of that "
+    "one; where their bytes are as many, the load succeeds, with wrong values"
 )
+ERROR = "{missing_footer}"
 CONDITION = "{subsection} is sent (its needed says so)"

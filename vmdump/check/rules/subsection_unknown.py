@@ -8,7 +8,6 @@ WHY = (
 EXAMPLE = "sd-card/ext_csd_modes-state of QEMU 10.0, in a migration to 7.2"
 REMEDY = "A needed that a compat property of old machine types switches off."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_subsection_load",)
-MESSAGE = (
-    "the destination does not know {subsection}: `error while loading state for instance 0x0 of device '{section}'`"
-)
+MESSAGE = "the destination does not know the subsection {subsection}"
+ERROR = "{load_failed}"
 CONDITION = "{subsection} is sent (its needed says so)"

@@ -6,6 +6,9 @@ EXAMPLE = "cpu/slb of pseries: version_id 2, and 1 in QEMU 7.2"
 REMEDY = "A subsection of another name for what is new."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_subsection_load, vmstate_load_state",)
 MESSAGE = (
-    "the destination refuses {subsection}: `{subsection}: incoming version_id {version} is too new for local "
-    "version_id {local}`, or too old for its minimum {minimum}"
+    "the destination refuses version {version} of {subsection}: it is {case} (versions {minimum} to {local} are loaded)"
 )
+ERROR = {
+    "too new": "{version_too_new}",
+    "too old": "{version_too_old}",
+}

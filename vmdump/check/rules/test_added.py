@@ -5,8 +5,6 @@ WHY = "When the test says no, the bytes that were sent are taken for the next fi
 EXAMPLE = "VMSTATE_UINT32 that became VMSTATE_UINT32_TEST"
 REMEDY = "Let the test pass for what older QEMUs send."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_field_exists",)
-MESSAGE = (
-    "{field} is always sent, and read only if its test passes; if it is not read, QEMU ends the load with `Missing "
-    "section footer for {section}`"
-)
+MESSAGE = "{field} is always sent, but read only if its test passes"
+ERROR = "{missing_footer}"
 CONDITION = "the destination's test of {field} does not pass"

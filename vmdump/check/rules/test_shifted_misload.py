@@ -16,7 +16,7 @@ REFERENCES = (
     "QEMU 7.2.22 hw/scsi/esp.c vmstate_esp",
 )
 MESSAGE = (
-    "{field} is sent as {source} and read as {destination}; QEMU ends the load with `Missing section footer for "
-    "{section}`, or, if the test of {renamed} (here) and {to} (there) answers differently, it goes through with "
-    "wrong values in the fields behind them"
+    "{difference}; the load fails, or loads wrong values if the tests of {renamed} (source) and {to} (destination) "
+    "differ"
 )
+ERROR = "{missing_footer}"

@@ -7,7 +7,5 @@ REMEDY = (
     "None, for who does not use the device. A board that creates it on its own needs a machine type that leaves it out."
 )
 REFERENCES = ("QEMU 10.0.13 migration/savevm.c find_se",)
-MESSAGE = (
-    "the destination has neither the type {type} nor a section '{section}'{note}; if it is sent: "
-    "`Unknown savevm section or instance '{section}' 0`"
-)
+MESSAGE = "the destination has neither the type {type} nor a section '{section}'{note}"
+ERROR = "{unknown_section}"

@@ -1,8 +1,10 @@
-"""The device says that it can't be migrated."""
+"""The source says that the device can't be migrated; the destination has it migratable."""
 
 VERDICT = "breaks"
 WHY = "A description with unmigratable blocks every migration of a VM that has the device, before anything is sent."
 EXAMPLE = "vhost-user-fs of QEMU 7.2"
 REMEDY = "Unplug the device before the migration."
 REFERENCES = ("QEMU 10.0.13 migration/savevm.c qemu_savevm_state_blocked",)
-MESSAGE = "the source refuses to migrate: `State blocked by non-migratable device '{section}'`"
+MESSAGE = "the source refuses to migrate with this device"
+ERROR = "{unmigratable}"
+PRINTED_BY = "source"

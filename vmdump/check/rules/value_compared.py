@@ -8,8 +8,9 @@ REFERENCES = (
     "QEMU 10.0.13 migration/vmstate-types.c get_uint32_equal",
     "QEMU 10.0.13 migration/vmstate.c vmstate_load_state (VMS_MUST_EXIST)",
 )
-MESSAGE = (
-    "the destination compares {field} with its own and refuses what differs: `Failed to load {description}:{name}`, "
-    "or `Input validation failed: {description}/{name}`"
-)
+MESSAGE = "the destination compares {field} with its own value and refuses the load if they differ"
+ERROR = {
+    "equal": "{field_failed}",
+    "validate": "{validation_failed}",
+}
 CONDITION = "{field} differs from the destination's own"

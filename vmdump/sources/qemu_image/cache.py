@@ -12,13 +12,15 @@ not trusted of a file that was changed shortly before, as another change within 
 
 from __future__ import annotations
 
+import contextlib
 import marshal
 import os
 import sys
 import time
 from zlib import crc32
 
-from vmdump.errors import VmdumpError
+from vmdump.errors import SourceError, VmdumpError
+from vmdump.sources.input_file import is_regular, open_regular
 from vmdump.sources.qemu_image.cache_folder import CacheFolder, Entry, find_folder
 from vmdump.sources.qemu_image.machines import MachineType, choose_machine
 from vmdump.sources.qemu_image.options import ImageOptions
@@ -60,15 +62,19 @@ def open_image(
     *,
     report: Callable[[object], None] | None = None,
     cache: bool = True,
+    timeout: float | None = None,
 ) -> Image:
     """The image of the QEMU binary at path: from the cache where it is there, else read, and put there once dumped.
 
-    A cache that can't be read or written to is no error. Raises what QemuImage raises.
+    A cache that can't be used is no error, but report is told why, once. timeout is how many seconds the reading may
+    take, the dump included; None: as many as guest.SECONDS of CPU time last. Raises what QemuImage raises.
     """
     options = options or ImageOptions()
     folder = find_folder() if cache else None
+    if cache:
+        _report_unused(folder.why_unused() if folder is not None else NO_FOLDER, report)
     if folder is None:
-        return _read_image(path, options, report)
+        return _NewImage(None, path, options, report, timeout)
     # What is asked for, or what tells more.
     for key in dict.fromkeys(_make_key(path, each) for each in (options, options._replace(details=True))):
         entry = folder.read(_entry_name(key))
@@ -77,7 +83,21 @@ def open_image(
                 if report is not None:
                     report(text)
             return _CachedImage(entry)
-    return _NewImage(folder, path, options, report)
+    return _NewImage(folder, path, options, report, timeout)
+
+
+#: Why there is no cache.
+NO_FOLDER = "neither $HOME nor $XDG_CACHE_HOME and $XDG_STATE_HOME are absolute paths"
+
+#: Why the cache is not used, as far as that has been reported.
+_reported: set[str] = set()
+
+
+def _report_unused(reason: str | None, report: Callable[[object], None] | None) -> None:
+    """Reports once why the cache is not used; None: it is."""
+    if reason is not None and report is not None and reason not in _reported:
+        _reported.add(reason)
+        report(f"the cache of images is not used: {reason}; --no-cache does without")
 
 
 def _entry_name(key: tuple[Any, ...]) -> str:
@@ -85,11 +105,14 @@ def _entry_name(key: tuple[Any, ...]) -> str:
 
 
 def _read_image(
-    path: str | os.PathLike[str], options: ImageOptions, report: Callable[[object], None] | None
+    path: str | os.PathLike[str],
+    options: ImageOptions,
+    report: Callable[[object], None] | None,
+    timeout: float | None,
 ) -> QemuImage:
     from vmdump.sources.qemu_image.image import QemuImage
 
-    return QemuImage(path, **options._asdict(), report=report)
+    return QemuImage(path, **options._asdict(), report=report, timeout=timeout)
 
 
 def _make_key(path: str | os.PathLike[str], options: ImageOptions) -> tuple[Any, ...]:
@@ -116,21 +139,43 @@ class _CachedImage:
 
 
 class _NewImage:
-    """An image that has been read, and goes to the cache when it is first dumped."""
+    """An image that is read within a time limit, and goes to the cache, if there is one, when it is first dumped."""
 
     def __init__(
         self,
-        folder: CacheFolder,
+        folder: CacheFolder | None,
         path: str | os.PathLike[str],
         options: ImageOptions,
         report: Callable[[object], None] | None,
+        timeout: float | None,
     ) -> None:
         self._folder, self._key, self._report = folder, _make_key(path, options), report
         self._reports: list[str] = []
         self._began = time.time_ns()
-        self._image = _read_image(path, options, self._note)
+        self._name, self._timeout = os.fspath(path), timeout
+        self._left = timeout or 0.0
+        with self._limited():
+            self._image = _read_image(path, options, self._note, timeout)
         self.machines = self._image.machines
-        self._is_stored, self._details = False, options.details
+        self._is_stored, self._details = folder is None, options.details
+
+    @contextlib.contextmanager
+    def _limited(self) -> Iterator[None]:
+        """Counts the time of the body. Raises SourceError when it is over."""
+        if self._timeout is None:
+            yield
+            return
+        from vmdump.signals import TimeOut, time_limit
+
+        began = time.monotonic()
+        try:
+            with time_limit(self._left):
+                yield
+        except TimeOut:
+            raise SourceError(
+                f"{self._name}: not read after {self._timeout:g} seconds, and given up; --timeout gives it more"
+            ) from None
+        self._left -= time.monotonic() - began
 
     def _note(self, error: object) -> None:
         self._reports.append(str(error))
@@ -138,7 +183,8 @@ class _NewImage:
             self._report(error)
 
     def dump(self, machine: str | None = None) -> DeviceDump:
-        dump = self._image.dump(machine)
+        with self._limited():
+            dump = self._image.dump(machine)
         if not self._is_stored:
             self._is_stored = True
             self._store(dump)
@@ -161,7 +207,9 @@ class _NewImage:
                 "producer": dump.producer.to_plain(),
                 "created": time.time(),
             }
-            self._folder.write(_entry_name(self._key), header, payload)
+            assert self._folder is not None
+            if not self._folder.write(_entry_name(self._key), header, payload):
+                _report_unused(self._folder.failure, self._report)
 
 
 # What an image is made of ------------------------------------------------------------------------------------------
@@ -224,12 +272,12 @@ def _signature(status: os.stat_result) -> Signature:
 
 
 def hashed(path: str) -> File:
-    """The file at path with its digest. Raises OSError for one that can't be read."""
-    if sign(path) is None or os.path.isdir(path):
+    """The file at path with its digest, if it is a regular one. Raises OSError for one that can't be read."""
+    if not is_regular(path):
         return path, sign(path), None
     from hashlib import file_digest
 
-    with open(path, "rb", buffering=0) as file:
+    with open_regular(path) as file:
         signature = _signature(os.fstat(file.fileno()))
         return path, signature, file_digest(file, "sha256").digest()
 

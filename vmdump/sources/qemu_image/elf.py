@@ -13,11 +13,20 @@ from typing import Any, NamedTuple
 
 from vmdump._core import ffi, lib
 from vmdump.errors import SourceError
+from vmdump.sources.file_kind import elf_machine
+from vmdump.sources.input_file import open_regular
 from vmdump.sources.qemu_image.guest import ARCHITECTURES, MEMORY, Guest
 
-_ET_DYN = 3
+_ET_REL, _ET_EXEC, _ET_DYN, _ET_CORE = 1, 2, 3, 4
+_SHT_NOBITS, _SHF_EXECINSTR = 8, 4
 _PT_LOAD, _PT_DYNAMIC, _PT_NOTE, _PT_TLS = 1, 2, 4, 7
 _PF_X, _PF_W = 1, 2
+
+
+#: How far into a file UPX leaves its name, in bytes; it stands behind the program headers.
+_PACKED_WITHIN = 1024
+
+_GIVE = "give a QEMU system emulator (qemu-system-*)"
 
 
 class ElfSegment(NamedTuple):
@@ -38,23 +47,15 @@ class ElfFile:
     emulated. As a context manager it closes the file.
     """
 
-    def __init__(self, file: bytes | io.FileIO, name: str) -> None:
+    def __init__(self, file: bytes | io.RawIOBase, name: str) -> None:
         """file: its bytes, or the open file. name is what errors call it."""
-        self._file = io.BytesIO(file) if isinstance(file, bytes) else file
+        self._file: io.BytesIO | io.RawIOBase = io.BytesIO(file) if isinstance(file, bytes) else file
         self.name = name
         self._size = self._file.seek(0, io.SEEK_END)
-        header = self._read(0, min(64, self._size))
-        if header[:4] != b"\x7fELF":
-            raise self.error("not an ELF file")
-        if len(header) < 64:
-            raise self.error("shorter than an ELF header")
-        if header[4:6] != b"\x02\x01":
-            raise self.error("not a 64-bit little-endian ELF file; hosts that can be read are x86-64 and AArch64")
-        kind, self.e_machine = struct.unpack_from("<HH", header, 16)
-        if self.e_machine not in ARCHITECTURES:
-            raise self.error(f"for a host (ELF machine {self.e_machine}) other than x86-64 and AArch64")
-        if kind != _ET_DYN:
-            raise self.error("not position-independent; only such binaries can be read")
+        start = self._read(0, min(_PACKED_WITHIN, self._size))
+        header = start[:64]
+        self.e_machine = self._check_header(header)
+        self._check_content(start)
         phoff, phentsize, phnum = *struct.unpack_from("<Q", header, 32), *struct.unpack_from("<HH", header, 54)
         if phentsize != 56 or phoff + 56 * phnum > self._size:
             raise self.error(f"at {phoff:#x}: the program headers are outside of the file; is it whole?")
@@ -67,7 +68,7 @@ class ElfFile:
     @classmethod
     def open(cls, path: str) -> ElfFile:
         """The ELF file at a path. Raises OSError and ValueError too, as the built-in open does."""
-        file = io.FileIO(path)
+        file = open_regular(path).detach()
         try:
             return cls(file, path)
         except BaseException:
@@ -83,6 +84,47 @@ class ElfFile:
     def error(self, what: str) -> SourceError:
         """An error that names the file."""
         return SourceError(f"{self.name}: {what}")
+
+    def _check_header(self, header: bytes) -> int:
+        """Return e_machine. Raises SourceError for what is not an executable of a host that can be emulated."""
+        if header[:4] != b"\x7fELF":
+            raise self.error("not an ELF file")
+        if len(header) < 64:
+            raise self.error("shorter than an ELF header; the file may be truncated")
+        bits = {1: 32, 2: 64}.get(header[4])
+        order = {1: "<", 2: ">"}.get(header[5])
+        if bits is None or order is None:
+            raise self.error("the ELF header is damaged: neither 32 nor 64 bits, or no byte order")
+        kind, machine = struct.unpack_from(f"{order}HH", header, 16)
+        if header[8:10] == b"AI":
+            raise self.error("an AppImage; unpack it (--appimage-extract) and give the qemu-system binary inside")
+        if kind == _ET_CORE:
+            raise self.error("a core file, the memory of a process that crashed; give the QEMU binary itself")
+        if kind == _ET_REL:
+            raise self.error(f"a relocatable object, not linked; {_GIVE}")
+        host = f"a {bits}-bit ELF file for {elf_machine(machine)}"
+        if bits != 64 or order != "<" or machine not in ARCHITECTURES:
+            raise self.error(
+                f"{host}; hosts that can be read are x86-64 and AArch64, both 64-bit: write the dump on its own host, "
+                "with -dump-vmstate, and give that file"
+            )
+        if kind == _ET_EXEC:
+            raise self.error("not position-independent (ET_EXEC), which can't be read; --run runs it instead")
+        if kind != _ET_DYN:
+            raise self.error(f"an ELF file of an unknown type ({kind}); {_GIVE}")
+        return int(machine)
+
+    def _check_content(self, start: bytes) -> None:
+        """Raises SourceError for a file that has no code, or none that can be read."""
+        if b"UPX!" in start:
+            raise self.error("compressed by UPX; decompress it (upx -d) and give the result")
+        offset, size, count = *struct.unpack_from("<Q", start, 40), *struct.unpack_from("<HH", start, 58)
+        if size != 64 or offset + 64 * count > self._size:
+            return
+        sections = struct.iter_unpack("<IIQQQQIIQQ", self._read(offset, 64 * count))
+        code = {section[1] for section in sections if section[2] & _SHF_EXECINSTR}
+        if code == {_SHT_NOBITS}:
+            raise self.error("separate debug information, without code; give the binary that it belongs to")
 
     def _fits(self, segment: ElfSegment) -> bool:
         return (
@@ -103,6 +145,10 @@ class ElfFile:
             if not size:
                 raise self.error(f"at {self._file.tell():#x}: the file has become shorter while it is read")
             memory = memory[size:]
+
+    def content(self) -> bytes:
+        """The bytes of the file, but no more than a guest has memory for."""
+        return self._read(0, min(self._size, MEMORY))
 
     def _read(self, offset: int, size: int) -> bytes:
         data = bytearray(size)

@@ -24,21 +24,44 @@ ARCHITECTURES = {62: lib.VMD_GUEST_X86_64, 183: lib.VMD_GUEST_AARCH64}
 """Unicorn guests by ELF's e_machine."""
 
 
+class InstructionError(SourceError):
+    """An object has an instruction that the emulator would execute wrong, so nothing that it does can be known."""
+
+    def __init__(self, name: str, what: str, address: int, bias: int) -> None:
+        """name: the object's file; what: the instruction, in words; address: the guest's; bias: of the object."""
+        super().__init__(
+            f"{name}: its code uses {what} (at {address - bias:#x}), which the emulator would execute wrong: it was "
+            "built for x86-64-v3 or a later CPU; use a build for the x86-64 baseline, or --run on a CPU that has AVX"
+        )
+        self.what, self.address = what, address
+
+
 class Guest:
     """The emulated machine. Addresses are the guest's; SourceError, which names the binary, tells what it does wrong.
 
     Not thread-safe. Source: csrc/guest.h.
     """
 
-    def __init__(self, name: str, e_machine: int, host: HostProfile = HostProfile()) -> None:  # noqa: B008
-        """An empty one. name is what errors call it. Raises SourceError without Unicorn, MemoryError."""
+    def __init__(
+        self,
+        name: str,
+        e_machine: int,
+        host: HostProfile = HostProfile(),  # noqa: B008
+        timeout: float | None = None,
+    ) -> None:
+        """An empty one. name is what errors call it; timeout is the limit in the place of SECONDS. Raises SourceError
+        without Unicorn, MemoryError.
+        """
         self.name, self.e_machine = name, e_machine
         self.base: int = lib.VMD_GUEST_BASE
         #: Where the binary begins, so that errors give addresses as the binary's own tools do.
         self.bias: int = self.base
         self._error = error = ffi.new("struct vmd_error *")
+        self._seconds = SECONDS if timeout is None else timeout
         ret = ffi.new("struct vmd_guest **")
-        limits = ffi.new("struct vmd_guest_limits *", (MEMORY, int(SECONDS * 1000), int(SLICE * 1000), lib.vmd_poll))
+        limits = ffi.new(
+            "struct vmd_guest_limits *", (MEMORY, int(self._seconds * 1000), int(SLICE * 1000), lib.vmd_poll)
+        )
         status = lib.vmd_guest_create(libunicorn(), ARCHITECTURES[e_machine], limits, ret, error)
         if status == lib.VMD_NO_MEMORY:
             raise MemoryError("out of memory for an emulated QEMU")
@@ -124,8 +147,10 @@ class Guest:
         if status == lib.VMD_TOO_LARGE:
             raise SourceError(
                 f"{self.name}: function at {function - self.bias:#x}: {ffi.string(error.message).decode()}, as all of "
-                f"its start-up must within {SECONDS} seconds; is it a QEMU?"
+                f"its start-up must within {self._seconds:g} seconds (--timeout); is it a QEMU?"
             )
+        if status == lib.VMD_UNSUPPORTED:
+            raise InstructionError(self.name, ffi.string(error.message).decode(), int(error.index), self.bias)
         detail = ffi.string(error.path).decode(errors="backslashreplace")
         raise SourceError(
             f"{self.name}: function at {function - self.bias:#x}: {ffi.string(error.message).decode()} (at "
@@ -143,6 +168,14 @@ class Guest:
             (int(fault.key), int(fault.address), ffi.string(fault.message).decode())
             for fault in (faults[0][index] for index in range(count))
         ]
+
+    def missed_functions(self) -> list[str]:
+        """Functions of the host that were called and are not served, so that they returned 0, in order of name."""
+        names, index = set(), 0
+        while name := lib.vmd_guest_missed(self.native, index):
+            names.add(ffi.string(name).decode(errors="backslashreplace"))
+            index += 1
+        return sorted(names)
 
     def slist(self, address: int) -> Iterator[int]:
         """The data of a GSList."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from vmdump._core import ffi, lib
 from vmdump.device_dump import Device, DeviceDump, tree_devices
 from vmdump.engine import Tree, check_status
+from vmdump.error_lines import find_formats
 from vmdump.errors import SourceError
 from vmdump.module import ModuleLoader, ModuleState
 from vmdump.producer import Defect, Producer, ProducerModule
@@ -38,6 +40,13 @@ OnPhase = Callable[[str], None]
 _NUM_FORMAT = b'"num": %d'
 
 
+#: How a dump begins, in every program that has -dump-vmstate. Source: migration/savevm.c.
+_DUMP_MARK = b'"vmschkmachine"'
+
+#: What a program of QEMU says with --version, and an environment variable that user-mode emulation reads.
+_PROGRAM = re.compile(rb"(qemu-[a-z0-9_-]+) (?:version|[0-9]+\.[0-9])")
+_USER_MODE = b"QEMU_LD_PREFIX"
+
 #: Architectures of hosts, by ELF's e_machine.
 _HOSTS = {62: "x86_64", 183: "aarch64"}
 
@@ -64,10 +73,12 @@ class QemuImage:
         details: bool = True,
         root: str | os.PathLike[str] | None = None,
         host: HostProfile | tuple[bool, bool, int] | None = None,
+        timeout: float | None = None,
         report: Report | None = None,
         on_phase: OnPhase = lambda name: None,
     ) -> None:
-        """Reads the binary at path. module_dirs, details, root and host: see ImageOptions. report is told each module
+        """Reads the binary at path. module_dirs, details, root and host: see ImageOptions. timeout is how many seconds
+        of CPU time its emulated code may take; None: guest.SECONDS. report is told each module
         that fails, as QEMU tells it, and each defect of descriptions; on_phase the name of each part of the reading as
         it begins, for who measures.
         """
@@ -80,11 +91,17 @@ class QemuImage:
             raise SourceError(f"{self.path}: {getattr(error, 'strerror', None) or error}") from error
         with elf:
             on_phase("map")
-            self._guest = Guest(self.path, elf.e_machine, HostProfile(*host or ()))
-            self._main = main = map_object(self._guest, elf, is_main=True)
+            self._guest = Guest(self.path, elf.e_machine, HostProfile(*host or ()), timeout)
+            try:
+                self._main = main = map_object(self._guest, elf, is_main=True)
+            except SourceError:
+                self._check_is_qemu(elf)
+                raise
             self._build_id = elf.build_id()
-        #: Where its strings are.
-        self._data = main.constants()
+            #: Where its strings are.
+            self._data = main.constants()
+            if _DUMP_MARK not in self._data:
+                self._check_is_qemu(elf)
         self._qemu = Qemu(self._guest, elf, main, on_phase)
         on_phase("classes")
         #: The machine types, in QEMU's order of registration.
@@ -105,6 +122,20 @@ class QemuImage:
             report=report,
         )
         self.modules.module_load_qom_all()
+        if self._opener.refused:
+            raise self._opener.refused
+
+    def _check_is_qemu(self, elf: ElfFile) -> None:
+        """Raises SourceError for a program that has no -dump-vmstate; QEMU's others are named."""
+        data = elf.content()
+        if _DUMP_MARK in data:
+            return
+        name = _PROGRAM.search(data)
+        what = "another program"
+        if name:
+            what = name[1].decode()
+            what += ", user-mode emulation, which has no devices" if _USER_MODE in data else ", a tool of QEMU's"
+        raise SourceError(f"{self.path}: not a QEMU system emulator, but {what}; give a qemu-system-* binary")
 
     def dump(self, machine: str | None = None) -> DeviceDump:
         """The dump that the binary would write with -M machine: a name or alias; None: the default, else "none".
@@ -116,7 +147,7 @@ class QemuImage:
         classes = Classes(self._guest, self._qemu.classes("device", include_abstract=True))
         self._on_phase("descriptions")
         layout = calibrate(self._guest, classes.addresses)
-        reader = Reader(self._guest, layout.name, layout.end_flags)
+        reader = Reader(self._guest, layout.structs, layout.end_flags)
         reader.set_slots(self._objects())
         self._defects: list[Defect] = []
         self._describe_faults()
@@ -127,6 +158,7 @@ class QemuImage:
             found = find_roots(self._guest, reader, self._objects(), classes, [each.address for each in devices])
             reader.tree.set_roots(found)
             self._describe_defects(reader.new_defects(), None)
+        self._report_missed_functions()
         return self._make_dump(reader, classes, devices)
 
     def _read_devices(self, classes: Classes, layout: Layout, reader: Reader) -> list[_DeviceClass]:
@@ -178,6 +210,7 @@ class QemuImage:
             host=_HOSTS[self._guest.e_machine],
             modules=tuple(ProducerModule(name, build_id) for name, (build_id, _) in self._opener.opened.items()),
             defects=tuple(self._defects),
+            error_lines=tuple(find_formats(self._data).items()) if self._details else (),
         )  # fmt: skip
         return DeviceDump(tree, producer, make_devices, detailed)
 
@@ -195,6 +228,15 @@ class QemuImage:
             self._defects.append(defect)
             if self._report is not None:
                 self._report(f"{self.path}: {defect}")
+
+    def _report_missed_functions(self) -> None:
+        """Report functions of libraries that start-up called and the emulator lacks, once, on one line."""
+        missed = self._guest.missed_functions()
+        if missed and self._report is not None:
+            self._report(
+                f"{self.path}: start-up calls library functions that the emulator does not have ({', '.join(missed)}); "
+                "they returned 0, and what depends on them may differ from a run"
+            )
 
     def _describe_faults(self) -> None:
         """The same of types whose class_init, or a parent's, went wrong."""

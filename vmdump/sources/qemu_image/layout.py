@@ -1,7 +1,7 @@
 """How an image's VMStateField, VMStateDescription and DeviceClass are laid out: found out on the image itself.
 
-A version number says little: distributions backport. So every layout that QEMU is known to have had is tried on the
-classes, and the one counts in which every description that hangs on a class can be read to its end.
+A version number says little: distributions backport. So every layout that QEMU is known to have had of each struct is
+tried on the classes, and those count in which every description that hangs on a class can be read to its end.
 """
 
 from __future__ import annotations
@@ -16,38 +16,59 @@ from vmdump.errors import SourceError
 from vmdump.sources.qemu_image.elf import MappedObject
 from vmdump.sources.qemu_image.guest import Guest
 
-_FIELD_104 = {
-    "field_size": 104, "field_name": 0, "field_err_hint": 8, "field_offset": 16, "field_bytes": 24, "field_start": 32,
-    "field_num": 40, "field_num_offset": 48, "field_size_offset": 56, "field_info": 64, "field_flags": 72,
-    "field_vmsd": 80, "field_version_id": 88, "field_struct_version_id": 92, "field_exists": 96,
-}  # fmt: skip
-_FIELD_96 = {
-    "field_size": 96, "field_name": 0, "field_offset": 8, "field_bytes": 16, "field_size_indirect": 24,
-    "field_num_indirect": 32, "field_start": 40, "field_num": 48, "field_info": 56, "field_flags": 64, "field_vmsd": 72,
-    "field_version_id": 80, "field_struct_version_id": 84, "field_exists": 88,
-}  # fmt: skip
-_DESC = {"desc_name": 0, "desc_unmigratable": 8, "desc_version_id": 12, "desc_minimum_version_id": 16}
 _PRE_LOAD, _POST_LOAD, _PRE_SAVE, _POST_SAVE = lib.VMD_PRE_LOAD, lib.VMD_POST_LOAD, lib.VMD_PRE_SAVE, lib.VMD_POST_SAVE
 _LAST_HOOKS = [lib.VMD_NEEDED, lib.VMD_DEV_UNPLUG_PENDING]
 _HOOKS = [_PRE_LOAD, _POST_LOAD, _PRE_SAVE, _POST_SAVE, *_LAST_HOOKS]
+_HOOKS_WITH_ERRP = [
+    _PRE_LOAD, _PRE_LOAD, _POST_LOAD, _POST_LOAD, _PRE_SAVE, _PRE_SAVE, _POST_SAVE, *_LAST_HOOKS
+]  # fmt: skip
 
-#: In bytes, on 64-bit hosts; newest first. How lists of fields end is found out apart.
-LAYOUTS: dict[str, dict[str, Any]] = {
-    "QEMU 11": {
-        **_FIELD_96, **_DESC, "desc_size": 112, "desc_priority": 20, "desc_fields": 96, "desc_subsections": 104,
-        "desc_hooks": 24, "hooks": [
-            _PRE_LOAD, _PRE_LOAD, _POST_LOAD, _POST_LOAD, _PRE_SAVE, _PRE_SAVE, _POST_SAVE, *_LAST_HOOKS
-        ],
+#: struct VMStateField, by its size; newest first. In bytes, on 64-bit hosts. How lists end is found out apart.
+FIELDS: dict[int, dict[str, int]] = {
+    # QEMU 11.1
+    96: {
+        "field_name": 0, "field_offset": 8, "field_bytes": 16, "field_size_indirect": 24, "field_num_indirect": 32,
+        "field_start": 40, "field_num": 48, "field_info": 56, "field_flags": 64, "field_vmsd": 72,
+        "field_version_id": 80, "field_struct_version_id": 84, "field_exists": 88,
     },
-    "QEMU 6 to 10": {
-        **_FIELD_104, **_DESC, "desc_size": 88, "desc_priority": 20, "desc_fields": 72, "desc_subsections": 80,
-        "desc_hooks": 24, "hooks": _HOOKS,
-    },
-    "QEMU 5": {
-        **_FIELD_104, **_DESC, "desc_size": 104, "desc_priority": 24, "desc_fields": 88, "desc_subsections": 96,
-        "desc_hooks": 32, "hooks": [lib.VMD_LOAD_STATE_OLD, *_HOOKS],
+    # QEMU 5 to 11.0
+    104: {
+        "field_name": 0, "field_err_hint": 8, "field_offset": 16, "field_bytes": 24, "field_start": 32, "field_num": 40,
+        "field_num_offset": 48, "field_size_offset": 56, "field_info": 64, "field_flags": 72, "field_vmsd": 80,
+        "field_version_id": 88, "field_struct_version_id": 92, "field_exists": 96,
     },
 }  # fmt: skip
+
+#: struct VMStateDescription, likewise.
+DESCRIPTIONS: dict[int, dict[str, Any]] = {
+    # QEMU 10.2 and later
+    112: {
+        "desc_priority": 20, "desc_fields": 96, "desc_subsections": 104, "desc_hooks": 24, "hooks": _HOOKS_WITH_ERRP,
+    },
+    # QEMU 6 to 10.1
+    88: {"desc_priority": 20, "desc_fields": 72, "desc_subsections": 80, "desc_hooks": 24, "hooks": _HOOKS},
+    # QEMU 5
+    104: {
+        "desc_priority": 24, "desc_fields": 88, "desc_subsections": 96, "desc_hooks": 32,
+        "hooks": [lib.VMD_LOAD_STATE_OLD, *_HOOKS],
+    },
+}  # fmt: skip
+_DESC = {"desc_name": 0, "desc_unmigratable": 8, "desc_version_id": 12, "desc_minimum_version_id": 16}
+
+
+class StructSizes(NamedTuple):
+    """Which layouts the structs of an image have: keys of FIELDS and DESCRIPTIONS. Each has changed by itself."""
+
+    field: int
+    description: int
+
+
+#: Every pair, whether a release of QEMU is known to have it or not.
+LAYOUTS: dict[StructSizes, dict[str, Any]] = {
+    StructSizes(field_size, desc_size): {"field_size": field_size, **field, "desc_size": desc_size, **_DESC, **desc}
+    for field_size, field in FIELDS.items()
+    for desc_size, desc in DESCRIPTIONS.items()
+}
 
 #: What a description that can't be read takes off a layout's score, which is the number of fields that can be.
 _BAD = 100
@@ -60,9 +81,9 @@ _VMSD_OFFSETS = range(104, 184, 8)
 
 
 class Layout(NamedTuple):
-    """A layout that fits an image: its name in LAYOUTS, a terminator's flags, and the offset of DeviceClass.vmsd."""
+    """A layout that fits an image: its key in LAYOUTS, a terminator's flags, and the offset of DeviceClass.vmsd."""
 
-    name: str
+    structs: StructSizes
     end_flags: int
     vmsd_offset: int
 
@@ -70,10 +91,10 @@ class Layout(NamedTuple):
 class Reader:
     """Reads descriptions of a guest into a tree. Source: csrc/guest_tree.c."""
 
-    def __init__(self, guest: Guest, layout_name: str, end_flags: int) -> None:
+    def __init__(self, guest: Guest, structs: StructSizes, end_flags: int) -> None:
         self.guest, self.tree = guest, Tree()
         ret = ffi.new("struct vmd_guest_reader **")
-        members = LAYOUTS[layout_name]
+        members = LAYOUTS[structs]
         self._layout = ffi.new(
             "struct vmd_layout *", {**members, "n_hooks": len(members["hooks"]), "end_flags": end_flags}
         )
@@ -137,7 +158,7 @@ class Reader:
 
 
 def calibrate(guest: Guest, classes: Sequence[int]) -> Layout:
-    """The layout in which the most fields of the classes' descriptions can be read. Raises SourceError: none fits."""
+    """The layouts in which the most fields of the classes' descriptions can be read. Raises SourceError: none fit."""
     best, best_score = None, 0
     members = [
         struct.unpack(f"<{len(_VMSD_OFFSETS)}Q", guest.view(klass + _VMSD_OFFSETS[0], 8 * len(_VMSD_OFFSETS)))
@@ -147,13 +168,16 @@ def calibrate(guest: Guest, classes: Sequence[int]) -> Layout:
         # Some tell as much as all: in a wrong layout nearly none can be read.
         addresses = sorted({*pointers} - {0})
         addresses = addresses[:: len(addresses) // _SAMPLE + 1]
-        for name in LAYOUTS:
-            reader = Reader(guest, name, lib.VMD_END_ANY)
+        for structs in LAYOUTS:
+            reader = Reader(guest, structs, lib.VMD_END_ANY)
             read = [vmsd for vmsd in map(reader.try_read, addresses) if vmsd is not None]
             # Fields count: an array of properties, too, begins with a name, and may look like an empty description.
             score = sum(vmsd.n_total for vmsd in read) - _BAD * (len(addresses) - len(read))
             if score > best_score:
-                best, best_score = Layout(name, reader.end_flags, offset), score
+                best, best_score = Layout(structs, reader.end_flags, offset), score
     if best is None:
-        raise SourceError(f"{guest.name}: no known layout of VMStateDescription fits its device classes; try --run")
+        raise SourceError(
+            f"{guest.name}: no known layout of VMStateField and VMStateDescription fits its device classes; --run "
+            "runs it instead"
+        )
     return best

@@ -29,9 +29,12 @@ def choose_machine(machines: Iterable[MachineType], machine: str | None, path: s
 
     Raises SourceError, which names the binary at path.
     """
+    machines = list(machines)
     if machine is None:
         return next((each.name for each in machines if each.is_default), "none")
     for each in machines:
         if machine in (each.name, each.alias):
             return each.name
-    raise SourceError(f"{path}: unsupported machine type '{machine}'; use -M help to list supported machines")
+    from vmdump.machine import unsupported
+
+    raise SourceError(f"{path}: {unsupported(machine, machines)}")

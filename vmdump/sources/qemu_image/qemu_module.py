@@ -16,6 +16,7 @@ from vmdump.module import ModuleInfo
 from vmdump.qom import TypeTable
 from vmdump.sources.qemu_image.boot import Qemu
 from vmdump.sources.qemu_image.elf import ElfFile, MappedObject, map_object
+from vmdump.sources.qemu_image.guest import InstructionError
 from vmdump.sources.root import check_root, inside, resolve
 
 _STAMP = re.compile(rb"qemu_stamp_[0-9a-f]+(?=\0)")
@@ -103,6 +104,8 @@ class QemuModuleOpener:
         self._scope = [qemu.main]
         #: What has been opened, by name: its build id, and where it lies in the guest.
         self.opened: dict[str, tuple[str | None, MappedObject]] = {}
+        #: Set if a module's code can't be executed right, so that the dump would not be what a run gives.
+        self.refused: InstructionError | None = None
 
     def read_info(self, path: str) -> ModuleInfo | None:
         """QEMU's modules say nothing of themselves: the table is in the binary."""
@@ -120,6 +123,12 @@ class QemuModuleOpener:
         try:
             self._qemu.guest.call_all(module.constructors)
             self._qemu.guest.call_all([function for function, _ in self._qemu.guest.take_typed_inits()])
+        except InstructionError as error:
+            holds = module if module.holds(error.address) else self._qemu.main
+            self.refused = InstructionError(
+                path if holds is module else self._qemu.guest.name, error.what, error.address, holds.bias
+            )
+            raise self.refused from None
         except SourceError as error:
             self._qemu.guest.take_typed_inits()  # what it has queued is not the next module's
             raise ModuleError(f"failed to initialize module: {path}: {error}") from error

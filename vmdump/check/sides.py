@@ -1,0 +1,142 @@
+"""What the sides of a check are of: target and machine type, so that unlike ones are not compared by mistake.
+
+A dump says neither the target nor the version of its QEMU. What there is: CPU types, by whose names the architecture
+goes; the machine's name; and the names of the binary or file and of its directory, by which dumps are told apart.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from vmdump.check.machine_targets import MACHINES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from vmdump.device_dump import DeviceDump
+
+#: The name of a CPU type, as in QEMU's target/ARCH/cpu-qom.h: TYPE_X86_CPU is x86_64-cpu, models are MODEL-x86_64-cpu.
+_CPU = re.compile(r".+-([a-z0-9_]+)-cpu")
+
+#: The version in a machine type's name, and what a distributor has put in front of it: pc-q35-rhel9.6.0.
+_VERSION = re.compile(r"-[a-z]*\d+(?:\.\d+)+(?=-|$)")
+
+
+class Side(NamedTuple):
+    """A dump with its label, and the path that it was read from (None: no file)."""
+
+    label: str
+    dump: DeviceDump
+    path: str | None
+
+
+def unlike_targets(sides: Sequence[Side]) -> tuple[tuple[Side, str], ...] | None:
+    """Two sides that can't be of one target, each with what it is of, in words; None if all may be of one.
+
+    Directories are often called by the host that a QEMU is for, so their names count only if nothing else is known.
+    """
+    is_known = False
+    for evidence in (_cpu_types, _machine_targets, _file_target, _directory_target):
+        if evidence is _directory_target and is_known:
+            return None
+        known = [(side, found) for side in sides if (found := evidence(side))]
+        for side, found in known[1:]:
+            if not found & known[0][1]:
+                kind = "CPUs" if evidence is _cpu_types else ""
+                return tuple((each, _in_words(each, of, kind)) for each, of in (known[0], (side, found)))
+        is_known |= len(known) == len(sides)
+    return None
+
+
+def _in_words(side: Side, targets: frozenset[str], kind: str) -> str:
+    names = sorted(targets & _file_target(side) or targets)
+    if kind and not targets & _file_target(side):
+        return f"a target with {' and '.join(names)} {kind}"
+    return f"target {' or '.join(names)}" if len(names) < 3 else f"a target with machine type {side.dump.machine}"
+
+
+def _cpu_types(side: Side) -> frozenset[str]:
+    """The architectures of the CPU types: superh for sh4 and sh4eb."""
+    names = [name for root in side.dump.roots for name in root.types]
+    return frozenset(match[1] for name in (*names, *side.dump) if (match := _CPU.fullmatch(name)))
+
+
+def _machine_targets(side: Side) -> frozenset[str]:
+    """The targets that have a machine type of this name, whatever its version."""
+    return frozenset(target for target, names in MACHINES.items() if series_of(side.dump.machine) in names)
+
+
+def _file_target(side: Side) -> frozenset[str]:
+    """The target that the binary or dump file is called by."""
+    name = os.path.basename(side.path or "").removeprefix("qemu-system-").partition(".")[0]
+    return frozenset((name,) if name in MACHINES else ())
+
+
+def _directory_target(side: Side) -> frozenset[str]:
+    """The target that its directory is called by, as in a folder of vmdump bulk."""
+    name = os.path.basename(os.path.dirname(os.path.abspath(side.path))) if side.path else ""
+    return frozenset((name,) if name in MACHINES else ())
+
+
+def series_of(machine: str) -> str:
+    """What all versions of a machine type have in common.
+
+    >>> series_of("pc-i440fx-10.0"), series_of("pc-q35-rhel9.6.0"), series_of("pseries-2.12-sxxm"), series_of("raspi3b")
+    ('pc-i440fx', 'pc-q35', 'pseries', 'raspi3b')
+    """
+    return _VERSION.split(machine)[0]
+
+
+class MachineName(Protocol):
+    """What a machine type is called, and whether it is the default one."""
+
+    @property
+    def name(self) -> str:
+        """As in vmdump.qom.MachineClass."""
+
+    @property
+    def alias(self) -> str | None: ...
+
+    @property
+    def is_default(self) -> bool: ...
+
+
+def common_machine(sides: Sequence[Sequence[MachineName]]) -> str | None:
+    """The newest machine type that several QEMUs know, by its name; None if they have none in common that any of them
+    calls current.
+
+    Current is a QEMU's default machine type; if none has one, the type that an alias without the version means (virt
+    is virt-10.0). If no type that is current in one is known to all, an older version of it is taken.
+
+    >>> from vmdump.sources.qemu_image.machines import MachineType
+    >>> old = [MachineType("pc-i440fx-7.2", "pc", None, None, None, True), MachineType("isapc", *[None] * 5)]
+    >>> new = [MachineType("pc-i440fx-10.0", "pc", None, None, None, True), old[0]._replace(is_default=False), old[1]]
+    >>> common_machine([old, new])
+    'pc-i440fx-7.2'
+    """
+    known = set.intersection(*({machine.name for machine in machines} for machines in sides))
+    every = [machine for machines in sides for machine in machines]
+    current = [each for each in every if each.is_default] or [each for each in every if _has_series_alias(each)]
+    series = {series_of(machine.name) for machine in current}
+    candidates = {each.name for each in current if each.name in known}
+    candidates = candidates or {name for name in known if series_of(name) in series}
+    return max(sorted(candidates), key=_version, default=None)
+
+
+def _has_series_alias(machine: MachineName) -> bool:
+    return machine.alias is not None and machine.alias == series_of(machine.name) != machine.name
+
+
+def _version(machine: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", "".join(_VERSION.findall(machine)))]
+
+
+def machine_warning(labels: Iterable[str], machines: Iterable[str]) -> str | None:
+    """What to say of sides of several machine types; None if all are of one."""
+    pairs = list(zip(labels, machines, strict=True))
+    if len({machine for _, machine in pairs}) < 2:
+        return None
+    names = ", ".join(f"{label} is of {machine}" for label, machine in pairs)
+    return f"warning: different machine types: {names}; QEMU refuses to load the state of another machine type"

@@ -1,0 +1,239 @@
+"""The error lines that QEMU prints when state does not load: their format strings, by key.
+
+A QEMU binary has them in its read-only data, so that the lines of a destination that is an image are its own, whatever
+its version or its distribution made of them. They are found by an anchor, the part of the format that its arguments
+stand in. Without an image they are those of the version, as far as it is known, else those of QEMU 5.2 to 10.1.
+
+Of a format only a part is quoted: its first sentence, up to an argument that is not known here.
+
+Source: QEMU 5.2.0, 7.2.22, 10.0.13 and 11.1.2 migration/savevm.c, migration/vmstate.c; 10.2 for when they changed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from vmdump.device_dump import DeviceDump
+
+#: A conversion of printf, as these formats have them.
+_CONVERSION = re.compile(r"%[sdux]")
+
+#: The longest format that is read, in bytes, and how often its anchor is looked for.
+_MAX_FORMAT, _MAX_FOUND = 400, 16
+
+#: A QEMU's major and minor version.
+_VERSION = re.compile(r"(?:version |^)(\d+)\.(\d+)")
+
+#: The version that a machine type's name ends in: pc-q35-10.2.
+_MACHINE_VERSION = re.compile(r"-(\d+)\.(\d+)$")
+
+Version = tuple[int, int]
+
+
+class Form(NamedTuple):
+    """A line as it is from a version on: the format, its anchor, and what the anchor's arguments are: names of facts
+    (``a|b``: the first that there is).
+    """
+
+    since: Version
+    format: str
+    anchor: str
+    arguments: tuple[str, ...]
+
+
+_DESCRIPTION = "subsection|description|section"
+_ALWAYS = (0, 0)
+_WITH_ERRORS = (10, 2)  # since then the functions that load state pass Error **errp
+
+
+def _forms(arguments: tuple[str, ...], always: str, *, later: str | None = None, anchor: str = "") -> tuple[Form, ...]:
+    """The forms of a line whose arguments are the same in all of them; anchor: the format, if not given."""
+    first = Form(_ALWAYS, always, anchor or always, arguments)
+    return (first,) if later is None else (first, Form(_WITH_ERRORS, later, anchor or later, arguments))
+
+
+_VM_SETUP = "Make sure that your current VM setup matches your saved VM setup, including any hotplugged devices"
+
+#: By key, the one in braces in the messages of rules; oldest form first.
+LINES: dict[str, tuple[Form, ...]] = {
+    "missing_footer": _forms(("section",), "Missing section footer for %s", anchor="section footer for %s"),
+    "unknown_section": _forms(
+        ("section", "instance"),
+        f"Unknown savevm section or instance '%s' %u. {_VM_SETUP}",
+        later=f"Unknown section or instance '%s' %u. {_VM_SETUP}",
+        anchor="section or instance '%s' %u",
+    ),
+    "unsupported_version": _forms(
+        ("version", "section", "local"),
+        "savevm: unsupported version %d for '%s' v%d",
+        later="unsupported version %d for '%s' v%d",
+        anchor="unsupported version %d for '%s' v%d",
+    ),
+    "version_too_new": _forms(
+        (_DESCRIPTION, "version", "local"), "%s: incoming version_id %d is too new for local version_id %d"
+    ),
+    "version_too_old": _forms(
+        (_DESCRIPTION, "version", "minimum"),
+        "%s: incoming version_id %d is too old for local minimum version_id  %d",
+        later="%s: incoming version_id %d is too old for local minimum version_id %d",
+    ),
+    "load_failed": _forms(
+        ("instance", "section"),
+        "error while loading state for instance 0x%x of device '%s'",
+        later="error while loading state for instance 0x%x of device '%s': ",
+        anchor="loading state for instance 0x%x of device '%s'",
+    ),
+    "field_failed": (
+        *_forms(("description", "name"), "Failed to load %s:%s"),
+        Form(_WITH_ERRORS, "Failed to load element of type %s for %s", "Failed to load element of type %s for %s",
+             ("info", "name")),
+    ),
+    "validation_failed": _forms(
+        ("description", "name"),
+        "Input validation failed: %s/%s",
+        later="Input validation failed: %s/%s version_id: %d",
+        anchor="Input validation failed: %s/%s",
+    ),
+    "unmigratable": _forms(("section",), "State blocked by non-migratable device '%s'"),
+}  # fmt: skip
+
+
+def find_formats(data: bytes) -> dict[str, str]:
+    r"""Return the formats, by key, that stand in the read-only data of a binary, as C strings.
+
+    >>> find_formats(b"\0%s: %d\0Unknown section or instance '%s' %u. Make sure\0")
+    {'unknown_section': "Unknown section or instance '%s' %u. Make sure"}
+    """
+    found = {}
+    for key, forms in LINES.items():
+        for form in reversed(forms):
+            if text := _find(data, form.anchor.encode()):
+                found[key] = text
+                break
+    return found
+
+
+def _find(data: bytes, anchor: bytes) -> str | None:
+    """The first string that has an anchor, and is not too long."""
+    at = -1
+    for _ in range(_MAX_FOUND):
+        at = data.find(anchor, at + 1)
+        if at < 0:
+            break
+        begin = data.rfind(b"\0", max(0, at - _MAX_FORMAT), at) + 1
+        end = data.find(b"\0", at, at + _MAX_FORMAT)
+        if begin and end >= 0 and data[begin:end].isascii() and (text := data[begin:end].decode()).isprintable():
+            return text
+    return None
+
+
+class ErrorLines:
+    """The lines of one QEMU."""
+
+    def __init__(self, formats: Mapping[str, str], version: str | None = None, machine: str | None = None) -> None:
+        """formats: those found in its image, by key; version: what it says of itself; machine: a machine type that it
+        has, whose version it has at least.
+        """
+        self._formats, self._version = formats, version_of(version, machine)
+        self._key = (frozenset(formats.items()), self._version)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all lines are the same."""
+        return isinstance(other, ErrorLines) and self._key == other._key
+
+    def __hash__(self) -> int:
+        """As they are equal."""
+        return hash(self._key)
+
+    @classmethod
+    def of(cls, dump: DeviceDump) -> ErrorLines:
+        """The lines of the QEMU that a dump is from."""
+        return cls(dict(dump.producer.error_lines), dump.producer.version, dump.machine)
+
+    def quote(self, key: str, facts: Mapping[str, object]) -> str:
+        """Return a line with these facts; of a fact that is not there, its name in capitals.
+
+        >>> ErrorLines({}, "11.1.2").quote("unknown_section", {"section": "s390_css", "instance": 0})
+        "Unknown section or instance 's390_css' 0"
+        >>> ErrorLines({}).quote("missing_footer", {})
+        'Missing section footer for SECTION'
+        """
+        form, text = self._form(key)
+        return _fill(text, form, facts)
+
+    def _form(self, key: str) -> tuple[Form, str]:
+        """The form of a line here, and its format."""
+        forms = LINES[key]
+        text = self._formats.get(key)
+        if text is not None and len(text) <= _MAX_FORMAT:  # an extended dump may have anything
+            for form in reversed(forms):
+                if form.anchor in text:
+                    return form, text
+        form = [each for each in forms if each.since <= (self._version or _ALWAYS)][-1]
+        return form, form.format
+
+
+def version_of(version: str | None, machine: str | None = None) -> Version | None:
+    """Return major and minor of a version as QEMU says it, or else those that a machine type's name ends in.
+
+    >>> version_of("QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7)"), version_of(None, "pc-q35-10.2")
+    ((7, 2), (10, 2))
+    """
+    found = _VERSION.search(version or "") or _MACHINE_VERSION.search(machine or "")
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def forms_in_words(key: str) -> Iterator[tuple[str, str]]:
+    """Yield each form of a line, arguments in capitals, and the versions that print it."""
+    forms = [(form, _fill(form.format, form, {})) for form in LINES[key]]
+    texts = list(dict.fromkeys(text for _, text in forms))
+    for text in texts:
+        first = next(form for form, each in forms if each == text)
+        after = next((form for form, each in forms if form.since > first.since and each != text), None)
+        since = "" if first.since == _ALWAYS else f"QEMU {'.'.join(map(str, first.since))} and newer"
+        until = "" if after is None else f"QEMU before {'.'.join(map(str, after.since))}"
+        yield text, since or until
+
+
+def match(line: str) -> tuple[str, dict[str, str]] | None:
+    """Return the key of the line that a text has, and its arguments by name; None for any other text.
+
+    >>> match("qemu-system-x86_64: Missing section footer for 0000:00:03.0/virtio-gpu")
+    ('missing_footer', {'section': '0000:00:03.0/virtio-gpu'})
+    """
+    for key, forms in LINES.items():
+        for form in forms:
+            pattern = ""
+            at = 0
+            for conversion in _CONVERSION.finditer(form.anchor):
+                value = {"%s": r"(\S.*?)", "%x": r"([0-9a-f]+)"}.get(conversion[0], r"(\d+)")
+                pattern += re.escape(form.anchor[at : conversion.start()]) + value
+                at = conversion.end()
+            pattern += re.escape(form.anchor[at:])
+            if found := re.search(rf"{pattern}(?=[:.]?(?:\s|$))", line):
+                # A name at the begin of the line stands behind what was prepended to it.
+                values = (value.rpartition(": ")[2] for value in found.groups())
+                return key, {name.rpartition("|")[2]: value for name, value in zip(form.arguments, values, strict=True)}
+    return None
+
+
+def _fill(text: str, form: Form, facts: Mapping[str, object]) -> str:
+    """The part of a format that is quoted, with the values of its arguments."""
+    before, anchor, after = text.partition(form.anchor)
+    before = before if "%" not in before else ""
+    after = "" if "%" in after else after.partition(". ")[0]
+    values = (_value(name, facts) for name in form.arguments)
+    filled = _CONVERSION.sub(lambda _: next(values, "..."), anchor)
+    return before + filled + after.rstrip(": ")
+
+
+def _value(name: str, facts: Mapping[str, object]) -> str:
+    names = name.split("|")
+    for each in names:
+        if facts.get(each) is not None:
+            return str(facts[each])
+    return names[-1].upper()

@@ -1,0 +1,56 @@
+"""One line a finding, as compilers and linters have it: for grep, editors and quick looks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vmdump.check.finding import Verdict
+from vmdump.report.characters import visible
+from vmdump.report.paragraphs import Paragraphs
+from vmdump.report.tally import VERDICTS, direction_totals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vmdump.check.finding import CheckResult, Finding
+    from vmdump.report.options import Options
+
+
+def render(result: CheckResult, options: Options) -> str:
+    """The lines, the worst of each direction first; then accepted findings, and the totals."""
+    if options.statistics:
+        from vmdump.report import statistics
+
+        return statistics.text(result, options)
+    totals = direction_totals(result).values() or ["nothing was compared"]
+    return "".join(f"{line}\n" for line in (*_lines(result, options), *map(visible, totals)))
+
+
+def line(finding: Finding, word: str, paragraphs: Paragraphs) -> str:
+    """A finding: ``7.2.22 -> 10.0.13: esp/esp.drq_state: breaks [field-removed] message``. word: how bad it is."""
+    return (
+        f"{visible(finding.direction)}: {paragraphs.paint(visible(place(finding)), 'bold')}: "
+        f"{paragraphs.paint(word, word)} [{finding.rule}] {visible(finding.message)}"
+    )
+
+
+def place(finding: Finding) -> str:
+    """The type, and where in its section.
+
+    >>> from vmdump.check.finding import Finding
+    >>> place(Finding("r", Verdict.SAFE, "A -> B", "am53c974", "pciespscsi / esp / esp.drq_state", "m"))
+    'am53c974/esp/esp.drq_state'
+    """
+    return "/".join([finding.type, *finding.path.split(" / ")[1:]])
+
+
+def _lines(result: CheckResult, options: Options) -> Iterator[str]:
+    paragraphs = Paragraphs(colours=options.colours)
+    for types in result.results.values():
+        found = [finding for each in types for finding in each.findings]
+        for verdict in VERDICTS:
+            if options.verbose or verdict is not Verdict.SAFE:
+                yield from (line(each, each.verdict, paragraphs) for each in found if each.verdict is verdict)
+    for finding, reason in result.suppressed:
+        yield f"{line(finding, 'accepted', paragraphs)} (reason: {visible(reason)})"
+    yield from (f"stale: {visible(entry)}" for entry in result.stale)

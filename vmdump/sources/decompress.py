@@ -1,0 +1,249 @@
+"""Decompression of untrusted data, for dump files and packages: bounded in size, ratio and memory.
+
+A compressed file of a few hundred kilobytes can stand for any number of bytes, and can ask for any amount of memory
+while it is read. Every stream here ends with a SourceError at its limit, and for data that is damaged.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import NamedTuple
+
+from vmdump.errors import SourceError
+
+TYPE_CHECKING = False  # see vmdump/__init__.py
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+
+    class Stream(Protocol):
+        """Bytes that are read from front to end."""
+
+        def read(self, size: int, /) -> bytes:
+            """Up to size bytes; none at the end."""
+
+
+#: Times its compressed size that data may decompress to, and the bytes up to which that does not matter. Real dumps
+#: reach 75 times with xz.
+MAX_RATIO = 200
+FREE_BYTES = 64 << 20
+
+#: Compressed bytes beyond twice what came of them after which data counts as endless: members that are empty, a file
+#: name in a gzip header, padding.
+_MAX_FRUITLESS = 16 << 20
+
+#: Bytes of memory that a decompressor may take. xz -9 takes 65 MiB, zstd --ultra -22 128 MiB.
+MAX_MEMORY = 512 << 20
+
+#: The largest window of a Zstandard frame, as a power of two. zstd --ultra -22 uses 27.
+_MAX_ZSTD_WINDOW_LOG = 28
+
+#: How much compressed data is read at a time, in bytes.
+_CHUNK = 1 << 16
+
+GZIP, BZIP2, XZ, ZSTD, LZMA = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"\x5d\0\0"
+
+#: What compressed data begins with, and the name of its format.
+_FORMATS = ((GZIP, "gzip"), (BZIP2, "bzip2"), (XZ, "xz"), (LZMA, "lzma"), (ZSTD, "Zstandard"))
+
+#: How many bytes tell the format.
+MAGIC_BYTES = 6
+
+
+class Limits(NamedTuple):
+    """What data may decompress to: size in bytes; ratio: times its compressed size, None where the user has chosen a
+    size.
+    """
+
+    size: int
+    ratio: int | None
+
+
+def limits(max_size: int | None, default: int) -> Limits:
+    """Return the limits for a --max-size; None: not given."""
+    return Limits(default, MAX_RATIO) if max_size is None else Limits(max_size, None)
+
+
+def format_of(start: bytes) -> str | None:
+    """Return the name of the compression format that data begins with; None where it is not compressed.
+
+    >>> format_of(b"BZh9"), format_of(b"{")
+    ('bzip2', None)
+    """
+    return next((name for magic, name in _FORMATS if start.startswith(magic)), None)
+
+
+def decompressed(file: Stream, name: str, limits: Limits) -> BoundedStream:
+    """Return the content of a file or stream, from where it stands, decompressed as its first bytes say.
+
+    name is what errors call it. Raises SourceError, here and from read: limit exceeded, damaged or truncated data, a
+    missing package. OSError of the file itself passes through.
+    """
+    source = _Source(file, name)
+    format = format_of(source.start)
+    buffered = io.BufferedReader(source, _CHUNK)
+    try:
+        content: Any = buffered if format is None else _open(format, buffered)
+    except ImportError:
+        raise SourceError(
+            f"{name}: compressed with Zstandard, which needs a package: pip install 'vmdump[zstd]'"
+        ) from None
+    return BoundedStream(content, source, format, name, limits)
+
+
+def size_error(name: str, limits: Limits, format: str | None = None) -> SourceError:
+    """Return the error of data that passes the size limit."""
+    what = "larger than" if format is None else f"{format} data that decompresses to more than"
+    return SourceError(f"{name}: {what} {in_words(limits.size)}, the limit; --max-size SIZE sets another one")
+
+
+def in_words(size: int) -> str:
+    """Return a size as a person writes it.
+
+    >>> in_words(1 << 30), in_words(3 << 19), in_words(1000)
+    ('1 GiB', '1.5 MiB', '1000 bytes')
+    """
+    for shift, unit in ((40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if size >= 1 << shift:
+            return f"{size / (1 << shift):.4g} {unit}"
+    return f"{size} bytes"
+
+
+class BoundedStream(io.RawIOBase):
+    """Content that ends with a SourceError at its limits."""
+
+    def __init__(self, content: Any, source: _Source, format: str | None, name: str, limits: Limits) -> None:
+        super().__init__()
+        self._content, self._source, self._format, self._name, self._limits = content, source, format, name, limits
+        self._size = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to size bytes, of which there must be a number; none at the end."""
+        if size < 0:
+            raise ValueError("reading all of an untrusted stream; give a size")
+        try:
+            data: bytes = self._content.read(size)
+        except (MemoryError, SourceError):
+            raise
+        except Exception as error:  # each library has errors of its own
+            if self._source.error is not None:
+                raise self._source.error from None
+            raise SourceError(
+                f"{self._name}: not a whole {self._format} file: {_reason(error)}; it may be truncated or corrupt"
+            ) from error
+        self._size = self._source.produced = self._size + len(data)
+        self._check()
+        return data
+
+    def _check(self) -> None:
+        if self._size > self._limits.size:
+            raise size_error(self._name, self._limits, self._format)
+        ratio = self._limits.ratio
+        if self._format and ratio and self._size > max(FREE_BYTES, ratio * self._source.size):
+            raise SourceError(
+                f"{self._name}: {self._format} data that decompresses to more than {in_words(FREE_BYTES)} and {ratio} "
+                "times its size, the limit of what is not asked for; --max-size SIZE reads up to SIZE at any ratio"
+            )
+
+
+def _reason(error: Exception) -> str:
+    return " ".join((getattr(error, "strerror", None) or str(error) or type(error).__name__).split())
+
+
+class _Source(io.RawIOBase):
+    """The compressed data, of which the first bytes are known; it counts what was read, and keeps the file's error."""
+
+    def __init__(self, file: Stream, name: str) -> None:
+        super().__init__()
+        self._file, self._name = file, name
+        #: Bytes that were read, and that came of them.
+        self.size, self.produced = 0, 0
+        self.error: OSError | SourceError | EOFError | None = None
+        self.start = b""
+        while len(self.start) < MAGIC_BYTES and (more := file.read(MAGIC_BYTES - len(self.start))):
+            self.start += more
+        self._left = self.start
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        try:
+            data = self._left[: len(buffer)] or self._file.read(len(buffer))
+            if self.size > _MAX_FRUITLESS + 2 * self.produced:
+                raise SourceError(f"{self._name}: compressed data that decompresses to nothing; it may have no end")
+        except (OSError, SourceError, EOFError) as error:
+            self.error = error
+            raise
+        self._left = self._left[len(buffer) :]
+        buffer[: len(data)] = data
+        self.size += len(data)
+        return len(data)
+
+
+def _open(format: str, file: Any) -> Any:
+    """A reader of compressed data. Raises ImportError where its package is missing."""
+    if format == "gzip":
+        import gzip
+
+        return gzip.GzipFile(fileobj=file)
+    if format == "bzip2":
+        import bz2
+
+        return bz2.BZ2File(file)
+    if format == "Zstandard":
+        return _open_zstd(file)
+    return io.BufferedReader(_Xz(file), 1 << 18)
+
+
+def _open_zstd(file: Any) -> Any:
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+
+        return zstd.ZstdFile(file, options={zstd.DecompressionParameter.window_log_max: _MAX_ZSTD_WINDOW_LOG})
+    import zstandard
+
+    decompressor = zstandard.ZstdDecompressor(max_window_size=1 << _MAX_ZSTD_WINDOW_LOG)
+    return decompressor.stream_reader(file, read_across_frames=True)
+
+
+class _Xz(io.RawIOBase):
+    """An xz or lzma stream within MAX_MEMORY: lzma.LZMAFile takes as much as the stream asks for."""
+
+    def __init__(self, file: Stream) -> None:
+        super().__init__()
+        self._file = file
+        self._new()
+
+    def _new(self) -> None:
+        import lzma
+
+        self._decompressor = lzma.LZMADecompressor(memlimit=MAX_MEMORY)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while True:
+            if self._decompressor.eof:
+                rest = self._next_stream()
+                if not rest:
+                    return 0
+                self._new()
+            else:
+                rest = self._file.read(_CHUNK) if self._decompressor.needs_input else b""
+                if not rest and self._decompressor.needs_input:
+                    raise EOFError("it ends in the middle of the data")
+            if data := self._decompressor.decompress(rest, len(buffer)):
+                buffer[: len(data)] = data
+                return len(data)
+
+    def _next_stream(self) -> bytes:
+        """What follows a stream and its padding."""
+        rest = self._decompressor.unused_data.lstrip(b"\0")
+        while not rest and (more := self._file.read(_CHUNK)):
+            rest = more.lstrip(b"\0")
+        return rest

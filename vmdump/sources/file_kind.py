@@ -1,0 +1,93 @@
+"""What a file is, by its first bytes, where it is neither a dump nor an ELF file: in words, with what to give instead.
+
+Also the names of CPUs in headers of executables. Sources: gABI and glibc elf.h (EM_*), Microsoft's PE format
+(IMAGE_FILE_MACHINE_*), Apple's mach/machine.h (CPU_TYPE_*).
+"""
+
+from __future__ import annotations
+
+#: Bytes that `describe_file` looks at.
+START = 4096
+
+_ELF_MACHINES = {
+    0: "no machine", 2: "SPARC", 3: "i386", 4: "Motorola 68000", 8: "MIPS", 15: "PA-RISC", 18: "SPARC (32 bits, v8+)",
+    20: "PowerPC", 21: "64-bit PowerPC", 22: "IBM Z (s390x)", 40: "ARM", 41: "Alpha", 42: "SuperH", 43: "SPARC V9",
+    44: "TriCore", 50: "Itanium", 62: "x86-64", 76: "CRIS", 83: "AVR", 87: "V850", 92: "OpenRISC", 93: "ARC",
+    94: "Xtensa", 106: "Blackfin", 113: "Nios II", 164: "Hexagon", 173: "Renesas RX", 183: "AArch64", 189: "MicroBlaze",
+    195: "ARCv2", 224: "AMD GPU", 243: "RISC-V", 247: "BPF", 252: "C-SKY", 258: "LoongArch", 0x9026: "Alpha",
+}  # fmt: skip
+_PE_MACHINES = {0x14C: "i386", 0x1C0: "ARM", 0x1C4: "ARM", 0x5064: "RISC-V", 0x6264: "LoongArch", 0x8664: "x86-64"}
+_PE_MACHINES |= {0xAA64: "AArch64", 0xA641: "AArch64 (ARM64EC)", 0x200: "Itanium"}
+_MACHO_CPUS = {7: "i386", 0x1000007: "x86-64", 12: "ARM", 0x100000C: "AArch64", 18: "PowerPC", 0x1000012: "PowerPC 64"}
+
+_BINARY = "give a QEMU system emulator (qemu-system-*) for Linux"
+_ELSEWHERE = "write the dump where it runs, with -dump-vmstate, and give that file"
+_PACKAGE = "vmdump bulk reads packages; or unpack it and give the binary"
+
+#: Where a magic number is, the number, what the file is, and what to give instead.
+_MAGICS = (
+    (0, b"\xed\xab\xee\xdb", "an RPM package", _PACKAGE),
+    (0, b"PK\x03\x04", "a zip archive, or a wheel", _PACKAGE),
+    (257, b"ustar", "a tar archive", _PACKAGE),
+    (0, b"hsqs", "a squashfs image, as in snaps", "mount or unpack it and give the binary"),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it and give the binary"),
+    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a Windows Installer package", _ELSEWHERE),
+    (0, b"QEVM", "a migration stream, the state of a VM", _BINARY),
+    (0, b"LibvirtQemudSave", "a VM that libvirt has saved", _BINARY),
+    (0, b"LibvirtQemudPart", "a VM that libvirt began to save", _BINARY),
+    (0, b"QFI\xfb", "a qcow2 disk image", _BINARY),
+    (0, b"KDMV", "a VMDK disk image", _BINARY),
+    (0, b"%PDF-", "a PDF file", _BINARY),
+    (0, b"\x7fCGC", "a CGC executable", _BINARY),
+    (0, b"\0asm", "a WebAssembly module", _BINARY),
+)
+
+
+def elf_machine(number: int) -> str:
+    """The name of a CPU, by an ELF header's e_machine.
+
+    >>> elf_machine(22), elf_machine(999)
+    ('IBM Z (s390x)', 'an unknown CPU (ELF machine 999)')
+    """
+    return _ELF_MACHINES.get(number, f"an unknown CPU (ELF machine {number})")
+
+
+def describe_file(start: bytes) -> str | None:
+    r"""What a file is that begins so, and what to give instead; None for what may be a dump, or is an ELF file.
+
+    >>> describe_file(b"!<arch>\ndebian-binary   ")
+    'a Debian package, not a dump; vmdump bulk reads packages; or unpack it and give the binary'
+    >>> describe_file(b'{"vmschkmachine": {}}')
+    """
+    found = _describe_executable(start) or _describe_archive(start)
+    for offset, magic, what, instead in _MAGICS:
+        if found is None and start.startswith(magic, offset):
+            found = what, instead
+    return found and f"{found[0]}, not a dump; {found[1]}"
+
+
+def _describe_executable(start: bytes) -> tuple[str, str] | None:
+    if start.startswith(b"MZ"):
+        at = int.from_bytes(start[60:64], "little")
+        if start[at : at + 4] != b"PE\0\0":
+            return "a DOS or Windows program", _ELSEWHERE
+        number = int.from_bytes(start[at + 4 : at + 6], "little")
+        return f"a Windows program (PE, {_PE_MACHINES.get(number, f'machine {number:#x}')})", _ELSEWHERE
+    for order in ("little", "big"):
+        if int.from_bytes(start[:4], order) in (0xFEEDFACE, 0xFEEDFACF):
+            number = int.from_bytes(start[4:8], order)
+            return f"a macOS program (Mach-O, {_MACHO_CPUS.get(number, f'CPU type {number:#x}')})", _ELSEWHERE
+    if start.startswith((b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf")):
+        # The number of CPUs, or a Java class's version, from 45 on.
+        if int.from_bytes(start[4:8], "big") < 45:
+            return "a macOS program (Mach-O for several CPUs)", _ELSEWHERE
+        return "a Java class", _BINARY
+    return None
+
+
+def _describe_archive(start: bytes) -> tuple[str, str] | None:
+    if not start.startswith((b"!<arch>\n", b"!<thin>\n")):
+        return None
+    if start.startswith(b"debian-binary", 8):
+        return "a Debian package", _PACKAGE
+    return "a static library (ar archive)", _BINARY
