@@ -655,35 +655,32 @@ def test_a_matrix_says_what_each_pair_says() -> None:
 def test_a_matrix_keeps_unlike_things_apart() -> None:
     """What is equal but for a hook, an error line, a build, a place in memory or a word size is not taken for one."""
 
-    def lists(at: int) -> VMStateDescription:
-        element = desc("element", field("a"), field("b", "uint64"))
+    def lists(at: int, width: str) -> VMStateDescription:
+        element = desc("element", field("a"), field("b", width))
         flags = VMStateFlags.STRUCT | VMStateFlags.VARRAY_UINT32
-        return desc(
-            "lists", field("n", offset=8), VMStateField("list", vmsd=element, flags=flags, num_offset=at, offset=16)
-        )
+        of_elements = VMStateField("list", vmsd=element, flags=flags, num_offset=at, offset=16)
+        return desc("lists", field("n", offset=8), of_elements)
 
-    def subsections(*, same: bool) -> VMStateDescription:
-        one, other = (desc("twice/sub", field("x"), needed=True) for _ in range(2))
-        return desc("twice", field("a"), subsections=[one, one if same else other])
+    def namesakes(which: str) -> VMStateDescription:
+        parts = {letter: desc("twice/sub", field("x"), needed=True) for letter in "ab"}
+        return desc("twice", field("a"), subsections=[parts[letter] for letter in which])
 
-    def made(hook: object, at: int, same: bool, width: str, info: str, **more: object) -> DeviceDump:
-        hooks = {"post_load": True} if hook else {}
-        parts = (
-            lists(at), subsections(same=same), desc("hooked", field("a"), **hooks), desc("wide", field("w", width)),
-            desc("coded", field("c", info)),
-        )  # fmt: skip
-        source = dump(*parts)
+    def made(hook: object, at: int, which: str, width: str, info: str, **more: object) -> DeviceDump:
+        hooked = desc("hooked", field("a"), **({"post_load": True} if hook else {}))
+        wide, coded = desc("wide", field("w", width)), desc("coded", field("c", info))
+        source = dump(lists(at, width), namesakes(which), hooked, wide, coded)
         return DeviceDump(source.tree, Producer("image")._replace(**more))
 
     dumps = [
-        made(False, 8, True, "uint32", "own code"),
-        made(True, 8, True, "uint32", "own code", version="QEMU emulator version 10.2.0"),
-        made(False, 40, False, "uint64", "own code", build_id="aa"),
-        made(True, 40, False, "uint64", "other code", build_id="aa"),
-        made(True, 8, False, "uint32", "other code", error_lines=(("missing_footer", "No section footer for %s"),)),
-        plain(made(False, 8, True, "uint32", "own code")),
-        plain(made(True, 40, False, "uint64", "other code")),
-        made(False, 8, True, "uint32", "own code", defects=(Defect("what", 0, device="wide"),)),
+        made(False, 8, "aab", "uint32", "own code"),
+        made(False, 40, "abb", "uint32", "own code"),
+        made(True, 8, "aa", "uint32", "own code", version="QEMU emulator version 10.2.0"),
+        made(False, 40, "ab", "uint64", "own code", build_id="aa"),
+        made(True, 40, "ab", "uint64", "other code", build_id="aa"),
+        made(True, 8, "ab", "uint32", "other code", error_lines=(("missing_footer", "No section footer for %s"),)),
+        plain(made(False, 8, "aa", "uint32", "own code")),
+        plain(made(True, 40, "ab", "uint64", "other code")),
+        made(False, 8, "aab", "uint32", "own code", defects=(Defect("what", 0, device="wide"),)),
     ]
     result = same_as_each_pair([Labelled(str(index), each) for index, each in enumerate([*dumps, dumps[0]])])
     found = {finding.rule for types in result.results.values() for each in types for finding in each.findings}
