@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vmdump
+from vmdump.check import match
 from vmdump.check.checker import Labelled, check
 from vmdump.check.finding import CheckResult, TypeResult, Verdict
+from vmdump.check.native import Native
 from vmdump.device_dump import DeviceDump
 from vmdump.engine import parse
 from vmdump.errors import VmdumpError
@@ -618,6 +620,23 @@ def test_never_safe_with_other_bytes(ours: list[VMStateField], theirs: list[VMSt
     if total(known[0]) != total(known[1]):
         pair = [dump(desc("dev", *fields)) for fields in known]
         assert verdicts(*pair) == {"dev": Verdict.BREAKS}
+
+
+def test_many_sections_of_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each meets the one whose type is called most like it, and few are looked at for it."""
+    looked_at = []
+    likeness = match._likeness
+    monkeypatch.setattr(match, "_likeness", lambda *pair: (looked_at.append(1), likeness(*pair))[1])
+    part = desc("part", field("a"))
+    source = dump(**{f"type{n:04}_old": part for n in range(600)})
+    destination = dump(**{f"type{n:04}_new": part for n in range(600)})
+    sides = Native(source), Native(destination)
+    matcher = match.Matcher(*sides, nums=True)
+    for n, section in enumerate(sides[0].devices.values()):
+        found = matcher.match(section)
+        assert found is not None
+        assert (found.section.type, found.how) == (f"type{n:04}-new", "section")
+    assert len(looked_at) <= 600 * match._MANY
 
 
 def same_as_each_pair(dumps: list[Labelled]) -> CheckResult:

@@ -150,6 +150,7 @@ class _Direction:
     def __init__(self, label: str, source: _Dump, destination: _Dump, types: Sequence[str], shared: _Shared) -> None:
         self._label, self._source, self._destination, self._types = label, source, destination, types
         self._shared = shared
+        self._holders: dict[str, list[str]] | None = None
         detailed = source.detailed and destination.detailed
         nums = detailed or (source.nums and destination.nums)
         self._facts = _Facts(detailed, nums, (source.nums, destination.nums), source.is_same_code(destination))
@@ -215,9 +216,15 @@ class _Direction:
         """The types in whose sections a description is saved by their own code: as names go, virtio-gpu-scanouts is a
         part of virtio-gpu.
         """
-        wholes = {each.name for each in self._source.devices.values() if name.startswith(f"{each.name}-")}
-        holder = max(wholes, key=len, default=None)
-        return [type_ for type_, section in self._source.devices.items() if section.name == holder]
+        if self._holders is None:
+            self._holders = {}
+            for type_, section in self._source.devices.items():
+                self._holders.setdefault(section.name, []).append(type_)
+        while "-" in name:
+            name = name.rpartition("-")[0]
+            if name in self._holders:
+                return self._holders[name]
+        return []
 
     def _look(self, pairs: Sequence[tuple[Section, Section]]) -> list[_Look]:
         """What is seen of sections without comparing them field by field."""
