@@ -92,7 +92,7 @@ def to_parquet(dump: DeviceDump, machines: Sequence[str]) -> bytes:
     collects = gc.isenabled()
     gc.disable()  # thousands of small objects are made, and none of them is in a circle
     try:
-        with pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
+        with pq.ParquetWriter(file, SCHEMA, compression="snappy") as writer:
             for table in _Rows(dump).tables(constants):
                 writer.write_table(table)
     finally:
