@@ -520,6 +520,21 @@ def test_contrast(tab: Browser, tmp_path: Path, scheme: str, dumps: int) -> None
 
 
 @in_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("verdict", ["unknown", "accepted"])
+def test_contrast_of_what_is_not_compared_or_accepted(tab: Browser, tmp_path: Path, verdict: str, scheme: str) -> None:
+    """Cells of a matrix, cards, buttons, signs and badges of these verdicts can be read in both schemes."""
+    types = [each for each in small().results["A -> B"] if each.verdict == verdict]
+    tab.scheme(scheme)
+    for labels in (["A", "B"], [f"L{n}" for n in range(8)]):
+        tab.open(save(tmp_path, matrix(labels, types)))
+        assert tab.run("return document.querySelector(arguments[0]).ariaPressed", f".toggle.{verdict}") == "true"
+        assert tab.count(f"#detail .badge.{verdict}") > 0
+        found = tab.run(CONTRAST)
+        assert [each for each in found if each[0] < 4.5] == []
+
+
+@in_browser
 def test_themes(tab: Browser, tmp_path: Path) -> None:
     """The page is as the system is, light or dark, until its button says otherwise; that is remembered."""
     ground = "return getComputedStyle(document.body).backgroundColor"
