@@ -13,16 +13,34 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from child import child_environ
-from measure import Case, Comparison, Goal, Row
+from inputs import AARCH64
+from measure import Case, Comparison, Goal, Row, cpu_timed
 
 VERSION = "7.2.22"
 
 NATIVE, COLD, UNCHANGED = "the binaries natively, one after another", "bulk, two jobs, cold", "bulk, unchanged"
+JSON, ROWS = "read and render dumps: JSON", "read and render dumps: Parquet"
 ONE, ALL = "read and render: one machine", "read and render: all machines"
 
 
+def _compare_rows(quick: bool) -> Comparison:
+    """What a worker does for a dump, with rows and without."""
+    dumps = sorted(AARCH64.parent.glob("*.json.xz"))[: 4 if quick else None]
+
+    def read(format: str) -> None:
+        for path in dumps:
+            _read(str(path), "default", "dump", format)
+
+    return Comparison(
+        "bulk: dumps to Parquet",
+        [cpu_timed(JSON, lambda: read("json")), cpu_timed(ROWS, lambda: read("parquet"))],
+        [Row(JSON), Row(ROWS, JSON, Goal(at_most=2), promise="bulk, read and render: Parquet vs JSON")],
+    )
+
+
 def compare_bulk(quick: bool) -> Iterator[Comparison]:
-    """Wall time of whole runs, and CPU time of what a worker does for a binary."""
+    """Wall time of whole runs, and CPU time of what a worker does for a binary and for a dump."""
+    yield _compare_rows(quick)
     images = Path(os.environ.get("VMDUMP_IMAGES", "/nonexistent"))
     debs = sorted(glob.glob(f"{glob.escape(str(images))}/debs/{VERSION}/*.deb"))
     title = f"bulk: Debian's QEMU {VERSION} from its packages"
@@ -82,9 +100,9 @@ def _unpack(debs: list[str], root: Path) -> list[str]:
     return [str(path) for path in found if not path.is_symlink() and path.read_bytes()[:4] == b"\x7fELF"]
 
 
-def _read(path: str, machines: str) -> None:
+def _read(path: str, machines: str, kind: str = "binary", format: str = "json") -> None:
     from vmdump.bulk.worker import Read, perform
 
-    outcome = perform(Read("binary", path, None, machines, "json", 600.0))
+    outcome = perform(Read(kind, path, None, machines, format, 600.0))
     if outcome.error:
         raise SystemExit(outcome.error)

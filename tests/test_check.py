@@ -1,7 +1,8 @@
 """The check against real dumps, against proven misses of QEMU's script, and what must hold of any descriptions."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import combinations
 
 import judge
 import pytest
@@ -11,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vmdump
+from vmdump.check import match_sections as match
 from vmdump.check.checker import Labelled, check
-from vmdump.check.results import TypeResult, Verdict
+from vmdump.check.results import CheckResult, TypeResult, Verdict
+from vmdump.check.tree_view import Native
 from vmdump.dump.device_dump import DeviceDump
-from vmdump.dump.producer import Producer
+from vmdump.dump.producer import Defect, Producer
 from vmdump.dump.tree import parse
 from vmdump.errors import VmdumpError
 from vmdump.vmstate.model import VMStateDescription, VMStateField, VMStateFlags, VMStateInfo
@@ -617,3 +620,90 @@ def test_never_safe_with_other_bytes(ours: list[VMStateField], theirs: list[VMSt
     if total(known[0]) != total(known[1]):
         pair = [dump(desc("dev", *fields)) for fields in known]
         assert verdicts(*pair) == {"dev": Verdict.BREAKS}
+
+
+def test_many_sections_of_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each meets the one whose type is called most like it, and few are looked at for it."""
+    looked_at = []
+    likeness = match._likeness
+    monkeypatch.setattr(match, "_likeness", lambda *pair: (looked_at.append(1), likeness(*pair))[1])
+    part = desc("part", field("a"))
+    source = dump(**{f"type{n:04}_old": part for n in range(600)})
+    destination = dump(**{f"type{n:04}_new": part for n in range(600)})
+    sides = Native(source), Native(destination)
+    matcher = match.Matcher(*sides, nums=True)
+    for n, section in enumerate(sides[0].devices.values()):
+        found = matcher.match(section)
+        assert found is not None
+        assert (found.section.type, found.how) == (f"type{n:04}-new", "section")
+    assert len(looked_at) <= 600 * match._MANY
+
+
+def same_as_each_pair(dumps: list[Labelled]) -> CheckResult:
+    """The check of all of the dumps, which says of each pair what the check of these two says, all in all."""
+    matrix = check(dumps)
+
+    def told(types: Sequence[TypeResult]) -> list[TypeResult]:
+        """With layouts that can be compared, of some of those that are safe: they take long."""
+        drawn = {
+            id(each): each.layout for n, each in enumerate(types) if each.findings or n % 16 == 0
+        }  # they take long
+        return [each._replace(layout=list(drawn.get(id(each), ())), findings=list(each.findings)) for each in types]
+
+    for i, j in combinations(range(len(dumps)), 2):
+        pair = check([dumps[i], dumps[j]])
+        for (label, types), (source, destination) in zip(pair.results.items(), ((i, j), (j, i)), strict=True):
+            assert told(types) == told(matrix.results[label]), label
+            assert matrix.directions[label] == (source, destination)
+        assert pair.dumps == [matrix.dumps[i], matrix.dumps[j]]
+        assert pair[2:4] == matrix[2:4]
+    return matrix
+
+
+def test_a_matrix_says_what_each_pair_says() -> None:
+    """What directions share changes no verdict, finding or layout; equal types are one object."""
+    files = [DATA / "dumps" / f"qemu-{each}" / "x86_64.json.xz" for each in ("7.2.22", "8.2.2", "10.0.13")]
+    files += [DATA / "extended" / f"qemu-{each}-m68k.json.xz" for each in ("7.2.22", "10.0.13")]
+    dumps = [Labelled(str(index), vmdump.open(path)) for index, path in enumerate(files)]
+    results = same_as_each_pair(dumps).results
+    every = [each for types in results.values() for each in types]
+    assert any(finding.rule == "hook-added" for each in every for finding in each.findings)
+    assert len({id(each.layout) for each in every}) < len(every) / 2
+
+
+def test_a_matrix_keeps_unlike_things_apart() -> None:
+    """What is equal but for a hook, an error line, a build, a place in memory or a word size is not taken for one."""
+
+    def lists(at: int, width: str) -> VMStateDescription:
+        element = desc("element", field("a"), field("b", width))
+        flags = VMStateFlags.STRUCT | VMStateFlags.VARRAY_UINT32
+        of_elements = VMStateField("list", vmsd=element, flags=flags, num_offset=at, offset=16)
+        return desc("lists", field("n", offset=8), of_elements)
+
+    def namesakes(which: str) -> VMStateDescription:
+        parts = {letter: desc("twice/sub", field("x"), needed=True) for letter in "ab"}
+        return desc("twice", field("a"), subsections=[parts[letter] for letter in which])
+
+    def made(hook: object, at: int, which: str, width: str, info: str, **more: object) -> DeviceDump:
+        hooked = desc("hooked", field("a"), **({"post_load": True} if hook else {}))
+        wide, coded = desc("wide", field("w", width)), desc("coded", field("c", info))
+        source = dump(lists(at, width), namesakes(which), hooked, wide, coded)
+        return DeviceDump(source.tree, Producer("image")._replace(**more))
+
+    dumps = [
+        made(False, 8, "aab", "uint32", "own code"),
+        made(False, 40, "abb", "uint32", "own code"),
+        made(True, 8, "aa", "uint32", "own code", version="QEMU emulator version 10.2.0"),
+        made(False, 40, "ab", "uint64", "own code", build_id="aa"),
+        made(True, 40, "ab", "uint64", "other code", build_id="aa"),
+        made(True, 8, "ab", "uint32", "other code", error_lines=(("missing_footer", "No section footer for %s"),)),
+        plain(made(False, 8, "aa", "uint32", "own code")),
+        plain(made(True, 40, "ab", "uint64", "other code")),
+        made(False, 8, "aab", "uint32", "own code", defects=(Defect("what", 0, device="wide"),)),
+    ]
+    result = same_as_each_pair([Labelled(str(index), each) for index, each in enumerate([*dumps, dumps[0]])])
+    found = {finding.rule for types in result.results.values() for each in types for finding in each.findings}
+    assert {"hook-added", "subsection-namesake", "code-not-compared", "encoding-unknown", "field-size-changed"} <= found
+    assert {finding.error for types in result.results.values() for each in types for finding in each.findings} >= {
+        *("Missing section footer for wide", "No section footer for wide")
+    }

@@ -15,10 +15,12 @@ import pytest
 from browser import Browser, browser
 from check_sample import HOSTILE, make_result
 
-from vmdump.check.results import CheckResult, Dump, Finding, Row, TypeResult, Verdict, WireItem
+from vmdump.check.results import CheckResult, Direction, Dump, Finding, Row, TypeResult, Verdict, WireItem
 from vmdump.dump.producer import Producer
 from vmdump.report import render
+from vmdump.report.html import read_page_part
 from vmdump.report.options import DEFAULTS, Options, RuleText
+from vmdump.report.tally import MARKS, VERDICTS
 
 
 class Page(HTMLParser):
@@ -107,11 +109,38 @@ def test_a_matrix_says_things_once() -> None:
     def data(dumps: int) -> Any:
         types = [TypeResult(f"t{n}", Verdict.SAFE, "s", [], layout) for n in range(50)]
         labels = [f"L{n}" for n in range(dumps)]
-        ways = {f"{a} -> {b}": types for a in labels for b in labels if a != b}
-        return Page(page(CheckResult([Dump(label, Producer("file"), "m") for label in labels], ways))).raw["data"]
+        return Page(page(matrix(labels, types))).raw["data"]
 
     layout = [Row(WireItem(f"f{n}", 4), WireItem(f"f{n}", 4), "same") for n in range(500)]
     assert len(data(5)) < 3 * len(data(2))
+
+
+def test_equal_objects_are_read_once() -> None:
+    """The rows of a layout that many directions share are asked for once, however many directions there are."""
+
+    class Counted(list[Row]):
+        reads = 0
+
+        def __iter__(self) -> Iterator[Row]:
+            Counted.reads += 1
+            return super().__iter__()
+
+    types = [TypeResult(f"t{n}", Verdict.SAFE, "s", [], Counted([field("f")])) for n in range(10)]
+    labels = [f"L{n}" for n in range(8)]
+    page(matrix(labels, types))
+    assert Counted.reads == 10
+
+
+def matrix(labels: list[str], types: list[TypeResult]) -> CheckResult:
+    """The same in each direction."""
+    pairs = [(i, j) for i in range(len(labels)) for j in range(len(labels)) if i != j]
+    directions = {f"{labels[i]} -> {labels[j]}": Direction(i, j) for i, j in pairs}
+    dumps = [Dump(label, Producer("file"), "m") for label in labels]
+    return CheckResult(dumps, dict.fromkeys(directions, types), directions=directions)
+
+
+#: The directions between A and B.
+BOTH_WAYS = {"A -> B": Direction(0, 1), "B -> A": Direction(1, 0)}
 
 
 def test_an_empty_check() -> None:
@@ -155,7 +184,7 @@ def names(tab: Browser) -> list[str]:
 
 
 def small() -> CheckResult:
-    """One type of each verdict in one direction; three in the other."""
+    """A type of each verdict in one direction; all but the worst in the other."""
     forward = [
         TypeResult(
             f"type-{verdict}",
@@ -170,7 +199,12 @@ def small() -> CheckResult:
     backward = [each._replace(findings=[finding("B -> A", each.verdict)]) for each in forward if each.verdict in both]
     dumps = [Dump("A", Producer("file", "a.json"), "pc"), Dump("B", Producer("file", "b.json"), "pc")]
     accepted = finding("A -> B", Verdict.ACCEPTED)._replace(verdict=Verdict.BREAKS)
-    return CheckResult(dumps, {"A -> B": forward, "B -> A": backward}, [(accepted, "known since 7.2")])
+    results = {"A -> B": forward, "B -> A": backward}
+    return CheckResult(dumps, results, [(accepted, "known since 7.2")], directions=BOTH_WAYS)
+
+
+#: The types that need attention, as they are listed at first.
+LOUD = [f"type-{verdict}" for verdict in VERDICTS if verdict not in ("safe", "accepted")]
 
 
 def finding(direction: str, verdict: Verdict) -> Finding:
@@ -185,21 +219,45 @@ def field(path: str) -> Row:
 
 @in_browser
 def test_the_list_at_first(tab: Browser, tmp_path: Path) -> None:
-    """The worst come first and are selected; what is safe or accepted waits behind its button."""
+    """Each type once, the worst first and selected; what is safe waits behind its button."""
     tab.open(save(tmp_path, small()))
-    assert names(tab) == ["type-breaks", *["type-conditional"] * 2, *["type-absent"] * 2, "type-unknown"]
+    assert names(tab) == LOUD
     assert tab.text("#detail h2") == "type-breaks"
-    assert tab.text("#status").startswith("6 of 9 types")
+    assert tab.text("#status").startswith(f"{len(LOUD)} of {len(Verdict)} types")
     tab.click("[data-verdict=safe]")
-    assert names(tab)[-2:] == ["type-safe"] * 2
+    assert names(tab) == [*LOUD, "type-safe"]
+
+
+@in_browser
+def test_both_directions_are_beside_each_other(tab: Browser, tmp_path: Path) -> None:
+    """A type is one line with a sign for each way, and one detail that shows either."""
+    forward = [TypeResult("t", Verdict.BREAKS, "s", [finding("A -> B", Verdict.BREAKS)], [field("sent")])]
+    backward = [TypeResult("t", Verdict.SAFE, "s", [], [field("sent")])]
+    tab.open(save(tmp_path, small()._replace(results={"A -> B": forward, "B -> A": backward}, suppressed=())))
+    assert tab.run("return [...document.querySelectorAll('#types .sign')].map((each) => each.className)") == [
+        *("sign breaks", "sign safe")
+    ]
+    assert "forward breaks, backward safe" in tab.run("return document.querySelector('#types li').textContent")
+    ways = "return [...document.querySelectorAll('.ways button')].map((each) => [each.textContent, each.ariaPressed])"
+    assert tab.run(ways) == [["A → B ✕ breaks", "true"], ["B → A ✓ safe", "false"]]
+    tab.run("document.querySelector('.ways button:last-child').focus()")
+    tab.press("Enter")
+    assert tab.run(ways) == [["A → B ✕ breaks", "false"], ["B → A ✓ safe", "true"]]
+    assert "No findings" in tab.text("#detail")
+    assert tab.run("return document.activeElement.dataset.way") == "1"
+    tab.click(".card[data-direction='1']")
+    tab.click("[data-verdict=safe]")
+    assert tab.run("return [...document.querySelectorAll('#types .sign')].map((each) => each.title)") == [
+        *("B → A: safe", "A → B: breaks")
+    ]
 
 
 @in_browser
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("ABSENT", ["type-absent"] * 2),
-        ("section-cond", ["type-conditional"] * 2),
+        ("ABSENT", ["type-absent"]),
+        ("section-cond", ["type-conditional"]),
         ("only_breaks", ["type-breaks"]),
         ("message of br", ["type-breaks"]),
         ("rule type-br", ["type-breaks"]),
@@ -214,7 +272,7 @@ def test_search(tab: Browser, tmp_path: Path, words: str, expected: list[str]) -
     assert tab.run("return document.getElementById('search').value") == words
     assert tab.text("#detail").startswith("No type is left" if not expected else "")
     tab.press("Escape")
-    assert len(names(tab)) == 6
+    assert names(tab) == LOUD
 
 
 @in_browser
@@ -222,7 +280,8 @@ def test_filters(tab: Browser, tmp_path: Path) -> None:
     """Verdicts, directions and rules filter, together; a card of the summary is its direction's filter."""
     tab.open(save(tmp_path, small()))
     tab.click("[data-verdict=conditional]")
-    assert names(tab) == ["type-breaks", *["type-absent"] * 2, "type-unknown"]
+    rest = [name for name in LOUD if name != "type-conditional"]
+    assert names(tab) == rest
     tab.click(".card[data-direction='1']")
     assert names(tab) == ["type-absent"]
     assert tab.run("return document.querySelector('.card[data-direction=\"1\"]').ariaPressed") == "true"
@@ -291,7 +350,7 @@ def test_an_address_opens_a_type(tab: Browser, tmp_path: Path) -> None:
     )
     assert tab.text("#detail h2") == "type-safe"
     assert tab.text("#detail .about").startswith("B → A")
-    tab.click(".others button")
+    tab.click(".ways button")
     assert tab.text("#detail .about").startswith("A → B")
     assert tab.run("return decodeURIComponent(location.hash)") == "#A -> B/type-safe"
 
@@ -352,7 +411,7 @@ def test_unchanged_fields_are_folded(tab: Browser, tmp_path: Path) -> None:
 @in_browser
 def test_many_types(tab: Browser, tmp_path: Path) -> None:
     """Of twelve hundred types a few are drawn at first; the keyboard reaches the last, the scroll bar the next."""
-    tab.open(save(tmp_path, make_result(2, 600)))
+    tab.open(save(tmp_path, make_result(2, 1200)))
     tab.click("[data-verdict=safe]")
     assert tab.count("#types li") == 100
     tab.run("const l = document.getElementById('listing'); l.scrollTop = l.scrollHeight")
@@ -382,7 +441,44 @@ def test_a_matrix(tab: Browser, tmp_path: Path) -> None:
         "return new Promise((done) => { const more = document.querySelector('.others details');"
         "more.addEventListener('toggle', () => done()); more.querySelector('summary').click(); })"
     )
-    assert tab.count(".others > button") == 11
+    assert tab.count(".others > button") == 10
+
+
+@in_browser
+def test_a_matrix_of_forty(tab: Browser, tmp_path: Path) -> None:
+    """It fits 1280 pixels, and what does not fit the height scrolls inside its frame, below and beside its heads."""
+    labels = [f"{5 + n // 4}.{n % 4}.{n}" for n in range(40)]
+    dumps = [Dump(label, Producer("file"), "pc") for label in labels]
+    types = [TypeResult("t", Verdict.BREAKS, "s", [], [field("f")])] * 120
+    path = save(tmp_path, matrix(labels, types)._replace(dumps=dumps))
+    frame = "const f = document.querySelector('.frame');"
+    tab.open(path, width=1280)
+    assert tab.run("return document.scrollingElement.scrollWidth") == 1280
+    assert tab.run(f"{frame} return f.scrollWidth - f.clientWidth") == 0
+    tab.open(path, width=390, height=844)
+    assert tab.run("return document.scrollingElement.scrollWidth") == 390
+    heads = (
+        f"{frame} const box = f.getBoundingClientRect();"
+        "const at = (q) => f.querySelector(q).getBoundingClientRect();"
+        "const [column, row] = [at('thead th:last-child'), at('tbody tr:last-child th')];"
+        "return [Math.round(column.top - box.top), Math.round(row.left - box.left), f.scrollTop > 0, f.scrollLeft > 0];"
+    )
+    tab.run(f"{frame} f.scrollTo(10000, 10000)")
+    top, left, *scrolled = tab.run(heads)
+    assert scrolled == [True, True]
+    assert 0 <= top <= 2
+    assert 0 <= left <= 2
+    assert "40 QEMUs" in tab.text("header > details summary")
+
+
+@pytest.mark.parametrize("verdict", [*Verdict, "accepted", "unknown"])
+def test_each_verdict_has_a_sign_and_colours(verdict: str) -> None:
+    """No verdict is told by its colour alone, and each has one wherever there are colours."""
+    assert len(set(MARKS.values())) == len(MARKS)
+    assert MARKS[verdict]
+    style = read_page_part("page.css")
+    places = ('.toggle[aria-pressed="true"].{}', ".badge.{}", ".sign.{}", ".count.{}", ".bar .{}", ".dense .{}")
+    assert [place for place in places if place.format(verdict) + " " not in style.replace(",", " ")] == []
 
 
 #: The contrast of each piece of text that is seen with what is behind it (WCAG 2.2, 1.4.3), the lowest first.
@@ -421,6 +517,21 @@ def test_contrast(tab: Browser, tmp_path: Path, scheme: str, dumps: int) -> None
     found = tab.run(CONTRAST)
     assert len(found) > 100
     assert [each for each in found if each[0] < 4.5] == []
+
+
+@in_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("verdict", ["unknown", "accepted"])
+def test_contrast_of_what_is_not_compared_or_accepted(tab: Browser, tmp_path: Path, verdict: str, scheme: str) -> None:
+    """Cells of a matrix, cards, buttons, signs and badges of these verdicts can be read in both schemes."""
+    types = [each for each in small().results["A -> B"] if each.verdict == verdict]
+    tab.scheme(scheme)
+    for labels in (["A", "B"], [f"L{n}" for n in range(8)]):
+        tab.open(save(tmp_path, matrix(labels, types)))
+        assert tab.run("return document.querySelector(arguments[0]).ariaPressed", f".toggle.{verdict}") == "true"
+        assert tab.count(f"#detail .badge.{verdict}") > 0
+        found = tab.run(CONTRAST)
+        assert [each for each in found if each[0] < 4.5] == []
 
 
 @in_browser
@@ -501,5 +612,5 @@ def test_printing(tab: Browser, tmp_path: Path) -> None:
     tab.open(save(tmp_path, small()))
     assert b64decode(tab.print()).startswith(b"%PDF")
     printed = tab.run("return document.getElementById('printed').textContent")
-    assert printed.count("message of") == 6
+    assert printed.count("message of") == len(LOUD)
     assert "message of safe" not in printed

@@ -21,7 +21,7 @@ from vmdump.errors import VmdumpError
 from vmdump.import_path import safe_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 #: Bytes of address space that a process of the pool may have. Reading a QEMU takes some 100 MB, most of what a
 #: process has reserved without using it.
@@ -69,9 +69,10 @@ class Workers:
             self._stop(executor)
 
 
-def make_workers(name: str, jobs: int | None, *, memory: int = MEMORY) -> Workers:
+def make_workers(name: str, jobs: int | None, *, memory: int = MEMORY, preload: Sequence[str] = ()) -> Workers:
     """The workers of a name: ``processes``, ``threads``, ``dask://HOST:PORT``; jobs: how many at a time, by default one
-    a CPU that this process may use, and with Dask two a thread of its workers. Raises VmdumpError.
+    a CPU that this process may use, and with Dask two a thread of its workers; preload: modules that each process
+    needs, imported once for all of them. Raises VmdumpError.
     """
     if name.startswith(DASK):
         return _make_dask(name.removeprefix(DASK), jobs)
@@ -83,7 +84,7 @@ def make_workers(name: str, jobs: int | None, *, memory: int = MEMORY) -> Worker
         from multiprocessing.resource_tracker import ensure_running
 
         ensure_running()  # when it starts, it unblocks SIGINT, which then would not wait for `_uninterrupted`
-        return Workers(lambda: _make_pool(count, memory), count, _kill)
+        return Workers(lambda: _make_pool(count, memory, preload), count, _kill)
     raise VmdumpError(f"no executor {name!r}; there are processes, threads and dask://HOST:PORT")
 
 
@@ -125,11 +126,11 @@ def _keep_off_current_directory() -> None:
     os.environ["PYTHONSAFEPATH"] = "1"
 
 
-def _make_pool(jobs: int, memory: int) -> Executor:
+def _make_pool(jobs: int, memory: int, preload: Sequence[str]) -> Executor:
     import multiprocessing
 
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(_PRELOAD))
+    context.set_forkserver_preload([*_PRELOAD, *preload])
     return ProcessPoolExecutor(
         jobs, context, initializer=_begin, initargs=(memory, safe_path()), max_tasks_per_child=_TASKS_PER_PROCESS
     )

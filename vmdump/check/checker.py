@@ -15,7 +15,7 @@ from vmdump.check.results import CheckResult, Direction, Dump, Finding, Side, Ty
 from vmdump.check.rules import Rule, rule
 from vmdump.check.side_by_side import Layout
 from vmdump.check.stream import KNOWN_INFOS, Lowering
-from vmdump.check.tree_view import Native, doubts, equal
+from vmdump.check.tree_view import Contents, Native, doubts, equal
 from vmdump.check.word_size import pointer_sizes
 from vmdump.errors import VmdumpError
 from vmdump.qemu.error_lines import ErrorLines
@@ -23,7 +23,6 @@ from vmdump.qemu.error_lines import ErrorLines
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from vmdump.check.compare import Part
     from vmdump.check.match_sections import Match
     from vmdump.check.tree_view import Section
     from vmdump.dump.device_dump import DeviceDump
@@ -55,7 +54,9 @@ def check(
     >>> list(result.results), {each.verdict for each in result.results["A -> B"]}
     (['A -> B', 'B -> A'], {<Verdict.SAFE: 'safe'>})
     """
-    natives = [_Dump(each.dump) for each in dumps]
+    shared = _Shared()
+    contents = Contents() if len(dumps) > 2 else None  # of two, most descriptions are not even read
+    natives = [_Dump(each.dump, contents) for each in dumps]
     if types:
         from vmdump.dump.lookup import type_patterns
 
@@ -67,7 +68,7 @@ def check(
         label = f"{dumps[i].label} -> {dumps[j].label}"
         checked[label] = Direction(i, j)
         try:
-            results[label] = list(_Direction(label, natives[i], natives[j], types).results())
+            results[label] = list(_Direction(label, natives[i], natives[j], types, shared).results())
         except RecursionError:
             raise VmdumpError(f"{label}: descriptions nest deeper than can be compared; flatten them") from None
     sides = [Dump(each.label, each.dump.producer, each.dump.machine, each.aliases) for each in dumps]
@@ -75,17 +76,16 @@ def check(
 
 
 class _Dump(Native):
-    """A dump, and what its descriptions were lowered to in the directions that were checked before."""
+    """A side of a check."""
 
-    def __init__(self, dump: DeviceDump) -> None:
-        super().__init__(dump)
+    def __init__(self, dump: DeviceDump, contents: Contents | None) -> None:
+        super().__init__(dump, contents)
         self._dump = dump
         #: What could not be read as it stands in the binary, by device type.
         self.defects: dict[str, str] = {}
         for defect in dump.producer.defects:
             if defect.device is not None:
                 self.defects.setdefault(defect.device, defect.what)
-        self._lowerings: dict[tuple[bool, bool, bool, int | None], Lowering] = {}
         #: What this QEMU prints.
         self.lines = ErrorLines.of(dump)
 
@@ -94,11 +94,37 @@ class _Dump(Native):
         build_id = self._dump.producer.build_id
         return self._dump is other._dump or (build_id is not None and build_id == other._dump.producer.build_id)
 
-    def lowering(self, *, loading: bool, detailed: bool, nums: bool, pointer: int | None) -> Lowering:
-        """Of what is not detailed the same is read as is sent."""
-        key = (loading and detailed, detailed, nums, pointer)
+
+class _Facts(NamedTuple):
+    """What decides how two descriptions compare, beside themselves.
+
+    detailed, nums: whether both dumps tell flags and infos, and how many elements arrays have; tells_nums: whether each
+    of them does; same_code: they are of one build.
+    """
+
+    detailed: bool
+    nums: bool
+    tells_nums: tuple[bool, bool]
+    same_code: bool
+
+
+class _Shared:
+    """Results that the directions of a check have in common: a matrix compares few descriptions many times. The keys
+    have all that a result depends on: facts, lowerings, and the addresses of descriptions.
+    """
+
+    def __init__(self) -> None:
+        self._lowerings: dict[tuple[bool, bool, bool, int | None], Lowering] = {}
+        self.looks: dict[tuple[_Facts, int, int], _Look] = {}
+        self.differences: dict[tuple[object, ...], Sequence[Difference]] = {}
+        self.layouts: dict[tuple[object, ...], Layout] = {}
+        self.safe: dict[tuple[object, ...], TypeResult] = {}
+
+    def lowering(self, facts: _Facts, pointer: int | None, *, loading: bool) -> Lowering:
+        """Of what is not detailed the same is read as is sent. pointer: see Lowering."""
+        key = (loading and facts.detailed, facts.detailed, facts.nums, pointer)
         if key not in self._lowerings:
-            self._lowerings[key] = Lowering(loading=loading, detailed=detailed, nums=nums, pointer=pointer)
+            self._lowerings[key] = Lowering(loading=loading, detailed=facts.detailed, nums=facts.nums, pointer=pointer)
         return self._lowerings[key]
 
 
@@ -121,15 +147,14 @@ _NOTHING = _Look(same=False, untold_lengths=False)
 class _Direction:
     """One dump against another."""
 
-    def __init__(self, label: str, source: _Dump, destination: _Dump, types: Sequence[str]) -> None:
+    def __init__(self, label: str, source: _Dump, destination: _Dump, types: Sequence[str], shared: _Shared) -> None:
         self._label, self._source, self._destination, self._types = label, source, destination, types
-        facts = {
-            "detailed": source.detailed and destination.detailed,
-            "nums": (source.detailed and destination.detailed) or (source.nums and destination.nums),
-        }
-        self._facts = facts
-        self._same_code = source.is_same_code(destination)
-        self._matcher = Matcher(source, destination, nums=facts["nums"])
+        self._shared = shared
+        self._holders: dict[str, list[str]] | None = None
+        detailed = source.detailed and destination.detailed
+        nums = detailed or (source.nums and destination.nums)
+        self._facts = _Facts(detailed, nums, (source.nums, destination.nums), source.is_same_code(destination))
+        self._matcher = Matcher(source, destination, nums=nums)
         self._lower(None, None)
 
     def results(self) -> Iterable[TypeResult]:
@@ -141,7 +166,7 @@ class _Direction:
         pairs = [(each, match.section) for each in (*sections, *roots) if (match := matches[id(each)])]
         looks = self._look(pairs)
         known = dict(zip(map(id, (each for each, _ in pairs)), looks, strict=True))
-        if not self._facts["detailed"]:  # what is detailed says what a field is; else its size in memory does
+        if not self._facts.detailed:  # what is detailed says what a field is; else its size in memory does
             unlike = (pair for pair, look in zip(pairs, looks, strict=True) if not look.same)
             self._lower(*pointer_sizes((ours.vmsd, theirs.vmsd) for ours, theirs in unlike))
         for section in sections:
@@ -159,9 +184,9 @@ class _Direction:
             yield result._replace(covers=self._source.types(root))
 
     def _lower(self, ours: int | None, theirs: int | None) -> None:
-        """Makes lowerings of both sides, for sizes of pointers that differ; None: they do not."""
-        self._sending = self._source.lowering(loading=False, pointer=ours, **self._facts)
-        self._loading = self._destination.lowering(loading=True, pointer=theirs, **self._facts)
+        """Takes lowerings of both sides, for sizes of pointers that differ; None: they do not."""
+        self._sending = self._shared.lowering(self._facts, ours, loading=False)
+        self._loading = self._shared.lowering(self._facts, theirs, loading=True)
 
     def _asked_for(self, name: str) -> bool:
         if not self._types:
@@ -191,25 +216,36 @@ class _Direction:
         """The types in whose sections a description is saved by their own code: as names go, virtio-gpu-scanouts is a
         part of virtio-gpu.
         """
-        wholes = {each.name for each in self._source.devices.values() if name.startswith(f"{each.name}-")}
-        holder = max(wholes, key=len, default=None)
-        return [type_ for type_, section in self._source.devices.items() if section.name == holder]
+        if self._holders is None:
+            self._holders = {}
+            for type_, section in self._source.devices.items():
+                self._holders.setdefault(section.name, []).append(type_)
+        while "-" in name:
+            name = name.rpartition("-")[0]
+            if name in self._holders:
+                return self._holders[name]
+        return []
 
     def _look(self, pairs: Sequence[tuple[Section, Section]]) -> list[_Look]:
         """What is seen of sections without comparing them field by field."""
-        sides = [each.address for each, _ in pairs], [each.address for _, each in pairs]
-        detailed, nums = self._facts["detailed"], self._facts["nums"]
-        same = equal(*sides, nums=nums, hooks=detailed)
-        ours, theirs = (
-            doubts(side, KNOWN_INFOS, detailed=detailed, nums=dump.nums)
-            for side, dump in zip(sides, (self._source, self._destination), strict=True)
+        known = self._shared.looks
+        keys = [(self._facts, ours.address, theirs.address) for ours, theirs in pairs]
+        new = [key for key in dict.fromkeys(keys) if key not in known]
+        known.update(zip(new, self._look_at([key[1] for key in new], [key[2] for key in new]), strict=True))
+        return [known[key] for key in keys]
+
+    def _look_at(self, ours: Sequence[int], theirs: Sequence[int]) -> Iterator[_Look]:
+        """What is seen of descriptions at addresses."""
+        facts = self._facts
+        same = equal(ours, theirs, nums=facts.nums, hooks=facts.detailed)
+        mine, yours = (
+            doubts(side, KNOWN_INFOS, detailed=facts.detailed, nums=nums)
+            for side, nums in zip((ours, theirs), facts.tells_nums, strict=True)
         )
-        told = [side for side, dump in ((ours, self._source), (theirs, self._destination)) if dump.nums]
-        arrays = zip(*([each.array for each in side] for side in told or (ours, theirs)), strict=True)
-        return [
-            _Look(is_same and not doubt.doubtful, not nums and not self._same_code and any(array))
-            for is_same, doubt, array in zip(same, ours, arrays, strict=True)
-        ]
+        told = [side for side, nums in zip((mine, yours), facts.tells_nums, strict=True) if nums]
+        arrays = zip(*([each.array for each in side] for side in told or (mine, yours)), strict=True)
+        for is_same, doubt, array in zip(same, mine, arrays, strict=True):
+            yield _Look(is_same and not doubt.doubtful, not facts.nums and not facts.same_code and any(array))
 
     def _result(
         self, section: Section, match: Match | None, look: _Look, within: Sequence[Section] | None
@@ -220,7 +256,12 @@ class _Direction:
         if (
             same and not look.untold_lengths and not broken and match is not None and match.how == "type" and not within
         ):  # most by far
-            return TypeResult(name, Verdict.SAFE, section.name, (), self._layout(section, match, ()))
+            layout = self._layout(section, match, ())
+            key = (name, section.name, id(layout))  # the layout lives as long as what is shared
+            safe = self._shared.safe.get(key)
+            if safe is None:
+                safe = self._shared.safe[key] = TypeResult(name, Verdict.SAFE, section.name, (), layout)
+            return safe
         telling = _Telling(self._label, name, section.name, self._facts, self._source.lines, self._destination.lines)
         if match is None and not _OWN_CODE.isdisjoint(self._source.uses(section)):
             self._missing(section, telling)
@@ -244,17 +285,15 @@ class _Direction:
         return TypeResult(name, verdict, section.name, findings, self._layout(section, match, within or ()))
 
     def _layout(self, section: Section, match: Match | None, within: Sequence[Section]) -> Layout:
-        def parts() -> Iterator[Part]:
-            for ours in (section, *within):
-                met = match if ours is section else self._matcher.match(ours)
-                if met is not None:
-                    yield self._part(ours, met.section)
-
-        return Layout(parts)
-
-    def _part(self, section: Section, other: Section) -> Part:
-        comparison = Comparison(section.name, self._sending, self._loading)
-        return comparison.compare(section.vmsd, other.vmsd, section.version_id)
+        pairs = [(section, match.section)] if match is not None else []
+        pairs += [(ours, met.section) for ours in within if (met := self._matcher.match(ours)) is not None]
+        places = [(ours.name, ours.version_id, ours.address, theirs.address) for ours, theirs in pairs]
+        key = (self._sending, self._loading, *places)
+        layout = self._shared.layouts.get(key)
+        if layout is None:
+            parts = [(ours.name, ours.vmsd, theirs.vmsd, ours.version_id) for ours, theirs in pairs]
+            layout = self._shared.layouts[key] = Layout(parts, self._sending, self._loading)
+        return layout
 
     def _unknown_roots(self) -> str:
         """What else there may be in the destination."""
@@ -299,7 +338,7 @@ class _Direction:
         vmsd, other = ours.vmsd, theirs.vmsd
         if vmsd.unmigratable or other.unmigratable:
             # What a dump does not tell is taken for the same: it is one device.
-            both = (vmsd.unmigratable and other.unmigratable) or not self._facts["detailed"]
+            both = (vmsd.unmigratable and other.unmigratable) or not self._facts.detailed
             one = "unmigratable" if vmsd.unmigratable else "unmigratable-destination"
             telling.section("unmigratable-on-both-sides" if both else one, ours, theirs)
             return
@@ -307,10 +346,15 @@ class _Direction:
             telling.section("section-version-too-new", ours, theirs)
         elif ours.version_id < theirs.minimum_version_id:
             telling.section("section-version-too-old", ours, theirs, conditional=other.old_loader)
-        comparison = Comparison(telling.name, self._sending, self._loading, same_code=self._same_code)
         refused = not theirs.minimum_version_id <= ours.version_id <= theirs.version_id
-        comparison.compare(vmsd, other, ours.version_id, refused=refused)
-        for difference in comparison.differences:
+        how = (self._sending, self._loading, self._facts.same_code)
+        key = (*how, telling.name, vmsd.address, other.address, ours.version_id, refused)
+        differences = self._shared.differences.get(key)
+        if differences is None:
+            comparison = Comparison(telling.name, self._sending, self._loading, same_code=self._facts.same_code)
+            comparison.compare(vmsd, other, ours.version_id, refused=refused)
+            differences = self._shared.differences[key] = comparison.differences
+        for difference in differences:
             telling.difference(difference)
 
 
@@ -329,11 +373,11 @@ class _Telling:
         direction: str,
         type_: str,
         name: str,
-        known: dict[str, bool],
+        facts: _Facts,
         source_lines: ErrorLines,
         destination_lines: ErrorLines,
     ) -> None:
-        self._direction, self._type, self.name, self._known = direction, type_, name, known
+        self._direction, self._type, self.name, self._facts = direction, type_, name, facts
         self._source_lines, self._lines = source_lines, destination_lines
         self.findings: list[Finding] = []
 
@@ -363,26 +407,34 @@ class _Telling:
         )  # fmt: skip
 
     def difference(self, difference: Difference) -> None:
-        """A finding about a part of it."""
+        """A finding about a part of it. Of other directions that compared the same, only the direction is another."""
         text = rule(difference.rule)
+        lines = self._lines_of(text)
+        finding = difference.findings.get((self._type, lines))
+        if finding is None:
+            finding = difference.findings[self._type, lines] = self._of_difference(difference, text, lines)
+        same = finding.direction == self._direction
+        self.findings.append(finding if same else finding._replace(direction=self._direction))
+
+    def _of_difference(self, difference: Difference, text: Rule, lines: ErrorLines) -> Finding:
         facts = {"type": self._type, "instance": 0, **difference.facts}
         conditions = list(difference.conditions)
         if difference.verdict is Verdict.CONDITIONAL and text.CONDITION and text.VERDICT == "conditional":
             condition = text.CONDITION.format(**facts)
             conditions += [condition] if condition not in conditions else []
         note = None
-        if difference.verdict not in (Verdict.SAFE, Verdict.UNKNOWN) and not all(self._known.values()):
-            note = _less_known(self._known)
+        if difference.verdict not in (Verdict.SAFE, Verdict.UNKNOWN) and not (
+            self._facts.detailed and self._facts.nums
+        ):
+            note = _less_known(self._facts)
         description = facts.get("description")
         path = " / ".join([self.name, *([description] if description not in (None, self.name) else []),
                            difference.path])  # fmt: skip
-        self.findings.append(
-            Finding(
-                difference.rule, difference.verdict, self._direction, self._type, path, text.MESSAGE.format(**facts),
-                difference.source and Side(*difference.source),
-                difference.destination and Side(*difference.destination), " and ".join(conditions) or None,
-                text.remedy(nested=bool(facts.get("nested"))), text.error(facts, self._lines_of(text)), note,
-            )
+        return Finding(
+            difference.rule, difference.verdict, self._direction, self._type, path, text.MESSAGE.format(**facts),
+            difference.source and Side(*difference.source),
+            difference.destination and Side(*difference.destination), " and ".join(conditions) or None,
+            text.remedy(nested=bool(facts.get("nested"))), text.error(facts, lines), note,
         )  # fmt: skip
 
 
@@ -390,7 +442,7 @@ def _section_side(section: Section) -> Side:
     return Side(section.name, f"version {section.version_id}, minimum {section.minimum_version_id}")
 
 
-def _less_known(known: dict[str, bool]) -> str:
+def _less_known(known: _Facts) -> str:
     """What a verdict rests on, where that is less than it might be."""
-    lacking = "types" if known["nums"] else "types and array lengths"
+    lacking = "types" if known.nums else "types and array lengths"
     return f"judged by sizes alone: a dump lacks {lacking}; a binary has them"

@@ -42,6 +42,7 @@ from vmdump.check.tree_view import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from vmdump.check.results import Finding
     from vmdump.check.stream import Lowering, Subsection, Wire
     from vmdump.check.tree_view import Description, Field
 
@@ -57,7 +58,7 @@ _TIMER_SIZES = {8, 48}
 class Difference:
     """What a rule is about: the rule's id, how bad it is, both sides, and facts for its texts."""
 
-    __slots__ = ("conditions", "destination", "facts", "path", "rule", "source", "surplus", "verdict")
+    __slots__ = ("conditions", "destination", "facts", "findings", "path", "rule", "source", "surplus", "verdict")
 
     def __init__(
         self,
@@ -75,6 +76,8 @@ class Difference:
         self.surplus = 0
         #: Conditions of the places around it: subsections that have to be sent, arrays that have to have elements.
         self.conditions: list[str] = []
+        #: What was made of it, by what its text depends on: kept here by who tells it.
+        self.findings: dict[object, Finding] = {}
 
 
 def _difference(ours: Item | None, theirs: Item | None) -> str:

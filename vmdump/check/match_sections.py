@@ -11,6 +11,7 @@ Source: QEMU 10.0.13 migration/savevm.c find_se, vmstate_register_with_alias_id.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
 from vmdump.check.tree_view import equal
@@ -26,6 +27,10 @@ OWN_SECTION = ("register", "legacy_vmsd")
 
 #: How many characters names of kin begin with in common.
 _ALIKE = 4
+
+#: Of more sections of one name than so many only those are looked at whose types are next in the alphabet. Real dumps
+#: have far fewer; hostile ones may have any number.
+_MANY = 256
 
 
 class Match(NamedTuple):
@@ -47,6 +52,8 @@ class Matcher:
         for section in (*dump.devices.values(), *dump.roots):
             self._by_name.setdefault(section.name, []).append(section)
         self._by_letters: dict[str, Section] | None = None
+        self._by_use: dict[str, Section] | None = None
+        self._sorted: dict[str, list[tuple[str, int, Section]]] = {}
 
     def match(self, section: Section) -> Match | None:
         """What a section of the source meets; None: nothing."""
@@ -57,7 +64,7 @@ class Matcher:
             if namesake is not None:
                 registered = self._registered(section.name)
                 return Match(registered, "section") if registered else Match(namesake, "renamed")
-        candidates = self._by_name.get(section.name, ())
+        candidates = self._candidates(section)
         if section.root is None and candidates:
             candidates = self._kin(section, candidates)
         if candidates:
@@ -66,6 +73,17 @@ class Matcher:
         if section.root is None and (became := self._letters().get(_letters(section.type))):
             return Match(became, "renamed")
         return None
+
+    def _candidates(self, section: Section) -> Sequence[Section]:
+        """Sections of the same name."""
+        found = self._by_name.get(section.name, ())
+        if len(found) <= _MANY:
+            return found
+        if section.name not in self._sorted:
+            self._sorted[section.name] = sorted((each.type, index, each) for index, each in enumerate(found))
+        by_type = self._sorted[section.name]
+        at = max(bisect_left(by_type, (section.type,)) - _MANY // 2, 0)
+        return [each for _, _, each in sorted(by_type[at : at + _MANY], key=lambda each: each[1])]
 
     def _kin(self, section: Section, candidates: Sequence[Section]) -> list[Section]:
         """Those of the same name that a device may have become: kin, what is no device, or the same on the wire."""
@@ -85,10 +103,10 @@ class Matcher:
 
     def _registered(self, name: str) -> Section | None:
         """A description of that name that is registered by other means than a class."""
-        for section in self._by_name.get(name, ()):
-            if section.root is not None and not set(OWN_SECTION).isdisjoint(self._dump.uses(section)):
-                return section
-        return None
+        if self._by_use is None:
+            roots = [root for root in self._dump.roots if not set(OWN_SECTION).isdisjoint(self._dump.uses(root))]
+            self._by_use = {root.name: root for root in reversed(roots)}  # the first of a name
+        return self._by_use.get(name)
 
     def _letters(self) -> dict[str, Section]:
         if self._by_letters is None:

@@ -4,33 +4,46 @@ checking.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
+from vmdump.check.compare import Comparison
 from vmdump.check.results import Row, WireItem
 from vmdump.check.stream import FIXED, length_in_words
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from vmdump.check.compare import Part
-    from vmdump.check.stream import Item, Subsection
+    from vmdump.check.stream import Item, Lowering, Subsection
+    from vmdump.check.tree_view import Description
 
 
 class Layout(Sequence[Row]):
-    """Rows that are made when they are first looked at."""
+    """Rows that are made when they are first looked at. One object stands for what is equal in many directions, so who
+    draws layouts does it once for each object.
+    """
 
-    def __init__(self, make: Callable[[], Iterable[Part]]) -> None:
-        """make: compares once more, what is behind each other in the section."""
-        self._make = make
-        self._rows: list[Row] | None = None
+    def __init__(
+        self, sections: Sequence[tuple[str, Description, Description, int]], sending: Lowering, loading: Lowering
+    ) -> None:
+        """sections: name, both sides' descriptions and version of what is behind each other in the section."""
+        self._sections, self._sending, self._loading = sections, sending, loading
 
     def _all(self) -> list[Row]:
-        if self._rows is None:
-            self._rows = [row for part in self._make() for row in _rows(part, "")]
-        return self._rows
+        rows = []
+        for name, ours, theirs, version in self._sections:
+            part = Comparison(name, self._sending, self._loading).compare(ours, theirs, version)
+            rows += _rows(part, "")
+        return rows
 
     def __len__(self) -> int:
         """How many rows there are."""
         return len(self._all())
+
+    def __iter__(self) -> Iterator[Row]:
+        """All rows, compared once more: they would take much memory if they were kept."""
+        return iter(self._all())
 
     @overload
     def __getitem__(self, index: int) -> Row: ...

@@ -1,26 +1,31 @@
 """Trees as the check reads them: sections and descriptions, straight from the rows of the C core.
 
 Model objects would say the same, at ten times the cost; most of a dump is not looked at, as it is equal on both sides.
-Source: csrc/stream/stream.h.
+Source: csrc/wire.h.
 """
 
 from __future__ import annotations
 
 import struct
+from array import array
 from typing import TYPE_CHECKING, NamedTuple
 
 from vmdump._core import ffi, lib
 from vmdump.dump.tree import check_status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from vmdump.dump.device_dump import DeviceDump
+    from vmdump.dump.tree import Tree
 
 _SECTION_ROW = struct.Struct("=Qii")
-_FIELD_ROW = struct.Struct("=QQQQQiiiIII")
+_FIELD_ROW = struct.Struct("=QQQQQiiiII4x")
 #: What Field.offset and its like are where they are not known, or there is none.
 NOT_TOLD = 2**64 - 1
+
+#: The size of a struct vmd_wire_row, whose first member is the address of the description that the field has.
+ROW_BYTES = _FIELD_ROW.size
 
 # VMStateFlags, as plain ints: importing the model takes longer than the check.
 POINTER, ARRAY, VARRAY_INT32, ARRAY_OF_POINTER, VARRAY_UINT16 = 0x2, 0x4, 0x10, 0x40, 0x80
@@ -28,6 +33,36 @@ VBUFFER, MULTIPLY, VARRAY_UINT8, VARRAY_UINT32 = 0x100, 0x200, 0x400, 0x800
 MUST_EXIST, ALLOC, MULTIPLY_ELEMENTS, VSTRUCT = 0x1000, 0x2000, 0x4000, 0x8000
 STRUCT, BUFFER, AUTO_ALLOC = 0x8, 0x20, 0x20000
 VARRAY = VARRAY_INT32 | VARRAY_UINT16 | VARRAY_UINT8 | VARRAY_UINT32
+
+
+class RawFields(NamedTuple):
+    """What is in a description: as text, each ended by NUL, its name, then of each field the name and the VMStateInfo's
+    (empty: none); a struct vmd_wire_row of each field; the addresses of its subsections.
+    """
+
+    text: bytes
+    rows: bytearray
+    subsections: list[int]
+
+    def texts(self) -> list[str]:
+        """The text, split."""
+        return self.text.decode(errors="backslashreplace").split("\0")
+
+    def fields(self) -> Iterator[tuple[int, ...]]:
+        """The rows, each as a tuple without its last member."""
+        return _FIELD_ROW.iter_unpack(self.rows)
+
+
+def read_fields(address: int) -> RawFields:
+    """What is in the description at an address."""
+    desc = ffi.cast("struct vmd_desc *", address)
+    rows = bytearray(desc.n_fields * _FIELD_ROW.size)
+    text = bytearray(lib.vmd_wire_fields_text(desc))
+    subsections = ffi.new("uint64_t[]", desc.n_subsections + 1)
+    lib.vmd_wire_fields(
+        desc, ffi.cast("struct vmd_wire_row *", ffi.from_buffer(rows)), subsections, ffi.from_buffer(text)
+    )
+    return RawFields(bytes(text), rows, ffi.unpack(subsections, desc.n_subsections))
 
 
 class Field:
@@ -81,22 +116,15 @@ class Description:
 
     def _read(self) -> tuple[Sequence[Field], Sequence[Description]]:
         if self._parts is None:
-            desc = ffi.cast("struct vmd_desc *", self.address)
-            n_fields, n_subsections = desc.n_fields, desc.n_subsections
-            rows = bytearray(n_fields * _FIELD_ROW.size)
-            text = bytearray(lib.vmd_wire_fields_text(desc))
-            subsections = ffi.new("uint64_t[]", n_subsections + 1)
-            lib.vmd_wire_fields(
-                desc, ffi.cast("struct vmd_wire_row *", ffi.from_buffer(rows)), subsections, ffi.from_buffer(text)
-            )
-            texts = text.decode(errors="backslashreplace").split("\0")
+            raw = read_fields(self.address)
+            texts = raw.texts()
             at = self._dump.at
             self._parts = (
                 [
                     Field(name, info or None, row, at(row[0]) if row[0] else None)
-                    for name, info, row in zip(texts[1::2], texts[2::2], _FIELD_ROW.iter_unpack(rows), strict=False)
+                    for name, info, row in zip(texts[1::2], texts[2::2], raw.fields(), strict=False)
                 ],
-                [at(address) for address in ffi.unpack(subsections, n_subsections)],
+                [at(address) for address in raw.subsections],
             )
         return self._parts
 
@@ -117,13 +145,118 @@ class Section:
         return self._dump.at(self.address)
 
 
+class _Node:
+    """What is in a description, by digests of all but addresses. plain: without where members lie in memory; placed:
+    with it; children: the addresses of the descriptions of its fields (0: none), then of its subsections; by_place:
+    whether the comparison may ask where members lie.
+    """
+
+    __slots__ = ("by_place", "children", "placed", "plain")
+
+    def __init__(self, address: int) -> None:
+        """Of the description at an address."""
+        desc, raw = ffi.cast("struct vmd_desc *", address), read_fields(address)
+        words = memoryview(raw.rows).cast("Q")
+        vmsds = words[:: ROW_BYTES // 8].tolist()
+        blank = memoryview(bytes(8 * len(vmsds))).cast("Q")
+        words[:: ROW_BYTES // 8] = blank
+        counts = len(raw.text), len(vmsds), len(raw.subsections)
+        head = _HEAD.pack(*counts, desc.version_id, desc.minimum_version_id, desc.traits) + raw.text
+        self.children = (*vmsds, *raw.subsections)
+        self.by_place = any(vmsds) and _is_judged_by_place(raw, vmsds)
+        self.placed = _digest(head + raw.rows)
+        for member in (2, 3, 4):  # offset, num_offset, size_offset
+            words[member :: ROW_BYTES // 8] = blank
+        self.plain = _digest(head + raw.rows)
+
+
+def _digest(content: bytes) -> bytes:
+    from hashlib import blake2b
+
+    return blake2b(content, digest_size=32).digest()
+
+
+_HEAD = struct.Struct("=QQQiiI")
+
+#: VMStateInfos of lists, whose elements have a description.
+_LISTS = (b"qtailq", b"qlist", b"gtree")
+
+
+def _is_judged_by_place(raw: RawFields, vmsds: Sequence[int]) -> bool:
+    """Whether the comparison may ask where the members of a description lie: for the number of elements of an array of
+    structs, and for a field that lies in a struct behind it.
+    """
+    infos, furthest = raw.text.split(b"\0")[2::2], -1
+    for row, vmsd, info in zip(raw.fields(), vmsds, infos, strict=False):
+        offset, flags = row[2], row[8]
+        if vmsd and (flags & VARRAY or info in _LISTS):
+            return True
+        if offset == NOT_TOLD:
+            continue
+        if not vmsd:
+            furthest = max(furthest, offset)
+        elif not flags & (POINTER | ARRAY) and furthest >= offset:
+            return True
+    return False
+
+
+#: Descriptions that are looked at to find equal sections, at most: those of hostile dumps may share each other.
+_MAX_LOOKS = 5_000_000
+
+
+class Contents:
+    """Descriptions of several dumps: sections that are equal in all that the check looks at get one description, so
+    that what was found out about one is known of all of them.
+
+    They are equal in their structure, too: one description that stands twice in a section is not two that are alike.
+    """
+
+    def __init__(self) -> None:
+        """None yet."""
+        self._known: dict[bytes, int] = {}
+        self._left = _MAX_LOOKS
+        #: The descriptions at addresses of all the dumps, and the trees that these are in.
+        self.descriptions: dict[int, Description] = {}
+        self.trees: list[Tree] = []
+
+    def share(self, tree: Tree, sections: Sequence[Section]) -> None:
+        """Gives sections of a dump the description of the first section that was equal."""
+        self.trees.append(tree)
+        nodes: dict[int, _Node] = {}
+        for section in sections:
+            key = self._key(section.address, nodes)
+            if key is not None:
+                section.address = self._known.setdefault(key, section.address)
+
+    def _key(self, address: int, nodes: dict[int, _Node]) -> bytes | None:
+        """Equal for equal descriptions, with all that is in them; None: too much was looked at."""
+        numbers, order, links = {0: 0, address: 1}, [address], array("Q")
+        for at in order:  # which grows
+            if at not in nodes:
+                nodes[at] = _Node(at)
+            for child in nodes[at].children:
+                if child not in numbers:
+                    numbers[child] = len(numbers)
+                    order.append(child)
+                links.append(numbers[child])
+            self._left -= 1
+            if self._left < 0:
+                return None
+        by_place = any(nodes[at].by_place for at in order)
+        content = b"".join(nodes[at].placed if by_place else nodes[at].plain for at in order)
+        return _digest(bytes([by_place]) + content + links.tobytes())
+
+
 class Native:
     """A dump's native tree and what was read of it."""
 
-    def __init__(self, dump: DeviceDump) -> None:
-        """Of a dump, with all that its source knows."""
+    def __init__(self, dump: DeviceDump, contents: Contents | None = None) -> None:
+        """Of a dump, with all that its source knows. contents: of this and other dumps, whose equal sections get one
+        description.
+        """
         tree = dump.detailed_tree
-        self._tree, self._descriptions = tree, dict[int, Description]()
+        self._tree, self._contents = tree, contents  # which keep the descriptions alive
+        self._descriptions = {} if contents is None else contents.descriptions
         native = tree.native
         self._indices: dict[str, int] | None = None
         self.nums = bool(lib.vmd_wire_tells_nums(native))
@@ -148,6 +281,8 @@ class Native:
         }
         #: Sections of descriptions on no device class.
         self.roots = sections[n_devices:]
+        if contents is not None:
+            contents.share(tree, sections)
         # All or none of a dump is detailed; of an empty one nothing is unknown.
         first = next(iter((*self.devices.values(), *self.roots)), None)
         self.detailed = first is None or self.at(first.address).detailed

@@ -8,6 +8,7 @@ host, none to a tenth of them are.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
     from vmdump.check.tree_view import Description
 
-#: Structs that are looked at, at most.
-_ENOUGH = 2_000
+#: Structs that are looked at, and sections in which they are looked for, at most.
+_ENOUGH, _ENOUGH_SECTIONS = 2_000, 10_000
 
 #: What a struct shrinks to on a 32-bit host, at most, and how many must have, at least.
 _SHRUNK, _AT_LEAST = 0.9, 2
@@ -27,7 +28,7 @@ def pointer_sizes(pairs: Iterable[tuple[Description, Description]]) -> tuple[int
     sizes: set[tuple[str, int, int]] = set()
     seen = 0
     stack: list[tuple[Description, Description]] = []
-    for pair in pairs:
+    for pair in islice(pairs, _ENOUGH_SECTIONS):
         stack.append(pair)
         while stack and seen < _ENOUGH:
             ours, theirs = stack.pop()

@@ -99,7 +99,8 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     _check_packages(args.format)
     if not args.executor.startswith("dask://") and args.executor not in ("processes", "threads"):
         raise UsageError(f"--executor: {args.executor!r} is none of processes, threads, dask://HOST:PORT")
-    workers = make_workers(args.executor, args.jobs)
+    preload = ["vmdump.bulk.rows"] if args.format == "parquet" else []  # pyarrow takes as long as a dozen dumps
+    workers = make_workers(args.executor, args.jobs, preload=preload)
     options = Options(args.machines, args.format, args.timeout, args.max_size)
     tally = Tally()
     with Progress(environment, tally) as progress:

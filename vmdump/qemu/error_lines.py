@@ -139,6 +139,15 @@ class ErrorLines:
         has, whose version it has at least.
         """
         self._formats, self._version = formats, version_of(version, machine)
+        self._key = (frozenset(formats.items()), self._version)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all lines are the same."""
+        return isinstance(other, ErrorLines) and self._key == other._key
+
+    def __hash__(self) -> int:
+        """As they are equal."""
+        return hash(self._key)
 
     @classmethod
     def of(cls, dump: DeviceDump) -> ErrorLines:

@@ -14,6 +14,19 @@ if TYPE_CHECKING:
 #: The worst first, as summaries list them.
 VERDICTS = tuple(sorted(Verdict, key=Verdict.severity, reverse=True))
 
+#: A sign for each verdict, so that no colour alone tells it.
+MARKS = {"breaks": "✕", "conditional": "?", "absent": "∅", "unknown": "…", "accepted": "=", "safe": "✓"}
+
+
+def between(result: CheckResult) -> dict[tuple[int, int], str]:
+    """The direction from one dump to another, by their indices.
+
+    >>> from vmdump.check.finding import CheckResult, Direction
+    >>> between(CheckResult((), {}, directions={"A -> B": Direction(0, 1)}))
+    {(0, 1): 'A -> B'}
+    """
+    return {(direction.source, direction.destination): label for label, direction in result.directions.items()}
+
 
 def findings(result: CheckResult) -> Iterator[Finding]:
     """All that are in a verdict, in the order of directions and types."""

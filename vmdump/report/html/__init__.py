@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from vmdump.check.results import Verdict
 from vmdump.report.characters import visible
 from vmdump.report.html.data import page_data
-from vmdump.report.tally import VERDICTS, counts
+from vmdump.report.tally import MARKS, VERDICTS, between, counts
 from vmdump.version import __version__
 
 if TYPE_CHECKING:
@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from vmdump.report.options import Options
 
 _PAGE = Path(__file__).with_name("page")
+
+#: Of so many dumps the matrix has wide cells, and where each comes from is said at once.
+_FEW = 6
+
+#: What the signs in a dense matrix mean.
+_KEY = "the worst verdict and how many types have it; " + ", ".join(f"{MARKS[each]} {each}" for each in VERDICTS)
 
 #: The parts of the script, in the order in which they need each other.
 _SCRIPTS = ("data.js", "layout.js", "detail.js", "list.js", "main.js")
@@ -45,7 +51,7 @@ def render(result: CheckResult, options: Options) -> str:
         "script": script,
         "data": _data(result, options),
         "title": _text(_title(result)),
-        "dumps": "".join(map(_dump, result.dumps)),
+        "dumps": "".join(_dumps(result.dumps)),
         "summary": "".join(_summary(result)),
         "stale": "".join(_stale(result.stale)),
         "version": _text(__version__),
@@ -73,11 +79,16 @@ def _data(result: CheckResult, options: Options) -> str:
 
 
 def _title(result: CheckResult) -> str:
-    return " · ".join(_name(dump) for dump in result.dumps) or "nothing compared"
+    labels = [dump.label for dump in result.dumps]
+    shown = labels if len(labels) <= _FEW else [labels[0], "…", labels[-1]]
+    return " · ".join(shown) or "nothing compared"
 
 
-def _name(dump: Dump) -> str:
-    return dump.producer.version or dump.label
+def _dumps(dumps: Sequence[Dump]) -> Iterator[str]:
+    """Where each dump comes from; of many, behind a line that opens."""
+    items = f'<ul class="dumps" aria-label="What was compared">{"".join(map(_dump, dumps))}</ul>'
+    is_long = len(dumps) > _FEW
+    yield f"<details><summary>{len(dumps)} QEMUs were compared</summary>{items}</details>" if is_long else items
 
 
 def _dump(dump: Dump) -> str:
@@ -85,9 +96,8 @@ def _dump(dump: Dump) -> str:
     facts = [dump.machine, producer.host, producer.path]
     build = [f"build {producer.build_id[:12]}"] if producer.build_id else []
     text = " · ".join(_text(fact) for fact in (*facts, *build) if fact)
-    return (
-        f'<li><b class="label">{_text(dump.label)}</b> <strong>{_text(_name(dump))}</strong> <span>{text}</span></li>'
-    )
+    version = f" <strong>{_text(producer.version)}</strong>" if producer.version else ""
+    return f'<li><b class="label">{_text(dump.label)}</b>{version} <span>{text}</span></li>'
 
 
 def _stale(entries: Sequence[str]) -> Iterator[str]:
@@ -101,27 +111,33 @@ def _stale(entries: Sequence[str]) -> Iterator[str]:
 def _summary(result: CheckResult) -> Iterator[str]:
     """A card a direction; a matrix, where there are more than two dumps."""
     numbers = {direction: number for number, direction in enumerate(result.results)}
-    labels = [dump.label for dump in result.dumps]
-    if len(labels) <= 2:
+    if len(result.dumps) <= 2:
         yield '<div class="cards">'
         yield from (_card(direction, number, result.results[direction]) for direction, number in numbers.items())
         yield "</div>"
         return
-    yield '<div class="scroll"><table class="matrix">'
-    yield "<caption>Types that break, and that may break: from the row's dump to the column's</caption>"
+    known = between(result)
+    is_dense = len(result.dumps) > _FEW
+    caption = f"From the row's QEMU to the column's: {_KEY if is_dense else 'types that break, and that may break'}"
+    yield f'<p class="caption" id="matrix-caption">{caption}</p>'
+    yield '<div class="scroll frame" tabindex="0" role="region" aria-labelledby="matrix-caption">'
+    yield f'<table class="matrix{" dense" if is_dense else ""}" aria-labelledby="matrix-caption">'
     yield f"<thead><tr><td></td>{''.join(_head(dump, 'col') for dump in result.dumps)}</tr></thead><tbody>"
-    for dump in result.dumps:
+    for row, dump in enumerate(result.dumps):
         yield f"<tr>{_head(dump, 'row')}"
-        for label in labels:
-            direction = f"{dump.label} -> {label}"
-            known = direction in numbers
-            yield _cell(direction, numbers[direction], result.results[direction]) if known else "<td></td>"
+        for column in range(len(result.dumps)):
+            direction = known.get((row, column))
+            if direction is None:
+                yield "<td></td>"
+            else:
+                yield _cell(direction, numbers[direction], result.results[direction], is_dense=is_dense)
         yield "</tr>"
     yield "</tbody></table></div>"
 
 
 def _head(dump: Dump, scope: str) -> str:
-    return f'<th scope="{scope}"><b class="label">{_text(dump.label)}</b> {_text(_name(dump))}</th>'
+    title = f' title="{_text(dump.producer.version)}"' if dump.producer.version else ""
+    return f'<th scope="{scope}"{title}><b class="label">{_text(dump.label)}</b></th>'
 
 
 def _card(direction: str, number: int, types: Sequence[TypeResult]) -> str:
@@ -131,15 +147,21 @@ def _card(direction: str, number: int, types: Sequence[TypeResult]) -> str:
     )
 
 
-def _cell(direction: str, number: int, types: Sequence[TypeResult]) -> str:
+def _cell(direction: str, number: int, types: Sequence[TypeResult], *, is_dense: bool) -> str:
     tally = counts(types)
     worst = next((verdict for verdict in VERDICTS if tally[verdict]), Verdict.SAFE)
     label = f"{direction}: {', '.join(f'{count} {verdict}' for verdict, count in tally.items())}"
+    if is_dense:
+        number_of = "" if worst is Verdict.SAFE else f"<b>{tally[worst]}</b>"
+        shown = f'<span class="counts" aria-hidden="true">{MARKS[worst]}{number_of}</span>'
+    else:
+        shown = (
+            f'<span class="counts" aria-hidden="true"><b>{tally[Verdict.BREAKS]}</b>'
+            f'<span class="and">+{tally[Verdict.CONDITIONAL]}</span></span>{_bar(types)}'
+        )
     return (
         f'<td><button class="cell {worst}" type="button" data-direction="{number}" title="{_text(label)}" '
-        f'aria-label="{_text(label)}"><span class="counts" aria-hidden="true">'
-        f'<b>{tally[Verdict.BREAKS]}</b><span class="and">+{tally[Verdict.CONDITIONAL]}</span></span>{_bar(types)}'
-        "</button></td>"
+        f'aria-label="{_text(label)}">{shown}</button></td>'
     )
 
 

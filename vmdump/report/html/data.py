@@ -1,7 +1,7 @@
-"""The data of the HTML page: each string, item, row and layout once, and numbers that refer to them.
+"""The data of the HTML page: each string, item, row, layout and type once, and numbers that refer to them.
 
-A matrix says the same of most types in all its directions, so this stays small where the whole would be hundreds of
-megabytes. page/data.js reads it.
+A matrix says the same of most types in all its directions, so a direction is a list of numbers. The check makes one
+object of what is equal in many directions; such an object is read once. page/data.js reads the data.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from vmdump.check.results import TypeResult, Verdict
 from vmdump.report.characters import visible
-from vmdump.report.tally import VERDICTS
+from vmdump.report.tally import MARKS, VERDICTS
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -52,25 +52,35 @@ class _PageData:
     def __init__(self, result: CheckResult) -> None:
         self._result = result
         self._strings, self._items, self._rows, self._layouts, self._findings = (_Table() for _ in range(5))
-        #: WireItems and Rows that are one object in many layouts are lowered once.
+        self._records = _Table()
+        #: Numbers of layouts and of types without findings, by the id of the object, which the result keeps alive.
+        self._layout_of: dict[int, int] = {}
+        self._record_of: dict[int, int] = {}
+        #: Rows that are equal in many layouts are lowered once.
         self._lowered: dict[Row, int] = {}
         self._accepted: dict[tuple[str, str], list[tuple[Finding, str]]] = defaultdict(list)
         for finding, reason in result.suppressed:
             self._accepted[finding.direction, finding.type].append((finding, reason))
 
     def data(self, options: Options) -> dict[str, Any]:
-        directions = [[self._string(name), self._types(name, types)] for name, types in self._result.results.items()]
+        sides = self._result.directions
+        directions = [
+            [self._string(name), *sides.get(name, (_NONE, _NONE)), self._types(name, types)]
+            for name, types in self._result.results.items()
+        ]
         rules = sorted({finding[0] for finding in self._findings.values})
         known = {self._strings.values[rule]: rule for rule in rules}
         texts = [[rule, *map(_lines, options.rules[name])] for name, rule in known.items() if name in options.rules]
         return {
             "verdicts": [str(verdict) for verdict in VERDICTS],
+            "marks": [MARKS[verdict] for verdict in VERDICTS],
             "labels": [visible(dump.label) for dump in self._result.dumps],
             "strings": self._strings.values,
             "items": self._items.values,
             "rows": self._rows.values,
             "layouts": self._layouts.values,
             "findings": self._findings.values,
+            "types": self._records.values,
             "directions": directions,
             "rules": rules,
             "ruleTexts": texts,
@@ -79,18 +89,32 @@ class _PageData:
     def _string(self, text: str | None) -> int:
         return _NONE if text is None else self._strings.add(visible(text))
 
-    def _types(self, direction: str, types: Sequence[TypeResult]) -> list[Any]:
+    def _types(self, direction: str, types: Sequence[TypeResult]) -> list[int]:
+        """The numbers of the types, then of those that have accepted findings alone."""
+        accepted = {name: found for (way, name), found in self._accepted.items() if way == direction}
+        known, numbers = self._record_of, []
+        for each in types:
+            number = known.get(id(each))
+            if number is None or each.type in accepted:
+                number = self._record(each, accepted.get(each.type, ()))
+                if not each.findings and each.type not in accepted:
+                    known[id(each)] = number
+            numbers.append(number)
         names = {each.type for each in types}
-        lost = [name for way, name in self._accepted if way == direction and name not in names]
-        types = [*types, *(TypeResult(name, Verdict.ACCEPTED, name, (), ()) for name in lost)]
-        return [self._type(direction, each) for each in types]
+        lost = [name for name in accepted if name not in names]
+        rest = ((TypeResult(name, Verdict.ACCEPTED, name, (), ()), accepted[name]) for name in lost)
+        return numbers + [self._record(*each) for each in rest]
 
-    def _type(self, direction: str, each: TypeResult) -> list[Any]:
+    def _record(self, each: TypeResult, accepted: Sequence[tuple[Finding, str]]) -> int:
         found = sorted(each.findings, key=lambda finding: -finding.verdict.severity())
-        numbers = [self._finding(finding, None) for finding in found]
-        numbers += [self._finding(*pair) for pair in self._accepted.get((direction, each.type), ())]
-        layout = self._layouts.add(tuple(self._row(row) for row in each.layout))
-        return [self._string(each.type), VERDICTS.index(each.verdict), self._string(each.section), layout, numbers]
+        findings = (*(self._finding(finding, None) for finding in found), *(self._finding(*pair) for pair in accepted))
+        verdict, layout = VERDICTS.index(each.verdict), self._layout(each.layout)
+        return self._records.add((self._string(each.type), verdict, self._string(each.section), layout, findings))
+
+    def _layout(self, layout: Sequence[Row]) -> int:
+        if id(layout) not in self._layout_of:
+            self._layout_of[id(layout)] = self._layouts.add(tuple(map(self._row, layout)))
+        return self._layout_of[id(layout)]
 
     def _finding(self, finding: Finding, reason: str | None) -> int:
         sides = [text for side in (finding.source, finding.destination) for text in (side or (None, None))]

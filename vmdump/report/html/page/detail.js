@@ -1,7 +1,7 @@
 /* The selected type: its findings, accepted ones among them, and its bytes. */
 
 const detail = document.getElementById("detail");
-const FEW = 5; // other directions that are told at once
+const FEW = 5; // other directions that are shown at once
 
 function drawFinding(finding) {
     const fact = (name, value) => value === null ? [] : [make("dt", {}, name), make("dd", {}, value)];
@@ -26,42 +26,72 @@ function drawFinding(finding) {
         about ? make("details", { class: "why" }, make("summary", {}, about.summary), make("p", {}, about.help)) : null);
 }
 
-/* The other directions' verdicts of the same type, to go to; the worst, and the rest when asked for. */
-function drawOthers(entry) {
-    const others = entries.filter((other) => other.type === entry.type && other !== entry);
+/* Both ways between two dumps, beside each other: the one that is shown is pressed. */
+function drawWays(entry, direction) {
+    const ways = [direction, REVERSE[direction]].filter((way) => entry.ways.has(way)).sort((a, b) => a - b);
+    return make("div", { class: "ways", role: "group", "aria-label": "Directions" }, ...ways.map((way) =>
+        make("button", { type: "button", class: "way", "data-way": way, "aria-pressed": String(way === direction),
+            onclick: () => {
+                select(entry, { direction: way });
+                detail.querySelector(`[data-way="${way}"]`).focus();
+            } }, arrow(DIRECTIONS[way]), " ", badge(entry.ways.get(way).verdict))));
+}
+
+/* The same type between other dumps, to go to: the worst, and the rest when asked for. */
+function drawOthers(entry, direction) {
+    const others = [...entry.ways].filter(([way]) => way !== direction && way !== REVERSE[direction])
+        .sort(([, a], [, b]) => a.rank - b.rank);
     if (others.length === 0) return null;
-    const draw = (other) => make("button", { type: "button", onclick: () => open(other) },
-        arrow(DIRECTIONS[other.direction]), " ", badge(other.verdict));
+    const draw = ([way, record]) => make("button", { type: "button", onclick: () => open(entry, way) },
+        arrow(DIRECTIONS[way]), " ", badge(record.verdict));
     const rest = others.slice(FEW);
-    const more = make("details", {}, make("summary", {}, `and ${rest.length} more`));
+    const more = make("details", {}, make("summary", {}, `and ${rest.length.toLocaleString("en")} more`));
     more.addEventListener("toggle", () => more.replaceWith(...rest.map(draw)), { once: true });
-    return make("div", { class: "others" }, "Elsewhere ", ...others.slice(0, FEW).map(draw), rest.length ? more : null);
+    return make("div", { class: "others" }, "Between others ", ...others.slice(0, FEW).map(draw), rest.length ? more : null);
 }
 
-function arrow(direction) {
-    return direction.replace(" -> ", " → ");
+/* The direction of an entry that is shown at first: the filter's, or the first of the worst. */
+function firstWay(entry) {
+    if (filter.direction !== null) {
+        return entry.ways.has(filter.direction) ? filter.direction : REVERSE[filter.direction];
+    }
+    const worst = worstOf(entry.ways.values());
+    for (const [way, record] of entry.ways) if (record.rank === worst.rank) return way;
+    return null;
 }
 
-function drawDetail(entry) {
-    const heading = make("h2", {}, make("bdi", {}, entry.type));
-    const findings = findingsOf(entry);
+let shownWay = null;
+
+function drawDetail(entry, direction) {
+    shownWay = direction;
+    const record = entry.ways.get(direction);
+    const findings = findingsOf(record);
     const back = make("button", { type: "button", class: "back", onclick: () => focusList() }, "← Types");
     detail.replaceChildren(
         back,
-        make("div", { class: "line" }, heading, badge(entry.verdict)),
-        make("p", { class: "about" }, arrow(DIRECTIONS[entry.direction]), " · section ", make("code", {}, entry.section)),
-        ...[drawOthers(entry)].filter(Boolean),
+        make("div", { class: "line" }, make("h2", {}, make("bdi", {}, entry.type)), badge(record.verdict)),
+        make("p", { class: "about" }, arrow(DIRECTIONS[direction]), " · section ", make("code", {}, record.section)),
+        drawWays(entry, direction),
+        ...[drawOthers(entry, direction)].filter(Boolean),
         make("h3", {}, "Findings"),
-        ...(findings.length ? findings.map(drawFinding) : [make("p", { class: "quiet" }, "Nothing was found.")]),
+        ...(findings.length ? findings.map(drawFinding) : [make("p", { class: "quiet" }, "No findings.")]),
         make("h3", {}, "Bytes"),
-        drawLayout(entry));
-    detail.setAttribute("aria-label", `${entry.type}, ${DIRECTIONS[entry.direction]}: ${entry.verdict}`);
+        drawLayout(record, DIRECTIONS[direction]));
+    detail.setAttribute("aria-label", `${entry.type}, ${DIRECTIONS[direction]}: ${record.verdict}`);
     detail.scrollTop = 0;
 }
 
-/* On paper: what is wrong with every type that the filters leave. */
+/* On paper: the findings of each type that the filters leave; what is equal in many directions is printed once. */
 function drawPrinted(chosen) {
-    document.getElementById("printed").replaceChildren(...chosen.filter((entry) => entry.findings.length).slice(0, 2000).map((entry) =>
-        make("section", {}, make("h2", {}, make("bdi", {}, entry.type), " ", badge(entry.verdict)),
-            make("p", { class: "about" }, arrow(DIRECTIONS[entry.direction])), ...findingsOf(entry).map(drawFinding))));
+    const sections = [];
+    for (const entry of chosen) {
+        for (const record of recordsOf(entry)) {
+            if (!record.findings.length || sections.length === 2000) continue;
+            const ways = [...entry.ways].filter(([, other]) => other === record).map(([way]) => arrow(DIRECTIONS[way]));
+            const more = ways.length > FEW ? `, and ${ways.length - FEW} more` : "";
+            sections.push(make("section", {}, make("h2", {}, make("bdi", {}, entry.type), " ", badge(record.verdict)),
+                make("p", { class: "about" }, ways.slice(0, FEW).join(", ") + more), ...findingsOf(record).map(drawFinding)));
+        }
+    }
+    document.getElementById("printed").replaceChildren(...sections);
 }

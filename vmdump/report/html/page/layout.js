@@ -188,9 +188,9 @@ function total(rows, side) {
     return bytes(items.reduce((sum, item) => sum + (item.size ?? 0), 0)) + (open ? " + n" : "");
 }
 
-function drawLayout(entry) {
-    const rows = place(layoutOf(entry));
-    const labels = DIRECTIONS[entry.direction].split(" -> ");
+function drawLayout(record, direction) {
+    const rows = place(layoutOf(record));
+    const labels = direction.split(" -> ");
     if (rows.length === 0) return make("p", { class: "quiet" }, "No layout is known of it.");
     const ruler = () => make("div", { class: "ruled digits", "aria-hidden": "true" },
         ...Array.from({ length: RULER }, (_, digit) => make("span", {}, digit.toString(16))));

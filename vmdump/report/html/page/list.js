@@ -6,18 +6,33 @@ const listing = document.getElementById("listing");
 let shown = []; // the entries that the filters leave
 let drawn = 0; // how many of them are in the list
 let selected = null;
+const IS_ONE_WAY = REVERSE.every((way) => way < 0);
+
+/* Forward and backward beside each other; of one direction alone, its verdict. */
+function drawSigns(entry) {
+    const both = bothWays(entry, filter.direction);
+    const names = filter.direction === null || REVERSE[filter.direction] < 0 ? ["forward", "backward"]
+        : [filter.direction, REVERSE[filter.direction]].map((way) => arrow(DIRECTIONS[way]));
+    const signs = both.map((record, at) => make("span", {
+        class: `sign ${record?.verdict ?? "nothing"}`, "aria-hidden": "true",
+        title: `${names[at]}: ${record?.verdict ?? "not there"}`,
+    }, record ? SIGNS[record.verdict] : ""));
+    const words = both.map((record, at) => record && `${names[at]} ${record.verdict}`).filter(Boolean).join(", ");
+    return [...(IS_ONE_WAY ? signs.filter((_, at) => both[at]) : signs), make("span", { class: "unseen" }, `${words}: `)];
+}
+
+/* How many findings and accepted findings an entry has, the same in several directions counted once. */
+function countsOf(entry) {
+    const all = new Set(recordsOf(entry, filter.direction).flatMap((record) => record.findings));
+    const accepted = [...all].filter((index) => raw.findings[index].at(-1) >= 0).length;
+    return [all.size - accepted, accepted];
+}
 
 function drawOption(entry) {
-    const accepted = entry.findings.filter((index) => raw.findings[index].at(-1) >= 0).length;
-    const count = entry.findings.length - accepted;
-    const notes = [
-        filter.direction === null ? arrow(DIRECTIONS[entry.direction]) : null,
-        count ? `${count} finding${count === 1 ? "" : "s"}` : null,
-        accepted ? `${accepted} accepted` : null,
-    ];
+    const [count, accepted] = countsOf(entry);
+    const notes = [count ? `${count} finding${count === 1 ? "" : "s"}` : null, accepted ? `${accepted} accepted` : null];
     return make("li", { role: "option", id: `type-${entry.index}`, "data-index": entry.index, "aria-selected": entry === selected },
-        make("span", { class: `sign ${entry.verdict}`, "aria-hidden": "true" }, SIGNS[entry.verdict]),
-        make("span", { class: "unseen" }, `${entry.verdict}: `),
+        ...drawSigns(entry),
         make("bdi", { class: "type" }, entry.type),
         make("span", { class: "notes" }, notes.filter(Boolean).join(" · ")));
 }
@@ -41,7 +56,10 @@ function show(chosen) {
             list.removeAttribute("aria-activedescendant");
             detail.replaceChildren(make("p", { class: "quiet" }, "No type is left; fewer filters show more."));
         }
-    } else reveal(selected, false);
+    } else {
+        reveal(selected, false);
+        if (filter.direction !== null && shownWay !== filter.direction) drawDetail(selected, firstWay(selected));
+    }
 }
 
 function reveal(entry, scroll = true) {
@@ -54,17 +72,17 @@ function reveal(entry, scroll = true) {
     if (scroll) option.scrollIntoView({ block: "nearest" });
 }
 
-function select(entry, { quiet = false } = {}) {
+function select(entry, { quiet = false, direction = firstWay(entry) } = {}) {
     selected = entry;
     reveal(entry, !quiet);
-    drawDetail(entry);
-    if (!quiet) history.replaceState(null, "", "#" + encodeURIComponent(`${DIRECTIONS[entry.direction]}/${entry.type}`));
+    drawDetail(entry, direction);
+    if (!quiet) history.replaceState(null, "", "#" + encodeURIComponent(`${DIRECTIONS[direction]}/${entry.type}`));
 }
 
 /* Shows an entry whatever the filters are. */
-function open(entry) {
-    if (!shown.includes(entry)) resetFilters();
-    select(entry);
+function open(entry, direction) {
+    if (!shown.includes(entry) || filter.direction !== null) resetFilters();
+    select(entry, { direction });
     detail.focus();
 }
 

@@ -8,13 +8,15 @@ const filter = { words: [], verdicts: new Set(VERDICTS), direction: null, rule: 
 function applyFilters() {
     const { words, verdicts, direction, rule } = filter;
     const rules = rule === null ? null : raw.rules[rule];
-    show(entries.filter((entry) =>
-        verdicts.has(entry.verdict)
-        && (direction === null || entry.direction === direction)
-        && (rules === null || entry.findings.some((index) => raw.findings[index][0] === rules))
-        && (words.length === 0 || words.every((word) => wordsOf(entry).includes(word)))));
+    show(entries.filter((entry) => {
+        const found = recordsOf(entry, direction);
+        return found.length > 0
+            && verdicts.has(worstOf(found).verdict)
+            && (rules === null || found.some((record) => record.findings.some((index) => raw.findings[index][0] === rules)))
+            && (words.length === 0 || found.some((record) => words.every((word) => wordsOf(record).includes(word))));
+    }));
     status.textContent = `${shown.length.toLocaleString("en")} of ${entries.length.toLocaleString("en")} types`
-        + (DIRECTIONS.length > 1 ? ", each direction counted" : "");
+        + (direction === null && !IS_ONE_WAY ? "; signs: forward, backward" : "");
     for (const button of document.querySelectorAll("[data-direction]")) {
         button.setAttribute("aria-pressed", String(Number(button.dataset.direction) === direction));
     }
@@ -29,23 +31,22 @@ function setDirection(direction) {
     applyFilters();
 }
 
-/* The verdicts that need no look. */
-const REVIEWED = ["accepted", "safe"];
+/* The verdicts that are shown at first: all but those that need no attention, unless nothing else is there. */
+const QUIET_VERDICTS = ["accepted", "safe"];
 
-/* The verdicts that are shown at first: all but those, unless nothing else is there. */
 function resetFilters(all = true) {
     search.value = "";
     byId("rule").value = "";
     filter.words = [];
     filter.rule = null;
-    const present = VERDICTS.filter((verdict) => !REVIEWED.includes(verdict) && entries.some((entry) => entry.verdict === verdict));
+    const present = VERDICTS.filter((verdict, rank) => !QUIET_VERDICTS.includes(verdict) && entries.some((entry) => entry.rank === rank));
     filter.verdicts = new Set(all || present.length === 0 ? VERDICTS : present);
     setDirection(null);
 }
 
 function fillFilters() {
-    for (const verdict of VERDICTS) {
-        const count = entries.filter((entry) => entry.verdict === verdict).length;
+    for (const [rank, verdict] of VERDICTS.entries()) {
+        const count = entries.filter((entry) => entry.rank === rank).length;
         byId("verdicts").append(make("button", { type: "button", "data-verdict": verdict, class: `toggle ${verdict}`,
             onclick: () => {
                 if (!filter.verdicts.delete(verdict)) filter.verdicts.add(verdict);
@@ -122,8 +123,14 @@ function openFromAddress() {
     } catch {
         return;
     }
-    const entry = entries.find((each) => `${DIRECTIONS[each.direction]}/${each.type}` === wanted);
-    if (entry) open(entry);
+    for (const [direction, name] of DIRECTIONS.entries()) {
+        if (!wanted.startsWith(`${name}/`)) continue;
+        const entry = entries.find((each) => each.type === wanted.slice(name.length + 1) && each.ways.has(direction));
+        if (entry) {
+            open(entry, direction);
+            return;
+        }
+    }
 }
 
 byId("theme").addEventListener("click", nextTheme);
