@@ -215,7 +215,7 @@ def open_source(args: argparse.Namespace, environment: Environment, details: boo
         args.source,
         machine=args.machine,
         run=args.run,
-        root=args.root,
+        sysroot=args.root,
         host=args.host,
         module_dirs=module_dirs(args, environment),
         timeout=args.timeout,

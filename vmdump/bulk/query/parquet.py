@@ -104,7 +104,7 @@ def _row(**values: Any) -> list[Any]:
 
 def _rows(dump: DeviceDump) -> Iterator[list[Any]]:
     for device in dump.values():
-        section = device.description if device.has_description else None
+        section = device.vmsd_name if device.has_description else None
         yield _row(
             kind="device", type=device.name, section=section, path="", name=device.name,
             description=section, version_id=device.version_id, minimum_version_id=device.minimum_version_id,
@@ -112,7 +112,7 @@ def _rows(dump: DeviceDump) -> Iterator[list[Any]]:
         )  # fmt: skip
         if section is not None:
             yield from _description_rows(device.vmsd, device.name, {})
-    for root in dump.roots:
+    for root in dump.standalone:
         owner = {"uses": list(root.uses), "types": list(root.types), "symbol": root.symbol}
         yield from _description_rows(root.vmsd, None, owner)
 
