@@ -81,6 +81,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     add_directory(
         group,
         "--root",
+        "--sysroot",
         metavar="DIR",
         help="SOURCE and its modules belong to a system that is unpacked in DIR: its module dir and its links are "
         "DIR's",

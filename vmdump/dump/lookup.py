@@ -10,7 +10,7 @@ Source: QEMU 10.0.13 migration/savevm.c vmstate_register_with_alias_id (idstr), 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vmdump._core import ffi
 from vmdump.dump.tree import text_of
@@ -19,6 +19,7 @@ from vmdump.errors import VmdumpError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from vmdump._core import vmd_desc
     from vmdump.dump.device_dump import Device, DeviceDump, StandaloneVMState
     from vmdump.dump.tree import Tree
     from vmdump.dump.walk import WalkedField
@@ -44,7 +45,7 @@ class Part:
 
     __slots__ = ("_native", "_vmsd", "holders", "name")
 
-    def __init__(self, native: Any, name: str, holders: tuple[str, ...]) -> None:
+    def __init__(self, native: vmd_desc, name: str, holders: tuple[str, ...]) -> None:
         """native: a ``struct vmd_desc *`` of a tree that the dump keeps alive."""
         self._native = native
         self._vmsd: VMStateDescription | None = None
@@ -203,7 +204,7 @@ class _Parts:
             stack += new
         return tuple(dict.fromkeys(name for name, top in self._tops() if _address(top) in seen))
 
-    def _tops(self) -> Iterator[tuple[str, Any]]:
+    def _tops(self) -> Iterator[tuple[str, vmd_desc]]:
         """Yield the descriptions of device classes with the type, and standalone ones with their own name."""
         native = self._tree.native
         for index, name in enumerate(self._tree.device_names()):
@@ -232,5 +233,5 @@ class _Parts:
         return self._descriptions
 
 
-def _address(desc: Any) -> int:
+def _address(desc: vmd_desc) -> int:
     return int(ffi.cast("uintptr_t", desc))

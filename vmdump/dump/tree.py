@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, Final, NoReturn
 
+    from vmdump._core import Pointer, vmd_desc, vmd_error
     from vmdump.dump.engine import Engine
 
 #: The largest dump that is written, in bytes. A tree that shares descriptions can expand to more than any disk holds.
@@ -120,7 +121,7 @@ class Tree:
         uses, types = _texts_of(native.uses, native.n_uses), _texts_of(native.types, native.n_types)
         return _text_or_none(native.symbol), uses, types
 
-    def set_standalone(self, descriptions: Sequence[tuple[Any, str | None, Sequence[str], Sequence[str]]]) -> None:
+    def set_standalone(self, descriptions: Sequence[tuple[vmd_desc, str | None, Sequence[str], Sequence[str]]]) -> None:
         """Set the standalone descriptions: ``struct vmd_desc *``, symbol, uses, types of each. For sources only, before
         they publish the tree.
         """
@@ -223,12 +224,12 @@ def parse_file(fd: int, offset: int, end: int = 2**64 - 1) -> Tree | None:
     return None if error.code else tree
 
 
-def text_of(pointer: Any, size: int) -> str:
+def text_of(pointer: Pointer[bytes], size: int) -> str:
     """Return a string of a tree: size bytes of UTF-8 at pointer."""
     return bytes(ffi.buffer(pointer, size)).decode()
 
 
-def _texts_of(pointer: Any, count: int) -> tuple[str, ...]:
+def _texts_of(pointer: Pointer[bytes], count: int) -> tuple[str, ...]:
     """Return consecutive strings, each terminated by NUL."""
     texts = []
     for _ in range(count):
@@ -238,7 +239,7 @@ def _texts_of(pointer: Any, count: int) -> tuple[str, ...]:
     return tuple(texts)
 
 
-def _text_or_none(pointer: Any) -> str | None:
+def _text_or_none(pointer: Pointer[bytes]) -> str | None:
     return ffi.string(pointer).decode(errors="backslashreplace") if pointer else None
 
 
@@ -257,7 +258,7 @@ def _stash_interrupt(kind: type[BaseException], error: BaseException, traceback:
     return 1
 
 
-@ffi.def_extern(name="vmd_poll", error=1, onerror=_stash_interrupt)  # type: ignore[untyped-decorator, unused-ignore]
+@ffi.def_extern(name="vmd_poll", error=1, onerror=_stash_interrupt)
 def _vmd_poll(opaque: object) -> int:
     """Let Python run its signal handlers during a long call. An exception in one ends the call, which raises it."""
     return 0
@@ -268,7 +269,7 @@ def raise_interrupt() -> NoReturn:
     raise _interrupts.pop(get_ident())
 
 
-def _check_dump(status: int, error: Any) -> None:
+def _check_dump(status: int, error: vmd_error) -> None:
     if status == lib.VMD_INTERRUPTED:
         raise_interrupt()
     if status == lib.VMD_IO:
@@ -276,15 +277,16 @@ def _check_dump(status: int, error: Any) -> None:
     check_status(status, error)
 
 
-def check_status(status: int, error: Any) -> None:
+def check_status(status: int, error: vmd_error | None) -> None:
     """Raise MemoryError, or VmdumpError for a status that only a bug of vmdump can cause."""
     if status == lib.VMD_NO_MEMORY:
         raise MemoryError("out of memory in the dump engine")
     if status:
-        raise VmdumpError(f"dump engine: {ffi.string(error.message).decode()} (at {error.index}); please report this")
+        what = f"status {status}" if error is None else f"{ffi.string(error.message).decode()} (at {error.index})"
+        raise VmdumpError(f"dump engine: {what}; please report this")
 
 
-def _parse_error(data: bytes | bytearray, name: str, error: Any) -> Exception:
+def _parse_error(data: bytes | bytearray, name: str, error: vmd_error) -> Exception:
     if error.code == lib.VMD_NO_MEMORY:
         return MemoryError(f"out of memory while reading {name}")
     message = ffi.string(error.message).decode()
