@@ -301,7 +301,7 @@ def test_wrong_descriptions(desc: dict[str, Any], error: str) -> None:
     ("machine", "error"),
     [
         ({"producer": []}, "producer: expected an object"),
-        ({"producer": {"version": 1}}, "producer: version is 1; was it edited?"),
+        ({"producer": {"version": 1}}, "producer: version is 1; the file may have been edited"),
         ({"producer": {"colour": "red"}}, "producer: unknown key 'colour'"),
         ({"producer": {"modules": [{"build_id": "x"}]}}, "producer: .*missing 1 required positional argument"),
         ({"producer": {"defects": 7}}, "producer: "),

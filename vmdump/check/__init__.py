@@ -2,8 +2,15 @@
 
     vmdump.check(old, new, *, types=(), directions="both", machine=None, any_target=False) -> CheckResult
 
-old and new are paths of QEMU binaries or dump files, DeviceDumps, or Labelled dumps. Binaries are compared under the
-newest machine type that both know, unless machine names one. ``help(vmdump.check.api)`` describes the arguments.
+Args:
+    old, new: the paths of QEMU binaries or dump files, DeviceDumps, or Labelled dumps.
+    types: glob patterns of QOM types, or names from QEMU's error lines; default: all types.
+    directions: "forward" (old -> new), "backward", "both", or several of them.
+    machine: the machine type of binaries; default: the newest that both know.
+    any_target: True also compares QEMUs of different targets.
+
+The result's ``findings`` are all findings, its ``results`` the types of each direction with their verdicts. Raises
+SourceError if a path can't be read, VmdumpError for arguments that match nothing or exclude each other.
 
 >>> import vmdump
 >>> dump = vmdump.open()
