@@ -62,7 +62,7 @@ def dump(
     if roots:
         other = lower("none", [(each.name, each) for each, _ in roots], detailed=True)
         tree.owners = (*tree.owners, other)
-        tree.set_roots(
+        tree.set_standalone(
             [(ffi.cast("struct vmd_desc *", other.native.devices[i].vmsd), None, [use], []) for i, (_, use) in
              enumerate(roots)]
         )  # fmt: skip

@@ -217,7 +217,7 @@ def test_rows_of_a_binary(tmp_path: Path) -> None:
     ]
     assert [row for row in facts if row[0].count(".") == 1 and "/" not in row[0]] == sorted(expected)
     roots = query(out, "SELECT name, symbol, uses FROM descriptions WHERE type IS NULL AND path = ''").rows
-    assert roots == [(root.name, root.symbol, list(root.uses)) for root in dump.roots]
+    assert roots == [(root.name, root.symbol, list(root.uses)) for root in dump.standalone]
     versions = query(out, "SELECT DISTINCT qemu_version, build_id, host, machine FROM rows").rows
     producer = dump.producer
     assert versions == [(str(producer.version).split()[3], producer.build_id, producer.host, dump.machine)]

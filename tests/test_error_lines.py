@@ -208,7 +208,7 @@ def test_producer() -> None:
     again = producer_from_json(producer_to_json(producer), "x.json")
     assert again.error_lines == producer.error_lines
     for wrong in (b'{"error_lines": []}', b'{"error_lines": {"missing_footer": 1}}', b'{"error_lines": "x"}'):
-        with pytest.raises(SourceError, match="was it edited"):
+        with pytest.raises(SourceError, match="may have been edited"):
             producer_from_json(wrong, "x.json")
 
 

@@ -130,7 +130,7 @@ def test_built_in_devices() -> None:
     tree = engine.parse(dump.to_bytes(extended=True))
     for index, device in enumerate(dump.values()):
         facts = {"parents": device.parents, "abstract": device.abstract, "desc": device.desc, "module": device.module}
-        assert tree.device_facts(index) == facts
+        assert tree.device_metadata(index) == facts
         assert known(description_of(tree.native.devices[index].vmsd)) == known(device.vmsd)
 
 
@@ -165,9 +165,9 @@ def test_layout_of_the_form() -> None:
     ]  # fmt: skip
     vmsd = VMStateDescription("my", version_id=2, fields=fields, post_load=True, priority=3)
     tree = lower("none", [("my-type", vmsd)], detailed=True)
-    tree.set_device_facts(0, parents=("device", "object"), abstract=False, desc="Mine\n", module="hw-my")
+    tree.set_device_metadata(0, parents=("device", "object"), abstract=False, desc="Mine\n", module="hw-my")
     tree.set_about(producer_to_json(Producer("image", "/bin/q", "QEMU 1", defects=(Defect("bad", 16),))))
-    tree.set_roots([(tree.native.devices[0].vmsd, "vmstate_my", ("save",), ("t",))])
+    tree.set_standalone([(tree.native.devices[0].vmsd, "vmstate_my", ("save",), ("t",))])
     described = """{
           "name": "my",
           "version_id": 2,
@@ -247,10 +247,10 @@ def test_layout_of_the_form() -> None:
 }}
 """
     )
-    assert "Descriptions" not in tree.dump_bytes(extended=True, roots=False).decode()
+    assert "Descriptions" not in tree.dump_bytes(extended=True, standalone=False).decode()
     again = engine.parse(tree.dump_bytes(extended=True))
     assert again.dump_bytes(extended=True) == tree.dump_bytes(extended=True)
-    assert again.root_facts(0) == ("vmstate_my", ("save",), ("t",))
+    assert again.standalone_metadata(0) == ("vmstate_my", ("save",), ("t",))
 
 
 def test_prints_num_is_kept() -> None:
@@ -301,7 +301,7 @@ def test_wrong_descriptions(desc: dict[str, Any], error: str) -> None:
     ("machine", "error"),
     [
         ({"producer": []}, "producer: expected an object"),
-        ({"producer": {"version": 1}}, "producer: version is 1; was it edited?"),
+        ({"producer": {"version": 1}}, "producer: version is 1; the file may have been edited"),
         ({"producer": {"colour": "red"}}, "producer: unknown key 'colour'"),
         ({"producer": {"modules": [{"build_id": "x"}]}}, "producer: .*missing 1 required positional argument"),
         ({"producer": {"defects": 7}}, "producer: "),
@@ -355,8 +355,8 @@ def test_image_survives(image: DeviceDump, tmp_path: Path) -> None:
     assert again.to_bytes(extended=True) == path.read_bytes() == image.to_bytes(extended=True)
     assert again.to_bytes() == image.to_bytes()
     assert again.producer == image.producer._replace(kind="file", path=str(path))
-    assert [(root.name, root.uses, root.types) for root in again.roots] == [
-        (root.name, root.uses, root.types) for root in image.roots
+    assert [(root.name, root.uses, root.types) for root in again.standalone] == [
+        (root.name, root.uses, root.types) for root in image.standalone
     ]
 
 
@@ -373,7 +373,7 @@ ROOTS = {
 @pytest.mark.qemu
 def test_descriptions_on_no_device(image: DeviceDump) -> None:
     """Those that QEMU's source has are found, with their use; none of them is on a device."""
-    found = {root.name: root for root in image.roots}
+    found = {root.name: root for root in image.standalone}
     assert {name: found[name].uses for name in ROOTS if name in found} == {name: (use,) for name, use in ROOTS.items()}
     assert len(found["cpu"].vmsd.subsections or ()) == 43
     assert len(found["cpu"].vmsd.fields or ()) == 66
@@ -382,7 +382,7 @@ def test_descriptions_on_no_device(image: DeviceDump) -> None:
     # eepro100's, which each model copies and gives its own name.
     assert (found["(null)"].vmsd.fields or ())[0].name == "dev"
     assert found["virtio-net-device"].types == ("virtio-net-device",)
-    assert not {device.description for device in image.values()} & (ROOTS.keys() - {"ide"})
+    assert not {device.vmsd_name for device in image.values()} & (ROOTS.keys() - {"ide"})
 
 
 @pytest.mark.qemu
@@ -461,12 +461,12 @@ def test_against_a_migration(image: DeviceDump, tmp_path: Path) -> None:
     ]  # fmt: skip
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as qemu:
         qemu.communicate(f'migrate "exec:cat > {path}"\nquit\n'.encode(), timeout=60)
-    described = {device.description: device for device in image.values()} | {root.name: root for root in image.roots}
+    described = {device.vmsd_name: device for device in image.values()} | {root.name: root for root in image.standalone}
     compared, fields = set(), []
     for section in stream_description(path)["devices"]:
         name = section.get("vmsd_name")
         if name in described and "fields" in section:
-            candidates = [each.vmsd for each in (*image.values(), *image.roots) if each.vmsd.name == name]
+            candidates = [each.vmsd for each in (*image.values(), *image.standalone) if each.vmsd.name == name]
             fields += one_of(section["fields"], candidates, name)
             compared.add(name)
     assert {"cpu", "cpu_common", "apic", "e1000", "serial", "PCIBUS", "timer", "globalstate"} <= compared

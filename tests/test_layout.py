@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vmdump._core import lib
-from vmdump.dump.lowering import description_of
+from vmdump.dump.raising import description_of
 from vmdump.emulator.elf import ElfFile, MappedObject, map_object
 from vmdump.emulator.guest import Guest
 from vmdump.errors import SourceError

@@ -13,7 +13,7 @@ import vmdump
 from vmdump.check.tree_view import Native
 from vmdump.cli import COMMANDS, main
 from vmdump.cli.environment import Environment
-from vmdump.dump.device_dump import Device, DeviceDump, Root
+from vmdump.dump.device_dump import Device, DeviceDump, StandaloneVMState
 from vmdump.dump.lookup import Part, matching_types, section_name
 from vmdump.dump.producer import Producer
 from vmdump.dump.tree import parse
@@ -101,7 +101,7 @@ def test_kinds() -> None:
     assert names("TYPE") == [(Device, "TYPE")]
     assert names("dev") == [(Device, "TYPE"), (Device, "dev2")]
     assert names("0000:00:02.0/dev") == [(Device, "TYPE"), (Device, "dev2")]
-    assert names("cpu 1") == [(Root, "cpu")]
+    assert names("cpu 1") == [(StandaloneVMState, "cpu")]
     assert names("dev/sub") == [(Part, "dev/sub")]
     assert names("DEV") == names("dev")
     assert names("type") == names("TYPE")
@@ -213,7 +213,7 @@ def test_no_section_without_description() -> None:
 def make_detailed() -> DeviceDump:
     """A dump of which all is known."""
     made = dump(dev=desc("dev", field("a")))
-    made.detailed_tree.set_device_facts(0, parents=["device"], abstract=False)
+    made.detailed_tree.set_device_metadata(0, parents=["device"], abstract=False)
     return made
 
 

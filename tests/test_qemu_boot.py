@@ -238,9 +238,9 @@ def test_root_errors(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SourceError, match="/circle: too many levels of symbolic links below"):
         resolve("/circle", str(root))
     with pytest.raises(SourceError, match="nowhere: not a directory; the root is where the packages are unpacked"):
-        vmdump.open("x", root=root / "nowhere")
-    with pytest.raises(VmdumpError, match="root and host are for a QEMU binary"):
-        vmdump.open(root=root)
+        vmdump.open("x", sysroot=root / "nowhere")
+    with pytest.raises(VmdumpError, match="sysroot= can't be used with this source, but only with a QEMU binary"):
+        vmdump.open(sysroot=root)
     assert main(["dump", "--root", str(root)]) == 2
     assert "--root needs SOURCE, a QEMU binary that is not run" in capsys.readouterr().err
     (root / "x.json").write_text("{}")
@@ -276,7 +276,7 @@ def test_root(root: Path, tmp_path: Path) -> None:
     shutil.copy(qemu, root / "usr/bin/qemu")
     native = run_dump(qemu, tmp_path)
     assert vmdump.open(moved, machine="none").to_bytes() != native
-    assert vmdump.open(moved, machine="none", root=root).to_bytes() == native
+    assert vmdump.open(moved, machine="none", sysroot=root).to_bytes() == native
     # A link that leads nowhere on this system.
     assert main(["dump", str(root / "usr/bin/kvm"), "-M", "none", "--root", str(root), "-o", str(tmp_path / "x")]) == 0
     assert (tmp_path / "x").read_bytes() == native

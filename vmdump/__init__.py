@@ -1,64 +1,105 @@
-"""vmdump: QEMU's -dump-vmstate as a library. What device state does a QEMU migrate?
+"""QEMU's -dump-vmstate as a library: which device state a QEMU migrates, and whether another QEMU can load it.
 
     import vmdump
 
-    dump = vmdump.open("x86_64.json.xz")        # or a Session's classes, or a QEMU that is run
-    print(dump.machine, len(dump), dump["mc146818rtc"].version_id)
-    dump.write("copy.json")
+    dump = vmdump.open("qemu-system-x86_64")     # a QEMU binary, which is not run, or a dump file
+    dump["e1000"].version_id                     # a DeviceDump maps QOM type names to Devices
+    for field in dump["e1000"].walk("*irq*"):    # every field with its path, description and conditions
+        print(field.path, field.field.size, field.conditions)
+    dump.find("cpu")                             # also sections, subsections and standalone descriptions, by name
+    dump.write("x86_64.json")                    # what -dump-vmstate writes
 
-Names are imported when they are first used, so that ``import vmdump`` costs next to nothing.
+    result = vmdump.check("old/qemu-system-x86_64", "new/qemu-system-x86_64")
+    for finding in result.findings:              # what breaks, or may break, in either direction
+        print(finding.verdict, finding.direction, finding.type, finding.message)
+    vmdump.lint(dump)                            # defects within one QEMU
+
+    vmdump.Session                               # a registry of types, to declare devices of your own
+    vmdump.vmstate                               # VMStateDescription, VMStateField, and QEMU's VMSTATE_* macros
+    vmdump.VmdumpError                           # the base class of all errors
+
+Warnings are logged to the logger "vmdump". help(vmdump.open) and help(vmdump.check) describe the options.
 """
+
+# Public names are imported on first access, so that `import vmdump` costs next to nothing.
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # typing's own, which takes longer to import than a dump to write
+TYPE_CHECKING = False  # typing.TYPE_CHECKING, without importing typing, which takes longer than writing a dump
 if TYPE_CHECKING:
     from typing import Any
 
-    from vmdump.dump.device_dump import Device, DeviceDump, Root
+    from vmdump.check.api import check as check
+    from vmdump.check.api import lint as lint
+    from vmdump.check.checker import Labelled
+    from vmdump.check.results import CheckResult, Direction, Finding, TypeResult, Verdict
+    from vmdump.dump.device_dump import Device, DeviceDump, StandaloneVMState, UnknownDeviceError
     from vmdump.dump.engine import Engine
     from vmdump.dump.lookup import Part
     from vmdump.dump.producer import Defect, Producer, ProducerModule
+    from vmdump.dump.walk import WalkedField
+    from vmdump.emulator.host_profile import HostProfile
     from vmdump.errors import ModuleError, OutputError, QOMError, SourceError, VmdumpError, VMStateError
     from vmdump.include import get_include
     from vmdump.modules.loader import ModuleInfo
     from vmdump.qom import DeviceClass, MachineClass, ObjectClass, TypeInfo
-    from vmdump.sources.open import open
+    from vmdump.sources.open import open as open
     from vmdump.sources.session import Session
     from vmdump.version import __version__
 
+#: Without open, so that `from vmdump import *` does not replace Python's.
 __all__ = [
-    "Defect", "Device", "DeviceClass", "DeviceDump", "Engine", "MachineClass", "ModuleError", "ModuleInfo",
-    "ObjectClass", "OutputError", "Part", "Producer", "ProducerModule", "QOMError", "Root", "Session",
-    "SourceError", "TypeInfo", "VMStateError", "VmdumpError", "__version__", "get_include", "open",
+    "CheckResult", "Defect", "Device", "DeviceClass", "DeviceDump", "Direction", "Engine", "Finding", "HostProfile",
+    "Labelled", "MachineClass", "ModuleError", "ModuleInfo", "ObjectClass", "OutputError", "Part", "Producer",
+    "ProducerModule", "QOMError", "Session", "SourceError", "StandaloneVMState", "TypeInfo", "TypeResult",
+    "UnknownDeviceError", "VMStateError", "Verdict", "VmdumpError", "WalkedField", "__version__", "check",
+    "get_include", "lint",
 ]  # fmt: skip
 
 _MODULES = {
-    "vmdump.dump.device_dump": ("Device", "DeviceDump", "Root"),
+    "vmdump.check.api": ("lint",),
+    "vmdump.check.checker": ("Labelled",),
+    "vmdump.check.results": ("CheckResult", "Direction", "Finding", "TypeResult", "Verdict"),
+    "vmdump.dump.device_dump": ("Device", "DeviceDump", "StandaloneVMState", "UnknownDeviceError"),
     "vmdump.dump.engine": ("Engine",),
+    "vmdump.dump.lookup": ("Part",),
+    "vmdump.dump.producer": ("Defect", "Producer", "ProducerModule"),
+    "vmdump.dump.walk": ("WalkedField",),
+    "vmdump.emulator.host_profile": ("HostProfile",),
     "vmdump.errors": ("ModuleError", "OutputError", "QOMError", "SourceError", "VMStateError", "VmdumpError"),
     "vmdump.include": ("get_include",),
-    "vmdump.dump.lookup": ("Part",),
     "vmdump.modules.loader": ("ModuleInfo",),
-    "vmdump.dump.producer": ("Defect", "Producer", "ProducerModule"),
     "vmdump.qom": ("DeviceClass", "MachineClass", "ObjectClass", "TypeInfo"),
-    "vmdump.sources.session": ("Session",),
     "vmdump.sources.open": ("open",),
+    "vmdump.sources.session": ("Session",),
     "vmdump.version": ("__version__",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
+#: Packages that are attributes of this one once they are imported. check is a package that can be called.
+_PACKAGES = ("check", "vmstate")
+
+#: Names that were renamed in this release.
+_DEPRECATED = {"Root": "StandaloneVMState"}
+
 
 def __getattr__(name: str) -> Any:
-    """Imports a public name when it is first used (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'vmdump' has no attribute {name!r}")
+    """Import a public name on first access (PEP 562)."""
     from importlib import import_module
 
+    if name in _PACKAGES:
+        return import_module(f"vmdump.{name}")
+    if name in _DEPRECATED:
+        from vmdump.notices import warn_deprecated
+
+        warn_deprecated(f"vmdump.{name}", f"vmdump.{_DEPRECATED[name]}")
+        return __getattr__(_DEPRECATED[name])
+    if name not in _HOMES:
+        raise AttributeError(f"module 'vmdump' has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(_HOMES[name]), name)
     return value
 
 
 def __dir__() -> list[str]:
-    """The public names, imported or not."""
-    return sorted(__all__)
+    """Return the public names, imported or not."""
+    return sorted([*__all__, "open", "vmstate"])

@@ -206,5 +206,5 @@ def compress(data: bytes) -> bytes:
 
 def _target(dump: DeviceDump) -> str | None:
     """The target whose CPU types hold the most descriptions; None where there are none."""
-    found = [match[1] for root in dump.roots for name in root.types if (match := _CPU.search(name))]
+    found = [match[1] for root in dump.standalone for name in root.types if (match := _CPU.search(name))]
     return max(sorted(set(found)), key=found.count, default=None)

@@ -29,7 +29,12 @@ if TYPE_CHECKING:
 
 
 class Labelled(NamedTuple):
-    """A dump, what directions call it, and what else a configuration may call it there."""
+    """A dump with the label that directions have for it, and further names that a configuration may have for it.
+
+    >>> import vmdump
+    >>> Labelled("7.2", vmdump.open())
+    Labelled(label='7.2', dump=<DeviceDump of 'pc-i440fx-10.0': 64 devices>, aliases=())
+    """
 
     label: str
     dump: DeviceDump

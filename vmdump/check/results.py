@@ -52,6 +52,9 @@ class Finding(NamedTuple):
     of ``conditional`` findings, what must hold for it to fail; remedy: what is usually done about it; error: the line
     that QEMU prints when the load fails, None where it prints none; note: what could not be compared, where dumps say
     less than binaries.
+
+    >>> Finding("field-added", Verdict.BREAKS, "7.2 -> 10.0", "e1000", "e1000 / x", "the destination reads more")
+    <Finding breaks [field-added] 7.2 -> 10.0: e1000 / x: the destination reads more>
     """
 
     rule: str
@@ -75,6 +78,10 @@ class Finding(NamedTuple):
         'the load fails: `Missing section footer`'
         """
         return self.message if self.error is None else f"{self.message}: `{self.error}`"
+
+    def __repr__(self) -> str:
+        """The verdict, the rule, the place and the message."""
+        return f"<Finding {self.verdict} [{self.rule}] {self.direction}: {self.path}: {self.message}>"
 
 
 class WireItem(NamedTuple):
@@ -106,6 +113,9 @@ class TypeResult(NamedTuple):
     """What was found of one type in one direction. layout: the state, fields first, then each subsection; subsection
     and section names are WireItem.path of rows whose size is 0. covers: device types that have no description of their
     own and whose state this section holds (CPU models: ``cpu``); the verdict is theirs, too.
+
+    >>> TypeResult("e1000", Verdict.SAFE, "e1000", (), ())
+    <TypeResult 'e1000': safe, 0 findings>
     """
 
     type: str
@@ -114,6 +124,10 @@ class TypeResult(NamedTuple):
     findings: Sequence[Finding]
     layout: Sequence[Row]
     covers: Sequence[str] = ()
+
+    def __repr__(self) -> str:
+        """The type, the verdict and the number of findings."""
+        return f"<TypeResult {self.type!r}: {self.verdict}, {len(self.findings)} findings>"
 
 
 def without(each: TypeResult, left: Sequence[Finding]) -> TypeResult:
@@ -165,6 +179,10 @@ class CheckResult(NamedTuple):
     findings. stale: entries that matched nothing or are expired, in words. directions: the source and the destination
     behind each key of results. ignored: by direction, how many findings worse than safe were left out, as they are of
     rules that were not asked for.
+
+    >>> result = CheckResult((), {"A -> B": [TypeResult("e1000", Verdict.SAFE, "e1000", (), ())]})
+    >>> result, list(result.findings)
+    (<CheckResult: A -> B: 1 safe>, [])
     """
 
     dumps: Sequence[Dump]
@@ -173,3 +191,19 @@ class CheckResult(NamedTuple):
     stale: Sequence[str] = ()
     directions: Mapping[str, Direction] = MappingProxyType({})
     ignored: Mapping[str, int] = MappingProxyType({})
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """The findings of all types in all directions, in the order of results."""
+        return [finding for types in self.results.values() for each in types for finding in each.findings]
+
+    def __repr__(self) -> str:
+        """The number of types with each verdict, worst first, by direction."""
+        totals = []
+        for direction, types in self.results.items():
+            counts = dict.fromkeys(sorted(Verdict, key=Verdict.severity, reverse=True), 0)
+            for each in types:
+                counts[each.verdict] += 1
+            words = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+            totals.append(f"{direction}: {words or 'no types'}")
+        return f"<CheckResult: {'; '.join(totals)}>"

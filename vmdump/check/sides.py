@@ -59,7 +59,7 @@ def _in_words(side: Side, targets: frozenset[str], kind: str) -> str:
 
 def _cpu_types(side: Side) -> frozenset[str]:
     """The architectures of the CPU types: superh for sh4 and sh4eb."""
-    names = [name for root in side.dump.roots for name in root.types]
+    names = [name for root in side.dump.standalone for name in root.types]
     return frozenset(match[1] for name in (*names, *side.dump) if (match := _CPU.fullmatch(name)))
 
 

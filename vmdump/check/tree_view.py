@@ -295,18 +295,18 @@ class Native:
         return found
 
     def uses(self, section: Section) -> tuple[str, ...]:
-        """How the description of a root is used; see vmdump.Root."""
-        return self._tree.root_facts(section.root)[1] if section.root is not None else ()
+        """How the description of a root is used; see vmdump.StandaloneVMState."""
+        return self._tree.standalone_metadata(section.root)[1] if section.root is not None else ()
 
     def types(self, section: Section) -> tuple[str, ...]:
         """The device types whose classes refer to the description of a root."""
-        return self._tree.root_facts(section.root)[2] if section.root is not None else ()
+        return self._tree.standalone_metadata(section.root)[2] if section.root is not None else ()
 
     def parents(self, type_: str) -> tuple[str, ...]:
         """The parent types of a device type, nearest first, where they are known."""
         if self._indices is None:
             self._indices = {name: index for index, name in enumerate(self._tree.device_names())}
-        parents: tuple[str, ...] = self._tree.device_facts(self._indices[type_]).get("parents", ())
+        parents: tuple[str, ...] = self._tree.device_metadata(self._indices[type_]).get("parents", ())
         return parents
 
 

@@ -14,11 +14,10 @@ from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from vmdump.check.results import CheckResult
     from vmdump.cli.environment import Environment, ExitStatus
-    from vmdump.dump.device_dump import DeviceDump
     from vmdump.report.options import RuleText
 
 HELP = "tell whether the device state of one QEMU can be loaded by another"
@@ -117,13 +116,14 @@ def check_sources(args: argparse.Namespace, environment: Environment) -> CheckRe
     """The check that the arguments ask for. Raises UsageError, VmdumpError."""
     from vmdump.check.checker import check
     from vmdump.check.sides import Side
+    from vmdump.dump.lookup import require_types
 
     if args.matrix and len(args.sources) == 1:
         raise UsageError(f"{args.sources[0]}: no folder that vmdump bulk has filled; give one, or several SOURCEs")
     if len(args.sources) < 2 or (len(args.sources) > 2 and not args.matrix):
         raise UsageError(f"{len(args.sources)} SOURCE(s) given; give two, or --matrix and several")
     dumps = open_sources(args.sources, args, environment)
-    _check_types(args.type, dumps)
+    require_types(args.type, dumps)
     named = labelled(args.sources, dumps)
     sides = [Side(each.label, each.dump, path) for each, path in zip(named, args.sources, strict=True)]
     compare_sides(sides, environment, any_target=args.any_target)
@@ -135,15 +135,3 @@ def check_sources(args: argparse.Namespace, environment: Environment) -> CheckRe
     if args.type and not any(result.results.values()):
         raise VmdumpError(f"no type of the source matches {' or '.join(args.type)}; vmdump devices lists them")
     return result
-
-
-def _check_types(patterns: Sequence[str], dumps: Sequence[DeviceDump]) -> None:
-    """Raise VmdumpError for a pattern that matches nothing in any dump."""
-    for pattern in patterns:
-        from vmdump.dump.lookup import known_names, matching_types, section_name
-        from vmdump.suggestion import did_you_mean
-
-        if not matching_types(dumps, pattern):
-            known = dict.fromkeys(name for dump in dumps for name in known_names(dump))
-            hint = did_you_mean(section_name(pattern), known, "vmdump devices lists them")
-            raise VmdumpError(f"no type matches {pattern}; {hint}")

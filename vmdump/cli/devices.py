@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from vmdump.cli.environment import Environment
     from vmdump.cli.terminal.table import Column
-    from vmdump.dump.device_dump import Device, Root
+    from vmdump.dump.device_dump import Device, StandaloneVMState
 
 HELP = "list the device classes of a source"
 EPILOG = """\
@@ -56,14 +56,14 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     from vmdump.cli.terminal.table import print_json, print_table
 
     dump = open_source(args, environment)
-    roots = dump.roots if args.all else ()
+    roots = dump.standalone if args.all else ()
     if args.json:
         print_json(environment, [*map(_device_object, dump.values()), *map(_root_object, roots)])
         return ExitStatus.DONE
     devices = sorted(dump.values(), key=lambda device: device.name)
     columns: dict[str, Column] = {
         "TYPE": [device.name for device in devices],
-        "DESCRIPTION": [device.description if device.has_description else None for device in devices],
+        "DESCRIPTION": [device.vmsd_name if device.has_description else None for device in devices],
         "VERSION": [device.version_id for device in devices],
         "MIN": [device.minimum_version_id for device in devices],
         "FIELDS": [device.n_fields for device in devices],
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     return ExitStatus.DONE
 
 
-def _root_columns(roots: Sequence[Root]) -> dict[str, Column]:
+def _root_columns(roots: Sequence[StandaloneVMState]) -> dict[str, Column]:
     return {
         "DESCRIPTION": [root.name for root in roots],
         "VERSION": [root.vmsd.version_id for root in roots],
@@ -98,7 +98,7 @@ def _few(types: Sequence[str]) -> str | None:
     return f"{types[0]} and {len(types) - 1} more" if len(types) > 1 else types[0] if types else None
 
 
-def _root_object(root: Root) -> dict[str, object]:
+def _root_object(root: StandaloneVMState) -> dict[str, object]:
     return {
         "type": None,
         "description": root.name,
@@ -115,7 +115,7 @@ def _root_object(root: Root) -> dict[str, object]:
 def _device_object(device: Device) -> dict[str, object]:
     return {
         "type": device.name,
-        "description": device.description if device.has_description else None,
+        "description": device.vmsd_name if device.has_description else None,
         "version_id": device.version_id,
         "minimum_version_id": device.minimum_version_id,
         "fields": device.n_fields,

@@ -50,7 +50,7 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     if extended and args.engine is not None:
         raise UsageError("--engine is for QEMU's own form; the extended one has one engine")
     engine = None if args.engine is None else _engine(args.engine)
-    form = {"engine": engine, "extended": extended, "roots": args.all}
+    form = {"engine": engine, "extended": extended, "standalone": args.all}
     if args.output != "-":
         open_source(args, environment, details=extended).write(args.output, **form)
         return ExitStatus.DONE

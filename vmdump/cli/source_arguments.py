@@ -81,6 +81,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     add_directory(
         group,
         "--root",
+        "--sysroot",
         metavar="DIR",
         help="SOURCE and its modules belong to a system that is unpacked in DIR: its module dir and its links are "
         "DIR's",
@@ -215,7 +216,7 @@ def open_source(args: argparse.Namespace, environment: Environment, details: boo
         args.source,
         machine=args.machine,
         run=args.run,
-        root=args.root,
+        sysroot=args.root,
         host=args.host,
         module_dirs=module_dirs(args, environment),
         timeout=args.timeout,

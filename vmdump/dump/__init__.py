@@ -1,1 +1,1 @@
-"""The dump: devices over a native tree, the engines that write it, and its producer."""
+"""Dumps: devices over a native tree, the engines that write it, lookup by name, and the producer."""

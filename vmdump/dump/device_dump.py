@@ -1,31 +1,35 @@
-"""DeviceDump, what every source yields and everything downstream takes: the device classes of a QEMU and their state.
+"""DeviceDump, the result of every source: the device classes of a QEMU and the state that they migrate.
 
-It holds the native tree that the engine writes. Model objects are made for those devices alone that someone looks at.
+A DeviceDump holds the native tree that the engines write. Model objects are made for the devices that are accessed.
 """
 
 from __future__ import annotations
 
-from _collections_abc import Mapping  # where collections.abc has it from: one file less to import
+import os
+from _collections_abc import Mapping  # the implementation of collections.abc: one file less to import
 
 from vmdump.dump.output import open_output
 
 TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from typing import IO, Any
+    from typing import IO, Any, ClassVar
 
     from vmdump.dump.engine import Engine
     from vmdump.dump.lookup import Part
     from vmdump.dump.producer import Producer
     from vmdump.dump.tree import Tree
+    from vmdump.dump.walk import WalkedField
     from vmdump.vmstate.model import VMStateDescription
 
 
 class Device:
-    """A device class of a dump: its QOM type name, its description, and its parents where the source knows them.
+    """A device class of a dump: its QOM type name, its VMStateDescription, and its parents if the source has them.
 
     >>> import vmdump
     >>> device = vmdump.open()["mc146818rtc"]
+    >>> device
+    <Device 'mc146818rtc' version 3, 14 fields>
     >>> device.version_id, device.minimum_version_id, device.vmsd.fields[0].name
     (3, 1, 'cmos_data')
     >>> device.parents
@@ -47,23 +51,23 @@ class Device:
         desc: str | None = None,
         module: str | None = None,
     ) -> None:
-        """Sources make devices; None is what the source does not know."""
+        """Called by sources. None: the source does not have this attribute."""
         self._tree, self._index, self._vmsd = tree, index, vmsd
         #: QOM type name.
         self.name = name
         self.version_id, self.minimum_version_id = tree.device_versions(index)
-        #: Names of the parent types, nearest first; None where the source does not tell.
+        #: Names of the parent types, nearest first; None if the source does not have them.
         self.parents = parents
-        #: Whether the class is abstract; None where the source does not tell.
+        #: Whether the class is abstract; None if the source does not say.
         self.abstract = abstract
         #: DeviceClass.desc.
         self.desc = desc
-        #: The module that registered the type; None for a built-in type and where the source does not tell.
+        #: The module that registered the type; None for a built-in type, or if the source does not say.
         self.module = module
 
     @property
     def vmsd(self) -> VMStateDescription:
-        """The device's VMStateDescription, made when first asked for."""
+        """The device's VMStateDescription, made on first access."""
         if self._vmsd is None:
             from vmdump.dump.raising import description_of
 
@@ -71,63 +75,95 @@ class Device:
         return self._vmsd
 
     @property
+    def vmsd_name(self) -> str:
+        """The name of the VMStateDescription, which names the section in the migration stream; empty if the device has
+        no description. Cheaper than ``vmsd.name``.
+        """
+        return self._tree.device_vmsd_name(self._index)
+
+    @property
     def description(self) -> str:
-        """The name of its VMStateDescription, under which its state travels; empty if it has no description."""
-        return self._tree.device_description(self._index)
+        """Deprecated name of vmsd_name."""
+        from vmdump.notices import warn_deprecated
+
+        warn_deprecated("Device.description", "Device.vmsd_name")
+        return self.vmsd_name
 
     @property
     def has_description(self) -> bool:
-        """Whether the dump has a description of it. QEMU prints no device without one; edited dumps may have such, as
-        the sample of QEMU's own checker has. Their vmsd is empty.
+        """Whether the dump has a description of the device.
+
+        QEMU prints only devices that have one. Edited dumps, such as the sample of vmstate-static-checker.py, may have
+        others; their vmsd is empty.
         """
         return self._tree.device_has_description(self._index)
 
     @property
     def n_subsections(self) -> int:
-        """How many subsections its description has itself."""
+        """Number of subsections of the description itself."""
         return int(self._tree.native.devices[self._index].vmsd.n_subsections)
 
     @property
     def n_fields(self) -> int:
-        """How many fields the dump prints for the device, those of nested descriptions and subsections included."""
+        """Number of fields that the dump prints for the device, including nested descriptions and subsections."""
         return self._tree.device_fields(self._index)
 
+    def walk(self, pattern: str | None = None) -> Iterator[WalkedField]:
+        """Yield every field that the device migrates, nested structs and subsections included: see `WalkedField`.
+
+        pattern: yield only fields whose name or path matches this glob pattern.
+
+        >>> import vmdump
+        >>> device = vmdump.open()["isa-serial"]
+        >>> [(field.path, field.depth) for field in device.walk()][:3]
+        [('state', 0), ('state / divider', 1), ('state / rbr', 1)]
+        >>> [(field.path, field.conditions) for field in device.walk("tsr")]
+        [('state / serial/tsr / tsr', ('if serial_tsr_needed',))]
+        """
+        from vmdump.dump.walk import walk
+
+        return walk(self.vmsd, pattern)
+
     def __repr__(self) -> str:
-        """For people: the type and the version."""
-        return f"<Device {self.name!r} version {self.version_id}>"
+        """The type, the version and the number of fields."""
+        return f"<Device {self.name!r} version {self.version_id}, {self.n_fields} fields>"
 
 
 def tree_devices(tree: Tree) -> Iterable[Device]:
-    """Devices of which no more is known than what their tree tells."""
-    return (Device(tree, index, name, **tree.device_facts(index)) for index, name in enumerate(tree.device_names()))
+    """Yield the devices of a tree with the metadata that the tree has."""
+    return (Device(tree, index, name, **tree.device_metadata(index)) for index, name in enumerate(tree.device_names()))
 
 
-class Root:
-    """A description of a dump that is on no device class: what holds CPUs, bus state, parts of devices.
+class StandaloneVMState:
+    """A standalone VMSD: a VMStateDescription that no device class refers to. CPUs, bus state and parts of devices are
+    migrated by such descriptions.
 
-    symbol is what the binary exports it as; uses says how it is used: ``register`` (vmstate_register, by an owner that
-    is no device), ``save`` (vmstate_save_state, inside another device's own code), ``VirtioDeviceClass``,
-    ``legacy_vmsd`` (of a CPU class); where no use is found it is empty. types are the device types whose classes refer
-    to it. One that gets its name at run time, as eepro100's do, is called ``(null)``.
+    - symbol: the name under which the binary exports the description; None if it does not.
+    - uses: how it is used. ``register``: vmstate_register by an owner that is no device; ``save``: vmstate_save_state
+      within another device's code; ``VirtioDeviceClass``; ``legacy_vmsd`` of a CPU class; ``GTREE``: keys of a GTREE.
+      Empty if no use is found.
+    - types: the device types whose classes refer to it.
+
+    A description that gets its name at run time, such as eepro100's, is called ``(null)``.
 
     >>> import vmdump
-    >>> vmdump.open().roots  # the registry has none; a QEMU binary has dozens
+    >>> vmdump.open().standalone  # the built-in devices have none; a QEMU binary has dozens
     ()
-    >>> issubclass(Root, object)
+    >>> issubclass(vmdump.StandaloneVMState, object)
     True
     """
 
     __slots__ = ("_index", "_tree", "_vmsd", "symbol", "types", "uses")
 
     def __init__(self, tree: Tree, index: int) -> None:
-        """The root at an index of a tree."""
+        """The standalone description at an index of a tree."""
         self._tree, self._index = tree, index
         self._vmsd: VMStateDescription | None = None
-        self.symbol, self.uses, self.types = tree.root_facts(index)
+        self.symbol, self.uses, self.types = tree.standalone_metadata(index)
 
     @property
     def vmsd(self) -> VMStateDescription:
-        """The VMStateDescription, made when first asked for."""
+        """The VMStateDescription, made on first access."""
         if self._vmsd is None:
             from vmdump.dump.raising import description_of
 
@@ -136,26 +172,38 @@ class Root:
 
     @property
     def name(self) -> str:
-        """The description's name. Other roots may have the same."""
-        return self._tree.root_name(self._index)
+        """The name of the description. Several standalone descriptions may have the same name."""
+        return self._tree.standalone_name(self._index)
 
     @property
     def n_fields(self) -> int:
-        """How many fields it has, those of nested descriptions and subsections included."""
+        """Number of fields, including nested descriptions and subsections."""
         return int(self._tree.native.roots[self._index].vmsd.n_total)
 
+    def walk(self, pattern: str | None = None) -> Iterator[WalkedField]:
+        """Yield every field, as `Device.walk` does."""
+        from vmdump.dump.walk import walk
+
+        return walk(self.vmsd, pattern)
+
     def __repr__(self) -> str:
-        """For people: the name and the uses."""
-        return f"<Root {self.name!r} used by {', '.join(self.uses) or 'unknown'}>"
+        """The name, the uses and the number of fields."""
+        uses = ", ".join(self.uses) or "no use found"
+        return f"<StandaloneVMState {self.name!r} ({uses}), {self.n_fields} fields>"
 
 
 class DeviceDump(Mapping[str, Device]):
-    r"""The device classes of one QEMU, by type name, in the order of QEMU's own dump. Immutable; usable from threads.
+    r"""A mapping from QOM type name to Device, in the order of QEMU's own dump. Immutable; safe to use from any thread.
+
+    Two dumps are equal if they have the same device types with equal descriptions, as QEMU's dump prints them. The
+    machine, the order, the producer, and what only the extended form has are not compared. Dumps are not hashable.
 
     >>> import io, vmdump
     >>> dump = vmdump.open()
     >>> dump.machine, "isa-serial" in dump, len(dump) >= 15
     ('pc-i440fx-10.0', True, True)
+    >>> dump == vmdump.open(machine="q35")
+    True
     >>> with io.BytesIO() as file:
     ...     dump.write(file)
     ...     file.getvalue()[:21]
@@ -169,11 +217,15 @@ class DeviceDump(Mapping[str, Device]):
         make_devices: Callable[[], Iterable[Device]] | None = None,
         make_detailed: Callable[[], Tree] | None = None,
     ) -> None:
-        """Sources make dumps: see `vmdump.open`. Functions are called when they are needed: producer when someone asks
-        where the dump comes from; make_devices when someone first looks at a device; make_detailed when someone wants
-        the extended form: a tree of the same devices with all that is known of them (default: tree itself).
+        """Called by sources; see `vmdump.open`. Functions are called when their result is needed.
+
+        Args:
+            tree: what the engines write.
+            producer: the origin of the dump, or a function that returns it.
+            make_devices: returns the devices, on the first access to one. Default: those of the tree.
+            make_detailed: returns a tree of the same devices with all metadata, for the extended form. Default: tree.
         """
-        #: The native form, which the engine writes.
+        #: The native form, which the engines write.
         self.tree = tree
         self._producer = producer
         self._make_devices = make_devices or (lambda: tree_devices(tree))
@@ -182,14 +234,14 @@ class DeviceDump(Mapping[str, Device]):
 
     @property
     def producer(self) -> Producer:
-        """Where the dump comes from."""
+        """The origin of the dump: kind of source, path, QEMU version."""
         if callable(self._producer):
             self._producer = self._producer()
         return self._producer
 
     @property
     def detailed_tree(self) -> Tree:
-        """The native form with all that is known: what the extended form is written from."""
+        """The native form with all metadata, from which the extended form is written."""
         if self._make_detailed is not None:
             tree = self._make_detailed()
             if tree.about is None:
@@ -201,9 +253,17 @@ class DeviceDump(Mapping[str, Device]):
         return self.tree
 
     @property
-    def roots(self) -> tuple[Root, ...]:
-        """The descriptions that are on no device class, as far as the source tells: binaries do, dump files do not."""
-        return tuple(Root(self.tree, index) for index in range(self.tree.native.n_roots))
+    def standalone(self) -> tuple[StandaloneVMState, ...]:
+        """The standalone descriptions. QEMU binaries and extended dumps have them; QEMU's own dump files do not."""
+        return tuple(StandaloneVMState(self.tree, index) for index in range(self.tree.native.n_roots))
+
+    @property
+    def roots(self) -> tuple[StandaloneVMState, ...]:
+        """Deprecated name of standalone."""
+        from vmdump.notices import warn_deprecated
+
+        warn_deprecated("DeviceDump.roots", "DeviceDump.standalone")
+        return self.standalone
 
     def _by_name(self) -> Mapping[str, Device]:
         if self._devices is None:
@@ -212,24 +272,39 @@ class DeviceDump(Mapping[str, Device]):
 
     @property
     def machine(self) -> str:
-        """The machine's name, as the dump prints it: ``pc-q35-8.2``, not the alias ``q35``."""
+        """The machine type as the dump prints it: ``pc-q35-8.2``, not the alias ``q35``."""
         return self.tree.machine
 
     def __getitem__(self, name: str) -> Device:
-        """The device class of a type name. Raises KeyError."""
-        return self._by_name()[name]
+        """Return the device class with a type name.
 
-    def find(self, name: str) -> tuple[Device | Root | Part, ...]:
-        """Return what a name stands for: a QOM type, or a name as QEMU's error lines have it.
+        Raises UnknownDeviceError, a KeyError that names standalone descriptions and similar names.
 
-        In this order: the QOM type; the section (the name of its description) of types and of descriptions on no device
-        class; a description nested in others, or a subsection. The path of a device, quotes and an instance id are
-        ignored: ``0000:00:03.0/virtio-gpu``, ``'cpu' 0``. Upper and lower case are, if nothing else is found.
+        >>> import vmdump
+        >>> vmdump.open()["isa-serail"]
+        Traceback (most recent call last):
+        vmdump.dump.device_dump.UnknownDeviceError: no device type 'isa-serail'; did you mean isa-serial?
+        """
+        try:
+            return self._by_name()[name]
+        except KeyError:
+            raise UnknownDeviceError(self, name) from None
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is a device class with a type name. Standalone descriptions do not count: see `find`."""
+        return name in self._by_name()
+
+    def find(self, name: str) -> tuple[Device | StandaloneVMState | Part, ...]:
+        """Return everything that has a name: a QOM type, or a name from one of QEMU's error lines.
+
+        Searched in this order: QOM types; sections, by the name of the description, of device types and of standalone
+        descriptions; nested descriptions and subsections. A device path, quotes and an instance id around the name are
+        ignored: ``0000:00:03.0/virtio-gpu``, ``'cpu' 0``. If nothing matches, letter case is ignored.
 
         >>> import vmdump
         >>> dump = vmdump.open()
-        >>> [device.name for device in dump.find("0000:00:01.3/piix4_pm")]
-        ['PIIX4_PM']
+        >>> dump.find("0000:00:01.3/piix4_pm")
+        (<Device 'PIIX4_PM' version 3, 54 fields>,)
         >>> "e1000" in dump.find("PCIDevice")[0].holders, dump.find("no-such-device")
         (True, ())
         """
@@ -242,47 +317,130 @@ class DeviceDump(Mapping[str, Device]):
         return iter(self._by_name())
 
     def __len__(self) -> int:
-        """How many device classes there are."""
+        """Number of device classes."""
         return len(self.tree)
 
+    def __eq__(self, other: object) -> bool:
+        """Whether two dumps have the same device types with equal descriptions."""
+        if not isinstance(other, DeviceDump):
+            return NotImplemented
+        return self.tree is other.tree or _same_devices(self.tree, other.tree)
+
+    #: Dumps are compared by content, which would be too slow to hash.
+    __hash__: ClassVar[None]  # type: ignore[assignment]
+
     def __repr__(self) -> str:
-        """For people: the machine and how many devices."""
-        return f"<DeviceDump of {self.machine!r}: {len(self)} devices>"
+        """The machine type and the number of devices."""
+        n_standalone = self.tree.native.n_roots
+        standalone = f", {n_standalone} standalone descriptions" if n_standalone else ""
+        return f"<DeviceDump of {self.machine!r}: {len(self)} devices{standalone}>"
 
-    def to_bytes(self, *, engine: Engine | None = None, extended: bool = False, roots: bool = True) -> bytes:
-        """The dump as QEMU's -dump-vmstate writes it; extended: with all else that is known, as further keys, and, if
-        roots says so, the descriptions that are on no device class. engine None: the fast one.
+    def to_bytes(
+        self,
+        *,
+        engine: Engine | None = None,
+        extended: bool = False,
+        standalone: bool = True,
+        roots: bool | None = None,
+    ) -> bytes:
+        """Return the dump as JSON, in the form of QEMU's -dump-vmstate.
 
-        Raises VMStateError if it passes vmdump.dump.tree.MAX_DUMP_BYTES.
+        Args:
+            engine: which C code writes QEMU's form; None: the fast one. The bytes are equal.
+            extended: write the extended form, with the metadata as further keys. It has only one engine.
+            standalone: write the standalone descriptions too; extended form only.
+            roots: deprecated name of standalone.
+
+        Raises VMStateError if the dump is larger than vmdump.dump.tree.MAX_DUMP_BYTES, TypeError if both engine and
+        extended are given.
 
         >>> import vmdump
         >>> vmdump.open().to_bytes().splitlines()[1]
         b'  "vmschkmachine": {'
         """
-        return (self.detailed_tree if extended else self.tree).dump_bytes(engine, extended=extended, roots=roots)
-
-    def write(self, target: Any, *, engine: Engine | None = None, extended: bool = False, roots: bool = True) -> None:
-        """Writes the dump to a path or a binary file object, as QEMU's -dump-vmstate does; options as in to_bytes.
-
-        A file appears whole or not at all: it is written beside its place and renamed. A path that is no regular file
-        (/dev/stdout, a FIFO) is written to directly. A file object that has a descriptor is flushed and its descriptor
-        written to; any other gets the bytes in one ``write``.
-
-        Raises OutputError (and what a file object raises), VMStateError if the dump would be too large.
-        """
+        standalone = _check_form(engine, extended, standalone, roots)
         tree = self.detailed_tree if extended else self.tree
-        if hasattr(target, "write"):
-            _write_file(target, tree, engine, extended, roots)
+        return tree.dump_bytes(engine, extended=extended, standalone=standalone)
+
+    def write(
+        self,
+        target: str | os.PathLike[str] | IO[bytes],
+        *,
+        engine: Engine | None = None,
+        extended: bool = False,
+        standalone: bool = True,
+        roots: bool | None = None,
+    ) -> None:
+        """Write the dump to a path or a binary file object. Options as in `to_bytes`.
+
+        A regular file is replaced as a whole or not at all: the dump is written to a temporary file in the same
+        directory, which is then renamed. Any other path (/dev/stdout, a FIFO) is written to directly. If a file object
+        has a descriptor, it is flushed and the descriptor is written to; any other gets the bytes in one ``write``.
+
+        Raises OutputError, what the file object raises, and what `to_bytes` raises.
+        """
+        standalone = _check_form(engine, extended, standalone, roots)
+        tree = self.detailed_tree if extended else self.tree
+        if not isinstance(target, (str, bytes, os.PathLike)):
+            _write_file(target, tree, engine, extended, standalone)
             return
         with open_output(target) as fd:
-            tree.dump_fd(fd, engine, extended=extended, roots=roots)
+            tree.dump_fd(fd, engine, extended=extended, standalone=standalone)
 
 
-def _write_file(file: IO[bytes], tree: Tree, engine: Engine | None, extended: bool, roots: bool) -> None:
+def _check_form(engine: Engine | None, extended: bool, standalone: bool, roots: bool | None) -> bool:
+    """Return standalone, or its deprecated alias roots if that is given."""
+    if extended and engine is not None:
+        raise TypeError("engine= and extended= exclude each other: the extended form has only one engine")
+    if roots is None:
+        return standalone
+    from vmdump.notices import warn_deprecated
+
+    warn_deprecated("roots=", "standalone=", stacklevel=4)
+    return roots
+
+
+def _write_file(file: IO[bytes], tree: Tree, engine: Engine | None, extended: bool, standalone: bool) -> None:
     try:
         fd = file.fileno()
     except (AttributeError, OSError):
-        file.write(tree.dump_bytes(engine, extended=extended, roots=roots))
+        file.write(tree.dump_bytes(engine, extended=extended, standalone=standalone))
         return
     file.flush()
-    tree.dump_fd(fd, engine, extended=extended, roots=roots)
+    tree.dump_fd(fd, engine, extended=extended, standalone=standalone)
+
+
+def _same_devices(a: Tree, b: Tree) -> bool:
+    """Whether the devices of two trees print the same text, in any order. The machine has no part in it."""
+    if a.size - len(a.machine.encode()) != b.size - len(b.machine.encode()) or len(a) != len(b):
+        return False
+    # Sections of the text end with the only line that is indented by two blanks and has nothing but a brace.
+    sections = [tree.dump_bytes().removesuffix(b"\n  }\n}\n").split(b"\n  },\n")[1:] for tree in (a, b)]
+    return sections[0] == sections[1] or sorted(sections[0]) == sorted(sections[1])
+
+
+class UnknownDeviceError(KeyError):
+    """A type name that a dump does not have. The message is made when it is printed, as many lookups only try."""
+
+    def __init__(self, dump: DeviceDump, name: object) -> None:
+        """The dump and the name."""
+        super().__init__(name)
+        self._dump = dump
+
+    def __str__(self) -> str:
+        """What the dump has instead: standalone descriptions of that name, or similar type names."""
+        from vmdump.suggestion import did_you_mean
+
+        name = self.args[0]
+        message = f"no device type {name!r}"
+        if any(each.name == name for each in self._dump.standalone):
+            message += "; standalone descriptions have that name: see dump.standalone, or dump.find(...)"
+        if isinstance(name, str):
+            other = "" if "standalone" in message else "list(dump) has all names, dump.find(...) searches sections too"
+            hint = did_you_mean(name, self._dump, other)
+            message += f"; {hint}" if hint else ""
+        return message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A pickle is a KeyError with the message: a dump can't be pickled."""
+        return KeyError, (str(self),)

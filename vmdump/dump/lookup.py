@@ -1,8 +1,8 @@
-"""What a name means in a dump: a QOM type, or any name that QEMU's error lines have for the same state.
+"""Look names up in a dump: QOM types, and the names in QEMU's error lines.
 
-QEMU's dump is keyed by QOM type, but its error lines never name types. They name sections, by the name of the
-description behind the path of the device (``0000:00:03.0/virtio-gpu``), and descriptions that are nested in others
-(``PCIDevice``, ``virtio-gpu-scanouts``).
+The keys of QEMU's dump are QOM types, but its error lines never name types. They name sections, by the device path and
+the name of the description (``0000:00:03.0/virtio-gpu``), and nested descriptions (``PCIDevice``,
+``virtio-gpu-scanouts``).
 
 Source: QEMU 10.0.13 migration/savevm.c vmstate_register_with_alias_id (idstr), migration/vmstate.c.
 """
@@ -10,59 +10,69 @@ Source: QEMU 10.0.13 migration/savevm.c vmstate_register_with_alias_id (idstr), 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vmdump._core import ffi
 from vmdump.dump.tree import text_of
+from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from vmdump.dump.device_dump import Device, DeviceDump, Root
+    from vmdump._core import vmd_desc
+    from vmdump.dump.device_dump import Device, DeviceDump, StandaloneVMState
     from vmdump.dump.tree import Tree
+    from vmdump.dump.walk import WalkedField
     from vmdump.vmstate.model import VMStateDescription
 
-#: A name in quotes, as error lines have it: ``'cpu'``, and the instance id behind it, if any.
+#: A quoted name in an error line, and the instance id after it, if any: ``'cpu' 0``.
 _QUOTED = re.compile(r"""['"`‘“](.+?)['"`’”](?:\s+(?:0x[0-9a-f]+|\d+))?""", re.IGNORECASE)
 
-#: An instance id behind a name.
+#: An instance id after a name.
 _INSTANCE = re.compile(r"\s+(?:0x[0-9a-f]+|\d+)$", re.IGNORECASE)
 
 
 class Part:
-    """A description that is nested in others, or a subsection: its name, and the QOM types whose state it is a part of;
-    of a description on no device class, that one's name.
+    """A nested description or a subsection, as `DeviceDump.find` returns it.
+
+    holders: the QOM types whose state it is a part of, and the names of standalone descriptions that contain it.
 
     >>> import vmdump
-    >>> (part,) = vmdump.open().find("serial/poll")
-    >>> part.name, part.vmsd.fields[0].name
-    ('serial/poll', 'poll_msl')
+    >>> part, = vmdump.open().find("serial/tsr")
+    >>> part.name, part.vmsd.fields[0].name, "isa-serial" in part.holders
+    ('serial/tsr', 'tsr_retry', True)
     """
 
     __slots__ = ("_native", "_vmsd", "holders", "name")
 
-    def __init__(self, native: Any, name: str, holders: tuple[str, ...]) -> None:
-        """Of a ``struct vmd_desc``."""
+    def __init__(self, native: vmd_desc, name: str, holders: tuple[str, ...]) -> None:
+        """native: a ``struct vmd_desc *`` of a tree that the dump keeps alive."""
         self._native = native
         self._vmsd: VMStateDescription | None = None
         self.name, self.holders = name, holders
 
     @property
     def vmsd(self) -> VMStateDescription:
-        """The VMStateDescription, made when first asked for."""
+        """The VMStateDescription, made on first access."""
         if self._vmsd is None:
             from vmdump.dump.raising import description_of
 
             self._vmsd = description_of(self._native)
         return self._vmsd
 
+    def walk(self, pattern: str | None = None) -> Iterator[WalkedField]:
+        """Yield every field, as `Device.walk` does."""
+        from vmdump.dump.walk import walk
+
+        return walk(self.vmsd, pattern)
+
     def __repr__(self) -> str:
-        """For people: the name, and in how many types it is."""
+        """The name, and how many types contain it."""
         return f"<Part {self.name!r} of {len(self.holders)} types>"
 
 
-def find(dump: DeviceDump, text: str) -> tuple[Device | Root | Part, ...]:
-    """Return what text names in a dump; nothing, if it names nothing. See DeviceDump.find."""
+def find(dump: DeviceDump, text: str) -> tuple[Device | StandaloneVMState | Part, ...]:
+    """Return everything in a dump that text names. See DeviceDump.find."""
     parts = _Parts(dump.tree)
     readings = list(_readings(text))
     for same in (str, str.casefold):
@@ -76,13 +86,13 @@ def find(dump: DeviceDump, text: str) -> tuple[Device | Root | Part, ...]:
 
 
 def known_names(dump: DeviceDump) -> list[str]:
-    """All names that find knows: types, sections, nested descriptions; each once."""
-    sections = [each.description for each in dump.values()]
-    return list(dict.fromkeys([*dump, *sections, *(root.name for root in dump.roots), *_Parts(dump.tree).names()]))
+    """Return all names that find accepts, without duplicates: types, sections, nested descriptions, subsections."""
+    sections = [each.vmsd_name for each in dump.values()]
+    return list(dict.fromkeys([*dump, *sections, *(each.name for each in dump.standalone), *_Parts(dump.tree).names()]))
 
 
 def section_name(text: str) -> str:
-    """Return the name without what error lines put around it: quotes, an instance id, the path of the device.
+    """Return a name without the quotes, the instance id and the device path of an error line.
 
     >>> section_name("'cpu' 0"), section_name("0000:00:02.0:00.0/virtio-net"), section_name("e1000")
     ('cpu', 'virtio-net', 'e1000')
@@ -91,25 +101,25 @@ def section_name(text: str) -> str:
 
 
 def type_patterns(dumps: Sequence[DeviceDump], patterns: Sequence[str]) -> list[str]:
-    """Return patterns of QOM types (glob) for patterns of any names; those that match nothing stay as they are."""
+    """Return glob patterns of QOM types for patterns of any names. Patterns that match nothing are kept."""
     return [name for pattern in patterns for name in matching_types(dumps, pattern) or [pattern]]
 
 
 def matching_types(dumps: Sequence[DeviceDump], pattern: str) -> list[str]:
-    """Return the pattern (glob) if it matches a QOM type, or a description on no device class, in any of the dumps.
+    """Return the pattern if it matches a QOM type or a standalone description in any of the dumps.
 
-    If not, the types whose section it matches, as patterns, or else of what find finds; nothing if there are none.
+    Otherwise return patterns for the types whose section it matches, or else for the types that find returns.
     """
     from fnmatch import fnmatchcase
     from glob import escape
 
-    if any(fnmatchcase(name, pattern) for dump in dumps for name in (*dump, *(root.name for root in dump.roots))):
+    if any(fnmatchcase(name, pattern) for dump in dumps for name in (*dump, *(each.name for each in dump.standalone))):
         return [pattern]
     section = section_name(pattern)
     types = [
         name
         for dump in dumps
-        for name, own in (*((each.name, each.description) for each in dump.values()), *_own_names(dump.roots))
+        for name, own in (*((each.name, each.vmsd_name) for each in dump.values()), *_own_names(dump.standalone))
         if own and fnmatchcase(own, section)
     ]
     if not types:
@@ -118,41 +128,58 @@ def matching_types(dumps: Sequence[DeviceDump], pattern: str) -> list[str]:
     return list(dict.fromkeys(map(escape, types)))
 
 
-def _own_names(roots: Iterable[Root]) -> Iterator[tuple[str, str]]:
-    return ((root.name, root.name) for root in roots)
+def require_types(patterns: Iterable[str], dumps: Sequence[DeviceDump]) -> None:
+    """Raise VmdumpError for a pattern that matches no type in any of the dumps, with a suggestion.
+
+    >>> import vmdump
+    >>> require_types(["e1000*", "isa-serail"], [vmdump.open()])
+    Traceback (most recent call last):
+    vmdump.errors.VmdumpError: no type matches isa-serail; did you mean isa-serial?
+    """
+    for pattern in patterns:
+        if not matching_types(dumps, pattern):
+            from vmdump.suggestion import did_you_mean
+
+            known = dict.fromkeys(name for dump in dumps for name in known_names(dump))
+            hint = did_you_mean(section_name(pattern), known, "vmdump devices lists them")
+            raise VmdumpError(f"no type matches {pattern}; {hint}")
+
+
+def _own_names(standalone: Iterable[StandaloneVMState]) -> Iterator[tuple[str, str]]:
+    return ((each.name, each.name) for each in standalone)
 
 
 def _readings(text: str) -> Iterator[tuple[str, bool]]:
-    """What may be the name in a text, most literal first, and whether it surely is that of a section."""
+    """Yield the names that text may mean, most literal first, and whether each can only be that of a section."""
     yield text, False
     name = text.strip()
     quoted = _QUOTED.search(name)
     name = quoted[1] if quoted else _INSTANCE.sub("", name)
     if name != text:
         yield name, True
-    while "/" in name:  # names of buses and devices are parts of a path: 0000:00:01.2/1/usb-tablet
+    while "/" in name:  # a device path: 0000:00:01.2/1/usb-tablet
         name = name.partition("/")[2]
         yield name, True
 
 
-def _type(dump: DeviceDump, name: str, same: Callable[[str], str]) -> list[Device | Root]:
+def _type(dump: DeviceDump, name: str, same: Callable[[str], str]) -> list[Device | StandaloneVMState]:
     if same is str:
         return [dump[name]] if name in dump else []
     return [dump[each] for each in dump if same(each) == same(name)]
 
 
-def _sections(dump: DeviceDump, name: str, same: Callable[[str], str]) -> list[Device | Root]:
+def _sections(dump: DeviceDump, name: str, same: Callable[[str], str]) -> list[Device | StandaloneVMState]:
     wanted = same(name)
-    devices = [each for each in dump.values() if each.description and same(each.description) == wanted]
-    return [*devices, *(root for root in dump.roots if same(root.name) == wanted)]
+    devices = [each for each in dump.values() if each.vmsd_name and same(each.vmsd_name) == wanted]
+    return [*devices, *(each for each in dump.standalone if same(each.name) == wanted)]
 
 
 class _Parts:
-    """The descriptions of a tree that are in others, by name. Read when they are first asked for."""
+    """The nested descriptions and subsections of a tree, by name. Read on first use."""
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
-        #: By address: name, and addresses of the descriptions that it is in.
+        #: By address: the name, and the addresses of the descriptions that contain it.
         self._descriptions: dict[int, tuple[str, set[int]]] | None = None
 
     def names(self) -> list[str]:
@@ -168,7 +195,7 @@ class _Parts:
         ]
 
     def _holders(self, address: int) -> tuple[str, ...]:
-        """Types, and descriptions on no device class, that lead to a description."""
+        """Return the types and standalone descriptions that contain a description, directly or not."""
         descriptions = self._read()
         seen, stack = {address}, [address]
         while stack:
@@ -177,16 +204,16 @@ class _Parts:
             stack += new
         return tuple(dict.fromkeys(name for name, top in self._tops() if _address(top) in seen))
 
-    def _tops(self) -> Iterator[tuple[str, Any]]:
-        """Descriptions of device classes, by type, and those on none, by their own name."""
+    def _tops(self) -> Iterator[tuple[str, vmd_desc]]:
+        """Yield the descriptions of device classes with the type, and standalone ones with their own name."""
         native = self._tree.native
         for index, name in enumerate(self._tree.device_names()):
             yield name, native.devices[index].vmsd
         for index in range(native.n_roots):
-            yield self._tree.root_name(index), native.roots[index].vmsd
+            yield self._tree.standalone_name(index), native.roots[index].vmsd
 
     def _read(self) -> dict[int, tuple[str, set[int]]]:
-        """Descriptions may nest deeper than Python's stack: no recursion."""
+        """Read all descriptions. Iterative: nesting can exceed Python's stack."""
         if self._descriptions is None:
             found: dict[int, tuple[str, set[int]]] = {}
             stack = [(top, 0) for _, top in self._tops()]
@@ -206,5 +233,5 @@ class _Parts:
         return self._descriptions
 
 
-def _address(desc: Any) -> int:
+def _address(desc: vmd_desc) -> int:
     return int(ffi.cast("uintptr_t", desc))

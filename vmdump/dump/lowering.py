@@ -1,6 +1,6 @@
-"""Lowering: from VMStateDescriptions of the model to trees of the C core, which the engines dump.
+"""Lowering: from VMStateDescriptions of the model to trees of the C core, which the engines write.
 
-Descriptions are immutable, so each is lowered once and remembers its tree; dumps of the same descriptions share it.
+Descriptions are immutable, so each is lowered once and keeps a reference to its tree, which later dumps share.
 """
 
 import struct
@@ -24,7 +24,7 @@ def lower(
 ) -> Tree:
     """Return the tree of a machine's name and (type name, description) pairs, one a device, in order.
 
-    A second tree of the same descriptions costs nothing a field. print_num=False leaves out "num", as QEMU 7.2 and
+    Lowering the same descriptions again costs nothing per field. print_num=False leaves out "num", as QEMU 7.2 and
     older do. detailed=True adds the metadata that QEMU's own dump leaves out (info names, offsets, hooks); such trees
     are not shared.
 
@@ -93,12 +93,12 @@ def post_order(root: Any, children: Any, identity: Any, seen: set[Any] | None = 
 
 
 class _Batch:
-    """Descriptions in the order of a table, nested ones and subsections first, with their rows and their fields' rows
-    packed.
+    """Descriptions in the order of a table, nested ones and subsections first, with the packed rows of the descriptions
+    and of their fields.
     """
 
     def __init__(self, *, remembers: bool) -> None:
-        """remembers: leave out descriptions that have a tree already."""
+        """remembers: skip descriptions that have a tree already."""
         self._remembers = remembers
         self.vmsds: list[VMStateDescription] = []
         self.descs, self.fields = bytearray(), bytearray()
@@ -143,7 +143,7 @@ class _Batch:
 
 
 def _lower_descriptions(roots: Iterable[VMStateDescription]) -> None:
-    """Lower what has no tree yet, in one table and one call, and remember it in each description."""
+    """Lower the descriptions that have no tree yet, in one table and one call, and store the tree in each of them."""
     with _lowering:
         batch = _Batch(remembers=True)
         batch.add(roots)
@@ -155,7 +155,7 @@ def _lower_descriptions(roots: Iterable[VMStateDescription]) -> None:
 
 
 def _lower_detailed(roots: Iterable[VMStateDescription]) -> tuple[Tree, list[int]]:
-    """Lower descriptions with their metadata into one tree; nothing of it is remembered."""
+    """Lower descriptions with their metadata into one tree, which is not stored in them."""
     batch, vmsds = _Batch(remembers=False), list(roots)
     batch.add(vmsds)
     tree, pointers = _lower_batch(batch, detailed=True)

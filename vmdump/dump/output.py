@@ -1,4 +1,4 @@
-"""Output files that appear whole or not at all, and the directories that they are in."""
+"""Atomic output files: each is replaced as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def open_output(path: str | os.PathLike[str]) -> Iterator[int]:
-    """A descriptor to write the new content of path to.
+    """Yield a file descriptor for the new content of path.
 
-    A regular file, or one that is not there yet, is written under another name in the same directory and takes its
-    place when the body ends; when the body raises, what was there stays and nothing is left over. It keeps the mode of
-    the file that it replaces; a read-only one is not replaced. A symbolic link is followed. Anything else (terminal,
-    pipe, /dev/full) is written to directly.
+    The content of a regular or new file goes to a temporary file in the same directory, which replaces path when the
+    body ends. If the body raises, path is unchanged and the temporary file is removed. The mode of the old file is
+    kept; a read-only file is not replaced. Symbolic links are followed. Anything else (terminal, pipe, /dev/full) is
+    written to directly.
 
-    Raises OutputError, with path, for every failure to open, write or rename.
+    Raises OutputError, with path, if opening, writing or renaming fails.
     """
     path = os.fspath(path)
     try:
@@ -66,8 +66,10 @@ def _open_beside(path: str) -> Iterator[int]:
 
 
 def _mode_to_keep(path: str) -> int | None:
-    """The mode of the file that is replaced; None: there is none. Raises PermissionError for one that this user may not
-    write to, and for root too if nobody may: a rename would ask for no permission of the file.
+    """Return the mode of the file that is replaced; None if there is none.
+
+    Raises PermissionError if this user may not write to the file, or if it is read-only for everyone, root included: a
+    rename does not check the permissions of the file that it replaces.
     """
     try:
         mode = stat.S_IMODE(os.stat(path).st_mode)
@@ -80,11 +82,12 @@ def _mode_to_keep(path: str) -> int | None:
 
 @contextlib.contextmanager
 def replacement(path: str, mode: int = 0o666) -> Iterator[int]:
-    """A descriptor of a new file, which takes the place of path, be that a link, when the body ends; when the body
-    raises, nothing is left over. Raises OSError.
+    """Yield a file descriptor of a temporary file, which replaces path (also a link) when the body ends.
+
+    If the body raises, the temporary file is removed. Raises OSError.
     """
     directory, name = os.path.split(path)
-    # The name is known before the file is made, so that an interruption in between leaves none behind either.
+    # Choose the name before creating the file, so that the file is removed whenever an interruption comes.
     temporary = os.path.join(directory, f".{name[:40]}.{os.getpid()}-{os.urandom(8).hex()}.tmp")
     try:
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
@@ -100,7 +103,7 @@ def replacement(path: str, mode: int = 0o666) -> Iterator[int]:
 
 
 def write_file(path: str | os.PathLike[str], *parts: bytes) -> None:
-    """Writes the new content of path, as open_output does. Raises OutputError."""
+    """Replace the content of path, as open_output does. Raises OutputError."""
     with open_output(path) as fd:
         for part in parts:
             view = memoryview(part)
@@ -109,7 +112,7 @@ def write_file(path: str | os.PathLike[str], *parts: bytes) -> None:
 
 
 def make_directory(path: str | os.PathLike[str]) -> None:
-    """Makes a directory and those above it, where there is none. Raises OutputError."""
+    """Create a directory and its parents, unless they exist. Raises OutputError."""
     try:
         os.makedirs(path, exist_ok=True)
     except OSError as error:

@@ -1,5 +1,5 @@
-"""Producer: where a dump comes from, and what is known of the QEMU behind it; as an object, and as the JSON of an
-extended dump file (csrc/format/extended.h).
+"""Producer: the origin of a dump and metadata of its QEMU, as an object and as the JSON object of an extended dump file
+(csrc/format/extended.h).
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 
 
 class Defect(namedtuple("Defect", ("what", "address", "symbol", "device"), defaults=(None, None))):
-    """Something wrong in a QEMU binary, that the reading got over.
+    """A defect of a QEMU binary that reading it tolerated.
 
-    what is wrong, in words; address: where, as an offset in the binary or module; symbol: what the binary calls that
-    place, where it exports it; device: the QOM type that it was found on.
+    - what: the defect, in words.
+    - address: offset in the binary or module, in bytes.
+    - symbol: the exported symbol at the address, if any.
+    - device: the QOM type whose description has the defect.
 
     >>> str(Defect("a list of subsections has no terminator; it ends before the next object", 0x1A2B, None, "arm-cpu"))
     "a list of subsections has no terminator; it ends before the next object (at 0x1a2b, device 'arm-cpu')"
@@ -31,7 +33,7 @@ class Defect(namedtuple("Defect", ("what", "address", "symbol", "device"), defau
     device: str | None
 
     def __str__(self) -> str:
-        """One line."""
+        """The defect and its place on one line."""
         where = [f"at {self.address:#x}"]
         where += [self.symbol] if self.symbol else []
         where += [f"device {self.device!r}"] if self.device else []
@@ -39,7 +41,7 @@ class Defect(namedtuple("Defect", ("what", "address", "symbol", "device"), defau
 
 
 class ProducerModule(namedtuple("ProducerModule", ("name", "build_id"), defaults=(None,))):
-    """A loaded module of a QEMU: its name and, where it has one, its build id in hex.
+    """A module that a QEMU loaded: its name, and its build id in hex, if any.
 
     >>> ProducerModule("hw-usb-host").build_id is None
     True
@@ -58,13 +60,17 @@ class Producer(
         defaults=(None, None, None, None, (), (), ()),
     )
 ):
-    """Where a dump comes from.
+    """The origin of a dump. Attributes that are not known are None or empty.
 
-    kind is ``registry`` (this process's classes), ``file`` (a dump file), ``image`` (a QEMU binary that was read) or
-    ``qemu`` (one that was run); path is the file or binary; version is what QEMU says of itself (``--version``),
-    build_id the linker's (in hex), host the architecture that the binary is for (``x86_64``, ``aarch64``), modules what
-    was loaded, defects what was wrong, error_lines pairs of key and format
-    (see vmdump.qemu.error_lines): each where it is known.
+    - kind: ``registry`` (classes of this process), ``file`` (a dump file), ``image`` (a QEMU binary that was read) or
+      ``qemu`` (a QEMU binary that was run).
+    - path: the file or binary.
+    - version: the output of ``--version``.
+    - build_id: the linker's build id, in hex.
+    - host: the architecture that the binary runs on (``x86_64``, ``aarch64``).
+    - modules: the loaded modules.
+    - defects: the defects of the binary.
+    - error_lines: pairs of key and format string; see vmdump.qemu.error_lines.
 
     >>> import vmdump
     >>> vmdump.open().producer.kind
@@ -83,24 +89,24 @@ class Producer(
     error_lines: tuple[tuple[str, str], ...]
 
     def to_plain(self) -> tuple[Any, ...]:
-        """The same made of plain tuples, as marshal takes them."""
+        """Return the producer as nested plain tuples, which marshal can write."""
         *facts, modules, defects, error_lines = self
         return (*facts, tuple(map(tuple, modules)), tuple(map(tuple, defects)), error_lines)
 
     @classmethod
     def from_plain(cls, plain: tuple[Any, ...]) -> Producer:
-        """The producer that to_plain was called of."""
+        """Return the producer for the result of to_plain."""
         *facts, modules, defects, error_lines = plain
         loaded, found = tuple(ProducerModule(*each) for each in modules), tuple(Defect(*each) for each in defects)
         return cls._make((*facts, loaded, found, error_lines))
 
 
-#: What an extended dump file keeps: not where the binary lay, so that equal binaries give equal files.
+#: The attributes in an extended dump file. Without kind and path, so that equal binaries give equal files.
 _KEPT = ("version", "build_id", "host", "modules", "defects", "error_lines")
 
 
 def producer_to_json(producer: Producer) -> bytes:
-    """The JSON object that an extended dump file has; on lines of its own, as its place in the file wants them."""
+    """Return the JSON object of an extended dump file, indented for its place in the file."""
     from json import dumps
 
     facts = {key: value for key, value in producer._asdict().items() if key in _KEPT and value}
@@ -115,7 +121,7 @@ def producer_to_json(producer: Producer) -> bytes:
 
 
 def producer_from_json(text: bytes, path: str) -> Producer:
-    """The producer that a dump file at path tells of. Raises SourceError when it is not such an object."""
+    """Return the producer from the JSON object of the dump file at path. Raises SourceError if it is malformed."""
     from json import loads
 
     try:
@@ -129,11 +135,11 @@ def producer_from_json(text: bytes, path: str) -> Producer:
         _checked(producer)
         return producer
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise SourceError(f'{path}: at $["vmschkmachine"].producer: {error}; was it edited?') from error
+        raise SourceError(f'{path}: at $["vmschkmachine"].producer: {error}; the file may have been edited') from error
 
 
 def _checked(value: Any) -> Any:
-    """The named tuple, whose members that are strings or numbers are such."""
+    """Return the named tuple after checking the types of its members."""
     for name, item in value._asdict().items():
         expected = tuple if name in ("modules", "defects", "error_lines") else int if name == "address" else str
         if item is not None and not isinstance(item, expected):
@@ -142,7 +148,7 @@ def _checked(value: Any) -> Any:
 
 
 def _checked_lines(lines: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Formats of error lines by key, as a JSON object has them."""
+    """Return the format strings of error lines after checking their types."""
     for key, format in lines.items():
         if not isinstance(format, str):
             raise TypeError(f"{key} is {format!r}")

@@ -5,17 +5,22 @@
 'state'
 """
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from vmdump._core import ffi, lib
 from vmdump.dump.lowering import TRAITS, UNKNOWN, post_order
 from vmdump.dump.tree import text_of
 from vmdump.vmstate.model import VMStateDescription, VMStateField, VMStateFlags, VMStateInfo
 
+if TYPE_CHECKING:
+    from vmdump._core import vmd_desc, vmd_field, vmd_field_details
+
 _STRUCT = int(VMStateFlags.STRUCT)
 
 
-def description_of(root: Any) -> VMStateDescription:
+def description_of(root: vmd_desc) -> VMStateDescription:
     """Return a new model of a native description. Descriptions that it shares internally stay shared.
 
     root is a ``const struct vmd_desc *`` of a tree that the caller keeps alive.
@@ -26,11 +31,11 @@ def description_of(root: Any) -> VMStateDescription:
     return made[_address(root)]
 
 
-def _address(desc: Any) -> int:
+def _address(desc: vmd_desc) -> int:
     return int(ffi.cast("uintptr_t", desc))
 
 
-def _native_children(desc: Any) -> list[Any]:
+def _native_children(desc: vmd_desc) -> list[vmd_desc]:
     nested = [desc.fields[i].vmsd for i in range(desc.n_fields) if desc.fields[i].vmsd]
     return nested + [desc.subsections[i] for i in range(desc.n_subsections)]
 
@@ -39,7 +44,7 @@ def _known(offset: int) -> int | None:
     return None if offset == UNKNOWN else offset
 
 
-def _model_field(field: Any, details: Any, made: dict[int, VMStateDescription]) -> VMStateField:
+def _model_field(field: vmd_field, details: vmd_field_details, made: dict[int, VMStateDescription]) -> VMStateField:
     """Return the model of a native field. details is NULL if the tree has no metadata."""
     attributes: dict[str, Any] = {
         "size": field.size,
@@ -64,7 +69,7 @@ def _model_field(field: Any, details: Any, made: dict[int, VMStateDescription]) 
     return VMStateField(text_of(field.name, field.name_len), **attributes)
 
 
-def _model(desc: Any, made: dict[int, VMStateDescription]) -> VMStateDescription:
+def _model(desc: vmd_desc, made: dict[int, VMStateDescription]) -> VMStateDescription:
     """Return the model of a native description whose children have been made."""
     fields = [
         _model_field(desc.fields[i], desc.field_details and desc.field_details + i, made) for i in range(desc.n_fields)

@@ -1,7 +1,7 @@
-"""The C core as Python sees it: trees, how a dump file becomes one, and dumping them.
+"""Trees of the C core: parse a dump file into one, and dump one.
 
-A Tree owns native memory (csrc/tree/tree.h) and is immutable; any number of
-threads may dump one at the same time, and the GIL is free while the core works.
+A Tree owns native memory (csrc/tree/tree.h) and is immutable. Any number of threads may dump one at the same time; the
+GIL is released while the core works.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, Final, NoReturn
 
+    from vmdump._core import Pointer, vmd_desc, vmd_error
     from vmdump.dump.engine import Engine
 
-#: The largest dump that is begun, in bytes: a tree that shares descriptions can stand for more than any disk holds.
+#: The largest dump that is written, in bytes. A tree that shares descriptions can expand to more than any disk holds.
 MAX_DUMP_BYTES: Final = 64 << 30
 
 
 class Tree:
-    """A dump in native form: a machine and its devices' descriptions. Immutable; safe to use from any thread.
+    """A dump in native form: a machine and the descriptions of its devices. Immutable; safe to use from any thread.
 
     Made by `parse` and `vmdump.dump.lowering.lower`. Source: csrc/tree/tree.h ``struct vmd_tree``.
     """
@@ -32,59 +33,59 @@ class Tree:
     __slots__ = ("__weakref__", "native", "owners")
 
     def __init__(self) -> None:
-        """An empty tree, to be filled by the functions below. Raises MemoryError."""
+        """Create an empty tree, which its maker fills. Raises MemoryError."""
         ret = ffi.new("struct vmd_tree **")
         if lib.vmd_tree_create(ret):
             raise MemoryError("out of memory for a tree")
         #: The ``struct vmd_tree *``.
         self.native = ffi.gc(ret[0], lib.vmd_tree_destroy)
-        #: Trees whose descriptions this one refers to.
+        #: Trees that own descriptions which this one refers to.
         self.owners: tuple[Tree, ...] = ()
 
     @property
     def machine(self) -> str:
-        """The machine's name in ``vmschkmachine``."""
+        """The machine type in ``vmschkmachine``."""
         return text_of(self.native.machine, self.native.machine_len)
 
     @property
     def size(self) -> int:
-        """Bytes of the whole dump, known without rendering it. Source: csrc/tree/tree.c vmd_tree_size."""
+        """Size of the dump in QEMU's form, in bytes, computed without writing it. Source: csrc/tree/measure.c."""
         return int(lib.vmd_tree_size(self.native))
 
     @property
     def n_fields(self) -> int:
-        """Printed fields of the whole dump, nested ones included."""
+        """Number of fields that the dump prints, including nested ones."""
         return int(lib.vmd_tree_fields(self.native))
 
     def __len__(self) -> int:
-        """How many devices the tree has."""
+        """Number of devices."""
         return int(self.native.n_devices)
 
     def device_names(self) -> list[str]:
-        """The devices' type names, in order."""
+        """Return the type names of the devices, in order."""
         devices = self.native.devices
         return [text_of(devices[i].name, devices[i].name_len) for i in range(len(self))]
 
     def device_versions(self, index: int) -> tuple[int, int]:
-        """version_id and minimum_version_id that the dump prints for a device."""
+        """Return the version_id and minimum_version_id that the dump prints for a device."""
         device = self.native.devices[index]
         return int(device.version_id), int(device.minimum_version_id)
 
     def device_fields(self, index: int) -> int:
-        """Fields that the dump prints for a device, nested ones included."""
+        """Return the number of fields that the dump prints for a device, including nested ones."""
         return int(self.native.devices[index].vmsd.n_total)
 
-    def device_description(self, index: int) -> str:
-        """The name of a device's description; empty where an edited dump has none."""
+    def device_vmsd_name(self, index: int) -> str:
+        """Return the name of a device's description; empty if it has none, as in edited dumps."""
         vmsd = self.native.devices[index].vmsd
         return text_of(vmsd.name, vmsd.name_len)
 
     def device_has_description(self, index: int) -> bool:
-        """Whether a device has a description; only an edited dump has devices without."""
+        """Whether a device has a description. Only edited dumps have devices without one."""
         return not self.native.devices[index].vmsd.traits & lib.VMD_NO_DESCRIPTION
 
-    def device_facts(self, index: int) -> dict[str, Any]:
-        """Parents (nearest first), abstract, desc and module of a device, where the tree has them; else nothing."""
+    def device_metadata(self, index: int) -> dict[str, Any]:
+        """Return parents (nearest first), abstract, desc and module of a device; empty if the tree has no metadata."""
         details = self.native.devices[index].details
         if not details:
             return {}
@@ -95,10 +96,10 @@ class Tree:
             "module": _text_or_none(details.module),
         }
 
-    def set_device_facts(
+    def set_device_metadata(
         self, index: int, *, parents: Sequence[str], abstract: bool, desc: str | None = None, module: str | None = None
     ) -> None:
-        """Says these of a device. For sources, before anyone else sees the tree."""
+        """Set the metadata of a device. For sources only, before they publish the tree."""
         texts = _encode_texts([*parents, *(text for text in (desc, module) if text is not None)])
         error = ffi.new("struct vmd_error *")
         check_status(
@@ -109,51 +110,64 @@ class Tree:
             error,
         )  # fmt: skip
 
-    def root_name(self, index: int) -> str:
-        """The name of a description that is on no device class."""
+    def standalone_name(self, index: int) -> str:
+        """Return the name of a standalone description."""
         vmsd = self.native.roots[index].vmsd
         return text_of(vmsd.name, vmsd.name_len)
 
-    def root_facts(self, index: int) -> tuple[str | None, tuple[str, ...], tuple[str, ...]]:
-        """Symbol, uses and types of a description that is on no device class."""
-        root = self.native.roots[index]
-        return _text_or_none(root.symbol), _texts_of(root.uses, root.n_uses), _texts_of(root.types, root.n_types)
+    def standalone_metadata(self, index: int) -> tuple[str | None, tuple[str, ...], tuple[str, ...]]:
+        """Return symbol, uses and types of a standalone description; see `StandaloneVMState`."""
+        native = self.native.roots[index]
+        uses, types = _texts_of(native.uses, native.n_uses), _texts_of(native.types, native.n_types)
+        return _text_or_none(native.symbol), uses, types
 
-    def set_roots(self, roots: Sequence[tuple[Any, str | None, Sequence[str], Sequence[str]]]) -> None:
-        """Sets these: native description, symbol, uses, types. For sources, before anyone else sees the tree."""
-        texts = _encode_texts([text for _, symbol, uses, types in roots for text in (symbol or "", *uses, *types)])
-        vmsds = ffi.new("const struct vmd_desc *[]", [vmsd for vmsd, _, _, _ in roots])
-        counts = ffi.new("uint32_t[]", [len(words) for _, _, uses, types in roots for words in (uses, types)])
+    def set_standalone(self, descriptions: Sequence[tuple[vmd_desc, str | None, Sequence[str], Sequence[str]]]) -> None:
+        """Set the standalone descriptions: ``struct vmd_desc *``, symbol, uses, types of each. For sources only, before
+        they publish the tree.
+        """
+        strings = [text for _, symbol, uses, types in descriptions for text in (symbol or "", *uses, *types)]
+        texts = _encode_texts(strings)
+        vmsds = ffi.new("const struct vmd_desc *[]", [vmsd for vmsd, _, _, _ in descriptions])
+        counts = ffi.new("uint32_t[]", [len(words) for _, _, uses, types in descriptions for words in (uses, types)])
         error = ffi.new("struct vmd_error *")
-        check_status(lib.vmd_tree_set_roots(self.native, vmsds, counts, len(roots), texts, len(texts), error), error)
+        check_status(
+            lib.vmd_tree_set_roots(self.native, vmsds, counts, len(descriptions), texts, len(texts), error), error
+        )
 
     @property
     def about(self) -> bytes | None:
-        """What is known of the producer: a JSON object, as an extended dump file has it. None: nothing."""
+        """The producer as a JSON object, as in an extended dump file; None if it is not known."""
         return bytes(ffi.buffer(self.native.about, self.native.about_size)) if self.native.about else None
 
     def set_about(self, json: bytes) -> None:
-        """Sets that. For sources, before anyone else sees the tree."""
+        """Set the producer. For sources only, before they publish the tree."""
         error = ffi.new("struct vmd_error *")
         check_status(lib.vmd_tree_set_about(self.native, json, len(json), error), error)
 
-    def dump_fd(self, fd: int, engine: Engine | None = None, *, extended: bool = False, roots: bool = True) -> None:
-        """Writes the dump to a file descriptor, in chunks of 256 KiB, from where it stands; engine None: the fast one.
-        extended: in the extended form, which has one engine, with or without roots.
+    def dump_fd(
+        self, fd: int, engine: Engine | None = None, *, extended: bool = False, standalone: bool = True
+    ) -> None:
+        """Write the dump to a file descriptor at its current position, in chunks of 256 KiB.
 
-        Raises OutputError (the system's error, with errno), VMStateError when the dump would pass MAX_DUMP_BYTES, and
-        what a signal handler raises (KeyboardInterrupt).
+        Args:
+            fd: the file descriptor.
+            engine: which C code writes QEMU's form; None: the fast one.
+            extended: write the extended form, which has only one engine.
+            standalone: write the standalone descriptions too; extended form only.
+
+        Raises OutputError with the system's errno, VMStateError if the dump is larger than MAX_DUMP_BYTES, and what a
+        signal handler raises (KeyboardInterrupt).
         """
         self._check_size()
         error = ffi.new("struct vmd_error *")
-        code = _code(engine, extended=extended, roots=roots)
+        code = _code(engine, extended=extended, standalone=standalone)
         _check_dump(lib.vmd_dump_fd(self.native, code, fd, lib.vmd_poll, ffi.NULL, error), error)
 
-    def dump_bytes(self, engine: Engine | None = None, *, extended: bool = False, roots: bool = True) -> bytes:
-        """The dump as bytes. Raises as dump_fd does, and MemoryError."""
+    def dump_bytes(self, engine: Engine | None = None, *, extended: bool = False, standalone: bool = True) -> bytes:
+        """Return the dump. Arguments and errors as in dump_fd; also raises MemoryError."""
         import ctypes
 
-        code = _code(engine, extended=extended, roots=roots)
+        code = _code(engine, extended=extended, standalone=standalone)
         size = self._check_size()
         error = ffi.new("struct vmd_error *")
         if extended:
@@ -162,7 +176,7 @@ class Tree:
             size = int(ret[0])
         new_bytes = ctypes.pythonapi.PyBytes_FromStringAndSize
         new_bytes.restype, new_bytes.argtypes = ctypes.py_object, (ctypes.c_char_p, ctypes.c_ssize_t)
-        # The C API's own way to fill a bytes object: it is not shared until this returns.
+        # CPython's documented way to fill a new bytes object: nothing else refers to it before this returns.
         dump: bytes = new_bytes(None, size)
         memory = ffi.cast("char *", ffi.from_buffer(dump))
         _check_dump(lib.vmd_dump_memory(self.native, code, memory, size, lib.vmd_poll, ffi.NULL, error), error)
@@ -172,22 +186,22 @@ class Tree:
         size = self.size
         if size > MAX_DUMP_BYTES:
             raise VMStateError(
-                f"the dump would take {'more than 2^64' if size == 2**64 - 1 else size} bytes, more than the limit of "
-                f"{MAX_DUMP_BYTES}: its descriptions nest each other too often; look for one that is nested many times"
+                f"the dump would have {'more than 2^64' if size == 2**64 - 1 else size} bytes; the limit is "
+                f"{MAX_DUMP_BYTES}: look for a description that is nested many times"
             )
         return size
 
 
-def _code(engine: Engine | None, *, extended: bool, roots: bool) -> int:
+def _code(engine: Engine | None, *, extended: bool, standalone: bool) -> int:
     if extended:
-        return int(lib.VMD_ENGINE_EXTENDED_ROOTS if roots else lib.VMD_ENGINE_EXTENDED)
+        return int(lib.VMD_ENGINE_EXTENDED_ROOTS if standalone else lib.VMD_ENGINE_EXTENDED)
     return int(lib.VMD_ENGINE_FAST) if engine is None else engine.code
 
 
 def parse(data: bytes | bytearray, name: str = "<dump>") -> Tree:
-    """The tree of a -dump-vmstate file's bytes. name is what errors call the file.
+    """Parse the content of a file that -dump-vmstate wrote. name stands for the file in errors.
 
-    Raises SourceError with line, column and JSON path when the bytes are not what QEMU prints.
+    Raises SourceError with line, column and JSON path if the bytes are not in the form that QEMU prints.
 
     Source: csrc/parse/parse.c.
     """
@@ -199,10 +213,9 @@ def parse(data: bytes | bytearray, name: str = "<dump>") -> Tree:
 
 
 def parse_file(fd: int, offset: int, end: int = 2**64 - 1) -> Tree | None:
-    """The tree of a regular file from an offset on, up to the offset end, of which a part at a time is in memory; None
-    if it can't be read.
+    """Parse a regular file from an offset to the offset end, one part in memory at a time. Return None for an error.
 
-    Why not, and where, is to be learnt by reading it whole and `parse`. Source: csrc/parse/parse.c.
+    To get the error and its position, read the whole file and call `parse`. Source: csrc/parse/parse.c.
     """
     tree = Tree()
     error = ffi.new("struct vmd_error *")
@@ -211,13 +224,13 @@ def parse_file(fd: int, offset: int, end: int = 2**64 - 1) -> Tree | None:
     return None if error.code else tree
 
 
-def text_of(pointer: Any, size: int) -> str:
-    """A string of a tree: size bytes of UTF-8 at pointer."""
+def text_of(pointer: Pointer[bytes], size: int) -> str:
+    """Return a string of a tree: size bytes of UTF-8 at pointer."""
     return bytes(ffi.buffer(pointer, size)).decode()
 
 
-def _texts_of(pointer: Any, count: int) -> tuple[str, ...]:
-    """Strings that stand behind each other, each ended by NUL."""
+def _texts_of(pointer: Pointer[bytes], count: int) -> tuple[str, ...]:
+    """Return consecutive strings, each terminated by NUL."""
     texts = []
     for _ in range(count):
         text = ffi.string(pointer)
@@ -226,7 +239,7 @@ def _texts_of(pointer: Any, count: int) -> tuple[str, ...]:
     return tuple(texts)
 
 
-def _text_or_none(pointer: Any) -> str | None:
+def _text_or_none(pointer: Pointer[bytes]) -> str | None:
     return ffi.string(pointer).decode(errors="backslashreplace") if pointer else None
 
 
@@ -236,7 +249,7 @@ def _encode_texts(texts: Sequence[str]) -> bytes:
 
 # Errors and signals -----------------------------------------------------------------------------------------------
 
-#: What a signal handler raised during a dump, by thread.
+#: Exceptions that signal handlers raised during a dump, by thread.
 _interrupts: dict[int, BaseException] = {}
 
 
@@ -245,18 +258,18 @@ def _stash_interrupt(kind: type[BaseException], error: BaseException, traceback:
     return 1
 
 
-@ffi.def_extern(name="vmd_poll", error=1, onerror=_stash_interrupt)  # type: ignore[untyped-decorator, unused-ignore]
+@ffi.def_extern(name="vmd_poll", error=1, onerror=_stash_interrupt)
 def _vmd_poll(opaque: object) -> int:
-    """Lets Python run its signal handlers during a long call; what one raises ends the call and is raised by it."""
+    """Let Python run its signal handlers during a long call. An exception in one ends the call, which raises it."""
     return 0
 
 
 def raise_interrupt() -> NoReturn:
-    """Raises what a signal handler raised in vmd_poll, when that has ended a call of the core."""
+    """Raise the exception of the signal handler that ended a call of the core."""
     raise _interrupts.pop(get_ident())
 
 
-def _check_dump(status: int, error: Any) -> None:
+def _check_dump(status: int, error: vmd_error) -> None:
     if status == lib.VMD_INTERRUPTED:
         raise_interrupt()
     if status == lib.VMD_IO:
@@ -264,15 +277,16 @@ def _check_dump(status: int, error: Any) -> None:
     check_status(status, error)
 
 
-def check_status(status: int, error: Any) -> None:
-    """Raises what a status means that its caller has no better words for: MemoryError, or VmdumpError for a bug."""
+def check_status(status: int, error: vmd_error | None) -> None:
+    """Raise MemoryError, or VmdumpError for a status that only a bug of vmdump can cause."""
     if status == lib.VMD_NO_MEMORY:
         raise MemoryError("out of memory in the dump engine")
     if status:
-        raise VmdumpError(f"dump engine: {ffi.string(error.message).decode()} (at {error.index}); please report this")
+        what = f"status {status}" if error is None else f"{ffi.string(error.message).decode()} (at {error.index})"
+        raise VmdumpError(f"dump engine: {what}; please report this")
 
 
-def _parse_error(data: bytes | bytearray, name: str, error: Any) -> Exception:
+def _parse_error(data: bytes | bytearray, name: str, error: vmd_error) -> Exception:
     if error.code == lib.VMD_NO_MEMORY:
         return MemoryError(f"out of memory while reading {name}")
     message = ffi.string(error.message).decode()

@@ -382,13 +382,13 @@ class _ClassStruct:
         return ffi.cast("const char *", self._strings[-1])
 
 
-@ffi.def_extern(name="vmd_module_type_register")  # type: ignore[untyped-decorator, unused-ignore]
+@ffi.def_extern(name="vmd_module_type_register")
 def _type_register(opaque: Any, c_info: Any) -> None:
     module = ffi.from_handle(opaque)
     module.keep_exception(lambda: module.on_type_register(c_info))
 
 
-@ffi.def_extern(name="vmd_module_error")  # type: ignore[untyped-decorator, unused-ignore]
+@ffi.def_extern(name="vmd_module_error")
 def _error(opaque: Any, message: Any) -> None:
     module = ffi.from_handle(opaque)
     module.keep_exception(lambda: module.on_error(message))

@@ -42,7 +42,7 @@ def dump_registry(types: TypeTable, machine: str, *, modules: dict[str, str] | N
     def make_detailed() -> Tree:
         detailed = lower(machine, zip(names, vmsds, strict=True), detailed=True)
         for index, device in enumerate(make_devices()):
-            detailed.set_device_facts(
+            detailed.set_device_metadata(
                 index, parents=device.parents or (), abstract=bool(device.abstract), desc=device.desc,
                 module=device.module,
             )  # fmt: skip

@@ -1,4 +1,4 @@
-"""A Session: QEMU's start-up path as a value, from the registry of types to the dump."""
+"""Session: QEMU's start-up path as an object, from the registry of types to the dump."""
 
 import os
 import sys
@@ -22,17 +22,18 @@ DEFAULT_ARCH = "x86_64"
 
 
 class Session:
-    """A registry of types, a loader of modules, and the dump of what is registered.
+    """A registry of types and a loader of modules, which can be dumped. Sessions are independent: nothing is global.
 
-    Nothing is global: two sessions know nothing of each other.
+    Args:
+        arch: the target's architecture. Modules for other targets are not loaded; None: nor are modules for any target.
+        module_dirs: directories that are searched for modules before QEMU's own.
+        modules: further modules, each a row of the module table or the path of a module file.
+        builtin: False omits the built-in devices and machines.
+        entry_points: False omits modules of installed Python packages (group ``vmdump.modules``).
+        report: called with the error of each module that fails to load. Default: it is logged to the logger "vmdump".
+            All errors are in ``modules.errors`` too.
 
-    arch is the target's architecture: modules for another one are left alone, and without one so are all that are for
-    one. module_dirs are searched for modules before QEMU's own places; modules are further modules, each a row of the
-    module table or the path of a file, which then says itself what it provides; builtin=False leaves out vmdump's
-    devices and machines; entry_points=False leaves out modules of installed Python packages (group
-    ``vmdump.modules``). report is told each module's error as it comes; all are in ``modules.errors`` too.
-
-    Thread safety: register from one thread; `dump` may be called from any once all is registered.
+    Thread safety: register types from one thread; once all are registered, `dump` may be called from any thread.
 
     >>> from vmdump import Session, TypeInfo
     >>> from vmdump.vmstate import VMStateDescription, VMSTATE_UINT32
@@ -77,10 +78,14 @@ class Session:
         entry_points: bool = True,
         report: Callable[[ModuleError], None] | None = None,
     ) -> None:
-        """Reads the module table; loads no module. What can't be read in a directory is reported, and no error here.
+        """Read the module table without loading modules. Files that can't be read are reported and skipped.
 
-        Raises ModuleError for a path in modules that is no module, and for two modules of one name there.
+        Raises ModuleError for a path in modules that is not a module, and for two of them with the same name.
         """
+        if report is None:
+            from vmdump.notices import log_warning
+
+            report = log_warning
         #: The table of types.
         self.types = qom.TypeTable(lambda typename: self.modules.module_load_qom(typename))
         qom.register_base_types(self.types)
@@ -109,31 +114,31 @@ class Session:
         )
         for error in errors:
             self.modules.errors.append(error)
-            if report is not None:
-                report(error)
+            report(error)
 
     def type_register(self, info: qom.TypeInfo) -> qom.TypeImpl:
-        """Registers a type: `TypeTable.type_register`. Raises QOMError."""
+        """Register a type; see `TypeTable.type_register`. Raises QOMError."""
         return self.types.type_register(info)
 
     def close(self) -> None:
-        """Runs the modules' finish entry points and lets go of them. Their types can't be dumped any more."""
+        """Run the finish entry points of the modules and unload them. Their types can't be dumped afterwards."""
         self.modules.module_finish()
 
     def __enter__(self) -> "Session":
-        """The session, closed at the end of the body."""
+        """Return the session; it is closed at the end of the body."""
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        """Closes the session."""
+        """Close the session."""
         self.close()
 
     def dump(self, machine: str | None = None) -> "DeviceDump":
-        """Loads all modules that provide types, and dumps every device class that has a description.
+        """Load all modules that provide types, and return the dump of every device class that has a description.
 
-        machine is a machine type's name or alias; None: the default machine, or "none" where there is no default.
-        Modules that fail are reported, and end nothing. Raises VmdumpError for an unknown machine, QOMError for a class
-        that can't be initialised, VMStateError for a description that can't be dumped.
+        machine: name or alias of a machine type; None: the default machine, or "none" if there is no default.
+
+        Modules that fail to load are reported and skipped. Raises VmdumpError for an unknown machine type, QOMError for
+        a class that can't be initialised, VMStateError for a description that can't be dumped.
 
         Source: QEMU 8.2.2 system/vl.c qemu_init, migration/savevm.c dump_vmstate_json_to_file.
         """
@@ -151,13 +156,13 @@ class Session:
         return dump_registry(self.types, name, modules=self._modules_of_types())
 
     def _modules_of_types(self) -> dict[str, str]:
-        """Which loaded module provides a type."""
+        """Return the name of the loaded module that provides each type."""
         loaded = [state for state in self.modules.states() if state.state is ModuleState.LOADED]
         return {typename: state.name for state in loaded for typename in state.objs}
 
 
 def _read_module(path: str, openers: Sequence[Opener]) -> ModuleInfo:
-    """The row of a module file that is asked for by path; its name is the file's, without the suffix."""
+    """Return the row of a module file given by path; its name is the file's, without the suffix."""
     file = os.path.basename(path)
     for opener in openers:
         if file.endswith(opener.suffix):

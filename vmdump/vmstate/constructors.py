@@ -190,8 +190,8 @@ def _scalar(
 
     >>> class NVRAMState(Structure):
     ...     _fields_ = [("addr", c_uint32), ("dirty", c_bool)]
-    >>> VMSTATE_BOOL_V("dirty", NVRAMState, 2)  # doctest: +ELLIPSIS
-    VMStateField(name='dirty', offset=4, size=1, num=0, flags=<VMStateFlags.SINGLE: 1>, version_id=2, ...)
+    >>> VMSTATE_BOOL_V("dirty", NVRAMState, 2)
+    VMStateField('dirty', offset=4, size=1, flags=SINGLE, version_id=2, info='bool')
     >>> VMSTATE_UINT32_TEST("addr", NVRAMState, lambda state, version_id: version_id < 2).info.name
     'uint32'
     """
@@ -347,8 +347,8 @@ def _array(
 
     >>> class NVRAMState(Structure):
     ...     _fields_ = [("addr", c_uint32), ("regs", c_uint8 * 16)]
-    >>> VMSTATE_UINT8_ARRAY_V("regs", NVRAMState, 16, 2)  # doctest: +ELLIPSIS
-    VMStateField(name='regs', offset=4, size=1, num=16, flags=<VMStateFlags.ARRAY: 4>, version_id=2, ...)
+    >>> VMSTATE_UINT8_ARRAY_V("regs", NVRAMState, 16, 2)
+    VMStateField('regs', offset=4, size=1, num=16, flags=ARRAY, version_id=2, info='uint8')
     """
     size = sizeof(ctype)
 

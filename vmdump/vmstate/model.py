@@ -130,8 +130,8 @@ class VMStateField(msgspec.Struct, frozen=True):
 
     Two things are told apart that look alike: ``num`` counts elements, ``size`` is the size of one element in bytes.
 
-    >>> VMStateField("regs", offset=16, size=4, num=8, flags=VMStateFlags.ARRAY, info=vmstate_info_uint32).num
-    8
+    >>> VMStateField("regs", offset=16, size=4, num=8, flags=VMStateFlags.ARRAY, info=vmstate_info_uint32)
+    VMStateField('regs', offset=16, size=4, num=8, flags=ARRAY, info='uint32')
     """
 
     name: str | None
@@ -162,10 +162,21 @@ class VMStateField(msgspec.Struct, frozen=True):
     """What an EQUAL field that differs prints besides."""
 
     def __repr__(self) -> str:
-        """For people: the flags by their names."""
-        values = ((name, getattr(self, name)) for name in self.__struct_fields__)
-        shown = (f"{name}={VMStateFlags(value) if name == 'flags' else value!r}" for name, value in values)
+        """The attributes that differ from their defaults; flags, infos and nested descriptions by name."""
+        shown = [repr(self.name)]
+        for name, default in zip(self.__struct_fields__[1:], self.__struct_defaults__, strict=True):
+            value = getattr(self, name)
+            if name == "flags" and value:
+                shown.append(f"flags={VMStateFlags(value).name or hex(value)}")
+            elif value is not None and value != default:
+                shown.append(f"{name}={_short(value)}")
         return f"VMStateField({', '.join(shown)})"
+
+
+def _short(value: object) -> str:
+    """Return the name of a description, an info or a function; else the repr."""
+    name = getattr(value, "__name__", None) if callable(value) else getattr(value, "name", None)
+    return repr(value) if name is None else str(name) if callable(value) else repr(name)
 
 
 class _Named(msgspec.Struct, frozen=True):
@@ -184,6 +195,8 @@ class VMStateDescription(_Named, frozen=True, kw_only=True, dict=True, weakref=T
     Raises VMStateError when an element is of another type, or a terminator has elements behind it.
 
     >>> regs = VMStateDescription("nvram", version_id=2, fields=[VMStateField("regs", size=1, num=16)])
+    >>> regs
+    <VMStateDescription 'nvram' version 2, minimum 0: 1 fields, 0 subsections>
     >>> regs.fields[0].name, regs.subsections
     ('regs', None)
     """
@@ -216,6 +229,12 @@ class VMStateDescription(_Named, frozen=True, kw_only=True, dict=True, weakref=T
         if self.subsections is not None:
             subsections = self._elements("subsections", self.subsections, VMStateDescription, _is_null)
             msgspec.structs.force_setattr(self, "subsections", subsections)
+
+    def __repr__(self) -> str:
+        """The name, the versions, and how many fields and subsections it has itself."""
+        counts = f"{len(self.fields or ())} fields, {len(self.subsections or ())} subsections"
+        versions = f"version {self.version_id}, minimum {self.minimum_version_id}"
+        return f"<VMStateDescription {self.name!r} {versions}: {counts}>"
 
     def __hash__(self) -> int:
         """Agrees with ``==`` but does not walk the tree, which can be exponentially larger than it is in memory."""

@@ -259,7 +259,7 @@ class _Rows:
             tops.append((device.name, section, facts, None))
             if top is not None:
                 tops.append((device.name, section, top.alone, top))
-        for index, root in enumerate(self._dump.roots):
+        for index, root in enumerate(self._dump.standalone):
             top = self._describe(native.roots[index].vmsd)
             more = {"uses": tuple(root.uses), "types": tuple(root.types), "symbol": root.symbol}
             facts = self._add(kind="description", **_description_facts(native.roots[index].vmsd, top.name), **more)

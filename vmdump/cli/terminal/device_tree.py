@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vmdump.cli.environment import printable
 from vmdump.cli.terminal.styled import BOLD, CYAN, DIM, GREEN, PLAIN, print_rows
-from vmdump.dump.device_dump import Device, Root
+from vmdump.dump.device_dump import Device, StandaloneVMState
 from vmdump.dump.lookup import Part
 from vmdump.errors import VmdumpError
 from vmdump.vmstate.model import VMStateFlags
@@ -44,9 +44,9 @@ class _Line(NamedTuple):
     has_children: bool = False
 
 
-def print_trees(environment: Environment, found: Sequence[Device | Root | Part]) -> None:
+def print_trees(environment: Environment, found: Sequence[Device | StandaloneVMState | Part]) -> None:
     """Print what devices and descriptions migrate, equal trees once. Raises VmdumpError for more than MAX_LINES."""
-    alike: dict[tuple[_Line, ...], list[Device | Root | Part]] = {}
+    alike: dict[tuple[_Line, ...], list[Device | StandaloneVMState | Part]] = {}
     for each in found:
         lines = tuple(islice(_lines(each.vmsd), MAX_LINES + 1))
         if len(lines) > MAX_LINES:
@@ -66,7 +66,7 @@ def print_trees(environment: Environment, found: Sequence[Device | Root | Part])
     print_rows(environment, rows)
 
 
-def _title(of: Sequence[Device | Root | Part]) -> Iterator[list[Text]]:
+def _title(of: Sequence[Device | StandaloneVMState | Part]) -> Iterator[list[Text]]:
     """What a tree is of: the type, its parents, and what else is known of it; or all the types, by name."""
     devices = [each for each in of if isinstance(each, Device)]
     holders = dict.fromkeys(holder for each in of if isinstance(each, Part) for holder in each.holders)
@@ -75,7 +75,7 @@ def _title(of: Sequence[Device | Root | Part]) -> Iterator[list[Text]]:
     elif devices:
         yield [(printable(_names([each.name for each in devices])), BOLD)]
     for each in of:
-        if isinstance(each, Root):
+        if isinstance(each, StandaloneVMState):
             yield [(printable(each.name), BOLD), (printable(_root_remarks(each)), PLAIN)]
     if holders:
         yield [(printable(of[0].name), BOLD), (printable(f", a part of {_names(list(holders))}"), PLAIN)]
@@ -104,7 +104,7 @@ _USES = {
 }  # fmt: skip
 
 
-def _root_remarks(root: Root) -> str:
+def _root_remarks(root: StandaloneVMState) -> str:
     of = f" of {root.types[0]}" if root.types else ""
     of += f" and {len(root.types) - 1} more" if len(root.types) > 1 else ""
     uses = ", ".join(_USES.get(use, use) for use in root.uses) or "no use of it is found"

@@ -156,7 +156,7 @@ class QemuImage:
         if self._details:
             self._on_phase("roots")
             found = find_roots(self._guest, reader, self._objects(), classes, [each.address for each in devices])
-            reader.tree.set_roots(found)
+            reader.tree.set_standalone(found)
             self._describe_defects(reader.new_defects(), None)
         self._report_missed_functions()
         return self._make_dump(reader, classes, devices)
@@ -196,7 +196,7 @@ class QemuImage:
         @functools.cache
         def detailed() -> Tree:
             for index, each in enumerate(devices):
-                tree.set_device_facts(
+                tree.set_device_metadata(
                     index, parents=classes.parents(each.klass), abstract=classes.is_abstract(each.klass),
                     desc=classes.desc(each.klass), module=modules.get(classes.name(each.klass)),
                 )  # fmt: skip

@@ -42,7 +42,7 @@ _ROOM = 1 << 16
 
 
 class FoundRoot(NamedTuple):
-    """A description that is on no device class. See vmdump.dump.device_dump.Root."""
+    """A description that is on no device class. See vmdump.dump.device_dump.StandaloneVMState."""
 
     vmsd: Any
     symbol: str | None
