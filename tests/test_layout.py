@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vmdump._core import lib
-from vmdump.dump.lowering import description_of
+from vmdump.dump.raising import description_of
 from vmdump.emulator.elf import ElfFile, MappedObject, map_object
 from vmdump.emulator.guest import Guest
 from vmdump.errors import SourceError
@@ -125,7 +125,7 @@ def compiled(path: Path, *options: str) -> tuple[Guest, MappedObject]:
     command = ["gcc", "-w", "-shared", "-fPIC", "-nostdlib", *options, "-o", str(path), str(path.with_suffix(".c"))]
     subprocess.run(command, check=True)
     with ElfFile.open(str(path)) as elf:
-        guest = Guest("guest", elf.e_machine)
+        guest = Guest("guest", elf.arch)
         return guest, map_object(guest, elf, is_main=True)
 
 

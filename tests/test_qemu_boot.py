@@ -76,7 +76,7 @@ def test_functions_by_what_they_do(target: str) -> None:
     """What functions do leads to the very addresses that the symbols have."""
     path = find_qemu(target)
     elf = ElfFile(Path(path).read_bytes(), path)
-    guest = Guest(path, elf.e_machine)
+    guest = Guest(path, elf.arch)
     main = map_object(guest, elf, is_main=True)
     functions = Functions(guest, elf, main)
     functions.exported = False

@@ -13,6 +13,7 @@ from vmdump.emulator.elf import ElfFile, MappedObject
 from vmdump.emulator.find_functions import Functions
 from vmdump.emulator.guest import Guest
 from vmdump.errors import SourceError
+from vmdump.files.elf_header import HostArch
 from vmdump.sources.qemu_image.machine_types import MachineType
 
 #: Where MachineClass.is_default may be, in bytes: between its first functions and the options behind it. It was at 197
@@ -21,6 +22,10 @@ _IS_DEFAULT_WINDOW = range(168, 224)
 
 #: MODULE_INIT_BLOCK: its functions register block drivers, which are no QOM types.
 _BLOCK = 1
+
+
+#: Position-independent jumps to an absolute address: movabs rax, ADDRESS; jmp rax and ldr x16, 8; br x16; ADDRESS.
+_JUMPS = {HostArch.X86_64: b"\x48\xb8%s\xff\xe0", HostArch.AARCH64: b"\x50\x00\x00\x58\x00\x02\x1f\xd6%s"}
 
 
 class Qemu:
@@ -33,14 +38,14 @@ class Qemu:
         on_phase("constructors")
         self.guest, self.main = guest, main
         self.functions = Functions(guest, elf, main)
-        self._redirect("register_module_init", guest.host_function("register_dso_module_init"), elf.e_machine)
+        self._redirect("register_module_init", guest.host_function("register_dso_module_init"), elf.arch)
         guest.call_all(main.constructors)
         on_phase("init functions")
         self._call_inits(guest.take_typed_inits())
 
-    def _redirect(self, name: str, target: int, e_machine: int) -> None:
+    def _redirect(self, name: str, target: int, arch: HostArch) -> None:
         """Makes a function of the guest a jump to another one."""
-        jump = {62: b"\x48\xb8%s\xff\xe0", 183: b"\x50\x00\x00\x58\x00\x02\x1f\xd6%s"}[e_machine]
+        jump = _JUMPS[arch]
         self.guest.write(self.functions.get(name), jump % struct.pack("<Q", target))
 
     def _call_inits(self, inits: Sequence[tuple[int, int]]) -> None:

@@ -10,6 +10,7 @@ from vmdump._core import ffi, lib
 from vmdump.dump.tree import raise_interrupt
 from vmdump.emulator.host_profile import HostProfile
 from vmdump.errors import SourceError
+from vmdump.files.elf_header import HostArch
 
 #: Bytes that a guest may use. QEMU needs forty million, most of it the binary itself.
 MEMORY = 256 << 20
@@ -20,8 +21,7 @@ SECONDS: float = 60
 #: Seconds after which a guest that runs is interrupted, to look at its time and at signals.
 SLICE = 0.05
 
-ARCHITECTURES = {62: lib.VMD_GUEST_X86_64, 183: lib.VMD_GUEST_AARCH64}
-"""Unicorn guests by ELF's e_machine."""
+_UNICORN_ARCHES = {HostArch.X86_64: lib.VMD_GUEST_X86_64, HostArch.AARCH64: lib.VMD_GUEST_AARCH64}
 
 
 class InstructionError(SourceError):
@@ -45,14 +45,14 @@ class Guest:
     def __init__(
         self,
         name: str,
-        e_machine: int,
+        arch: HostArch,
         host: HostProfile = HostProfile(),  # noqa: B008
         timeout: float | None = None,
     ) -> None:
         """An empty one. name is what errors call it; timeout is the limit in the place of SECONDS. Raises SourceError
         without Unicorn, MemoryError.
         """
-        self.name, self.e_machine = name, e_machine
+        self.name, self.arch = name, HostArch(arch)
         self.base: int = lib.VMD_GUEST_BASE
         #: Where the binary begins, so that errors give addresses as the binary's own tools do.
         self.bias: int = self.base
@@ -62,7 +62,7 @@ class Guest:
         limits = ffi.new(
             "struct vmd_guest_limits *", (MEMORY, int(self._seconds * 1000), int(SLICE * 1000), lib.vmd_poll)
         )
-        status = lib.vmd_guest_create(libunicorn(), ARCHITECTURES[e_machine], limits, ret, error)
+        status = lib.vmd_guest_create(libunicorn(), _UNICORN_ARCHES[self.arch], limits, ret, error)
         if status == lib.VMD_NO_MEMORY:
             raise MemoryError("out of memory for an emulated QEMU")
         if status:

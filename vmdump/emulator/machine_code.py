@@ -15,6 +15,7 @@ from itertools import islice
 
 from vmdump.emulator.elf import ElfFile
 from vmdump.emulator.guest import Guest
+from vmdump.files.elf_header import HostArch
 
 _PT_LOAD, _PT_GNU_EH_FRAME = 1, 0x6474E550
 
@@ -43,7 +44,7 @@ class Code:
 
     def __init__(self, guest: Guest, elf: ElfFile, bias: int) -> None:
         self.guest, self.elf, self.bias = guest, elf, bias
-        self._x86_64 = elf.e_machine == 62
+        self._x86_64 = elf.arch is HostArch.X86_64
         self._loaded = [(bias + segment.vaddr, segment.filesz) for segment in elf.of_type(_PT_LOAD)]
         self._starts = _function_starts(guest, elf, bias)
         self._known = frozenset(self._starts)

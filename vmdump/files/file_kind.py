@@ -9,13 +9,6 @@ from __future__ import annotations
 #: Bytes that `describe_file` looks at.
 START = 4096
 
-_ELF_MACHINES = {
-    0: "no machine", 2: "SPARC", 3: "i386", 4: "Motorola 68000", 8: "MIPS", 15: "PA-RISC", 18: "SPARC (32 bits, v8+)",
-    20: "PowerPC", 21: "64-bit PowerPC", 22: "IBM Z (s390x)", 40: "ARM", 41: "Alpha", 42: "SuperH", 43: "SPARC V9",
-    44: "TriCore", 50: "Itanium", 62: "x86-64", 76: "CRIS", 83: "AVR", 87: "V850", 92: "OpenRISC", 93: "ARC",
-    94: "Xtensa", 106: "Blackfin", 113: "Nios II", 164: "Hexagon", 173: "Renesas RX", 183: "AArch64", 189: "MicroBlaze",
-    195: "ARCv2", 224: "AMD GPU", 243: "RISC-V", 247: "BPF", 252: "C-SKY", 258: "LoongArch", 0x9026: "Alpha",
-}  # fmt: skip
 _PE_MACHINES = {0x14C: "i386", 0x1C0: "ARM", 0x1C4: "ARM", 0x5064: "RISC-V", 0x6264: "LoongArch", 0x8664: "x86-64"}
 _PE_MACHINES |= {0xAA64: "AArch64", 0xA641: "AArch64 (ARM64EC)", 0x200: "Itanium"}
 _MACHO_CPUS = {7: "i386", 0x1000007: "x86-64", 12: "ARM", 0x100000C: "AArch64", 18: "PowerPC", 0x1000012: "PowerPC 64"}
@@ -41,15 +34,6 @@ _MAGICS = (
     (0, b"\x7fCGC", "a CGC executable", _BINARY),
     (0, b"\0asm", "a WebAssembly module", _BINARY),
 )
-
-
-def elf_machine(number: int) -> str:
-    """The name of a CPU, by an ELF header's e_machine.
-
-    >>> elf_machine(22), elf_machine(999)
-    ('IBM Z (s390x)', 'an unknown CPU (ELF machine 999)')
-    """
-    return _ELF_MACHINES.get(number, f"an unknown CPU (ELF machine {number})")
 
 
 def describe_file(start: bytes) -> str | None:

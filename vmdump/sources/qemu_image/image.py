@@ -47,9 +47,6 @@ _DUMP_MARK = b'"vmschkmachine"'
 _PROGRAM = re.compile(rb"(qemu-[a-z0-9_-]+) (?:version|[0-9]+\.[0-9])")
 _USER_MODE = b"QEMU_LD_PREFIX"
 
-#: Architectures of hosts, by ELF's e_machine.
-_HOSTS = {62: "x86_64", 183: "aarch64"}
-
 
 class _DeviceClass(NamedTuple):
     """A class that has a description, both as addresses, and the description in the tree."""
@@ -91,7 +88,7 @@ class QemuImage:
             raise SourceError(f"{self.path}: {getattr(error, 'strerror', None) or error}") from error
         with elf:
             on_phase("map")
-            self._guest = Guest(self.path, elf.e_machine, HostProfile(*host or ()), timeout)
+            self._guest = Guest(self.path, elf.arch, HostProfile(*host or ()), timeout)
             try:
                 self._main = main = map_object(self._guest, elf, is_main=True)
             except SourceError:
@@ -207,7 +204,7 @@ class QemuImage:
 
         producer = Producer(
             kind="image", path=self.path, version=version_of(self._data), build_id=self._build_id,
-            host=_HOSTS[self._guest.e_machine],
+            host=self._guest.arch.qemu_name,
             modules=tuple(ProducerModule(name, build_id) for name, (build_id, _) in self._opener.opened.items()),
             defects=tuple(self._defects),
             error_lines=tuple(find_formats(self._data).items()) if self._details else (),

@@ -17,6 +17,7 @@ from vmdump._core import ffi, lib
 from vmdump.dump.tree import text_of
 from vmdump.emulator.elf import MappedObject
 from vmdump.emulator.guest import Guest
+from vmdump.files.elf_header import HostArch
 from vmdump.sources.qemu_image.classes import Classes
 from vmdump.sources.qemu_image.struct_layout import Reader
 
@@ -136,7 +137,7 @@ def _stubs(guest: Guest, start: int, end: int, functions: Mapping[int, str]) -> 
     """Stubs through which an object calls functions of another one: addresses, and what their functions mean."""
     code = guest.read(start, end - start)
     found = {}
-    if guest.e_machine == 62:
+    if guest.arch is HostArch.X86_64:
         for match in _X86_64_STUB.finditer(code):
             slot = start + match.end() + struct.unpack("<i", match[1])[0]
             if guest.holds(slot, 8) and (target := guest.pointer(slot)) in functions:
