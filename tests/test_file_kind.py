@@ -41,7 +41,10 @@ FILES = {
     "script": (b"#!/bin/sh\nexec qemu-system-i386\n", "a script, not a dump; if it starts a QEMU, name that binary"),
     "core": (elf_object()[:16] + b"\4\0" + elf_object()[18:], "a core file, the memory of a process that crashed"),
     "s390x": (b"\x7fELF\2\2\1".ljust(16, b"\0") + b"\0\3\0\x16".ljust(48, b"\0"), "64-bit ELF file for IBM Z (s390x)"),
-    "armhf": (b"\x7fELF\1\1\1".ljust(16, b"\0") + b"\3\0\x28\0".ljust(48, b"\0"), "32-bit ELF file for ARM; supported hosts"),
+    "armhf": (
+        b"\x7fELF\1\1\1".ljust(16, b"\0") + b"\3\0\x28\0".ljust(48, b"\0"),
+        "a 32-bit ELF file for ARM; supported",
+    ),
     "qemu-img": (
         elf_object(is_qemu=False, data=b"\0qemu-img version 10.0\0"),
         "but qemu-img, a tool of QEMU's; give a",

@@ -47,11 +47,11 @@ from ctypes import (
 )
 from typing import TypeVar
 
+from vmdump.qemu import vmstate_flags
 from vmdump.vmstate.model import (
     FieldTest,
     VMStateDescription,
     VMStateField,
-    VMStateFlags,
     VMStateInfo,
     vmstate_info_bitmap,
     vmstate_info_bool,
@@ -95,29 +95,29 @@ from vmdump.vmstate.type_check import (
 )
 
 # Plain ints: see VMStateField.flags.
-_SINGLE = int(VMStateFlags.SINGLE)
-_POINTER = int(VMStateFlags.POINTER)
-_ALLOC = int(VMStateFlags.ALLOC)
-_ARRAY = int(VMStateFlags.ARRAY)
-_STRUCT = int(VMStateFlags.STRUCT)
-_VSTRUCT = int(VMStateFlags.VSTRUCT)
-_BUFFER = int(VMStateFlags.BUFFER)
-_VARRAY_INT32 = int(VMStateFlags.VARRAY_INT32)
-_VARRAY_UINT8 = int(VMStateFlags.VARRAY_UINT8)
-_VARRAY_UINT16 = int(VMStateFlags.VARRAY_UINT16)
-_VARRAY_UINT32 = int(VMStateFlags.VARRAY_UINT32)
-_VARRAY_MULTIPLY = int(VMStateFlags.VARRAY_UINT32) | int(VMStateFlags.MULTIPLY_ELEMENTS)
+_SINGLE = vmstate_flags.SINGLE
+_POINTER = vmstate_flags.POINTER
+_ALLOC = vmstate_flags.ALLOC
+_ARRAY = vmstate_flags.ARRAY
+_STRUCT = vmstate_flags.STRUCT
+_VSTRUCT = vmstate_flags.VSTRUCT
+_BUFFER = vmstate_flags.BUFFER
+_VARRAY_INT32 = vmstate_flags.VARRAY_INT32
+_VARRAY_UINT8 = vmstate_flags.VARRAY_UINT8
+_VARRAY_UINT16 = vmstate_flags.VARRAY_UINT16
+_VARRAY_UINT32 = vmstate_flags.VARRAY_UINT32
+_VARRAY_MULTIPLY = vmstate_flags.VARRAY_UINT32 | vmstate_flags.MULTIPLY_ELEMENTS
 _SINGLE_POINTER = _SINGLE | _POINTER
-_ARRAY_OF_POINTER = _ARRAY | int(VMStateFlags.ARRAY_OF_POINTER)
+_ARRAY_OF_POINTER = _ARRAY | vmstate_flags.ARRAY_OF_POINTER
 _STRUCT_POINTER = _STRUCT | _POINTER
 _STRUCT_ARRAY = _STRUCT | _ARRAY
 _STRUCT_ARRAY_POINTER = _STRUCT | _ARRAY | _POINTER
 _STRUCT_ARRAY_OF_POINTER = _STRUCT | _ARRAY_OF_POINTER
 _BUFFER_POINTER = _BUFFER | _POINTER
-_VBUFFER = int(VMStateFlags.VBUFFER) | _POINTER
-_VBUFFER_MULTIPLY = _VBUFFER | int(VMStateFlags.MULTIPLY)
+_VBUFFER = vmstate_flags.VBUFFER | _POINTER
+_VBUFFER_MULTIPLY = _VBUFFER | vmstate_flags.MULTIPLY
 _UNUSED_VARRAY = _VARRAY_UINT32 | _BUFFER
-_VALIDATE = _ARRAY | int(VMStateFlags.MUST_EXIST)
+_VALIDATE = _ARRAY | vmstate_flags.MUST_EXIST
 
 _SIZEOF_POINTER = sizeof(c_void_p)
 
@@ -456,6 +456,7 @@ def _varray(
     The member is a ``_type *``, of UNSAFE ones a ``_type []``. Flags: VARRAY_* of the count's type; POINTER, not of
     UNSAFE ones; ALLOC, where loading allocates the elements. Size: an element's. The dump shows no number of elements.
 
+    >>> from vmdump.vmstate import VMStateFlags
     >>> class RingState(Structure):
     ...     _fields_ = [("len", c_uint32), ("ring", POINTER(c_uint16))]
     >>> ring = VMSTATE_VARRAY_UINT32("ring", RingState, "len", 0, vmstate_info_uint16, c_uint16)
@@ -672,6 +673,7 @@ def _struct_varray(
     The member is a ``_type []`` and the count's type stands in the name; of ALLOC it is a ``_type *`` and an int32_t.
     Flags: STRUCT, VARRAY_* of the count's type; of ALLOC also ALLOC, POINTER. Size: an element's.
 
+    >>> from vmdump.vmstate import VMStateFlags
     >>> class Entry(Structure):
     ...     _fields_ = [("addr", c_uint64), ("len", c_uint32)]
     >>> class DMAState(Structure):
@@ -713,6 +715,7 @@ def _struct_varray_pointer(
 
     Flags: STRUCT, POINTER, VARRAY_* of the count's type; UINT32 sets VARRAY_INT32, as QEMU's does. Size: an element's.
 
+    >>> from vmdump.vmstate import VMStateFlags
     >>> class Entry(Structure):
     ...     _fields_ = [("addr", c_uint64), ("len", c_uint32)]
     >>> class DMAState(Structure):
@@ -1011,7 +1014,7 @@ def VMSTATE_GTREE_DIRECT_KEY_V(
 # --- The end -----------------------------------------------------------------------------------------------------
 
 
-_END_OF_LIST = VMStateField(None, 0, flags=int(VMStateFlags.END))
+_END_OF_LIST = VMStateField(None, 0, flags=vmstate_flags.END)
 
 
 def VMSTATE_END_OF_LIST() -> VMStateField:

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from vmdump.errors import VMStateError
+from vmdump.qemu import vmstate_flags
 
 FieldTest: TypeAlias = Callable[[Any, int], bool] | bool | None
 """Whether a field is there: ``test(state, version_id)``, or True for a test that is known to exist but not which.
@@ -33,41 +34,41 @@ class VMStateFlags(IntFlag):
     <VMStateFlags.POINTER|VARRAY_UINT32: 2050>
     """
 
-    SINGLE = 0x1
+    SINGLE = vmstate_flags.SINGLE
     """One value. QEMU ignores it."""
-    POINTER = 0x2
+    POINTER = vmstate_flags.POINTER
     """The member is a pointer to the value."""
-    ARRAY = 0x4
+    ARRAY = vmstate_flags.ARRAY
     """``num`` elements of ``size`` bytes."""
-    STRUCT = 0x8
+    STRUCT = vmstate_flags.STRUCT
     """Described by ``vmsd``, once for each element."""
-    VARRAY_INT32 = 0x10
+    VARRAY_INT32 = vmstate_flags.VARRAY_INT32
     """As many elements as the int32_t at ``num_offset`` says."""
-    BUFFER = 0x20
+    BUFFER = vmstate_flags.BUFFER
     """``size`` bytes. QEMU ignores it."""
-    ARRAY_OF_POINTER = 0x40
+    ARRAY_OF_POINTER = vmstate_flags.ARRAY_OF_POINTER
     """Each element is a pointer to the value."""
-    VARRAY_UINT16 = 0x80
+    VARRAY_UINT16 = vmstate_flags.VARRAY_UINT16
     """As many elements as the uint16_t at ``num_offset`` says."""
-    VBUFFER = 0x100
+    VBUFFER = vmstate_flags.VBUFFER
     """An element has as many bytes as the int32_t at ``size_offset`` says."""
-    MULTIPLY = 0x200
+    MULTIPLY = vmstate_flags.MULTIPLY
     """With VBUFFER: that many times ``size`` bytes."""
-    VARRAY_UINT8 = 0x400
+    VARRAY_UINT8 = vmstate_flags.VARRAY_UINT8
     """As many elements as the uint8_t at ``num_offset`` says."""
-    VARRAY_UINT32 = 0x800
+    VARRAY_UINT32 = vmstate_flags.VARRAY_UINT32
     """As many elements as the uint32_t at ``num_offset`` says."""
-    MUST_EXIST = 0x1000
+    MUST_EXIST = vmstate_flags.MUST_EXIST
     """The field's test has to pass, else loading fails. Such a field is an assertion and carries no data."""
-    ALLOC = 0x2000
+    ALLOC = vmstate_flags.ALLOC
     """With POINTER: loading allocates the memory pointed to."""
-    MULTIPLY_ELEMENTS = 0x4000
+    MULTIPLY_ELEMENTS = vmstate_flags.MULTIPLY_ELEMENTS
     """With a VARRAY: that many times ``num`` elements."""
-    VSTRUCT = 0x8000
+    VSTRUCT = vmstate_flags.VSTRUCT
     """As STRUCT, in the version ``struct_version_id`` instead of the enclosing description's."""
-    END = 0x10000
+    END = vmstate_flags.END
     """The terminator of a list of fields. Since QEMU 8.2."""
-    ARRAY_OF_POINTER_AUTO_ALLOC = 0x20000
+    ARRAY_OF_POINTER_AUTO_ALLOC = vmstate_flags.ARRAY_OF_POINTER_AUTO_ALLOC
     """With ARRAY_OF_POINTER: a marker byte before each element says whether it is NULL, and loading allocates it. Not
     in QEMU 8.2; QEMU 11 has it, with a number of its own."""
 
