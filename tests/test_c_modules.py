@@ -530,8 +530,7 @@ def test_foreign_shared_object(build, registry):
     """A shared object that is no module is told from one of another build."""
     file = build("foreign", "int answer(void);\nint answer(void) { return 42; }\n")
     assert registry().load_error("foreign") == (
-        f"failed to initialize module: {file}: missing vmdump_stamp_1 "
-        "(it is no module of vmdump; take it out of its dir)"
+        f"failed to initialize module: {file}: missing vmdump_stamp_1 (not a vmdump module; remove the file)"
     )
 
 
@@ -818,7 +817,7 @@ def test_class_init_that_writes_behind_its_struct(build, registry):
     source = DEVICE + CLASS_BODY.format("dc->vmsd = (void *)1;")
     build("no-device", source, TYPE="no-device", PARENT="object")
     assert registry().class_error("no-device") == (
-        "type 'no-device': it writes behind its class struct of 96 bytes; give the type a class_size, or, if it is a "
+        "type 'no-device': it writes beyond its class struct of 96 bytes; give the type a class_size, or, if it is a "
         "device, a parent that descends from 'device'"
     )
 

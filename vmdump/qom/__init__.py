@@ -1,8 +1,8 @@
 """QEMU's object model (QOM): a table of types, and classes that are initialised on first use.
 
-A type is registered as a TypeInfo: name, parent's name and ``class_init``. The first lookup of the class initialises the
-parent's class, copies it, and passes the copy to ``class_init``. So devices inherit their parent's ``vmsd``. Classes are
-listed in QEMU's order, which is that of GLib's hash table.
+A type is registered as a TypeInfo: name, parent's name and ``class_init``. The first lookup of a class initialises the
+parent's class, copies it, and passes the copy to ``class_init``. So devices inherit their parent's ``vmsd``. Classes
+are listed in QEMU's order, which is that of GLib's hash table.
 
 >>> table = TypeTable()
 >>> register_base_types(table)

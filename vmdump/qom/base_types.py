@@ -66,7 +66,7 @@ BASE_TYPES = (
 def register_base_types(table: TypeTable) -> None:
     """Register the base types: interface, object, device, bus, machine.
 
-    Unlike in QEMU, "device" and "bus" implement no interfaces (vmstate-if, resettable), which do not affect descriptions.
+    Unlike in QEMU, "device" and "bus" implement no interfaces (vmstate-if, resettable): they do not affect dumps.
 
     >>> table = TypeTable()
     >>> register_base_types(table)

@@ -164,7 +164,7 @@ class TypeInfo(_Named, frozen=True, kw_only=True):
     class_type: type[ObjectClass] | None = None
     """Python class of the class struct, derived from the parent's; None: the parent's."""
     instance_size: int = 0
-    """Size of the C state struct, in bytes; 0: the parent's. A type is abstract if its ancestors have no size either."""
+    """Size of the C state struct, in bytes; 0: the parent's. A type without any size is abstract."""
     abstract: bool = False
     class_init: ClassInit | None = None
     class_base_init: ClassInit | None = None

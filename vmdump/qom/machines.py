@@ -67,9 +67,7 @@ def find_default_machine(table: TypeTable) -> MachineClass | None:
     defaults = [machine for machine in _machines(table) if machine.is_default]
     if len(defaults) > 1:
         names = ", ".join(sorted(machine.name for machine in defaults))
-        raise QOMError(
-            f"Multiple default machines: {names}; only one machine type may set is_default, which derived types inherit"
-        )
+        raise QOMError(f"Multiple default machines: {names}; only one may set is_default, which is inherited")
     return defaults[0] if defaults else None
 
 
@@ -90,7 +88,7 @@ def machine_list(table: TypeTable) -> list[MachineClass]:
 
 
 def machine_help(table: TypeTable) -> str:
-    """Return the output of ``-M help``: name and description, marking aliases, the default and deprecated machine types.
+    """Return the output of ``-M help``: names, descriptions, aliases, and which are the default and deprecated.
 
     Source: QEMU 8.2.2 system/vl.c machine_help_func.
 

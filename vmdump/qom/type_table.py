@@ -308,7 +308,7 @@ class TypeTable:
     # Listing
 
     def object_class_get_list(self, implements_type: str, include_abstract: bool) -> list[ObjectClass]:
-        """Return the classes that descend from implements_type or implement it, in QEMU's order. Initialises all classes.
+        """Return the classes that descend from or implement a type, in QEMU's order. Initialises all classes.
 
         The order depends on the names of all types and the order of their registration: QEMU iterates over a GHashTable
         and prepends each class to the list.
@@ -455,7 +455,7 @@ class TypeTable:
         klass.interfaces = tuple(interfaces)
 
     def _interface_create(self, impl: TypeImpl, interface_type: TypeImpl, parent_type: TypeImpl) -> InterfaceClass:
-        """Create the class TYPE::INTERFACE, a copy of parent_type's. Its type is not in the table, so it is never listed."""
+        """Create the class TYPE::INTERFACE, a copy of parent_type's. Its type is not in the table nor in lists."""
         name = f"{impl.name}::{interface_type.name}"
         self._check_name_is_free(name)
         iface_impl = TypeImpl(TypeInfo(name, parent=parent_type.name, abstract=True))

@@ -90,7 +90,7 @@ class _Structs(dict[Any, _Members]):
 
     def __missing__(self, state: Any) -> _Members:
         if not (isinstance(state, type) and issubclass(state, _STRUCT)):
-            raise VMStateError(f"{_macro()}: {state!r} is not a struct; use a ctypes.Structure, or None")
+            raise VMStateError(f"{_macro()}: {state!r} is not a struct; give a ctypes.Structure, or None")
         members = _Members(state)
         if members:  # else _fields_ may be assigned later
             self[state] = members
