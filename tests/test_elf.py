@@ -70,7 +70,7 @@ IMPORTS += NAMES
         (elf_object(is_qemu=False), "not a QEMU system emulator, but another program; give a qemu-system-"),
         (
             elf_object(is_qemu=False, data=b"\0qemu-img version 7.2.22\0"),
-            "not a QEMU system emulator, but qemu-img, a tool of QEMU's",
+            "not a QEMU system emulator, but qemu-img, one of QEMU's tools",
         ),
         (
             elf_object(is_qemu=False, data=b"QEMU_LD_PREFIX\0qemu-x86_64 version 7.2.22\0", dynamic={DT_SYMTAB: None}),
@@ -88,7 +88,7 @@ IMPORTS += NAMES
         (elf_object(dynamic={DT_SYMTAB: None}), "no dynamic symbols; statically linked"),
         (changed(PHDR_DYNAMIC + 16, struct.pack("<Q", 200 << 20)), "no dynamic symbols; statically linked"),
         (elf_object(dynamic={DT_HASH: None}), "no hash table of its symbols"),
-        (elf_object(), "no register_module_init is found in it: no QEMU system emulator"),
+        (elf_object(), "register_module_init was not found: not a QEMU system emulator"),
         (elf_object(dynamic={DT_SYMTAB: 1 << 40}), "outside of its memory"),
         (elf_object(dynamic={DT_HASH: 1 << 40}), "outside of its memory"),
         (elf_object(dynamic={DT_STRTAB: 1 << 40}), "its dynamic symbols are outside of its memory"),

@@ -38,7 +38,7 @@ FILES = {
     "disk.qcow2": (b"QFI\xfb\0\0\0\3", "a qcow2 disk image, not a dump"),
     "vm.state": (b"QEVM\0\0\0\3", "a migration stream, the state of a VM, not a dump"),
     "vm.save": (b"LibvirtQemudSave\2\0\0\0", "a VM that libvirt has saved, not a dump"),
-    "script": (b"#!/bin/sh\nexec qemu-system-i386\n", "a script, not a dump; if it starts a QEMU, name that binary"),
+    "script": (b"#!/bin/sh\nexec qemu-system-i386\n", "a script, not a dump; if it starts QEMU, give that binary"),
     "core": (elf_object()[:16] + b"\4\0" + elf_object()[18:], "a core file, the memory of a process that crashed"),
     "s390x": (b"\x7fELF\2\2\1".ljust(16, b"\0") + b"\0\3\0\x16".ljust(48, b"\0"), "64-bit ELF file for IBM Z (s390x)"),
     "armhf": (
@@ -47,7 +47,7 @@ FILES = {
     ),
     "qemu-img": (
         elf_object(is_qemu=False, data=b"\0qemu-img version 10.0\0"),
-        "but qemu-img, a tool of QEMU's; give a",
+        "but qemu-img, one of QEMU's tools; give a",
     ),
 }
 

@@ -237,7 +237,7 @@ def test_root_errors(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Links in a circle, a root that is none, and sources that have no root."""
     with pytest.raises(SourceError, match="/circle: too many levels of symbolic links below"):
         resolve("/circle", str(root))
-    with pytest.raises(SourceError, match="nowhere: not a directory; the root is where the packages are unpacked"):
+    with pytest.raises(SourceError, match="nowhere: not a directory; give the one into which packages were unpacked"):
         vmdump.open("x", root=root / "nowhere")
     with pytest.raises(VmdumpError, match="root and host are for a QEMU binary"):
         vmdump.open(root=root)
@@ -344,7 +344,7 @@ def test_wrong_hosts(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     """What is no host profile is told, with what is one."""
     assert main(["dump", "qemu", "--host", text]) == 2
     error = capsys.readouterr().err
-    assert f"{text!r} says nothing of a host; it may be memfd=on, " in error
+    assert f"{text!r} is not a host feature; use memfd=on, " in error
     assert error.count("\n") == 1
 
 

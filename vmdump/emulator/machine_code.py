@@ -1,7 +1,7 @@
-"""Machine code, as far as it takes to find functions in a binary that exports none: which addresses an instruction
-loads, which functions it calls, where functions begin. Of both hosts only the forms that compilers make for that.
+"""Partial disassembly, to find functions in binaries without symbols: loaded addresses, calls, function starts.
 
-A byte sequence may look like an instruction and be none; so who asks must check what the answers point to.
+Only the instruction forms that compilers generate for these purposes are recognised. Results may be false positives, as
+byte sequences within other instructions can match; callers must validate what they point to.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ _ONE_X86_64 = b"\xbe\1\0\0\0"
 #: mov w1, #1.
 _ONE_AARCH64 = 0x52800021
 
-#: How many bytes of instructions an argument and its call may be apart.
+#: Maximal distance of an argument's instruction from the call, in bytes.
 _ARGUMENT_WITHIN = 24
 
 
-#: How many loads of addresses are looked at. The largest QEMU has 200,000.
+#: Limit of address loads. The largest QEMU has 200,000.
 _LOADS_MAX = 1 << 20
 
 
 class Code:
-    """The functions of an object that is mapped. Addresses are the guest's."""
+    """Code of a mapped object. Addresses are the guest's."""
 
     def __init__(self, guest: Guest, elf: ElfFile, bias: int) -> None:
         self.guest, self.elf, self.bias = guest, elf, bias
@@ -54,7 +54,7 @@ class Code:
         return [(address, self.guest.read(address, size)) for address, size in self._loaded]
 
     def strings(self, text: bytes) -> set[int]:
-        """Where strings that end in text begin to be text: linkers let strings share their ends."""
+        """Return the addresses of a string, including suffixes of longer strings, which linkers merge."""
         return {
             address + match.start()
             for address, data in self._segments
@@ -62,7 +62,7 @@ class Code:
         }
 
     def string_around(self, text: bytes) -> set[int]:
-        """Where strings that contain text begin."""
+        """Return the start addresses of strings that contain a text."""
         return {
             address + data.rfind(b"\0", 0, match.start()) + 1
             for address, data in self._segments
@@ -70,32 +70,32 @@ class Code:
         }
 
     def function(self, address: int) -> tuple[int, int] | None:
-        """Where the function that contains address begins and ends."""
+        """Return start and end of the function that contains an address."""
         index = bisect_right(self._starts, address)
         if not 0 < index < len(self._starts):
             return None
         return self._starts[index - 1], self._starts[index]
 
     def functions_that_load(self, targets: set[int]) -> set[tuple[int, int]]:
-        """The functions that load the address of one of the targets."""
+        """Return the functions that load the address of one of the targets."""
         functions = {self.function(at) for at, target in self._all_loads if target in targets}
         return {function for function in functions if function}
 
     @cached_property
     def _all_loads(self) -> list[tuple[int, int]]:
-        """Where an address is loaded, and which."""
+        """Pairs of the address of an instruction and the address that it loads."""
         if not self._starts:
             return []
         start, end = self._starts[0], self._starts[-1]
         return list(islice(self._loads(start, self.guest.read(start, end - start)), _LOADS_MAX))
 
     def loads(self, function: tuple[int, int]) -> Iterator[int]:
-        """The addresses that a function loads."""
+        """Iterate over the addresses that a function loads."""
         start, end = function
         return (target for _, target in self._loads(start, self.guest.read(start, end - start)))
 
     def calls(self, function: tuple[int, int], *, second_is_1: bool = False) -> Iterator[int]:
-        """The functions that a function calls, or jumps to, directly; only where the second argument is 1, if so."""
+        """Iterate over direct call and jump targets of a function; second_is_1: only if the second argument is 1."""
         start, end = function
         data = self.guest.read(start, end - start)
         for at, target in _relative(_CALL, start, data) if self._x86_64 else _calls_aarch64(start, data):
@@ -103,7 +103,7 @@ class Code:
                 yield target
 
     def byte_reads(self, function: tuple[int, int]) -> Iterator[int]:
-        """The distances from a register at which a function reads a byte: on x86-64 those that take four bytes."""
+        """Iterate over the register offsets at which a function reads bytes; on x86-64 only 32-bit displacements."""
         start, end = function
         data = self.guest.read(start, end - start)
         if self._x86_64:

@@ -1,12 +1,11 @@
-"""What a file is, by its first bytes, where it is neither a dump nor an ELF file: in words, with what to give instead.
+"""Identify files that are neither dumps nor ELF files by their first bytes, for error messages with a remedy.
 
-Also the names of CPUs in headers of executables. Sources: gABI and glibc elf.h (EM_*), Microsoft's PE format
-(IMAGE_FILE_MACHINE_*), Apple's mach/machine.h (CPU_TYPE_*).
+Sources: Microsoft's PE format (IMAGE_FILE_MACHINE_*), Apple's mach/machine.h (CPU_TYPE_*).
 """
 
 from __future__ import annotations
 
-#: Bytes that `describe_file` looks at.
+#: Bytes that `describe_file` needs.
 START = 4096
 
 _PE_MACHINES = {0x14C: "i386", 0x1C0: "ARM", 0x1C4: "ARM", 0x5064: "RISC-V", 0x6264: "LoongArch", 0x8664: "x86-64"}
@@ -17,7 +16,7 @@ _BINARY = "give a QEMU system emulator (qemu-system-*) for Linux"
 _ELSEWHERE = "write the dump where it runs, with -dump-vmstate, and give that file"
 _PACKAGE = "vmdump bulk reads packages; or unpack it and give the binary"
 
-#: Where a magic number is, the number, what the file is, and what to give instead.
+#: Offset of a magic number, the number, kind of file, remedy.
 _MAGICS = (
     (0, b"\xed\xab\xee\xdb", "an RPM package", _PACKAGE),
     (0, b"PK\x03\x04", "a zip archive, or a wheel", _PACKAGE),
@@ -37,7 +36,7 @@ _MAGICS = (
 
 
 def describe_file(start: bytes) -> str | None:
-    r"""What a file is that begins so, and what to give instead; None for what may be a dump, or is an ELF file.
+    r"""Return the kind of a file by its first bytes, with a remedy; None: it may be a dump or is an ELF file.
 
     >>> describe_file(b"!<arch>\ndebian-binary   ")
     'a Debian package, not a dump; vmdump bulk reads packages; or unpack it and give the binary'
@@ -62,7 +61,7 @@ def _describe_executable(start: bytes) -> tuple[str, str] | None:
             number = int.from_bytes(start[4:8], order)
             return f"a macOS program (Mach-O, {_MACHO_CPUS.get(number, f'CPU type {number:#x}')})", _ELSEWHERE
     if start.startswith((b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf")):
-        # The number of CPUs, or a Java class's version, from 45 on.
+        # The number of CPUs, or the version of a Java class, which is at least 45.
         if int.from_bytes(start[4:8], "big") < 45:
             return "a macOS program (Mach-O for several CPUs)", _ELSEWHERE
         return "a Java class", _BINARY
