@@ -114,21 +114,21 @@ class Code:
         return _relative(_LEA, address, data) if self._x86_64 else _loads_aarch64(address, data)
 
     def _has_1(self, before: bytes) -> bool:
-        """Whether the code right before a call makes its second argument 1."""
+        """Return whether the code before a call sets the second argument to 1."""
         if self._x86_64:
             return _ONE_X86_64 in before[-_ARGUMENT_WITHIN:]
         return _ONE_AARCH64 in _words(before[-_ARGUMENT_WITHIN:])
 
 
 def _relative(pattern: re.Pattern[bytes], address: int, data: bytes) -> Iterator[tuple[int, int]]:
-    """Where the pattern is in x86-64 code, and the address that the 4 bytes behind it give relative to their end."""
+    """Yield addresses of instructions in x86-64 code that match a pattern, and the targets of their rel32 operands."""
     for match in pattern.finditer(data, 0, max(len(data) - 4, 0)):
         end = match.end() + 4
         yield address + match.start(), address + end + int.from_bytes(data[end - 4 : end], "little", signed=True)
 
 
 def _loads_aarch64(address: int, data: bytes) -> Iterator[tuple[int, int]]:
-    """Where an address is put together in AArch64 code, and which."""
+    """Yield addresses of adrp/add pairs in AArch64 code, and the addresses that they compute."""
     known: dict[int, int] = {}
     for index, word in enumerate(_words(data)):
         if word & 0x9F000000 == 0x90000000:  # adrp REG, PAGE
@@ -141,7 +141,7 @@ def _loads_aarch64(address: int, data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _calls_aarch64(address: int, data: bytes) -> Iterator[tuple[int, int]]:
-    """Where a branch is in AArch64 code, and to where."""
+    """Yield addresses of branches in AArch64 code, and their targets."""
     for index, word in enumerate(_words(data)):
         if word & 0x7C000000 == 0x14000000:  # b, bl
             distance = (word & 0x3FFFFFF) - ((word & 0x2000000) << 1)
@@ -153,7 +153,7 @@ def _words(data: bytes) -> tuple[int, ...]:
 
 
 def _function_starts(guest: Guest, elf: ElfFile, bias: int) -> list[int]:
-    """Where functions begin, sorted: what .eh_frame_hdr lists for unwinding. None are listed: nothing is found."""
+    """Return the sorted start addresses of functions from .eh_frame_hdr, which is for unwinding; empty without it."""
     for segment in elf.of_type(_PT_GNU_EH_FRAME):
         header = bias + segment.vaddr
         if guest.read(header, 4) == _EH_FRAME_HDR:

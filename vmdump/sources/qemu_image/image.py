@@ -76,15 +76,9 @@ class QemuImage:
     ) -> None:
         """Read the binary at path.
 
-        Args:
-            path: of the binary.
-            module_dirs: see ImageOptions, as details, root and host.
-            details: see ImageOptions.
-            root: see ImageOptions.
-            host: see ImageOptions.
-            timeout: limit for the CPU time of the emulated code, in seconds; None: guest.SECONDS.
-            report: called with each module that fails to load and each defect of descriptions.
-            on_phase: called with the name of each phase when it begins, for measurements.
+        ``module_dirs``, ``details``, ``root``, ``host``: see ImageOptions. ``timeout``: limit of the emulated code's
+        CPU time, in seconds; None: guest.SECONDS. ``report``: called with each module that fails to load and each
+        defect of descriptions. ``on_phase``: called with the name of each phase when it begins, for measurements.
         """
         self.path, self._details = os.path.abspath(path if root is None else followed(path, root)), details
         self._report, self._on_phase = report, on_phase
