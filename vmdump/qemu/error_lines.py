@@ -133,8 +133,8 @@ class ErrorLines:
     """The error lines of a QEMU."""
 
     def __init__(self, formats: Mapping[str, str], version: str | None = None, machine: str | None = None) -> None:
-        """``formats``: found in its image, by key; ``version``: its version line; ``machine``: a machine type that it has,
-        whose version is a lower bound.
+        """``formats``: found in its image, by key; ``version``: its version line; ``machine``: name of one of its
+        machine types, whose version is a lower bound.
         """
         self._formats, self._version = formats, version_of(version, machine)
 
