@@ -29,7 +29,7 @@ from vmdump.sources.qemu_image.module_opener import (
     target_arch,
     version_of,
 )
-from vmdump.sources.qemu_image.standalone import find_roots
+from vmdump.sources.qemu_image.standalone import find_standalone
 from vmdump.sources.qemu_image.struct_layout import Layout, Reader, calibrate
 from vmdump.sources.sysroot import followed
 
@@ -154,7 +154,7 @@ class QemuImage:
         self._set_devices(reader.tree, name, [(classes.name(each.klass), each.vmsd) for each in devices])
         if self._details:
             self._on_phase("roots")
-            found = find_roots(self._guest, reader, self._objects(), classes, [each.address for each in devices])
+            found = find_standalone(self._guest, reader, self._objects(), classes, [each.address for each in devices])
             reader.tree.set_roots(found)
             self._describe_defects(reader.new_defects(), None)
         self._report_missed_functions()

@@ -43,7 +43,7 @@ _NO_NAME = "(null)"
 _ROOM = 1 << 16
 
 
-class FoundRoot(NamedTuple):
+class StandaloneDescription(NamedTuple):
     """A standalone description. See vmdump.dump.device_dump.Root."""
 
     vmsd: Any
@@ -52,9 +52,9 @@ class FoundRoot(NamedTuple):
     types: tuple[str, ...]
 
 
-def find_roots(
+def find_standalone(
     guest: Guest, reader: Reader, objects: Sequence[MappedObject], classes: Classes, device_vmsds: Iterable[int]
-) -> list[FoundRoot]:
+) -> list[StandaloneDescription]:
     """Return the descriptions that are neither in device_vmsds nor nested in others, ordered by address.
 
     ``objects``: the main binary first. ``reader`` must have read exactly the descriptions of the device classes.
@@ -74,7 +74,7 @@ def find_roots(
         if reader.is_nested(root - reader.desc_size):
             uses[root].add("GTREE")
     return [
-        FoundRoot(vmsd, _symbol(objects, root), tuple(sorted(uses[root])), tuple(sorted(types[root])))
+        StandaloneDescription(vmsd, _symbol(objects, root), tuple(sorted(uses[root])), tuple(sorted(types[root])))
         for root, vmsd in ((root, reader.try_read(root)) for root in roots)
         if vmsd is not None and (uses[root] or _is_surely_one(vmsd))
     ]
