@@ -379,7 +379,7 @@ def test_too_many_bytes(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         else KINDS[kind](files)
     )
     assert kind not in compress or path.stat().st_size < 100_000
-    with pytest.raises(SourceError, match="than 1 MiB, the limit; --max-size SIZE"):
+    with pytest.raises(SourceError, match="than 1 MiB, the limit; raise it with --max-size SIZE"):
         unpacked(path, tmp_path)
 
 

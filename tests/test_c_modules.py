@@ -273,12 +273,12 @@ def patched(at, *values):
 @pytest.mark.parametrize(
     ("elf", "text"),
     [
-        (patched(4, 3), "at offset 0x4: no such ELF files: class 3, byte order 1, version 1"),
-        (patched(5, 0), "at offset 0x4: no such ELF files: class 2, byte order 0, version 1"),
+        (patched(4, 3), "at offset 0x4: unsupported ELF identification: class 3, byte order 1, version 1"),
+        (patched(5, 0), "at offset 0x4: unsupported ELF identification: class 2, byte order 0, version 1"),
         (make_elf(b"")[:30], "at offset 0x10: the ELF header takes 48 bytes, but the file ends at 0x1e"),
-        (patched(58, 43), "at offset 0x10: section headers have 43 bytes, too few"),
+        (patched(58, 43), "at offset 0x10: section headers of 43 bytes are too short"),
         (patched(60, 4), "at offset 0x61: the table of 4 section headers takes 256 bytes, but the file ends at 0x121"),
-        (patched(62, 3), "at offset 0x61: names are said to be in section 3 of 3"),
+        (patched(62, 3), "at offset 0x61: the section names are in section 3, but the file has 3 sections"),
         (patched(0x61 + 64, 99), "at offset 0xa1: the name of section 1 is outside section 2"),
         (patched(0x61 + 64 + 4, 8), "at offset 0x40: section 1 (.vmdump.modinfo) has no bytes in the file"),
         (patched(0x61 + 64 + 32, 255, 255), "at offset 0x40: section 1 (.vmdump.modinfo) takes 65535 bytes, but"),
@@ -530,8 +530,7 @@ def test_foreign_shared_object(build, registry):
     """A shared object that is no module is told from one of another build."""
     file = build("foreign", "int answer(void);\nint answer(void) { return 42; }\n")
     assert registry().load_error("foreign") == (
-        f"failed to initialize module: {file}: missing vmdump_stamp_1 "
-        "(it is no module of vmdump; take it out of its dir)"
+        f"failed to initialize module: {file}: missing vmdump_stamp_1 (not a vmdump module; remove the file)"
     )
 
 
@@ -818,7 +817,7 @@ def test_class_init_that_writes_behind_its_struct(build, registry):
     source = DEVICE + CLASS_BODY.format("dc->vmsd = (void *)1;")
     build("no-device", source, TYPE="no-device", PARENT="object")
     assert registry().class_error("no-device") == (
-        "type 'no-device': it writes behind its class struct of 96 bytes; give the type a class_size, or, if it is a "
+        "type 'no-device': it writes beyond its class struct of 96 bytes; give the type a class_size, or, if it is a "
         "device, a parent that descends from 'device'"
     )
 

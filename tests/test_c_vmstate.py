@@ -136,10 +136,10 @@ def test_deep() -> None:
     [
         (lambda: description(b"d", fields=fields(end=0)), r"description 'd': .*VMSTATE_END_OF_LIST\(\); add it"),
         (lambda: description(b"d", fields=fields(end=0x10004)), "VMSTATE_END_OF_LIST"),
-        (lambda: description(None), "the description at 0x[0-9a-f]+ has no name; is it a stub"),
+        (lambda: description(None), "the description at 0x[0-9a-f]+ has no name; it may be an uninitialized stub"),
         (lambda: description(b"\xff"), r"its name b'\\xff' is not UTF-8; rename it"),
         (lambda: description(b"d", fields=fields({"name": text(b"\xc0")})), "description 'd': a field: its name"),
-        (lambda: description(b"d", priority=6), "description 'd': priority 6 is no MigrationPriority"),
+        (lambda: description(b"d", priority=6), "description 'd': priority 6 is not a MigrationPriority"),
         (
             lambda: description(b"d", fields=fields({"name": text(b"f"), "info": kept(ffi.new("VMStateInfo *"))})),
             "description 'd': a field's info has no name",

@@ -22,6 +22,7 @@ from vmdump.dump.device_dump import DeviceDump
 from vmdump.dump.producer import Producer
 from vmdump.emulator import guest
 from vmdump.errors import ModuleError, SourceError
+from vmdump.files import fingerprint
 from vmdump.sources.image_cache import cache
 from vmdump.sources.image_cache import folder as cache_folder
 from vmdump.sources.image_cache.folder import CacheFolder, find_folder
@@ -83,7 +84,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     """A house whose image has been read once. Files count as settled at once: this one has been made just now."""
     house = House(tmp_path)
     monkeypatch.setattr(cache, "_read_image", house.read)
-    monkeypatch.setattr(cache, "RACY", 0)
+    monkeypatch.setattr(fingerprint, "GRANULARITY", 0)
     monkeypatch.delenv("QEMU_MODULE_DIR", raising=False)
     time.sleep(0.02)  # the grain of file systems' clocks
     assert not house.is_hit()
@@ -155,7 +156,7 @@ def test_help_stores_nothing(house: House) -> None:
 def test_real_image(target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A real QEMU from the cache: its own bytes, with any machine."""
     qemu = find_qemu(target)
-    monkeypatch.setattr(cache, "RACY", 0)
+    monkeypatch.setattr(fingerprint, "GRANULARITY", 0)
     vmdump.open(qemu)
     monkeypatch.setattr(cache, "_read_image", None)
     environ = {key: value for key, value in os.environ.items() if key != "LD_PRELOAD"}
@@ -214,11 +215,23 @@ def change_version(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "__version__", "99.0")
 
 
+def change_checkout(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vmdump, "__file__", "/other/checkout/vmdump/__init__.py")
+
+
+def change_producer(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Producer, "_fields", (*Producer._fields, "new"))
+
+
+def change_machine_type(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MachineType, "_fields", (*MachineType._fields, "new"))
+
+
 @pytest.mark.parametrize(
     "change",
     [
         change_binary, change_module, change_with_old_mtime, add_module, remove_module, add_directory, change_option,
-        change_directory, change_environment, change_version,
+        change_directory, change_environment, change_version, change_checkout, change_producer, change_machine_type,
     ],
 )  # fmt: skip
 def test_miss(
@@ -255,13 +268,13 @@ def test_touched(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     house.binary.touch()
     time.sleep(0.02)
     assert house.is_hit()
-    monkeypatch.setattr(cache, "hashed", None)
+    monkeypatch.setattr(fingerprint, "fingerprint_of", None)
     assert house.is_hit()
 
 
 def test_just_changed(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files that were changed less than two seconds ago are not trusted: a change in the same tick goes unnoticed."""
-    monkeypatch.setattr(cache, "RACY", 2_000_000_000)
+    monkeypatch.setattr(fingerprint, "GRANULARITY", 2_000_000_000)
     house.binary.write_bytes(b"\x7fELF new")
     assert not house.is_hit()
     assert not house.is_hit()
@@ -273,7 +286,7 @@ def test_just_changed(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_just_touched(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """A signature that may not be trusted yet is not remembered: the file is hashed until it may."""
-    monkeypatch.setattr(cache, "RACY", 2_000_000_000)
+    monkeypatch.setattr(fingerprint, "GRANULARITY", 2_000_000_000)
     (path,) = Path(folder_of().path).iterdir()
     before = path.read_bytes()
     house.binary.touch()
@@ -505,7 +518,8 @@ def test_key_mode(house: House) -> None:
     path.chmod(0o640)
     assert not house.is_hit()
     assert house.told[0] == (
-        f"the cache of images is not used: {path}: other users can read or write it (mode 640); --no-cache does without"
+        f"the cache of parsed QEMU binaries is not used: {path}: other users can read or write it (mode 640); "
+        "--no-cache silences this"
     )
     path.chmod(0o600)
     assert house.is_hit()
@@ -537,7 +551,7 @@ def test_why_it_is_not_used(spoil: Callable[[Path], None], reason: str, house: H
     for _ in range(3):
         assert not house.is_hit()
     told = [line for line in house.told if "cache" in line]
-    assert told == [f"the cache of images is not used: {path}: {reason}; --no-cache does without"]
+    assert told == [f"the cache of parsed QEMU binaries is not used: {path}: {reason}; --no-cache silences this"]
 
 
 @pytest.mark.parametrize(("xdg", "home", "path"), [

@@ -357,7 +357,7 @@ def test_imports(environ: dict[str, str], dump_file: str, tmp_path: Path) -> Non
 def test_imports_from_the_cache(environ: dict[str, str], tmp_path: Path) -> None:
     """A dump of an image that is remembered imports nothing that reads images, and hashes nothing."""
     probe = (
-        "import sys; from vmdump.sources.image_cache import cache; cache.RACY = 0; from vmdump.cli import main; "
+        "import sys; from vmdump.files import fingerprint; fingerprint.GRANULARITY = 0; from vmdump.cli import main; "
         "code = main(sys.argv[1:]); print(*sys.modules); sys.exit(code)"
     )
     command = [sys.executable, "-c", probe, "dump", find_qemu("x86_64"), "-o", str(tmp_path / "x.json")]

@@ -342,9 +342,9 @@ def test_sized() -> None:
     assert whole.__module__ == __name__
     assert VMSTATE_UINT8("mode", whole).offset == 8
     assert sizeof(layout.sized(16)(Registers)) == 16
-    with pytest.raises(VMStateError, match="Registers: its members need 16 bytes, not 12"):
+    with pytest.raises(VMStateError, match="Registers: the declared members need 16 bytes, more than 12"):
         layout.sized(12)(Registers)
-    with pytest.raises(VMStateError, match="Registers: aligned, it has 40 bytes, not 36"):
+    with pytest.raises(VMStateError, match="Registers: its alignment makes it 40 bytes, not 36"):
         layout.sized(36)(Registers)
 
 

@@ -177,7 +177,7 @@ def test_binary_in_a_pipe() -> None:
     read, write = os.pipe()
     os.write(write, b"\x7fELF" + bytes(100))
     os.close(write)
-    with pytest.raises(SourceError, match="a binary, which can be read from a file only; give its path"):
+    with pytest.raises(SourceError, match="a binary, which can't be read from a pipe; give its path"):
         vmdump.open(f"/dev/fd/{read}")
     os.close(read)
 

@@ -58,11 +58,11 @@ IMPORTS += NAMES
         (GOOD[:40], "shorter than an ELF header"),
         (
             changed(4, b"\x01"),
-            "a 32-bit ELF file for x86-64; hosts that can be read are x86-64 and AArch64, both 64-bit",
+            "a 32-bit ELF file for x86-64; supported hosts are x86-64 and AArch64, both 64-bit",
         ),
-        (changed(5, b"\x02"), "a 64-bit ELF file for an unknown CPU .*; hosts that can be read"),
-        (changed(18, b"\xf3\x00"), "a 64-bit ELF file for RISC-V; hosts that can be read are x86-64 and AArch64"),
-        (changed(18, b"\xe7\x03"), r"for an unknown CPU \(ELF machine 999\); hosts that can be read"),
+        (changed(5, b"\x02"), "a 64-bit ELF file for an unknown CPU .*; supported hosts are"),
+        (changed(18, b"\xf3\x00"), "a 64-bit ELF file for RISC-V; supported hosts are x86-64 and AArch64"),
+        (changed(18, b"\xe7\x03"), r"for an unknown CPU \(ELF machine 999\); supported hosts are"),
         (changed(16, b"\x01"), "a relocatable object, not linked; give a QEMU system emulator"),
         (changed(16, b"\x04"), "a core file, the memory of a process that crashed; give the QEMU binary itself"),
         (changed(8, b"AI\x02"), "an AppImage; unpack it"),
@@ -70,7 +70,7 @@ IMPORTS += NAMES
         (elf_object(is_qemu=False), "not a QEMU system emulator, but another program; give a qemu-system-"),
         (
             elf_object(is_qemu=False, data=b"\0qemu-img version 7.2.22\0"),
-            "not a QEMU system emulator, but qemu-img, a tool of QEMU's",
+            "not a QEMU system emulator, but qemu-img, one of QEMU's tools",
         ),
         (
             elf_object(is_qemu=False, data=b"QEMU_LD_PREFIX\0qemu-x86_64 version 7.2.22\0", dynamic={DT_SYMTAB: None}),
@@ -88,7 +88,7 @@ IMPORTS += NAMES
         (elf_object(dynamic={DT_SYMTAB: None}), "no dynamic symbols; statically linked"),
         (changed(PHDR_DYNAMIC + 16, struct.pack("<Q", 200 << 20)), "no dynamic symbols; statically linked"),
         (elf_object(dynamic={DT_HASH: None}), "no hash table of its symbols"),
-        (elf_object(), "no register_module_init is found in it: no QEMU system emulator"),
+        (elf_object(), "register_module_init was not found: not a QEMU system emulator"),
         (elf_object(dynamic={DT_SYMTAB: 1 << 40}), "outside of its memory"),
         (elf_object(dynamic={DT_HASH: 1 << 40}), "outside of its memory"),
         (elf_object(dynamic={DT_STRTAB: 1 << 40}), "its dynamic symbols are outside of its memory"),
@@ -120,8 +120,8 @@ IMPORTS += NAMES
             elf_object(symbols=[(b"f%d" % i, 0, 0) for i in range(4)], data=IMPORTS, dynamic=MANY),
             "imports more functions",
         ),
-        (elf_object(tls=(8, 1 << 20, 16)), "1048576 bytes of thread-local data, which is not expected here"),
-        (elf_object(tls=(8, 8, 1 << 60)), "8 bytes of thread-local data, which is not expected here"),
+        (elf_object(tls=(8, 1 << 20, 16)), "1048576 bytes of thread-local data; only the main binary may have any"),
+        (elf_object(tls=(8, 8, 1 << 60)), "8 bytes of thread-local data; only the main binary may have any"),
         (elf_object(tls=(16, 8, 1)), "a segment of 16 bytes is outside of the file"),
         (elf_object(rela=[(AT, 8, 0, 0)], dynamic={DT_RELA: 1 << 40}), "the relocations are outside of the file"),
         (elf_object(rela=[(1 << 40, 8, 0, 0)]), "a relocation is outside of the file"),
@@ -149,7 +149,7 @@ def test_damaged_files(changes: list[tuple[int, bytes]]) -> None:
         data = data[:at] + new + data[at + len(new) :]
     try:
         elf = ElfFile(data, "x")
-        map_object(Guest("x", elf.e_machine), elf, is_main=True)
+        map_object(Guest("x", elf.arch), elf, is_main=True)
     except SourceError as error:
         assert "\n" not in str(error)
 
@@ -172,7 +172,7 @@ MACHINES = pytest.mark.parametrize("machine", [X86_64, AARCH64], ids=["x86_64", 
 def mapped(data: bytes, *scope: MappedObject, guest: Guest | None = None, is_main: bool = True) -> MappedObject:
     """An object in a guest, a new one unless it is given."""
     elf = ElfFile(data, "x")
-    return map_object(guest or Guest("x", elf.e_machine), elf, scope, is_main=is_main)
+    return map_object(guest or Guest("x", elf.arch), elf, scope, is_main=is_main)
 
 
 def words(guest: Guest, address: int, count: int) -> tuple[int, ...]:
@@ -234,7 +234,7 @@ def test_thread_local_data(machine: int) -> None:
     assert (module, in_module) == (1, 24 + 4)
     start = guest.call(guest.host_function("__tls_get_addr"), object_.bias + AT + 24) - in_module
     assert guest.read(start, 40) == b"12345678" + bytes(32)
-    with pytest.raises(SourceError, match="thread-local data, which is not expected here"):
+    with pytest.raises(SourceError, match="thread-local data; only the main binary may have any"):
         mapped(data, object_, guest=guest, is_main=False)
 
 
@@ -317,5 +317,5 @@ def test_file_becomes_shorter(tmp_path: Path) -> None:
     path.write_bytes(GOOD)
     with ElfFile.open(str(path)) as elf:
         path.write_bytes(GOOD[:0x1010])
-        with pytest.raises(SourceError, match=f"^{path}: at 0x1010: the file has become shorter while it is read"):
+        with pytest.raises(SourceError, match=f"^{path}: at 0x1010: the file was truncated while it was being read"):
             map_object(Guest("x", X86_64), elf, is_main=True)

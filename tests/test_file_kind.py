@@ -38,13 +38,16 @@ FILES = {
     "disk.qcow2": (b"QFI\xfb\0\0\0\3", "a qcow2 disk image, not a dump"),
     "vm.state": (b"QEVM\0\0\0\3", "a migration stream, the state of a VM, not a dump"),
     "vm.save": (b"LibvirtQemudSave\2\0\0\0", "a VM that libvirt has saved, not a dump"),
-    "script": (b"#!/bin/sh\nexec qemu-system-i386\n", "a script, not a dump; if it starts a QEMU, name that binary"),
+    "script": (b"#!/bin/sh\nexec qemu-system-i386\n", "a script, not a dump; if it starts QEMU, give that binary"),
     "core": (elf_object()[:16] + b"\4\0" + elf_object()[18:], "a core file, the memory of a process that crashed"),
     "s390x": (b"\x7fELF\2\2\1".ljust(16, b"\0") + b"\0\3\0\x16".ljust(48, b"\0"), "64-bit ELF file for IBM Z (s390x)"),
-    "armhf": (b"\x7fELF\1\1\1".ljust(16, b"\0") + b"\3\0\x28\0".ljust(48, b"\0"), "a 32-bit ELF file for ARM; hosts"),
+    "armhf": (
+        b"\x7fELF\1\1\1".ljust(16, b"\0") + b"\3\0\x28\0".ljust(48, b"\0"),
+        "a 32-bit ELF file for ARM; supported",
+    ),
     "qemu-img": (
         elf_object(is_qemu=False, data=b"\0qemu-img version 10.0\0"),
-        "but qemu-img, a tool of QEMU's; give a",
+        "but qemu-img, one of QEMU's tools; give a",
     ),
 }
 
@@ -109,7 +112,7 @@ def test_what_compilers_make(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     for name, expected in (
         ("a.o", "a relocatable object, not linked; give a QEMU system emulator"),
         ("a.out", "not a QEMU system emulator, but another program; give a qemu-system-"),
-        ("fixed", "not position-independent (ET_EXEC), which can't be read; --run runs it instead"),
+        ("fixed", "not position-independent (ET_EXEC), which is unsupported; use --run to run it instead"),
         ("a.debug", "separate debug information, without code; give the binary that it belongs to"),
         ("a.a", "a static library (ar archive), not a dump"),
     ):

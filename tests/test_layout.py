@@ -125,7 +125,7 @@ def compiled(path: Path, *options: str) -> tuple[Guest, MappedObject]:
     command = ["gcc", "-w", "-shared", "-fPIC", "-nostdlib", *options, "-o", str(path), str(path.with_suffix(".c"))]
     subprocess.run(command, check=True)
     with ElfFile.open(str(path)) as elf:
-        guest = Guest("guest", elf.e_machine)
+        guest = Guest("guest", elf.arch)
         return guest, map_object(guest, elf, is_main=True)
 
 

@@ -408,11 +408,11 @@ def test_configured_path_replaces_the_search(tmp_path: Path) -> None:
         ),
         (
             ModuleInfo("usb", path="/usb.xyz"),
-            "failed to open module: nothing opens such a file (module=usb, path=/usb.xyz)",
+            "failed to open module: unsupported type of file (module=usb, path=/usb.xyz)",
         ),
         (
             ModuleInfo("usb", path="/usb.fake", kind="qemu"),
-            "failed to open module: nothing opens such a file (module=usb, path=/usb.fake)",
+            "failed to open module: unsupported type of file (module=usb, path=/usb.fake)",
         ),
     ],
 )
@@ -650,8 +650,8 @@ def test_states_of_all_rows(tmp_path: Path) -> None:
         "ok": ("loaded", "ok.fake", None),
         "bad": ("failed", "bad.fake", f"failed to open module: no (module=bad, path={house.path('bad')})"),
         "ccw": ("arch mismatch", "ccw.fake", "module arch does not match: expected 'x86_64', got 's390x'"),
-        "gone": ("not found", None, "module 'gone' is in no module dir"),
-        "top": ("not found", "top.fake", "module 'gone' is in no module dir"),
+        "gone": ("not found", None, "module 'gone' is not in any module directory"),
+        "top": ("not found", "top.fake", "module 'gone' is not in any module directory"),
         "idle": ("not loaded", "idle.fake", None),
         "loop": (
             "not loaded",
@@ -660,7 +660,7 @@ def test_states_of_all_rows(tmp_path: Path) -> None:
         ),
         "ccw-loop": ("arch mismatch", None, "module arch does not match: expected 'x86_64', got 's390x'"),
         "extra": ("loaded", "extra.fake", None),
-        "nothing": ("not found", None, "module 'nothing' is in no module dir"),
+        "nothing": ("not found", None, "module 'nothing' is not in any module directory"),
     }
     assert list(rows) == [row.name for row in table] + ["extra", "nothing"]
     assert (rows["ok"].kind, rows["ok"].objs, rows["ok"].opts, rows["ccw"].arch) == (

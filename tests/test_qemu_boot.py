@@ -76,7 +76,7 @@ def test_functions_by_what_they_do(target: str) -> None:
     """What functions do leads to the very addresses that the symbols have."""
     path = find_qemu(target)
     elf = ElfFile(Path(path).read_bytes(), path)
-    guest = Guest(path, elf.e_machine)
+    guest = Guest(path, elf.arch)
     main = map_object(guest, elf, is_main=True)
     functions = Functions(guest, elf, main)
     functions.exported = False
@@ -237,7 +237,7 @@ def test_root_errors(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Links in a circle, a root that is none, and sources that have no root."""
     with pytest.raises(SourceError, match="/circle: too many levels of symbolic links below"):
         resolve("/circle", str(root))
-    with pytest.raises(SourceError, match="nowhere: not a directory; the root is where the packages are unpacked"):
+    with pytest.raises(SourceError, match="nowhere: not a directory; give the one into which packages were unpacked"):
         vmdump.open("x", sysroot=root / "nowhere")
     with pytest.raises(VmdumpError, match="sysroot= can't be used with this source, but only with a QEMU binary"):
         vmdump.open(sysroot=root)
@@ -344,7 +344,7 @@ def test_wrong_hosts(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     """What is no host profile is told, with what is one."""
     assert main(["dump", "qemu", "--host", text]) == 2
     error = capsys.readouterr().err
-    assert f"{text!r} says nothing of a host; it may be memfd=on, " in error
+    assert f"{text!r} is not a host feature; use memfd=on, " in error
     assert error.count("\n") == 1
 
 

@@ -186,7 +186,7 @@ def test_class_init_that_faults(host: str, device: str, tmp_path: Path, capsys: 
     dirs = [f"--module-dir={each}" for each in image.search_dirs]
     assert main(["dump", str(broken), *dirs, "--extended", "-o", str(tmp_path / "x.json")]) == 0
     error = capsys.readouterr().err
-    assert f"{broken}: a class_init goes wrong: an access outside of its memory (at 0x0, device '{device}')" in error
+    assert f"{broken}: class_init failed: an access outside of its memory (at 0x0, device '{device}')" in error
     dump, whole = vmdump.open(tmp_path / "x.json"), vmdump.open(qemu)
     defects = [defect.device for defect in dump.producer.defects if "class_init" in defect.what]
     assert defects == [device]

@@ -229,7 +229,7 @@ def test_members_must_be_declared():
     def class_init(klass, data):
         klass.vmds = None
 
-    message = "type 'x': DeviceClass has no member 'vmds'; declare it in a class_type of your own"
+    message = "type 'x': DeviceClass has no member 'vmds'; declare it in a derived class_type"
     assert error_of(make_table(device("x", class_init=class_init)).object_class_by_name, "x") == message
 
 

@@ -258,7 +258,7 @@ def test_struct_may_be_unknown(fact):
     arguments = [None if python is SampleState else python for python in sample_arguments(fact)]
     constructor = getattr(constructors, fact["macro"])
     if fact["macro"] in BUFFERS_OF_THE_MEMBERS_SIZE:
-        with pytest.raises(VMStateError, match=rf'^{fact["macro"]}\("buffer", None\): .* the struct is needed$'):
+        with pytest.raises(VMStateError, match=rf'^{fact["macro"]}\("buffer", None\): .* which requires the struct$'):
             constructor(*arguments)
         return
     field = constructor(*arguments)
@@ -394,25 +394,25 @@ REFUSED = {
     'VMSTATE_STRUCT_VARRAY_UINT8("inner_array", SampleState): member is InnerState[4], not ElementState[]': lambda: (
         C.VMSTATE_STRUCT_VARRAY_UINT8("inner_array", SampleState, "count_u8", 0, INNER, ElementState)
     ),
-    'VMSTATE_UINT32_SUB_ARRAY("u32_array", SampleState): [10:14] is not inside of uint32_t[13]': lambda: (
+    'VMSTATE_UINT32_SUB_ARRAY("u32_array", SampleState): [10:14] is not within uint32_t[13]': lambda: (
         C.VMSTATE_UINT32_SUB_ARRAY("u32_array", SampleState, 10, 4)
     ),
-    'VMSTATE_UINT32_SUB_ARRAY("u32_array", SampleState): [-1:3] is not inside of uint32_t[13]': lambda: (
+    'VMSTATE_UINT32_SUB_ARRAY("u32_array", SampleState): [-1:3] is not within uint32_t[13]': lambda: (
         C.VMSTATE_UINT32_SUB_ARRAY("u32_array", SampleState, -1, 4)
     ),
     'VMSTATE_UINT32_SUB_ARRAY("u16_array", SampleState): member is uint16_t[11], not uint32_t[]': lambda: (
         C.VMSTATE_UINT32_SUB_ARRAY("u16_array", SampleState, 0, 4)
     ),
-    'VMSTATE_PARTIAL_BUFFER("buffer", SampleState): [0:33] is not inside of uint8_t[32]': lambda: (
-        C.VMSTATE_PARTIAL_BUFFER("buffer", SampleState, 33)
+    'VMSTATE_PARTIAL_BUFFER("buffer", SampleState): [0:33] is not within uint8_t[32]': lambda: C.VMSTATE_PARTIAL_BUFFER(
+        "buffer", SampleState, 33
     ),
-    'VMSTATE_BUFFER_START_MIDDLE("buffer", SampleState): [33:32] is not inside of uint8_t[32]': lambda: (
+    'VMSTATE_BUFFER_START_MIDDLE("buffer", SampleState): [33:32] is not within uint8_t[32]': lambda: (
         C.VMSTATE_BUFFER_START_MIDDLE("buffer", SampleState, 33)
     ),
     'VMSTATE_VBUFFER("size_u32", SampleState): member is uint32_t, not int32_t': lambda: C.VMSTATE_VBUFFER(
         "vbuffer", SampleState, 0, None, "size_u32"
     ),
-    'VMSTATE_WITH_TMP("parent", LateParent): it has to be the first member': lambda: C.VMSTATE_WITH_TMP(
+    'VMSTATE_WITH_TMP("parent", LateParent): it must be the first member': lambda: C.VMSTATE_WITH_TMP(
         SampleState, LateParent, INNER
     ),
     'VMSTATE_WITH_TMP("parent", WrongParent): member is InnerState *, not SampleState *': lambda: C.VMSTATE_WITH_TMP(
@@ -446,7 +446,7 @@ REFUSED = {
     'VMSTATE_INT32("mac_reg[FAR]", Outer): index 8 is outside of int32_t[8]': lambda: C.VMSTATE_INT32(
         "mac_reg[FAR]", Outer
     ),
-    "VMSTATE_UINT32: 'SampleState' is no struct; give a ctypes.Structure, or None": lambda: C.VMSTATE_UINT32(
+    "VMSTATE_UINT32: 'SampleState' is not a struct; give a ctypes.Structure, or None": lambda: C.VMSTATE_UINT32(
         "u32", "SampleState"
     ),
 }
@@ -638,5 +638,5 @@ def test_sub_array_has_to_lie_inside(stem, length, start, num):
     if inside:
         assert C.VMSTATE_SUB_ARRAY(*arguments).offset == State.m1.offset + start * ctypes.sizeof(SCALARS[stem])
     else:
-        with pytest.raises(VMStateError, match="is not inside"):
+        with pytest.raises(VMStateError, match="is not within"):
             C.VMSTATE_SUB_ARRAY(*arguments)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vmdump._core import lib
 from vmdump.errors import VMStateError
 from vmdump.vmstate.constructors import VMSTATE_END_OF_LIST, VMSTATE_UNUSED
 from vmdump.vmstate.model import (
@@ -48,6 +49,16 @@ def test_flags_are_qemus():
         "VSTRUCT": 0x8000,
         "END": 0x10000,
     }
+
+
+def test_flags_are_those_of_c():
+    """The C core and the header for C modules have the same numbers."""
+    assert {name.removeprefix("VMS_"): getattr(lib, name) for name in dir(lib) if name.startswith("VMS_")} == {
+        flag.name: flag for flag in VMStateFlags if flag is not VMStateFlags.ARRAY_OF_POINTER_AUTO_ALLOC
+    }
+    assert lib.VMD_ARRAY == VMStateFlags.ARRAY
+    assert lib.VMD_MUST_EXIST == VMStateFlags.MUST_EXIST
+    assert lib.VMD_AUTO_ALLOC == VMStateFlags.ARRAY_OF_POINTER_AUTO_ALLOC
 
 
 def test_priorities_are_qemus():

@@ -1,16 +1,16 @@
-"""What can go wrong: one tree of exceptions under VmdumpError.
+"""Exceptions, all derived from VmdumpError.
 
-Every message is one line and says what is wrong, where (type, file, JSON path, address) and, where there is a remedy,
-what to try. The command line prints it behind ``vmdump: `` and ends with exit code 3.
+Each message is one line: what is wrong, where (type, file, JSON path, address), and a remedy if there is one. The
+command line prints it after ``vmdump: `` and exits with code 3.
 """
 
 
 class VmdumpError(Exception):
-    """Anything that vmdump itself reports. The base of all exceptions below."""
+    """Base of all exceptions of vmdump."""
 
 
 class VMStateError(VmdumpError):
-    """A VMStateDescription or VMStateField that QEMU could not dump, or a struct member of another type."""
+    """An invalid VMStateDescription or VMStateField, or a struct member of another type."""
 
 
 class QOMError(VmdumpError):
@@ -18,7 +18,7 @@ class QOMError(VmdumpError):
 
 
 class ModuleError(VmdumpError):
-    """A module that can't be found in one piece, opened, bound or registered."""
+    """A module that can't be read, opened, bound or initialised."""
 
 
 class SourceError(VmdumpError):
@@ -29,7 +29,7 @@ class OutputError(VmdumpError, OSError):
     """An output that can't be written. As an OSError it has errno, strerror and filename."""
 
     def __str__(self) -> str:
-        """``FILE: REASON``, as far as they are known."""
+        """Return ``FILE: REASON``, as far as known."""
         if self.strerror is None:
             return super().__str__()
         return f"{self.filename}: {self.strerror}" if self.filename is not None else self.strerror

@@ -28,8 +28,8 @@ from typing import Any, NamedTuple
 
 from vmdump.dump.output import write_file
 from vmdump.errors import OutputError, SourceError, VmdumpError
+from vmdump.files.fingerprint import is_settled, refreshed
 from vmdump.files.input_file import read_input
-from vmdump.sources.image_cache.cache import hashed, is_settled, sign
 
 NAME = "manifest.json"
 
@@ -241,16 +241,11 @@ def recorded(files: tuple[tuple[str, Any, bytes | None], ...]) -> list[Any]:
 
 def _is_as_it_was(file: list[Any]) -> bool:
     path, signature, digest = file
-    now = sign(path)
-    if signature is not None and now is not None and list(now) == signature:
-        return True
-    if now is None or digest is None:
-        return now is None and digest is None
     try:
-        found = hashed(path)[2]
-    except OSError:
+        known = path, signature and tuple(signature), digest and bytes.fromhex(digest)
+    except ValueError:
         return False
-    return found is not None and found.hex() == digest
+    return refreshed(known) is not None
 
 
 @contextlib.contextmanager

@@ -129,14 +129,15 @@ def _read(task: Read) -> Reading:
     files: tuple[Any, ...]
     machine_types: tuple[tuple[str, str | None, str | None, bool], ...] = ()
     if task.kind == "dump":
+        from vmdump.files.fingerprint import fingerprint_of
         from vmdump.sources.dump_file import open_dump_file
-        from vmdump.sources.image_cache.cache import hashed
 
-        files = (hashed(task.path),)
+        files = (fingerprint_of(task.path),)
         dump = open_dump_file(task.path, task.max_size)
         machines: tuple[str, ...] = (dump.machine,)
     else:
-        from vmdump.sources.image_cache.cache import hashed, read_files
+        from vmdump.files.fingerprint import fingerprint_of
+        from vmdump.sources.image_cache.cache import read_files
         from vmdump.sources.qemu_image.image import QemuImage
 
         image = QemuImage(
@@ -152,7 +153,7 @@ def _read(task: Read) -> Reading:
         dump = image.dump(machines[0] if machines else None)
         machines = machines or (dump.machine,)
         # In what is unpacked there is no need to know what else might have been there: it is gone afterwards.
-        files = tuple(map(hashed, read_files(image))) if task.root is None else (hashed(image.path),)
+        files = tuple(map(fingerprint_of, read_files(image))) if task.root is None else (fingerprint_of(image.path),)
     reading = _render(dump, machines, task.format)
     return reading._replace(files=files, reports=tuple(reports), machine_types=machine_types)
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vmdump._core import ffi, lib
 from vmdump.dump.tree import check_status
+from vmdump.qemu import vmstate_flags
+from vmdump.qemu.vmstate_flags import *  # noqa: F403
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,12 +29,7 @@ NOT_TOLD = 2**64 - 1
 #: The size of a struct vmd_wire_row, whose first member is the address of the description that the field has.
 ROW_BYTES = _FIELD_ROW.size
 
-# VMStateFlags, as plain ints: importing the model takes longer than the check.
-POINTER, ARRAY, VARRAY_INT32, ARRAY_OF_POINTER, VARRAY_UINT16 = 0x2, 0x4, 0x10, 0x40, 0x80
-VBUFFER, MULTIPLY, VARRAY_UINT8, VARRAY_UINT32 = 0x100, 0x200, 0x400, 0x800
-MUST_EXIST, ALLOC, MULTIPLY_ELEMENTS, VSTRUCT = 0x1000, 0x2000, 0x4000, 0x8000
-STRUCT, BUFFER, AUTO_ALLOC = 0x8, 0x20, 0x20000
-VARRAY = VARRAY_INT32 | VARRAY_UINT16 | VARRAY_UINT8 | VARRAY_UINT32
+AUTO_ALLOC = vmstate_flags.ARRAY_OF_POINTER_AUTO_ALLOC
 
 
 class RawFields(NamedTuple):

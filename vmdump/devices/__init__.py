@@ -1,12 +1,13 @@
-"""The built-in tree: devices of QEMU 10.0's x86_64, declared in Python as an author would, and machine types for them.
+"""Built-in devices: examples from QEMU 10.0's x86_64 target, written as a device author writes them, and machine types.
 
-A file is a device, or a family of devices that share a description; its docstring says what it shows and where QEMU has
-it. What several files need, such as a PCI device's own state, has a file too. In each:
+Each file declares one device, or a family of devices that share a description. Its docstring names the techniques that
+it demonstrates and QEMU's source files. State that several devices embed, such as PCIDevice, has a file of its own.
+A file contains, in this order:
 
-- the state struct, with the members that migrate (see layout.py on the rest);
-- the conditions, ``needed`` of a subsection and ``test`` of a field, as functions of the state;
-- the VMStateDescription. Hooks return 0, as QEMU's do; one that is there in QEMU but needs a running guest is True;
-- class_init functions and ``register_types``.
+- the state struct with the members that are migrated (layout.py explains what is left out);
+- conditions as functions of the state: ``needed`` of a subsection, ``test`` of a field;
+- the VMStateDescription. Hooks return 0 on success, as in QEMU. A hook that needs a running guest is declared as True;
+- the class_init functions and ``register_types``.
 
 Every section of the dump equals that of Debian's QEMU 10.0.13 on amd64, byte for byte. Source: QEMU 10.0.
 """
@@ -15,7 +16,7 @@ from importlib import import_module
 
 from vmdump.qom import TypeTable
 
-#: The files that have types to register.
+#: Files that register types.
 _MODULES = (
     "ahci", "cirrus_vga", "e1000", "es1370", "fdc", "fw_cfg", "hpet", "i2c", "i6300esb", "i8254", "i8257", "i8259",
     "ide", "ioapic", "isa", "lsi53c895a", "machines", "mc146818rtc", "parallel", "pci", "pcie_root_port", "pckbd",
@@ -25,9 +26,10 @@ _MODULES = (
 
 
 def register_types(table: TypeTable) -> None:
-    """Adds all built-in types to a table that has the base types.
+    """Register all built-in types in a table that has the base types.
 
-    Raises QOMError when a type of that name is there already.
+    Raises:
+        QOMError: a type of the same name is registered already.
 
     >>> from vmdump.qom import register_base_types
     >>> table = TypeTable()

@@ -1,7 +1,7 @@
-"""Hotplug of PCI devices, memory and CPUs through ACPI, parts of the power management devices that have it.
+"""ACPI hotplug of PCI devices, memory and CPUs, as power management devices embed it.
 
-Source: QEMU 10.0 include/hw/acpi/pcihp.h, include/hw/acpi/memory_hotplug.h, include/hw/acpi/cpu.h, and the files of
-these names in hw/acpi/.
+Source: QEMU 10.0 include/hw/acpi/pcihp.h, include/hw/acpi/memory_hotplug.h, include/hw/acpi/cpu.h, and the C files of
+the same names in hw/acpi/.
 """
 
 from ctypes import POINTER, Structure, c_bool, c_uint8, c_uint32, c_uint64, c_void_p
@@ -24,7 +24,7 @@ ACPI_PCIHP_MAX_HOTPLUG_BUS = 256
 
 
 class AcpiPciHpPciStatus(Structure):
-    """The slots of a bus that something was plugged into, or is to be taken out of, as bits."""
+    """Slots of a bus with a pending hotplug (``up``) or unplug (``down``) request, one bit each."""
 
     _fields_ = [
         ("up", c_uint32),
@@ -34,7 +34,7 @@ class AcpiPciHpPciStatus(Structure):
 
 
 class AcpiPciHpState(Structure):
-    """The hotplug registers for PCI."""
+    """Registers for PCI hotplug."""
 
     _fields_ = [
         ("acpi_pcihp_pci_status", AcpiPciHpPciStatus * ACPI_PCIHP_MAX_HOTPLUG_BUS),
@@ -58,7 +58,7 @@ vmstate_acpi_pcihp_pci_status = VMStateDescription(
 def VMSTATE_PCI_HOTPLUG(
     pcihp: str, state: type[Structure] | None, test_pcihp: FieldTest, test_acpi_index: FieldTest
 ) -> tuple[VMStateField, VMStateField, VMStateField]:
-    """The members of the AcpiPciHpState named ``pcihp``: three fields, as the macro expands to."""
+    """Return the three fields that the macro expands to, for the AcpiPciHpState member ``pcihp``."""
     return (
         VMSTATE_UINT32_TEST(f"{pcihp}.hotplug_select", state, test_pcihp),
         VMSTATE_STRUCT_ARRAY_TEST(
@@ -75,7 +75,7 @@ def VMSTATE_PCI_HOTPLUG(
 
 
 class MemStatus(Structure):
-    """A slot for memory. Declared whole: 24 bytes."""
+    """A slot for memory. All members are declared: 24 bytes."""
 
     _fields_ = [
         ("dimm", c_void_p),
@@ -89,7 +89,7 @@ class MemStatus(Structure):
 
 @sized(304)
 class MemHotplugState(Structure):
-    """The hotplug registers for memory, with ``dev_count`` slots."""
+    """Registers for memory hotplug, with ``dev_count`` slots."""
 
     _fields_ = [
         ("is_enabled", c_bool),
@@ -123,12 +123,12 @@ vmstate_memory_hotplug = VMStateDescription(
 
 
 def VMSTATE_MEMORY_HOTPLUG(memhp: str, state: type[Structure] | None) -> VMStateField:
-    """A member of type MemHotplugState."""
+    """Return the field of a MemHotplugState."""
     return VMSTATE_STRUCT(memhp, state, 1, vmstate_memory_hotplug, MemHotplugState)
 
 
 class AcpiCpuStatus(Structure):
-    """A place for a CPU. Declared whole: 32 bytes."""
+    """A slot for a CPU. All members are declared: 32 bytes."""
 
     _fields_ = [
         ("cpu", c_void_p),
@@ -143,7 +143,7 @@ class AcpiCpuStatus(Structure):
 
 @sized(304)
 class CPUHotplugState(Structure):
-    """The hotplug registers for CPUs, with ``dev_count`` places."""
+    """Registers for CPU hotplug, with ``dev_count`` slots."""
 
     _fields_ = [
         ("selector", c_uint32),
@@ -178,5 +178,5 @@ vmstate_cpu_hotplug = VMStateDescription(
 
 
 def VMSTATE_CPU_HOTPLUG(cpuhp: str, state: type[Structure] | None) -> VMStateField:
-    """A member of type CPUHotplugState."""
+    """Return the field of a CPUHotplugState."""
     return VMSTATE_STRUCT(cpuhp, state, 1, vmstate_cpu_hotplug, CPUHotplugState)

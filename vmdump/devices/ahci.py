@@ -1,4 +1,7 @@
-"""The ICH9's SATA controller: ich9-ahci. Its ports are IDE buses, and migrate as such.
+"""SATA controller of the ICH9: ich9-ahci.
+
+Demonstrates descriptions nested over several levels: each AHCI port embeds an IDE bus and migrates ide.py's
+description.
 
 Source: QEMU 10.0 include/hw/ide/ahci.h, hw/ide/ahci-internal.h, hw/ide/ahci.c, hw/ide/ich.c.
 """
@@ -29,7 +32,7 @@ AHCI_MAX_CMDS = 32
 
 @sized(112)
 class NCQTransferState(Structure):
-    """A queued command."""
+    """A command of Native Command Queuing."""
 
     _fields_ = [
         ("sector_count", c_uint32),
@@ -43,7 +46,7 @@ class NCQTransferState(Structure):
 
 
 class AHCIPortRegs(Structure):
-    """A port's registers, as the guest sees them."""
+    """Registers of a port, as the guest sees them."""
 
     _fields_ = [
         ("lst_addr", c_uint32),
@@ -67,7 +70,7 @@ class AHCIPortRegs(Structure):
 
 @sized(6088)
 class AHCIDevice(Structure):
-    """A port, with the drive on it."""
+    """A port with its drive."""
 
     _fields_ = [
         ("port", IDEBus),
@@ -82,7 +85,7 @@ class AHCIDevice(Structure):
 
 
 class AHCIControlRegs(Structure):
-    """The controller's registers, as the guest sees them."""
+    """Registers of the controller, as the guest sees them."""
 
     _fields_ = [
         ("cap", c_uint32),
@@ -95,7 +98,7 @@ class AHCIControlRegs(Structure):
 
 @sized(608)
 class AHCIState(Structure):
-    """The controller, whatever bus it is on, with ``ports`` ports."""
+    """The controller independently of its bus. ``dev`` has ``ports`` elements."""
 
     _fields_ = [
         ("dev", POINTER(AHCIDevice)),
@@ -106,7 +109,7 @@ class AHCIState(Structure):
 
 
 class AHCIPCIState(Structure):
-    """The controller as a PCI function."""
+    """The PCI function."""
 
     _fields_ = [
         ("parent_obj", PCIDevice),
@@ -169,14 +172,15 @@ vmstate_ahci = VMStateDescription(
         VMSTATE_UINT32("control_regs.impl", AHCIState),
         VMSTATE_UINT32("control_regs.version", AHCIState),
         VMSTATE_UINT32("idp_index", AHCIState),
-        # Checked behind the ports that it counts: with another number of them it isn't read from where it was written.
+        # The count follows the array that it counts: if the destination has another number of ports, it reads the
+        # check value from the wrong place in the stream.
         VMSTATE_UINT32_EQUAL("ports", AHCIState, None),
     ),
 )
 
 
 def VMSTATE_AHCI(_field: str, _state: type[Structure] | None) -> VMStateField:
-    """A member of type AHCIState."""
+    """Return the field of an AHCIState."""
     return VMSTATE_STRUCT(_field, _state, 0, vmstate_ahci, AHCIState)
 
 

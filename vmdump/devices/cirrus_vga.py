@@ -1,6 +1,6 @@
 """Cirrus Logic's GD5446 VGA: cirrus-vga on PCI, isa-cirrus-vga.
 
-Migrates the VGA state in its own way, without vga.py's description.
+Demonstrates a device that embeds another one's state struct (VGACommonState) but migrates it with fields of its own.
 
 Source: QEMU 10.0 hw/display/cirrus_vga_internal.h, hw/display/cirrus_vga.c, hw/display/cirrus_vga_isa.c.
 """
@@ -26,7 +26,7 @@ from vmdump.vmstate import (
 
 @sized(78960)
 class CirrusVGAState(Structure):
-    """The card, whatever bus it is on."""
+    """The card independently of its bus."""
 
     _fields_ = [
         ("vga", VGACommonState),
@@ -38,7 +38,7 @@ class CirrusVGAState(Structure):
 
 
 class PCICirrusVGAState(Structure):
-    """The card as a PCI function."""
+    """The PCI card."""
 
     _fields_ = [
         ("dev", PCIDevice),
@@ -47,7 +47,7 @@ class PCICirrusVGAState(Structure):
 
 
 class ISACirrusVGAState(Structure):
-    """The card on the ISA bus."""
+    """The ISA card."""
 
     _fields_ = [
         ("parent_obj", ISADevice),
@@ -67,7 +67,7 @@ vmstate_cirrus_vga = VMStateDescription(
         VMSTATE_UINT8("vga.gr_index", CirrusVGAState),
         VMSTATE_UINT8("cirrus_shadow_gr0", CirrusVGAState),
         VMSTATE_UINT8("cirrus_shadow_gr1", CirrusVGAState),
-        VMSTATE_BUFFER_START_MIDDLE("vga.gr", CirrusVGAState, 2),  # the first two are the shadows above
+        VMSTATE_BUFFER_START_MIDDLE("vga.gr", CirrusVGAState, 2),  # 0 and 1 are cirrus_shadow_gr0 and _gr1
         VMSTATE_UINT8("vga.ar_index", CirrusVGAState),
         VMSTATE_BUFFER("vga.ar", CirrusVGAState),
         VMSTATE_INT32("vga.ar_flip_flop", CirrusVGAState),
@@ -88,7 +88,7 @@ vmstate_cirrus_vga = VMStateDescription(
         VMSTATE_UINT8("cirrus_hidden_dac_data", CirrusVGAState),
         VMSTATE_UINT32("vga.hw_cursor_x", CirrusVGAState),
         VMSTATE_UINT32("vga.hw_cursor_y", CirrusVGAState),
-        # Not the blitter: it is taken to be idle.
+        # The blitter is not migrated: QEMU assumes that it is idle.
     ),
 )
 
@@ -111,7 +111,7 @@ def cirrus_vga_class_init(dc: DeviceClass, data: Any) -> None:
 
 
 def isa_cirrus_vga_class_init(dc: DeviceClass, data: Any) -> None:
-    dc.vmsd = vmstate_cirrus_vga  # of the CirrusVGAState, though the device's own struct is an ISACirrusVGAState
+    dc.vmsd = vmstate_cirrus_vga  # sic: describes CirrusVGAState, not ISACirrusVGAState
     dc.categories |= DeviceCategory.DISPLAY
 
 

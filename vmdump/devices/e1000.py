@@ -1,7 +1,7 @@
 """Intel's 8254x network cards: e1000, e1000-82544gc, e1000-82545em.
 
-Shows registers picked out of an array by name, parts of an array, a field that only version 1 has, and subsections that
-machine types turn off for old QEMUs' sake.
+Demonstrates array elements selected by register name, sub-arrays, a field that only version 1 sends, and subsections
+that old machine types disable for compatibility with older QEMU versions.
 
 Source: QEMU 10.0 hw/net/e1000.c, hw/net/e1000x_common.h, hw/net/e1000x_regs.h, hw/net/e1000_regs.h.
 """
@@ -33,7 +33,7 @@ E1000_VLAN_FILTER_TBL_SIZE = 128
 
 
 class TxdProps(Structure):
-    """The offload context of a transmit descriptor (QEMU's e1000x_txd_props)."""
+    """Offload context of a transmit descriptor (QEMU's e1000x_txd_props)."""
 
     _fields_ = [
         ("ipcss", c_uint8),
@@ -52,7 +52,7 @@ class TxdProps(Structure):
 
 
 class Tx(Structure):
-    """A packet on its way out (QEMU's struct e1000_tx)."""
+    """A packet being transmitted (QEMU's struct e1000_tx)."""
 
     _fields_ = [
         ("header", c_ubyte * 256),
@@ -66,7 +66,7 @@ class Tx(Structure):
 
 
 class EECDState(Structure):
-    """The serial interface to the EEPROM, in the middle of a word."""
+    """State of the serial EEPROM interface within a word."""
 
     _fields_ = [
         ("val_in", c_uint32),
@@ -96,8 +96,8 @@ class E1000State(Structure):
         ("mig_props", TxdProps),
     ]
 
-    # Where the registers stand in mac_reg[]: their byte offset in the BAR by the size of one. Names of indices, as in
-    # "mac_reg[CTRL]", are looked up here.
+    # Indices of registers in mac_reg[]: offset in the BAR in bytes, divided by the size of a register. Names used as
+    # indices, as in "mac_reg[CTRL]", are looked up as attributes of the struct.
     CTRL = 0x00000 >> 2
     STATUS = 0x00008 >> 2
     EECD = 0x00010 >> 2

@@ -1,4 +1,4 @@
-"""Ensoniq's AudioPCI sound card: ES1370.
+"""Ensoniq AudioPCI sound card: ES1370.
 
 Source: QEMU 10.0 hw/audio/es1370.c.
 """
@@ -14,7 +14,7 @@ NB_CHANNELS = 3
 
 
 class Channel(Structure):
-    """One of two DACs and an ADC (QEMU's struct chan)."""
+    """A channel: one of two DACs or the ADC (QEMU's struct chan)."""
 
     _fields_ = [
         ("shift", c_uint32),

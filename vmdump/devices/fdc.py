@@ -1,7 +1,7 @@
-"""The floppy disk controller on the ISA bus: isa-fdc.
+"""Floppy disk controller on the ISA bus: isa-fdc.
 
-Shows subsections of the elements of an array, a value that has to be the same at the destination, and a phase that is
-only sent when the destination would guess another from the registers.
+Demonstrates subsections of array elements, a value that must be equal in the destination, and state that is sent only
+if the destination would derive another value from the registers (`fdc_phase_needed`).
 
 Source: QEMU 10.0 hw/block/fdc-internal.h, hw/block/fdc.c, hw/block/fdc-isa.c.
 """
@@ -32,20 +32,20 @@ MAX_FD = 2
 FD_MSR_NONDMA = 0x20
 FD_MSR_DIO = 0x40
 FD_MSR_RQM = 0x80
-FD_DOR_SELMASK = 0x01  # which drive
+FD_DOR_SELMASK = 0x01  # selects the drive
 
 
 class FDPhase(IntEnum):
-    """What the controller does with bytes written to its FIFO."""
+    """Phase of a command: how the controller interprets accesses to its FIFO."""
 
-    RECONSTRUCT = 0  # while loading: not known yet
+    RECONSTRUCT = 0  # set by pre_load: not known yet
     COMMAND = 1
     EXECUTION = 2
     RESULT = 3
 
 
 class FDrive(Structure):
-    """A drive. Declared whole: 48 bytes."""
+    """A drive. All members are declared: 48 bytes."""
 
     _fields_ = [
         ("fdctrl", c_void_p),
@@ -70,7 +70,7 @@ class FDrive(Structure):
 
 @sized(336)
 class FDCtrl(Structure):
-    """The controller, whatever bus it is on."""
+    """The controller independently of its bus."""
 
     _fields_ = [
         ("result_timer", POINTER(QEMUTimer)),
@@ -106,7 +106,7 @@ class FDCtrl(Structure):
 
 
 class FDCtrlISABus(Structure):
-    """The controller on the ISA bus."""
+    """The ISA device."""
 
     _fields_ = [
         ("parent_obj", ISADevice),
@@ -126,7 +126,7 @@ vmstate_fdrive_media_changed = VMStateDescription(
     fields=(VMSTATE_UINT8("media_changed", FDrive),),
 )
 
-# Without `needed`, a subsection is always sent.
+# No `needed`: the subsection is always sent.
 vmstate_fdrive_media_rate = VMStateDescription(
     "fdrive/media_rate",
     version_id=1,
@@ -166,7 +166,10 @@ vmstate_fdrive = VMStateDescription(
 
 
 def reconstruct_phase(fdctrl: FDCtrl) -> FDPhase:
-    """The phase that a stream without the subsection means. This is the wire's meaning, so it can't ever change."""
+    """Return the phase implied by a stream without the subsection fdc/phase.
+
+    This is part of the stream format and must never change.
+    """
     if fdctrl.msr & FD_MSR_NONDMA or not fdctrl.msr & FD_MSR_RQM:
         return FDPhase.EXECUTION
     return FDPhase.RESULT if fdctrl.msr & FD_MSR_DIO else FDPhase.COMMAND
@@ -236,7 +239,7 @@ vmstate_fdc = VMStateDescription(
     pre_load=fdc_pre_load,
     post_load=fdc_post_load,
     fields=(
-        # The controller's registers
+        # Controller registers
         VMSTATE_UINT8("sra", FDCtrl),
         VMSTATE_UINT8("srb", FDCtrl),
         VMSTATE_UINT8("dor_vmstate", FDCtrl),
@@ -246,14 +249,14 @@ vmstate_fdc = VMStateDescription(
         VMSTATE_UINT8("status0", FDCtrl),
         VMSTATE_UINT8("status1", FDCtrl),
         VMSTATE_UINT8("status2", FDCtrl),
-        # The FIFO
+        # FIFO
         VMSTATE_VARRAY_INT32("fifo", FDCtrl, "fifo_size", 0, vmstate_info_uint8, c_uint8),
         VMSTATE_UINT32("data_pos", FDCtrl),
         VMSTATE_UINT32("data_len", FDCtrl),
         VMSTATE_UINT8("data_state", FDCtrl),
         VMSTATE_UINT8("data_dir", FDCtrl),
         VMSTATE_UINT8("eot", FDCtrl),
-        # Of no effect, but the guest can read back what it wrote
+        # Without effect, but the guest can read back what it wrote
         VMSTATE_UINT8("timer0", FDCtrl),
         VMSTATE_UINT8("timer1", FDCtrl),
         VMSTATE_UINT8("precomp_trk", FDCtrl),

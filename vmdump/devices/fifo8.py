@@ -1,4 +1,6 @@
-"""A FIFO of bytes, embedded in many a device: VMSTATE_FIFO8.
+"""FIFO of bytes, embedded in many devices: VMSTATE_FIFO8.
+
+Demonstrates a buffer whose size is a member of the struct.
 
 Source: QEMU 10.0 include/qemu/fifo8.h, util/fifo8.c.
 """
@@ -16,7 +18,7 @@ from vmdump.vmstate import (
 
 
 class Fifo8(Structure):
-    """``num`` of at most ``capacity`` bytes, in a ring that starts at ``data[head]``."""
+    """A ring buffer: ``num`` of ``capacity`` bytes are in use, from ``data[head]`` on."""
 
     _fields_ = [
         ("data", POINTER(c_uint8)),
@@ -35,7 +37,7 @@ vmstate_fifo8 = VMStateDescription(
     version_id=1,
     minimum_version_id=1,
     fields=(
-        # As many bytes as the run-time value of capacity says. So the dump knows no size, and prints 0.
+        # The size is the value of capacity at run time, so the dump prints 0.
         VMSTATE_VBUFFER_UINT32("data", Fifo8, 1, None, "capacity"),
         VMSTATE_UINT32("head", Fifo8),
         VMSTATE_UINT32("num", Fifo8),
@@ -44,10 +46,10 @@ vmstate_fifo8 = VMStateDescription(
 
 
 def VMSTATE_FIFO8_TEST(_field: str, _state: type[Structure] | None, _test: FieldTest) -> VMStateField:
-    """A member of type Fifo8 that is there when the test says so."""
+    """Return the field of a Fifo8 that is sent if the test returns true."""
     return VMSTATE_STRUCT_TEST(_field, _state, _test, 0, vmstate_fifo8, Fifo8)
 
 
 def VMSTATE_FIFO8(_field: str, _state: type[Structure] | None) -> VMStateField:
-    """A member of type Fifo8."""
+    """Return the field of a Fifo8."""
     return VMSTATE_FIFO8_TEST(_field, _state, None)

@@ -1,6 +1,6 @@
-"""How firmware asks QEMU for its configuration: fw_cfg_io, fw_cfg_mem, which inherit the abstract fw_cfg's description.
+"""Firmware configuration interface: fw_cfg_io, fw_cfg_mem, which inherit the description of the abstract fw_cfg.
 
-Shows an info of the device's own, which reads an old version's narrower value into today's member.
+Demonstrates a VMStateInfo of the device's own, which loads the 16-bit value of an old version into a 32-bit member.
 
 Source: QEMU 10.0 include/hw/nvram/fw_cfg.h, hw/nvram/fw_cfg.c.
 """
@@ -24,7 +24,7 @@ from vmdump.vmstate import (
 
 
 class FWCfgState(Structure):
-    """The selected entry and how far it has been read, DMA, and the sizes of the regions with the ACPI tables."""
+    """Selected entry and read position, DMA address, and sizes of the memory regions that hold the ACPI tables."""
 
     _fields_ = [
         ("parent_obj", SysBusDevice),
@@ -43,7 +43,7 @@ vmstate_hack_uint32_as_uint16 = VMStateInfo("int32_as_uint16")
 
 
 def VMSTATE_UINT16_HACK(_f: str, _s: type[Structure] | None, _t: FieldTest) -> VMStateField:
-    """A uint32_t, conditional, that comes as a uint16_t. It is only ever loaded."""
+    """Return the field of a uint32_t that old versions send as a uint16_t. It is loaded only, never sent."""
     return VMSTATE_SINGLE_TEST(_f, _s, _t, 0, vmstate_hack_uint32_as_uint16, c_uint32)
 
 
@@ -56,7 +56,7 @@ def fw_cfg_dma_enabled(s: FWCfgState) -> bool:
 
 
 def fw_cfg_acpi_mr_restore(s: FWCfgState) -> bool:
-    # Sizes of whole pages need no word: the destination gets to them by itself.
+    # Page-aligned sizes are not sent: the destination computes the same ones.
     in_pages = not any(size % mmap.PAGESIZE for size in (s.table_mr_size, s.linker_mr_size, s.rsdp_mr_size))
     return bool(s.acpi_mr_restore) and not in_pages
 

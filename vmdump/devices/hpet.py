@@ -1,6 +1,7 @@
-"""The High Precision Event Timer: hpet.
+"""High Precision Event Timer: hpet.
 
-Shows an array of as many structs as a member says, and an assertion on what was loaded (which no dump has).
+Demonstrates an array of structs whose length is a member, and VMSTATE_VALIDATE, an assertion on loaded values that is
+not in dumps.
 
 Source: QEMU 10.0 include/hw/timer/hpet.h, hw/timer/hpet.c.
 """
@@ -26,7 +27,7 @@ HPET_CFG_ENABLE = 0x001
 
 
 class HPETTimer(Structure):
-    """One comparator. Declared whole: 80 bytes."""
+    """A comparator. All members are declared: 80 bytes."""
 
     _fields_ = [
         ("tn", c_uint8),
@@ -43,7 +44,7 @@ class HPETTimer(Structure):
 
 
 class HPETState(Structure):
-    """The counter and its comparators, of which ``num_timers`` are in use."""
+    """The main counter and its comparators, of which ``num_timers`` are in use."""
 
     _fields_ = [
         ("parent_obj", SysBusDevice),

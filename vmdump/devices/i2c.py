@@ -1,4 +1,4 @@
-"""Devices on an I2C bus, and those that speak SMBus on it: I2CSlave in SMBusDevice, and their types.
+"""I2C and SMBus devices: I2CSlave, SMBusDevice and their abstract types.
 
 Source: QEMU 10.0 include/hw/i2c/i2c.h, hw/i2c/core.c, include/hw/i2c/smbus_slave.h, hw/i2c/smbus_slave.c.
 """
@@ -22,7 +22,7 @@ SMBUS_IDLE = 0
 
 
 class I2CSlave(Structure):
-    """A device that answers to an address."""
+    """A device with an address on the bus."""
 
     _fields_ = [
         ("qdev", DeviceState),
@@ -40,12 +40,12 @@ vmstate_i2c_slave = VMStateDescription(
 
 
 def VMSTATE_I2C_SLAVE(_field: str, _state: type[Structure] | None) -> VMStateField:
-    """The member of type I2CSlave that an I2C device's state begins with."""
+    """Return the field of the I2CSlave, the first member of an I2C device's state."""
     return VMSTATE_STRUCT(_field, _state, 0, vmstate_i2c_slave, I2CSlave)
 
 
 class SMBusDevice(Structure):
-    """An I2C device in the middle of an SMBus transfer, or idle."""
+    """An I2C device with the state of an SMBus transfer."""
 
     _fields_ = [
         ("i2c", I2CSlave),
@@ -73,7 +73,7 @@ vmstate_smbus_device = VMStateDescription(
 
 
 def VMSTATE_SMBUS_DEVICE(_field: str, _state: type[Structure] | None) -> VMStateField:
-    """The member of type SMBusDevice that an SMBus device's state begins with."""
+    """Return the field of the SMBusDevice, the first member of an SMBus device's state."""
     return VMSTATE_STRUCT(_field, _state, 0, vmstate_smbus_device, SMBusDevice)
 
 

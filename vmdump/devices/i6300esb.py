@@ -1,4 +1,6 @@
-"""Intel's 6300ESB watchdog: i6300esb.
+"""Intel 6300ESB watchdog: i6300esb.
+
+Demonstrates a version_id that was chosen to exceed all those of released versions.
 
 Source: QEMU 10.0 hw/watchdog/wdt_i6300esb.c.
 """
@@ -33,7 +35,7 @@ class I6300State(Structure):
 
 vmstate_i6300esb = VMStateDescription(
     "i6300esb_wdt",
-    # The version was once the struct's size, so another one in each build. This one is above them all.
+    # version_id was sizeof(I6300State) once, which differed between builds. 10000 exceeds all of those.
     version_id=10000,
     minimum_version_id=1,
     fields=(

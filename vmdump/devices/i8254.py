@@ -1,4 +1,4 @@
-"""The PC's interval timer, QEMU's and KVM's: isa-pit, kvm-pit, and pit-common, whose description both inherit.
+"""Interval timer of the PC: isa-pit (emulated), kvm-pit (KVM), which inherit pit-common's description.
 
 Source: QEMU 10.0 include/hw/timer/i8254_internal.h, hw/timer/i8254_common.c, hw/timer/i8254.c, hw/i386/kvm/i8254.c.
 """
@@ -21,7 +21,7 @@ from vmdump.vmstate import (
 
 
 class PITChannelState(Structure):
-    """One of the three counters. Declared whole: 56 bytes, as a dump shows."""
+    """A counter. All members are declared: 56 bytes, as printed in the dump."""
 
     _fields_ = [
         ("count", c_int),
@@ -84,14 +84,14 @@ vmstate_pit_common = VMStateDescription(
     fields=(
         VMSTATE_UINT32_V("channels[0].irq_disabled", PITCommonState, 3),
         VMSTATE_STRUCT_ARRAY("channels", PITCommonState, 3, 2, vmstate_pit_channel, PITChannelState),
-        VMSTATE_INT64("channels[0].next_transition_time", PITCommonState),  # sent twice: here a timer once stood
+        VMSTATE_INT64("channels[0].next_transition_time", PITCommonState),  # sent twice: old versions sent a timer here
     ),
 )
 
 
 def pit_common_class_init(dc: DeviceClass, data: Any) -> None:
     dc.vmsd = vmstate_pit_common
-    dc.user_creatable = False  # the HPET may have to be wired to it, which a board does
+    dc.user_creatable = False  # board code wires it to the HPET
 
 
 def register_types(table: TypeTable) -> None:

@@ -1,4 +1,6 @@
-"""The ISA bus's DMA controller: i8257. Shows a small array of structs with arrays in them.
+"""ISA DMA controller: i8257.
+
+Demonstrates an array of structs that contain arrays.
 
 Source: QEMU 10.0 include/hw/dma/i8257.h, hw/dma/i8257.c.
 """
@@ -19,7 +21,7 @@ from vmdump.vmstate import (
 
 
 class I8257Regs(Structure):
-    """One of the four channels."""
+    """A channel."""
 
     _fields_ = [
         ("now", c_int * 2),
@@ -35,7 +37,7 @@ class I8257Regs(Structure):
 
 
 class I8257State(Structure):
-    """The controller. A PC has two, cascaded."""
+    """A controller with four channels. A PC has two, cascaded."""
 
     _fields_ = [
         ("parent_obj", ISADevice),
@@ -79,7 +81,7 @@ vmstate_i8257 = VMStateDescription(
 
 def i8257_class_init(dc: DeviceClass, data: Any) -> None:
     dc.vmsd = vmstate_i8257
-    dc.user_creatable = False  # the ISA bus has to know it
+    dc.user_creatable = False  # board code connects it to the ISA bus
 
 
 def register_types(table: TypeTable) -> None:

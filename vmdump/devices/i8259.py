@@ -1,4 +1,4 @@
-"""The PC's interrupt controller, QEMU's and KVM's: isa-i8259, kvm-i8259, which inherit pic-common's description.
+"""Interrupt controller of the PC: isa-i8259 (emulated), kvm-i8259 (KVM), which inherit pic-common's description.
 
 Source: QEMU 10.0 include/hw/isa/i8259_internal.h, hw/intc/i8259_common.c, hw/intc/i8259.c, hw/i386/kvm/i8259.c.
 """
@@ -12,7 +12,7 @@ from vmdump.vmstate import VMSTATE_UINT8, VMStateDescription
 
 
 class PICCommonState(Structure):
-    """One of the two cascaded controllers."""
+    """One of two cascaded controllers."""
 
     _fields_ = [
         ("parent_obj", ISADevice),
@@ -78,7 +78,7 @@ vmstate_pic_common = VMStateDescription(
 
 def pic_common_class_init(dc: DeviceClass, data: Any) -> None:
     dc.vmsd = vmstate_pic_common
-    dc.user_creatable = False  # a board wires its inputs, and the second controller to the first
+    dc.user_creatable = False  # board code wires its inputs and cascades the two controllers
 
 
 def register_types(table: TypeTable) -> None:

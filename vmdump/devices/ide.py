@@ -1,6 +1,6 @@
 """IDE buses and drives, and the PCI controllers of the PIIX: piix3-ide, piix4-ide.
 
-Shows members that the stream has for old versions' sake only, filled in by pre_save, and arrays inside of an array's
+Demonstrates members that exist only for compatibility of the stream and are set by pre_save, and arrays nested in array
 elements.
 
 Source: QEMU 10.0 hw/ide/ide-internal.h, hw/ide/core.c, include/hw/ide/pci.h, hw/ide/pci.c, hw/ide/piix.c.
@@ -35,12 +35,12 @@ IDE_RETRY_DMA = 0x08
 IDE_RETRY_PIO = 0x10
 IDE_RETRY_READ = 0x20
 IDE_RETRY_FLUSH = 0x40
-# Bits of the status register that old versions used for the bus's error status.
+# Bits of the bus master's status register in which old versions kept the bus's error status.
 BM_MIGRATION_COMPAT_STATUS_BITS = IDE_RETRY_DMA | IDE_RETRY_PIO | IDE_RETRY_READ | IDE_RETRY_FLUSH
 
 
 class UnreportedEvents(Structure):
-    """What an ATAPI drive has yet to tell the guest."""
+    """Media events that an ATAPI drive has not reported to the guest yet."""
 
     _fields_ = [
         ("eject_request", c_bool),
@@ -50,7 +50,7 @@ class UnreportedEvents(Structure):
 
 @sized(984)
 class IDEState(Structure):
-    """A drive, or the place of one."""
+    """A drive, possibly absent."""
 
     _fields_ = [
         ("bus", c_void_p),  # IDEBus *
@@ -90,7 +90,7 @@ class IDEState(Structure):
 
 @sized(2304)
 class IDEBus(Structure):
-    """A bus with its two drives, and what is to be retried after an error."""
+    """A bus with two drives and the request to retry after an error."""
 
     _fields_ = [
         ("ifs", IDEState * 2),
@@ -224,28 +224,28 @@ vmstate_ide_bus = VMStateDescription(
 
 
 def VMSTATE_IDE_BUS(_field: str, _state: type[Structure] | None) -> VMStateField:
-    """A member of type IDEBus, without its drives."""
+    """Return the field of an IDEBus, without its drives."""
     return VMSTATE_STRUCT(_field, _state, 1, vmstate_ide_bus, IDEBus)
 
 
 def VMSTATE_IDE_BUS_ARRAY(_field: str, _state: type[Structure] | None, _num: int) -> VMStateField:
-    """An array of ``_num`` IDEBus, without their drives."""
+    """Return the field of an array of ``_num`` IDEBus, without their drives."""
     return VMSTATE_STRUCT_ARRAY(_field, _state, _num, 1, vmstate_ide_bus, IDEBus)
 
 
 def VMSTATE_IDE_DRIVES(_field: str, _state: type[Structure] | None) -> VMStateField:
-    """The two IDEState of a bus."""
+    """Return the field of a bus's two IDEState."""
     return VMSTATE_STRUCT_ARRAY(_field, _state, 2, 3, vmstate_ide_drive, IDEState)
 
 
 def VMSTATE_IDE_DRIVE(_field: str, _state: type[Structure] | None) -> VMStateField:
-    """A member of type IDEState."""
+    """Return the field of an IDEState."""
     return VMSTATE_STRUCT(_field, _state, 1, vmstate_ide_drive, IDEState)
 
 
 @sized(688)
 class BMDMAState(Structure):
-    """The bus master of an IDE bus. Its ``migration_`` members exist for the stream."""
+    """Bus master of an IDE bus. Its ``migration_`` members exist only for the stream."""
 
     _fields_ = [
         ("cmd", c_uint8),
@@ -342,7 +342,7 @@ def piix_ide_class_init(dc: DeviceClass, data: Any) -> None:
 
 
 def register_types(table: TypeTable) -> None:
-    # Other controllers descend from it that describe themselves in another way, so it has no description.
+    # No description: other controllers derived from it migrate other state.
     table.type_register(
         TypeInfo(
             "pci-ide",

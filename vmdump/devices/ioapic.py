@@ -1,4 +1,4 @@
-"""The I/O APIC, QEMU's and KVM's: ioapic, kvm-ioapic, which inherit ioapic-common's description.
+"""I/O APIC: ioapic (emulated), kvm-ioapic (KVM), which inherit the description of the abstract ioapic-common.
 
 Source: QEMU 10.0 hw/intc/ioapic_internal.h, hw/intc/ioapic_common.c, hw/intc/ioapic.c, hw/i386/kvm/ioapic.c.
 """
@@ -20,7 +20,7 @@ IOAPIC_NUM_PINS = 24
 
 
 class IOAPICCommonState(Structure):
-    """The redirection table, and the two registers that lead to it."""
+    """The redirection table and the registers to access it."""
 
     _fields_ = [
         ("busdev", SysBusDevice),
@@ -40,7 +40,7 @@ vmstate_ioapic_common = VMStateDescription(
     fields=(
         VMSTATE_UINT8("id", IOAPICCommonState),
         VMSTATE_UINT8("ioregsel", IOAPICCommonState),
-        VMSTATE_UNUSED_V(2, 8),  # what the qemu-kvm fork sent here
+        VMSTATE_UNUSED_V(2, 8),  # sent by the qemu-kvm fork
         VMSTATE_UINT32_V("irr", IOAPICCommonState, 2),
         VMSTATE_UINT64_ARRAY("ioredtbl", IOAPICCommonState, IOAPIC_NUM_PINS),
     ),

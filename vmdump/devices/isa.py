@@ -1,4 +1,4 @@
-"""Devices on the ISA bus: the opaque ISADevice, and its abstract type.
+"""ISA devices: ISADevice and its abstract type.
 
 Source: QEMU 10.0 include/hw/isa/isa.h, hw/isa/isa-bus.c.
 """

@@ -1,8 +1,8 @@
-"""How the built-in devices declare the C structs that they migrate from.
+"""Partial declarations of C structs.
 
-A description needs the members that it names, and of a nested struct its size, which a dump prints. So what isn't
-migrated is left out here, and `sized` makes a struct as large as it is in QEMU on a 64-bit host, where that shows.
-The offsets are therefore not QEMU's; no dump has them. An author who has the real struct at hand declares it whole.
+A description needs only the members that it migrates, and the sizes of nested structs, which dumps print. The built-in
+devices therefore omit all other members; `sized` pads a struct to its size in QEMU on a 64-bit host where dumps print
+it. Offsets differ from QEMU's, but dumps do not contain offsets. If you have the real struct, declare all members.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ S = TypeVar("S", bound=Structure)
 
 
 def opaque(name: str, size: int) -> type[Structure]:
-    """Returns a C struct of which only the size in bytes is of interest, aligned as one with pointers in it.
+    """Return a C struct of ``size`` bytes without named members, aligned like a struct that contains pointers.
 
     >>> DeviceState = opaque("DeviceState", 152)
     >>> DeviceState.__name__, sizeof(DeviceState)
@@ -25,9 +25,10 @@ def opaque(name: str, size: int) -> type[Structure]:
 
 
 def sized(size: int) -> Callable[[type[S]], type[S]]:
-    """Decorates a struct whose members are not all declared: appends what is missing of its ``size`` in bytes.
+    """Return a decorator that pads a partially declared struct to ``size`` bytes.
 
-    Raises VMStateError when the declared members need more, or alignment does not let the struct end at ``size``.
+    Raises:
+        VMStateError: the declared members need more bytes, or the struct's alignment does not allow this size.
 
     >>> @sized(40)
     ... class Registers(Structure):
@@ -39,11 +40,11 @@ def sized(size: int) -> Callable[[type[S]], type[S]]:
     def append_rest(struct: type[S]) -> type[S]:
         rest = size - sizeof(struct)
         if rest < 0:
-            raise VMStateError(f"{struct.__name__}: its members need {sizeof(struct)} bytes, not {size}")
+            raise VMStateError(f"{struct.__name__}: the declared members need {sizeof(struct)} bytes, more than {size}")
         namespace = {"__doc__": struct.__doc__, "__module__": struct.__module__, "_fields_": [("rest", c_uint8 * rest)]}
         whole: type[S] = type(struct.__name__, (struct,), namespace)
         if sizeof(whole) != size:
-            raise VMStateError(f"{struct.__name__}: aligned, it has {sizeof(whole)} bytes, not {size}")
+            raise VMStateError(f"{struct.__name__}: its alignment makes it {sizeof(whole)} bytes, not {size}")
         return whole
 
     return append_rest

@@ -1,4 +1,4 @@
-"""LSI's SCSI controllers: lsi53c895a, and lsi53c810, which differs in its PCI id only and inherits the description.
+"""LSI SCSI controllers: lsi53c895a, and lsi53c810, which inherits its description and differs only in the PCI ID.
 
 Source: QEMU 10.0 hw/scsi/lsi53c895a.c.
 """
@@ -22,7 +22,7 @@ LSI_MAX_MSGIN_LEN = 8
 
 
 class LSIState(Structure):
-    """The controller, with its registers and the RAM for SCRIPTS."""
+    """The controller with its registers and SCRIPTS RAM."""
 
     _fields_ = [
         ("parent_obj", PCIDevice),
@@ -172,7 +172,7 @@ vmstate_lsi_scsi = VMStateDescription(
         VMSTATE_UINT32("ia", LSIState),
         VMSTATE_UINT32("sbc", LSIState),
         VMSTATE_UINT32("csbc", LSIState),
-        # UNSAFE: not checked to be an array of bytes. It is of words, which go out in the host's byte order.
+        # UNSAFE: no check that the member is an array of bytes. It has 32-bit words, sent in the host's byte order.
         VMSTATE_BUFFER_UNSAFE("scratch", LSIState, 0, 18 * sizeof(c_uint32)),
         VMSTATE_UINT8("sbr", LSIState),
         VMSTATE_BUFFER_UNSAFE("script_ram", LSIState, 0, 8192),

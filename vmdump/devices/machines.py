@@ -1,6 +1,6 @@
-"""The machine types of the built-in tree: QEMU's none, and the PCs.
+"""Machine types: none and the PCs.
 
-A dump holds the same devices for all of them: the machine type gives it nothing but the name.
+The machine type only determines the machine name in a dump; the devices are the same for all of them.
 
 Source: QEMU 10.0 hw/core/null-machine.c, hw/i386/x86.c, hw/i386/pc.c, hw/i386/pc_piix.c, hw/i386/pc_q35.c,
 hw/i386/microvm.c.

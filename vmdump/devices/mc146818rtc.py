@@ -1,6 +1,7 @@
-"""The PC's real-time clock with its CMOS RAM: mc146818rtc.
+"""Real-time clock and CMOS RAM of the PC: mc146818rtc.
 
-Shows how a stream is kept: what went away is skipped by VMSTATE_UNUSED, what came later says since which version.
+Demonstrates how a stream stays compatible: VMSTATE_UNUSED replaces removed fields, ``_V`` macros mark fields that were
+added in a later version.
 
 Source: QEMU 10.0 include/hw/rtc/mc146818rtc.h, hw/rtc/mc146818rtc.c.
 """

@@ -1,4 +1,4 @@
-"""What network cards share: the MAC address in a NICConf, VMSTATE_MACADDR.
+"""Configuration of network cards: NICConf and its MAC address, VMSTATE_MACADDR.
 
 Source: QEMU 10.0 include/net/net.h.
 """
@@ -15,11 +15,11 @@ class MACAddr(Structure):
 
 
 class NICConf(Structure):
-    """What the user configures of a network card."""
+    """User configuration of a network card."""
 
     _fields_ = [("macaddr", MACAddr)]
 
 
 def VMSTATE_MACADDR(_field: str, _state: type[Structure] | None) -> VMStateField:
-    """A member of type MACAddr, sent as its 6 bytes."""
+    """Return the field of a MACAddr, sent as 6 bytes."""
     return VMSTATE_BUFFER_UNSAFE(_field, _state, 0, sizeof(MACAddr))

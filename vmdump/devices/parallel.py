@@ -1,4 +1,6 @@
-"""A parallel port on the ISA bus: isa-parallel. Shows members of a member, migrated without a description of its own.
+"""Parallel port on the ISA bus: isa-parallel.
+
+Demonstrates fields for members of a nested struct that has no description of its own.
 
 Source: QEMU 10.0 include/hw/char/parallel.h, include/hw/char/parallel-isa.h, hw/char/parallel.c.
 """
@@ -12,7 +14,7 @@ from vmdump.vmstate import VMSTATE_INT32, VMSTATE_UINT8, VMStateDescription
 
 
 class ParallelState(Structure):
-    """The port itself, whatever bus it is on."""
+    """The port independently of its bus."""
 
     _fields_ = [
         ("dataw", c_uint8),
@@ -25,7 +27,7 @@ class ParallelState(Structure):
 
 
 class ISAParallelState(Structure):
-    """The port on the ISA bus."""
+    """The ISA device."""
 
     _fields_ = [
         ("parent_obj", ISADevice),

@@ -1,4 +1,7 @@
-"""What PCI devices share: PCIDevice with its config space, MSI-X, the AER log of PCI Express, and the device type.
+"""State common to PCI devices: PCIDevice with its config space, MSI-X, the PCI Express AER log, and the abstract type.
+
+Demonstrates a member that is sent in one of two sizes, VMStateInfos of the device's own, and an assertion on loaded
+values.
 
 Source: QEMU 10.0 include/hw/pci/pci_device.h, hw/pci/pci.c, include/hw/pci/msix.h, hw/pci/msix.c,
 hw/pci/pcie_aer.c.
@@ -36,7 +39,7 @@ QEMU_PCI_CAP_EXPRESS = 0x4
 
 
 class PCIEAERErr(Structure):
-    """One error that a PCI Express function has logged."""
+    """An error logged by a PCI Express function."""
 
     _fields_ = [
         ("status", c_uint32),
@@ -48,7 +51,7 @@ class PCIEAERErr(Structure):
 
 
 class PCIEAERLog(Structure):
-    """Room for ``log_max`` errors, of which ``log_num`` are there."""
+    """The error log: ``log_num`` of at most ``log_max`` entries are in use."""
 
     _fields_ = [
         ("log_num", c_uint16),
@@ -58,14 +61,14 @@ class PCIEAERLog(Structure):
 
 
 class PCIExpressDevice(Structure):
-    """The PCI Express part of a PCIDevice."""
+    """PCI Express state of a PCIDevice."""
 
     _fields_ = [("aer_log", PCIEAERLog)]
 
 
 @sized(2736)
 class PCIDevice(Structure):
-    """The first member of every PCI device's state."""
+    """First member of every PCI device's state."""
 
     _fields_ = [
         ("qdev", DeviceState),
@@ -77,9 +80,10 @@ class PCIDevice(Structure):
     ]
 
 
-# The config space lies behind a pointer, and is checked bit by bit against what the destination lets a guest change.
+# get() compares the bits of the config space that the guest can't write with those of the destination. The member is a
+# pointer.
 vmstate_info_pci_config = VMStateInfo("pci config")
-# Each of the four pins' level is one bit in memory and an int32_t on the wire.
+# Each of the four pin levels is one bit in memory and an int32_t in the stream.
 vmstate_info_pci_irq_state = VMStateInfo("pci irq state")
 
 
@@ -98,7 +102,7 @@ vmstate_pci_device = VMStateDescription(
     post_load=True,
     fields=(
         VMSTATE_INT32_POSITIVE_LE("version_id", PCIDevice),
-        # One member, two sizes: exactly one of the two tests holds.
+        # One member, two sizes: exactly one of the two tests returns true.
         VMSTATE_BUFFER_UNSAFE_INFO_TEST(
             "config", PCIDevice, migrate_is_not_pcie, 0, vmstate_info_pci_config, PCI_CONFIG_SPACE_SIZE
         ),
@@ -113,7 +117,7 @@ vmstate_pci_device = VMStateDescription(
 
 
 def VMSTATE_PCI_DEVICE(_field: str, _state: type[Structure] | None) -> VMStateField:
-    """The member of type PCIDevice that a PCI device's state begins with."""
+    """Return the field of the PCIDevice, the first member of a PCI device's state."""
     return VMSTATE_STRUCT(_field, _state, 0, vmstate_pci_device, PCIDevice)
 
 
@@ -124,12 +128,12 @@ vmstate_msix = VMStateDescription(
 
 
 def VMSTATE_MSIX_TEST(_field: str, _state: type[Structure] | None, _test: FieldTest) -> VMStateField:
-    """The MSI-X table and pending bits of a member of type PCIDevice. Their size is known at run time only."""
+    """Return the field of a PCIDevice's MSI-X table and pending bits, whose size is known only at run time."""
     return VMSTATE_STRUCT_TEST(_field, _state, _test, 0, vmstate_msix, PCIDevice)
 
 
 def VMSTATE_MSIX(_f: str, _s: type[Structure] | None) -> VMStateField:
-    """The MSI-X state of a member of type PCIDevice, without a condition."""
+    """Return the unconditional field of a PCIDevice's MSI-X state."""
     return VMSTATE_MSIX_TEST(_f, _s, None)
 
 
@@ -158,7 +162,7 @@ vmstate_pcie_aer_log = VMStateDescription(
     fields=(
         VMSTATE_UINT16("log_num", PCIEAERLog),
         VMSTATE_UINT16_EQUAL("log_max", PCIEAERLog, None),
-        # Carries no data and is in no dump: it only keeps a hostile log_num from running off the end of the log.
+        # An assertion: it sends no data and is not in dumps. It rejects streams whose log_num exceeds the log.
         VMSTATE_VALIDATE("log_num <= log_max", pcie_aer_state_log_num_valid),
         VMSTATE_STRUCT_VARRAY_POINTER_UINT16("log", PCIEAERLog, "log_num", vmstate_pcie_aer_err, PCIEAERErr),
     ),

@@ -1,7 +1,7 @@
-"""QEMU's own PCI Express root port: pcie-root-port.
+"""Generic PCI Express root port: pcie-root-port.
 
-Shows a description whose members lie four base classes down, and one of its fields taken from another struct than the
-others. Its priority has it loaded before what is plugged into it.
+Demonstrates fields for members of nested base classes (four levels), a field that names another struct than the rest,
+and a priority, so that the port is loaded before the devices behind it.
 
 Source: QEMU 10.0 include/hw/pci/pci_bridge.h, include/hw/pci/pcie_port.h, hw/pci/pci_bridge.c, hw/pci/pcie_port.c,
 hw/pci-bridge/pcie_root_port.c, hw/pci-bridge/gen_pcie_root_port.c.

@@ -1,4 +1,7 @@
-"""The PC's keyboard and mouse controller: i8042. Its keyboard and mouse are devices of their own, in ps2.py.
+"""Keyboard and mouse controller of the PC: i8042. Keyboard and mouse are devices of their own, see ps2.py.
+
+Demonstrates subsections that are sent only if the value differs from the default, and a pre_save that converts state
+into the encoding of older versions.
 
 Source: QEMU 10.0 include/hw/input/i8042.h, hw/input/pckbd.c.
 """
@@ -28,7 +31,7 @@ KBD_MIGR_TIMER_PENDING = 0x1
 
 @sized(2312)
 class KBDState(Structure):
-    """The controller, whatever bus it is on."""
+    """The controller independently of its bus."""
 
     _fields_ = [
         ("write_cmd", c_uint8),
@@ -47,7 +50,7 @@ class KBDState(Structure):
 
 
 class ISAKBDState(Structure):
-    """The controller on the ISA bus."""
+    """The ISA device."""
 
     _fields_ = [
         ("parent_obj", ISADevice),
@@ -56,7 +59,7 @@ class ISAKBDState(Structure):
 
 
 def kbd_outport_default(s: KBDState) -> int:
-    """The output port as it follows from the status register."""
+    """Return the value of the output port that the status register implies."""
     outport = KBD_OUT_RESET | KBD_OUT_A20 | KBD_OUT_ONES
     if s.status & KBD_STAT_OBF:
         outport |= KBD_OUT_OBF
@@ -103,7 +106,7 @@ vmstate_kbd_extended_state = VMStateDescription(
 
 
 def kbd_pre_save(s: KBDState) -> int:
-    """Puts the pending data where the stream has it: without the subsection, in the bits that old QEMUs know."""
+    """Set ``pending_tmp``, the member that is sent: without extended state, in the encoding of older versions."""
     if s.extended_state:
         s.pending_tmp = s.pending
         return 0

@@ -1,6 +1,6 @@
-"""A NOR flash with Intel's command set: cfi.pflash01, which holds UEFI firmware and its variables.
+"""NOR flash with the Intel command set: cfi.pflash01, used for UEFI firmware and its variables.
 
-Shows a buffer that is as large as a member says. The flash's contents are RAM, and migrate as such.
+Demonstrates a buffer whose size is a member. The contents of the flash are a RAM block and migrated as RAM.
 
 Source: QEMU 10.0 hw/block/pflash_cfi01.c.
 """
@@ -20,7 +20,7 @@ from vmdump.vmstate import (
 
 
 class PFlashCFI01(Structure):
-    """The flash, perhaps in the middle of a block write."""
+    """The flash and the state of a block write."""
 
     _fields_ = [
         ("parent_obj", SysBusDevice),

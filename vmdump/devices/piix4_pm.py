@@ -1,7 +1,7 @@
-"""The power management function of the PIIX4: PIIX4_PM, with its SMBus controller and ACPI hotplug.
+"""Power management function of the PIIX4 with SMBus controller and ACPI hotplug: PIIX4_PM.
 
-Shows fields of which one or the other is there, depending on the machine type, and a field that sends less than it
-should and has to go on so.
+Demonstrates alternative fields selected by the machine type, and a field that sends too few bytes and must continue to
+do so for compatibility.
 
 Source: QEMU 10.0 include/hw/acpi/acpi.h, include/hw/acpi/piix4.h, hw/acpi/piix4.c, hw/isa/apm.c, hw/i2c/pm_smbus.c.
 """
@@ -43,7 +43,7 @@ PM_SMBUS_MAX_MSG_SIZE = 32
 
 @sized(304)
 class APMState(Structure):
-    """The Advanced Power Management registers."""
+    """Registers of Advanced Power Management."""
 
     _fields_ = [
         ("apmc", c_uint8),
@@ -108,7 +108,7 @@ pmsmb_vmstate = VMStateDescription(
 
 
 class ACPIPMTimer(Structure):
-    """The power management timer."""
+    """Power management timer."""
 
     _fields_ = [
         ("timer", POINTER(QEMUTimer)),
@@ -117,7 +117,7 @@ class ACPIPMTimer(Structure):
 
 
 class ACPIPM1EVT(Structure):
-    """The registers of fixed events."""
+    """Registers of fixed events."""
 
     _fields_ = [
         ("sts", c_uint16),
@@ -126,13 +126,13 @@ class ACPIPM1EVT(Structure):
 
 
 class ACPIPM1CNT(Structure):
-    """The control register."""
+    """Control register."""
 
     _fields_ = [("cnt", c_uint16)]
 
 
 class ACPIPM1(Structure):
-    """The PM1 registers."""
+    """PM1 register blocks."""
 
     _fields_ = [
         ("evt", ACPIPM1EVT),
@@ -141,7 +141,7 @@ class ACPIPM1(Structure):
 
 
 class ACPIGPE(Structure):
-    """The registers of general purpose events, each ``len / 2`` bytes behind a pointer. Declared whole: 24 bytes."""
+    """Registers of general purpose events: pointers to ``len / 2`` bytes each. All members are declared: 24 bytes."""
 
     _fields_ = [
         ("len", c_uint8),
@@ -151,7 +151,7 @@ class ACPIGPE(Structure):
 
 
 class ACPIREGS(Structure):
-    """The fixed hardware of ACPI."""
+    """Fixed hardware of ACPI."""
 
     _fields_ = [
         ("tmr", ACPIPMTimer),
@@ -161,7 +161,7 @@ class ACPIREGS(Structure):
 
 
 class PIIX4PMState(Structure):
-    """The function."""
+    """The PCI function."""
 
     _fields_ = [
         ("parent_obj", PCIDevice),
@@ -177,7 +177,10 @@ class PIIX4PMState(Structure):
 
 
 def VMSTATE_GPE_ARRAY(_field: str, _state: type[Structure]) -> VMStateField:
-    """A ``uint8_t *`` that is sent as one uint16_t, though there may be more bytes: what old versions sent."""
+    """Return the field of a ``uint8_t *`` that is sent as one uint16_t, even if it points to more bytes.
+
+    Old versions did so, thus the stream must stay like this.
+    """
     flags = VMStateFlags.SINGLE | VMStateFlags.POINTER
     offset = getattr(_state, _field).offset
     return VMStateField(_field, offset=offset, size=sizeof(c_uint16), flags=flags, info=vmstate_info_uint16)
@@ -213,7 +216,7 @@ def vmstate_test_no_use_acpi_hotplug_bridge(s: PIIX4PMState, version_id: int) ->
 
 
 def vmstate_test_migrate_acpi_index(s: PIIX4PMState, version_id: int) -> bool:
-    # Machine types up to 6.2 never sent the index, by mistake, and have to go on so.
+    # Machine types up to 6.2 did not send the index, by mistake, and must continue not to.
     return bool(s.acpi_pci_hotplug.use_acpi_hotplug_bridge and not s.not_migrate_acpi_index)
 
 
@@ -245,7 +248,7 @@ vmstate_cpuhp_state = VMStateDescription(
 
 
 def piix4_vmstate_need_smbus(s: PIIX4PMState, version_id: int) -> bool:
-    return True  # except in machine types up to 3.1
+    return True  # False in machine types up to 3.1
 
 
 vmstate_acpi = VMStateDescription(
@@ -263,7 +266,7 @@ vmstate_acpi = VMStateDescription(
         VMSTATE_TIMER_PTR("ar.tmr.timer", PIIX4PMState),
         VMSTATE_INT64("ar.tmr.overflow_time", PIIX4PMState),
         VMSTATE_STRUCT("ar.gpe", PIIX4PMState, 2, vmstate_gpe, ACPIGPE),
-        # The macro's argument was ACPI_PCIHP_BSEL_DEFAULT; the name has what the preprocessor made of it.
+        # QEMU passes ACPI_PCIHP_BSEL_DEFAULT, a macro: the field's name contains its expansion, 0x0.
         VMSTATE_STRUCT_TEST(
             "acpi_pci_hotplug.acpi_pcihp_pci_status[0x0]",
             PIIX4PMState,
@@ -289,7 +292,7 @@ vmstate_acpi = VMStateDescription(
 def piix4_pm_class_init(dc: DeviceClass, data: Any) -> None:
     dc.desc = "PM"
     dc.vmsd = vmstate_acpi
-    dc.user_creatable = False  # part of the south bridge
+    dc.user_creatable = False  # part of the southbridge
     dc.hotpluggable = False
 
 

@@ -1,6 +1,6 @@
-"""The PS/2 keyboard and mouse: ps2-kbd, ps2-mouse.
+"""PS/2 keyboard and mouse: ps2-kbd, ps2-mouse.
 
-Shows a member that migrates the base class's state, and a subsection that reaches into it.
+Demonstrates a field that migrates the state of the base class, and a subsection with members of the base class.
 
 Source: QEMU 10.0 include/hw/input/ps2.h, hw/input/ps2.c.
 """
@@ -24,7 +24,7 @@ PS2_BUFFER_SIZE = 256
 
 
 class PS2Queue(Structure):
-    """Bytes on their way to the guest. ``cwptr`` is where replies to commands end, -1 when there are none."""
+    """Queue of bytes for the guest. ``cwptr``: index behind the last reply to a command, -1 if there is none."""
 
     _fields_ = [
         ("data", c_uint8 * PS2_BUFFER_SIZE),
@@ -36,7 +36,7 @@ class PS2Queue(Structure):
 
 
 class PS2State(Structure):
-    """What keyboard and mouse have in common."""
+    """State common to keyboard and mouse."""
 
     _fields_ = [
         ("parent_obj", SysBusDevice),

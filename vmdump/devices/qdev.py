@@ -1,4 +1,4 @@
-"""What every device builds on: DeviceState and SysBusDevice, opaque, the sysbus's device type, and timers.
+"""Base structs of all devices: DeviceState, SysBusDevice and its abstract type; timers.
 
 Source: QEMU 10.0 include/hw/qdev-core.h, hw/core/sysbus.c, include/qemu/timer.h.
 """
@@ -13,13 +13,13 @@ SysBusDevice = opaque("SysBusDevice", 808)
 
 
 def timer_pending(timer: Any) -> bool:
-    """Whether a ``QEMUTimer *`` points to a timer that is armed."""
+    """Return whether a ``QEMUTimer *`` is not NULL and its timer is armed."""
     return bool(timer) and timer.contents.expire_time >= 0
 
 
 def sysbus_device_class_init(dc: DeviceClass, data: Any) -> None:
     dc.bus_type = "System"
-    dc.user_creatable = False  # no generic way to wire it up; a board does that
+    dc.user_creatable = False  # needs board code to wire it
 
 
 def register_types(table: TypeTable) -> None:

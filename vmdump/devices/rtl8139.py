@@ -1,7 +1,7 @@
-"""Realtek's RTL8139C+ network card: rtl8139.
+"""Realtek RTL8139C+ network card: rtl8139.
 
-Shows members of members, what came in versions 4 and 5, and a subsection without fields: only that it is sent says
-something.
+Demonstrates fields for members of nested structs, fields added in versions 4 and 5, and a subsection without fields,
+whose presence in the stream is the information.
 
 Source: QEMU 10.0 hw/net/rtl8139.c.
 """
@@ -32,7 +32,7 @@ EEPROM_9346_SIZE = 64
 
 
 class EEprom9346(Structure):
-    """The card's serial EEPROM."""
+    """Serial EEPROM of the card."""
 
     _fields_ = [
         ("contents", c_uint16 * EEPROM_9346_SIZE),
@@ -49,7 +49,7 @@ class EEprom9346(Structure):
 
 
 class RTL8139TallyCounters(Structure):
-    """The card's statistics."""
+    """Statistics counters of the card."""
 
     _fields_ = [
         ("TxOk", c_uint64),
@@ -123,7 +123,7 @@ vmstate_rtl8139_hotplug_ready = VMStateDescription(
     "rtl8139/hotplug_ready",
     version_id=1,
     minimum_version_id=1,
-    needed=True,  # there is a condition: whether a device was plugged or unplugged since the machine started
+    needed=True,  # depends on the machine: whether a device has been hotplugged or unplugged
     fields=(),
 )
 

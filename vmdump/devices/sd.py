@@ -1,6 +1,7 @@
-"""SD and eMMC cards: sd-card, sd-card-spi, emmc, which all inherit the abstract sdmmc-common's description.
+"""SD and eMMC cards: sd-card, sd-card-spi, emmc, which inherit the description of the abstract sdmmc-common.
 
-Shows a bitmap, and what a subsection's absence can mean: without "ocr-state", pre_load has powered the card up.
+Demonstrates a bitmap, and a default for an absent subsection: pre_load powers the card up in case "ocr-state" is not
+sent.
 
 Source: QEMU 10.0 hw/sd/sdmmc-internal.h, hw/sd/sd.c.
 """
@@ -42,7 +43,7 @@ OCR_CARD_POWER_UP = 1 << 31
 
 
 class SDState(Structure):
-    """A card: its registers, and the command that it is in the middle of."""
+    """A card: its registers and the command in progress."""
 
     _fields_ = [
         ("parent_obj", DeviceState),
@@ -99,7 +100,7 @@ emmc_extcsd_vmstate = VMStateDescription(
     "sd-card/ext_csd_modes-state",
     version_id=1,
     minimum_version_id=1,
-    needed=True,  # there is a condition: whether the card is an eMMC, which its class decides
+    needed=True,  # depends on the class: whether the card is an eMMC
     fields=(VMSTATE_UINT8_ARRAY("ext_csd_rw", SDState, 192),),
 )
 

@@ -1,7 +1,7 @@
-"""A 16550A UART, on the ISA bus and as a PCI function: isa-serial, pci-serial.
+"""16550A UART: isa-serial, pci-serial.
 
-A textbook of subsections: what was added to the stream over the years stands in seven of them, and each is sent only
-when a destination that doesn't know it would go wrong without.
+Demonstrates subsections: everything added to the stream over the years is in seven of them. Each is sent only if the
+guest would notice its absence, so that migration to older versions works in most states.
 
 Source: QEMU 10.0 hw/char/serial.c, hw/char/serial-isa.c, hw/char/serial-pci.c.
 """
@@ -28,13 +28,13 @@ from vmdump.vmstate import (
 )
 
 UART_IER_THRI = 0x02  # interrupt enable: transmitter holding register empty
-UART_IIR_ID = 0x06  # the bits that identify an interrupt
+UART_IIR_ID = 0x06  # bits that identify an interrupt
 UART_IIR_THRI = 0x02
 
 
 @sized(640)
 class SerialState(Structure):
-    """The UART itself, whatever bus it is on."""
+    """The UART independently of its bus."""
 
     _fields_ = [
         ("parent", DeviceState),
@@ -63,19 +63,19 @@ class SerialState(Structure):
 
 
 def serial_pre_save(s: SerialState) -> int:
-    # Loading must not write fcr itself: that would clear the FIFOs.
+    # A copy is sent, because post_load must set fcr through serial_write_fcr() for its side effects.
     s.fcr_vmstate = s.fcr
     return 0
 
 
 def serial_pre_load(s: SerialState) -> int:
-    s.thr_ipending = -1  # tells post_load whether the subsection came
+    s.thr_ipending = -1  # stays -1 if the subsection is not sent; checked by post_load
     s.poll_msl = -1
     return 0
 
 
 def serial_thr_ipending_needed(s: SerialState) -> bool:
-    # Only when it can't be told from the interrupt registers. While the interrupt is off, it has no meaning.
+    # Only if it differs from what the interrupt registers imply. It has no effect while the interrupt is disabled.
     return bool(s.ier & UART_IER_THRI and s.thr_ipending != (s.iir & UART_IIR_ID == UART_IIR_THRI))
 
 
@@ -204,7 +204,7 @@ vmstate_serial = VMStateDescription(
 
 
 class ISASerialState(Structure):
-    """A UART on the ISA bus."""
+    """The ISA device."""
 
     _fields_ = [
         ("parent_obj", ISADevice),
@@ -221,7 +221,7 @@ vmstate_isa_serial = VMStateDescription(
 
 
 class PCISerialState(Structure):
-    """A UART as a PCI function."""
+    """The PCI function."""
 
     _fields_ = [
         ("dev", PCIDevice),
@@ -241,7 +241,7 @@ vmstate_pci_serial = VMStateDescription(
 
 
 def serial_class_init(dc: DeviceClass, data: Any) -> None:
-    # Part of the two below, which migrate its state in theirs. So it has no description of its own.
+    # No description: the two devices below embed this one and migrate its state with theirs.
     dc.user_creatable = False
 
 

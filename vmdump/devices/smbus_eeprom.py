@@ -1,6 +1,6 @@
-"""A memory module's EEPROM on the SMBus: smbus-eeprom.
+"""EEPROM of a memory module on the SMBus: smbus-eeprom.
 
-Shows `needed` on a device's own description: the whole section is left out while nobody has touched the device.
+Demonstrates `needed` on a device's description: the whole section is omitted until the guest has accessed the device.
 
 Source: QEMU 10.0 hw/i2c/smbus_eeprom.c.
 """
@@ -47,7 +47,7 @@ vmstate_smbus_eeprom = VMStateDescription(
 
 def smbus_eeprom_class_initfn(dc: DeviceClass, data: Any) -> None:
     dc.vmsd = vmstate_smbus_eeprom
-    dc.user_creatable = False  # its contents come from the board
+    dc.user_creatable = False  # board code provides its contents
 
 
 def register_types(table: TypeTable) -> None:

@@ -1,7 +1,6 @@
-"""Intel's UHCI USB controllers: piix3-usb-uhci, piix4-usb-uhci and the six of the ICH9.
+"""Intel UHCI USB controllers: piix3-usb-uhci, piix4-usb-uhci and six of the ICH9.
 
-All inherit the description of the abstract pci-uhci-usb. Their class_init is one function, told by class_data what sets
-them apart.
+Demonstrates class_data: all controllers share one class_init and inherit the description of the abstract pci-uhci-usb.
 
 Source: QEMU 10.0 hw/usb/hcd-uhci.h, hw/usb/hcd-uhci.c.
 """
@@ -31,7 +30,7 @@ UHCI_PORTS = 2
 
 
 class UHCIPort(Structure):
-    """A port of the root hub."""
+    """Port of the root hub."""
 
     _fields_ = [
         ("port", USBPort),
@@ -90,7 +89,7 @@ vmstate_uhci = VMStateDescription(
 
 
 class UHCIInfo(msgspec.Struct, frozen=True):
-    """What sets a controller apart: whether it can be unplugged, as one that is no companion of an EHCI can."""
+    """class_data of a controller. Companions of an EHCI controller can't be unplugged."""
 
     name: str
     unplug: bool = False

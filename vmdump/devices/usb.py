@@ -1,4 +1,4 @@
-"""What USB devices and host controllers share: USBDevice, USBPort, VMSTATE_USB_DEVICE, and the device type.
+"""State common to USB devices and host controllers: USBDevice, USBPort, VMSTATE_USB_DEVICE, and the abstract type.
 
 Source: QEMU 10.0 include/hw/usb.h, hw/usb/bus.c.
 """
@@ -23,7 +23,7 @@ USBPort = opaque("USBPort", 72)
 
 @sized(5856)
 class USBDevice(Structure):
-    """The first member of every USB device's state."""
+    """First member of every USB device's state."""
 
     _fields_ = [
         ("qdev", DeviceState),
@@ -55,7 +55,7 @@ vmstate_usb_device = VMStateDescription(
 
 
 def VMSTATE_USB_DEVICE(_field: str, _state: type[Structure] | None) -> VMStateField:
-    """The member of type USBDevice that a USB device's state begins with."""
+    """Return the field of the USBDevice, the first member of a USB device's state."""
     return VMSTATE_STRUCT(_field, _state, 0, vmstate_usb_device, USBDevice)
 
 

@@ -1,6 +1,6 @@
 """USB keyboard, mouse and tablet: usb-kbd, usb-mouse, usb-tablet.
 
-Shows a union: one state struct, described in two ways.
+Demonstrates a union: one state struct with two descriptions.
 
 Source: QEMU 10.0 include/hw/input/hid.h, hw/input/hid.c, hw/usb/dev-hid.c.
 """
@@ -28,7 +28,7 @@ QUEUE_LENGTH = 16
 
 
 class HIDPointerEvent(Structure):
-    """A movement: of a mouse by so much, of a tablet to there."""
+    """A pointer event: relative movement of a mouse, absolute position of a tablet."""
 
     _fields_ = [
         ("xdx", c_int32),
@@ -39,7 +39,7 @@ class HIDPointerEvent(Structure):
 
 
 class HIDMouseState(Structure):
-    """What a mouse or a tablet has yet to report."""
+    """Queue of events of a mouse or tablet."""
 
     _fields_ = [
         ("queue", HIDPointerEvent * QUEUE_LENGTH),
@@ -48,7 +48,7 @@ class HIDMouseState(Structure):
 
 
 class HIDKeyboardState(Structure):
-    """What a keyboard has yet to report, and the keys that are down."""
+    """Queue of key codes of a keyboard, and the keys that are pressed."""
 
     _fields_ = [
         ("keycodes", c_uint32 * QUEUE_LENGTH),
@@ -60,7 +60,7 @@ class HIDKeyboardState(Structure):
 
 
 class HIDKindState(Union):
-    """The part that depends on the kind."""
+    """State that depends on the kind of device."""
 
     _fields_ = [
         ("ptr", HIDMouseState),
@@ -69,7 +69,7 @@ class HIDKindState(Union):
 
 
 class HIDState(Structure):
-    """A keyboard, mouse or tablet, whatever bus it is on. Declared whole: 304 bytes."""
+    """A keyboard, mouse or tablet independently of its bus. All members are declared: 304 bytes."""
 
     _anonymous_ = ("u",)
     _fields_ = [
@@ -87,7 +87,7 @@ class HIDState(Structure):
 
 
 class USBHIDState(Structure):
-    """A keyboard, mouse or tablet on USB."""
+    """The USB device."""
 
     _fields_ = [
         ("dev", USBDevice),
@@ -141,12 +141,12 @@ vmstate_hid_keyboard_device = VMStateDescription(
 
 
 def VMSTATE_HID_POINTER_DEVICE(_field: str, _state: type[Structure] | None) -> VMStateField:
-    """A member of type HIDState that is a mouse or a tablet."""
+    """Return the field of a HIDState that is a mouse or tablet."""
     return VMSTATE_STRUCT(_field, _state, 0, vmstate_hid_ptr_device, HIDState)
 
 
 def VMSTATE_HID_KEYBOARD_DEVICE(_field: str, _state: type[Structure] | None) -> VMStateField:
-    """A member of type HIDState that is a keyboard."""
+    """Return the field of a HIDState that is a keyboard."""
     return VMSTATE_STRUCT(_field, _state, 0, vmstate_hid_keyboard_device, HIDState)
 
 

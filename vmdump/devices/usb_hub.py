@@ -1,4 +1,4 @@
-"""A USB hub: usb-hub.
+"""USB hub: usb-hub.
 
 Source: QEMU 10.0 hw/usb/dev-hub.c.
 """
@@ -20,7 +20,7 @@ MAX_PORTS = 8
 
 
 class USBHubPort(Structure):
-    """A port, with its status and what of it changed."""
+    """A port with its status and change bits."""
 
     _fields_ = [
         ("port", USBPort),

@@ -1,4 +1,4 @@
-"""QEMU's standard VGA: isa-vga, and on PCI VGA and secondary-vga, which inherit the abstract pci-vga's description.
+"""Standard VGA: isa-vga; on PCI VGA and secondary-vga, which inherit the description of the abstract pci-vga.
 
 Source: QEMU 10.0 hw/display/vga_int.h, hw/display/vga.c, hw/display/vga-isa.c, hw/display/vga-pci.c.
 """
@@ -29,7 +29,7 @@ VBE_DISPI_INDEX_NB = 10
 
 @sized(68112)
 class VGACommonState(Structure):
-    """A VGA with the VESA extensions, whatever bus it is on. It is part of other cards, which use more registers."""
+    """A VGA with VESA extensions independently of its bus. Other cards embed it and use more of its registers."""
 
     _fields_ = [
         ("latch", c_uint32),
@@ -67,7 +67,7 @@ class VGACommonState(Structure):
 
 
 class ISAVGAState(Structure):
-    """The VGA on the ISA bus."""
+    """The ISA card."""
 
     _fields_ = [
         ("parent_obj", ISADevice),
@@ -76,7 +76,7 @@ class ISAVGAState(Structure):
 
 
 class PCIVGAState(Structure):
-    """The VGA as a PCI function."""
+    """The PCI card."""
 
     _fields_ = [
         ("dev", PCIDevice),
@@ -145,7 +145,7 @@ vmstate_vga_pci = VMStateDescription(
 
 
 def vga_isa_class_initfn(dc: DeviceClass, data: Any) -> None:
-    dc.vmsd = vmstate_vga_common  # of the VGACommonState, though the device's own struct is an ISAVGAState
+    dc.vmsd = vmstate_vga_common  # sic: describes VGACommonState, not ISAVGAState
     dc.categories |= DeviceCategory.DISPLAY
 
 

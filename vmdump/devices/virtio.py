@@ -1,7 +1,7 @@
 """Virtio devices: virtio-rng-device, virtio-balloon-device, virtio-blk-device, virtio-net-device.
 
-Their state is put on the wire by virtio's own code, some of it from a second description, VirtioDeviceClass.vmsd, that
-no dump has. What a dump shows is one field without a size. So two dumps that agree here say little.
+Virtio's own code sends their state, partly by a second description, VirtioDeviceClass.vmsd, that dumps do not contain.
+A dump shows one field without a size, so equal dumps do not imply compatible streams here.
 
 Source: QEMU 10.0 include/hw/virtio/virtio.h, hw/virtio/virtio.c, hw/virtio/virtio-rng.c, hw/virtio/virtio-balloon.c,
 hw/block/virtio-blk.c, hw/net/virtio-net.c.
@@ -16,7 +16,7 @@ VIRTIO_NET_VM_VERSION = 11
 
 virtio_vmstate_info = VMStateInfo("virtio")
 
-#: A macro without parameters in C: the field stands for the device as a whole.
+#: In C a macro without parameters. The field represents the whole device.
 VMSTATE_VIRTIO_DEVICE = VMStateField("virtio", offset=0, flags=VMStateFlags.SINGLE, info=virtio_vmstate_info)
 
 vmstate_virtio_rng = VMStateDescription(
@@ -45,7 +45,7 @@ vmstate_virtio_net = VMStateDescription(
     version_id=VIRTIO_NET_VM_VERSION,
     minimum_version_id=VIRTIO_NET_VM_VERSION,
     pre_save=True,
-    dev_unplug_pending=True,  # migration waits until a failover pair's primary is unplugged
+    dev_unplug_pending=True,  # migration waits until the primary device of a failover pair has been unplugged
     fields=(VMSTATE_VIRTIO_DEVICE,),
 )
 

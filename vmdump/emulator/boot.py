@@ -1,4 +1,4 @@
-"""What QEMU does before it would dump, in its order: constructors, module init functions, machines, devices.
+"""Boot QEMU up to its class registry, in its order: constructors, module init functions, machines, devices.
 
 Source: QEMU 7.2 and 10.0 system/vl.c qemu_init, qemu_create_machine; util/module.c.
 """
@@ -11,42 +11,47 @@ from collections.abc import Callable, Sequence
 
 from vmdump.emulator.elf import ElfFile, MappedObject
 from vmdump.emulator.find_functions import Functions
-from vmdump.emulator.guest import Guest
+from vmdump.emulator.guest import WRONG_BINARY, Guest
 from vmdump.errors import SourceError
+from vmdump.files.elf_header import HostArch
 from vmdump.sources.qemu_image.machine_types import MachineType
 
-#: Where MachineClass.is_default may be, in bytes: between its first functions and the options behind it. It was at 197
-#: in QEMU 5.2, 189 in 7.2, 198 in 10.0, 206 in 11.1.
+#: Possible offsets of MachineClass.is_default, in bytes. It is at 197 in QEMU 5.2, 189 in 7.2, 198 in 10.0, 206 in
+#: 11.1.
 _IS_DEFAULT_WINDOW = range(168, 224)
 
-#: MODULE_INIT_BLOCK: its functions register block drivers, which are no QOM types.
+#: MODULE_INIT_BLOCK: its functions register block drivers, not QOM types.
 _BLOCK = 1
 
 
+#: Position-independent jumps to an absolute address: movabs rax, ADDRESS; jmp rax and ldr x16, 8; br x16; ADDRESS.
+_JUMPS = {HostArch.X86_64: b"\x48\xb8%s\xff\xe0", HostArch.AARCH64: b"\x50\x00\x00\x58\x00\x02\x1f\xd6%s"}
+
+
 class Qemu:
-    """A QEMU in a guest, with its QOM types registered."""
+    """A QEMU in a guest with registered QOM types."""
 
     def __init__(
         self, guest: Guest, elf: ElfFile, main: MappedObject, on_phase: Callable[[str], None] = lambda name: None
     ) -> None:
-        """Boots it; on_phase as in QemuImage. Raises SourceError."""
+        """Boot QEMU; ``on_phase`` as in QemuImage. Raises SourceError."""
         on_phase("constructors")
         self.guest, self.main = guest, main
         self.functions = Functions(guest, elf, main)
-        self._redirect("register_module_init", guest.host_function("register_dso_module_init"), elf.e_machine)
+        self._redirect("register_module_init", guest.host_function("register_dso_module_init"), elf.arch)
         guest.call_all(main.constructors)
         on_phase("init functions")
         self._call_inits(guest.take_typed_inits())
 
-    def _redirect(self, name: str, target: int, e_machine: int) -> None:
-        """Makes a function of the guest a jump to another one."""
-        jump = {62: b"\x48\xb8%s\xff\xe0", 183: b"\x50\x00\x00\x58\x00\x02\x1f\xd6%s"}[e_machine]
+    def _redirect(self, name: str, target: int, arch: HostArch) -> None:
+        """Overwrite a function of the guest with a jump to another one."""
+        jump = _JUMPS[arch]
         self.guest.write(self.functions.get(name), jump % struct.pack("<Q", target))
 
     def _call_inits(self, inits: Sequence[tuple[int, int]]) -> None:
-        """Calls the init functions of the types up to QOM's, which is the one that most functions are of."""
+        """Call the init functions of types up to MODULE_INIT_QOM, the most frequent type."""
         if not inits:
-            raise SourceError(f"{self.guest.name}: its constructors queue no init functions; is it a QEMU?")
+            raise SourceError(f"{self.guest.name}: its constructors queue no init functions; {WRONG_BINARY}")
         ((qom, _),) = Counter(kind for _, kind in inits).most_common(1)
         for wanted in sorted({kind for _, kind in inits if kind <= qom} - {_BLOCK}):
             if wanted == qom:
@@ -54,28 +59,28 @@ class Qemu:
             self.guest.call_all([function for function, kind in inits if kind == wanted])
 
     def _call_if_there(self, name: str) -> None:
-        """Calls a function that only some QEMUs have."""
+        """Call a function if the binary has it."""
         if function := self.functions.find(name):
             self.guest.call(function)
 
     def classes(self, implements_type: str, *, include_abstract: bool) -> list[int]:
-        """object_class_get_list: the addresses of the classes, initialised."""
+        """Return the addresses of the initialised classes, as object_class_get_list."""
         get_list = self.functions.get("object_class_get_list")
         return list(self.guest.slist(self.guest.call(get_list, self.guest.string(implements_type), include_abstract)))
 
     def type_name(self, klass: int) -> str:
-        """A class's type name: ObjectClass.type->name, both at offset 0."""
+        """Return the type name of a class: ObjectClass.type->name, both at offset 0."""
         return self.guest.text(self.guest.pointer(self.guest.pointer(klass)))
 
     def has_type(self, name: str) -> bool:
-        """Whether a type is registered."""
+        """Return whether a type is registered."""
         by_name = self.main.symbols.get("object_class_by_name")
         if by_name is None:
             return bool(self.classes(name, include_abstract=True))
         return self.guest.call(by_name, self.guest.string(name)) != 0
 
     def machines(self) -> list[MachineType]:
-        """The machine types that are not abstract, in QEMU's order.
+        """Return the non-abstract machine types in QEMU's order.
 
         MachineClass begins with family, name, alias, desc and deprecation_reason, from 96 bytes on.
         """
@@ -88,15 +93,16 @@ class Qemu:
                 for at in (self.guest.pointer(klass + 96 + 8 * index) for index in range(5))
             )
             if f"{name}-machine" != self.type_name(klass):
-                raise SourceError(f"{self.guest.name}: its MachineClass has an unknown layout; --run runs it instead")
+                raise SourceError(f"{self.guest.name}: its MachineClass has an unknown layout; use --run instead")
             machines.append(MachineType(str(name), alias, desc, family, deprecation_reason, klass == default))
         return machines
 
     def _machine_typename(self) -> str:
-        """The type that the target's machines implement. Source: QEMU 11.1 include/qemu/target-info-impl.h TargetInfo.
+        """Return the type that the target's machines implement.
 
-        A binary may hold machines of several targets, and says in TargetInfo.machine_typename which are its own: the
-        one of its first words that is the name of a machine type. TargetInfo hangs on the one class of target-info.
+        A binary may contain machines of several targets. TargetInfo.machine_typename selects those of the binary's
+        target: the one of the struct's first words that is the name of a machine type. The only class of target-info
+        points to TargetInfo. Source: QEMU 11.1 include/qemu/target-info-impl.h TargetInfo.
         """
         if self.functions.find("target_info_qom_set_target"):
             for klass in self.classes("target-info", include_abstract=False):
@@ -108,10 +114,10 @@ class Qemu:
         return "machine"
 
     def _default_machine(self, classes: Sequence[int]) -> int | None:
-        """The class with is_default, if there is one.
+        """Return the class with is_default set, if there is exactly one.
 
-        Where that is, qemu_init tells: it is the last bool of the machine's that qemu_init reads, with padding behind
-        it. Bytes at multiples of four are others' numbers and bits.
+        Its offset is found in the code: it is the last bool of MachineClass that qemu_init reads, followed by padding.
+        Bytes at multiples of four belong to other integers and bit-fields.
         """
         reads = self.functions.byte_reads("qemu_init")
         offset = max((at for at in reads if at in _IS_DEFAULT_WINDOW and at % 4), default=None)
@@ -121,5 +127,5 @@ class Qemu:
         return found[0] if len(found) == 1 else None
 
     def early_init(self) -> None:
-        """What registers further types between the machines and the devices: qemu_console_early_init."""
+        """Call qemu_console_early_init, which registers types after the machines and before the devices."""
         self._call_if_there("qemu_console_early_init")

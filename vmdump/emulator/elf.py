@@ -1,7 +1,7 @@
-"""ELF objects: what of their format it takes to map one into a guest, relocate it, and know its symbols.
+"""ELF objects: map one into a guest, relocate it, and look its symbols up.
 
-Every number of the file is checked before it is used: SourceError, with the place in the file, for what does not fit.
-The headers are read here; dynamic section, symbols and relocations by csrc/guest/elf_object.c.
+Every number of the file is checked before it is used; SourceError names the file and the offset. The program headers
+are read here; dynamic section, symbols and relocations by csrc/guest/elf_object.c.
 """
 
 from __future__ import annotations
@@ -12,21 +12,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from vmdump._core import ffi, lib
-from vmdump.emulator.guest import ARCHITECTURES, MEMORY, Guest
+from vmdump.emulator.guest import MEMORY, Guest
 from vmdump.errors import SourceError
-from vmdump.files.file_kind import elf_machine
+from vmdump.files.elf_header import (
+    SHF_EXECINSTR,
+    SHT_NOBITS,
+    ElfFormatError,
+    ElfHeader,
+    ElfReader,
+    HostArch,
+    elf_machine,
+)
 from vmdump.files.input_file import open_regular
 
 _ET_REL, _ET_EXEC, _ET_DYN, _ET_CORE = 1, 2, 3, 4
-_SHT_NOBITS, _SHF_EXECINSTR = 8, 4
 _PT_LOAD, _PT_DYNAMIC, _PT_NOTE, _PT_TLS = 1, 2, 4, 7
 _PF_X, _PF_W = 1, 2
 
-
-#: How far into a file UPX leaves its name, in bytes; it stands behind the program headers.
+#: UPX writes its name behind the program headers, within this many bytes from the start of the file.
 _PACKED_WITHIN = 1024
 
 _GIVE = "give a QEMU system emulator (qemu-system-*)"
+_DAMAGED = "the file may be truncated or corrupt"
 
 
 class ElfSegment(NamedTuple):
@@ -43,31 +50,37 @@ class ElfSegment(NamedTuple):
 
 
 class ElfFile:
-    """An ELF file, and its segments. Raises SourceError for what is no position-independent ELF64 of a host that can be
-    emulated. As a context manager it closes the file.
+    """An ELF file and its segments. As a context manager it closes the file.
+
+    ``arch``: the host that the file is for; ``segments``: its program headers, in the file's order.
     """
 
     def __init__(self, file: bytes | io.RawIOBase, name: str) -> None:
-        """file: its bytes, or the open file. name is what errors call it."""
+        """Read the headers of a file: its bytes, or the open file. ``name`` is the file's name in errors.
+
+        Raises:
+            SourceError: not a position-independent ELF64 file of a supported host.
+        """
         self._file: io.BytesIO | io.RawIOBase = io.BytesIO(file) if isinstance(file, bytes) else file
         self.name = name
         self._size = self._file.seek(0, io.SEEK_END)
         start = self._read(0, min(_PACKED_WITHIN, self._size))
-        header = start[:64]
-        self.e_machine = self._check_header(header)
-        self._check_content(start)
-        phoff, phentsize, phnum = *struct.unpack_from("<Q", header, 32), *struct.unpack_from("<HH", header, 54)
-        if phentsize != 56 or phoff + 56 * phnum > self._size:
-            raise self.error(f"at {phoff:#x}: the program headers are outside of the file; is it whole?")
+        reader = ElfReader(self._read, self._size)
+        header = self._read_header(reader, start)
+        self.arch = self._check_header(header, start)
+        self._check_content(reader, header, start)
+        phoff, phnum = header.phoff, header.phnum
+        if header.phentsize != 56 or phoff + 56 * phnum > self._size:
+            raise self.error(f"at {phoff:#x}: the program headers are outside of the file; {_DAMAGED}")
         self.segments = [ElfSegment(*each) for each in struct.iter_unpack("<IIQQQQQQ", self._read(phoff, 56 * phnum))]
         for segment in self.segments:
             if segment.type in (_PT_LOAD, _PT_DYNAMIC, _PT_TLS) and not self._fits(segment):
                 where = f"at {segment.offset:#x}: a segment of {segment.filesz} bytes"
-                raise self.error(f"{where} is outside of the file; is it whole?")
+                raise self.error(f"{where} is outside of the file; {_DAMAGED}")
 
     @classmethod
     def open(cls, path: str) -> ElfFile:
-        """The ELF file at a path. Raises OSError and ValueError too, as the built-in open does."""
+        """Open the ELF file at a path. Raises OSError and ValueError too, as the built-in open does."""
         file = open_regular(path).detach()
         try:
             return cls(file, path)
@@ -82,48 +95,48 @@ class ElfFile:
         self._file.close()
 
     def error(self, what: str) -> SourceError:
-        """An error that names the file."""
+        """Return an error that names the file."""
         return SourceError(f"{self.name}: {what}")
 
-    def _check_header(self, header: bytes) -> int:
-        """Return e_machine. Raises SourceError for what is not an executable of a host that can be emulated."""
-        if header[:4] != b"\x7fELF":
+    def _read_header(self, reader: ElfReader, start: bytes) -> ElfHeader:
+        if start[:4] != b"\x7fELF":
             raise self.error("not an ELF file")
-        if len(header) < 64:
+        if len(start) < 64:
             raise self.error("shorter than an ELF header; the file may be truncated")
-        bits = {1: 32, 2: 64}.get(header[4])
-        order = {1: "<", 2: ">"}.get(header[5])
-        if bits is None or order is None:
-            raise self.error("the ELF header is damaged: neither 32 nor 64 bits, or no byte order")
-        kind, machine = struct.unpack_from(f"{order}HH", header, 16)
-        if header[8:10] == b"AI":
-            raise self.error("an AppImage; unpack it (--appimage-extract) and give the qemu-system binary inside")
-        if kind == _ET_CORE:
-            raise self.error("a core file, the memory of a process that crashed; give the QEMU binary itself")
-        if kind == _ET_REL:
-            raise self.error(f"a relocatable object, not linked; {_GIVE}")
-        host = f"a {bits}-bit ELF file for {elf_machine(machine)}"
-        if bits != 64 or order != "<" or machine not in ARCHITECTURES:
-            raise self.error(
-                f"{host}; hosts that can be read are x86-64 and AArch64, both 64-bit: write the dump on its own host, "
-                "with -dump-vmstate, and give that file"
-            )
-        if kind == _ET_EXEC:
-            raise self.error("not position-independent (ET_EXEC), which can't be read; --run runs it instead")
-        if kind != _ET_DYN:
-            raise self.error(f"an ELF file of an unknown type ({kind}); {_GIVE}")
-        return int(machine)
+        try:
+            return reader.header()
+        except ElfFormatError as error:
+            raise self.error(f"{error}; {_DAMAGED}") from error
 
-    def _check_content(self, start: bytes) -> None:
-        """Raises SourceError for a file that has no code, or none that can be read."""
+    def _check_header(self, header: ElfHeader, start: bytes) -> HostArch:
+        """Return the host architecture. Raises SourceError if the file is not an executable of a supported host."""
+        if start[8:10] == b"AI":
+            raise self.error("an AppImage; unpack it (--appimage-extract) and give the qemu-system binary inside")
+        if header.type == _ET_CORE:
+            raise self.error("a core file, the memory of a process that crashed; give the QEMU binary itself")
+        if header.type == _ET_REL:
+            raise self.error(f"a relocatable object, not linked; {_GIVE}")
+        if header.bits != 64 or header.byte_order != "<" or header.machine not in set(HostArch):
+            raise self.error(
+                f"a {header.bits}-bit ELF file for {elf_machine(header.machine)}; supported hosts are x86-64 and "
+                "AArch64, both 64-bit: write the dump on its own host with -dump-vmstate, and give that file"
+            )
+        if header.type == _ET_EXEC:
+            raise self.error("not position-independent (ET_EXEC), which is unsupported; use --run to run it instead")
+        if header.type != _ET_DYN:
+            raise self.error(f"an ELF file of an unknown type ({header.type}); {_GIVE}")
+        return HostArch(header.machine)
+
+    def _check_content(self, reader: ElfReader, header: ElfHeader, start: bytes) -> None:
+        """Raise SourceError if the file has no code, or only compressed code."""
         if b"UPX!" in start:
             raise self.error("compressed by UPX; decompress it (upx -d) and give the result")
-        offset, size, count = *struct.unpack_from("<Q", start, 40), *struct.unpack_from("<HH", start, 58)
-        if size != 64 or offset + 64 * count > self._size:
-            return
-        sections = struct.iter_unpack("<IIQQQQIIQQ", self._read(offset, 64 * count))
-        code = {section[1] for section in sections if section[2] & _SHF_EXECINSTR}
-        if code == {_SHT_NOBITS}:
+        try:
+            sections, _ = reader.sections(header)
+        except ElfFormatError:
+            return  # section headers are not needed to load the file
+        code = {section.type for section in sections if section.flags & SHF_EXECINSTR}
+        if code == {SHT_NOBITS}:
             raise self.error("separate debug information, without code; give the binary that it belongs to")
 
     def _fits(self, segment: ElfSegment) -> bool:
@@ -134,20 +147,20 @@ class ElfFile:
         )
 
     def of_type(self, kind: int) -> Iterator[ElfSegment]:
-        """The segments of a type."""
+        """Iterate over the segments of a type (PT_*)."""
         return (segment for segment in self.segments if segment.type == kind)
 
     def read_into(self, memory: memoryview, offset: int) -> None:
-        """Fills memory with the file's bytes from offset on."""
+        """Fill memory with the file's bytes from an offset on."""
         self._file.seek(offset)
         while len(memory):
             size = self._file.readinto(memory)
             if not size:
-                raise self.error(f"at {self._file.tell():#x}: the file has become shorter while it is read")
+                raise self.error(f"at {self._file.tell():#x}: the file was truncated while it was being read")
             memory = memory[size:]
 
     def content(self) -> bytes:
-        """The bytes of the file, but no more than a guest has memory for."""
+        """Return the bytes of the file, at most as many as a guest has memory for."""
         return self._read(0, min(self._size, MEMORY))
 
     def _read(self, offset: int, size: int) -> bytes:
@@ -156,7 +169,7 @@ class ElfFile:
         return bytes(data)
 
     def build_id(self) -> str | None:
-        """The linker's build id, in hex; None where there is none."""
+        """Return the linker's build ID in hex (NT_GNU_BUILD_ID), or None."""
         for segment in self.of_type(_PT_NOTE):
             if segment.offset + segment.filesz > self._size:
                 continue
@@ -171,7 +184,7 @@ class ElfFile:
 
 
 class MappedSegment(NamedTuple):
-    """A part of an object in a guest: addresses from start up to end, and what it is for."""
+    """A segment of an object in a guest: the addresses [start, end) and its permissions."""
 
     start: int
     end: int
@@ -180,7 +193,7 @@ class MappedSegment(NamedTuple):
 
 
 class Symbols(Mapping[str, int]):
-    """The symbols that an object defines, by name: addresses in the guest. Each is looked up when it is asked for."""
+    """Symbols that an object defines: guest addresses by name. Lookups are lazy."""
 
     def __init__(self, native: Any) -> None:
         self._native = native
@@ -203,10 +216,10 @@ class Symbols(Mapping[str, int]):
 
 
 class MappedObject:
-    """An object in a guest. Goes with the guest.
+    """An object in a guest. It lives as long as the guest.
 
-    ``bias``: where its address 0 is; ``symbols``: those that it defines; ``constructors``: the addresses of its
-    DT_INIT_ARRAY; ``segments``: its parts, in the file's order.
+    ``bias``: the guest address of the object's address 0; ``symbols``: those that it defines; ``constructors``: the
+    addresses in its DT_INIT_ARRAY; ``segments``: its loaded segments, in the file's order.
     """
 
     def __init__(self, guest: Guest, native: Any, bias: int, segments: list[MappedSegment]) -> None:
@@ -220,25 +233,29 @@ class MappedObject:
         self.constructors: list[int] = ffi.unpack(addresses[0], count) if count else []
 
     def holds(self, address: int) -> bool:
-        """Whether an address is within one of its segments."""
+        """Return whether an address is within one of the segments."""
         return any(segment.start <= address < segment.end for segment in self.segments)
 
     def symbol_at(self, address: int) -> str | None:
-        """The name of the symbol whose function or variable an address is within."""
+        """Return the name of the function or variable that contains an address, or None."""
         name = lib.vmd_object_symbol_at(self.native, address)
         return ffi.string(name).decode(errors="surrogateescape") if name else None
 
     def slots(self) -> tuple[Any, int]:
-        """Where relocations have put addresses, but for the PLT's: ``const uint64_t *``, ascending, and how many."""
+        """Return the slots that relocations other than the PLT's filled with addresses.
+
+        Returns ``const uint64_t *``, ascending guest addresses, and their number.
+        """
         slots, count = ffi.new("const uint64_t **"), ffi.new("size_t *")
         if lib.vmd_object_slots(self.native, slots, count):
             raise MemoryError("out of memory for the relocations of a QEMU")
         return slots[0], int(count[0])
 
     def constants(self) -> bytes:
-        """Where its strings are: the last segment of read-only data, or, where code is not apart, of what is read-only.
+        """Return the segment that holds the strings: the last one of read-only data.
 
-        A linker that makes two such segments puts symbols and relocations into the first.
+        If code has no segment of its own, the last read-only segment. Linkers that make two segments of read-only data
+        write symbols and relocations into the first.
         """
         parts = [segment for segment in self.segments if not segment.writable]
         parts = [segment for segment in parts if not segment.executable] or parts
@@ -246,9 +263,14 @@ class MappedObject:
 
 
 def map_object(guest: Guest, elf: ElfFile, scope: Sequence[MappedObject] = (), *, is_main: bool) -> MappedObject:
-    """Maps an object and applies its relocations; undefined symbols are those of the objects in scope, or the host's.
+    """Map an object into a guest and apply its relocations.
 
-    The main binary may have thread-local data. Raises SourceError.
+    Undefined symbols are bound to the objects in ``scope``, else to the host's functions. Only the main binary may have
+    thread-local data.
+
+    Raises:
+        SourceError: the object is malformed, or needs something that the emulator lacks.
+        MemoryError: no memory for its symbols.
     """
     top = max((segment.vaddr + segment.memsz for segment in elf.of_type(_PT_LOAD)), default=0)
     if not top:
@@ -287,5 +309,5 @@ def _map_tls(guest: Guest, elf: ElfFile, segment: ElfSegment, is_main: bool) -> 
     size = (segment.memsz + align - 1) // align * align
     address = int(lib.vmd_guest_set_tls(guest.native, size)) if is_main and size < MEMORY else 0
     if not address:
-        raise elf.error(f"{segment.memsz} bytes of thread-local data, which is not expected here")
+        raise elf.error(f"{segment.memsz} bytes of thread-local data; only the main binary may have any")
     elf.read_into(guest.view(address, segment.filesz), segment.offset)

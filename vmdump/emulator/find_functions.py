@@ -1,7 +1,7 @@
-"""Where the functions of QEMU are that start-up calls: by symbol where the binary exports them, else by what they do.
+"""Find the functions of QEMU that start-up needs: by symbol, or by their code in binaries that export no symbols.
 
-Distributions export QEMU's functions for its modules; builds without modules (Debian's microvm and xen ones, and many
-vendors') export none. There, strings that a function uses and the functions that it calls give it away.
+Builds with modules export QEMU's functions; builds without (Debian's microvm and xen variants, and many vendors') do
+not. There, functions are identified by the strings they use and the functions they call.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from vmdump.errors import SourceError
 
 
 class Functions:
-    """Finds functions of one image. Addresses are the guest's."""
+    """Functions of an image. Addresses are the guest's."""
 
     def __init__(self, guest: Guest, elf: ElfFile, main: MappedObject) -> None:
         self._guest, self._elf, self._main = guest, elf, main
@@ -28,12 +28,12 @@ class Functions:
             "qemu_init": self._qemu_init,
             "target_info_qom_set_target": self._target_info_qom_set_target,
         }
-        #: Whether the binary exports QEMU's functions. Only then it can load modules.
+        #: Whether the binary exports QEMU's functions, which loading modules requires.
         self.exported = "register_module_init" in main.symbols
         self._found: dict[str, int | None] = {}
 
     def find(self, name: str) -> int | None:
-        """The address of a function, by QEMU's name for it; None if there is none, or more than one that may be it."""
+        """Return the address of a function by its name in QEMU; None if there is no or more than one candidate."""
         if self.exported:
             return self._main.symbols.get(name)
         if name not in self._found:
@@ -42,17 +42,17 @@ class Functions:
         return self._found[name]
 
     def get(self, name: str) -> int:
-        """The address of a function that every QEMU has. Raises SourceError."""
+        """Return the address of a function that all QEMUs have. Raises SourceError."""
         address = self.find(name)
         if address is None:
             raise SourceError(
-                f"{self._guest.name}: no {name} is found in it: no QEMU system emulator, or one built in a way that "
-                "is not known; --run runs it instead"
+                f"{self._guest.name}: {name} was not found: not a QEMU system emulator, or built in an "
+                "unsupported way; use --run instead"
             )
         return address
 
     def byte_reads(self, name: str) -> set[int]:
-        """The offsets in structs at which a function reads bytes; none where the function isn't found."""
+        """Return the struct offsets at which a function reads bytes; empty if it is not found."""
         address = self.find(name)
         function = self._code.function(address) if address else None
         return set(self._code.byte_reads(function)) if function else set()
@@ -62,7 +62,7 @@ class Functions:
         return Code(self._guest, self._elf, self._main.bias)
 
     def _register_module_init(self) -> set[int]:
-        """What most constructors call, directly. Source: include/qemu/module.h module_init."""
+        """The function that most constructors call. Source: include/qemu/module.h module_init."""
         calls: Counter[int] = Counter()
         for constructor in self._main.constructors:
             if function := self._code.function(constructor):
@@ -70,7 +70,7 @@ class Functions:
         return {function for function, _ in calls.most_common(1)}
 
     def _object_class_get_list(self) -> set[int]:
-        """What the dumper calls with ("device", true). Source: migration/savevm.c dump_vmstate_json_to_file."""
+        """The callee of the dumper with ("device", true). Source: migration/savevm.c dump_vmstate_json_to_file."""
         device = self._code.strings(b"device")
         return {
             called
@@ -80,12 +80,12 @@ class Functions:
         }
 
     def _qemu_init(self) -> set[int]:
-        """What lists the machines for -M help. Source: softmmu/vl.c, system/vl.c."""
+        """The function with the string that -M help prints. Source: softmmu/vl.c, system/vl.c."""
         lists = self._code.functions_that_load(self._code.string_around(b"Supported machines are:"))
         return {start for start, _ in lists}
 
     def _qemu_console_early_init(self) -> set[int]:
-        """What asks for the type chardev-vc and has a TypeInfo of that name. Source: ui/console.c."""
+        """The function that looks up the type chardev-vc and has a TypeInfo of this name. Source: ui/console.c."""
         names = self._code.strings(b"chardev-vc")
         return {
             function[0]
@@ -94,7 +94,7 @@ class Functions:
         }
 
     def _target_info_qom_set_target(self) -> set[int]:
-        """What asks for the list of the classes of target-info. Source: QEMU 11.1 target-info-qom.c."""
+        """The function that lists the classes of target-info. Source: QEMU 11.1 target-info-qom.c."""
         get_list = self._object_class_get_list()
         return {
             function[0]
@@ -103,7 +103,7 @@ class Functions:
         }
 
     def _pointer(self, address: int) -> int | None:
-        """The first word of a struct; None outside of the image, where bytes only look like code."""
+        """Return the first word of a struct; None for an address outside of the guest (a false positive)."""
         try:
             return self._guest.pointer(address)
         except SourceError:

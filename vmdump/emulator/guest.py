@@ -1,4 +1,4 @@
-"""A guest: the memory of an emulated QEMU, its functions, and what they do wrong, as Python sees them."""
+"""A guest: memory and function calls of an emulated QEMU binary."""
 
 from __future__ import annotations
 
@@ -10,34 +10,36 @@ from vmdump._core import ffi, lib
 from vmdump.dump.tree import raise_interrupt
 from vmdump.emulator.host_profile import HostProfile
 from vmdump.errors import SourceError
+from vmdump.files.elf_header import HostArch
 
-#: Bytes that a guest may use. QEMU needs forty million, most of it the binary itself.
+#: Memory of a guest in bytes. QEMU needs forty million, mostly for the binary itself.
 MEMORY = 256 << 20
 
-#: Seconds of CPU time that all calls of a guest may take together. The slowest QEMU takes one.
+#: Default limit for the CPU time of all calls, in seconds. The slowest QEMU takes one.
 SECONDS: float = 60
 
-#: Seconds after which a guest that runs is interrupted, to look at its time and at signals.
+#: Interval in seconds at which a running guest is interrupted to check limits and signals.
 SLICE = 0.05
 
-ARCHITECTURES = {62: lib.VMD_GUEST_X86_64, 183: lib.VMD_GUEST_AARCH64}
-"""Unicorn guests by ELF's e_machine."""
+_UNICORN_ARCHES = {HostArch.X86_64: lib.VMD_GUEST_X86_64, HostArch.AARCH64: lib.VMD_GUEST_AARCH64}
+
+WRONG_BINARY = "it may not be a QEMU system emulator"
 
 
 class InstructionError(SourceError):
-    """An object has an instruction that the emulator would execute wrong, so nothing that it does can be known."""
+    """An object contains an instruction that the emulator executes incorrectly."""
 
     def __init__(self, name: str, what: str, address: int, bias: int) -> None:
-        """name: the object's file; what: the instruction, in words; address: the guest's; bias: of the object."""
+        """``name``: the object's file; ``what``: the instruction; ``address``: in the guest; ``bias``: the object's."""
         super().__init__(
-            f"{name}: its code uses {what} (at {address - bias:#x}), which the emulator would execute wrong: it was "
+            f"{name}: its code uses {what} (at {address - bias:#x}), which the emulator does not support: it was "
             "built for x86-64-v3 or a later CPU; use a build for the x86-64 baseline, or --run on a CPU that has AVX"
         )
         self.what, self.address = what, address
 
 
 class Guest:
-    """The emulated machine. Addresses are the guest's; SourceError, which names the binary, tells what it does wrong.
+    """An emulated CPU with memory. Addresses are the guest's. Methods raise SourceError, which names the binary.
 
     Not thread-safe. Source: csrc/guest/guest.h.
     """
@@ -45,16 +47,25 @@ class Guest:
     def __init__(
         self,
         name: str,
-        e_machine: int,
+        arch: HostArch,
         host: HostProfile = HostProfile(),  # noqa: B008
         timeout: float | None = None,
     ) -> None:
-        """An empty one. name is what errors call it; timeout is the limit in the place of SECONDS. Raises SourceError
-        without Unicorn, MemoryError.
+        """Create an empty guest.
+
+        Args:
+            name: the binary's name in errors.
+            arch: the host architecture of the binary.
+            host: features of the emulated host.
+            timeout: limit of CPU time in seconds; None: SECONDS.
+
+        Raises:
+            SourceError: Unicorn is missing or can't emulate the architecture.
+            MemoryError: no memory for the guest.
         """
-        self.name, self.e_machine = name, e_machine
+        self.name, self.arch = name, HostArch(arch)
         self.base: int = lib.VMD_GUEST_BASE
-        #: Where the binary begins, so that errors give addresses as the binary's own tools do.
+        #: Load address of the binary; errors show addresses relative to it, as objdump does.
         self.bias: int = self.base
         self._error = error = ffi.new("struct vmd_error *")
         self._seconds = SECONDS if timeout is None else timeout
@@ -62,7 +73,7 @@ class Guest:
         limits = ffi.new(
             "struct vmd_guest_limits *", (MEMORY, int(self._seconds * 1000), int(SLICE * 1000), lib.vmd_poll)
         )
-        status = lib.vmd_guest_create(libunicorn(), ARCHITECTURES[e_machine], limits, ret, error)
+        status = lib.vmd_guest_create(libunicorn(), _UNICORN_ARCHES[self.arch], limits, ret, error)
         if status == lib.VMD_NO_MEMORY:
             raise MemoryError("out of memory for an emulated QEMU")
         if status:
@@ -70,68 +81,69 @@ class Guest:
         self.native = ffi.gc(ret[0], lib.vmd_guest_destroy)
         lib.vmd_guest_set_host(self.native, *host)
         self._memory = memoryview(ffi.buffer(lib.vmd_guest_memory(self.native), MEMORY))
-        #: All of its memory, from base on, to read.
+        #: Read-only view of the whole memory, from base on.
         self.memory = self._memory.toreadonly()
 
     def view(self, address: int, size: int) -> memoryview:
-        """The memory at address itself: size bytes. It must not be used when the guest is gone."""
+        """Return a writable view of size bytes at address. It must not outlive the guest."""
         offset = self._offset(address, size)
         return self._memory[offset : offset + size]
 
     def holds(self, address: int, size: int) -> bool:
-        """Whether its memory has size bytes at address."""
+        """Return whether the memory contains size bytes at address."""
         return 0 <= address - self.base <= MEMORY - size
 
     def read(self, address: int, size: int) -> bytes:
-        """The bytes at address."""
+        """Return size bytes at address."""
         return bytes(self.view(address, size))
 
     def write(self, address: int, data: bytes | memoryview) -> None:
-        """Puts bytes at address."""
+        """Write bytes at address."""
         self.view(address, len(data))[:] = data
 
     def pointer(self, address: int) -> int:
-        """The pointer (64 bits) at address."""
+        """Return the 64-bit pointer at address."""
         return int.from_bytes(self.view(address, 8), "little")
 
     def text(self, address: int) -> str:
-        """The C string at address, at most 4,096 bytes of it."""
+        """Return the C string at address, truncated to 4,096 bytes."""
         offset = self._offset(address, 1)
         data = bytes(self._memory[offset : offset + 4096])
         return data.partition(b"\0")[0].decode(errors="backslashreplace")
 
     def alloc(self, size: int, align: int = 16) -> int:
-        """Zeroed memory of the guest."""
+        """Allocate zeroed memory and return its address."""
         address = int(lib.vmd_guest_alloc(self.native, size, align))
         if not address:
-            raise SourceError(f"{self.name}: needs more than {MEMORY >> 20} MiB; is it a QEMU?")
+            raise SourceError(f"{self.name}: needs more than {MEMORY >> 20} MiB; {WRONG_BINARY}")
         return address
 
     def string(self, text: str) -> int:
-        """The address of a new C string."""
+        """Allocate a C string and return its address."""
         data = text.encode() + b"\0"
         address = self.alloc(len(data))
         self.write(address, data)
         return address
 
     def host_function(self, name: str) -> int:
-        """The address of a function of libc or GLib; what is not served returns 0."""
+        """Return the address of a function of libc or GLib. Unimplemented functions return 0."""
         address = int(lib.vmd_guest_import(self.native, name.encode()))
         if not address:
-            raise SourceError(f"{self.name}: imports more than {lib.VMD_GUEST_TRAMPOLINES} functions; is it a QEMU?")
+            raise SourceError(f"{self.name}: imports more than {lib.VMD_GUEST_TRAMPOLINES} functions; {WRONG_BINARY}")
         return address
 
     def call(self, function: int, *args: int) -> int:
-        """Calls a function of the guest with integers and returns its result.
+        """Call a function of the guest with integer arguments and return its result.
 
-        Raises SourceError, and what a signal handler raises (KeyboardInterrupt).
+        Raises:
+            SourceError: the function failed or exceeded a limit. Exceptions of signal handlers pass through.
         """
         ret = ffi.new("uint64_t *")
         self._check(lib.vmd_guest_call(self.native, function, args, len(args), ret, self._error), function)
         return int(ret[0])
 
     def call_all(self, functions: Sequence[int]) -> None:
-        """Calls functions without arguments, one after the other. Raises as call does."""
+        """Call functions without arguments in order. Raises as call."""
         done = ffi.new("size_t *")
         status = lib.vmd_guest_call_all(self.native, functions, len(functions), done, self._error)
         self._check(status, functions[done[0]] if status else 0)
@@ -143,7 +155,7 @@ class Guest:
         if status == lib.VMD_INTERRUPTED:
             raise_interrupt()
         if status == lib.VMD_NO_MEMORY:
-            raise SourceError(f"{self.name}: its start-up uses more than {MEMORY >> 20} MiB; is it a QEMU?")
+            raise SourceError(f"{self.name}: its start-up uses more than {MEMORY >> 20} MiB; {WRONG_BINARY}")
         if status == lib.VMD_TOO_LARGE:
             raise SourceError(
                 f"{self.name}: function at {function - self.bias:#x}: {ffi.string(error.message).decode()}, as all of "
@@ -158,9 +170,9 @@ class Guest:
         )
 
     def faults(self) -> list[tuple[int, int, str]]:
-        """Where functions that keys of a hash table were given to went wrong: the key, the address, and how.
+        """Return the faults of callbacks of g_hash_table_foreach: key, address, description.
 
-        Such a function is ended alone, and the rest of the keys are given to it.
+        A fault ends only the callback for this key; it is called for the remaining keys.
         """
         faults = ffi.new("const struct vmd_guest_fault **")
         count = lib.vmd_guest_faults(self.native, faults)
@@ -170,7 +182,7 @@ class Guest:
         ]
 
     def missed_functions(self) -> list[str]:
-        """Functions of the host that were called and are not served, so that they returned 0, in order of name."""
+        """Return the sorted names of unimplemented host functions that were called and returned 0."""
         names, index = set(), 0
         while name := lib.vmd_guest_missed(self.native, index):
             names.add(ffi.string(name).decode(errors="backslashreplace"))
@@ -178,16 +190,16 @@ class Guest:
         return sorted(names)
 
     def slist(self, address: int) -> Iterator[int]:
-        """The data of a GSList."""
+        """Iterate over the data of a GSList."""
         for _ in range(MEMORY // 24):
             if not address:
                 return
             yield self.pointer(address)
             address = self.pointer(address + 8)
-        raise SourceError(f"{self.name}: a list has no end")
+        raise SourceError(f"{self.name}: a GSList is cyclic")
 
     def take_typed_inits(self) -> list[tuple[int, int]]:
-        """The functions that were queued for initialisation since the last call, in order, each with its type."""
+        """Return the init functions queued since the last call, in order, each with its type (MODULE_INIT_*)."""
         room = 1024
         pairs = ffi.new("uint64_t[]", 2 * room)
         inits: list[tuple[int, int]] = []
@@ -198,15 +210,15 @@ class Guest:
     def _offset(self, address: int, size: int) -> int:
         offset = address - self.base
         if not self.holds(address, size):
-            raise SourceError(f"{self.name}: a pointer to {address:#x} is outside of its memory")
+            raise SourceError(f"{self.name}: the pointer {address:#x} is outside of its memory")
         return offset
 
 
 def libunicorn() -> bytes:
-    """The library that the unicorn wheel brings. Found without importing the package, which takes long."""
+    """Return the path of the Unicorn library in its wheel, without importing the package, which is slow."""
     spec = PathFinder.find_spec("unicorn")
     if spec is None or not spec.submodule_search_locations:
-        raise SourceError("reading a QEMU binary needs a package: pip install 'vmdump[elf]'; --run runs it instead")
+        raise SourceError("reading a QEMU binary needs a package: pip install 'vmdump[elf]'; or use --run")
     for package in spec.submodule_search_locations:
         directory = os.path.join(package, "lib")
         for name in sorted(os.listdir(directory) if os.path.isdir(directory) else ()):

@@ -1,5 +1,6 @@
-"""What the host of an emulated QEMU offers. QEMU registers some types only where the host can do what they need, and
-which types there are decides about the order of a dump.
+"""Host features that the emulator reports to QEMU.
+
+QEMU registers some types only if the host supports them, and the set of types determines the order of a dump.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ _PAGE_SIZES = (4096, 16384, 65536)
 
 
 class HostProfile(NamedTuple):
-    """A host. The default is what a run of Debian's QEMU in a container finds.
+    """Features of a host. The defaults are those of a container.
 
     >>> HostProfile.parse("memfd=off,page_size=65536")
     HostProfile(memfd=False, sgx_vepc=False, page_size=65536)
@@ -23,12 +24,12 @@ class HostProfile(NamedTuple):
     memfd: bool = True
     #: /dev/sgx_vepc can be opened: memory-backend-epc is registered. Source: QEMU 7.2 backends/hostmem-epc.c.
     sgx_vepc: bool = False
-    #: Bytes of a page: 4096, 16384 or 65536.
+    #: Page size in bytes: 4096, 16384 or 65536.
     page_size: int = 4096
 
     @classmethod
     def parse(cls, text: str) -> HostProfile:
-        """A profile from ``memfd=off,sgx_vepc=on``; what is not named is as in the default. Raises SourceError."""
+        """Parse ``memfd=off,sgx_vepc=on``. Features not named keep their defaults. Raises SourceError."""
         values: dict[str, bool | int] = {}
         for item in filter(None, text.split(",")):
             name, _, value = item.partition("=")
@@ -38,7 +39,7 @@ class HostProfile(NamedTuple):
                 values[name] = _SWITCHES[value]
             else:
                 raise SourceError(
-                    f"{item!r} says nothing of a host; it may be memfd=on, memfd=off, sgx_vepc=on, sgx_vepc=off, or "
+                    f"{item!r} is not a host feature; use memfd=on, memfd=off, sgx_vepc=on, sgx_vepc=off, or "
                     f"page_size= and one of {', '.join(map(str, _PAGE_SIZES))}"
                 )
         return cls(**values)  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
-"""Machine code, as far as it takes to find functions in a binary that exports none: which addresses an instruction
-loads, which functions it calls, where functions begin. Of both hosts only the forms that compilers make for that.
+"""Partial disassembly, to find functions in binaries without symbols: loaded addresses, calls, function starts.
 
-A byte sequence may look like an instruction and be none; so who asks must check what the answers point to.
+Only the instruction forms that compilers generate for these purposes are recognised. Results may be false positives, as
+byte sequences within other instructions can match; callers must validate what they point to.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from itertools import islice
 
 from vmdump.emulator.elf import ElfFile
 from vmdump.emulator.guest import Guest
+from vmdump.files.elf_header import HostArch
 
 _PT_LOAD, _PT_GNU_EH_FRAME = 1, 0x6474E550
 
@@ -30,20 +31,20 @@ _ONE_X86_64 = b"\xbe\1\0\0\0"
 #: mov w1, #1.
 _ONE_AARCH64 = 0x52800021
 
-#: How many bytes of instructions an argument and its call may be apart.
+#: Maximal distance of an argument's instruction from the call, in bytes.
 _ARGUMENT_WITHIN = 24
 
 
-#: How many loads of addresses are looked at. The largest QEMU has 200,000.
+#: Limit of address loads. The largest QEMU has 200,000.
 _LOADS_MAX = 1 << 20
 
 
 class Code:
-    """The functions of an object that is mapped. Addresses are the guest's."""
+    """Code of a mapped object. Addresses are the guest's."""
 
     def __init__(self, guest: Guest, elf: ElfFile, bias: int) -> None:
         self.guest, self.elf, self.bias = guest, elf, bias
-        self._x86_64 = elf.e_machine == 62
+        self._x86_64 = elf.arch is HostArch.X86_64
         self._loaded = [(bias + segment.vaddr, segment.filesz) for segment in elf.of_type(_PT_LOAD)]
         self._starts = _function_starts(guest, elf, bias)
         self._known = frozenset(self._starts)
@@ -53,7 +54,7 @@ class Code:
         return [(address, self.guest.read(address, size)) for address, size in self._loaded]
 
     def strings(self, text: bytes) -> set[int]:
-        """Where strings that end in text begin to be text: linkers let strings share their ends."""
+        """Return the addresses of a string, including suffixes of longer strings, which linkers merge."""
         return {
             address + match.start()
             for address, data in self._segments
@@ -61,7 +62,7 @@ class Code:
         }
 
     def string_around(self, text: bytes) -> set[int]:
-        """Where strings that contain text begin."""
+        """Return the start addresses of strings that contain a text."""
         return {
             address + data.rfind(b"\0", 0, match.start()) + 1
             for address, data in self._segments
@@ -69,32 +70,32 @@ class Code:
         }
 
     def function(self, address: int) -> tuple[int, int] | None:
-        """Where the function that contains address begins and ends."""
+        """Return start and end of the function that contains an address."""
         index = bisect_right(self._starts, address)
         if not 0 < index < len(self._starts):
             return None
         return self._starts[index - 1], self._starts[index]
 
     def functions_that_load(self, targets: set[int]) -> set[tuple[int, int]]:
-        """The functions that load the address of one of the targets."""
+        """Return the functions that load the address of one of the targets."""
         functions = {self.function(at) for at, target in self._all_loads if target in targets}
         return {function for function in functions if function}
 
     @cached_property
     def _all_loads(self) -> list[tuple[int, int]]:
-        """Where an address is loaded, and which."""
+        """Pairs of the address of an instruction and the address that it loads."""
         if not self._starts:
             return []
         start, end = self._starts[0], self._starts[-1]
         return list(islice(self._loads(start, self.guest.read(start, end - start)), _LOADS_MAX))
 
     def loads(self, function: tuple[int, int]) -> Iterator[int]:
-        """The addresses that a function loads."""
+        """Iterate over the addresses that a function loads."""
         start, end = function
         return (target for _, target in self._loads(start, self.guest.read(start, end - start)))
 
     def calls(self, function: tuple[int, int], *, second_is_1: bool = False) -> Iterator[int]:
-        """The functions that a function calls, or jumps to, directly; only where the second argument is 1, if so."""
+        """Iterate over direct call and jump targets of a function; second_is_1: only if the second argument is 1."""
         start, end = function
         data = self.guest.read(start, end - start)
         for at, target in _relative(_CALL, start, data) if self._x86_64 else _calls_aarch64(start, data):
@@ -102,7 +103,7 @@ class Code:
                 yield target
 
     def byte_reads(self, function: tuple[int, int]) -> Iterator[int]:
-        """The distances from a register at which a function reads a byte: on x86-64 those that take four bytes."""
+        """Iterate over the register offsets at which a function reads bytes; on x86-64 only 32-bit displacements."""
         start, end = function
         data = self.guest.read(start, end - start)
         if self._x86_64:
@@ -113,21 +114,21 @@ class Code:
         return _relative(_LEA, address, data) if self._x86_64 else _loads_aarch64(address, data)
 
     def _has_1(self, before: bytes) -> bool:
-        """Whether the code right before a call makes its second argument 1."""
+        """Return whether the code before a call sets the second argument to 1."""
         if self._x86_64:
             return _ONE_X86_64 in before[-_ARGUMENT_WITHIN:]
         return _ONE_AARCH64 in _words(before[-_ARGUMENT_WITHIN:])
 
 
 def _relative(pattern: re.Pattern[bytes], address: int, data: bytes) -> Iterator[tuple[int, int]]:
-    """Where the pattern is in x86-64 code, and the address that the 4 bytes behind it give relative to their end."""
+    """Yield addresses of instructions in x86-64 code that match a pattern, and the targets of their rel32 operands."""
     for match in pattern.finditer(data, 0, max(len(data) - 4, 0)):
         end = match.end() + 4
         yield address + match.start(), address + end + int.from_bytes(data[end - 4 : end], "little", signed=True)
 
 
 def _loads_aarch64(address: int, data: bytes) -> Iterator[tuple[int, int]]:
-    """Where an address is put together in AArch64 code, and which."""
+    """Yield addresses of adrp/add pairs in AArch64 code, and the addresses that they compute."""
     known: dict[int, int] = {}
     for index, word in enumerate(_words(data)):
         if word & 0x9F000000 == 0x90000000:  # adrp REG, PAGE
@@ -140,7 +141,7 @@ def _loads_aarch64(address: int, data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _calls_aarch64(address: int, data: bytes) -> Iterator[tuple[int, int]]:
-    """Where a branch is in AArch64 code, and to where."""
+    """Yield addresses of branches in AArch64 code, and their targets."""
     for index, word in enumerate(_words(data)):
         if word & 0x7C000000 == 0x14000000:  # b, bl
             distance = (word & 0x3FFFFFF) - ((word & 0x2000000) << 1)
@@ -152,7 +153,7 @@ def _words(data: bytes) -> tuple[int, ...]:
 
 
 def _function_starts(guest: Guest, elf: ElfFile, bias: int) -> list[int]:
-    """Where functions begin, sorted: what .eh_frame_hdr lists for unwinding. None are listed: nothing is found."""
+    """Return the sorted start addresses of functions from .eh_frame_hdr, which is for unwinding; empty without it."""
     for segment in elf.of_type(_PT_GNU_EH_FRAME):
         header = bias + segment.vaddr
         if guest.read(header, 4) == _EH_FRAME_HDR:

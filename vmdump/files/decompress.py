@@ -1,7 +1,7 @@
 """Decompression of untrusted data, for dump files and packages: bounded in size, ratio and memory.
 
-A compressed file of a few hundred kilobytes can stand for any number of bytes, and can ask for any amount of memory
-while it is read. Every stream here ends with a SourceError at its limit, and for data that is damaged.
+A small compressed file can decompress to any number of bytes and require any amount of memory. All streams here raise
+SourceError at their limits and for corrupt data.
 """
 
 from __future__ import annotations
@@ -17,43 +17,41 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     class Stream(Protocol):
-        """Bytes that are read from front to end."""
+        """A sequential byte stream."""
 
         def read(self, size: int, /) -> bytes:
-            """Up to size bytes; none at the end."""
+            """Return up to size bytes; none at the end."""
 
 
-#: Times its compressed size that data may decompress to, and the bytes up to which that does not matter. Real dumps
-#: reach 75 times with xz.
+#: Limit of the compression ratio, and the decompressed size in bytes up to which it does not apply. Real dumps reach 75
+#: with xz.
 MAX_RATIO = 200
 FREE_BYTES = 64 << 20
 
-#: Compressed bytes beyond twice what came of them after which data counts as endless: members that are empty, a file
-#: name in a gzip header, padding.
+#: Limit of compressed data that produces no output, in bytes beyond twice the output: empty members, file names in gzip
+#: headers, padding.
 _MAX_FRUITLESS = 16 << 20
 
-#: Bytes of memory that a decompressor may take. xz -9 takes 65 MiB, zstd --ultra -22 128 MiB.
+#: Memory limit of a decompressor, in bytes. xz -9 takes 65 MiB, zstd --ultra -22 128 MiB.
 MAX_MEMORY = 512 << 20
 
-#: The largest window of a Zstandard frame, as a power of two. zstd --ultra -22 uses 27.
+#: Limit of the window of a Zstandard frame, as a power of two. zstd --ultra -22 uses 27.
 _MAX_ZSTD_WINDOW_LOG = 28
 
-#: How much compressed data is read at a time, in bytes.
+#: Size of one read of compressed data, in bytes.
 _CHUNK = 1 << 16
 
 GZIP, BZIP2, XZ, ZSTD, LZMA = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"\x5d\0\0"
 
-#: What compressed data begins with, and the name of its format.
+#: Magic numbers and names of formats.
 _FORMATS = ((GZIP, "gzip"), (BZIP2, "bzip2"), (XZ, "xz"), (LZMA, "lzma"), (ZSTD, "Zstandard"))
 
-#: How many bytes tell the format.
+#: Length of the longest magic number, in bytes.
 MAGIC_BYTES = 6
 
 
 class Limits(NamedTuple):
-    """What data may decompress to: size in bytes; ratio: times its compressed size, None where the user has chosen a
-    size.
-    """
+    """Limits of decompressed data. ``size``: in bytes; ``ratio``: to the compressed size; None: unlimited."""
 
     size: int
     ratio: int | None
@@ -65,7 +63,7 @@ def limits(max_size: int | None, default: int) -> Limits:
 
 
 def format_of(start: bytes) -> str | None:
-    """Return the name of the compression format that data begins with; None where it is not compressed.
+    """Return the name of the compression format that data begins with; None if it is not compressed.
 
     >>> format_of(b"BZh9"), format_of(b"{")
     ('bzip2', None)
@@ -74,10 +72,13 @@ def format_of(start: bytes) -> str | None:
 
 
 def decompressed(file: Stream, name: str, limits: Limits) -> BoundedStream:
-    """Return the content of a file or stream, from where it stands, decompressed as its first bytes say.
+    """Return the decompressed content of a file or stream from the current position on. The magic number decides.
 
-    name is what errors call it. Raises SourceError, here and from read: limit exceeded, damaged or truncated data, a
-    missing package. OSError of the file itself passes through.
+    ``name`` is the file's name in errors.
+
+    Raises:
+        SourceError: here and on reads: a limit is exceeded, the data are corrupt or truncated, a package is missing.
+        OSError: of the file itself.
     """
     source = _Source(file, name)
     format = format_of(source.start)
@@ -92,13 +93,13 @@ def decompressed(file: Stream, name: str, limits: Limits) -> BoundedStream:
 
 
 def size_error(name: str, limits: Limits, format: str | None = None) -> SourceError:
-    """Return the error of data that passes the size limit."""
+    """Return the error for data that exceed the size limit."""
     what = "larger than" if format is None else f"{format} data that decompresses to more than"
-    return SourceError(f"{name}: {what} {in_words(limits.size)}, the limit; --max-size SIZE sets another one")
+    return SourceError(f"{name}: {what} {in_words(limits.size)}, the limit; raise it with --max-size SIZE")
 
 
 def in_words(size: int) -> str:
-    """Return a size as a person writes it.
+    """Return a size in words.
 
     >>> in_words(1 << 30), in_words(3 << 19), in_words(1000)
     ('1 GiB', '1.5 MiB', '1000 bytes')
@@ -110,7 +111,7 @@ def in_words(size: int) -> str:
 
 
 class BoundedStream(io.RawIOBase):
-    """Content that ends with a SourceError at its limits."""
+    """Content that raises SourceError at its limits."""
 
     def __init__(self, content: Any, source: _Source, format: str | None, name: str, limits: Limits) -> None:
         super().__init__()
@@ -121,14 +122,14 @@ class BoundedStream(io.RawIOBase):
         return True
 
     def read(self, size: int = -1, /) -> bytes:
-        """Up to size bytes, of which there must be a number; none at the end."""
+        """Return up to size bytes; none at the end. ``size`` is required."""
         if size < 0:
-            raise ValueError("reading all of an untrusted stream; give a size")
+            raise ValueError("read() of an untrusted stream requires a size")
         try:
             data: bytes = self._content.read(size)
         except (MemoryError, SourceError):
             raise
-        except Exception as error:  # each library has errors of its own
+        except Exception as error:  # each library raises its own exceptions
             if self._source.error is not None:
                 raise self._source.error from None
             raise SourceError(
@@ -145,7 +146,7 @@ class BoundedStream(io.RawIOBase):
         if self._format and ratio and self._size > max(FREE_BYTES, ratio * self._source.size):
             raise SourceError(
                 f"{self._name}: {self._format} data that decompresses to more than {in_words(FREE_BYTES)} and {ratio} "
-                "times its size, the limit of what is not asked for; --max-size SIZE reads up to SIZE at any ratio"
+                "times its size, the default limits; allow it with --max-size SIZE"
             )
 
 
@@ -154,12 +155,12 @@ def _reason(error: Exception) -> str:
 
 
 class _Source(io.RawIOBase):
-    """The compressed data, of which the first bytes are known; it counts what was read, and keeps the file's error."""
+    """Compressed data. Counts the bytes read, and stores an error of the file, which libraries may wrap."""
 
     def __init__(self, file: Stream, name: str) -> None:
         super().__init__()
         self._file, self._name = file, name
-        #: Bytes that were read, and that came of them.
+        #: Compressed and decompressed bytes so far.
         self.size, self.produced = 0, 0
         self.error: OSError | SourceError | EOFError | None = None
         self.start = b""
@@ -174,7 +175,7 @@ class _Source(io.RawIOBase):
         try:
             data = self._left[: len(buffer)] or self._file.read(len(buffer))
             if self.size > _MAX_FRUITLESS + 2 * self.produced:
-                raise SourceError(f"{self._name}: compressed data that decompresses to nothing; it may have no end")
+                raise SourceError(f"{self._name}: compressed data that produces no output; it may be endless")
         except (OSError, SourceError, EOFError) as error:
             self.error = error
             raise
@@ -185,7 +186,7 @@ class _Source(io.RawIOBase):
 
 
 def _open(format: str, file: Any) -> Any:
-    """A reader of compressed data. Raises ImportError where its package is missing."""
+    """Open compressed data. Raises ImportError if a package is missing."""
     if format == "gzip":
         import gzip
 
@@ -211,7 +212,7 @@ def _open_zstd(file: Any) -> Any:
 
 
 class _Xz(io.RawIOBase):
-    """An xz or lzma stream within MAX_MEMORY: lzma.LZMAFile takes as much as the stream asks for."""
+    """An xz or lzma stream with a memory limit, which lzma.LZMAFile lacks."""
 
     def __init__(self, file: Stream) -> None:
         super().__init__()
@@ -236,13 +237,13 @@ class _Xz(io.RawIOBase):
             else:
                 rest = self._file.read(_CHUNK) if self._decompressor.needs_input else b""
                 if not rest and self._decompressor.needs_input:
-                    raise EOFError("it ends in the middle of the data")
+                    raise EOFError("unexpected end of data")
             if data := self._decompressor.decompress(rest, len(buffer)):
                 buffer[: len(data)] = data
                 return len(data)
 
     def _next_stream(self) -> bytes:
-        """What follows a stream and its padding."""
+        """Return the data behind a stream and its padding."""
         rest = self._decompressor.unused_data.lstrip(b"\0")
         while not rest and (more := self._file.read(_CHUNK)):
             rest = more.lstrip(b"\0")

@@ -1,21 +1,13 @@
-"""What a file is, by its first bytes, where it is neither a dump nor an ELF file: in words, with what to give instead.
+"""Identify files that are neither dumps nor ELF files by their first bytes, for error messages with a remedy.
 
-Also the names of CPUs in headers of executables. Sources: gABI and glibc elf.h (EM_*), Microsoft's PE format
-(IMAGE_FILE_MACHINE_*), Apple's mach/machine.h (CPU_TYPE_*).
+Sources: Microsoft's PE format (IMAGE_FILE_MACHINE_*), Apple's mach/machine.h (CPU_TYPE_*).
 """
 
 from __future__ import annotations
 
-#: Bytes that `describe_file` looks at.
+#: Bytes that `describe_file` needs.
 START = 4096
 
-_ELF_MACHINES = {
-    0: "no machine", 2: "SPARC", 3: "i386", 4: "Motorola 68000", 8: "MIPS", 15: "PA-RISC", 18: "SPARC (32 bits, v8+)",
-    20: "PowerPC", 21: "64-bit PowerPC", 22: "IBM Z (s390x)", 40: "ARM", 41: "Alpha", 42: "SuperH", 43: "SPARC V9",
-    44: "TriCore", 50: "Itanium", 62: "x86-64", 76: "CRIS", 83: "AVR", 87: "V850", 92: "OpenRISC", 93: "ARC",
-    94: "Xtensa", 106: "Blackfin", 113: "Nios II", 164: "Hexagon", 173: "Renesas RX", 183: "AArch64", 189: "MicroBlaze",
-    195: "ARCv2", 224: "AMD GPU", 243: "RISC-V", 247: "BPF", 252: "C-SKY", 258: "LoongArch", 0x9026: "Alpha",
-}  # fmt: skip
 _PE_MACHINES = {0x14C: "i386", 0x1C0: "ARM", 0x1C4: "ARM", 0x5064: "RISC-V", 0x6264: "LoongArch", 0x8664: "x86-64"}
 _PE_MACHINES |= {0xAA64: "AArch64", 0xA641: "AArch64 (ARM64EC)", 0x200: "Itanium"}
 _MACHO_CPUS = {7: "i386", 0x1000007: "x86-64", 12: "ARM", 0x100000C: "AArch64", 18: "PowerPC", 0x1000012: "PowerPC 64"}
@@ -24,7 +16,7 @@ _BINARY = "give a QEMU system emulator (qemu-system-*) for Linux"
 _ELSEWHERE = "write the dump where it runs, with -dump-vmstate, and give that file"
 _PACKAGE = "vmdump bulk reads packages; or unpack it and give the binary"
 
-#: Where a magic number is, the number, what the file is, and what to give instead.
+#: Offset of a magic number, the number, kind of file, remedy.
 _MAGICS = (
     (0, b"\xed\xab\xee\xdb", "an RPM package", _PACKAGE),
     (0, b"PK\x03\x04", "a zip archive, or a wheel", _PACKAGE),
@@ -43,17 +35,8 @@ _MAGICS = (
 )
 
 
-def elf_machine(number: int) -> str:
-    """The name of a CPU, by an ELF header's e_machine.
-
-    >>> elf_machine(22), elf_machine(999)
-    ('IBM Z (s390x)', 'an unknown CPU (ELF machine 999)')
-    """
-    return _ELF_MACHINES.get(number, f"an unknown CPU (ELF machine {number})")
-
-
 def describe_file(start: bytes) -> str | None:
-    r"""What a file is that begins so, and what to give instead; None for what may be a dump, or is an ELF file.
+    r"""Return the kind of a file by its first bytes, with a remedy; None: it may be a dump or is an ELF file.
 
     >>> describe_file(b"!<arch>\ndebian-binary   ")
     'a Debian package, not a dump; vmdump bulk reads packages; or unpack it and give the binary'
@@ -78,7 +61,7 @@ def _describe_executable(start: bytes) -> tuple[str, str] | None:
             number = int.from_bytes(start[4:8], order)
             return f"a macOS program (Mach-O, {_MACHO_CPUS.get(number, f'CPU type {number:#x}')})", _ELSEWHERE
     if start.startswith((b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf")):
-        # The number of CPUs, or a Java class's version, from 45 on.
+        # The number of CPUs, or the version of a Java class, which is at least 45.
         if int.from_bytes(start[4:8], "big") < 45:
             return "a macOS program (Mach-O for several CPUs)", _ELSEWHERE
         return "a Java class", _BINARY

@@ -1,4 +1,4 @@
-"""Input files that somebody else names and fills: opening one never waits forever, reading one has a limit."""
+"""Open and read untrusted input files: without blocking forever, and with size limits."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ import io
 import os
 import stat
 
-#: Seconds that a FIFO has to get a writer.
+#: Seconds to wait for a writer of a FIFO.
 PATIENCE = 10.0
 
-#: Milliseconds between two looks for one.
+#: Polling interval for it, in milliseconds.
 _TICK = 50
 
-#: Special files that hold no data to read, in words.
+#: Special files without readable data.
 _SPECIAL = ((stat.S_ISSOCK, "a socket"), (stat.S_ISBLK, "a block device"))
 
 
 def open_input(path: str | os.PathLike[str]) -> io.BufferedReader:
     """Open a file, a pipe or a character device to read from it.
 
-    Raises OSError: what open(2) refuses; a directory, a socket or a block device; a FIFO that nobody opens to write
-    within PATIENCE. ValueError for a NUL in the path.
+    Raises:
+        OSError: open(2) failed; a directory, a socket or a block device; a FIFO without a writer within PATIENCE.
+        ValueError: a NUL in the path.
     """
     try:
         # Without O_NONBLOCK, opening a FIFO waits for a writer.
@@ -48,7 +49,7 @@ def open_input(path: str | os.PathLike[str]) -> io.BufferedReader:
 
 
 def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
-    """Open a regular file to read from it. Raises OSError, for anything else too, and ValueError."""
+    """Open a regular file for reading. Raises OSError, also for other kinds of files, and ValueError."""
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     mode = os.fstat(fd).st_mode
     if stat.S_ISREG(mode):
@@ -59,18 +60,19 @@ def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
 
 
 def read_input(path: str | os.PathLike[str], max_bytes: int, *, any_kind: bool = False) -> bytes:
-    """Read a whole file, a regular one or of any kind. Raises as the functions above do, and OSError for
-    more than max_bytes.
+    """Return the content of a regular file, or of any kind of file.
+
+    Raises as open_input and open_regular, and OSError if it exceeds ``max_bytes``.
     """
     with open_input(path) if any_kind else open_regular(path) as file:
         data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
-        raise OSError(errno.EFBIG, f"larger than {max_bytes >> 20} MiB, the limit for such a file", path)
+        raise OSError(errno.EFBIG, f"larger than {max_bytes >> 20} MiB, the limit", path)
     return data
 
 
 def is_regular(path: str | os.PathLike[str]) -> bool:
-    """Whether there is a regular file at path, which open(2) never waits for."""
+    """Return whether path is a regular file, so that open(2) does not block."""
     try:
         return stat.S_ISREG(os.stat(path).st_mode)
     except (OSError, ValueError):
@@ -78,7 +80,7 @@ def is_regular(path: str | os.PathLike[str]) -> bool:
 
 
 class _Begun(io.FileIO):
-    """A file of which the first bytes were read already."""
+    """A file whose first bytes have been read already."""
 
     def __init__(self, fd: int, start: bytes) -> None:
         super().__init__(fd, "rb")
@@ -97,12 +99,12 @@ class _Begun(io.FileIO):
 
 
 def _await_writer(fd: int, path: str | os.PathLike[str]) -> bytes:
-    """Wait until a FIFO, opened with O_NONBLOCK, has a writer or data. Returns data that was read meanwhile."""
+    """Wait until a FIFO opened with O_NONBLOCK has a writer or data. Returns data read meanwhile."""
     import select
     import time
 
     if not os.path.exists(os.path.realpath(path)):
-        return b""  # a pipe without a name, as /dev/fd/63 of a shell's <(...): no further writer will come
+        return b""  # an unnamed pipe, such as /dev/fd/63 of a shell's <(...): no further writer can open it
     poll = select.poll()
     poll.register(fd, select.POLLIN)
     deadline = time.monotonic() + PATIENCE
@@ -111,9 +113,7 @@ def _await_writer(fd: int, path: str | os.PathLike[str]) -> bytes:
             if start := os.read(fd, 1):
                 return start
         except BlockingIOError:
-            return b""  # it has a writer, which may take its time
+            return b""  # it has a writer
         if time.monotonic() > deadline:
-            raise TimeoutError(
-                errno.ETIMEDOUT, f"a FIFO that nobody has opened to write for {PATIENCE:g} seconds", path
-            )
+            raise TimeoutError(errno.ETIMEDOUT, f"a FIFO without a writer for {PATIENCE:g} seconds", path)
     return b""

@@ -1,10 +1,10 @@
-"""The headers that C modules are compiled against."""
+"""Headers for C modules."""
 
 from pathlib import Path
 
 
 def get_include() -> str:
-    """The directory to give to the C compiler with -I, so that ``#include <vmdump/module.h>`` is found.
+    """Return the directory to pass to the C compiler with -I for ``#include <vmdump/module.h>``.
 
     >>> import os, vmdump
     >>> os.path.exists(os.path.join(vmdump.get_include(), "vmdump", "module.h"))

@@ -1,1 +1,1 @@
-"""The openers of loadable modules, a file for each kind of module; ``vmdump.modules.loader`` says what an opener is."""
+"""Loadable modules: the loader, and an opener for each kind of module (see the protocol ``loader.Opener``)."""

@@ -1,12 +1,12 @@
-"""The opener for C modules: shared objects that register QOM types written in C (vmdump/include/vmdump/module.h).
+"""Opener for C modules: shared objects that register QOM types written in C (vmdump/include/vmdump/module.h).
 
-What a module declares is read from its section ``.vmdump.modinfo`` without loading it, so that a module for another
-machine, or a broken one, can be listed. Opening it runs its code, in vmdump's process: what it declares and returns is
-checked, but native code that crashes or never returns takes vmdump with it. Load only modules that you would run.
+A module's metadata are in its section ``.vmdump.modinfo`` and read without loading it, so modules for other hosts and
+broken modules can be listed. Opening a module runs its code in vmdump's process: declarations and results are checked,
+but code that crashes or does not return affects vmdump. Only load trusted modules.
 
-A C ``class_init`` works on a C class struct. Before it runs, the struct is copied from the nearest ancestor that has
-one, and the members that Python knows too (vmsd, desc, ...) are written to it; afterwards those that it changed are
-read back.
+A C ``class_init`` works on a C class struct. Before the call, the struct is copied from the nearest ancestor that has
+one, and the members that the Python class has, too (vmsd, desc, ...), are written to it. Changed members are read back
+afterwards.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 
 __all__ = ["MODINFO_SECTION", "CModuleOpener", "LoadedCModule"]
 
-#: Where module_obj() and its like put their strings.
+#: Section of the strings of module_obj() and the other metadata macros.
 MODINFO_SECTION = ".vmdump.modinfo"
 
-#: Bytes: no class struct is larger. QEMU's largest has about a thousand.
+#: Limit for class structs, in bytes. QEMU's largest has about a thousand.
 MAX_CLASS_SIZE = 1 << 20
 
-#: An array of more interfaces has no terminator. Source: QEMU 8.2.2 qom/object.c MAX_INTERFACES.
+#: Longer arrays of interfaces count as unterminated. Source: QEMU 8.2.2 qom/object.c MAX_INTERFACES.
 MAX_INTERFACES = 32
 
 
 class CModuleOpener:
-    """Opens shared objects that define VMDUMP_MODULE(). One instance serves one loader.
+    """Opens shared objects that define VMDUMP_MODULE(). An instance belongs to one loader.
 
     >>> opener = CModuleOpener()
     >>> opener.kind, opener.suffix, opener.read_info(__file__)
@@ -51,11 +51,11 @@ class CModuleOpener:
     suffix = ".so"
 
     def __init__(self) -> None:
-        # Of all open modules: a class of one is copied from its parent's, which may be another's.
+        # Class structs of all open modules: the parent of a class may be in another module.
         self._class_structs: WeakKeyDictionary[ObjectClass, _ClassStruct] = WeakKeyDictionary()
 
     def read_info(self, path: str) -> ModuleInfo | None:
-        """Read the modinfo of a module for any machine; nothing of it is executed. See Opener.read_info."""
+        """Read the metadata of a module for any host without executing it. See Opener.read_info."""
         section = read_section(path, MODINFO_SECTION)
         if section is None:
             return None
@@ -70,7 +70,7 @@ class CModuleOpener:
             except ValueError:
                 raise ModuleError(
                     f"failed to open module: {path}: at offset {offset:#x}: {MODINFO_SECTION} has {record!r}, which is "
-                    'not "KEY=VALUE" in UTF-8; declare it with module_obj() and its like'
+                    'not "KEY=VALUE" in UTF-8; use module_obj() and the other metadata macros'
                 ) from None
             offset += len(record) + 1
         if len(strings["arch"]) > 1:
@@ -105,18 +105,18 @@ class CModuleOpener:
 
 
 class LoadedCModule:
-    """A shared object that is open; made by CModuleOpener.
+    """An open shared object; created by CModuleOpener.
 
-    What C calls back raises no exception through C: it is kept, the rest of the calls do nothing, and it is raised when
-    the module's function has returned.
+    An exception in a callback is stored: further callbacks do nothing, and it is raised after the module's function has
+    returned.
     """
 
     def __init__(
         self, path: str, handle: Any, types: TypeTable, class_structs: WeakKeyDictionary[ObjectClass, _ClassStruct]
     ) -> None:
-        """Takes over ``handle``, from dlopen."""
+        """Take ownership of ``handle``, from dlopen."""
         self._path, self._handle, self._types, self._class_structs = path, handle, types, class_structs
-        self._failed = f"failed to initialize module: {path}"  # how errors begin
+        self._failed = f"failed to initialize module: {path}"  # prefix of errors
         self._opaque = ffi.new_handle(self)
         self._api = ffi.new(
             "struct vmdump_api *",
@@ -131,17 +131,17 @@ class LoadedCModule:
         self._stamp = ffi.NULL
         self._initialized = False
         self._raised: BaseException | None = None
-        # By address, so that classes which share a description in C share it in Python.
+        # By address, so that descriptions shared in C are shared in Python.
         self._descriptions: dict[int, VMStateDescription] = {}
         self._placeholders: list[Any] = []
 
     def initialize(self) -> None:
-        """Check the stamp, hand over the host's functions, and run the module's init functions."""
+        """Check the stamp, pass the host's functions, and run the module's init functions."""
         self._stamp = self._symbol(f"vmdump_stamp_{lib.VMDUMP_ABI}", "enum vmdump_bind(*)(const struct vmdump_api *)")
         if not self._stamp:
             if self._symbol("vmdump_module_dummy", "void(*)(void)"):
                 raise self._failure(". Only modules from the same build can be loaded.")
-            raise self._missing(f"vmdump_stamp_{lib.VMDUMP_ABI}", "it is no module of vmdump; take it out of its dir")
+            raise self._missing(f"vmdump_stamp_{lib.VMDUMP_ABI}", "not a vmdump module; remove the file")
         init = self._symbol("vmdump_module_init", "int(*)(void)")
         call_init = self._symbol("vmdump_module_call_init", "void(*)(void)")
         if not (init and call_init):
@@ -159,10 +159,12 @@ class LoadedCModule:
         self._failed = f"C module {self._path}"
 
     def finish(self) -> None:
-        """Run ``vmdump_module_finish`` if there is one, and close. The second time nothing happens.
+        """Run ``vmdump_module_finish``, if defined, and close the module. Further calls have no effect.
 
-        The module's types must not be used any more: one whose class is asked for raises ModuleError.
-        Raises: ModuleError with what the module reported.
+        The module's types must not be used afterwards: looking up their classes raises ModuleError.
+
+        Raises:
+            ModuleError: the error that the module reported.
         """
         try:
             if self._initialized:
@@ -175,7 +177,7 @@ class LoadedCModule:
             self._dlclose()
 
     def close(self) -> None:
-        """Finish a module that failed to initialise: what it reports in the course of that is not told."""
+        """Finish a module that failed to initialise, ignoring the errors it reports."""
         with suppress(ModuleError):
             self.finish()
 
@@ -198,14 +200,14 @@ class LoadedCModule:
 
     @contextmanager
     def _called(self) -> Iterator[None]:
-        """Around calls into the module: it has a host, and what its calls to the host raised is raised here."""
+        """Provide the host's functions for calls into the module; raise an exception that callbacks stored."""
         if not self._stamp:
             raise self._failure(": it is finished; its types can't be used any more")
         status = self._stamp(self._api)
         if status == lib.VMDUMP_BIND_EARLY:
             raise self._failure(": it called the host from its constructors or threads; register types in type_init()")
         if status != lib.VMDUMP_BOUND:
-            raise self._failure(f": it is not for version {lib.VMDUMP_ABI} of vmdump's functions; compile it anew")
+            raise self._failure(f": it does not support version {lib.VMDUMP_ABI} of vmdump's functions; recompile it")
         try:
             yield
         finally:
@@ -225,7 +227,7 @@ class LoadedCModule:
         raise self._failure(f": {ffi.string(message).decode(errors='backslashreplace')}")
 
     def keep_exception(self, function: Callable[[], None]) -> None:
-        """Run a callback's body; the first exception of one call into the module is kept, and ends all that follow."""
+        """Run a callback's body and store its exception. After the first one, further callbacks do nothing."""
         if self._raised is None:
             try:
                 function()
@@ -257,7 +259,7 @@ class LoadedCModule:
         return tuple(interfaces)
 
     def text(self, string: Any, what: str) -> str | None:
-        """A ``const char *`` in Python. Raises: ModuleError."""
+        """Convert a ``const char *`` to str. Raises: ModuleError."""
         try:
             return str(ffi.string(string).decode()) if string else None
         except UnicodeDecodeError:
@@ -266,7 +268,7 @@ class LoadedCModule:
     # Class structs
 
     def _class_init(self, function: Any) -> Callable[[ObjectClass, Any], None] | None:
-        """A class_init for Python's QOM that calls a C one."""
+        """Return a class_init that calls a C one."""
         if not function:
             return None
 
@@ -280,7 +282,7 @@ class LoadedCModule:
         return class_init
 
     def _class_struct(self, klass: ObjectClass) -> _ClassStruct:
-        """The C class struct of a class; made, as QOM does, as a copy of its parent's."""
+        """Return the C class struct of a class, initially a copy of the parent's, as in QOM."""
         struct = self._class_structs.get(klass)
         if struct is None:
             parent, ancestor = None, klass.type.parent_type
@@ -290,16 +292,16 @@ class LoadedCModule:
         return struct
 
     def description(self, pointer: Any) -> VMStateDescription | None:
-        """A ``const VMStateDescription *`` in Python; for an address the same object each time."""
+        """Convert a ``const VMStateDescription *``. Equal addresses give the same object."""
         if not pointer:
             return None
         address = int(ffi.cast("uintptr_t", pointer))
         return self._descriptions.get(address) or vmstate_from_c(pointer, self._descriptions)
 
     def placeholder(self, vmsd: VMStateDescription) -> Any:
-        """A description that C code can look at where Python has one: its name and versions, without its fields.
+        """Return a ``const VMStateDescription *`` for a Python description: name and versions, no fields.
 
-        ``const VMStateDescription *``. C code may use it for its own classes: it stands for Python's description.
+        C code may assign it to its own classes, which then have the Python description.
         """
         name = ffi.new("char[]", vmsd.name.encode(errors="replace"))
         placeholder = ffi.new(
@@ -319,19 +321,19 @@ class LoadedCModule:
 
 
 class _ClassStruct:
-    """The C class struct of one class. Python's class is the one that counts: C's is its image while C code runs."""
+    """C class struct of a class. The Python class is authoritative; the struct mirrors it while C code runs."""
 
     def __init__(self, klass: ObjectClass, module: LoadedCModule, parent: _ClassStruct | None) -> None:
-        """``parent``: that of the nearest ancestor that has one; members that Python does not know are inherited."""
+        """``parent``: struct of the nearest ancestor that has one; provides members that are unknown to Python."""
         self.module = module
         self._size = klass.type.class_size
         if self._size > MAX_CLASS_SIZE:
             raise ModuleError(f"class_size {self._size} is more than the limit of {MAX_CLASS_SIZE} bytes")
-        # A whole number of DeviceClass, so that DEVICE_CLASS() of what is no device stays in the struct's memory.
+        # A multiple of DeviceClass, so that DEVICE_CLASS() of another class stays within the allocation.
         self._memory = ffi.new("DeviceClass[]", -(-self._size // ffi.sizeof("DeviceClass")))
-        self._parent = parent  # its strings are ours too
+        self._parent = parent  # keeps its strings alive
         self._strings: list[Any] = []
-        #: A member's value in C, and the Python value that it stands for.
+        #: C values of members, and the Python values that they represent.
         self._agreed: dict[str, tuple[Any, Any]] = {}
         if parent is not None:
             ffi.memmove(self._memory, parent._memory, parent._size)
@@ -345,7 +347,7 @@ class _ClassStruct:
         return ffi.cast("ObjectClass *", self._memory)
 
     def write(self, klass: ObjectClass) -> None:
-        """Brings C's members to Python's values. What Python has not changed since it was read keeps its address."""
+        """Copy members from the Python class. Values unchanged since read() keep their addresses."""
         if not isinstance(klass, DeviceClass):
             return
         device = self._memory[0]
@@ -359,10 +361,10 @@ class _ClassStruct:
         device.categories[0] = klass.categories
 
     def read(self, klass: ObjectClass) -> None:
-        """Brings Python's members to C's values. Raises: ModuleError for what is no string, and what is no member."""
+        """Copy members to the Python class. Raises: ModuleError for invalid strings and writes beyond the struct."""
         if any(ffi.buffer(self._memory)[self._size :]):
             raise ModuleError(
-                f"it writes behind its class struct of {self._size} bytes; give the type a class_size, or, if it is a "
+                f"it writes beyond its class struct of {self._size} bytes; give the type a class_size, or, if it is a "
                 "device, a parent that descends from 'device'"
             )
         if not isinstance(klass, DeviceClass):

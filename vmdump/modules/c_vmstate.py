@@ -1,7 +1,7 @@
-"""Descriptions written in C (vmdump/include/vmdump/vmstate.h), read into the model.
+"""Convert descriptions written in C (vmdump/include/vmdump/vmstate.h) to the model.
 
-The structs are walked as QEMU walks them, with its assertion and what it does not look for: cycles, lists that do not
-end, names that are not UTF-8. A wild pointer can't be found out: it ends the process, as it would end QEMU.
+The structs are walked as in QEMU, with its assertion and further checks: cycles, unterminated lists, names that are not
+UTF-8. Invalid pointers can't be detected: they crash the process, as they would crash QEMU.
 """
 
 from collections.abc import Iterator
@@ -11,16 +11,19 @@ from vmdump._core import ffi, lib
 from vmdump.errors import VMStateError
 from vmdump.vmstate.model import MigrationPriority, VMStateDescription, VMStateField, VMStateInfo
 
-#: A list of more fields or subsections has no end. QEMU's longest has a few hundred.
+#: Longer lists of fields or subsections count as unterminated. QEMU's longest has a few hundred entries.
 MAX_LIST = 100_000
 
 
 def vmstate_from_c(pointer: Any, made: dict[int, VMStateDescription]) -> VMStateDescription:
-    """The model of the ``const VMStateDescription *`` at pointer.
+    """Return the model of a ``const VMStateDescription *``.
 
-    made has the descriptions that were read before, by address, and gets the new ones: what is shared in C is shared in
-    the model. Raises VMStateError, naming the description, for a cycle, a list of fields without VMSTATE_END_OF_LIST()
-    and a name that is missing or not UTF-8.
+    ``made``: descriptions converted so far, by address; new ones are added. Descriptions shared in C are shared in the
+    model.
+
+    Raises:
+        VMStateError: a cycle, a list of fields without VMSTATE_END_OF_LIST(), or a name that is missing or not UTF-8.
+            The message names the description.
 
     Source: QEMU 8.2.2 migration/savevm.c dump_vmstate_vmsd.
     """
@@ -55,7 +58,7 @@ def _name(vmsd: Any) -> str:
 
 def _text(text: Any, what: str) -> str:
     if not text:
-        raise VMStateError(f"{what} has no name; is it a stub that was never filled in?")
+        raise VMStateError(f"{what} has no name; it may be an uninitialized stub")
     encoded = ffi.string(text)
     try:
         return str(encoded.decode())
@@ -64,7 +67,7 @@ def _text(text: Any, what: str) -> str:
 
 
 def _fields(vmsd: Any) -> Iterator[Any]:
-    """The fields of a list that is there, to its terminator."""
+    """Iterate over the fields up to the terminator."""
     for index in range(MAX_LIST):
         field = vmsd.fields[index]
         if not field.name:
@@ -131,7 +134,7 @@ def _field(field: Any, vmsd_name: str, made: dict[int, VMStateDescription]) -> V
 
 
 def _hook(function: Any) -> bool | None:
-    """A function is known to be there; it is never called."""
+    """Return True for a C function, which is never called, and None for NULL."""
     return True if function else None
 
 
@@ -139,4 +142,4 @@ def _priority(value: int, name: str) -> MigrationPriority:
     try:
         return MigrationPriority(value)
     except ValueError:
-        raise VMStateError(f"description {name!r}: priority {value} is no MigrationPriority") from None
+        raise VMStateError(f"description {name!r}: priority {value} is not a MigrationPriority") from None

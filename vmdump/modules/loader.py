@@ -1,9 +1,11 @@
-"""Loadable modules: which there are (the module table) and how one is loaded (the loader).
+"""Module table and module loader.
 
-A row of the table says what a module provides and needs, and is read without loading the module. The loader walks
-rows, deps and search dirs by QEMU's rules and return codes; what a module file is and how it is opened is known to
-openers alone, which it drives through the protocol ``Opener``. Source: QEMU 8.2.2 util/module.c; the configured path,
-the finish entry point and ``module=NAME, path=PATH`` in errors are OpenSSL's (crypto/conf/conf_mod.c).
+A row of the table holds the metadata of a module, which is read without loading it. The loader resolves rows,
+dependencies and search directories with QEMU's rules and return codes. Only openers know the kinds of module files; the
+loader uses them through the protocol ``Opener``.
+
+Source: QEMU 8.2.2 util/module.c. Configured paths, the finish entry point and ``module=NAME, path=PATH`` in errors
+follow OpenSSL (crypto/conf/conf_mod.c).
 """
 
 from __future__ import annotations
@@ -35,25 +37,25 @@ __all__ = [
     "read_module_table",
 ]
 
-#: Takes an error that does not end the run: a list's ``append``, a printer. QEMU's ``Error **errp``, as a function.
+#: Receives an error that is not fatal, for example a list's ``append``. The counterpart of QEMU's ``Error **errp``.
 Report = Callable[[ModuleError], None]
 
-#: Where an installation keeps its modules, below its prefix. QEMU's CONFIG_QEMU_MODDIR.
+#: Module directory below the installation prefix. QEMU's CONFIG_QEMU_MODDIR.
 MODULE_DIR = "lib/vmdump/modules"
 
 
 class _Named(msgspec.Struct, frozen=True):
-    """Gives the name the first and only position; all other members of the rows below go by keyword."""
+    """Make the name positional and all other members keyword-only."""
 
     name: str
 
 
 class ModuleInfo(_Named, frozen=True, kw_only=True):
-    """One row of the module table. Source: QEMU 8.2.2 include/qemu/module.h struct QemuModinfo.
+    """Row of the module table. Source: QEMU 8.2.2 include/qemu/module.h struct QemuModinfo.
 
-    ``arch``: the only target architecture it is for; ``objs``: QOM types it provides; ``deps``: modules to load
-    before it; ``opts``: QemuOpts groups it registers; ``path``: the file to open, instead of a search for the name;
-    ``kind``: the ``Opener.kind`` that opens it, "" when any may.
+    ``arch``: the only supported target architecture, None: any; ``objs``: provided QOM types; ``deps``: modules to load
+    first; ``opts``: registered QemuOpts groups; ``path``: file to open instead of searching for the name; ``kind``: the
+    ``Opener.kind`` that opens it, "": any.
 
     >>> ModuleInfo("hw-display-qxl", objs=("qxl", "qxl-vga"), deps=("ui-spice-core",)).objs
     ('qxl', 'qxl-vga')
@@ -68,20 +70,20 @@ class ModuleInfo(_Named, frozen=True, kw_only=True):
 
 
 class ModuleLoad(enum.IntEnum):
-    """What ``module_load`` returns. Above zero: the module is there.
+    """Result of ``module_load``. Above zero: the module is loaded.
 
     >>> ModuleLoad.ALREADY_LOADED > 0 >= ModuleLoad.NOT_FOUND
     True
     """
 
-    ERROR = -1  #: found, but can't be loaded; an error has been reported
-    NOT_FOUND = 0  #: it or one of its deps is not installed; no error
+    ERROR = -1  #: found, but loading failed; an error was reported
+    NOT_FOUND = 0  #: the module or one of its dependencies is not installed; no error
     LOADED = 1
-    ALREADY_LOADED = 2  #: loaded before, or being loaded further up (cyclic deps)
+    ALREADY_LOADED = 2  #: loaded before, or being loaded (cyclic dependencies)
 
 
 class ModuleState(enum.StrEnum):
-    """What became of a module so far, in words for a listing.
+    """State of a module, in words for a listing.
 
     >>> print(ModuleState.ARCH_MISMATCH)
     arch mismatch
@@ -95,9 +97,9 @@ class ModuleState(enum.StrEnum):
 
 
 class ModuleStatus(ModuleInfo, frozen=True, kw_only=True):
-    """A row of the table and what became of it.
+    """Row of the table with the state of the module.
 
-    ``file``: what was or would be opened; ``error``: why it is not loaded.
+    ``file``: path that was or would be opened; ``error``: why the module is not loaded.
 
     >>> ModuleStatus("hw-usb-host", state=ModuleState.NOT_FOUND).file is None
     True
@@ -109,53 +111,55 @@ class ModuleStatus(ModuleInfo, frozen=True, kw_only=True):
 
 
 class LoadedModule(Protocol):
-    """What an opener returns: a module that is open and has registered its types."""
+    """An open module that has registered its types, as returned by an opener."""
 
     def finish(self) -> None:
-        """Run the optional finish entry point and let go of the module. Called once. Raises: ModuleError."""
+        """Run the optional finish entry point and release the module. Called once. Raises: ModuleError."""
 
 
 class Opener(Protocol):
-    """Knows one kind of module file. One instance serves one loader: it may keep what modules export to each other."""
+    """Opens one kind of module file. An instance belongs to one loader and may track exported symbols."""
 
     @property
     def kind(self) -> str:
-        """The word for such modules in a listing: "python", "c", "qemu"."""
+        """Name of the kind in listings: "python", "c", "qemu"."""
 
     @property
     def suffix(self) -> str:
-        """How the files of this kind end, with the dot."""
+        """File name suffix with the dot."""
 
     def read_info(self, path: str) -> ModuleInfo | None:
-        """Read what the file declares, without loading or executing it; None: no module of this kind.
+        """Read the module's metadata without loading or executing it; None: not a module of this kind.
 
-        Raises: ModuleError, with ``path`` in its text, when the file can't be read or declares nonsense.
+        Raises: ModuleError, with ``path`` in its text, if the file can't be read or its metadata are invalid.
         """
 
     def open(self, name: str, path: str, export_symbols: bool, types: TypeTable) -> LoadedModule:
-        """Open the file and let it register its types in ``types``.
+        """Open the module, which registers its types in ``types``.
 
-        ``export_symbols``: modules that are opened later may use its symbols.
+        ``export_symbols``: make its symbols available to modules that are opened later.
 
-        Raises: ModuleError ``failed to open module: ...`` or ``failed to initialize module: ...``; by then the module
-        is closed again. The loader adds module and path, and takes back types that were registered.
+        Raises: ModuleError ``failed to open module: ...`` or ``failed to initialize module: ...`` after closing the
+        module. The loader adds module and path, and unregisters its types.
         """
 
 
 class ModuleLoader:
-    """Loads modules into one type table, each at most once. Two loaders know nothing of each other.
+    """Loads modules into a type table, each at most once. Loaders are independent of each other.
 
-    ``table``: the rows, in the order of ``module_load_qom_all``, no name twice; ``module_arch``: the architecture of
-    the target, None: modules that are for one architecture are ignored; ``search_dirs``: see ``module_search_dirs``;
-    ``openers``: in each dir their suffixes are tried in this order; ``report``: is told every error that has no
-    ``errp`` to go to (all of these are in ``errors`` too).
+    ``table``: rows with unique names, in the order of ``module_load_qom_all``; ``module_arch``: the target
+    architecture, None: ignore modules for a specific architecture; ``search_dirs``: see ``module_search_dirs``;
+    ``openers``: order in which their suffixes are tried in each directory; ``report``: called with each error that has
+    no ``errp``, in addition to its being appended to ``errors``.
 
-    Errors travel as in QEMU: a method returns the code, and the error goes to ``errp``, a function of one ModuleError
-    (``errors.append``), or without one to ``errors`` and ``report``. No failing module raises.
+    Errors are passed as in QEMU: methods return a code and pass the error to ``errp``, a function of one ModuleError
+    (``errors.append``), or, without one, to ``errors`` and ``report``. Failing modules do not raise.
 
-    Thread safety: every method holds the loader's lock from start to end, so a module that another thread is loading is
-    loaded or forgotten when a call returns. A module's init function runs under the lock: it may load further modules,
-    but must not wait for another thread that does. Raises: ModuleError for two rows of one name.
+    Thread safety: each method holds the loader's lock, so no module is half loaded when a call returns. A module's init
+    function runs under the lock: it may load further modules, but must not wait for another thread that does.
+
+    Raises:
+        ModuleError: two rows have the same name.
 
     >>> from vmdump.qom import TypeTable
     >>> loader = ModuleLoader(
@@ -192,17 +196,17 @@ class ModuleLoader:
         self._types = types
         self._report = report
         self._lock = threading.RLock()
-        self._loaded_modules: set[str] = set()  # and those that are being loaded
-        self._to_finish: list[tuple[str, LoadedModule]] = []  # in the order in which they were opened
+        self._loaded_modules: set[str] = set()  # including modules being loaded
+        self._to_finish: list[tuple[str, LoadedModule]] = []  # in the order of opening
         self._outcomes: dict[str, ModuleStatus] = {}
         self._loaded_qom_all = False
 
     def module_check_arch(self, row: ModuleInfo) -> bool:
-        """Whether the module may be loaded for this target. Source: QEMU 8.2.2 util/module.c module_check_arch."""
+        """Return whether the module supports the target. Source: QEMU 8.2.2 util/module.c module_check_arch."""
         return row.arch is None or row.arch == self._module_arch
 
     def module_load(self, prefix: str, name: str, errp: Report | None = None) -> ModuleLoad:
-        """Load the module PREFIX + NAME, its deps first. Source: QEMU 8.2.2 util/module.c module_load."""
+        """Load the module PREFIX + NAME after its dependencies. Source: QEMU 8.2.2 util/module.c module_load."""
         with self._lock:
             try:
                 return self._load(prefix + name)
@@ -211,7 +215,7 @@ class ModuleLoader:
                 return ModuleLoad.ERROR
 
     def module_load_qom(self, typename: str | None, errp: Report | None = None) -> ModuleLoad:
-        """Load the one module that provides a QOM type. Source: QEMU 8.2.2 util/module.c module_load_qom."""
+        """Load the module that provides a QOM type. Source: QEMU 8.2.2 util/module.c module_load_qom."""
         if typename is None:
             self._error_propagate(ModuleError("type is NULL"), errp)
             return ModuleLoad.ERROR
@@ -229,9 +233,9 @@ class ModuleLoader:
             return result
 
     def module_load_qom_all(self) -> None:
-        """Load every module that provides QOM types, at most once; one that fails is reported and the next one tried.
+        """Load all modules that provide QOM types, once. Failures are reported and do not stop the others.
 
-        Source: QEMU 8.2.2 util/module.c module_load_qom_all, but for its abort at the second failure (fixed since).
+        Source: QEMU 8.2.2 util/module.c module_load_qom_all, without its abort at the second failure (fixed since).
         """
         with self._lock:
             if self._loaded_qom_all:
@@ -242,15 +246,15 @@ class ModuleLoader:
             self._loaded_qom_all = True
 
     def module_finish(self) -> None:
-        """Run the finish entry points, last loaded first. For when nobody uses the modules' types any more.
+        """Run the finish entry points, last loaded first. The modules' types must not be used afterwards.
 
-        One that fails is reported. The modules still count as loaded: none is loaded again, none finished twice.
+        Failures are reported. The modules remain loaded: they are neither loaded again nor finished twice.
         """
         with self._lock:
             self._finish(since=0)
 
     def states(self) -> list[ModuleStatus]:
-        """What became of each row, in table order, then of modules that have no row but were asked for."""
+        """Return the state of each row in table order, then of requested modules without a row."""
         with self._lock:
             unlisted = [outcome for name, outcome in self._outcomes.items() if name not in self._table]
             return [self._status(row) for row in self._table.values()] + unlisted
@@ -264,12 +268,12 @@ class ModuleLoader:
             self._report(error)
 
     def _load(self, name: str) -> ModuleLoad:
-        """module_load, but errors are raised.
+        """As module_load, but raise errors.
 
-        Deps are walked on a stack of our own, as a chain of them may be longer than Python's stack is deep. A dep that
-        does not load ends every module below it on that stack with its own result, so one result serves all.
+        Iterative, as chains of dependencies may be deeper than Python's stack. If a dependency does not load, all
+        modules below it on the stack get the same result.
         """
-        begun: list[tuple[str, Iterator[str]]] = []  # modules and what of their deps is still to be loaded
+        begun: list[tuple[str, Iterator[str]]] = []  # modules and their dependencies still to load
         state, reason = ModuleState.NOT_LOADED, None
         try:
             result = self._begin(name, begun)
@@ -281,7 +285,7 @@ class ModuleLoader:
                 elif (result := self._open(module)) > 0:
                     begun.pop()
             if begun:
-                state, reason = ModuleState.NOT_FOUND, f"module '{begun[-1][0]}' is in no module dir"
+                state, reason = ModuleState.NOT_FOUND, f"module '{begun[-1][0]}' is not in any module directory"
             return result
         except ModuleError as error:
             state, reason = ModuleState.FAILED, str(error)
@@ -292,7 +296,7 @@ class ModuleLoader:
                 self._set_outcome(module, state, error=reason)
 
     def _begin(self, name: str, begun: list[tuple[str, Iterator[str]]]) -> ModuleLoad:
-        """Count a module as loaded from here on, so that cyclic deps end, and put it and its deps on the stack."""
+        """Push a module and its dependencies on the stack. It counts as loaded from now on, which ends cycles."""
         if name in self._loaded_modules:
             return ModuleLoad.ALREADY_LOADED
         self._loaded_modules.add(name)
@@ -303,7 +307,7 @@ class ModuleLoader:
         return ModuleLoad.LOADED
 
     def _open(self, name: str) -> ModuleLoad:
-        """Find and open the file of a module whose deps are loaded. One that fails leaves nothing behind."""
+        """Find and open the file of a module whose dependencies are loaded. A failure is rolled back."""
         found = self._find(self._table.get(name, ModuleInfo(name)))
         if found is None:
             return ModuleLoad.NOT_FOUND
@@ -318,7 +322,7 @@ class ModuleLoader:
             raise ModuleError(f"{text} (module={name}, path={path})") from error
         finally:
             if module is None:
-                # Modules that its init function loaded on demand registered their types inside its registration.
+                # Modules loaded on demand by its init function registered their types in the same registration.
                 for nested in self._finish(since=opened_before):
                     self._loaded_modules.discard(nested)
                     self._outcomes.pop(nested, None)
@@ -327,17 +331,17 @@ class ModuleLoader:
         return ModuleLoad.LOADED
 
     def _find(self, row: ModuleInfo) -> tuple[Opener, str] | None:
-        """The file of a module and who opens it; None: not installed. Raises: ModuleError when that can't be told."""
+        """Return the opener and path of a module's file; None: not installed. Raises: ModuleError."""
         openers = [opener for opener in self._openers if row.kind in ("", opener.kind)]
         if row.path is not None:
             if not row.kind:
                 openers = [opener for opener in openers if row.path.endswith(opener.suffix)]
             if not openers:
                 raise ModuleError(
-                    f"failed to open module: nothing opens such a file (module={row.name}, path={row.path})"
+                    f"failed to open module: unsupported type of file (module={row.name}, path={row.path})"
                 )
             if not _access(row.path):
-                # A search may come up empty, a path in the configuration is a promise.
+                # Unlike a search, a configured path must exist.
                 raise ModuleError(f"failed to open module: no such file (module={row.name}, path={row.path})")
             return openers[0], row.path
         for directory in self._search_dirs:
@@ -348,7 +352,7 @@ class ModuleLoader:
         return None
 
     def _finish(self, since: int) -> list[str]:
-        """Finish the modules from position ``since`` of ``_to_finish``, last first; their names in that order."""
+        """Finish the modules from position ``since`` of ``_to_finish`` on, last first, and return their names."""
         names = []
         while len(self._to_finish) > since:
             name, module = self._to_finish.pop()
@@ -368,7 +372,7 @@ class ModuleLoader:
         self._outcomes[name] = ModuleStatus(**msgspec.structs.asdict(row), state=state, file=file, error=error)
 
     def _status(self, row: ModuleInfo) -> ModuleStatus:
-        """The outcome of a row; one that is not loaded is looked for, to say what would be opened."""
+        """Return the state of a row; for a module that is not loaded, with the file that would be opened."""
         outcome = self._outcomes.get(row.name)
         if outcome is not None and outcome.state is ModuleState.LOADED:
             return outcome
@@ -384,9 +388,9 @@ class ModuleLoader:
 
 
 def _access(path: str) -> bool:
-    """Whether a module's file is there. Raises: ModuleError when it can't be told, or when it is no regular file.
+    """Return whether a module's file exists. Raises: ModuleError if it is not a regular file or can't be accessed.
 
-    Opening a FIFO would wait for ever and a device never end, so this is asked before any opener sees the path.
+    Openers only get regular files: opening a FIFO blocks, and a device may have no end.
     """
     try:
         mode = os.stat(path).st_mode
@@ -409,13 +413,13 @@ def module_search_dirs(
     version: str,
     upgrades: bool = True,
 ) -> list[str]:
-    """The dirs in which modules are looked for, in order: ``module_dirs`` and then QEMU's three.
+    """Return the search path for modules: ``module_dirs``, then QEMU's three directories.
 
-    $QEMU_MODULE_DIR is one dir, not a list of dirs; set but empty it counts as not set. ``executable`` is the path of
-    the running program in its bin dir (``sys.executable``, symlinks left alone so that a virtual environment has its
-    own modules), from which the module dir is reached as in a relocated installation; empty or None, as in an
-    embedded Python: no such dir. With ``upgrades``, ``version`` names a dir for the modules of a program that was
-    upgraded while this one runs.
+    $QEMU_MODULE_DIR is a single directory; empty counts as unset. ``executable``: path of the running program in its
+    bin directory (``sys.executable``; symlinks are not followed, so that a virtual environment has its own modules),
+    relative to which the module directory is found as in a relocated installation. Empty or None, as in an embedded
+    Python: none. ``upgrades``: add the directory, named by ``version``, that keeps the modules of a running program
+    after an upgrade.
 
     Source: QEMU 8.2.2 util/module.c module_load, util/cutils.c get_relocated_path.
 
@@ -442,16 +446,16 @@ def read_module_table(
     report: Report,
     installed: Iterable[ModuleInfo] = (),
 ) -> list[ModuleInfo]:
-    """The rows of all modules in the search dirs, then those of ``installed`` (entry points); nothing is loaded.
+    """Return the rows of modules in the search path, then ``installed`` ones (entry points). Loads nothing.
 
-    Within a dir they are sorted by name. The first row of a name wins, also when it is a broken one, as its file is
-    what the loader would open. Dirs that are not there and files that are no modules are passed over in silence; a
-    dir that can't be read and a module that declares nonsense are told to ``report``, and the rest is read.
+    Rows of a directory are sorted by name. The first file of a name hides later ones even if it is broken, because it
+    is the one that the loader would open. Missing directories and files that are not modules are skipped; unreadable
+    directories and modules with invalid metadata are reported and skipped.
 
     >>> read_module_table(["/nowhere"], [], report=print)
     []
     """
-    table: dict[str, ModuleInfo | None] = {}  # None: a broken one
+    table: dict[str, ModuleInfo | None] = {}  # None: broken
     for directory in (os.fspath(each) for each in search_dirs):
         for name, opener in _module_files(directory, openers, report):
             if name in table:
@@ -471,7 +475,7 @@ def read_module_table(
 
 
 def _module_files(directory: str, openers: Sequence[Opener], report: Report) -> list[tuple[str, Opener]]:
-    """Names of the files that may be modules, and who may open each; sorted by name, then in the openers' order."""
+    """Return names of potential modules with their openers, sorted by name, then in the openers' order."""
     try:
         files = os.listdir(directory)
     except (FileNotFoundError, NotADirectoryError):

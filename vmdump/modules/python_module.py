@@ -1,15 +1,15 @@
-"""The opener for Python modules: reads what a .py file declares without executing it, and runs its entry points.
+"""Opener for Python modules: reads the metadata of a .py file without executing it, and runs its entry points.
 
-A module declares, at top level and as literals,
+A module declares at top level, as literals:
 
-    VMDUMP_STAMP = 1  # the contract it is written for
+    VMDUMP_STAMP = 1  # version of this interface
     module_info = {"objs": ["my-device"], "deps": ["my-bus"], "opts": [], "arch": "x86_64"}  # each key is optional
 
     def vmdump_module_init(types): ...  # registers its types: types.type_register(TypeInfo(...))
     def vmdump_module_finish(): ...  # optional
 
-It is executed under a private name, once per loader, so that two loaders share no state of a module. A module that
-another one depends on is exported to it: ``my_bus = exported_module("my-bus")``.
+It is executed under a private name, once per loader, so that loaders do not share a module's state. A module accesses
+its dependencies with ``my_bus = exported_module("my-bus")``.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ __all__ = [
     "exported_module",
 ]
 
-#: The contract between vmdump and a Python module; grows when a module written for the old one would no longer work.
+#: Version of the interface of Python modules; incremented by incompatible changes.
 STAMP = 1
 
-#: Bytes. Listing a module parses its file, so the file's size is limited.
+#: Limit in bytes, as listing a module parses its file.
 MAX_SOURCE_SIZE = 1 << 20
 
-#: Where an installed distribution names its modules: ``my-device = "my_package.my_device"``.
+#: Entry point group of installed distributions: ``my-device = "my_package.my_device"``.
 ENTRY_POINT_GROUP = "vmdump.modules"
 
-#: A file that binds neither at top level is no module of ours.
+#: A file that binds none of these at top level is not a module of vmdump.
 MARKS = ("VMDUMP_STAMP", "vmdump_module_init")
 
 _serial = itertools.count(1)
@@ -60,10 +60,12 @@ _visible: ContextVar[Mapping[str, ModuleType]] = ContextVar("_visible")
 
 
 def exported_module(name: str) -> ModuleType:
-    """A module that the calling one depends on, as a Python module; what RTLD_GLOBAL is between C modules.
+    """Return a dependency of the calling module as a Python module; the counterpart of RTLD_GLOBAL for C modules.
 
-    For module code, at top level and in ``vmdump_module_init``, with ``name`` in ``module_info["deps"]``. Whose module
-    it is follows from the loader at work. Raises: ModuleError elsewhere, and for a module that is not loaded.
+    Call it in module code, at top level or in ``vmdump_module_init``, with a name in ``module_info["deps"]``.
+
+    Raises:
+        ModuleError: called elsewhere, or the module is not loaded.
 
     >>> exported_module("my-bus")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -74,12 +76,12 @@ def exported_module(name: str) -> ModuleType:
     except LookupError:
         raise ModuleError(
             f"module '{name}' exports nothing to this code: name it in module_info[\"deps\"], "
-            "and ask for it at the module's top level or in vmdump_module_init"
+            "and call exported_module() at top level or in vmdump_module_init"
         ) from None
 
 
 class PythonModuleOpener:
-    """Opens .py files, those that installed distributions name as entry points too. One instance serves one loader.
+    """Opens .py files, including entry points of installed distributions. An instance belongs to one loader.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -109,10 +111,10 @@ class PythonModuleOpener:
         self._exported: dict[str, ModuleType] = {}
 
     def read_info(self, path: str) -> ModuleInfo | None:
-        """Read what the file declares. See Opener.read_info."""
+        """Read the module's metadata. See Opener.read_info."""
         source = _read(path)
         if not any(mark.encode() in source for mark in MARKS):
-            return None  # unparsed: what is not ours need not even be Python
+            return None  # other files need not be Python: do not parse them
         declared = _declarations(_parse(source, path))
         if not any(mark in declared for mark in MARKS):
             return None
@@ -120,17 +122,17 @@ class PythonModuleOpener:
         return ModuleInfo(name, kind=self.kind, **_module_info(declared, path))
 
     def read_entry_points(self, report: Report) -> list[ModuleInfo]:
-        """The rows of modules that installed distributions name, sorted by name; nothing of theirs is imported.
+        """Return the rows of modules of installed distributions, sorted by name, without importing them.
 
-        Costs tens of milliseconds (importlib.metadata), so only for who asks. An entry point that leads to no module is
-        told to ``report``. Like any file, it is executed under a private name; its relative imports work.
+        This takes tens of milliseconds (importlib.metadata). Invalid entry points are reported. The modules are
+        executed under private names like other files; relative imports work.
         """
         from importlib.metadata import entry_points
 
         rows = []
         try:
             points = sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: point.name)
-        except Exception as error:  # whatever importlib.metadata makes of a broken entry_points.txt
+        except Exception as error:  # importlib.metadata raises various exceptions for a broken entry_points.txt
             report(ModuleError(f"failed to read the installed entry points: {_in_words(error)}"))
             return []
         for point in points:
@@ -147,8 +149,8 @@ class PythonModuleOpener:
     def open(self, name: str, path: str, export_symbols: bool, types: TypeTable) -> LoadedPythonModule:
         """Execute the file and run its ``vmdump_module_init``. See Opener.open.
 
-        The file is read once, so that what is checked is what is executed. What the module raises, SystemExit too, goes
-        into a ModuleError that names the exception and its line; KeyboardInterrupt passes through.
+        The file is read once, so the checked code is the executed code. Exceptions of the module, including SystemExit,
+        become a ModuleError that names the exception and its line; KeyboardInterrupt passes through.
         """
         tree = _parse(_read(path), path)
         declared = _declarations(tree)
@@ -181,16 +183,16 @@ class LoadedPythonModule:
     """A Python module that has registered its types.
 
     >>> from types import ModuleType
-    >>> LoadedPythonModule("my-device", "my-device.py", ModuleType("_my_device"), {}).finish()  # has nothing to run
+    >>> LoadedPythonModule("my-device", "my-device.py", ModuleType("_my_device"), {}).finish()  # has none
     """
 
     def __init__(self, name: str, path: str, module: ModuleType, exported: dict[str, ModuleType]) -> None:
         self._name, self._path, self._module, self._exported = name, path, module, exported
-        # Dataclasses and pickle, for two, look a class's module up by name.
+        # Dataclasses and pickle look up a class's module by name.
         sys.modules[module.__name__] = module
 
     def finish(self) -> None:
-        """Run ``vmdump_module_finish`` if there is one, and close. Raises: ModuleError with what it raised."""
+        """Run ``vmdump_module_finish``, if defined, and close the module. Raises: ModuleError."""
         try:
             with _code_of(self._path, "finish"):
                 getattr(self._module, "vmdump_module_finish", lambda: None)()
@@ -198,7 +200,7 @@ class LoadedPythonModule:
             self.close()
 
     def close(self) -> None:
-        """Take the module back from the other modules and from Python."""
+        """Remove the module from those visible to other modules and from sys.modules."""
         self._exported.pop(self._name, None)
         sys.modules.pop(self._module.__name__, None)
 
@@ -223,7 +225,7 @@ def _parse(source: bytes, path: str) -> ast.Module:
 
 @contextlib.contextmanager
 def _syntax_of(path: str) -> Iterator[None]:
-    """Turns what Python's parser and compiler raise into a ModuleError."""
+    """Convert exceptions of Python's parser and compiler to ModuleError."""
     try:
         yield
     except SyntaxError as error:
@@ -233,7 +235,7 @@ def _syntax_of(path: str) -> Iterator[None]:
 
 
 def _declarations(tree: ast.Module) -> dict[str, ast.stmt | ast.expr]:
-    """What the top level binds by assignment or def, by name; the last binding stands, as it does in execution."""
+    """Return top-level assignments and functions by name. The last binding wins, as in execution."""
     import ast
 
     declared: dict[str, ast.stmt | ast.expr] = {}
@@ -249,7 +251,7 @@ def _declarations(tree: ast.Module) -> dict[str, ast.stmt | ast.expr]:
 
 
 def _check_stamp(declared: Mapping[str, ast.stmt | ast.expr], path: str) -> None:
-    """The stamp must be there and be ours. Source: QEMU 8.2.2 util/module.c module_load_dso."""
+    """Raise ModuleError if the stamp is missing or another one. Source: QEMU 8.2.2 util/module.c module_load_dso."""
     import ast
 
     node = declared.get("VMDUMP_STAMP")
@@ -263,7 +265,7 @@ def _check_stamp(declared: Mapping[str, ast.stmt | ast.expr], path: str) -> None
 
 
 def _module_info(declared: Mapping[str, ast.stmt | ast.expr], path: str) -> dict[str, Any]:
-    """The members of ModuleInfo that ``module_info`` gives. Raises: ModuleError with the line of what is wrong."""
+    """Return the members of ModuleInfo from ``module_info``. Raises: ModuleError with the line."""
     import ast
 
     node = declared.get("module_info")
@@ -277,7 +279,7 @@ def _module_info(declared: Mapping[str, ast.stmt | ast.expr], path: str) -> dict
         try:
             key, value = ast.literal_eval(key_node or node), ast.literal_eval(value_node)
         except (ValueError, TypeError, RecursionError, MemoryError) as error:
-            raise ModuleError(f"{where} must be literals all through") from error
+            raise ModuleError(f"{where} must consist of literals") from error
         match key, value:
             case "objs" | "deps" | "opts", [*names] if all(isinstance(name, str) for name in names):
                 info[key] = tuple(names)
@@ -293,7 +295,7 @@ def _module_info(declared: Mapping[str, ast.stmt | ast.expr], path: str) -> dict
 
 
 def _new_module(name: str, path: str) -> ModuleType:
-    """An empty module under a name that is nobody else's, in the package of the file so that relative imports work."""
+    """Create an empty module with a unique name in the package of the file, so that relative imports work."""
     from importlib.machinery import SourceFileLoader
     from importlib.util import module_from_spec, spec_from_file_location
 
@@ -305,7 +307,7 @@ def _new_module(name: str, path: str) -> ModuleType:
 
 
 def _package_prefix(path: str) -> str:
-    """``"package.subpackage."`` for a file in a package, "" for one in a plain dir."""
+    """Return ``"package.subpackage."`` for a file in a package, else ""."""
     prefix = ""
     directory = os.path.dirname(os.path.abspath(path))
     while (part := os.path.basename(directory)) and os.path.exists(os.path.join(directory, "__init__.py")):
@@ -315,12 +317,12 @@ def _package_prefix(path: str) -> str:
 
 
 def _entry_point_file(dotted: str) -> str:
-    """The source file of an importable module, found without importing it or its packages."""
+    """Return the source file of an importable module without importing it or its packages."""
     from importlib.util import find_spec
 
     root, *rest = dotted.split(".")
     if not all(part.isidentifier() for part in (root, *rest)):
-        raise ModuleError("it must be the dotted name of a module, with nothing behind it")
+        raise ModuleError("it must be the dotted name of a module without an attribute")
     try:
         spec = find_spec(root)  # a name without a dot has no package to import
     except (ImportError, ValueError):
@@ -337,7 +339,7 @@ def _entry_point_file(dotted: str) -> str:
 
 @contextlib.contextmanager
 def _code_of(path: str, doing: str) -> Iterator[None]:
-    """Turns what the module's own code raises into a ModuleError with the last line of ``path`` it passed through."""
+    """Convert exceptions of the module's code to ModuleError with the innermost line in ``path``."""
     try:
         yield
     except (Exception, SystemExit) as error:
@@ -352,7 +354,7 @@ def _code_of(path: str, doing: str) -> Iterator[None]:
 
 
 def _in_words(error: BaseException) -> str:
-    """An exception's type and text, on one line."""
+    """Return an exception's type and text on one line."""
     try:
         text = " ".join(str(error).split())
     except Exception:  # its __str__ is module code too

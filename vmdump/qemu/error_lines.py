@@ -1,10 +1,10 @@
-"""The error lines that QEMU prints when state does not load: their format strings, by key.
+"""Error lines that QEMU prints when loading state fails: their format strings, by key.
 
-A QEMU binary has them in its read-only data, so that the lines of a destination that is an image are its own, whatever
-its version or its distribution made of them. They are found by an anchor, the part of the format that its arguments
-stand in. Without an image they are those of the version, as far as it is known, else those of QEMU 5.2 to 10.1.
+The formats of a QEMU binary are read from its read-only data, so they are correct for any version and distribution.
+They are found by an anchor: the part of the format that contains the arguments. For other sources the formats of the
+version are used; if it is unknown, those of QEMU 5.2 to 10.1.
 
-Of a format only a part is quoted: its first sentence, up to an argument that is not known here.
+Only part of a format is quoted: the first sentence, up to the first unknown argument.
 
 Source: QEMU 5.2.0, 7.2.22, 10.0.13 and 11.1.2 migration/savevm.c, migration/vmstate.c; 10.2 for when they changed.
 """
@@ -19,25 +19,23 @@ if TYPE_CHECKING:
 
     from vmdump.dump.device_dump import DeviceDump
 
-#: A conversion of printf, as these formats have them.
+#: A conversion specification of these formats.
 _CONVERSION = re.compile(r"%[sdux]")
 
-#: The longest format that is read, in bytes, and how often its anchor is looked for.
+#: Limits: length of a format in bytes, and occurrences of its anchor.
 _MAX_FORMAT, _MAX_FOUND = 400, 16
 
-#: A QEMU's major and minor version.
+#: Major and minor version of QEMU.
 _VERSION = re.compile(r"(?:version |^)(\d+)\.(\d+)")
 
-#: The version that a machine type's name ends in: pc-q35-10.2.
+#: Version at the end of the name of a machine type: pc-q35-10.2.
 _MACHINE_VERSION = re.compile(r"-(\d+)\.(\d+)$")
 
 Version = tuple[int, int]
 
 
 class Form(NamedTuple):
-    """A line as it is from a version on: the format, its anchor, and what the anchor's arguments are: names of facts
-    (``a|b``: the first that there is).
-    """
+    """A line since a version: format, anchor, and the anchor's arguments by name (``a|b``: the first one available)."""
 
     since: Version
     format: str
@@ -47,18 +45,18 @@ class Form(NamedTuple):
 
 _DESCRIPTION = "subsection|description|section"
 _ALWAYS = (0, 0)
-_WITH_ERRORS = (10, 2)  # since then the functions that load state pass Error **errp
+_WITH_ERRORS = (10, 2)  # since then functions that load state pass Error **errp
 
 
 def _forms(arguments: tuple[str, ...], always: str, *, later: str | None = None, anchor: str = "") -> tuple[Form, ...]:
-    """The forms of a line whose arguments are the same in all of them; anchor: the format, if not given."""
+    """Return the forms of a line with the same arguments in all of them. ``anchor``: by default the format."""
     first = Form(_ALWAYS, always, anchor or always, arguments)
     return (first,) if later is None else (first, Form(_WITH_ERRORS, later, anchor or later, arguments))
 
 
 _VM_SETUP = "Make sure that your current VM setup matches your saved VM setup, including any hotplugged devices"
 
-#: By key, the one in braces in the messages of rules; oldest form first.
+#: Forms by key (in braces in the messages of rules), oldest first.
 LINES: dict[str, tuple[Form, ...]] = {
     "missing_footer": _forms(("section",), "Missing section footer for %s", anchor="section footer for %s"),
     "unknown_section": _forms(
@@ -103,7 +101,7 @@ LINES: dict[str, tuple[Form, ...]] = {
 
 
 def find_formats(data: bytes) -> dict[str, str]:
-    r"""Return the formats, by key, that stand in the read-only data of a binary, as C strings.
+    r"""Return the formats in the read-only data of a binary, by key.
 
     >>> find_formats(b"\0%s: %d\0Unknown section or instance '%s' %u. Make sure\0")
     {'unknown_section': "Unknown section or instance '%s' %u. Make sure"}
@@ -118,7 +116,7 @@ def find_formats(data: bytes) -> dict[str, str]:
 
 
 def _find(data: bytes, anchor: bytes) -> str | None:
-    """The first string that has an anchor, and is not too long."""
+    """Return the first string that contains an anchor and is not too long."""
     at = -1
     for _ in range(_MAX_FOUND):
         at = data.find(anchor, at + 1)
@@ -132,11 +130,11 @@ def _find(data: bytes, anchor: bytes) -> str | None:
 
 
 class ErrorLines:
-    """The lines of one QEMU."""
+    """The error lines of a QEMU."""
 
     def __init__(self, formats: Mapping[str, str], version: str | None = None, machine: str | None = None) -> None:
-        """formats: those found in its image, by key; version: what it says of itself; machine: a machine type that it
-        has, whose version it has at least.
+        """``formats``: found in its image, by key; ``version``: its version line; ``machine``: name of one of its
+        machine types, whose version is a lower bound.
         """
         self._formats, self._version = formats, version_of(version, machine)
         self._key = (frozenset(formats.items()), self._version)
@@ -151,11 +149,11 @@ class ErrorLines:
 
     @classmethod
     def of(cls, dump: DeviceDump) -> ErrorLines:
-        """The lines of the QEMU that a dump is from."""
+        """Return the lines of the QEMU that a dump is from."""
         return cls(dict(dump.producer.error_lines), dump.producer.version, dump.machine)
 
     def quote(self, key: str, facts: Mapping[str, object]) -> str:
-        """Return a line with these facts; of a fact that is not there, its name in capitals.
+        """Return a line with its arguments filled in. Missing arguments are replaced by their names in capitals.
 
         >>> ErrorLines({}, "11.1.2").quote("unknown_section", {"section": "s390_css", "instance": 0})
         "Unknown section or instance 's390_css' 0"
@@ -166,10 +164,10 @@ class ErrorLines:
         return _fill(text, form, facts)
 
     def _form(self, key: str) -> tuple[Form, str]:
-        """The form of a line here, and its format."""
+        """Return the form of a line, and its format in this QEMU."""
         forms = LINES[key]
         text = self._formats.get(key)
-        if text is not None and len(text) <= _MAX_FORMAT:  # an extended dump may have anything
+        if text is not None and len(text) <= _MAX_FORMAT:  # extended dumps are untrusted
             for form in reversed(forms):
                 if form.anchor in text:
                     return form, text
@@ -178,7 +176,7 @@ class ErrorLines:
 
 
 def version_of(version: str | None, machine: str | None = None) -> Version | None:
-    """Return major and minor of a version as QEMU says it, or else those that a machine type's name ends in.
+    """Return the major and minor version from a version line, else from the name of a machine type.
 
     >>> version_of("QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7)"), version_of(None, "pc-q35-10.2")
     ((7, 2), (10, 2))
@@ -200,7 +198,7 @@ def forms_in_words(key: str) -> Iterator[tuple[str, str]]:
 
 
 def match(line: str) -> tuple[str, dict[str, str]] | None:
-    """Return the key of the line that a text has, and its arguments by name; None for any other text.
+    """Return the key of the line in a text, and its arguments by name; None if there is none.
 
     >>> match("qemu-system-x86_64: Missing section footer for 0000:00:03.0/virtio-gpu")
     ('missing_footer', {'section': '0000:00:03.0/virtio-gpu'})
@@ -215,14 +213,14 @@ def match(line: str) -> tuple[str, dict[str, str]] | None:
                 at = conversion.end()
             pattern += re.escape(form.anchor[at:])
             if found := re.search(rf"{pattern}(?=[:.]?(?:\s|$))", line):
-                # A name at the begin of the line stands behind what was prepended to it.
+                # An argument at the begin of the line includes prefixes of the line.
                 values = (value.rpartition(": ")[2] for value in found.groups())
                 return key, {name.rpartition("|")[2]: value for name, value in zip(form.arguments, values, strict=True)}
     return None
 
 
 def _fill(text: str, form: Form, facts: Mapping[str, object]) -> str:
-    """The part of a format that is quoted, with the values of its arguments."""
+    """Return the quoted part of a format with the values of its arguments."""
     before, anchor, after = text.partition(form.anchor)
     before = before if "%" not in before else ""
     after = "" if "%" in after else after.partition(". ")[0]

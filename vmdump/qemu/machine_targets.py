@@ -1,12 +1,12 @@
-"""The machine types of each of QEMU's targets, without their versions and with their aliases; "none" is in all.
+"""Machine types of QEMU's targets, without versions and with aliases. All targets also have "none".
 
-As Debian's QEMU 5.2, 7.2, 10.0 and 11.1 have them; tests/test_sides.py holds it against the QEMUs that are there. A
-dump says no more of its target than the name of its machine type.
+A dump identifies its target only by the machine type. Source: Debian's QEMU 5.2, 7.2, 10.0 and 11.1;
+tests/test_sides.py compares the table with the QEMUs that are installed.
 """
 
 from __future__ import annotations
 
-#: By target: the names.
+#: Names of machine types by target.
 MACHINES: dict[str, frozenset[str]] = {
     target: frozenset(names.split())
     for target, names in (

@@ -1,4 +1,4 @@
-"""The targets of QEMU's system emulators, by name: what --arch takes.
+"""Names of the targets of QEMU's system emulators, the values of --arch.
 
 Source: QEMU 5.2.0 to 11.1 qapi/machine.json SysEmuTarget; some have been dropped since 5.2, hexagon came later.
 """
@@ -12,7 +12,7 @@ TARGETS = (
     "xtensaeb",
 )  # fmt: skip
 
-#: What distributions and kernels call some of them.
+#: Names that distributions and kernels use for some targets.
 OTHER_NAMES = {
     "amd64": "x86_64", "x86": "x86_64", "x64": "x86_64", "i486": "i386", "i686": "i386", "arm64": "aarch64",
     "armhf": "arm", "armel": "arm", "armv7l": "arm", "powerpc": "ppc", "ppc64el": "ppc64", "ppc64le": "ppc64",
@@ -21,7 +21,7 @@ OTHER_NAMES = {
 
 
 def unknown_target(name: str) -> str:
-    """The error of a target that there is not.
+    """Return the error for an unknown target.
 
     >>> unknown_target("arm64"), unknown_target("x86-64")
     ("no target 'arm64'; did you mean aarch64?", "no target 'x86-64'; did you mean x86_64?")

@@ -1,8 +1,8 @@
-"""QEMU's object model (QOM): the table of types, classes that are initialised when first asked for, and their list.
+"""QEMU's object model (QOM): a table of types, and classes that are initialised on first use.
 
-A type is registered as a TypeInfo: its name, its parent's name and a ``class_init``. Nothing runs until someone asks
-for the class; then the parent's class is initialised, copied, and handed to ``class_init`` to be changed. That is how a
-device inherits its parent's ``vmsd``. Classes are listed in QEMU's order, which is that of GLib's hash table.
+A type is registered as a TypeInfo: name, parent's name and ``class_init``. The first lookup of a class initialises the
+parent's class, copies it, and passes the copy to ``class_init``. So devices inherit their parent's ``vmsd``. Classes
+are listed in QEMU's order, which is that of GLib's hash table.
 
 >>> table = TypeTable()
 >>> register_base_types(table)

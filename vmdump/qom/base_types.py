@@ -1,4 +1,4 @@
-"""The types that all others build on: interface, object, device, bus, machine.
+"""Base types: interface, object, device, bus, machine.
 
 Source: QEMU 8.2.2 qom/object.c, hw/core/qdev.c, hw/core/bus.c, hw/core/machine.c.
 """
@@ -33,7 +33,7 @@ def _machine_class_base_init(klass: MachineClass, data: Any) -> None:
     if klass.type.abstract:
         return
     if not klass.get_name().endswith(TYPE_MACHINE_SUFFIX):
-        raise QOMError(f"the name of a machine type that is not abstract must end in '{TYPE_MACHINE_SUFFIX}'")
+        raise QOMError(f"the name of a non-abstract machine type must end in '{TYPE_MACHINE_SUFFIX}'")
     klass.name = klass.get_name().removesuffix(TYPE_MACHINE_SUFFIX)
 
 
@@ -64,10 +64,9 @@ BASE_TYPES = (
 
 
 def register_base_types(table: TypeTable) -> None:
-    """Registers the types that all others build on: interface, object, device, bus, machine.
+    """Register the base types: interface, object, device, bus, machine.
 
-    Differs from QEMU in that "device" and "bus" implement no interfaces (vmstate-if, resettable): they say nothing
-    about migrated state.
+    Unlike in QEMU, "device" and "bus" implement no interfaces (vmstate-if, resettable): they do not affect dumps.
 
     >>> table = TypeTable()
     >>> register_base_types(table)

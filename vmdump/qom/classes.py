@@ -1,4 +1,4 @@
-"""Class structs of the base types, and what is registered about a type: TypeInfo.
+"""Class structs of the base types, and TypeInfo.
 
 Source: QEMU 8.2.2 include/qom/object.h, include/hw/qdev-core.h, include/hw/boards.h.
 """
@@ -25,17 +25,17 @@ TYPE_MACHINE = "machine"
 TYPE_MACHINE_SUFFIX = "-machine"
 
 OBJECT_CLASS_SIZE = 96
-"""sizeof(ObjectClass) on 64-bit hosts, in bytes: the class_size of a root type that gives none."""
+"""sizeof(ObjectClass) on 64-bit hosts, in bytes: the default class_size of a root type."""
 
 ClassInit: TypeAlias = Callable[[Any, Any], None]
-"""``class_init(klass, class_data)``: fills in the class; klass is of the type's class_type."""
+"""``class_init(klass, class_data)`` sets members of the class; klass is an instance of the type's class_type."""
 
 
 class ObjectClass:
-    """What all objects of a type share: QEMU's ``struct ObjectClass``, and the base of all class structs.
+    """Base of all class structs (QEMU's ``struct ObjectClass``).
 
-    A class struct of one's own derives from this and declares its members as class attributes, whose values stand for
-    C's zero. Python makes instances without ``__init__``; a class_init may set declared members only, as in C.
+    Derived class structs declare their members as class attributes with the value that zero initialisation has in C.
+    Instances are created without ``__init__``. A class_init can only set declared members, as in C.
 
     >>> class PCIDeviceClass(DeviceClass):
     ...     vendor_id = 0
@@ -47,7 +47,7 @@ class ObjectClass:
     interfaces: tuple[InterfaceClass, ...] = ()
 
     def get_name(self) -> str:
-        """The type's name (QEMU's object_class_get_name).
+        """Return the type's name (QEMU's object_class_get_name).
 
         >>> from vmdump.qom import TypeTable, register_base_types
         >>> table = TypeTable()
@@ -58,9 +58,9 @@ class ObjectClass:
         return self.type.name
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Refuses undeclared members: a misspelt ``vmsd`` would silently leave a device out of the dump."""
+        """Reject undeclared members: a misspelt ``vmsd`` would silently omit the device from the dump."""
         if not hasattr(self.__class__, name):
-            raise QOMError(f"{self.__class__.__name__} has no member '{name}'; declare it in a class_type of your own")
+            raise QOMError(f"{self.__class__.__name__} has no member '{name}'; declare it in a derived class_type")
         _set(self, name, value)
 
     def __repr__(self) -> str:
@@ -68,7 +68,7 @@ class ObjectClass:
 
 
 class InterfaceClass(ObjectClass):
-    """The class struct of an interface, or of one type's implementation of it (named ``TYPE::INTERFACE``).
+    """Class struct of an interface, or of a type's implementation of it (named ``TYPE::INTERFACE``).
 
     >>> from vmdump.qom import TypeTable, register_base_types
     >>> table = TypeTable()
@@ -80,11 +80,11 @@ class InterfaceClass(ObjectClass):
     """
 
     interface_type: TypeImpl | None = None
-    """The interface that is implemented; None in an interface's own class."""
+    """The implemented interface; None in the class of an interface itself."""
 
 
 class DeviceCategory(IntFlag):
-    """What a device is for: the bits of ``DeviceClass.categories`` (QEMU's DEVICE_CATEGORY_* are the bits' numbers).
+    """Categories of devices: bits of ``DeviceClass.categories`` (QEMU's DEVICE_CATEGORY_* are bit numbers).
 
     >>> DeviceCategory.NETWORK | DeviceCategory.USB
     <DeviceCategory.USB|NETWORK: 10>
@@ -103,7 +103,7 @@ class DeviceCategory(IntFlag):
 
 
 class DeviceClass(ObjectClass):
-    """The class struct of devices. A device without ``vmsd`` has no place in the dump.
+    """Class struct of devices. Dumps do not contain devices without ``vmsd``.
 
     >>> from vmdump.qom import TypeTable, register_base_types
     >>> table = TypeTable()
@@ -122,7 +122,7 @@ class DeviceClass(ObjectClass):
 
 
 class MachineClass(ObjectClass):
-    """The class struct of machine types. Children inherit all but ``name``: alias and is_default too, as in QEMU.
+    """Class struct of machine types. Derived types inherit all members except ``name``, as in QEMU.
 
     >>> from vmdump.qom import TypeTable, register_base_types
     >>> table = TypeTable()
@@ -133,7 +133,7 @@ class MachineClass(ObjectClass):
     """
 
     name: str = ""
-    """The type's name without "-machine"; empty in abstract machine types."""
+    """Name of the type without "-machine"; empty for abstract machine types."""
     alias: str | None = None
     desc: str | None = None
     is_default: bool = False
@@ -141,34 +141,34 @@ class MachineClass(ObjectClass):
     family: str | None = None
 
 
-_set = object.__setattr__  # past the class's own, which refuses what is not declared
+_set = object.__setattr__  # bypasses the check of ObjectClass.__setattr__
 
 
 class _Named(msgspec.Struct, frozen=True):
-    """Keeps the name positional: msgspec's kw_only speaks for the fields of one class."""
+    """Make the name positional: msgspec's kw_only applies to the fields of one class only."""
 
     name: str
 
 
 class TypeInfo(_Named, frozen=True, kw_only=True):
-    """What is registered about a type (QEMU's ``struct TypeInfo``).
+    """Registration of a type (QEMU's ``struct TypeInfo``).
 
     >>> TypeInfo("isa-serial", parent="device", instance_size=640).parent
     'device'
     """
 
     parent: str | None = None
-    """The parent's name. Only "object" and "interface" have none."""
+    """Name of the parent. Only "object" and "interface" have none."""
     class_size: int = 0
-    """sizeof the C class struct, in bytes; 0: the parent's. Types from Python need none."""
+    """Size of the C class struct, in bytes; 0: the parent's. Not needed for types without a C class struct."""
     class_type: type[ObjectClass] | None = None
-    """Python's class struct, derived from the parent's; None: the parent's."""
+    """Python class of the class struct, derived from the parent's; None: the parent's."""
     instance_size: int = 0
-    """sizeof the C state struct, in bytes; 0: the parent's. A type whose ancestors have none either is abstract."""
+    """Size of the C state struct, in bytes; 0: the parent's. A type without any size is abstract."""
     abstract: bool = False
     class_init: ClassInit | None = None
     class_base_init: ClassInit | None = None
-    """Called for every descendant's class, before that one's class_init, with the descendant's class_data."""
+    """Called for each descendant's class before its class_init, with the descendant's class_data."""
     class_data: Any = None
     interfaces: tuple[str, ...] = ()
-    """Names of the interfaces that the type adds to its parent's."""
+    """Names of interfaces that the type implements in addition to its parent's."""

@@ -1,4 +1,4 @@
-"""Choosing a machine type: by name or alias, the default one, and all in the order of QEMU's ``-M help``.
+"""Machine types: lookup by name or alias, the default, and the list of ``-M help``.
 
 >>> from vmdump.qom import TypeInfo, TypeTable, register_base_types
 >>> def q35_class_init(klass, data):
@@ -22,9 +22,12 @@ from vmdump.qom import TYPE_MACHINE, MachineClass, TypeTable
 
 
 def find_machine(table: TypeTable, name: str) -> MachineClass:
-    """The machine type with this name ("pc-q35-8.2", "none") or alias ("q35").
+    """Return the machine type with a name ("pc-q35-8.2", "none") or alias ("q35").
 
-    Raises QOMError when there is none. Source: QEMU 8.2.2 system/vl.c find_machine, select_machine.
+    Raises:
+        QOMError: there is no such machine type.
+
+    Source: QEMU 8.2.2 system/vl.c find_machine, select_machine.
 
     >>> from vmdump.qom import register_base_types
     >>> table = TypeTable()
@@ -40,7 +43,7 @@ def find_machine(table: TypeTable, name: str) -> MachineClass:
 
 
 def unsupported(name: str, machines: Iterable[Machine]) -> str:
-    """The error of a machine type that there is not, as QEMU has it, and what may have been meant."""
+    """Return QEMU's error message for an unknown machine type, with a suggestion."""
     from vmdump.suggestion import did_you_mean
 
     known = [known for machine in machines for known in (machine.name, machine.alias) if known]
@@ -49,9 +52,12 @@ def unsupported(name: str, machines: Iterable[Machine]) -> str:
 
 
 def find_default_machine(table: TypeTable) -> MachineClass | None:
-    """The machine type that QEMU takes without ``-M``; None when there is no default.
+    """Return the machine type that QEMU uses without ``-M``, or None if there is no default.
 
-    Raises QOMError when there are several. Source: QEMU 8.2.2 system/vl.c find_default_machine.
+    Raises:
+        QOMError: there are several defaults.
+
+    Source: QEMU 8.2.2 system/vl.c find_default_machine.
 
     >>> from vmdump.qom import register_base_types
     >>> table = TypeTable()
@@ -61,14 +67,14 @@ def find_default_machine(table: TypeTable) -> MachineClass | None:
     defaults = [machine for machine in _machines(table) if machine.is_default]
     if len(defaults) > 1:
         names = ", ".join(sorted(machine.name for machine in defaults))
-        raise QOMError(f"Multiple default machines: {names}; only one may set is_default, and children inherit it")
+        raise QOMError(f"Multiple default machines: {names}; only one may set is_default, which is inherited")
     return defaults[0] if defaults else None
 
 
 def machine_list(table: TypeTable) -> list[MachineClass]:
-    """All machine types as ``-M help`` lists them: by family, each from the highest name down, then those without one.
+    """Return all machine types in the order of ``-M help``: families, each in descending order of names, then the rest.
 
-    Source: QEMU 8.2.2 system/vl.c machine_class_cmp. It compares names as strings: 2.9 stands before 2.12.
+    Source: QEMU 8.2.2 system/vl.c machine_class_cmp. Names are compared as strings: 2.9 precedes 2.12.
 
     >>> from vmdump.qom import TypeInfo, register_base_types
     >>> table = TypeTable()
@@ -82,7 +88,7 @@ def machine_list(table: TypeTable) -> list[MachineClass]:
 
 
 def machine_help(table: TypeTable) -> str:
-    """What ``-M help`` prints: name, description, and whether it is an alias, the default or deprecated.
+    """Return the output of ``-M help``: names, descriptions, aliases, and which are the default and deprecated.
 
     Source: QEMU 8.2.2 system/vl.c machine_help_func.
 
@@ -101,11 +107,11 @@ def machine_help(table: TypeTable) -> str:
 
 
 class Machine(Protocol):
-    """What -M help tells of a machine type, wherever it comes from."""
+    """Properties of a machine type that -M help uses."""
 
     @property
     def name(self) -> str:
-        """As in MachineClass, and so on."""
+        """As in MachineClass; so are the others."""
 
     @property
     def alias(self) -> str | None: ...
@@ -127,7 +133,7 @@ _M = TypeVar("_M", bound=Machine)
 
 
 def in_help_order(machines: Iterable[_M]) -> list[_M]:
-    """The machine types in the order of machine_list."""
+    """Return machine types in the order of machine_list."""
     by_name = sorted(machines, key=lambda machine: f"{machine.name}-machine")
     standalone = [machine for machine in by_name if machine.family is None]
     families = [machine for machine in reversed(by_name) if machine.family is not None]
@@ -135,7 +141,7 @@ def in_help_order(machines: Iterable[_M]) -> list[_M]:
 
 
 def help_text(machines: Iterable[Machine]) -> str:
-    """What machine_help prints, of any machine types."""
+    """Return the text of machine_help for any machine types."""
     lines = ["Supported machines are:\n"]
     for machine in in_help_order(machines):
         desc = machine.desc or ""
@@ -147,6 +153,6 @@ def help_text(machines: Iterable[Machine]) -> str:
 
 
 def _machines(table: TypeTable) -> list[MachineClass]:
-    """In the order in which QEMU looks for a name."""
+    """Return the machine types in the order in which QEMU compares names."""
     classes = table.object_class_get_list(TYPE_MACHINE, include_abstract=False)
     return [machine for machine in classes if isinstance(machine, MachineClass)]

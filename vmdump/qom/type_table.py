@@ -23,7 +23,7 @@ from vmdump.qom.classes import (
     TypeInfo,
 )
 
-#: What no name may contain: QEMU prints names unescaped, and these would break its JSON or are no UTF-8.
+#: Characters that names must not contain: QEMU prints names unescaped, so these would break its JSON or UTF-8.
 _UNPRINTABLE = frozenset(map(chr, (*range(0x20), ord('"'), ord("\\"), *range(0xD800, 0xE000))))
 
 
@@ -55,7 +55,7 @@ class TypeImpl:
         self.reset()
 
     def reset(self) -> None:
-        """Back to the state of a type that is registered and not initialised."""
+        """Reset to the state after registration, without a class."""
         info = self.info
         self.class_size: int = info.class_size
         self.instance_size: int = info.instance_size
@@ -63,7 +63,7 @@ class TypeImpl:
         self.parent_type: TypeImpl | None = None
         self.klass: ObjectClass | None = None
         self.initialised: bool = False
-        #: The ancestors' class_base_init functions, the nearest first; the parent's own tuple where they are the same.
+        #: The ancestors' class_base_init functions, nearest first. Shares the parent's tuple if equal.
         self.base_inits: tuple[ClassInit, ...] = ()
 
     def __repr__(self) -> str:
@@ -71,7 +71,7 @@ class TypeImpl:
 
 
 def type_is_ancestor(type_: TypeImpl | None, target: TypeImpl) -> bool:
-    """Whether type_, which is initialised, is target or descends from it through parents.
+    """Return whether an initialised type is target or descends from it.
 
     >>> from vmdump.qom import register_base_types
     >>> table = TypeTable()
@@ -85,13 +85,13 @@ def type_is_ancestor(type_: TypeImpl | None, target: TypeImpl) -> bool:
 
 
 class TypeTable:
-    """All types that are known, by name. QEMU has one; here it is a value, and tables know nothing of each other.
+    """All registered types by name. QEMU has one global table; here tables are independent objects.
 
-    module_load_qom is called with the name of a type that is missing; it loads the module that provides the type, which
-    registers it here, and returns above 0 if there is one (``ModuleLoad``). Without it nothing is loaded on demand.
+    ``module_load_qom``: called with the name of a missing type; loads the module that provides it, which registers the
+    type in this table, and returns a number above 0 on success (``ModuleLoad``). None: no modules are loaded on demand.
 
-    Thread safety: register types from one thread, while no other uses the table. After that any thread may look up and
-    list classes: their initialisation is protected by a lock, which is held while class_init runs.
+    Thread safety: register types on one thread while no other thread uses the table. Afterwards any thread may look up
+    and list classes: a lock, held while class_init runs, protects their initialisation.
 
     >>> from vmdump.qom import register_base_types
     >>> table = TypeTable(lambda typename: 0)
@@ -104,9 +104,9 @@ class TypeTable:
     def __init__(self, module_load_qom: Callable[[str], int] | None = None) -> None:
         self._module_load_qom = module_load_qom
         self._types: dict[str, TypeImpl] = {}
-        #: Every type whose class exists, in order of initialisation: so a type stands behind its ancestors.
+        #: All types with a class, in order of initialisation: ancestors precede descendants.
         self._with_class: list[TypeImpl] = []
-        #: What object_class_get_list has found, until types or classes change.
+        #: Cached results of object_class_get_list, until types or classes change.
         self._lists: dict[tuple[str, bool], list[ObjectClass]] = {}
         self._enumerating = 0
         self._lock = RLock()
@@ -114,11 +114,13 @@ class TypeTable:
     # Registration
 
     def type_register(self, info: TypeInfo) -> TypeImpl:
-        """Adds a type. Its parent and its interfaces need not be there yet.
+        """Register a type. Its parent and interfaces need not be registered yet.
 
-        Raises QOMError for a name that is taken, or that the dump could not print, and while types are being listed.
-        Source: QEMU 8.2.2 qom/object.c type_register, type_new. (QEMU 9.0's stricter type_name_is_valid would refuse
-        names that older versions have.)
+        Raises:
+            QOMError: the name is in use or not printable in a dump, or types are being listed.
+
+        Source: QEMU 8.2.2 qom/object.c type_register, type_new. (QEMU 9.0's stricter type_name_is_valid rejects names
+        that older versions use.)
 
         >>> from vmdump.qom import register_base_types
         >>> table = TypeTable()
@@ -148,9 +150,9 @@ class TypeTable:
 
     @contextmanager
     def registration(self) -> Iterator[None]:
-        """Registers all or nothing: when the body raises, the types that it registered are gone again.
+        """Roll back the registrations of the body if it raises.
 
-        So are the classes that were initialised in the body, even those of older types; they are initialised anew.
+        Classes that were initialised in the body, including those of older types, are reset, too.
 
         >>> from vmdump.qom import register_base_types
         >>> table = TypeTable()
@@ -180,18 +182,19 @@ class TypeTable:
     # Looking up
 
     def type_get_by_name(self, name: str) -> TypeImpl | None:
-        """The type, or None; nothing is loaded or initialised.
+        """Return the type, or None. Nothing is loaded or initialised.
 
         >>> TypeTable().type_get_by_name("device")
         """
         return self._types.get(name)
 
     def object_class_by_name(self, typename: str) -> ObjectClass | None:
-        """The type's class, initialised, or None; no module is loaded for it.
+        """Return the initialised class of a type, or None. No module is loaded for the type itself.
 
-        Raises what initialisation can raise: QOMError for a type that can't be initialised (missing or cyclic parents,
-        missing interfaces, sizes below the parent's, class_type not derived from the parent's, a class_init that
-        raised); a VmdumpError that class_init raised passes through, with the type named.
+        Raises:
+            QOMError: initialisation failed: missing or cyclic parents, missing interfaces, a size below the parent's, a
+                class_type not derived from the parent's, or an exception of class_init.
+            VmdumpError: raised by class_init; the type's name is prepended.
 
         >>> from vmdump.qom import register_base_types
         >>> table = TypeTable()
@@ -203,9 +206,10 @@ class TypeTable:
         return None if impl is None else self._type_initialize(impl)
 
     def module_object_class_by_name(self, typename: str) -> ObjectClass:
-        """As object_class_by_name, but an unknown type is looked for in modules.
+        """As object_class_by_name, but load the module that provides an unknown type.
 
-        Raises QOMError when no module provides it, and what the loader raises.
+        Raises:
+            QOMError: as object_class_by_name, or no module provides the type. Exceptions of the loader pass through.
 
         >>> from vmdump.qom import TypeInfo, register_base_types
         >>> def load(typename):
@@ -228,7 +232,7 @@ class TypeTable:
         return impl
 
     def _type_get_parent(self, impl: TypeImpl) -> TypeImpl | None:
-        """The parent of a type whose class does not exist yet."""
+        """Return the parent of a type that has no class yet, loading its module if necessary."""
         parent = impl.info.parent
         if parent is None:
             return None
@@ -240,7 +244,7 @@ class TypeTable:
     # Casting
 
     def object_class_get_parent(self, klass: ObjectClass) -> ObjectClass | None:
-        """The parent's class; None of a root.
+        """Return the class of the parent, or None for a root type.
 
         >>> from vmdump.qom import register_base_types
         >>> table = TypeTable()
@@ -252,7 +256,7 @@ class TypeTable:
         return None if parent_type is None else parent_type.klass
 
     def object_class_is_abstract(self, klass: ObjectClass) -> bool:
-        """Whether there can be no instances: declared so, or without an instance_size.
+        """Return whether a type is abstract: declared so, or without an instance_size.
 
         >>> from vmdump.qom import register_base_types
         >>> table = TypeTable()
@@ -263,10 +267,10 @@ class TypeTable:
         return klass.type.abstract
 
     def object_class_dynamic_cast(self, klass: ObjectClass, typename: str) -> ObjectClass | None:
-        """The class itself if it is or descends from typename, else None.
+        """Return the class if it is or descends from typename, else None.
 
-        For an interface: its class in this type's implementation; None also when two of the type's interfaces descend
-        from typename, because it is unclear which is meant.
+        For an interface, return the interface's class in this type's implementation, or None if several interfaces of
+        the type descend from typename, which is ambiguous.
 
         >>> from vmdump.qom import register_base_types
         >>> table = TypeTable()
@@ -304,12 +308,14 @@ class TypeTable:
     # Listing
 
     def object_class_get_list(self, implements_type: str, include_abstract: bool) -> list[ObjectClass]:
-        """The classes that descend from implements_type or implement it, in QEMU's order. Initialises all classes.
+        """Return the classes that descend from or implement a type, in QEMU's order. Initialises all classes.
 
-        The order depends on the names of all types and on the order of their registration: QEMU walks through a
-        GHashTable, and puts each class in front of those before.
+        The order depends on the names of all types and the order of their registration: QEMU iterates over a GHashTable
+        and prepends each class to the list.
 
-        Raises what object_class_by_name does, for the first type that can't be initialised.
+        Raises:
+            QOMError: as object_class_by_name, for the first type that can't be initialised.
+
         Source: QEMU 8.2.2 qom/object.c object_class_get_list, object_class_foreach.
 
         >>> from vmdump.qom import register_base_types
@@ -322,14 +328,14 @@ class TypeTable:
             listed = self._lists.get((implements_type, include_abstract))
             if listed is not None:
                 return listed.copy()
-            # Beforehand: a module that registers types in the middle of the enumeration would change its order.
+            # First, because modules that register types during the enumeration would change its order.
             self._load_missing_parents()
             types = self._types_in_glib_order()
             self._enumerating += 1
             try:
                 for impl in types:
                     parent = self._types.get(impl.info.parent or "")
-                    if impl.klass is None and parent is not None and parent.initialised:  # so it is with most
+                    if impl.klass is None and parent is not None and parent.initialised:  # the common case
                         self._class_create(impl, parent)
                     elif not impl.initialised:
                         self._type_initialize(impl)
@@ -341,7 +347,7 @@ class TypeTable:
                 for impl in reversed(types)
                 if impl in found and impl.klass is not None and (include_abstract or not impl.abstract)
             ]
-            if not self._enumerating:  # else it is a class_init that asks, and not all classes are whole yet
+            if not self._enumerating:  # else called from a class_init: some classes are incomplete
                 self._lists[implements_type, include_abstract] = listed
             return listed.copy()
 
@@ -363,7 +369,7 @@ class TypeTable:
         return [types[index] for index in ffi.unpack(order, len(types))]
 
     def _implementers(self, typename: str) -> set[TypeImpl]:
-        """The types with a class that object_class_dynamic_cast would cast to typename, found in one pass."""
+        """Return the types with a class that object_class_dynamic_cast casts to typename."""
         target = self._types.get(typename)
         if target is None or target.klass is None:
             return set()
@@ -380,10 +386,10 @@ class TypeTable:
     # Initialisation
 
     def _type_initialize(self, impl: TypeImpl) -> ObjectClass:
-        """The class of a type, made on first use, after its ancestors'.
+        """Return the class of a type; on first use, initialise it after its ancestors.
 
-        In a loop: a chain may be deeper than Python's stack. A class_init that asks for its own type's class gets it as
-        it is at that moment, as in QEMU.
+        Iterative, as chains of types may be deeper than Python's stack. As in QEMU, a class_init that looks its own
+        class up gets the incomplete class.
         """
         if impl.initialised and impl.klass is not None:
             return impl.klass
@@ -396,14 +402,14 @@ class TypeTable:
                 chain[ancestor] = None
                 ancestor = self._type_get_parent(ancestor)
             for type_ in reversed(chain):
-                if type_.klass is None:  # else an ancestor's class_init asked for it
+                if type_.klass is None:  # else an ancestor's class_init looked it up
                     self._class_create(type_, ancestor)
                 ancestor = type_
             assert impl.klass is not None
             return impl.klass
 
     def _class_create(self, impl: TypeImpl, parent_type: TypeImpl | None) -> None:
-        """Makes the class of a type whose parent has one. On failure the type is as if it had never been tried."""
+        """Create the class of a type whose parent has one. On failure the type is reset."""
         klass = _class_copy(impl, parent_type)
         mark = len(self._with_class)
         self._with_class.append(impl)
@@ -426,7 +432,7 @@ class TypeTable:
         impl.initialised = True
 
     def _implement_interfaces(self, impl: TypeImpl, klass: ObjectClass) -> None:
-        """Gives the class an interface class for each interface of its parent's, then for its own.
+        """Create an interface class for each interface of the parent, then for the type's own ones.
 
         Source: QEMU 8.2.2 qom/object.c type_initialize.
         """
@@ -449,7 +455,7 @@ class TypeTable:
         klass.interfaces = tuple(interfaces)
 
     def _interface_create(self, impl: TypeImpl, interface_type: TypeImpl, parent_type: TypeImpl) -> InterfaceClass:
-        """The class TYPE::INTERFACE, a copy of parent_type's. Its type is not in the table, so it is never listed."""
+        """Create the class TYPE::INTERFACE, a copy of parent_type's. Its type is not in the table nor in lists."""
         name = f"{impl.name}::{interface_type.name}"
         self._check_name_is_free(name)
         iface_impl = TypeImpl(TypeInfo(name, parent=parent_type.name, abstract=True))
@@ -459,9 +465,9 @@ class TypeTable:
         return iface_impl.klass
 
     def _drop_classes(self, mark: int) -> None:
-        """Uninitialises what was initialised since _with_class had mark entries.
+        """Reset all types that were initialised since _with_class had ``mark`` entries.
 
-        Among it is all that depends on a type which was registered, or whose initialisation began, after that.
+        They include all that depend on a type registered, or whose initialisation began, since then.
         """
         dropped = self._with_class[mark:]
         del self._with_class[mark:]
@@ -471,7 +477,7 @@ class TypeTable:
 
 
 def _class_copy(impl: TypeImpl, parent_type: TypeImpl | None) -> ObjectClass:
-    """A class for impl that is a copy of its parent's; sets what impl inherits. Raises before it changes impl."""
+    """Return a copy of the parent's class, and set what impl inherits. Raises QOMError before changing impl."""
     info = impl.info
     parent_class = None if parent_type is None else parent_type.klass
     base = _ROOTS[impl.name] if parent_class is None else parent_class.__class__
@@ -516,5 +522,5 @@ def _size_error(impl: TypeImpl, what: str, size: int, parent_type: TypeImpl, par
     )
 
 
-#: The types that have no parent, and their class structs.
+#: Class structs of the root types.
 _ROOTS: dict[str, type[ObjectClass]] = {TYPE_OBJECT: ObjectClass, TYPE_INTERFACE: InterfaceClass}

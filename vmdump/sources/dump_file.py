@@ -1,4 +1,4 @@
-"""Dump files as a source: what QEMU's -dump-vmstate wrote, plain or compressed with gzip, xz or Zstandard."""
+"""Dump files as a source: output of -dump-vmstate, plain or compressed with gzip, bzip2, xz, lzma or Zstandard."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ if TYPE_CHECKING:
     from vmdump.dump.producer import Producer
     from vmdump.dump.tree import Tree
 
-#: The largest dump that is read without max_size, in bytes, decompressed. A real one has 3 million, extended and with
-#: all descriptions.
+#: Default limit of a dump, in bytes, decompressed. Real ones have up to 3 million in the extended form.
 MAX_SIZE = 1 << 30
 
 _CHUNK = 1 << 20
 
-#: Bytes that tell what a file is: vmdump.files.file_kind.START.
+#: Bytes needed to identify a file: vmdump.files.file_kind.START.
 _START = 4096
 
-#: The most white space that a dump may begin with where it can't be read in parts, in bytes.
+#: Limit of leading white space in dumps that are not parsed in parts, in bytes.
 _MAX_BLANK = 1 << 20
 
 _BLANK = b" \t\r\n"
@@ -33,7 +32,7 @@ _ELF = b"\x7fELF"
 
 
 def open_dump_file(path: str | os.PathLike[str], max_size: int | None = None) -> DeviceDump:
-    """The dump in the file at path. Raises as read_dump_file does.
+    """Return the dump in the file at path. Raises as read_dump_file.
 
     >>> open_dump_file("/nonexistent/x86_64.json")
     Traceback (most recent call last):
@@ -48,11 +47,15 @@ def open_dump_file(path: str | os.PathLike[str], max_size: int | None = None) ->
 
 
 def read_dump_file(file: io.BufferedReader, name: str, max_size: int | None = None) -> DeviceDump:
-    """The dump in a file or pipe, from where it stands to its end; name is what errors call it. max_size: the most
-    bytes that it may have, decompressed; None: MAX_SIZE, and no more than decompress.MAX_RATIO times its own size.
+    """Return the dump in a file or pipe, from the current position to the end.
 
-    Raises SourceError: can't be read, is not compressed as it says, is not what QEMU prints (with line, column and JSON
-    path), is too large.
+    Args:
+        file: the file.
+        name: its name in errors.
+        max_size: limit in bytes, decompressed; None: MAX_SIZE and decompress.MAX_RATIO times the compressed size.
+
+    Raises:
+        SourceError: the file can't be read, is too large, is corrupt, or is not a dump (with line, column, JSON path).
     """
     tree = _parse_in_parts(file, name, max_size) or engine.parse(read_bytes(file, name, max_size), name)
     if tree.about is None:
@@ -69,7 +72,7 @@ def _producer(name: str) -> Producer:
 
 
 def open_bytes(path: str, max_size: int | None = None) -> bytes | bytearray:
-    """What read_bytes returns of the file at path. Raises SourceError."""
+    """Return the result of read_bytes for the file at path. Raises SourceError."""
     try:
         with open_input(path) as file:
             return read_bytes(file, path, max_size)
@@ -78,8 +81,12 @@ def open_bytes(path: str, max_size: int | None = None) -> bytes | bytearray:
 
 
 def read_bytes(file: io.BufferedReader, name: str, max_size: int | None = None) -> bytes | bytearray:
-    """The content of a file or pipe, from where it stands to its end, decompressed; of one that can't be a JSON object
-    the beginning, on which a parser fails. Raises SourceError.
+    """Return the decompressed content of a file or pipe, from the current position to the end.
+
+    If the content can't be a JSON object, return only its beginning, which parsers reject.
+
+    Raises:
+        SourceError: as read_dump_file.
     """
     from vmdump.files.decompress import decompressed, limits
 
@@ -96,17 +103,17 @@ def read_bytes(file: io.BufferedReader, name: str, max_size: int | None = None) 
             if start and not is_object:
                 break
             if len(data) > _MAX_BLANK and not start:
-                raise SourceError(f"{name}: begins with more than {_MAX_BLANK >> 20} MiB of white space; not a dump")
+                raise SourceError(f"{name}: not a dump: it begins with more than {_MAX_BLANK >> 20} MiB of white space")
         return data
     except OSError as error:
         raise _open_error(name, error) from error
 
 
 def _parse_in_parts(file: io.BufferedReader, name: str, max_size: int | None) -> Tree | None:
-    """The tree of a regular file that is not compressed; None for any other, and for one that has an error.
+    """Return the tree of an uncompressed regular file, or None for other files and files with errors.
 
-    The parser reads it part by part: neither are there gigabytes of text in memory, whose pages take as much time as
-    the reading, nor is the file mapped, which would kill the process (SIGBUS) if it is truncated meanwhile.
+    The parser reads the file in parts. That avoids allocating pages for the whole text, which takes as long as parsing
+    it, and mapping the file, which would kill the process (SIGBUS) if it is truncated meanwhile.
     """
     size = _size(file)
     start = file.peek(8)
@@ -124,7 +131,7 @@ def _open_error(name: str, error: Exception) -> SourceError:
 
 
 def _size(file: io.BufferedReader) -> int:
-    """The size of a regular file in bytes; 0 for what has none."""
+    """Return the size of a regular file in bytes, or 0 for other files."""
     try:
         status = os.fstat(file.fileno())
     except OSError:  # a file object in memory
@@ -133,12 +140,12 @@ def _size(file: io.BufferedReader) -> int:
 
 
 def _refuse_programs(start: bytes, name: str) -> None:
-    """Refuse what is no dump, by its first bytes, in words."""
+    """Raise SourceError if the first bytes identify another kind of file."""
     from vmdump.files.file_kind import describe_file
 
     if start.startswith(_ELF):
-        raise SourceError(f"{name}: a binary, which can be read from a file only; give its path")
+        raise SourceError(f"{name}: a binary, which can't be read from a pipe; give its path")
     if start.startswith(b"#!"):
-        raise SourceError(f"{name}: a script, not a dump; if it starts a QEMU, name that binary, or run it (--run)")
+        raise SourceError(f"{name}: a script, not a dump; if it starts QEMU, give that binary, or use --run")
     if start[:1] not in (b"{", b" ", b"\n") and (kind := describe_file(start)):
         raise SourceError(f"{name}: {kind}")

@@ -1,7 +1,7 @@
-"""A QEMU binary as a source, run on request: its own -dump-vmstate, under a time limit.
+"""A QEMU binary as a source, run with -dump-vmstate under a time limit.
 
-The dump comes through a pipe, so no file is ever left behind; and QEMU gets a session of its own, so that what ends the
-wait for it early, the time limit or Ctrl-C, ends all that it started.
+The dump is read from a pipe, so no temporary files remain. QEMU runs in a session of its own, so that a timeout or
+Ctrl-C also kills its child processes.
 """
 
 from __future__ import annotations
@@ -24,25 +24,27 @@ from vmdump.signals import held_back
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-#: Seconds that a QEMU has to write its dump. It takes a tenth of one.
+#: Default time limit in seconds. A dump takes about 0.1 s.
 TIMEOUT = 60.0
 
-#: The longest wait, in seconds: the system calls take no more than twice that.
+#: Upper limit of timeouts, in seconds: system calls accept about twice that.
 _MAX_TIMEOUT = 1e6
 
-#: The largest dump that is taken, in bytes. Real ones have two million.
+#: Limit of a dump, in bytes. Real ones have two million.
 _MAX_DUMP = 1 << 30
 
-#: How much of QEMU's stderr is kept, its end, and how much of that an error quotes, in bytes and characters.
+#: Bytes kept of the end of QEMU's stderr, and characters of it quoted in errors.
 _MAX_STDERR = 16 << 10
 _QUOTE = 500
 
-#: What makes QEMU write its dump: neither devices that are not asked for, nor files of the user, nor a window.
+#: Options for a dump, without default devices, user configuration and display.
 _DUMP_OPTIONS = (
     "-nodefaults", "-no-user-config", "-display", "none", "-dump-vmstate", "/dev/stdout",
 )  # fmt: skip
 
-#: How QEMU says that it wants -M. Source: QEMU 8.2.2 system/vl.c select_machine.
+_WRONG_BINARY = "it may not be a QEMU system emulator"
+
+#: QEMU's error if there is no default machine. Source: QEMU 8.2.2 system/vl.c select_machine.
 _NO_DEFAULT_MACHINE = "No machine specified"
 
 
@@ -54,14 +56,18 @@ def run_qemu(
     timeout: float = TIMEOUT,
     report: Callable[[str], object] | None = None,
 ) -> DeviceDump:
-    """Runs the QEMU binary at path, or of that name in $PATH, with -dump-vmstate, and reads what it writes.
+    """Run a QEMU binary with -dump-vmstate and return its dump.
 
-    machine is its -M, properties and all (``"virt,accel=kvm"``); None: its default machine, or "none" where it has no
-    default. module_dirs, of which QEMU takes one, goes to it as QEMU_MODULE_DIR. timeout is in seconds. report is told
-    each line that a QEMU which succeeds writes to stderr: that a module does not load, that a machine is deprecated.
+    Args:
+        path: of the binary, or its name in $PATH.
+        machine: argument of -M, including properties (``"virt,accel=kvm"``); None: QEMU's default machine, or "none" if
+            it has no default.
+        module_dirs: at most one directory, passed as QEMU_MODULE_DIR.
+        timeout: in seconds.
+        report: called with each line that QEMU writes to stderr if it succeeds, such as warnings.
 
-    Raises SourceError when QEMU can't be run, fails (with the end of its stderr), is not done in time, or writes
-    something else than a dump.
+    Raises:
+        SourceError: QEMU can't be run, fails (with the end of its stderr), times out, or does not write a dump.
 
     >>> run_qemu("/nonexistent/qemu-system-x86_64")
     Traceback (most recent call last):
@@ -73,7 +79,7 @@ def run_qemu(
         ended = qemu.run("-M", "none", *_DUMP_OPTIONS)
     qemu.check(ended)
     if not ended.stdout.startswith(b"{"):
-        raise SourceError(f"{qemu.name}: wrote no dump; is it a QEMU system emulator? {_last_words(ended)}")
+        raise SourceError(f"{qemu.name}: did not write a dump; {_WRONG_BINARY}. {_last_words(ended)}")
     tree = engine.parse(ended.stdout, f"{qemu.name} -dump-vmstate")
     if report is not None:
         for line in ended.stderr.splitlines():
@@ -82,7 +88,7 @@ def run_qemu(
 
 
 def list_machines(path: str | os.PathLike[str], *, module_dirs: Sequence[str] = (), timeout: float = TIMEOUT) -> str:
-    """What the QEMU binary at path prints for -M help. Raises SourceError."""
+    """Return the output of -M help of the QEMU binary at path. Raises SourceError."""
     qemu = _Qemu(path, module_dirs, timeout)
     ended = qemu.run("-M", "help")
     qemu.check(ended)
@@ -90,7 +96,7 @@ def list_machines(path: str | os.PathLike[str], *, module_dirs: Sequence[str] = 
 
 
 class _Ended(NamedTuple):
-    """How a run ended, and what it wrote: all to stdout, the end to stderr."""
+    """Result of a run: exit status, stdout, and the end of stderr."""
 
     returncode: int
     stdout: bytes
@@ -98,7 +104,7 @@ class _Ended(NamedTuple):
 
 
 class _Qemu:
-    """A QEMU binary and how long it may take, all its runs together."""
+    """A QEMU binary with a time limit for all its runs together."""
 
     def __init__(self, path: str | os.PathLike[str], module_dirs: Sequence[str], timeout: float) -> None:
         self.name = os.path.abspath(shutil.which(path) or path)
@@ -106,35 +112,35 @@ class _Qemu:
         self._deadline = time.monotonic() + self._timeout
         self._environ = dict(os.environ)
         if len(module_dirs) > 1:
-            raise SourceError(f"{self.name}: a QEMU that is run takes one module directory, not {len(module_dirs)}")
+            raise SourceError(f"{self.name}: --run accepts one module directory, not {len(module_dirs)}")
         if module_dirs:
             self._environ["QEMU_MODULE_DIR"] = os.path.abspath(module_dirs[0])
 
     def run(self, *options: str) -> _Ended:
-        """Runs it to its end. Raises SourceError when it does not start or is not done in time."""
+        """Run QEMU to completion. Raises SourceError if it does not start or times out."""
         try:
             with _running([self.name, *options], self._environ) as process:
                 stdout, stderr = self._read(process)
                 returncode = process.wait(self._seconds_left())
         except (TimeoutError, subprocess.TimeoutExpired):
             raise SourceError(
-                f"{self.name}: not done after {self._timeout:g} seconds, killed; --timeout gives it more"
+                f"{self.name}: did not finish within {self._timeout:g} seconds, killed; allow more with --timeout"
             ) from None
         except PermissionError as error:
             raise SourceError(
-                f"{self.name}: can't be run: {error.strerror}; is it a dump file? It is read without --run"
+                f"{self.name}: can't be run: {error.strerror}; to read a dump file, omit --run"
             ) from error
         except (OSError, ValueError) as error:
             raise SourceError(f"{self.name}: can't be run: {getattr(error, 'strerror', None) or error}") from error
         return _Ended(returncode, stdout, stderr.decode("utf-8", "backslashreplace"))
 
     def check(self, ended: _Ended) -> None:
-        """Raises SourceError for a run that failed, saying how."""
+        """Raise SourceError if a run failed."""
         if ended.returncode:
             raise SourceError(f"{self.name}: {_how_it_ended(ended.returncode)}. {_last_words(ended)}")
 
     def version(self) -> str | None:
-        """The first line of what it says of itself; None when it does not."""
+        """Return the first line of -version, or None if that fails."""
         try:
             ended = self.run("-version")
         except SourceError:
@@ -146,7 +152,7 @@ class _Qemu:
         return max(0.0, self._deadline - time.monotonic())
 
     def _read(self, process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
-        """What it writes to stdout and stderr until both are closed. Raises TimeoutError, SourceError."""
+        """Return stdout and stderr, read until both are closed. Raises TimeoutError, SourceError."""
         stdout, stderr = bytearray(), bytearray()
         with selectors.DefaultSelector() as selector:
             for stream, kept in ((process.stdout, stdout), (process.stderr, stderr)):
@@ -163,15 +169,15 @@ class _Qemu:
                         selector.unregister(key.fileobj)
                 del stderr[:-_MAX_STDERR]
                 if len(stdout) > _MAX_DUMP:
-                    raise SourceError(f"{self.name}: wrote more than {_MAX_DUMP >> 20} MiB, killed; is it a QEMU?")
+                    raise SourceError(f"{self.name}: wrote more than {_MAX_DUMP >> 20} MiB, killed; {_WRONG_BINARY}")
         return bytes(stdout), bytes(stderr)
 
 
 @contextlib.contextmanager
 def _running(command: list[str], environ: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A process with pipes. If nobody has waited for it when the body ends, it is killed, with all that it started."""
+    """Start a process with pipes. If it still runs when the body ends, kill it and its child processes."""
     with contextlib.ExitStack() as stack:
-        with held_back():  # in its middle an exception would lose a process just started
+        with held_back():  # an exception here would lose the started process
             process = subprocess.Popen(
                 command, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                 bufsize=0, start_new_session=True,
@@ -182,14 +188,14 @@ def _running(command: list[str], environ: dict[str, str]) -> Iterator[subprocess
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Ends what nobody has waited for."""
-    if process.returncode is None:  # so the number of its group is still its own
+    """Kill the process group if the process has not been waited for."""
+    if process.returncode is None:  # so the process group ID can't have been reused
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
 
 
 def _how_it_ended(returncode: int) -> str:
-    """An exit code, or the signal of a crash by name.
+    """Return an exit code, or the name of the signal, in words.
 
     >>> _how_it_ended(1), _how_it_ended(-11)
     ('exit code 1', 'crashed with SIGSEGV (Segmentation fault)')
@@ -204,6 +210,6 @@ def _how_it_ended(returncode: int) -> str:
 
 
 def _last_words(ended: _Ended) -> str:
-    """The end of what it wrote to stderr, on one line."""
+    """Return the end of stderr on one line."""
     words = " | ".join(line.strip() for line in ended.stderr.splitlines() if line.strip())
-    return f"It said: {words[-_QUOTE:]}" if words else "It said nothing"
+    return f"stderr: {words[-_QUOTE:]}" if words else "stderr is empty"

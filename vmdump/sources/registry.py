@@ -1,4 +1,4 @@
-"""The class registry as a source: what dump_vmstate_json_to_file walks."""
+"""The class registry of a process as a source, as in QEMU's dump_vmstate_json_to_file."""
 
 from collections.abc import Iterable
 
@@ -13,10 +13,16 @@ from vmdump.vmstate.model import VMStateDescription
 
 
 def dump_registry(types: TypeTable, machine: str, *, modules: dict[str, str] | None = None) -> DeviceDump:
-    """The dump of every device class in types that has a vmsd, abstract ones included, in the table's order.
+    """Return the dump of all device classes that have a vmsd, including abstract ones, in the table's order.
 
-    machine is the name that vmschkmachine gets; modules tells which module registered a type, for those that one did.
-    Raises QOMError for a class that can't be initialised, VMStateError for a description that can't be dumped.
+    Args:
+        types: the type table.
+        machine: name of the machine in the dump.
+        modules: names of the modules that registered types, by type name.
+
+    Raises:
+        QOMError: a class can't be initialised.
+        VMStateError: a description can't be dumped.
 
     Source: QEMU 8.2.2 migration/savevm.c dump_vmstate_json_to_file.
     """

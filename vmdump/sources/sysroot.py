@@ -1,4 +1,4 @@
-"""Paths below a root: a tree that is unpacked from packages, whose links mean the system that it is meant to be."""
+"""Paths in a sysroot: an unpacked system tree, whose absolute symbolic links are relative to its root."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ _LINKS_MAX = 40
 
 
 def check_root(root: str | os.PathLike[str]) -> str:
-    """The root as a path without links. Raises SourceError if it is no directory."""
+    """Return the path of a sysroot without symbolic links. Raises SourceError if it is not a directory."""
     path = os.path.realpath(root)
     if not os.path.isdir(path):
-        raise SourceError(f"{os.fspath(root)}: not a directory; the root is where the packages are unpacked")
+        raise SourceError(f"{os.fspath(root)}: not a directory; give the one into which packages were unpacked")
     return path
 
 
 def inside(path: str | os.PathLike[str], root: str) -> str | None:
-    """A path of this system as the root's own system has it, ``/usr/bin/qemu``; None if it is not below the root.
+    """Return a path of this system as a path within the sysroot (``/usr/bin/qemu``); None if it is outside.
 
-    What leads to the root is this system's, links included; what is below is left as it is.
+    Symbolic links above the sysroot are followed, links below it are not.
     """
     absolute = os.path.abspath(path)
     parent = absolute
@@ -36,8 +36,12 @@ def inside(path: str | os.PathLike[str], root: str) -> str | None:
 
 
 def resolve(path: str, root: str) -> str:
-    """The path of this system for one of the root's own: links are followed, absolute ones from the root on, and none
-    leads out of it. What does not exist is left as it is. Raises SourceError for links in a circle.
+    """Return the path on this system of a path within the sysroot.
+
+    Symbolic links are followed as after chroot(2), so none leads out of the sysroot. Components need not exist.
+
+    Raises:
+        SourceError: too many symbolic links.
     """
     todo, done, links = path.split("/")[::-1], "", 0
     while todo:
@@ -62,7 +66,7 @@ def resolve(path: str, root: str) -> str:
 
 
 def followed(path: str | os.PathLike[str], root: str | os.PathLike[str]) -> str:
-    """Where a file that is named on this system is, its links below the root followed within it. Raises SourceError."""
+    """Return the path of a file with its symbolic links below the sysroot followed within it. Raises SourceError."""
     real_root = check_root(root)
     below = inside(path, real_root)
     return os.fspath(path) if below is None else resolve(below, real_root)

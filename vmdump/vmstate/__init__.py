@@ -1,4 +1,4 @@
-"""The model of device state: VMStateDescription, VMStateField, and a constructor for every VMSTATE_* macro of QEMU.
+"""Model of device state: VMStateDescription, VMStateField, and a constructor for each VMSTATE_* macro of QEMU.
 
 >>> import ctypes
 >>> from vmdump.vmstate import VMSTATE_END_OF_LIST, VMSTATE_UINT8_ARRAY, VMSTATE_UINT32, VMStateDescription
@@ -24,7 +24,7 @@ else:
     _EXPORTED = ("VMSTATE_", "VMState", "vmstate_info_", "MigrationPriority", "FieldTest", "Hook", "QEMUTimer", "CPU_")
 
     def __getattr__(name: str) -> Any:
-        """The constructors, imported when one is first asked for: only who makes fields from structs needs ctypes."""
+        """Import the constructors on first use: they need ctypes, which dumps of other sources do not."""
         constructors = import_module("vmdump.vmstate.constructors")
         if name == "__all__":
             return [n for n in {**globals(), **vars(constructors)} if n.startswith(_EXPORTED)]

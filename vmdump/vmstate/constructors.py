@@ -1,27 +1,27 @@
-"""The VMSTATE_* constructors: for every macro of QEMU's vmstate.h a function of the same name with the same parameters.
+"""The VMSTATE_* constructors: a function for each macro of QEMU's vmstate.h, with the same name and parameters.
 
-They are called as in C, except that member names are strings and types are ctypes types:
+Member names are strings and types are ctypes types:
 
 >>> class NVRAMState(Structure):
 ...     _fields_ = [("addr", c_uint32), ("regs", c_uint8 * 16)]
 >>> VMSTATE_UINT8("regs[3]", NVRAMState).offset
 7
 
-Parameters, whose names are those of the macros:
+Parameters have the names of the macros':
 
-- ``_field``, ``_f``: the member's name, as C spells it: ``"addr"``, ``"queue.rptr"``, ``"regs[3]"``.
-- ``_state``, ``_s``: the ctypes.Structure that holds the state. Offsets are taken from it, and a member of another type
-  or length is refused, as the C compiler does in QEMU. None where the struct is not known: no offset, no check.
-- ``_type``: the ctypes type of one element, or its size in bytes where there is no ctypes type.
-- ``_version``, ``_v``: the field is there from this version of its description on.
-- ``_test``, ``_t``: the field is there when ``test(state, version_id)`` says so; None: always.
-- ``_num``, ``_n``, ``_n1``, ``_n2``: elements. ``_field_num``: the member that says how many. ``_field_size``: the
-  member that says how large.
-- ``_info``: how one element is put on the wire. ``_vmsd``: the description of one element.
-- ``_size``, ``_start`` of buffers: bytes. ``_start`` of arrays: the index of the first element.
+- ``_field``, ``_f``: C designator of the member: ``"addr"``, ``"queue.rptr"``, ``"regs[3]"``. Also the field's name.
+- ``_state``, ``_s``: the ctypes.Structure that holds the state. It provides offsets and types, which are checked as by
+  QEMU's compiler. None: the struct is unknown; no offset, no check.
+- ``_type``: ctypes type of one element, or its size in bytes.
+- ``_version``, ``_v``: first version of the description that has the field.
+- ``_test``, ``_t``: the field is sent if ``test(state, version_id)`` returns true; None: always.
+- ``_num``, ``_n``, ``_n1``, ``_n2``: numbers of elements. ``_field_num``: the member that holds the number of elements.
+  ``_field_size``: the member that holds the size.
+- ``_info``: encoding of one element. ``_vmsd``: description of one element.
+- ``_size``, ``_start`` of buffers: in bytes. ``_start`` of arrays: index of the first element.
 
-A ``size`` is one element's, in bytes. All raise VMStateError for a member that is not there or of another type.
-Where QEMU's macros have quirks, so have these: they decide what is on the wire.
+In the docstrings, "Size" is the size of one element in bytes. All constructors raise VMStateError if the member does
+not exist or has another type. Quirks of QEMU's macros are preserved, because they affect the stream.
 
 Source: QEMU 8.2.2 include/migration/vmstate.h, and 10.0.13's for VMSTATE_FD.
 """
@@ -47,11 +47,11 @@ from ctypes import (
 )
 from typing import TypeVar
 
+from vmdump.qemu import vmstate_flags
 from vmdump.vmstate.model import (
     FieldTest,
     VMStateDescription,
     VMStateField,
-    VMStateFlags,
     VMStateInfo,
     vmstate_info_bitmap,
     vmstate_info_bool,
@@ -95,35 +95,35 @@ from vmdump.vmstate.type_check import (
 )
 
 # Plain ints: see VMStateField.flags.
-_SINGLE = int(VMStateFlags.SINGLE)
-_POINTER = int(VMStateFlags.POINTER)
-_ALLOC = int(VMStateFlags.ALLOC)
-_ARRAY = int(VMStateFlags.ARRAY)
-_STRUCT = int(VMStateFlags.STRUCT)
-_VSTRUCT = int(VMStateFlags.VSTRUCT)
-_BUFFER = int(VMStateFlags.BUFFER)
-_VARRAY_INT32 = int(VMStateFlags.VARRAY_INT32)
-_VARRAY_UINT8 = int(VMStateFlags.VARRAY_UINT8)
-_VARRAY_UINT16 = int(VMStateFlags.VARRAY_UINT16)
-_VARRAY_UINT32 = int(VMStateFlags.VARRAY_UINT32)
-_VARRAY_MULTIPLY = int(VMStateFlags.VARRAY_UINT32) | int(VMStateFlags.MULTIPLY_ELEMENTS)
+_SINGLE = vmstate_flags.SINGLE
+_POINTER = vmstate_flags.POINTER
+_ALLOC = vmstate_flags.ALLOC
+_ARRAY = vmstate_flags.ARRAY
+_STRUCT = vmstate_flags.STRUCT
+_VSTRUCT = vmstate_flags.VSTRUCT
+_BUFFER = vmstate_flags.BUFFER
+_VARRAY_INT32 = vmstate_flags.VARRAY_INT32
+_VARRAY_UINT8 = vmstate_flags.VARRAY_UINT8
+_VARRAY_UINT16 = vmstate_flags.VARRAY_UINT16
+_VARRAY_UINT32 = vmstate_flags.VARRAY_UINT32
+_VARRAY_MULTIPLY = vmstate_flags.VARRAY_UINT32 | vmstate_flags.MULTIPLY_ELEMENTS
 _SINGLE_POINTER = _SINGLE | _POINTER
-_ARRAY_OF_POINTER = _ARRAY | int(VMStateFlags.ARRAY_OF_POINTER)
+_ARRAY_OF_POINTER = _ARRAY | vmstate_flags.ARRAY_OF_POINTER
 _STRUCT_POINTER = _STRUCT | _POINTER
 _STRUCT_ARRAY = _STRUCT | _ARRAY
 _STRUCT_ARRAY_POINTER = _STRUCT | _ARRAY | _POINTER
 _STRUCT_ARRAY_OF_POINTER = _STRUCT | _ARRAY_OF_POINTER
 _BUFFER_POINTER = _BUFFER | _POINTER
-_VBUFFER = int(VMStateFlags.VBUFFER) | _POINTER
-_VBUFFER_MULTIPLY = _VBUFFER | int(VMStateFlags.MULTIPLY)
+_VBUFFER = vmstate_flags.VBUFFER | _POINTER
+_VBUFFER_MULTIPLY = _VBUFFER | vmstate_flags.MULTIPLY
 _UNUSED_VARRAY = _VARRAY_UINT32 | _BUFFER
-_VALIDATE = _ARRAY | int(VMStateFlags.MUST_EXIST)
+_VALIDATE = _ARRAY | vmstate_flags.MUST_EXIST
 
 _SIZEOF_POINTER = sizeof(c_void_p)
 
 
 class QEMUTimer(Structure):
-    """A timer in a state struct: 48 bytes on a 64-bit host. expire_time is in nanoseconds, -1 when it is not armed.
+    """A timer in a state struct: 48 bytes on a 64-bit host. expire_time is in nanoseconds, -1 if it is not armed.
 
     Source: QEMU 8.2.2 include/qemu/timer.h.
     """
@@ -132,7 +132,7 @@ class QEMUTimer(Structure):
 
 
 class CPU_DoubleU(Union):  # noqa: N801
-    """A double of a CPU's register file. Source: QEMU 8.2.2 include/qemu/cpu-float.h."""
+    """A floating-point register as double or integer. Source: QEMU 8.2.2 include/qemu/cpu-float.h."""
 
     _fields_ = (("d", c_double), ("ll", c_uint64))
 
@@ -141,7 +141,7 @@ _Function = TypeVar("_Function", bound=Callable[..., VMStateField])
 
 
 def _named(name: str, function: _Function) -> _Function:
-    """Gives a family's function the macro's name: for help(), and for tracebacks and errors, which name the macro."""
+    """Set a generated function's name to the macro's, which help(), tracebacks and errors show."""
     function.__name__ = function.__qualname__ = name
     function.__code__ = function.__code__.replace(co_name=name, co_qualname=name)
     return function
@@ -184,7 +184,7 @@ def _scalar(
     Callable[[str, State, int], VMStateField],
     Callable[[str, State, FieldTest], VMStateField],
 ]:
-    """A member of the C type in the name: always, since a version (``_V``), or conditional (``_TEST``).
+    """A member of the C type in the name: unconditional, since a version (``_V``), or conditional (``_TEST``).
 
     Flags: SINGLE. Size: the type's.
 
@@ -195,18 +195,18 @@ def _scalar(
     >>> VMSTATE_UINT32_TEST("addr", NVRAMState, lambda state, version_id: version_id < 2).info.name
     'uint32'
     """
-    size = sizeof(ctype)  # these are what devices consist of, so they go straight to the field
+    size = sizeof(ctype)  # the most frequent constructors: they call VMStateField directly
 
     def plain(_f: str, _s: State) -> VMStateField:
-        """The member, always."""
+        """The member, unconditional."""
         return VMStateField(_f, vmstate_offset_value(_s, _f, ctype), size, 0, _SINGLE, 0, 0, info)
 
     def since_version(_f: str, _s: State, _v: int) -> VMStateField:
-        """The member, from version ``_v`` on."""
+        """The member, since version ``_v``."""
         return VMStateField(_f, vmstate_offset_value(_s, _f, ctype), size, 0, _SINGLE, _v, 0, info)
 
     def conditional(_f: str, _s: State, _t: FieldTest) -> VMStateField:
-        """The member, when the test says so."""
+        """The member, conditional."""
         return VMStateField(_f, vmstate_offset_value(_s, _f, ctype), size, 0, _SINGLE, 0, 0, info, None, _t)
 
     return _named(name, plain), _named(f"{name}_V", since_version), _named(f"{name}_TEST", conditional)
@@ -222,9 +222,9 @@ VMSTATE_UINT16, VMSTATE_UINT16_V, VMSTATE_UINT16_TEST = _scalar("VMSTATE_UINT16"
 VMSTATE_UINT32, VMSTATE_UINT32_V, VMSTATE_UINT32_TEST = _scalar("VMSTATE_UINT32", vmstate_info_uint32, c_uint32)
 VMSTATE_UINT64, VMSTATE_UINT64_V, VMSTATE_UINT64_TEST = _scalar("VMSTATE_UINT64", vmstate_info_uint64, c_uint64)
 VMSTATE_TIMER, VMSTATE_TIMER_V, VMSTATE_TIMER_TEST = _scalar("VMSTATE_TIMER", vmstate_info_timer, QEMUTimer)
-# A file descriptor, sent over a socket. Not in QEMU 8.2; in 10.0.
+# A file descriptor, sent over a socket. New in QEMU 10.0.
 VMSTATE_FD, VMSTATE_FD_V, VMSTATE_FD_TEST = _scalar("VMSTATE_FD", vmstate_info_fd, c_int32)
-# Linux' own __u8 to __u64, in structs of its headers.
+# __u8 to __u64 of Linux headers.
 VMSTATE_U8, VMSTATE_U8_V = _scalar("VMSTATE_U8", vmstate_info_uint8, c_uint8)[:2]
 VMSTATE_U16, VMSTATE_U16_V = _scalar("VMSTATE_U16", vmstate_info_uint16, c_uint16)[:2]
 VMSTATE_U32, VMSTATE_U32_V = _scalar("VMSTATE_U32", vmstate_info_uint32, c_uint32)[:2]
@@ -234,7 +234,7 @@ VMSTATE_U64, VMSTATE_U64_V = _scalar("VMSTATE_U64", vmstate_info_uint64, c_uint6
 def _equal(
     name: str, info: VMStateInfo, ctype: CType
 ) -> tuple[Callable[[str, State, str | None], VMStateField], Callable[[str, State, int, str | None], VMStateField]]:
-    """A member that has to have the same value on both sides, else loading fails and prints the hint.
+    """A member whose value must be equal in the destination; otherwise loading fails and prints the hint.
 
     Flags: SINGLE. Size: the type's.
 
@@ -245,11 +245,11 @@ def _equal(
     """
 
     def plain(_f: str, _s: State, _err_hint: str | None) -> VMStateField:
-        """The member, always."""
+        """The member, unconditional."""
         return VMSTATE_SINGLE_FULL(_f, _s, None, 0, info, ctype, _err_hint)
 
     def since_version(_f: str, _s: State, _v: int, _err_hint: str | None) -> VMStateField:
-        """The member, from version ``_v`` on."""
+        """The member, since version ``_v``."""
         return VMSTATE_SINGLE_FULL(_f, _s, None, _v, info, ctype, _err_hint)
 
     return _named(name, plain), _named(f"{name}_V", since_version)
@@ -263,7 +263,7 @@ VMSTATE_UINT64_EQUAL, VMSTATE_UINT64_EQUAL_V = _equal("VMSTATE_UINT64_EQUAL", vm
 
 
 def VMSTATE_INT32_POSITIVE_LE(_f: str, _s: State) -> VMStateField:
-    """An int32_t that is loaded only when it is not negative and at most what it is already. Flags: SINGLE."""
+    """An int32_t. Loading fails if it is negative or exceeds the destination's value. Flags: SINGLE."""
     return VMSTATE_SINGLE(_f, _s, 0, vmstate_info_int32_le, c_int32)
 
 
@@ -341,7 +341,7 @@ def VMSTATE_2DARRAY(
 def _array(
     name: str, info: VMStateInfo, ctype: CType
 ) -> tuple[Callable[[str, State, int], VMStateField], Callable[[str, State, int, int], VMStateField]]:
-    """An array of ``_n`` elements of the C type in the name: always, or since a version (``_V``).
+    """An array of ``_n`` elements of the C type in the name: unconditional, or since a version (``_V``).
 
     Flags: ARRAY. Size: an element's.
 
@@ -353,11 +353,11 @@ def _array(
     size = sizeof(ctype)
 
     def plain(_f: str, _s: State, _n: int) -> VMStateField:
-        """The array, always."""
+        """The array, unconditional."""
         return VMStateField(_f, vmstate_offset_array(_s, _f, ctype, _n), size, _n, _ARRAY, 0, 0, info)
 
     def since_version(_f: str, _s: State, _n: int, _v: int) -> VMStateField:
-        """The array, from version ``_v`` on."""
+        """The array, since version ``_v``."""
         return VMStateField(_f, vmstate_offset_array(_s, _f, ctype, _n), size, _n, _ARRAY, _v, 0, info)
 
     return _named(name, plain), _named(f"{name}_V", since_version)
@@ -389,7 +389,7 @@ def _sub_array(name: str, info: VMStateInfo, ctype: CType) -> Callable[[str, Sta
     """
 
     def plain(_f: str, _s: State, _start: int, _num: int) -> VMStateField:
-        """The part of the array."""
+        """The sub-array."""
         return VMSTATE_SUB_ARRAY(_f, _s, _start, _num, 0, info, ctype)
 
     return _named(name, plain)
@@ -405,7 +405,7 @@ VMSTATE_UINT64_SUB_ARRAY = _sub_array("VMSTATE_UINT64_SUB_ARRAY", vmstate_info_u
 def _2darray(
     name: str, info: VMStateInfo, ctype: CType
 ) -> tuple[Callable[[str, State, int, int], VMStateField], Callable[[str, State, int, int, int], VMStateField]]:
-    """An array ``[_n1][_n2]`` of the C type in the name: always, or since a version (``_V``).
+    """An array ``[_n1][_n2]`` of the C type in the name: unconditional, or since a version (``_V``).
 
     Flags: ARRAY. Size: an element's; ``num`` counts all elements.
 
@@ -416,11 +416,11 @@ def _2darray(
     """
 
     def plain(_f: str, _s: State, _n1: int, _n2: int) -> VMStateField:
-        """The array, always."""
+        """The array, unconditional."""
         return VMSTATE_2DARRAY(_f, _s, _n1, _n2, 0, info, ctype)
 
     def since_version(_f: str, _s: State, _n1: int, _n2: int, _v: int) -> VMStateField:
-        """The array, from version ``_v`` on."""
+        """The array, since version ``_v``."""
         return VMSTATE_2DARRAY(_f, _s, _n1, _n2, _v, info, ctype)
 
     return _named(name, plain), _named(f"{name}_V", since_version)
@@ -445,17 +445,18 @@ def VMSTATE_TIMER_PTR_ARRAY(_f: str, _s: State, _n: int) -> VMStateField:
     return VMSTATE_ARRAY_OF_POINTER(_f, _s, _n, 0, vmstate_info_timer, POINTER(QEMUTimer))
 
 
-# --- Arrays whose length a member says ---------------------------------------------------------------------------
+# --- Arrays whose length is a member -----------------------------------------------------------------------------
 
 
 def _varray(
     name: str, offset_of: Callable[[State, str, CType], int | None], count_type: CType, flags: int
 ) -> Callable[[str, State, str, int, VMStateInfo, CType], VMStateField]:
-    """As many elements of ``_type`` as the member ``_field_num`` says, whose type stands in the name.
+    """An array whose length is the member ``_field_num``, of the type in the macro's name.
 
-    The member is a ``_type *``, of UNSAFE ones a ``_type []``. Flags: VARRAY_* of the count's type; POINTER, not of
-    UNSAFE ones; ALLOC, where loading allocates the elements. Size: an element's. The dump shows no number of elements.
+    The field is a ``_type *``, for UNSAFE a ``_type []``. Flags: VARRAY_* of the length's type; POINTER unless UNSAFE;
+    ALLOC if loading allocates the elements. Size: an element's. The dump does not print the length.
 
+    >>> from vmdump.vmstate import VMStateFlags
     >>> class RingState(Structure):
     ...     _fields_ = [("len", c_uint32), ("ring", POINTER(c_uint16))]
     >>> ring = VMSTATE_VARRAY_UINT32("ring", RingState, "len", 0, vmstate_info_uint16, c_uint16)
@@ -466,7 +467,7 @@ def _varray(
     def varray(
         _field: str, _state: State, _field_num: str, _version: int, _info: VMStateInfo, _type: CType
     ) -> VMStateField:
-        """The array, from version ``_version`` on."""
+        """The array, since version ``_version``."""
         offset = offset_of(_state, _field, _type)
         num_offset = vmstate_offset_value(_state, _field_num, count_type)
         return VMStateField(_field, offset, sizeof(_type), 0, flags, _version, 0, _info, num_offset=num_offset)
@@ -488,7 +489,7 @@ VMSTATE_VARRAY_UINT16_UNSAFE = _varray("VMSTATE_VARRAY_UINT16_UNSAFE", vmstate_o
 def VMSTATE_ARRAY_INT32_UNSAFE(
     _field: str, _state: State, _field_num: str, _info: VMStateInfo, _type: CType
 ) -> VMStateField:
-    """As many elements of a ``_type _field[]`` as the int32_t says. Flags: VARRAY_INT32. Size: an element's."""
+    """A ``_type _field[]`` whose length is an int32_t member. Flags: VARRAY_INT32. Size: an element's."""
     offset = vmstate_offset_varray(_state, _field, _type)
     num_offset = vmstate_offset_value(_state, _field_num, c_int32)
     return VMStateField(_field, offset, sizeof(_type), 0, _VARRAY_INT32, 0, 0, _info, num_offset=num_offset)
@@ -497,9 +498,9 @@ def VMSTATE_ARRAY_INT32_UNSAFE(
 def VMSTATE_VARRAY_MULTIPLY(
     _field: str, _state: State, _field_num: str, _multiply: int, _info: VMStateInfo, _type: CType
 ) -> VMStateField:
-    """``_multiply`` times as many elements of a ``_type _field[]`` as the uint32_t says.
+    """A ``_type _field[]`` whose length is a uint32_t member multiplied by ``_multiply``.
 
-    Flags: VARRAY_UINT32, MULTIPLY_ELEMENTS. Size: an element's; ``num`` is the factor.
+    Flags: VARRAY_UINT32, MULTIPLY_ELEMENTS. Size: an element's; ``num``: the factor.
     """
     offset = vmstate_offset_varray(_state, _field, _type)
     num_offset = vmstate_offset_value(_state, _field_num, c_uint32)
@@ -519,7 +520,7 @@ def VMSTATE_VSTRUCT_TEST(
     _type: CType,
     _struct_version: int,
 ) -> VMStateField:
-    """A struct ``_type`` in its own version ``_struct_version``, conditional. Flags: VSTRUCT. Size: the struct's."""
+    """A struct ``_type`` migrated as version ``_struct_version``, conditional. Flags: VSTRUCT. Size: the struct's."""
     offset = vmstate_offset_value(_state, _field, _type)
     return VMStateField(_field, offset, sizeof(_type), 0, _VSTRUCT, _version, _struct_version, None, _vmsd, _test)
 
@@ -527,14 +528,14 @@ def VMSTATE_VSTRUCT_TEST(
 def VMSTATE_VSTRUCT(
     _field: str, _state: State, _vmsd: VMStateDescription, _type: CType, _struct_version: int
 ) -> VMStateField:
-    """A struct ``_type`` in its own version ``_struct_version``. Flags: VSTRUCT. Size: the struct's."""
+    """A struct ``_type`` migrated as version ``_struct_version``. Flags: VSTRUCT. Size: the struct's."""
     return VMSTATE_VSTRUCT_TEST(_field, _state, None, 0, _vmsd, _type, _struct_version)
 
 
 def VMSTATE_VSTRUCT_V(
     _field: str, _state: State, _version: int, _vmsd: VMStateDescription, _type: CType, _struct_version: int
 ) -> VMStateField:
-    """A struct ``_type`` in its own version ``_struct_version``. Flags: VSTRUCT. Size: the struct's."""
+    """A struct ``_type`` migrated as version ``_struct_version``. Flags: VSTRUCT. Size: the struct's."""
     return VMSTATE_VSTRUCT_TEST(_field, _state, None, _version, _vmsd, _type, _struct_version)
 
 
@@ -549,8 +550,8 @@ def VMSTATE_STRUCT_TEST(
 def VMSTATE_STRUCT(_field: str, _state: State, _version: int, _vmsd: VMStateDescription, _type: CType) -> VMStateField:
     """A struct ``_type``. Flags: STRUCT. Size: the struct's.
 
-    ``_version`` is the one from which on the field is there. The struct's fields go by the version of the enclosing
-    description; to give it one of its own, use VMSTATE_VSTRUCT.
+    ``_version``: first version of the enclosing description that has the field. The struct's fields are selected by the
+    version of the enclosing description; use VMSTATE_VSTRUCT to set another one.
 
     >>> class FIFO(Structure):
     ...     _fields_ = [("len", c_uint8), ("data", c_uint8 * 16)]
@@ -656,7 +657,7 @@ def VMSTATE_ARRAY_OF_POINTER_TO_STRUCT(
 def VMSTATE_STRUCT_VARRAY_POINTER_KNOWN(
     _field: str, _state: State, _num: int, _version: int, _vmsd: VMStateDescription, _type: CType
 ) -> VMStateField:
-    """A pointer to ``_num`` structs ``_type``, whatever the pointer's own type is.
+    """A pointer of any type to ``_num`` structs ``_type``.
 
     Flags: STRUCT, ARRAY, POINTER. Size: an element's.
     """
@@ -667,11 +668,12 @@ def VMSTATE_STRUCT_VARRAY_POINTER_KNOWN(
 def _struct_varray(
     name: str, offset_of: Callable[[State, str, CType], int | None], count_type: CType, flags: int
 ) -> Callable[[str, State, str, int, VMStateDescription, CType], VMStateField]:
-    """As many structs ``_type`` as the member ``_field_num`` says.
+    """An array of structs ``_type`` whose length is the member ``_field_num``.
 
-    The member is a ``_type []`` and the count's type stands in the name; of ALLOC it is a ``_type *`` and an int32_t.
-    Flags: STRUCT, VARRAY_* of the count's type; of ALLOC also ALLOC, POINTER. Size: an element's.
+    The field is a ``_type []`` and the length has the type in the macro's name; for ALLOC a ``_type *`` and an int32_t.
+    Flags: STRUCT, VARRAY_* of the length's type; for ALLOC also ALLOC, POINTER. Size: an element's.
 
+    >>> from vmdump.vmstate import VMStateFlags
     >>> class Entry(Structure):
     ...     _fields_ = [("addr", c_uint64), ("len", c_uint32)]
     >>> class DMAState(Structure):
@@ -684,7 +686,7 @@ def _struct_varray(
     def struct_varray(
         _field: str, _state: State, _field_num: str, _version: int, _vmsd: VMStateDescription, _type: CType
     ) -> VMStateField:
-        """The structs, from version ``_version`` on."""
+        """The array, since version ``_version``."""
         offset = offset_of(_state, _field, _type)
         num_offset = vmstate_offset_value(_state, _field_num, count_type)
         return VMStateField(_field, offset, sizeof(_type), 0, flags, _version, 0, None, _vmsd, num_offset=num_offset)
@@ -709,10 +711,11 @@ VMSTATE_STRUCT_VARRAY_ALLOC = _struct_varray(
 def _struct_varray_pointer(
     name: str, count_type: CType, flags: int
 ) -> Callable[[str, State, str, VMStateDescription, CType], VMStateField]:
-    """As many structs as the member ``_field_num`` says, behind a ``_type *``; the count's type stands in the name.
+    """A ``_type *`` to an array of structs whose length is the member ``_field_num``, of the type in the macro's name.
 
-    Flags: STRUCT, POINTER, VARRAY_* of the count's type; UINT32 sets VARRAY_INT32, as QEMU's does. Size: an element's.
+    Flags: STRUCT, POINTER, VARRAY_* of the length's type; UINT32 sets VARRAY_INT32, as in QEMU. Size: an element's.
 
+    >>> from vmdump.vmstate import VMStateFlags
     >>> class Entry(Structure):
     ...     _fields_ = [("addr", c_uint64), ("len", c_uint32)]
     >>> class DMAState(Structure):
@@ -725,7 +728,7 @@ def _struct_varray_pointer(
     def struct_varray_pointer(
         _field: str, _state: State, _field_num: str, _vmsd: VMStateDescription, _type: CType
     ) -> VMStateField:
-        """The structs, always."""
+        """The array, unconditional."""
         offset = vmstate_offset_pointer(_state, _field, _type)
         num_offset = vmstate_offset_value(_state, _field_num, count_type)
         return VMStateField(_field, offset, sizeof(_type), 0, flags, 0, 0, None, _vmsd, num_offset=num_offset)
@@ -763,7 +766,7 @@ def VMSTATE_STATIC_BUFFER(
 
 
 def VMSTATE_BUFFER(_f: str, _s: State) -> VMStateField:
-    """All of a ``uint8_t _f[]``. Flags: BUFFER. Size: the array's, in bytes; so the struct has to be known.
+    """All of a ``uint8_t _f[]``. Flags: BUFFER. Size: the array's, in bytes; requires the struct.
 
     >>> class NVRAMState(Structure):
     ...     _fields_ = [("addr", c_uint32), ("regs", c_uint8 * 16)]
@@ -774,7 +777,7 @@ def VMSTATE_BUFFER(_f: str, _s: State) -> VMStateField:
 
 
 def VMSTATE_BUFFER_V(_f: str, _s: State, _v: int) -> VMStateField:
-    """All of a ``uint8_t _f[]``, from version ``_v`` on. Flags: BUFFER. Size: the array's, in bytes."""
+    """All of a ``uint8_t _f[]``, since version ``_v``. Flags: BUFFER. Size: the array's, in bytes."""
     return VMSTATE_STATIC_BUFFER(_f, _s, _v, None, 0, sizeof_field(_s, _f))
 
 
@@ -789,31 +792,31 @@ def VMSTATE_PARTIAL_BUFFER(_f: str, _s: State, _size: int) -> VMStateField:
 
 
 def VMSTATE_BUFFER_START_MIDDLE_V(_f: str, _s: State, _start: int, _v: int) -> VMStateField:
-    """A ``uint8_t _f[]`` from byte ``_start`` on, from version ``_v`` on. Flags: BUFFER. Size: the rest, in bytes."""
+    """Bytes ``_start`` to the end of a ``uint8_t _f[]``, since version ``_v``. Flags: BUFFER. Size: their number."""
     return VMSTATE_STATIC_BUFFER(_f, _s, _v, None, _start, sizeof_field(_s, _f))
 
 
 def VMSTATE_BUFFER_START_MIDDLE(_f: str, _s: State, _start: int) -> VMStateField:
-    """A ``uint8_t _f[]`` from byte ``_start`` on. Flags: BUFFER. Size: the rest, in bytes."""
+    """Bytes ``_start`` to the end of a ``uint8_t _f[]``. Flags: BUFFER. Size: their number."""
     return VMSTATE_STATIC_BUFFER(_f, _s, 0, None, _start, sizeof_field(_s, _f))
 
 
 def VMSTATE_BUFFER_UNSAFE_INFO_TEST(
     _field: str, _state: State, _test: FieldTest, _version: int, _info: VMStateInfo, _size: int
 ) -> VMStateField:
-    """``_size`` bytes from a member of any type on, conditional. Flags: BUFFER. Size: ``_size``."""
+    """``_size`` bytes at a member of any type, conditional. Flags: BUFFER. Size: ``_size``."""
     return VMStateField(_field, offsetof(_state, _field), _size, 0, _BUFFER, _version, 0, _info, None, _test)
 
 
 def VMSTATE_BUFFER_UNSAFE_INFO(
     _field: str, _state: State, _version: int, _info: VMStateInfo, _size: int
 ) -> VMStateField:
-    """``_size`` bytes from a member of any type on. Flags: BUFFER. Size: ``_size``."""
+    """``_size`` bytes at a member of any type. Flags: BUFFER. Size: ``_size``."""
     return VMSTATE_BUFFER_UNSAFE_INFO_TEST(_field, _state, None, _version, _info, _size)
 
 
 def VMSTATE_BUFFER_UNSAFE(_field: str, _state: State, _version: int, _size: int) -> VMStateField:
-    """``_size`` bytes from a member of any type on, as they are. Flags: BUFFER. Size: ``_size``."""
+    """``_size`` bytes at a member of any type, sent as a buffer. Flags: BUFFER. Size: ``_size``."""
     return VMSTATE_BUFFER_UNSAFE_INFO_TEST(_field, _state, None, _version, vmstate_info_buffer, _size)
 
 
@@ -823,14 +826,14 @@ def VMSTATE_BUFFER_POINTER_UNSAFE(_field: str, _state: State, _version: int, _si
     return VMStateField(_field, offset, _size, 0, _BUFFER_POINTER, _version, 0, vmstate_info_buffer)
 
 
-# --- Buffers whose size a member says ----------------------------------------------------------------------------
+# --- Buffers whose size is a member ------------------------------------------------------------------------------
 
 
 def _vbuffer(name: str, size_type: CType, flags: int) -> Callable[[str, State, int, FieldTest, str], VMStateField]:
-    """As many bytes behind a pointer of any type as the member ``_field_size`` says.
+    """A buffer behind a pointer of any type whose size in bytes is the member ``_field_size``.
 
-    That is a uint32_t, of plain VBUFFER an int32_t. Flags: VBUFFER, POINTER; ALLOC, where loading allocates the memory.
-    Size: 0, for it is not known.
+    The size is a uint32_t, for VBUFFER an int32_t. Flags: VBUFFER, POINTER; ALLOC if loading allocates the memory.
+    Size: 0, as it is unknown.
 
     >>> class FlashState(Structure):
     ...     _fields_ = [("size", c_int32), ("storage", POINTER(c_uint8))]
@@ -839,7 +842,7 @@ def _vbuffer(name: str, size_type: CType, flags: int) -> Callable[[str, State, i
     """
 
     def vbuffer(_field: str, _state: State, _version: int, _test: FieldTest, _field_size: str) -> VMStateField:
-        """The bytes, from version ``_version`` on and when the test says so."""
+        """The buffer, since version ``_version``, conditional."""
         offset, size_offset = offsetof(_state, _field), vmstate_offset_value(_state, _field_size, size_type)
         return VMStateField(
             _field, offset, 0, 0, flags, _version, 0, vmstate_info_buffer, None, _test, size_offset=size_offset
@@ -856,7 +859,7 @@ VMSTATE_VBUFFER_ALLOC_UINT32 = _vbuffer("VMSTATE_VBUFFER_ALLOC_UINT32", c_uint32
 def VMSTATE_VBUFFER_MULTIPLY(
     _field: str, _state: State, _version: int, _test: FieldTest, _field_size: str, _multiply: int
 ) -> VMStateField:
-    """``_multiply`` times as many bytes behind a pointer of any type as the uint32_t says.
+    """A buffer behind a pointer of any type whose size in bytes is a uint32_t member multiplied by ``_multiply``.
 
     Flags: VBUFFER, POINTER, MULTIPLY. Size: the factor.
     """
@@ -866,17 +869,17 @@ def VMSTATE_VBUFFER_MULTIPLY(
 
 
 def VMSTATE_PARTIAL_VBUFFER(_f: str, _s: State, _size: str) -> VMStateField:
-    """As many bytes behind a pointer as the int32_t member ``_size`` says. Flags: VBUFFER, POINTER. Size: 0."""
+    """A buffer behind a pointer whose size is the int32_t member ``_size``. Flags: VBUFFER, POINTER. Size: 0."""
     return VMSTATE_VBUFFER(_f, _s, 0, None, _size)
 
 
 def VMSTATE_PARTIAL_VBUFFER_UINT32(_f: str, _s: State, _size: str) -> VMStateField:
-    """As many bytes behind a pointer as the uint32_t member ``_size`` says. Flags: VBUFFER, POINTER. Size: 0."""
+    """A buffer behind a pointer whose size is the uint32_t member ``_size``. Flags: VBUFFER, POINTER. Size: 0."""
     return VMSTATE_VBUFFER_UINT32(_f, _s, 0, None, _size)
 
 
 def VMSTATE_BITMAP_TEST(_field: str, _state: State, _test: FieldTest, _version: int, _field_size: str) -> VMStateField:
-    """A bitmap behind a pointer, conditional; the int32_t says how many bits. Flags: VBUFFER, POINTER. Size: 0."""
+    """A bitmap behind a pointer, conditional; size in bits: an int32_t member. Flags: VBUFFER, POINTER. Size: 0."""
     offset, size_offset = offsetof(_state, _field), vmstate_offset_value(_state, _field_size, c_int32)
     return VMStateField(
         _field, offset, 0, 0, _VBUFFER, _version, 0, vmstate_info_bitmap, None, _test, size_offset=size_offset
@@ -884,7 +887,7 @@ def VMSTATE_BITMAP_TEST(_field: str, _state: State, _test: FieldTest, _version: 
 
 
 def VMSTATE_BITMAP(_field: str, _state: State, _version: int, _field_size: str) -> VMStateField:
-    """A bitmap behind a pointer; the int32_t ``_field_size`` says how many bits. Flags: VBUFFER, POINTER. Size: 0."""
+    """A bitmap behind a pointer; size in bits: an int32_t member. Flags: VBUFFER, POINTER. Size: 0."""
     return VMSTATE_BITMAP_TEST(_field, _state, None, _version, _field_size)
 
 
@@ -892,12 +895,12 @@ def VMSTATE_BITMAP(_field: str, _state: State, _version: int, _field_size: str) 
 
 
 def VMSTATE_UNUSED_BUFFER(_test: FieldTest, _version: int, _size: int) -> VMStateField:
-    """``_size`` bytes that older versions used: zeros when saved, skipped when loaded. Flags: BUFFER. Name: unused."""
+    """``_size`` bytes of a removed field: saved as zeros, ignored when loaded. Flags: BUFFER. Name: unused."""
     return VMStateField("unused", 0, _size, 0, _BUFFER, _version, 0, vmstate_info_unused_buffer, None, _test)
 
 
 def VMSTATE_UNUSED(_size: int) -> VMStateField:
-    """``_size`` bytes that older versions used. What counts are the bytes on the wire: 1 for a bool.
+    """``_size`` bytes of a removed field. The size is that in the stream: 1 for a bool.
 
     >>> VMSTATE_UNUSED(4).name
     'unused'
@@ -906,19 +909,19 @@ def VMSTATE_UNUSED(_size: int) -> VMStateField:
 
 
 def VMSTATE_UNUSED_V(_v: int, _size: int) -> VMStateField:
-    """``_size`` bytes that older versions used, from version ``_v`` on."""
+    """``_size`` bytes of a removed field, since version ``_v``."""
     return VMSTATE_UNUSED_BUFFER(None, _v, _size)
 
 
 def VMSTATE_UNUSED_TEST(_test: FieldTest, _size: int) -> VMStateField:
-    """``_size`` bytes that older versions used, conditional."""
+    """``_size`` bytes of a removed field, conditional."""
     return VMSTATE_UNUSED_BUFFER(_test, 0, _size)
 
 
 def VMSTATE_UNUSED_VARRAY_UINT32(
     _state: State, _test: FieldTest, _version: int, _field_num: str, _size: int
 ) -> VMStateField:
-    """As many times ``_size`` unused bytes as the uint32_t says. Flags: VARRAY_UINT32, BUFFER. Size: ``_size``."""
+    """Unused bytes: ``_size`` multiplied by a uint32_t member. Flags: VARRAY_UINT32, BUFFER. Size: ``_size``."""
     num_offset = vmstate_offset_value(_state, _field_num, c_uint32)
     flags = _UNUSED_VARRAY
     return VMStateField(
@@ -927,7 +930,7 @@ def VMSTATE_UNUSED_VARRAY_UINT32(
 
 
 def VMSTATE_VALIDATE(_name: str, _test: FieldTest) -> VMStateField:
-    """An assertion: saving and loading fail unless the test passes. Flags: ARRAY, MUST_EXIST; no data, no dump line.
+    """An assertion: saving and loading fail if the test returns false. Flags: ARRAY, MUST_EXIST. Not in dumps.
 
     >>> VMSTATE_VALIDATE("len fits", lambda state, version_id: state.len <= 16).num
     0
@@ -938,7 +941,7 @@ def VMSTATE_VALIDATE(_name: str, _test: FieldTest) -> VMStateField:
 def VMSTATE_WITH_TMP_TEST(_state: State, _test: FieldTest, _tmp_type: CType, _vmsd: VMStateDescription) -> VMStateField:
     """A struct ``_tmp_type`` that exists only during a migration, conditional.
 
-    ``_vmsd`` describes it; its first member has to be a ``_state *parent``. No flags. Size: the struct's. Name: tmp.
+    ``_vmsd`` describes it; its first member must be a ``_state *parent``. No flags. Size: the struct's. Name: tmp.
     """
     if not isinstance(_tmp_type, int):
         check_tmp_parent(_tmp_type, _state)
@@ -946,7 +949,7 @@ def VMSTATE_WITH_TMP_TEST(_state: State, _test: FieldTest, _tmp_type: CType, _vm
 
 
 def VMSTATE_WITH_TMP(_state: State, _tmp_type: CType, _vmsd: VMStateDescription) -> VMStateField:
-    """A struct ``_tmp_type`` that exists only during a migration; its first member has to be a ``_state *parent``.
+    """A struct ``_tmp_type`` that exists only during a migration; its first member must be a ``_state *parent``.
 
     >>> class NICState(Structure):
     ...     _fields_ = [("mac", c_uint8 * 6)]
@@ -967,7 +970,7 @@ def VMSTATE_QTAILQ_V(
 ) -> VMStateField:
     """A QTAILQ of structs ``_type``, linked by their member ``_next``. No flags. Size: an element's.
 
-    ``start``: the offset of ``_next``; 0 when ``_type`` is only a size.
+    ``start``: offset of ``_next``; 0 if ``_type`` is given as a size.
     """
     offset, start = offsetof(_state, _field), offset_in_element(_type, _next)
     return VMStateField(_field, offset, sizeof(_type), 0, 0, _version, 0, vmstate_info_qtailq, _vmsd, start=start)
@@ -978,7 +981,7 @@ def VMSTATE_QLIST_V(
 ) -> VMStateField:
     """A QLIST of structs ``_type``, linked by their member ``_next``. No flags. Size: an element's.
 
-    ``start``: the offset of ``_next``; 0 when ``_type`` is only a size.
+    ``start``: offset of ``_next``; 0 if ``_type`` is given as a size.
     """
     offset, start = offsetof(_state, _field), offset_in_element(_type, _next)
     return VMStateField(_field, offset, sizeof(_type), 0, 0, _version, 0, vmstate_info_qlist, _vmsd, start=start)
@@ -994,7 +997,7 @@ def VMSTATE_GTREE_V(
 ) -> VMStateField:
     """A GTree from structs ``_key_type`` to structs ``_val_type``. No flags. Size: a value's; ``start``: a key's.
 
-    ``_vmsd``: the descriptions of value and key, in this order, of which the field keeps the first, as the dump does.
+    ``_vmsd``: descriptions of value and key, in this order. The field keeps the first only, as the dump does.
     """
     value = _vmsd if isinstance(_vmsd, VMStateDescription) else _vmsd[0]
     offset, start = offsetof(_state, _field), sizeof(_key_type)
@@ -1011,9 +1014,9 @@ def VMSTATE_GTREE_DIRECT_KEY_V(
 # --- The end -----------------------------------------------------------------------------------------------------
 
 
-_END_OF_LIST = VMStateField(None, 0, flags=int(VMStateFlags.END))
+_END_OF_LIST = VMStateField(None, 0, flags=vmstate_flags.END)
 
 
 def VMSTATE_END_OF_LIST() -> VMStateField:
-    """The terminator of a list of fields. Flags: END. VMStateDescription takes it off again."""
+    """Terminator of a list of fields, which VMStateDescription removes. Flags: END."""
     return _END_OF_LIST

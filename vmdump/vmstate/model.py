@@ -1,9 +1,9 @@
-"""VMStateField and VMStateDescription: what a device says about the state it migrates.
+"""VMStateField and VMStateDescription: descriptions of migrated device state.
 
-This is the one currency of vmdump. A source makes descriptions, the engine dumps them, the check compares them. The
-names, the order and the meaning of the attributes are QEMU's; those that ``-dump-vmstate`` never prints (offset, flags,
-info, hooks, ...) are kept, because they decide how the bytes of a migration stream are laid out. Everything here is
-immutable, as QEMU's descriptions are const; so a description can be shared, and none can contain itself.
+Sources create descriptions, the engine dumps them, the check compares them. Names, order and meaning of the attributes
+are QEMU's, including those that ``-dump-vmstate`` does not print (offset, flags, info, hooks, ...), as they determine
+the layout of the migration stream. All objects are immutable, as QEMU's descriptions are const; so descriptions can be
+shared and can't contain themselves.
 
 Source: QEMU 8.2.2 include/migration/vmstate.h, migration/vmstate-types.c, migration/savevm.c (vmstate_info_timer).
 """
@@ -17,63 +17,64 @@ from typing import Any, TypeAlias
 import msgspec
 
 from vmdump.errors import VMStateError
+from vmdump.qemu import vmstate_flags
 
 FieldTest: TypeAlias = Callable[[Any, int], bool] | bool | None
-"""Whether a field is there: ``test(state, version_id)``, or True for a test that is known to exist but not which.
+"""Condition of a field: a function ``test(state, version_id)``, or True if a test exists but is unknown.
 None and False are QEMU's NULL: no test."""
 
 Hook: TypeAlias = Callable[..., Any] | bool | None
-"""A hook of a description (needed, pre_load, ...): a function, True for one that is known to exist, or none."""
+"""Hook of a description (needed, pre_load, ...): a function, True if a hook exists but is unknown, or None."""
 
 
 class VMStateFlags(IntFlag):
-    """How the bytes of a field are found and counted (QEMU's ``enum VMStateFlags``, without the VMS_ prefix).
+    """Flags that define how to locate and count the bytes of a field (QEMU's ``enum VMStateFlags``, without VMS_).
 
     >>> VMStateFlags(0x802)
     <VMStateFlags.POINTER|VARRAY_UINT32: 2050>
     """
 
-    SINGLE = 0x1
-    """One value. QEMU ignores it."""
-    POINTER = 0x2
+    SINGLE = vmstate_flags.SINGLE
+    """One value. Ignored by QEMU."""
+    POINTER = vmstate_flags.POINTER
     """The member is a pointer to the value."""
-    ARRAY = 0x4
+    ARRAY = vmstate_flags.ARRAY
     """``num`` elements of ``size`` bytes."""
-    STRUCT = 0x8
+    STRUCT = vmstate_flags.STRUCT
     """Described by ``vmsd``, once for each element."""
-    VARRAY_INT32 = 0x10
-    """As many elements as the int32_t at ``num_offset`` says."""
-    BUFFER = 0x20
-    """``size`` bytes. QEMU ignores it."""
-    ARRAY_OF_POINTER = 0x40
+    VARRAY_INT32 = vmstate_flags.VARRAY_INT32
+    """The int32_t at ``num_offset`` is the number of elements."""
+    BUFFER = vmstate_flags.BUFFER
+    """``size`` bytes. Ignored by QEMU."""
+    ARRAY_OF_POINTER = vmstate_flags.ARRAY_OF_POINTER
     """Each element is a pointer to the value."""
-    VARRAY_UINT16 = 0x80
-    """As many elements as the uint16_t at ``num_offset`` says."""
-    VBUFFER = 0x100
-    """An element has as many bytes as the int32_t at ``size_offset`` says."""
-    MULTIPLY = 0x200
-    """With VBUFFER: that many times ``size`` bytes."""
-    VARRAY_UINT8 = 0x400
-    """As many elements as the uint8_t at ``num_offset`` says."""
-    VARRAY_UINT32 = 0x800
-    """As many elements as the uint32_t at ``num_offset`` says."""
-    MUST_EXIST = 0x1000
-    """The field's test has to pass, else loading fails. Such a field is an assertion and carries no data."""
-    ALLOC = 0x2000
+    VARRAY_UINT16 = vmstate_flags.VARRAY_UINT16
+    """The uint16_t at ``num_offset`` is the number of elements."""
+    VBUFFER = vmstate_flags.VBUFFER
+    """The int32_t at ``size_offset`` is the size of an element in bytes."""
+    MULTIPLY = vmstate_flags.MULTIPLY
+    """With VBUFFER: that size multiplied by ``size``."""
+    VARRAY_UINT8 = vmstate_flags.VARRAY_UINT8
+    """The uint8_t at ``num_offset`` is the number of elements."""
+    VARRAY_UINT32 = vmstate_flags.VARRAY_UINT32
+    """The uint32_t at ``num_offset`` is the number of elements."""
+    MUST_EXIST = vmstate_flags.MUST_EXIST
+    """An assertion without data: saving and loading fail if the field's test returns false."""
+    ALLOC = vmstate_flags.ALLOC
     """With POINTER: loading allocates the memory pointed to."""
-    MULTIPLY_ELEMENTS = 0x4000
-    """With a VARRAY: that many times ``num`` elements."""
-    VSTRUCT = 0x8000
-    """As STRUCT, in the version ``struct_version_id`` instead of the enclosing description's."""
-    END = 0x10000
-    """The terminator of a list of fields. Since QEMU 8.2."""
-    ARRAY_OF_POINTER_AUTO_ALLOC = 0x20000
-    """With ARRAY_OF_POINTER: a marker byte before each element says whether it is NULL, and loading allocates it. Not
-    in QEMU 8.2; QEMU 11 has it, with a number of its own."""
+    MULTIPLY_ELEMENTS = vmstate_flags.MULTIPLY_ELEMENTS
+    """With a VARRAY: the number of elements is multiplied by ``num``."""
+    VSTRUCT = vmstate_flags.VSTRUCT
+    """As STRUCT, but in version ``struct_version_id`` instead of the enclosing description's."""
+    END = vmstate_flags.END
+    """Terminator of a list of fields. Since QEMU 8.2."""
+    ARRAY_OF_POINTER_AUTO_ALLOC = vmstate_flags.ARRAY_OF_POINTER_AUTO_ALLOC
+    """With ARRAY_OF_POINTER: a marker byte before each element tells whether it is NULL; loading allocates elements.
+    New in QEMU 11, with another number."""
 
 
 class MigrationPriority(IntEnum):
-    """Which device states are migrated first: the higher, the earlier (QEMU 8.2's MIG_PRI_*, without the prefix)."""
+    """Order of migration: state with a higher priority is sent earlier (QEMU 8.2's MIG_PRI_*, without the prefix)."""
 
     DEFAULT = 0
     IOMMU = 1
@@ -84,7 +85,7 @@ class MigrationPriority(IntEnum):
 
 
 class VMStateInfo(msgspec.Struct, frozen=True, gc=False):
-    """How a value is put on the wire: in QEMU a pair of functions, here their name, as the stream's JSON has it.
+    """Encoding of a value in the stream. In QEMU a name and two functions, here the name, as in the vmdescription.
 
     >>> vmstate_info_timer
     VMStateInfo(name='timer')
@@ -104,14 +105,14 @@ vmstate_info_uint8_equal = VMStateInfo("uint8 equal")
 vmstate_info_uint16_equal = VMStateInfo("uint16 equal")
 vmstate_info_int32_equal = VMStateInfo("int32 equal")
 vmstate_info_uint32_equal = VMStateInfo("uint32 equal")
-vmstate_info_uint64_equal = VMStateInfo("int64 equal")  # QEMU's own slip; the name goes into streams, so it stays
+vmstate_info_uint64_equal = VMStateInfo("int64 equal")  # sic: part of the stream format
 vmstate_info_int32_le = VMStateInfo("int32 le")
 
 vmstate_info_uint8 = VMStateInfo("uint8")
 vmstate_info_uint16 = VMStateInfo("uint16")
 vmstate_info_uint32 = VMStateInfo("uint32")
 vmstate_info_uint64 = VMStateInfo("uint64")
-vmstate_info_fd = VMStateInfo("fd")  # not in QEMU 8.2; in 10.0
+vmstate_info_fd = VMStateInfo("fd")  # new in QEMU 10.0
 
 vmstate_info_nullptr = VMStateInfo("nullptr")
 vmstate_info_cpudouble = VMStateInfo("CPU_Double_U")
@@ -126,40 +127,40 @@ vmstate_info_qlist = VMStateInfo("qlist")
 
 
 class VMStateField(msgspec.Struct, frozen=True):
-    """One member of a device's state struct, as it is migrated. The VMSTATE_* constructors make them.
+    """A field of a description: a member of a device's state struct. Use the VMSTATE_* constructors to create fields.
 
-    Two things are told apart that look alike: ``num`` counts elements, ``size`` is the size of one element in bytes.
+    ``num`` is the number of elements, ``size`` the size of one element in bytes.
 
     >>> VMStateField("regs", offset=16, size=4, num=8, flags=VMStateFlags.ARRAY, info=vmstate_info_uint32)
     VMStateField('regs', offset=16, size=4, num=8, flags=ARRAY, info='uint32')
     """
 
     name: str | None
-    """The member's name in C (``const char *``). None in the terminator of a list only."""
+    """Name of the member in C (``const char *``). None only in the terminator of a list."""
     offset: int | None = None
-    """Where the member lies in the state struct, in bytes (``size_t``). None where the struct is not known."""
+    """Offset of the member in the state struct, in bytes (``size_t``). None if the struct is unknown."""
     size: int = 0
-    """Bytes of one element (``size_t``). Of a pointer's target, save where QEMU takes the pointer's own size."""
+    """Size of one element in bytes (``size_t``). Of a pointer's target, or of the pointer, as in QEMU's macro."""
     num: int = 0
-    """Elements (``int``) of an ARRAY, or the factor of MULTIPLY_ELEMENTS."""
+    """Number of elements of an ARRAY, or the factor of MULTIPLY_ELEMENTS (``int``)."""
     flags: VMStateFlags | int = 0
-    """Bits of VMStateFlags. The constructors give a plain int, which compares equal, so that the garbage collector has
-    nothing to do with fields: it would look at each of a million again and again, for the sake of its flags."""
+    """Bits of VMStateFlags. The constructors store a plain int, which compares equal: an enum member would make the
+    garbage collector track every field."""
     version_id: int = 0
-    """The field is there from this version of its description on (``int``)."""
+    """First version of the description that has the field (``int``)."""
     struct_version_id: int = 0
-    """The version that a VSTRUCT is migrated in (``int``)."""
+    """Version in which a VSTRUCT is migrated (``int``)."""
     info: VMStateInfo | None = None
     vmsd: VMStateDescription | None = None
     field_exists: FieldTest = None
     start: int = 0
-    """Of a QTAILQ and QLIST: the offset of the entry in the element; of a GTREE: the size of the key. In bytes."""
+    """QTAILQ and QLIST: offset of the list entry in an element; GTREE: size of the key. In bytes."""
     num_offset: int | None = None
-    """Where the member that counts a VARRAY's elements lies, in bytes. None: no such member, or an unknown struct."""
+    """Offset of the member that holds a VARRAY's length, in bytes. None: not a VARRAY, or unknown struct."""
     size_offset: int | None = None
-    """Where the member with a VBUFFER's size lies, in bytes. None: no such member, or an unknown struct."""
+    """Offset of the member that holds a VBUFFER's size, in bytes. None: not a VBUFFER, or unknown struct."""
     err_hint: str | None = None
-    """What an EQUAL field that differs prints besides."""
+    """Hint that QEMU prints if the values of an EQUAL field differ."""
 
     def __repr__(self) -> str:
         """The attributes that differ from their defaults; flags, infos and nested descriptions by name."""
@@ -180,19 +181,20 @@ def _short(value: object) -> str:
 
 
 class _Named(msgspec.Struct, frozen=True):
-    """Keeps the name positional: msgspec's kw_only speaks for the fields of one class."""
+    """Make the name positional: msgspec's kw_only applies to the fields of one class only."""
 
     name: str
 
 
 class VMStateDescription(_Named, frozen=True, kw_only=True, dict=True, weakref=True):
-    """What a device, or a part of one, migrates: versions, fields, subsections and the hooks around them.
+    """Description of the migrated state of a device, or of a part of one: versions, fields, subsections and hooks.
 
-    ``fields`` and ``subsections`` take any iterable and are tuples from then on. None and an empty one differ: the dump
-    prints an empty list for the latter. The terminators of C, VMSTATE_END_OF_LIST() at the end of the fields and None
-    at the end of the subsections, may be there, and are dropped.
+    ``fields`` and ``subsections`` accept any iterable and are stored as tuples. None and empty differ: the dump prints
+    an empty list for the latter. The terminators of C, VMSTATE_END_OF_LIST() after the fields and None after the
+    subsections, are optional and removed.
 
-    Raises VMStateError when an element is of another type, or a terminator has elements behind it.
+    Raises:
+        VMStateError: an element has another type, or elements follow a terminator.
 
     >>> regs = VMStateDescription("nvram", version_id=2, fields=[VMStateField("regs", size=1, num=16)])
     >>> regs
@@ -207,7 +209,7 @@ class VMStateDescription(_Named, frozen=True, kw_only=True, dict=True, weakref=T
     subsections: Sequence[VMStateDescription] | None = None
     unmigratable: bool = False
     early_setup: bool = False
-    """Sent while the migration is set up. Since QEMU 8.2."""
+    """Sent during migration setup. Since QEMU 8.2."""
     priority: MigrationPriority | int = MigrationPriority.DEFAULT
     needed: Hook = None
     pre_load: Hook = None
@@ -216,13 +218,13 @@ class VMStateDescription(_Named, frozen=True, kw_only=True, dict=True, weakref=T
     post_save: Hook = None
     dev_unplug_pending: Hook = None
     load_state_old: Hook = None
-    """What loads versions below minimum_version_id. Up to QEMU 5; not in 8.2."""
+    """Hook that loads versions below minimum_version_id. Up to QEMU 5.2."""
     detailed: bool = True
-    """Whether all of this is known. False where it comes from QEMU's own dump, which tells names, versions, sizes,
-    numbers of elements, and whether there are tests, alone."""
+    """Whether all attributes are known. False for QEMU's own dumps, which only contain names, versions, sizes, numbers
+    of elements, and whether fields have tests."""
 
     def __post_init__(self) -> None:
-        """Turns fields and subsections into tuples of checked elements without terminators."""
+        """Store fields and subsections as tuples of checked elements without terminators."""
         if self.fields is not None:
             fields = self._elements("fields", self.fields, VMStateField, _is_end_of_list)
             msgspec.structs.force_setattr(self, "fields", fields)
@@ -237,7 +239,7 @@ class VMStateDescription(_Named, frozen=True, kw_only=True, dict=True, weakref=T
         return f"<VMStateDescription {self.name!r} {versions}: {counts}>"
 
     def __hash__(self) -> int:
-        """Agrees with ``==`` but does not walk the tree, which can be exponentially larger than it is in memory."""
+        """Consistent with ``==``, without walking the tree: shared descriptions can make it exponentially large."""
         return hash((self.name, self.version_id, self.minimum_version_id))
 
     def _elements(

@@ -1,12 +1,12 @@
-"""Where a member of a ctypes struct lies, and whether it has the type that a VMSTATE_* macro says.
+"""Offsets and types of the members of ctypes structs.
 
-In QEMU the C compiler does this: each macro adds a type_check() to an offsetof(), which does not compile when the
-member is of another type. Here the struct is a ctypes.Structure, and a mismatch is a VMStateError when the field is
-made. Without a struct (None) nothing is checked and the offset is None.
+In QEMU the compiler checks types: each macro adds a type_check() to an offsetof(), which does not compile if the member
+has another type than the macro expects. Here the struct is a ctypes.Structure, and creating the field raises
+VMStateError. Without a struct (None) nothing is checked and the offset is None.
 
-Types agree when their kind (bool, signed, unsigned, char, float, struct, pointer), their size and, for arrays, their
-length agree. So c_ulong and c_ulonglong agree on hosts where both have 8 bytes, c_bool and c_uint8 never do. A type
-given as an int is a size in bytes, and only the size is checked.
+Types match if their kind (bool, signed, unsigned, char, float, struct, pointer), size and, for arrays, length are
+equal. So c_ulong and c_ulonglong match on hosts where both have 8 bytes; c_bool and c_uint8 never match. If a type
+is given as an int, its size in bytes, only the size is checked.
 
 Source: QEMU 8.2.2 include/migration/vmstate.h (vmstate_offset_*), include/qemu/compiler.h (type_check, typeof_field).
 """
@@ -21,10 +21,10 @@ from typing import Any, TypeAlias
 from vmdump.errors import VMStateError
 
 CType: TypeAlias = type[Any] | int
-"""A C type: a ctypes type, or its size in bytes where there is none."""
+"""A C type: a ctypes type, or a size in bytes."""
 
 State: TypeAlias = type[ctypes.Structure] | type[ctypes.Union] | None
-"""The struct that holds a device's state, or None where it is not known."""
+"""The struct that holds a device's state; None if it is unknown."""
 
 _ARRAY: Any = ctypes.Array  # Any: their attributes _type_ and _length_ belong to the subclasses
 _POINTER: Any = ctypes._Pointer
@@ -32,14 +32,14 @@ _STRUCT = (ctypes.Structure, ctypes.Union)
 
 
 def sizeof(_type: CType) -> int:
-    """The size of a C type in bytes."""
+    """Return the size of a C type in bytes."""
     return _type if isinstance(_type, int) else ctypes.sizeof(_type)
 
 
 class _Members(dict[str, tuple[int, Any]]):
-    """Offset and type of the members of one struct, by their names in C: ``regs``, ``queue.rptr``, ``lane[2].ctl``.
+    """Offset and type of the members of a struct by C designator: ``regs``, ``queue.rptr``, ``lane[2].ctl``.
 
-    The struct's own members are there from the start, nested ones come when they are first asked for.
+    Nested members are added on first use.
     """
 
     def __init__(self, state: type[Any]) -> None:
@@ -73,7 +73,7 @@ class _Members(dict[str, tuple[int, Any]]):
         return offset, ctype
 
     def _index(self, field: str, index: str) -> int:
-        """A number, also in hex, or, for QEMU's ``mac_reg[CTRL]``, the name of an int attribute of the struct."""
+        """Return the value of an index: a number, or the name of an int attribute of the struct (``mac_reg[CTRL]``)."""
         if index[:1].isdecimal():
             with suppress(ValueError):
                 return int(index, 0)
@@ -86,13 +86,13 @@ class _Members(dict[str, tuple[int, Any]]):
 
 
 class _Structs(dict[Any, _Members]):
-    """The members of every struct that was asked about. ctypes, too, keeps types alive in such tables."""
+    """Members by struct. It keeps the types alive, as ctypes' own caches do."""
 
     def __missing__(self, state: Any) -> _Members:
         if not (isinstance(state, type) and issubclass(state, _STRUCT)):
-            raise VMStateError(f"{_macro()}: {state!r} is no struct; give a ctypes.Structure, or None")
+            raise VMStateError(f"{_macro()}: {state!r} is not a struct; give a ctypes.Structure, or None")
         members = _Members(state)
-        if members:  # else its _fields_ may still come
+        if members:  # else _fields_ may be assigned later
             self[state] = members
         return members
 
@@ -101,7 +101,7 @@ _STRUCTS = _Structs()
 
 
 def agree(a: Any, b: CType) -> bool:
-    """Whether the member type ``a`` is what the macro calls ``b``."""
+    """Return whether a member's type ``a`` matches the macro's type ``b``."""
     if a is b:
         return True
     if isinstance(b, int):
@@ -133,7 +133,7 @@ def _kind(ctype: Any) -> str | None:
 
 
 def c_name(ctype: CType) -> str:
-    """How C spells a type.
+    """Return the C spelling of a type.
 
     >>> c_name(ctypes.c_ubyte * 16), c_name(ctypes.POINTER(ctypes.c_long)), c_name(12)
     ('uint8_t[16]', 'int64_t *', '12 bytes')
@@ -155,7 +155,7 @@ def c_name(ctype: CType) -> str:
 
 
 def _element(ctype: Any) -> tuple[Any, list[int]]:
-    """What an array of any dimensions is made of, and their lengths; of another type the type itself, and none."""
+    """Return the element type and the dimensions of an array; for another type, the type itself and no dimensions."""
     lengths = []
     while issubclass(ctype, _ARRAY):
         lengths.append(ctype._length_)
@@ -164,7 +164,10 @@ def _element(ctype: Any) -> tuple[Any, list[int]]:
 
 
 def offsetof(_state: State, _field: str) -> int | None:
-    """The member's offset in bytes, whatever its type. Raises VMStateError, as all below, when there is no such member.
+    """Return the offset of a member of any type, in bytes.
+
+    Raises:
+        VMStateError: there is no such member. All functions below raise it, too.
 
     >>> class NVRAMState(ctypes.Structure):
     ...     _fields_ = [("addr", ctypes.c_uint32), ("regs", ctypes.c_uint8 * 16)]
@@ -175,7 +178,7 @@ def offsetof(_state: State, _field: str) -> int | None:
 
 
 def vmstate_offset_value(_state: State, _field: str, _type: CType) -> int | None:
-    """The offset of a ``_type _field``.
+    """Return the offset of a ``_type _field``.
 
     >>> class NVRAMState(ctypes.Structure):
     ...     _fields_ = [("addr", ctypes.c_uint32), ("regs", ctypes.c_uint8 * 16)]
@@ -192,7 +195,7 @@ def vmstate_offset_value(_state: State, _field: str, _type: CType) -> int | None
 
 
 def vmstate_offset_pointer(_state: State, _field: str, _type: CType) -> int | None:
-    """The offset of a ``_type *_field``. A ``void *`` will do where the target's type is given as a size."""
+    """Return the offset of a ``_type *_field``. ``void *`` matches if the target's type is given as a size."""
     if _state is None:
         return None
     offset, member = _STRUCTS[_state][_field]
@@ -205,12 +208,12 @@ def vmstate_offset_pointer(_state: State, _field: str, _type: CType) -> int | No
     return offset
 
 
-#: Member type, element type and numbers of arrays that have been found to agree: few, and asked for often.
+#: Cache: member type, element type and lengths of arrays that match.
 _ARRAYS: set[tuple[Any, CType, tuple[int, ...]]] = set()
 
 
 def vmstate_offset_array(_state: State, _field: str, _type: CType, *_num: int) -> int | None:
-    """The offset of a ``_type _field[_num]`` or, with two numbers, of a ``_type _field[_n1][_n2]``."""
+    """Return the offset of a ``_type _field[_num]`` or, with two numbers, of a ``_type _field[_n1][_n2]``."""
     if _state is None:
         return None
     offset, member = _STRUCTS[_state][_field]
@@ -229,7 +232,7 @@ def vmstate_offset_array(_state: State, _field: str, _type: CType, *_num: int) -
 
 
 def vmstate_offset_varray(_state: State, _field: str, _type: CType) -> int | None:
-    """The offset of a ``_type _field[N]`` of any length N."""
+    """Return the offset of a ``_type _field[N]`` of any length N."""
     if _state is None:
         return None
     offset, member = _STRUCTS[_state][_field]
@@ -239,39 +242,39 @@ def vmstate_offset_varray(_state: State, _field: str, _type: CType) -> int | Non
 
 
 def vmstate_offset_sub_array(_state: State, _field: str, _type: CType, _start: int, _num: int) -> int | None:
-    """The offset of ``_field[_start]`` in a ``_type _field[N]``.
+    """Return the offset of ``_field[_start]`` in a ``_type _field[N]``.
 
-    C checks no more than the type; here the ``_num`` elements from there on have to lie inside, too.
+    In addition to the type, which QEMU's macro checks, the ``_num`` elements must be within the array.
     """
     offset = vmstate_offset_varray(_state, _field, _type)
     if offset is None:
         return None
     member, end = _STRUCTS[_state][_field][1], _start + _num
     if not 0 <= _start <= end <= member._length_:
-        raise _refused(_state, _field, f"[{_start}:{end}] is not inside of {c_name(member)}")
+        raise _refused(_state, _field, f"[{_start}:{end}] is not within {c_name(member)}")
     return offset + _start * sizeof(_type)
 
 
 def sizeof_field(_state: State, _field: str) -> int:
-    """The member's own size in bytes. Raises VMStateError without a struct."""
+    """Return the size of a member in bytes. Raises VMStateError without a struct."""
     if _state is None:
-        raise _refused(_state, _field, "its size is its member's, so the struct is needed")
+        raise _refused(_state, _field, "the field's size is the member's, which requires the struct")
     return ctypes.sizeof(_STRUCTS[_state][_field][1])
 
 
 def offset_in_element(_type: CType, _next: str) -> int:
-    """The offset of the entry that links a list's elements; 0 where the element's type is only a size."""
+    """Return the offset of a list entry in an element; 0 if the element's type is given as a size."""
     return 0 if isinstance(_type, int) else _STRUCTS[_type][_next][0]
 
 
 def check_tmp_parent(_tmp_type: type[Any], _state: State) -> None:
-    """Refuses a temporary struct whose first member is not a ``_state *parent``."""
+    """Raise VMStateError if the first member of a temporary struct is not a ``_state *parent``."""
     if _state is not None and vmstate_offset_pointer(_tmp_type, "parent", _state) != 0:
-        raise _refused(_tmp_type, "parent", "it has to be the first member")
+        raise _refused(_tmp_type, "parent", "it must be the first member")
 
 
 def _macro() -> str:
-    """The VMSTATE_* function that was called; of several inside each other, the outermost."""
+    """Return the name of the outermost VMSTATE_* function on the stack."""
     name, frame = "vmstate_offset", sys._getframe(1)
     while frame.f_back is not None:
         frame = frame.f_back
@@ -298,7 +301,7 @@ _STEMS = {
 
 
 def _remedy(member: Any) -> str:
-    """The constructor that fits the member, if the one that was called is one of those that name a type, too."""
+    """Return a hint at the constructor for the member's type, if the called one names a type in its name."""
     macro = _macro().removesuffix("_V").removesuffix("_TEST")
     element, lengths = _element(member)
     stem = _STEMS.get(c_name(element))

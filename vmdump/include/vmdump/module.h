@@ -1,5 +1,5 @@
 /*
- * QOM types and modules in C: what a device author needs to provide device types to vmdump in a shared object.
+ * QOM types and modules in C: provide device types to vmdump in a shared object.
  *
  *     static void clock_class_init(ObjectClass *klass, void *data)
  *     {
@@ -11,23 +11,21 @@
  *     module_obj("clock");
  *     VMDUMP_MODULE();
  *
- * Types are written as in QEMU, with these differences: there are classes but never instances, so realize and the like
- * are never called; casts are not checked; and every module is one VMDUMP_MODULE() (without it, it does not link).
+ * Types are written as in QEMU, with these differences: classes are never instantiated, so instance_init, realize etc.
+ * are never called; casts are not checked; every module contains one VMDUMP_MODULE(), without which it does not link.
  *
- * A module is native code in vmdump's process. What it declares is checked, what it does is not: one that crashes takes
- * the process with it.
+ * A module is native code in vmdump's process. vmdump validates what it declares and returns, but a module that crashes
+ * terminates the process.
  *
- * How a module is loaded: the dynamic linker runs its constructors, in which type_init() queues functions. The host
- * looks for the stamp, whose name carries VMDUMP_ABI, and hands over its table of functions through it. It calls
- * vmdump_module_init(), and, when that returned 0, the queued functions in order. In the end it calls
- * vmdump_module_finish(), if there is one. A module that fails on this way is closed again and its types forgotten.
+ * Loading a module: the dynamic linker runs its constructors, in which type_init() queues functions. The host looks up
+ * the stamp, a function whose name contains VMDUMP_ABI, and passes it a table of host functions. It calls
+ * vmdump_module_init() and, if that returns 0, the queued functions in order. Before closing the module it calls
+ * vmdump_module_finish(), if defined. If loading fails, the module is closed and its types are unregistered.
  *
- * Thread safety: types may be registered, and errors reported, only by functions that the host has called, and in the
- * thread in which it called them.
+ * Thread safety: register types and report errors only in functions called by the host, on the thread that called them.
  *
- * Source: QEMU 8.2.2 include/qom/object.h, include/hw/qdev-core.h, include/qemu/module.h; class structs are laid out
- * as in 10.0. The table of functions is SQLite's way (sqlite3ext.h), init and finish are OpenSSL's
- * (crypto/conf/conf_mod.c).
+ * Source: QEMU 8.2.2 include/qom/object.h, include/hw/qdev-core.h, include/qemu/module.h; class structs have the layout
+ * of 10.0. The function table follows SQLite (sqlite3ext.h), init and finish follow OpenSSL (crypto/conf/conf_mod.c).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -44,7 +42,7 @@
 
 /* cdef: begin */
 
-/* Counts changes of anything below that would break a module that is compiled already. */
+/* Version of the ABI; incremented by changes below that break compiled modules. */
 #define VMDUMP_ABI 1
 
 typedef struct Error Error;
@@ -57,7 +55,7 @@ typedef struct TypeImpl {
     const char *name;
 } *Type;
 
-/* An array of these ends with one whose type is NULL. */
+/* Arrays end with an element whose type is NULL. */
 typedef struct InterfaceInfo {
     const char *type;
 } InterfaceInfo;
@@ -65,13 +63,13 @@ typedef struct InterfaceInfo {
 typedef struct TypeInfo {
     const char *name;
     const char *parent;
-    size_t instance_size;   /* in bytes; 0: the parent's */
+    size_t instance_size;   /* bytes; 0: the parent's */
     size_t instance_align;
     void (*instance_init)(Object *obj);
     void (*instance_post_init)(Object *obj);
     void (*instance_finalize)(Object *obj);
     bool abstract;
-    size_t class_size;      /* in bytes; 0: the parent's */
+    size_t class_size;      /* bytes; 0: the parent's */
     void (*class_init)(ObjectClass *klass, void *data);
     void (*class_base_init)(ObjectClass *klass, void *data);
     void *class_data;
@@ -92,7 +90,7 @@ typedef struct InterfaceClass {
     Type interface_type;
 } InterfaceClass;
 
-/* vmdump takes over categories, fw_name, desc, user_creatable, hotpluggable, vmsd and bus_type. */
+/* vmdump reads categories, fw_name, desc, user_creatable, hotpluggable, vmsd and bus_type, and ignores the rest. */
 typedef struct DeviceClass {
     ObjectClass parent_class;
     unsigned long categories[1];
@@ -111,22 +109,22 @@ typedef struct DeviceClass {
 } DeviceClass;
 
 /*
- * What the host does for a module. Valid while a function of the module runs that the host has called. Later versions
- * of vmdump may append members; size tells how many there are.
+ * Host functions for modules. Valid while a module function called by the host is running. Later versions of vmdump may
+ * append members; check size before using one.
  */
 struct vmdump_api {
-    uint32_t size;      /* of the host's struct vmdump_api, in bytes */
+    uint32_t size;      /* bytes of the host's struct vmdump_api */
     uint32_t version;   /* the host's VMDUMP_ABI */
-    void *opaque;       /* the first argument of all functions */
+    void *opaque;       /* first argument of all functions */
     void (*type_register)(void *opaque, const TypeInfo *info);  /* copies info */
     void (*error)(void *opaque, const char *message);           /* copies message */
 };
 
-/* What the stamp returns. */
+/* Results of the stamp. */
 enum vmdump_bind {
     VMDUMP_BOUND = 0,
-    VMDUMP_BIND_ABI = 1,    /* the host's table is another version's, or too small */
-    VMDUMP_BIND_EARLY = 2,  /* the module registered a type or reported an error while no host had called it */
+    VMDUMP_BIND_ABI = 1,    /* the host's table has another version or is too small */
+    VMDUMP_BIND_EARLY = 2,  /* the module used host functions outside of a call by the host */
 };
 /* cdef: end */
 
@@ -142,7 +140,7 @@ _Static_assert(sizeof(DeviceClass) == 184 && offsetof(DeviceClass, vmsd) == 168,
 #define TYPE_DEVICE    "device"
 #define TYPE_BUS       "bus"
 
-/* The beginning of a device's state struct; only its size matters (that of QEMU 10.0), as there are no instances. */
+/* First member of a device's state struct. Only the size is meaningful (that of QEMU 10.0): there are no instances. */
 struct Object {
     void *private_[5];
 };
@@ -174,7 +172,7 @@ static inline const char *object_class_get_name(const ObjectClass *klass)
     return klass->type->name;
 }
 
-/* dc->categories is a bitmap: set_bit(DEVICE_CATEGORY_MISC, dc->categories). */
+/* Set a bit of a bitmap: set_bit(DEVICE_CATEGORY_MISC, dc->categories). */
 static inline void set_bit(long nr, unsigned long *bitmap)
 {
     const long bits = 8 * (long)sizeof(*bitmap);
@@ -183,8 +181,8 @@ static inline void set_bit(long nr, unsigned long *bitmap)
 }
 
 /*
- * What is one a module, defined by VMDUMP_MODULE(). Hidden, so that no module ever sees another's, not even when their
- * symbols are shared; a thread has its own host, so that two sessions can use one module at the same time.
+ * Per-module state, defined by VMDUMP_MODULE(). It has hidden visibility, so that modules whose symbols are shared
+ * (RTLD_GLOBAL) do not share it. The host pointer is thread-local, so that two sessions can use a module concurrently.
  */
 struct vmdump_type_init {
     void (*function)(void);
@@ -192,14 +190,14 @@ struct vmdump_type_init {
 };
 
 struct vmdump_dso {
-    struct vmdump_type_init *first, **last; /* last: where the next one is put; NULL: nothing is queued */
-    bool early;                             /* the host was needed, but there was none */
+    struct vmdump_type_init *first, **last; /* last: where to append; NULL: the queue is empty */
+    bool early;                             /* a host function was needed without a host */
 };
 
 extern __attribute__((visibility("hidden"))) struct vmdump_dso vmdump_dso;
 extern __attribute__((visibility("hidden"))) _Thread_local const struct vmdump_api *vmdump_host;
 
-/* Registers a type. Only in a function given to type_init(), or in one called by it. */
+/* Register a type. Call it only from functions passed to type_init() and their callees. */
 static inline void type_register(const TypeInfo *info)
 {
     if (vmdump_host) {
@@ -222,8 +220,8 @@ static inline void type_register_static_array(const TypeInfo *infos, int nr_info
 }
 
 /*
- * Reports, as printf, why what the host has called fails: one line, UTF-8. The first error counts. Loading the module,
- * or initialising the class, ends with it.
+ * Report an error, formatted as by printf: one line, UTF-8, at most 511 bytes. The first error of a call by the host is
+ * reported; loading the module or initializing the class then fails.
  */
 __attribute__((format(printf, 1, 2))) static inline void vmdump_error(const char *format, ...)
 {
@@ -249,7 +247,7 @@ static inline void vmdump_queue(struct vmdump_type_init *type_init)
 #define VMDUMP_GLUE(_a, _b)  VMDUMP_GLUE_(_a, _b)
 #define VMDUMP_GLUE_(_a, _b) _a##_b
 
-/* Has a void function(void) called when the module is initialised: in the order of the file, and of the link. */
+/* Call a void function(void) when the module is initialized, in the order of definition and link order. */
 #define type_init(function) \
     __attribute__((constructor)) static void vmdump_queue_##function(void) \
     { \
@@ -257,7 +255,7 @@ static inline void vmdump_queue(struct vmdump_type_init *type_init)
         vmdump_queue(&type_init); \
     }
 
-/* Registers all types of an array. */
+/* Register all types of an array. */
 #define DEFINE_TYPES(type_array) \
     static void vmdump_register_##type_array(void) \
     { \
@@ -266,16 +264,17 @@ static inline void vmdump_queue(struct vmdump_type_init *type_init)
     type_init(vmdump_register_##type_array)
 
 /*
- * What the module provides and needs, as strings in the section ".vmdump.modinfo", where it is read without loading the
- * module: module_obj: a QOM type that it provides; module_arch: the only target architecture it is for; module_dep: a
- * module that is loaded before it, and whose exported symbols it may use; module_opts: a group of options that it adds.
+ * Module metadata: strings in the section ".vmdump.modinfo", which vmdump reads without loading the module.
+ *
+ * module_obj: a QOM type that the module provides; module_arch: the only target architecture that it supports;
+ * module_dep: a module to load first, whose exported symbols this one may use; module_opts: a QemuOpts group it adds.
  */
 #define module_obj(name)  VMDUMP_MODINFO("obj=" name)
 #define module_arch(name) VMDUMP_MODINFO("arch=" name)
 #define module_dep(name)  VMDUMP_MODINFO("dep=" name)
 #define module_opts(name) VMDUMP_MODINFO("opts=" name)
 
-/* Nothing refers to the strings: they are kept from the optimiser, and where that works from ld --gc-sections. */
+/* Nothing refers to the strings: protect them from the optimizer and, where supported, from ld --gc-sections. */
 #if __has_attribute(retain)
 #define VMDUMP_RETAIN retain,
 #else
@@ -291,8 +290,8 @@ static inline void vmdump_queue(struct vmdump_type_init *type_init)
     __attribute__((section(".vmdump.modinfo"), aligned(1), VMDUMP_IN_ORDER VMDUMP_RETAIN used)) = _text
 
 /*
- * The entry points, of which the host knows the names. The stamp takes the host's table, or NULL when the host is done;
- * the dummy tells a module of another VMDUMP_ABI from a shared object that is no module at all.
+ * Entry points, looked up by name. The host passes its table to the stamp before, and NULL after each call into the
+ * module. The dummy distinguishes a module of another VMDUMP_ABI from a shared object that is not a module.
  */
 #define VMDUMP_EXPORT __attribute__((visibility("default")))
 #define VMDUMP_STAMP  VMDUMP_GLUE(vmdump_stamp_, VMDUMP_ABI)
@@ -301,12 +300,12 @@ VMDUMP_EXPORT enum vmdump_bind VMDUMP_STAMP(const struct vmdump_api *api);
 VMDUMP_EXPORT void vmdump_module_dummy(void);
 VMDUMP_EXPORT void vmdump_module_call_init(void);
 
-/* Yours, with VMDUMP_MODULE_CUSTOM_INIT(): 0, or another number if the module can't be used here. */
+/* Defined by the module if it uses VMDUMP_MODULE_CUSTOM_INIT(). Returns 0 on success; otherwise loading fails. */
 VMDUMP_EXPORT int vmdump_module_init(void);
-/* Yours, if you define it: the module is about to be closed. Its classes are no longer used. */
+/* Optional, defined by the module: called before the module is closed. Its classes are no longer used. */
 VMDUMP_EXPORT void vmdump_module_finish(void);
 
-/* In one file of the module, at file scope: makes it a module. */
+/* Write this at file scope in one file of the module. */
 #define VMDUMP_MODULE() \
     int vmdump_module_init(void) \
     { \
@@ -314,7 +313,7 @@ VMDUMP_EXPORT void vmdump_module_finish(void);
     } \
     VMDUMP_MODULE_CUSTOM_INIT()
 
-/* The same for a module with a vmdump_module_init() of its own. */
+/* The same for modules that define vmdump_module_init(). */
 #define VMDUMP_MODULE_CUSTOM_INIT() \
     VMDUMP_MODINFO("abi=" stringify(VMDUMP_ABI)); \
     struct vmdump_dso vmdump_dso; \

@@ -1,12 +1,11 @@
 /*
- * VMStateDescription and the VMSTATE_* macros, for modules in C: what a device author needs to write a description as
- * in QEMU. Layouts, names, parameters and results are those of QEMU; a description is only ever read here, never
- * migrated, its hooks and tests never called, and there is nothing to link against.
+ * VMStateDescription and the VMSTATE_* macros for modules in C. Layouts, names, parameters and results are those of
+ * QEMU. vmdump only reads descriptions: it never calls their hooks and tests. There is nothing to link against.
  *
- * A member of another type than its macro says does not compile: "static assertion failed: ClockState.period is not
+ * A member whose type differs from its macro's does not compile: "static assertion failed: ClockState.period is not
  * uint64_t".
  *
- * Thread safety: constants only. Needs gcc or clang, and -std=c11 or newer (_Static_assert, __typeof__).
+ * Thread safety: constants only. Requires gcc or clang, and -std=c11 or newer (_Static_assert, __typeof__).
  *
  * Source: QEMU 8.2.2 (layouts) and 10.0.13 (macros) include/migration/vmstate.h; names of the infos:
  * migration/vmstate-types.c and migration/savevm.c.
@@ -29,35 +28,35 @@ typedef struct JSONWriter JSONWriter;
 typedef struct VMStateField VMStateField;
 typedef struct VMStateDescription VMStateDescription;
 
-/* How a value is put on the wire. vmdump reads the name; nothing calls get and put. */
+/* Encoding of a value in the migration stream. vmdump reads the name and never calls get and put. */
 typedef struct VMStateInfo {
     const char *name;
     int (*get)(QEMUFile *f, void *pv, size_t size, const VMStateField *field);
     int (*put)(QEMUFile *f, void *pv, size_t size, const VMStateField *field, JSONWriter *vmdesc);
 } VMStateInfo;
 
-/* How the bytes of a field are found and counted. */
+/* How to locate and count the bytes of a field. */
 enum VMStateFlags {
     VMS_SINGLE = 0x1,
     VMS_POINTER = 0x2,              /* the member points to the value */
     VMS_ARRAY = 0x4,                /* num elements */
     VMS_STRUCT = 0x8,               /* described by vmsd */
-    VMS_VARRAY_INT32 = 0x10,        /* the int32_t at num_offset counts the elements */
+    VMS_VARRAY_INT32 = 0x10,        /* the int32_t at num_offset is the number of elements */
     VMS_BUFFER = 0x20,
     VMS_ARRAY_OF_POINTER = 0x40,    /* each element points to the value */
     VMS_VARRAY_UINT16 = 0x80,
-    VMS_VBUFFER = 0x100,            /* the int32_t at size_offset is the size of an element */
-    VMS_MULTIPLY = 0x200,           /* ... times size */
+    VMS_VBUFFER = 0x100,            /* the int32_t at size_offset is an element's size */
+    VMS_MULTIPLY = 0x200,           /* ... multiplied by size */
     VMS_VARRAY_UINT8 = 0x400,
     VMS_VARRAY_UINT32 = 0x800,
-    VMS_MUST_EXIST = 0x1000,        /* the test has to pass; there is no data */
-    VMS_ALLOC = 0x2000,             /* loading allocates what the member points to */
-    VMS_MULTIPLY_ELEMENTS = 0x4000, /* the count at num_offset times num */
-    VMS_VSTRUCT = 0x8000,           /* described by vmsd, in the version struct_version_id */
+    VMS_MUST_EXIST = 0x1000,        /* an assertion: field_exists must return true; no data */
+    VMS_ALLOC = 0x2000,             /* loading allocates the memory pointed to */
+    VMS_MULTIPLY_ELEMENTS = 0x4000, /* num_offset's value multiplied by num */
+    VMS_VSTRUCT = 0x8000,           /* described by version struct_version_id of vmsd */
     VMS_END = 0x10000               /* ends a list of fields */
 };
 
-/* The higher, the earlier it is migrated. */
+/* State with a higher priority is migrated earlier. */
 typedef enum {
     MIG_PRI_DEFAULT = 0,
     MIG_PRI_IOMMU = 1,
@@ -103,7 +102,7 @@ struct VMStateDescription {
 };
 /* cdef: end */
 
-/* What else reads these structs (an image of QEMU 8.2 is read with the same layout) relies on it. */
+/* The layout is part of the ABI; vmdump also reads the structs of QEMU 8.2 binaries with it. */
 #if UINTPTR_MAX == UINT64_MAX
 _Static_assert(sizeof(VMStateField) == 104, "the layout of QEMU 8.2's VMStateField");
 _Static_assert(offsetof(VMStateField, offset) == 16 && offsetof(VMStateField, num) == 40 &&
@@ -117,7 +116,7 @@ _Static_assert(offsetof(VMStateDescription, early_setup) == 9 && offsetof(VMStat
                offsetof(VMStateDescription, subsections) == 80, "the layout of QEMU 8.2's VMStateDescription");
 #endif
 
-/* Types that fields are made of, in QEMU's sizes. */
+/* Types of members, with QEMU's sizes. */
 
 typedef struct QEMUTimer {
     int64_t expire_time;
@@ -149,8 +148,7 @@ typedef union {
 #endif
 
 /*
- * The infos. A module can't link to vmdump's own, so every file that includes this has those that it uses; what counts
- * is the name.
+ * The VMStateInfos. There is nothing to link against, so each file has its own copies. vmdump identifies them by name.
  */
 #define VMSTATE_INFO(_id, _name) \
     static const VMStateInfo vmstate_info_##_id __attribute__((unused)) = { .name = _name }
@@ -168,7 +166,7 @@ VMSTATE_INFO(uint8_equal, "uint8 equal");
 VMSTATE_INFO(uint16_equal, "uint16 equal");
 VMSTATE_INFO(int32_equal, "int32 equal");
 VMSTATE_INFO(uint32_equal, "uint32 equal");
-VMSTATE_INFO(uint64_equal, "int64 equal");  /* sic: the name is in streams, so QEMU keeps its slip */
+VMSTATE_INFO(uint64_equal, "int64 equal");  /* sic: part of the stream format */
 VMSTATE_INFO(int32_le, "int32 le");
 VMSTATE_INFO(fd, "fd");
 VMSTATE_INFO(nullptr, "nullptr");
@@ -186,7 +184,7 @@ VMSTATE_INFO(qlist, "qlist");
 #define VMSTATE_INSTANCE_ID_ANY (-1)
 
 /*
- * Checked offsets: where a member lies, in bytes, if it is of the given type. Authors' own macros build on them too.
+ * Checked offsets of members, in bytes: compilation fails if a member has another type. Your own macros can use them.
  */
 
 #ifndef stringify
@@ -197,7 +195,7 @@ VMSTATE_INFO(qlist, "qlist");
 #define typeof_field(_struct, _member) __typeof__(((_struct *)0)->_member)
 #endif
 
-/* 0, as a constant; a condition that is false stops the compilation with the text. */
+/* Constant 0; compilation fails with the text if the condition is false. */
 #define VMSTATE_REQUIRE(_condition, _text) (sizeof(struct { _Static_assert(_condition, _text); char none; }) - 1)
 
 #define VMSTATE_TYPED_OFFSET(_state, _field, _member_type, _type, _text) \
@@ -218,7 +216,7 @@ VMSTATE_INFO(qlist, "qlist");
 #define vmstate_offset_buffer(_state, _field) \
     VMSTATE_TYPED_OFFSET(_state, _field, typeof_field(_state, _field), uint8_t[sizeof(typeof_field(_state, _field))], \
                          " is not an array of uint8_t")
-/* An array of any length, and not a pointer. */
+/* An array of any length, but not a pointer. */
 #define vmstate_offset_varray(_state, _field, _type) \
     (VMSTATE_TYPED_OFFSET(_state, _field, typeof_field(_state, _field[0]), _type, \
                           " is not an array of " stringify(_type)) + \
@@ -227,10 +225,11 @@ VMSTATE_INFO(qlist, "qlist");
                      stringify(_state) "." stringify(_field) " is a pointer, not an array"))
 
 /*
- * The macros. One makes every field; the others say which flags, offset, size and info or vmsd a field has.
- * _field names a member of the struct _state, as in "queue.rptr" or "regs[3]", and is the field's name too;
- * _version is the version of the description since which the field is there; _test a bool (*)(void *opaque, int
- * version_id), or NULL, that says whether it is.
+ * Field macros. VMSTATE_FIELD is the base of all others, which choose flags, offset, size and info or vmsd.
+ *
+ * _field: member of the struct _state, such as queue.rptr or regs[3]; also the field's name. _version: the first version
+ * of the description that has the field. _test: NULL or bool (*)(void *opaque, int version_id); the field is sent only
+ * if it returns true.
  */
 #define VMSTATE_FIELD(_name, _version, _test, _flags, _offset, _size, ...) { \
     .name = _name, .version_id = (_version), .field_exists = (_test), .flags = (enum VMStateFlags)(_flags), \
@@ -247,10 +246,10 @@ VMSTATE_INFO(qlist, "qlist");
 #define VMSTATE_SINGLE(_field, _state, _version, _info, _type) \
     VMSTATE_SINGLE_TEST(_field, _state, NULL, _version, _info, _type)
 
-/* No data: loading fails unless the test passes. */
+/* Assertion without data: loading fails if the test returns false. */
 #define VMSTATE_VALIDATE(_name, _test) VMSTATE_FIELD((_name), 0, _test, VMS_ARRAY | VMS_MUST_EXIST, 0, 0, .num = 0)
 
-/* A pointer to a value; _type is the pointer's type. */
+/* A pointer to a value; _type is the pointer type. */
 #define VMSTATE_POINTER_FULL(_field, _state, _test, _version, _info, _type) \
     VMSTATE_FIELD(stringify(_field), _version, _test, VMS_SINGLE | VMS_POINTER, \
                   vmstate_offset_value(_state, _field, _type), sizeof(_type), .info = &(_info))
@@ -259,7 +258,7 @@ VMSTATE_INFO(qlist, "qlist");
 #define VMSTATE_POINTER_TEST(_field, _state, _test, _info, _type) \
     VMSTATE_POINTER_FULL(_field, _state, _test, 0, _info, _type)
 
-/* Arrays of values, of a length known when compiling. */
+/* Arrays of values with constant length. */
 #define VMSTATE_ARRAY(_field, _state, _num, _version, _info, _type) \
     VMSTATE_FIELD(stringify(_field), _version, NULL, VMS_ARRAY, vmstate_offset_array(_state, _field, _type, _num), \
                   sizeof(_type), .num = (_num), .info = &(_info))
@@ -275,7 +274,7 @@ VMSTATE_INFO(qlist, "qlist");
     VMSTATE_FIELD(stringify(_field), _version, NULL, VMS_ARRAY | VMS_ARRAY_OF_POINTER, \
                   vmstate_offset_array(_state, _field, _type, _num), sizeof(_type), .num = (_num), .info = &(_info))
 
-/* Arrays of values whose length is in the member _field_num; in place, or behind a pointer. */
+/* Arrays of values whose length is the member _field_num; in place or behind a pointer. */
 #define VMSTATE_VARRAY(_field, _state, _field_num, _num_type, _version, _info, _type, _flags) \
     VMSTATE_FIELD(stringify(_field), _version, NULL, _flags, vmstate_offset_varray(_state, _field, _type), \
                   sizeof(_type), .num_offset = vmstate_offset_value(_state, _field_num, _num_type), .info = &(_info))
@@ -300,7 +299,7 @@ VMSTATE_INFO(qlist, "qlist");
                   vmstate_offset_varray(_state, _field, _type), sizeof(_type), .num = (_multiply), \
                   .num_offset = vmstate_offset_value(_state, _field_num, uint32_t), .info = &(_info))
 
-/* Structs, which have a description of their own. A VSTRUCT is migrated in the version _struct_version of it. */
+/* Structs with a description of their own. A VSTRUCT is migrated as version _struct_version of its description. */
 #define VMSTATE_STRUCT_TEST(_field, _state, _test, _version, _vmsd, _type) \
     VMSTATE_FIELD(stringify(_field), _version, _test, VMS_STRUCT, vmstate_offset_value(_state, _field, _type), \
                   sizeof(_type), .vmsd = &(_vmsd))
@@ -314,7 +313,7 @@ VMSTATE_INFO(qlist, "qlist");
 #define VMSTATE_VSTRUCT_V(_field, _state, _version, _vmsd, _type, _struct_version) \
     VMSTATE_VSTRUCT_TEST(_field, _state, NULL, _version, _vmsd, _type, _struct_version)
 
-/* Pointers to one struct: the size is the pointer's. */
+/* Pointers to a struct. The size is the pointer's. */
 #define VMSTATE_STRUCT_POINTER_TEST_V(_field, _state, _test, _version, _vmsd, _type) \
     VMSTATE_FIELD(stringify(_field), _version, _test, VMS_STRUCT | VMS_POINTER, \
                   vmstate_offset_pointer(_state, _field, _type), sizeof(_type *), .vmsd = &(_vmsd))
@@ -324,7 +323,7 @@ VMSTATE_INFO(qlist, "qlist");
     VMSTATE_STRUCT_POINTER_TEST_V(_field, _state, _test, 0, _vmsd, _type)
 #define VMSTATE_STRUCT_POINTER(_field, _state, _vmsd, _type) VMSTATE_STRUCT_POINTER_V(_field, _state, 0, _vmsd, _type)
 
-/* Arrays of structs, of a length known when compiling. */
+/* Arrays of structs with constant length. */
 #define VMSTATE_STRUCT_ARRAY_TEST(_field, _state, _num, _test, _version, _vmsd, _type) \
     VMSTATE_FIELD(stringify(_field), _version, _test, VMS_STRUCT | VMS_ARRAY, \
                   vmstate_offset_array(_state, _field, _type, _num), sizeof(_type), .num = (_num), .vmsd = &(_vmsd))
@@ -347,7 +346,7 @@ VMSTATE_INFO(qlist, "qlist");
     VMSTATE_FIELD(stringify(_field), _version, NULL, VMS_STRUCT | VMS_ARRAY | VMS_POINTER, \
                   offsetof(_state, _field), sizeof(_type), .num = (_num), .vmsd = &(_vmsd))
 
-/* Arrays of structs whose length is in the member _field_num; in place, or behind a pointer. */
+/* Arrays of structs whose length is the member _field_num; in place or behind a pointer. */
 #define VMSTATE_STRUCT_VARRAY(_field, _state, _field_num, _num_type, _version, _vmsd, _type, _flags) \
     VMSTATE_FIELD(stringify(_field), _version, NULL, VMS_STRUCT | (_flags), \
                   vmstate_offset_varray(_state, _field, _type), sizeof(_type), \
@@ -364,7 +363,7 @@ VMSTATE_INFO(qlist, "qlist");
     VMSTATE_STRUCT_VARRAY(_field, _state, _field_num, uint32_t, _version, _vmsd, _type, VMS_VARRAY_UINT32)
 #define VMSTATE_STRUCT_VARRAY_POINTER_INT32(_field, _state, _field_num, _vmsd, _type) \
     VMSTATE_STRUCT_VARRAY_POINTER(_field, _state, _field_num, int32_t, 0, _vmsd, _type, VMS_VARRAY_INT32)
-/* sic: INT32 in QEMU too, so a count of 2^31 and more would be negative. */
+/* sic: INT32, as in QEMU. A count of 2^31 or more is negative. */
 #define VMSTATE_STRUCT_VARRAY_POINTER_UINT32(_field, _state, _field_num, _vmsd, _type) \
     VMSTATE_STRUCT_VARRAY_POINTER(_field, _state, _field_num, uint32_t, 0, _vmsd, _type, VMS_VARRAY_INT32)
 #define VMSTATE_STRUCT_VARRAY_POINTER_UINT16(_field, _state, _field_num, _vmsd, _type) \
@@ -373,7 +372,7 @@ VMSTATE_INFO(qlist, "qlist");
     VMSTATE_STRUCT_VARRAY_POINTER(_field, _state, _field_num, int32_t, _version, _vmsd, _type, \
                                   VMS_VARRAY_INT32 | VMS_ALLOC)
 
-/* Bytes: from _start to _size of a uint8_t array; without any check; or behind a pointer. */
+/* Buffers: bytes [_start, _size) of a uint8_t array. UNSAFE: without a type check. */
 #define VMSTATE_STATIC_BUFFER(_field, _state, _version, _test, _start, _size) \
     VMSTATE_FIELD(stringify(_field), _version, _test, VMS_BUFFER, vmstate_offset_buffer(_state, _field) + (_start), \
                   (_size) - (_start), .info = &vmstate_info_buffer)
@@ -395,7 +394,7 @@ VMSTATE_INFO(qlist, "qlist");
     VMSTATE_STATIC_BUFFER(_f, _s, 0, _test, 0, sizeof(typeof_field(_s, _f)))
 #define VMSTATE_PARTIAL_BUFFER(_f, _s, _size)       VMSTATE_STATIC_BUFFER(_f, _s, 0, NULL, 0, _size)
 
-/* Bytes behind a pointer, as many as the member _field_size says; of a bitmap, that many bits. */
+/* Buffers behind a pointer whose size is the member _field_size: in bytes, for bitmaps in bits. */
 #define VMSTATE_VBUFFER_FULL(_field, _state, _version, _test, _field_size, _size_type, _info, _flags, _size) \
     VMSTATE_FIELD(stringify(_field), _version, _test, VMS_VBUFFER | VMS_POINTER | (_flags), \
                   offsetof(_state, _field), _size, .info = &(_info), \
@@ -416,7 +415,7 @@ VMSTATE_INFO(qlist, "qlist");
 #define VMSTATE_BITMAP(_field, _state, _version, _field_size) \
     VMSTATE_BITMAP_TEST(_field, _state, NULL, _version, _field_size)
 
-/* Bytes that nobody reads: the place of fields that are gone. */
+/* Unused bytes that replace removed fields. */
 #define VMSTATE_UNUSED_BUFFER(_test, _version, _size) \
     VMSTATE_FIELD("unused", _version, _test, VMS_BUFFER, 0, _size, .info = &vmstate_info_unused_buffer)
 #define VMSTATE_UNUSED_V(_v, _size)       VMSTATE_UNUSED_BUFFER(NULL, _v, _size)
@@ -427,7 +426,7 @@ VMSTATE_INFO(qlist, "qlist");
                   .num_offset = vmstate_offset_value(_state, _field_num, uint32_t), \
                   .info = &vmstate_info_unused_buffer)
 
-/* A temporary struct for the whole of _state, made for the migration; its first member is _state *parent. */
+/* A temporary struct that exists only during migration; its first member must be _state *parent. */
 #define VMSTATE_WITH_TMP_TEST(_state, _test, _tmp_type, _vmsd) \
     VMSTATE_FIELD("tmp", 0, _test, 0, 0, \
                   sizeof(_tmp_type) + vmstate_offset_pointer(_tmp_type, parent, _state) + \
@@ -435,7 +434,7 @@ VMSTATE_INFO(qlist, "qlist");
                   .vmsd = &(_vmsd), .info = &vmstate_info_tmp)
 #define VMSTATE_WITH_TMP(_state, _tmp_type, _vmsd) VMSTATE_WITH_TMP_TEST(_state, NULL, _tmp_type, _vmsd)
 
-/* Containers. _next is the entry in an element; a tree's _vmsd points to two descriptions, of the value and the key. */
+/* Containers. _next: the list entry in an element. _vmsd of a tree: two descriptions, of the value and of the key. */
 #define VMSTATE_CONTAINER(_field, _state, _version, _vmsd, _size, _start, _info) \
     VMSTATE_FIELD(stringify(_field), _version, NULL, 0, offsetof(_state, _field), _size, .start = (_start), \
                   .vmsd = (_vmsd), .info = &(_info))
@@ -448,7 +447,7 @@ VMSTATE_INFO(qlist, "qlist");
 #define VMSTATE_GTREE_DIRECT_KEY_V(_field, _state, _version, _vmsd, _val_type) \
     VMSTATE_CONTAINER(_field, _state, _version, _vmsd, sizeof(_val_type), 0, vmstate_info_gtree)
 
-/* Scalars: since a version (_V), always, on a condition (_TEST), only if equal on both sides (_EQUAL). */
+/* Scalars: unconditional, since a version (_V), conditional (_TEST), equal in source and destination (_EQUAL). */
 #define VMSTATE_BOOL_V(_f, _s, _v)   VMSTATE_SINGLE(_f, _s, _v, vmstate_info_bool, bool)
 #define VMSTATE_INT8_V(_f, _s, _v)   VMSTATE_SINGLE(_f, _s, _v, vmstate_info_int8, int8_t)
 #define VMSTATE_INT16_V(_f, _s, _v)  VMSTATE_SINGLE(_f, _s, _v, vmstate_info_int16, int16_t)
@@ -502,10 +501,10 @@ VMSTATE_INFO(qlist, "qlist");
     VMSTATE_SINGLE_FULL(_f, _s, NULL, _v, vmstate_info_uint64_equal, uint64_t, _err_hint)
 #define VMSTATE_UINT64_EQUAL(_f, _s, _err_hint) VMSTATE_UINT64_EQUAL_V(_f, _s, 0, _err_hint)
 
-/* Positive, and not above the value that the destination has already. */
+/* Loading fails if the value is negative or exceeds the destination's current value. */
 #define VMSTATE_INT32_POSITIVE_LE(_f, _s) VMSTATE_SINGLE(_f, _s, 0, vmstate_info_int32_le, int32_t)
 
-/* The kernel's types, which are not always the same as <stdint.h>'s. */
+/* Types of the Linux headers, which may differ from those of <stdint.h>. */
 #ifdef __linux__
 #define VMSTATE_U8_V(_f, _s, _v)  VMSTATE_SINGLE(_f, _s, _v, vmstate_info_uint8, __u8)
 #define VMSTATE_U16_V(_f, _s, _v) VMSTATE_SINGLE(_f, _s, _v, vmstate_info_uint16, __u16)

@@ -1,13 +1,9 @@
-"""Images that have been read before, from the user's cache folder, in the time that it takes to read a file.
+"""The image cache: dumps of QEMU binaries that have been read before, from the user's cache folder.
 
-An entry is what an image gave: its machine types, its dump, and what was reported meanwhile. It is found by the
-binary's path and the options, and holds if all that the image was made of is as it was: the content of the binary and
-of its modules, that modules which are not installed still are not, and vmdump's own code. The machine is no part of
-it: it changes nothing but a name.
-
-Content is known by SHA-256, which takes as long as all the rest for a binary of 20 MB. So a file that has the same
-device, inode, size, mtime and ctime as when it was hashed counts as unchanged, as in git's index; and as there, that is
-not trusted of a file that was changed shortly before, as another change within the same tick would not be seen.
+An entry holds the results of reading one image: its machine types, its dump and the messages reported. The key is the
+binary's path, the options, and the code that reads and writes entries (see `_make_key`). An entry is valid as long as
+everything the image was read from is unchanged: the content of the binary and its modules, the absence of modules
+that are not installed, and vmdump's own code. The machine type is not part of the key: it only changes one name.
 """
 
 from __future__ import annotations
@@ -19,8 +15,9 @@ import sys
 import time
 from zlib import crc32
 
+import vmdump
 from vmdump.errors import SourceError, VmdumpError
-from vmdump.files.input_file import is_regular, open_regular
+from vmdump.files.fingerprint import fingerprint_of, is_settled, refreshed, stat_signature
 from vmdump.sources.image_cache.folder import CacheFolder, Entry, find_folder
 from vmdump.sources.qemu_image.machine_types import MachineType, choose_machine
 from vmdump.sources.qemu_image.options import ImageOptions
@@ -33,16 +30,11 @@ if TYPE_CHECKING:
 
     from vmdump.dump.device_dump import DeviceDump
     from vmdump.dump.tree import Tree
+    from vmdump.files.fingerprint import Fingerprint
     from vmdump.sources.qemu_image.image import QemuImage
 
-    #: A file's device, inode, size in bytes, mtime and ctime in nanoseconds; None where there is no file.
-    Signature = tuple[int, int, int, int, int] | None
-
-    #: A file that a result depends on: path, signature, SHA-256. Without the latter any change of the signature counts.
-    File = tuple[str, Signature, bytes | None]
-
     class Image(Protocol):
-        """What an image gives, read or remembered."""
+        """An image, read from the binary or from the cache."""
 
         @property
         def machines(self) -> list[MachineType]:
@@ -50,10 +42,6 @@ if TYPE_CHECKING:
 
         def dump(self, machine: str | None = None) -> DeviceDump:
             """See QemuImage.dump."""
-
-
-#: Nanoseconds within which two changes of a file may have one time stamp: FAT has two seconds, all others less.
-RACY = 2_000_000_000
 
 
 def open_image(
@@ -64,10 +52,19 @@ def open_image(
     cache: bool = True,
     timeout: float | None = None,
 ) -> Image:
-    """The image of the QEMU binary at path: from the cache where it is there, else read, and put there once dumped.
+    """Return the image of the QEMU binary at path, from the cache if possible.
 
-    A cache that can't be used is no error, but report is told why, once. timeout is how many seconds the reading may
-    take, the dump included; None: as many as guest.SECONDS of CPU time last. Raises what QemuImage raises.
+    An image that is not in the cache is stored there by its first dump. An unusable cache is not an error.
+
+    Args:
+        path: of the binary.
+        options: how to read it; None: the defaults.
+        report: called with each message, once with the reason if the cache can't be used.
+        cache: False neither reads nor writes the cache.
+        timeout: limit in seconds for reading the binary, including the first dump; None: guest.SECONDS of CPU time.
+
+    Raises:
+        SourceError: as QemuImage; or the time limit was exceeded.
     """
     options = options or ImageOptions()
     folder = find_folder() if cache else None
@@ -75,10 +72,10 @@ def open_image(
         _report_unused(folder.why_unused() if folder is not None else NO_FOLDER, report)
     if folder is None:
         return _NewImage(None, path, options, report, timeout)
-    # What is asked for, or what tells more.
+    # An entry with details serves requests without them, too.
     for key in dict.fromkeys(_make_key(path, each) for each in (options, options._replace(details=True))):
         entry = folder.read(_entry_name(key))
-        if entry is not None and entry.header["key"] == key and _holds(folder, entry):
+        if entry is not None and entry.header["key"] == key and _is_current(folder, entry):
             for text in entry.header["reports"]:
                 if report is not None:
                     report(text)
@@ -86,18 +83,18 @@ def open_image(
     return _NewImage(folder, path, options, report, timeout)
 
 
-#: Why there is no cache.
+#: Reason for not using the cache if there is no place for it.
 NO_FOLDER = "neither $HOME nor $XDG_CACHE_HOME and $XDG_STATE_HOME are absolute paths"
 
-#: Why the cache is not used, as far as that has been reported.
+#: Reasons that have been reported already.
 _reported: set[str] = set()
 
 
 def _report_unused(reason: str | None, report: Callable[[object], None] | None) -> None:
-    """Reports once why the cache is not used; None: it is."""
+    """Report once why the cache is not used; None: it is."""
     if reason is not None and report is not None and reason not in _reported:
         _reported.add(reason)
-        report(f"the cache of images is not used: {reason}; --no-cache does without")
+        report(f"the cache of parsed QEMU binaries is not used: {reason}; --no-cache silences this")
 
 
 def _entry_name(key: tuple[Any, ...]) -> str:
@@ -116,14 +113,30 @@ def _read_image(
 
 
 def _make_key(path: str | os.PathLike[str], options: ImageOptions) -> tuple[Any, ...]:
-    """All that decides a result but files' content; marshal's forms differ between Pythons."""
+    """Return the key of an entry: everything that decides a result, except the content of files.
+
+    That includes the Python version, as marshal's format differs between versions, the directory of this package, as
+    other checkouts may have other code, and the format of the entry.
+    """
     module_dir = os.environ.get("QEMU_MODULE_DIR", "")
     places = [path, *options.module_dirs, *filter(None, [module_dir, options.root])]
-    return (__version__, sys.hexversion, os.path.realpath(path), *map(os.path.abspath, places), module_dir, *options)
+    code = (__version__, sys.hexversion, os.path.dirname(vmdump.__file__ or ""), _format_number())
+    return (*code, os.path.realpath(path), *map(os.path.abspath, places), module_dir, *options)
+
+
+def _format_number() -> int:
+    """Return a checksum of the names and order of all values that entries store.
+
+    It changes with the types, so an entry of another version of the code is never read as one of this version.
+    """
+    from vmdump.dump.producer import Defect, Producer, ProducerModule
+
+    types = (MachineType, Producer, ProducerModule, Defect, ImageOptions)
+    return crc32(repr([(each.__name__, each._fields) for each in types]).encode())
 
 
 class _CachedImage:
-    """An image as an entry has it."""
+    """An image from a cache entry."""
 
     def __init__(self, entry: Entry) -> None:
         self._entry = entry
@@ -139,7 +152,7 @@ class _CachedImage:
 
 
 class _NewImage:
-    """An image that is read within a time limit, and goes to the cache, if there is one, when it is first dumped."""
+    """An image read from the binary, within a time limit. The first dump stores it in the cache, if there is one."""
 
     def __init__(
         self,
@@ -161,7 +174,7 @@ class _NewImage:
 
     @contextlib.contextmanager
     def _limited(self) -> Iterator[None]:
-        """Counts the time of the body. Raises SourceError when it is over."""
+        """Charge the body's time to the time limit. Raises SourceError when none is left."""
         if self._timeout is None:
             yield
             return
@@ -173,7 +186,7 @@ class _NewImage:
                 yield
         except TimeOut:
             raise SourceError(
-                f"{self._name}: not read after {self._timeout:g} seconds, and given up; --timeout gives it more"
+                f"{self._name}: reading did not finish within {self._timeout:g} seconds; allow more with --timeout"
             ) from None
         self._left -= time.monotonic() - began
 
@@ -191,11 +204,14 @@ class _NewImage:
         return dump
 
     def _store(self, dump: DeviceDump) -> None:
-        """Puts the image into the cache, if nothing that it was made of has changed meanwhile, or shortly before."""
+        """Store the image, unless a file that it was read from changed meanwhile or shortly before."""
         try:
             payload = encode(dump, self._details)
             decode(payload, dump.machine)
-            files = [*map(hashed, read_files(self._image)), *((path, sign(path), None) for path in _code_files())]
+            files = [
+                *map(fingerprint_of, read_files(self._image)),
+                *((path, stat_signature(path), None) for path in _code_files()),
+            ]
         except (OSError, VmdumpError):
             return
         if all(is_settled(signature, self._began) for _, signature, _ in files):
@@ -212,11 +228,11 @@ class _NewImage:
                 _report_unused(self._folder.failure, self._report)
 
 
-# What an image is made of ------------------------------------------------------------------------------------------
+# Files that an image depends on -------------------------------------------------------------------------------------
 
 
 def read_files(image: QemuImage) -> Iterator[str]:
-    """The binary, and each file that a module may come from, there or not, as far as it would be looked for."""
+    """Iterate over the binary and all files that QEMU would try to open for its modules, existing or not."""
     yield image.path
     places = [os.path.abspath(each) for each in image.search_dirs]
     yield from (place for place in places if not os.path.isdir(place))
@@ -229,7 +245,7 @@ def read_files(image: QemuImage) -> Iterator[str]:
 
 
 def _code_files() -> Iterator[str]:
-    """What has read it: vmdump, as far as it is loaded, and the emulator."""
+    """Iterate over the files of the code that read the image: vmdump's loaded modules and Unicorn."""
     from vmdump.emulator.guest import libunicorn
 
     for name, module in list(sys.modules.items()):
@@ -238,72 +254,42 @@ def _code_files() -> Iterator[str]:
     yield os.fsdecode(libunicorn())
 
 
-def _holds(folder: CacheFolder, entry: Entry) -> bool:
-    """Whether all that an entry was made of is as it was. New signatures of old content are remembered."""
-    files: list[File] = entry.header["files"]
-    now = [(path, sign(path), digest) for path, _, digest in files]
-    if now == files:
-        return True
+def _is_current(folder: CacheFolder, entry: Entry) -> bool:
+    """Return whether all files that an entry depends on are unchanged. Stores new signatures of unchanged content."""
     began = time.time_ns()
-    for (path, was, digest), (_, signature, _) in zip(files, now, strict=True):
-        if signature == was:
-            continue
-        try:
-            if was is None or digest is None or hashed(path) != (path, signature, digest):
-                return False
-        except OSError:
+    files: list[Fingerprint] = entry.header["files"]
+    now: list[Fingerprint] = []
+    for file in files:
+        current = refreshed(file)
+        if current is None:
             return False
-    if all(is_settled(signature, began) for _, signature, _ in now):
+        now.append(current)
+    if now != files and all(is_settled(signature, began) for _, signature, _ in now):
         folder.write(entry.name, {**entry.header, "files": now}, bytes(entry.payload))
     return True
 
 
-def sign(path: str) -> Signature:
-    """The signature of the file at path."""
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return _signature(status)
+# Payloads -----------------------------------------------------------------------------------------------------------
 
-
-def _signature(status: os.stat_result) -> Signature:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
-def hashed(path: str) -> File:
-    """The file at path with its digest, if it is a regular one. Raises OSError for one that can't be read."""
-    if not is_regular(path):
-        return path, sign(path), None
-    from hashlib import file_digest
-
-    with open_regular(path) as file:
-        signature = _signature(os.fstat(file.fileno()))
-        return path, signature, file_digest(file, "sha256").digest()
-
-
-def is_settled(signature: Signature, began: int) -> bool:
-    """Whether a change of the file from now on would change the signature too, and none has come since began (ns)."""
-    return signature is None or max(signature[3:]) < began - RACY
-
-
-# What an entry's payload is ----------------------------------------------------------------------------------------
-
-#: How a dump begins, up to the machine's name.
+#: The start of a dump, up to the machine's name.
 _HEAD = b'{\n  "vmschkmachine": {\n    "Name": "'
 
 
 def encode(dump: DeviceDump, extended: bool) -> bytes:
-    """A dump as a payload: QEMU's form or the extended one, from behind the machine's name. Raises VmdumpError."""
+    """Return a dump as a payload: QEMU's or the extended form, without everything up to the end of the machine's name.
+
+    Raises:
+        VmdumpError: the machine's name needs escaping in JSON.
+    """
     data = dump.to_bytes(extended=extended)
     head = _HEAD + dump.machine.encode()
     if not data.startswith(head + b'"'):
-        raise VmdumpError(f"a machine's name that JSON does not have as it is: {dump.machine!r}")
+        raise VmdumpError(f"the machine's name needs escaping in JSON: {dump.machine!r}")
     return data[len(head) :]
 
 
 def decode(payload: bytes | memoryview, machine: str) -> Tree:
-    """The tree that a payload stands for, with the name of a machine. Raises VmdumpError."""
+    """Return the tree of a payload, under the name of a machine. Raises VmdumpError if the payload is malformed."""
     from vmdump.dump.tree import parse
 
     return parse(b"".join([_HEAD, machine.encode(), payload]), "<cache>")

@@ -1,13 +1,13 @@
-"""The user's cache folder: entries that are whole or not there, whoever writes at the same time and whatever fails.
+"""The user's cache folder. Writing entries is atomic, so that concurrent readers and writers never see partial entries.
 
-It is $XDG_CACHE_HOME/vmdump, else ~/.cache/vmdump, and holds at most MAX_BYTES: what was not used for longest goes.
-An entry is a file: _MAGIC, the digest of all that follows, the size of the header (4 bytes, little-endian), the header
-as marshal has it, and the payload.
+The folder is $XDG_CACHE_HOME/vmdump, else ~/.cache/vmdump, limited to MAX_BYTES by evicting the least recently used
+entries. An entry is a file: _MAGIC, the digest of everything that follows, the size of the header (4 bytes,
+little-endian), the marshalled header, and the payload.
 
-An entry decides what vmdump says of a binary, and marshal trusts its input. So no folder or file is used that another
-user owns or can write to, and the digest is keyed (BLAKE2b) with a secret of the user, which is in
-$XDG_STATE_HOME/vmdump/cache.key, else ~/.local/state/vmdump/cache.key, readable by the user alone: an entry that came
-into the folder in another way, by a restored CI cache or a copied home directory, is not used.
+Entries determine vmdump's results, and marshal is not safe for untrusted input. Therefore folders and files that other
+users own or can write to are not used, and the digest is keyed (BLAKE2b) with a secret of the user in
+$XDG_STATE_HOME/vmdump/cache.key, else ~/.local/state/vmdump/cache.key, readable only by the user. Entries from
+elsewhere, such as a restored CI cache or a copied home directory, are ignored.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-#: How large the folder may get, in bytes: some hundred binaries.
+#: Limit of the folder in bytes; enough for a few hundred binaries.
 MAX_BYTES = 256 << 20
 
 _MAGIC = b"vmdump\0\2"
 _SUFFIX = ".image"
 
-#: Bytes of the key, and of the digest.
+#: Size of the key and of the digest, in bytes.
 _KEY_BYTES = 32
 
-#: Seconds after which what an interrupted writer has left behind is removed.
+#: Age in seconds after which temporary files of interrupted writers are removed.
 _TEMPORARY_AGE = 3600
 
 
 class Entry(namedtuple("Entry", ("name", "header", "payload", "size", "used"))):
-    """An entry: its header, a dict of what marshal can write, and its payload; size in bytes; when it was last used, in
-    seconds since the epoch.
+    """An entry. ``header``: dict of types that marshal supports; ``size``: of the file in bytes; ``used``: time of last
+    use, in seconds since the epoch.
     """
 
     __slots__ = ()
@@ -56,7 +56,7 @@ class Entry(namedtuple("Entry", ("name", "header", "payload", "size", "used"))):
 
 
 def find_folder() -> CacheFolder | None:
-    """The user's cache folder; None for a user without a home. Relative paths in the variables do not count.
+    """Return the user's cache folder, or None without a home directory. Relative paths in the variables are ignored.
 
     Source: XDG Base Directory Specification 0.8.
     """
@@ -72,22 +72,22 @@ def _base(variable: str, default: str) -> str:
 
 
 class CacheFolder:
-    """A folder of entries. Any number of threads and processes may use it at once."""
+    """A folder of entries. Safe for concurrent use by threads and processes."""
 
     def __init__(self, path: str, key_path: str) -> None:
-        #: Where it is; it need not be there.
+        #: Path of the folder, which may not exist.
         self.path = path
         self._key_path = key_path
         self._key: bytes | None = None
-        #: Why the last write failed.
+        #: Reason of the last failed write.
         self.failure: str | None = None
 
     def why_unused(self) -> str | None:
-        """Why no entry is read from it or written to it; None: it is used. Makes the key, where there is none."""
+        """Return why the folder is not used, or None if it is. Creates the key if missing."""
         try:
             problem = _problem(os.lstat(self.path), self.path, stat.S_ISDIR)
         except FileNotFoundError:
-            problem = None  # it is made by the first write
+            problem = None  # created by the first write
         except OSError as error:
             problem = f"{self.path}: {error.strerror}"
         if problem is None and self._key is None:
@@ -98,7 +98,7 @@ class CacheFolder:
         return problem
 
     def read(self, name: str) -> Entry | None:
-        """The entry of a name, which counts as used now; None where there is none. A damaged one is removed."""
+        """Return an entry by name and update its time of use; None if there is none. A corrupt entry is removed."""
         if self.why_unused() is not None or self._key is None:
             return None
         path = self._path(name)
@@ -113,7 +113,7 @@ class CacheFolder:
         return entry
 
     def write(self, name: str, header: dict[str, Any], payload: bytes) -> bool:
-        """Writes an entry, beside its place and renamed; whether that went well. What is too much then is removed."""
+        """Write an entry atomically and evict others if necessary. Returns whether it succeeded."""
         encoded = marshal.dumps(header, 2)
         rest = b"".join([len(encoded).to_bytes(4, "little"), encoded, payload])
         try:
@@ -123,7 +123,7 @@ class CacheFolder:
                 self.failure = self.why_unused()
             if self.failure is not None or self._key is None:
                 return False
-            # A link in here is nobody's wish, and what it points to is not ours to write: its place is taken too.
+            # A symbolic link in the folder is replaced, never followed.
             with replacement(self._path(name), 0o600) as fd, open(fd, "wb", closefd=False) as file:
                 file.writelines([_MAGIC, _digest(rest, self._key), rest])
         except OSError as error:
@@ -133,7 +133,7 @@ class CacheFolder:
         return True
 
     def entries(self) -> list[Entry]:
-        """All entries that can be read, last used first."""
+        """Return all valid entries, most recently used first."""
         entries: list[Entry] = []
         if self.why_unused() is not None or self._key is None:
             return entries
@@ -147,7 +147,7 @@ class CacheFolder:
         return sorted(entries, key=lambda entry: -entry.used)
 
     def clear(self) -> int:
-        """Removes all entries, damaged ones and leftovers too; how many files these were. Raises OutputError."""
+        """Remove all entries, corrupt ones, and temporary files. Returns the number of files. Raises OutputError."""
         files = list(self._files())
         for file in files:
             try:
@@ -162,7 +162,7 @@ class CacheFolder:
         return os.path.join(self.path, name + _SUFFIX)
 
     def _files(self) -> Iterator[os.DirEntry[str]]:
-        """The files that vmdump has made here: entries, and what interrupted writers have left."""
+        """Iterate over vmdump's files: entries, and temporary files of interrupted writers."""
         try:
             if _problem(os.lstat(self.path), self.path, stat.S_ISDIR) is not None:
                 return
@@ -172,7 +172,7 @@ class CacheFolder:
             return
 
     def _evict(self) -> None:
-        """Removes what is too much: the entries that have not been used for longest; and old leftovers."""
+        """Remove the least recently used entries beyond MAX_BYTES, and old temporary files."""
         left, total = [], 0
         for file in self._files():
             try:
@@ -195,7 +195,7 @@ class CacheFolder:
 
 
 def _problem(status: os.stat_result, path: str, is_kind: Callable[[int], bool], others: int = 0o022) -> str | None:
-    """Why a file or folder is not to be trusted: it is not of its kind, not the user's own, or open to others."""
+    """Return why a file or folder is not trusted: wrong kind, another owner, or accessible to other users."""
     if not is_kind(status.st_mode):
         return f"{path}: not a {'directory' if is_kind is stat.S_ISDIR else 'regular file'}"
     if status.st_uid != os.geteuid():
@@ -207,13 +207,13 @@ def _problem(status: os.stat_result, path: str, is_kind: Callable[[int], bool], 
 
 
 def _digest(data: bytes | memoryview, key: bytes) -> bytes:
-    from _blake2 import blake2b  # hashlib's own; hashlib takes longer to import than an entry to read
+    from _blake2 import blake2b  # importing hashlib takes longer than reading an entry
 
     return bytes(blake2b(data, key=key, digest_size=_KEY_BYTES).digest())
 
 
 def _read_key(path: str) -> bytes:
-    """The user's key, which is made where there is none. Raises OSError, with what is wrong with it."""
+    """Return the user's key, creating it if missing. Raises OSError with the problem."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -234,7 +234,7 @@ def _read_key(path: str) -> bytes:
 
 
 def _make_key(path: str) -> None:
-    """Makes a key, whole or not at all; one that another process makes meanwhile stays. Raises OSError."""
+    """Create a key atomically; keep one that another process creates meanwhile. Raises OSError."""
     folder = os.path.dirname(path)
     os.makedirs(folder, 0o700, exist_ok=True)
     temporary = f"{path}.{os.getpid()}-{os.urandom(8).hex()}.tmp"
@@ -249,7 +249,7 @@ def _make_key(path: str) -> None:
 
 
 def _read_entry(path: str, name: str, key: bytes) -> Entry | None:
-    """The entry in a file; None for one that is damaged or not made with the key. Raises OSError."""
+    """Return the entry in a file, or None if it is corrupt or has another key. Raises OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(fd, "rb", buffering=0) as file:
         status = os.fstat(fd)

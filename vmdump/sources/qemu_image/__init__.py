@@ -1,6 +1,6 @@
-"""A QEMU binary as a source, without running it: the emulator brings it up to its class registry, and it is read there.
+"""A QEMU binary as a source, without running it: the emulator boots it up to its class registry, which is read.
 
-image.py puts it together. machine_types.py lists machine types, struct_layout.py finds the layouts of QEMU's structs,
-classes.py walks device classes, standalone.py finds descriptions on no device class, and module_opener.py opens QEMU's
+image.py is the entry point. machine_types.py lists machine types, struct_layout.py finds the layouts of QEMU's structs,
+classes.py walks device classes, standalone.py finds standalone descriptions, and module_opener.py opens QEMU's
 own modules for vmdump.modules.loader.
 """

@@ -1,4 +1,4 @@
-"""Classes of an image: what QOM knows of the type behind one, and what the device class says of itself.
+"""Classes of an image: type name, parents and members of ObjectClass, TypeImpl and DeviceClass.
 
 Source: QEMU 5.2 to 11.1 qom/object.c struct TypeImpl, include/hw/qdev-core.h struct DeviceClass.
 """
@@ -12,47 +12,47 @@ from functools import cached_property
 from vmdump.emulator.guest import Guest
 from vmdump.errors import SourceError
 
-#: In bytes. ObjectClass.type; TypeImpl.name and class_size; DeviceClass.desc.
+#: Offsets in bytes of ObjectClass.type, TypeImpl.name, TypeImpl.class_size and DeviceClass.desc.
 _TYPE, _NAME, _CLASS_SIZE, _DESC = 0, 0, 8, 112
 
-#: How far into a TypeImpl its member ``class`` is looked for, in bytes. Before it stand ``bool abstract``, ``const char
-#: *parent`` and ``TypeImpl *parent_type``.
+#: Limit of the search for the member ``class`` of TypeImpl, in bytes. ``bool abstract``, ``const char *parent`` and
+#: ``TypeImpl *parent_type`` precede it.
 _TYPE_SIZE = 160
 
-#: The largest class struct that is looked through, in bytes; QEMU's have hundreds.
+#: Limit of class structs, in bytes; QEMU's have hundreds.
 _MAX_CLASS_SIZE = 1 << 16
 
-#: More parents than any type has: what has more goes in a circle.
+#: Limit of parents; more indicate a cycle.
 _MAX_PARENTS = 64
 
 
 class Classes:
-    """The classes of a guest, initialised ones. Nothing is called: structs are read."""
+    """Initialised classes of a guest. Reads structs only, calls no functions."""
 
     def __init__(self, guest: Guest, classes: Sequence[int]) -> None:
-        """classes: addresses, as object_class_get_list gives them."""
+        """``classes``: addresses, in the order of object_class_get_list."""
         self._guest = guest
         self.addresses = list(classes)
 
     def name(self, klass: int) -> str:
-        """Its type's name."""
+        """Return the name of the type."""
         return self._guest.text(self._guest.pointer(self._type(klass) + _NAME))
 
     def parents(self, klass: int) -> tuple[str, ...]:
-        """The names of its parent types, nearest first."""
+        """Return the names of the parent types, nearest first."""
         return tuple(self._guest.text(self._guest.pointer(each + _NAME)) for each in self._parent_types(klass))
 
     def is_abstract(self, klass: int) -> bool:
-        """Whether it has no instances."""
+        """Return whether the type is abstract."""
         return self._guest.read(self._type(klass) + self._class_member - 24, 1) != b"\0"
 
     def desc(self, klass: int) -> str | None:
-        """DeviceClass.desc, of a device class."""
+        """Return DeviceClass.desc of a device class."""
         desc = self._guest.pointer(klass + _DESC)
         return self._guest.text(desc) if desc else None
 
     def pointers(self, klass: int) -> set[int]:
-        """All words of a class struct."""
+        """Return all words of a class struct."""
         size = min(self._guest.pointer(self._type(klass) + _CLASS_SIZE), _MAX_CLASS_SIZE) & ~7
         return set(struct.unpack(f"<{size // 8}Q", self._guest.read(klass, size)))
 
@@ -66,12 +66,12 @@ class Classes:
             if not kind:
                 return
             yield kind
-        raise SourceError(f"{self._guest.name}: the parents of a type go in a circle")
+        raise SourceError(f"{self._guest.name}: the parents of a type form a cycle")
 
     @cached_property
     def _class_member(self) -> int:
-        """The offset of TypeImpl.class: where every type has the address of its class."""
+        """Offset of TypeImpl.class: the word that points to the class in all types."""
         for offset in range(32, _TYPE_SIZE, 8):
             if all(self._guest.pointer(self._type(klass) + offset) == klass for klass in self.addresses):
                 return offset
-        raise SourceError(f"{self._guest.name}: its TypeImpl has an unknown layout; --run runs it instead")
+        raise SourceError(f"{self._guest.name}: its TypeImpl has an unknown layout; use --run instead")

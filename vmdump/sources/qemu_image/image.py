@@ -1,4 +1,4 @@
-"""A QEMU binary's dump, read out of the binary: what `vmdump.open` does with an ELF file."""
+"""Read the dump of a QEMU binary without running it: the source of `vmdump.open` for ELF files."""
 
 from __future__ import annotations
 
@@ -29,30 +29,26 @@ from vmdump.sources.qemu_image.module_opener import (
     target_arch,
     version_of,
 )
-from vmdump.sources.qemu_image.standalone import find_roots
+from vmdump.sources.qemu_image.standalone import find_standalone
 from vmdump.sources.qemu_image.struct_layout import Layout, Reader, calibrate
 from vmdump.sources.sysroot import followed
 
 Report = Callable[[object], None]
 OnPhase = Callable[[str], None]
 
-#: How the dumper prints "num": without this string it is a QEMU up to 8.1, which does not.
+#: Format of "num", which QEMU prints since 8.2.
 _NUM_FORMAT = b'"num": %d'
 
-
-#: How a dump begins, in every program that has -dump-vmstate. Source: migration/savevm.c.
+#: First key of a dump, a string in all binaries with -dump-vmstate. Source: migration/savevm.c.
 _DUMP_MARK = b'"vmschkmachine"'
 
-#: What a program of QEMU says with --version, and an environment variable that user-mode emulation reads.
+#: Version line of QEMU's programs, and an environment variable of user-mode emulation.
 _PROGRAM = re.compile(rb"(qemu-[a-z0-9_-]+) (?:version|[0-9]+\.[0-9])")
 _USER_MODE = b"QEMU_LD_PREFIX"
 
-#: Architectures of hosts, by ELF's e_machine.
-_HOSTS = {62: "x86_64", 183: "aarch64"}
-
 
 class _DeviceClass(NamedTuple):
-    """A class that has a description, both as addresses, and the description in the tree."""
+    """A class with a description: their addresses, and the description in the tree (``struct vmd_desc *``)."""
 
     klass: int
     address: int
@@ -60,9 +56,10 @@ class _DeviceClass(NamedTuple):
 
 
 class QemuImage:
-    """A QEMU binary that has been read up to its types and modules, without being run.
+    """A QEMU binary, booted in the emulator up to its types and modules.
 
-    Raises SourceError for a file that is no QEMU that can be read.
+    Raises:
+        SourceError: the file is not a supported QEMU binary.
     """
 
     def __init__(
@@ -77,10 +74,11 @@ class QemuImage:
         report: Report | None = None,
         on_phase: OnPhase = lambda name: None,
     ) -> None:
-        """Reads the binary at path. module_dirs, details, root and host: see ImageOptions. timeout is how many seconds
-        of CPU time its emulated code may take; None: guest.SECONDS. report is told each module
-        that fails, as QEMU tells it, and each defect of descriptions; on_phase the name of each part of the reading as
-        it begins, for who measures.
+        """Read the binary at path.
+
+        ``module_dirs``, ``details``, ``root``, ``host``: see ImageOptions. ``timeout``: limit of the emulated code's
+        CPU time, in seconds; None: guest.SECONDS. ``report``: called with each module that fails to load and each
+        defect of descriptions. ``on_phase``: called with the name of each phase when it begins, for measurements.
         """
         self.path, self._details = os.path.abspath(path if root is None else followed(path, root)), details
         self._report, self._on_phase = report, on_phase
@@ -91,28 +89,28 @@ class QemuImage:
             raise SourceError(f"{self.path}: {getattr(error, 'strerror', None) or error}") from error
         with elf:
             on_phase("map")
-            self._guest = Guest(self.path, elf.e_machine, HostProfile(*host or ()), timeout)
+            self._guest = Guest(self.path, elf.arch, HostProfile(*host or ()), timeout)
             try:
                 self._main = main = map_object(self._guest, elf, is_main=True)
             except SourceError:
                 self._check_is_qemu(elf)
                 raise
             self._build_id = elf.build_id()
-            #: Where its strings are.
+            #: The segment that contains strings.
             self._data = main.constants()
             if _DUMP_MARK not in self._data:
                 self._check_is_qemu(elf)
         self._qemu = Qemu(self._guest, elf, main, on_phase)
         on_phase("classes")
-        #: The machine types, in QEMU's order of registration.
+        #: Machine types in QEMU's order of registration.
         self.machines: list[MachineType] = self._qemu.machines()
         self._qemu.early_init()
         on_phase("modules")
         rows = read_modinfo(self._qemu)
         self._opener = QemuModuleOpener(self._qemu, self._data)
-        #: Where modules are looked for.
+        #: Search path for modules.
         self.search_dirs = search_dirs(self.path, self._data, module_dirs, root)
-        #: The loader of QEMU's modules, which are loaded.
+        #: Loader of QEMU's modules, with all modules loaded.
         self.modules = ModuleLoader(
             rows,
             module_arch=target_arch(self._qemu, rows),
@@ -126,7 +124,7 @@ class QemuImage:
             raise self._opener.refused
 
     def _check_is_qemu(self, elf: ElfFile) -> None:
-        """Raises SourceError for a program that has no -dump-vmstate; QEMU's others are named."""
+        """Raise SourceError if a program has no -dump-vmstate, naming QEMU's other programs."""
         data = elf.content()
         if _DUMP_MARK in data:
             return
@@ -134,13 +132,14 @@ class QemuImage:
         what = "another program"
         if name:
             what = name[1].decode()
-            what += ", user-mode emulation, which has no devices" if _USER_MODE in data else ", a tool of QEMU's"
+            what += ", user-mode emulation, which has no devices" if _USER_MODE in data else ", one of QEMU's tools"
         raise SourceError(f"{self.path}: not a QEMU system emulator, but {what}; give a qemu-system-* binary")
 
     def dump(self, machine: str | None = None) -> DeviceDump:
-        """The dump that the binary would write with -M machine: a name or alias; None: the default, else "none".
+        """Return the dump for -M machine, a name or alias; None: the default machine, else "none".
 
-        Raises SourceError for an unknown machine and for a description that can't be read.
+        Raises:
+            SourceError: unknown machine, or an unreadable description.
         """
         name = choose_machine(self.machines, machine, self.path)
         self._on_phase("classes")
@@ -155,14 +154,14 @@ class QemuImage:
         self._set_devices(reader.tree, name, [(classes.name(each.klass), each.vmsd) for each in devices])
         if self._details:
             self._on_phase("roots")
-            found = find_roots(self._guest, reader, self._objects(), classes, [each.address for each in devices])
+            found = find_standalone(self._guest, reader, self._objects(), classes, [each.address for each in devices])
             reader.tree.set_standalone(found)
             self._describe_defects(reader.new_defects(), None)
         self._report_missed_functions()
         return self._make_dump(reader, classes, devices)
 
     def _read_devices(self, classes: Classes, layout: Layout, reader: Reader) -> list[_DeviceClass]:
-        """The classes that have a description, and it."""
+        """Return the classes with a description, and read it."""
         devices = []
         for klass in classes.addresses:
             address = self._guest.pointer(klass + layout.vmsd_offset)
@@ -207,7 +206,7 @@ class QemuImage:
 
         producer = Producer(
             kind="image", path=self.path, version=version_of(self._data), build_id=self._build_id,
-            host=_HOSTS[self._guest.e_machine],
+            host=self._guest.arch.qemu_name,
             modules=tuple(ProducerModule(name, build_id) for name, (build_id, _) in self._opener.opened.items()),
             defects=tuple(self._defects),
             error_lines=tuple(find_formats(self._data).items()) if self._details else (),
@@ -215,11 +214,11 @@ class QemuImage:
         return DeviceDump(tree, producer, make_devices, detailed)
 
     def _objects(self) -> list[MappedObject]:
-        """The binary and its modules, as far as they are loaded."""
+        """Return the binary and the loaded modules."""
         return [self._main, *(module for _, module in self._opener.opened.values())]
 
     def _describe_defects(self, found: Iterable[tuple[str, int]], device: str | None) -> None:
-        """Notes what the reading got over, with the device that it was found on, and tells it."""
+        """Record and report tolerated defects, with the device they were found on."""
         for what, address in found:
             mapped = next((each for each in self._objects() if each.holds(address)), None)
             defect = Defect(
@@ -239,6 +238,6 @@ class QemuImage:
             )
 
     def _describe_faults(self) -> None:
-        """The same of types whose class_init, or a parent's, went wrong."""
+        """Record and report types whose class_init, or a parent's, failed."""
         for key, address, message in self._guest.faults():
-            self._describe_defects([(f"a class_init goes wrong: {message}", address)], self._guest.text(key))
+            self._describe_defects([(f"class_init failed: {message}", address)], self._guest.text(key))

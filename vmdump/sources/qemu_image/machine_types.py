@@ -1,4 +1,4 @@
-"""The machine types of an image, and choosing one of them, as QEMU does; an image from the cache needs no more."""
+"""Machine types of an image and their selection by -M. Imported for cached images, too."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class MachineType(namedtuple("MachineType", ("name", "alias", "desc", "family", "deprecation_reason", "is_default"))):
-    """A machine type of an image; as in vmdump.qom.MachineClass."""
+    """A machine type of an image; see vmdump.qom.MachineClass."""
 
     __slots__ = ()
 
@@ -25,9 +25,10 @@ class MachineType(namedtuple("MachineType", ("name", "alias", "desc", "family", 
 
 
 def choose_machine(machines: Iterable[MachineType], machine: str | None, path: str) -> str:
-    """The name of the machine type that -M machine means, a name or alias; None: the default one's, else "none".
+    """Return the name of the machine type for -M: a name or alias; None: the default one, else "none".
 
-    Raises SourceError, which names the binary at path.
+    Raises:
+        SourceError: unknown machine type. The message names the binary at path.
     """
     machines = list(machines)
     if machine is None:

@@ -1,7 +1,7 @@
-"""QEMU's own modules, the third kind of vmdump.modules.loader. Nothing of them is executed natively either.
+"""Opener for QEMU's own modules, which run in the emulator.
 
-The table is the module_info[] array inside the QEMU binary; opening a module maps the shared object into the guest,
-checks the build's stamp, runs its constructors and the init functions that these queue.
+The module table is the array qemu_modinfo[] of the binary. Opening a module maps the shared object into the guest,
+checks the build stamp, and calls its constructors and the init functions that they queue.
 
 Source: QEMU 8.2.2 util/module.c, include/qemu/module.h.
 """
@@ -21,16 +21,16 @@ from vmdump.sources.sysroot import check_root, inside, resolve
 
 _STAMP = re.compile(rb"qemu_stamp_[0-9a-f]+(?=\0)")
 
-#: An installation's module dir and version, as the binary has them (CONFIG_QEMU_MODDIR, QEMU_FULL_VERSION).
+#: The module directory and the version in a binary (CONFIG_QEMU_MODDIR, QEMU_FULL_VERSION).
 _MODULE_DIR = re.compile(rb"\0(/[\x21-\x7e]*/lib[\x21-\x7e]*/qemu)\0")
 _VERSION = re.compile(rb"QEMU emulator version ([0-9][^\s\0]*)(?: \(([^)\0]*)\))?")
 
-#: Where QEMU's binaries are installed (CONFIG_BINDIR): the module dir is looked for relative to it.
+#: CONFIG_BINDIR, to which QEMU relocates the module directory.
 _BIN_DIR = "/usr/bin"
 
 
 def read_modinfo(qemu: Qemu) -> list[ModuleInfo]:
-    """The rows of module_info[]; none where the binary has no modules."""
+    """Return the rows of qemu_modinfo[]; empty if the binary supports no modules."""
     address = qemu.main.symbols.get("qemu_modinfo")
     rows: list[ModuleInfo] = []
     while address and (name := qemu.guest.pointer(address)):
@@ -46,7 +46,7 @@ def read_modinfo(qemu: Qemu) -> list[ModuleInfo]:
 
 
 def _strings(qemu: Qemu, address: int) -> tuple[str, ...]:
-    """An array of strings that ends in NULL."""
+    """Return a NULL-terminated array of strings."""
     strings = []
     while address and (text := qemu.guest.pointer(address)):
         strings.append(qemu.guest.text(text))
@@ -55,17 +55,17 @@ def _strings(qemu: Qemu, address: int) -> tuple[str, ...]:
 
 
 def target_arch(qemu: Qemu, rows: list[ModuleInfo]) -> str | None:
-    """The target, as far as modules ask for one: the architecture whose CPU type is registered."""
+    """Return the target architecture if modules require one: the one whose CPU type is registered."""
     return next((arch for arch in {row.arch for row in rows} if arch and qemu.has_type(f"{arch}-cpu")), None)
 
 
 def search_dirs(
     binary: str, data: bytes, module_dirs: tuple[str, ...], root: str | os.PathLike[str] | None = None
 ) -> list[str]:
-    """Where the binary would look: in module_dirs, $QEMU_MODULE_DIR, its module dir, relocated, and upgrades'.
+    """Return QEMU's search path for modules: module_dirs, $QEMU_MODULE_DIR, the module directory, that of upgrades.
 
-    The module dir is looked for relative to the binary, as QEMU relocates it. With a root, a tree unpacked from
-    packages, all of that is within it, and the module dir also where the binary was built to have it.
+    The module directory is relocated relative to the binary, as in QEMU. With a sysroot, the latter two are within it,
+    and the configured module directory is added.
     """
     dirs = [*module_dirs, *filter(None, [os.environ.get("QEMU_MODULE_DIR")])]
     real_root = check_root(root) if root is not None else ""
@@ -86,13 +86,13 @@ def search_dirs(
 
 
 def version_of(data: bytes) -> str | None:
-    """What QEMU says of itself: ``QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)``."""
+    """Return the version line: ``QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)``."""
     found = _VERSION.search(data)
     return found[0].decode(errors="replace") if found else None
 
 
 class QemuModuleOpener:
-    """Maps QEMU's modules into a booted QEMU. One instance serves one loader."""
+    """Maps QEMU's modules into a booted QEMU. An instance belongs to one loader."""
 
     kind = "qemu"
     suffix = ".so"
@@ -100,19 +100,19 @@ class QemuModuleOpener:
     def __init__(self, qemu: Qemu, main_data: bytes) -> None:
         self._qemu = qemu
         self._stamps = {stamp.decode() for stamp in _STAMP.findall(main_data)}
-        #: Whose symbols a module may use: the binary's, and those of modules that others need.
+        #: Objects whose symbols modules may use: the binary, and modules that are dependencies.
         self._scope = [qemu.main]
-        #: What has been opened, by name: its build id, and where it lies in the guest.
+        #: Opened modules by name: build ID and mapped object.
         self.opened: dict[str, tuple[str | None, MappedObject]] = {}
-        #: Set if a module's code can't be executed right, so that the dump would not be what a run gives.
+        #: Set if a module has an unsupported instruction, so the dump would be incomplete.
         self.refused: InstructionError | None = None
 
     def read_info(self, path: str) -> ModuleInfo | None:
-        """QEMU's modules say nothing of themselves: the table is in the binary."""
+        """Return None: the metadata of QEMU's modules are in the binary."""
         return None
 
     def open(self, name: str, path: str, export_symbols: bool, types: TypeTable) -> LoadedQemuModule:
-        """Maps the module and runs what QEMU would run. See vmdump.modules.loader.Opener."""
+        """Map the module and call its init functions as QEMU does. See vmdump.modules.loader.Opener."""
         try:
             with ElfFile.open(path) as elf:
                 module = map_object(self._qemu.guest, elf, self._scope, is_main=False)
@@ -130,7 +130,7 @@ class QemuModuleOpener:
             )
             raise self.refused from None
         except SourceError as error:
-            self._qemu.guest.take_typed_inits()  # what it has queued is not the next module's
+            self._qemu.guest.take_typed_inits()  # drop its queued functions
             raise ModuleError(f"failed to initialize module: {path}: {error}") from error
         if export_symbols:
             self._scope.append(module)
@@ -138,7 +138,7 @@ class QemuModuleOpener:
         return LoadedQemuModule()
 
     def _check_stamp(self, path: str, module: MappedObject) -> None:
-        """The stamp of the build that the module must have stands in the binary as a string."""
+        """Raise ModuleError if the module lacks the build stamp, which is a string in the binary."""
         if any(stamp in module.symbols for stamp in self._stamps):
             return
         hint = ". Only modules from the same build can be loaded." if "qemu_module_dummy" in module.symbols else ""
@@ -146,7 +146,7 @@ class QemuModuleOpener:
 
 
 class LoadedQemuModule:
-    """A module in the guest; it goes with it."""
+    """A module in the guest, freed with it."""
 
     def finish(self) -> None:
-        """Nothing to do."""
+        """Do nothing."""

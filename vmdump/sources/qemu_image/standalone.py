@@ -1,7 +1,7 @@
-"""Descriptions of an image that hang on no device class: found by their shape, and how each is used.
+"""Standalone descriptions of an image: descriptions that are not the vmsd of a device class, and their uses.
 
-QEMU's own dump leaves them out, though they are migrated: the state of CPUs, of buses, of the machine, and what devices
-save in their own code.
+QEMU's own dump lacks them, though they are migrated: the state of CPUs, buses and the machine, and state that devices
+save in their own code. They are found by the layout of the struct.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from vmdump._core import ffi, lib
 from vmdump.dump.tree import text_of
 from vmdump.emulator.elf import MappedObject
 from vmdump.emulator.guest import Guest
+from vmdump.files.elf_header import HostArch
 from vmdump.sources.qemu_image.classes import Classes
 from vmdump.sources.qemu_image.struct_layout import Reader
 
-#: What calls of these functions mean, by how their names begin. Source: QEMU migration/savevm.c, migration/vmstate.c.
+#: Uses of descriptions by the prefixes of functions that they are passed to. Source: QEMU migration/savevm.c,
+#: migration/vmstate.c.
 _CALLS = (
     ("vmstate_register_ram", None),  # RAM blocks, no descriptions
     ("vmstate_register", "register"),
@@ -28,21 +30,21 @@ _CALLS = (
     ("vmstate_load", "save"),
 )
 
-#: Types whose classes have a member for a description, beside DeviceClass.vmsd, and what that is called.
+#: Types whose class structs have another member for a description, and the name of the use.
 _CLASS_MEMBERS = {"virtio-device": "VirtioDeviceClass", "cpu": "legacy_vmsd"}
 
-#: How much of a struct that a CPU class points to is looked through, in bytes: SysemuCPUOps has 12 members.
+#: Bytes searched in structs that CPU classes point to: SysemuCPUOps has 12 members.
 _OPS_SIZE = 256
 
-#: What stands for the name of a description that has none.
+#: Placeholder for a missing name.
 _NO_NAME = "(null)"
 
-#: More descriptions than any QEMU has, and uses of them.
+#: Limit of descriptions and of uses.
 _ROOM = 1 << 16
 
 
-class FoundRoot(NamedTuple):
-    """A description that is on no device class. See vmdump.dump.device_dump.StandaloneVMState."""
+class StandaloneDescription(NamedTuple):
+    """A standalone description. See vmdump.dump.device_dump.StandaloneVMState."""
 
     vmsd: Any
     symbol: str | None
@@ -50,12 +52,12 @@ class FoundRoot(NamedTuple):
     types: tuple[str, ...]
 
 
-def find_roots(
+def find_standalone(
     guest: Guest, reader: Reader, objects: Sequence[MappedObject], classes: Classes, device_vmsds: Iterable[int]
-) -> list[FoundRoot]:
-    """The descriptions in objects (the main binary first) that neither device_vmsds nor others lead to.
+) -> list[StandaloneDescription]:
+    """Return the descriptions that are neither in device_vmsds nor nested in others, ordered by address.
 
-    What reader has read so far are those of the device classes. In the order of the objects and of addresses.
+    ``objects``: the main binary first. ``reader`` must have read exactly the descriptions of the device classes.
     """
     taken = set(device_vmsds)
     found = [address for each in objects for address in _find_descs(reader, each)]
@@ -68,25 +70,27 @@ def find_roots(
         uses[root].add(use)
         types[root].add(typename)
     for root in roots:
-        # The second of a GTREE's two descriptions, of the key, stands behind the one that its field points to.
+        # The field of a GTREE points to two descriptions: of the value and, following it, of the key.
         if reader.is_nested(root - reader.desc_size):
             uses[root].add("GTREE")
     return [
-        FoundRoot(vmsd, _symbol(objects, root), tuple(sorted(uses[root])), tuple(sorted(types[root])))
+        StandaloneDescription(vmsd, _symbol(objects, root), tuple(sorted(uses[root])), tuple(sorted(types[root])))
         for root, vmsd in ((root, reader.try_read(root)) for root in roots)
         if vmsd is not None and (uses[root] or _is_surely_one(vmsd))
     ]
 
 
 def _is_surely_one(vmsd: Any) -> bool:
-    """Whether it is a description even if nothing uses it as one: other structs begin with a name too, but have nothing
-    like fields, and arrays of pointers have something like them, but no name. (A name may be given at run time.)
+    """Return whether it is certainly a description, even without a known use.
+
+    Other structs may begin with a name, but have no fields; arrays of pointers may seem to have fields, but no name. A
+    description may also get its name at run time.
     """
     return bool((vmsd.n_fields or vmsd.n_subsections) and text_of(vmsd.name, vmsd.name_len) != _NO_NAME)
 
 
 def _find_descs(reader: Reader, mapped: MappedObject) -> Iterator[int]:
-    """What looks like a description in what is not constant: their pointers are relocated."""
+    """Iterate over potential descriptions in writable segments, as their pointers need relocations."""
     code = [segment for segment in mapped.segments if segment.executable]
     if not code:
         return
@@ -106,7 +110,7 @@ def _meaning(function: str) -> str | None:
 
 
 def _uses_by_code(guest: Guest, objects: Sequence[MappedObject], roots: Sequence[int]) -> Iterator[tuple[int, str]]:
-    """Which function's argument a root is, in the code of any object."""
+    """Yield (description, use) for descriptions passed to functions in the code of the objects."""
     if not objects or not roots:
         return
     symbols = objects[0].symbols
@@ -117,7 +121,7 @@ def _uses_by_code(guest: Guest, objects: Sequence[MappedObject], roots: Sequence
             if not segment.executable:
                 continue
             known = functions
-            if mapped is not objects[0]:  # who defines them calls them directly
+            if mapped is not objects[0]:  # the main binary calls them directly
                 known = functions | _stubs(guest, segment.start, segment.end, functions)
             addresses = sorted(known)
             count = lib.vmd_guest_find_uses(
@@ -128,15 +132,15 @@ def _uses_by_code(guest: Guest, objects: Sequence[MappedObject], roots: Sequence
                     yield roots[use.target], known[addresses[use.function]]
 
 
-#: jmp *disp32(%rip), with what may stand before it in a stub of .plt: endbr64, bnd.
+#: jmp *disp32(%rip) in a PLT stub, optionally after endbr64 or bnd.
 _X86_64_STUB = re.compile(rb"(?:\xf3\x0f\x1e\xfa)?\xf2?\xff\x25(....)", re.DOTALL)
 
 
 def _stubs(guest: Guest, start: int, end: int, functions: Mapping[int, str]) -> dict[int, str]:
-    """Stubs through which an object calls functions of another one: addresses, and what their functions mean."""
+    """Return the PLT stubs of functions: uses by address."""
     code = guest.read(start, end - start)
     found = {}
-    if guest.e_machine == 62:
+    if guest.arch is HostArch.X86_64:
         for match in _X86_64_STUB.finditer(code):
             slot = start + match.end() + struct.unpack("<i", match[1])[0]
             if guest.holds(slot, 8) and (target := guest.pointer(slot)) in functions:
@@ -155,11 +159,11 @@ def _stubs(guest: Guest, start: int, end: int, functions: Mapping[int, str]) -> 
 
 
 def _uses_by_classes(guest: Guest, classes: Classes, roots: set[int]) -> Iterator[tuple[int, str, str]]:
-    """Which member of a class struct, or of what a CPU's class struct points to, a root is: root, use, type."""
+    """Yield (description, use, type) for members of class structs, and of structs that CPU classes point to."""
     seen: dict[int, set[int]] = {}
 
     def within(struct_at: int) -> set[int]:
-        """The roots that a struct in the guest's memory points to."""
+        """Return the descriptions that a struct in the guest's memory points to."""
         if struct_at not in seen:
             words = struct.unpack(f"<{_OPS_SIZE // 8}Q", guest.read(struct_at, _OPS_SIZE))
             seen[struct_at] = roots.intersection(words)

@@ -1,7 +1,7 @@
-"""How an image's VMStateField, VMStateDescription and DeviceClass are laid out: found out on the image itself.
+"""Detect the layouts of VMStateField, VMStateDescription and DeviceClass in an image.
 
-A version number says little: distributions backport. So every layout that QEMU is known to have had of each struct is
-tried on the classes, and those count in which every description that hangs on a class can be read to its end.
+The version does not determine them, as distributions backport changes. Instead, all known layouts are tried on the
+classes, and the one in which most fields can be read is used.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _HOOKS_WITH_ERRP = [
     _PRE_LOAD, _PRE_LOAD, _POST_LOAD, _POST_LOAD, _PRE_SAVE, _PRE_SAVE, _POST_SAVE, *_LAST_HOOKS
 ]  # fmt: skip
 
-#: struct VMStateField, by its size; newest first. In bytes, on 64-bit hosts. How lists end is found out apart.
+#: struct VMStateField, by its size; newest first. In bytes, on 64-bit hosts. Terminators are detected separately.
 FIELDS: dict[int, dict[str, int]] = {
     # QEMU 11.1
     96: {
@@ -57,31 +57,31 @@ _DESC = {"desc_name": 0, "desc_unmigratable": 8, "desc_version_id": 12, "desc_mi
 
 
 class StructSizes(NamedTuple):
-    """Which layouts the structs of an image have: keys of FIELDS and DESCRIPTIONS. Each has changed by itself."""
+    """Layouts of an image's structs: keys of FIELDS and DESCRIPTIONS, which changed independently."""
 
     field: int
     description: int
 
 
-#: Every pair, whether a release of QEMU is known to have it or not.
+#: All combinations, including those without a known release.
 LAYOUTS: dict[StructSizes, dict[str, Any]] = {
     StructSizes(field_size, desc_size): {"field_size": field_size, **field, "desc_size": desc_size, **_DESC, **desc}
     for field_size, field in FIELDS.items()
     for desc_size, desc in DESCRIPTIONS.items()
 }
 
-#: What a description that can't be read takes off a layout's score, which is the number of fields that can be.
+#: Penalty of an unreadable description in a layout's score, which is the number of readable fields.
 _BAD = 100
 
-#: How many descriptions each layout is tried on.
+#: Number of descriptions on which layouts are tried.
 _SAMPLE = 64
 
-#: Where DeviceClass.vmsd may be, in bytes: behind ObjectClass (96) and categories, within the smallest DeviceClass.
+#: Possible offsets of DeviceClass.vmsd, in bytes: after ObjectClass (96) and categories, in the smallest DeviceClass.
 _VMSD_OFFSETS = range(104, 184, 8)
 
 
 class Layout(NamedTuple):
-    """A layout that fits an image: its key in LAYOUTS, a terminator's flags, and the offset of DeviceClass.vmsd."""
+    """Detected layout: key in LAYOUTS, flags of terminators, and offset of DeviceClass.vmsd in bytes."""
 
     structs: StructSizes
     end_flags: int
@@ -102,7 +102,7 @@ class Reader:
             raise MemoryError("out of memory for a tree")
         self._native = ffi.gc(ret[0], lib.vmd_guest_reader_destroy)
         self._error = ffi.new("struct vmd_error *")
-        self._told = 0
+        self._seen = 0
 
     @property
     def desc_size(self) -> int:
@@ -110,11 +110,11 @@ class Reader:
         return int(self._layout.desc_size)
 
     def is_nested(self, address: int) -> bool:
-        """Whether a description that was read refers to the one at address."""
+        """Return whether a description read so far refers to the one at address."""
         return bool(lib.vmd_guest_reader_is_nested(self._native, address))
 
     def find_descs(self, begin: int, end: int, code_begin: int, code_end: int, found: Any, room: int) -> int:
-        """How many descriptions there are from begin to end; the first room addresses go to found."""
+        """Return the number of descriptions in [begin, end), and store up to ``room`` addresses in ``found``."""
         count = int(lib.vmd_guest_find_descs(self._native, begin, end, code_begin, code_end, found, room))
         if count == 2**64 - 1:
             raise MemoryError("out of memory for a tree")
@@ -122,11 +122,11 @@ class Reader:
 
     @property
     def end_flags(self) -> int:
-        """How most of the lists of fields that were read end: the terminator's flags."""
+        """Flags of the terminators of most lists of fields read so far."""
         return int(lib.vmd_guest_reader_end_flags(self._native))
 
     def set_slots(self, objects: Sequence[MappedObject]) -> None:
-        """Tells it what the objects point to, so that it gets over lists without a terminator."""
+        """Set the addresses that the objects' relocations refer to, to tolerate unterminated lists."""
         each = [mapped.slots() for mapped in objects]
         self._slots = ffi.new("uint64_t[]", sum(count for _, count in each) + 1)
         at = 0
@@ -136,15 +136,15 @@ class Reader:
         lib.vmd_guest_reader_set_slots(self._native, self._slots, at)
 
     def new_defects(self) -> list[tuple[str, int]]:
-        """What it got over since the last call: what was wrong, and the address."""
+        """Return the defects tolerated since the last call: description and address."""
         defects = ffi.new("const struct vmd_guest_defect **")
         count = lib.vmd_guest_reader_defects(self._native, defects)
-        new = [(ffi.string(defects[0][i].what).decode(), int(defects[0][i].address)) for i in range(self._told, count)]
-        self._told = count
+        new = [(ffi.string(defects[0][i].what).decode(), int(defects[0][i].address)) for i in range(self._seen, count)]
+        self._seen = count
         return new
 
     def try_read(self, address: int) -> Any:
-        """The native description at an address, or None where there is none that can be read; see why()."""
+        """Return the ``struct vmd_desc *`` of the description at an address, or None if unreadable; see why()."""
         ret = ffi.new("const struct vmd_desc **")
         status = lib.vmd_guest_read_desc(self._native, address, ret, self._error)
         if status == lib.VMD_NO_MEMORY:
@@ -152,32 +152,32 @@ class Reader:
         return None if status else ret[0]
 
     def why(self) -> str:
-        """What was wrong with the last description that could not be read, and where."""
+        """Return why the last description was unreadable, with the address."""
         message = ffi.string(self._error.message).decode()
         return f"{message} (at {self._error.index - self.guest.bias:#x})"
 
 
 def calibrate(guest: Guest, classes: Sequence[int]) -> Layout:
-    """The layouts in which the most fields of the classes' descriptions can be read. Raises SourceError: none fit."""
+    """Return the layout in which most fields of the classes' descriptions are readable. Raises SourceError: none is."""
     best, best_score = None, 0
     members = [
         struct.unpack(f"<{len(_VMSD_OFFSETS)}Q", guest.view(klass + _VMSD_OFFSETS[0], 8 * len(_VMSD_OFFSETS)))
         for klass in classes
     ]
     for offset, pointers in zip(_VMSD_OFFSETS, zip(*members, strict=True), strict=False):
-        # Some tell as much as all: in a wrong layout nearly none can be read.
+        # A sample suffices: with a wrong layout almost none are readable.
         addresses = sorted({*pointers} - {0})
         addresses = addresses[:: len(addresses) // _SAMPLE + 1]
         for structs in LAYOUTS:
             reader = Reader(guest, structs, lib.VMD_END_ANY)
             read = [vmsd for vmsd in map(reader.try_read, addresses) if vmsd is not None]
-            # Fields count: an array of properties, too, begins with a name, and may look like an empty description.
+            # Count fields: an array of properties also begins with a name, and may look like an empty description.
             score = sum(vmsd.n_total for vmsd in read) - _BAD * (len(addresses) - len(read))
             if score > best_score:
                 best, best_score = Layout(structs, reader.end_flags, offset), score
     if best is None:
         raise SourceError(
-            f"{guest.name}: no known layout of VMStateField and VMStateDescription fits its device classes; --run "
-            "runs it instead"
+            f"{guest.name}: no known layout of VMStateField and VMStateDescription fits its device classes; "
+            "use --run instead"
         )
     return best
