@@ -1,18 +1,19 @@
-"""A subsection has a name that another one before it has, and is read as that one."""
+"""The destination reads a subsection as another one of the same name."""
 
 VERDICT = "conditional"
 WHY = (
-    "The destination looks a subsection up by its name, and takes the first of the list. What the second of that name "
-    "sends is read as the first."
+    "The destination looks up a subsection by name and always finds the first, so it reads the state of the second "
+    "into the fields of the first."
 )
 EXAMPLE = (
-    "cpu of PowerPC in QEMU 7.2, with a BookE CPU: cpu/tlb6xx is sent by vmstate_tlbemb, and read as vmstate_tlb6xx"
+    "cpu of PowerPC in QEMU 7.2, with a BookE CPU: vmstate_tlbemb sends cpu/tlb6xx, which the destination reads as "
+    "vmstate_tlb6xx"
 )
-REMEDY = "Name them apart; a needed that lets old machine types send the old name."
+REMEDY = "Give each subsection a unique name, and let needed() keep the old name for old machine types."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_get_subsection",)
 MESSAGE = (
-    "the destination reads this {subsection} as the first of its subsections of that name, into the fields of that "
-    "one; where their bytes are as many, the load succeeds, with wrong values"
+    "the destination reads this {subsection} into the fields of its first subsection of that name; if the sizes "
+    "match, the load succeeds with wrong values"
 )
 ERROR = "{missing_footer}"
 CONDITION = "{subsection} is sent (its needed says so)"
