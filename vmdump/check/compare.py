@@ -595,7 +595,7 @@ def _version_of(name: str, wire: Wire) -> int | None:
 
 
 def _when_sent(subsection: Subsection) -> str:
-    return f"{subsection.vmsd.name} is sent (its needed says so)"
+    return f"{subsection.vmsd.name} is sent (its needed() returns true)"
 
 
 def _subsection_in_words(subsection: Subsection) -> str:

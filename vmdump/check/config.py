@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from vmdump.check.results import Verdict, without
+from vmdump.check.results import Verdict, keep_findings
 from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
@@ -276,7 +276,7 @@ def apply(result: CheckResult, config: Config, today: datetime.date) -> CheckRes
             reasons = [matcher.reason(finding) for finding in each.findings]
             pairs = list(zip(each.findings, reasons, strict=True))
             suppressed += [(finding, reason) for finding, reason in pairs if reason is not None]
-            left.append(without(each, [finding for finding, reason in pairs if reason is None]))
+            left.append(keep_findings(each, [finding for finding, reason in pairs if reason is None]))
         results[direction] = left
     stale = [*result.stale, *_stale(config, matcher.used, today)]
     return result._replace(results=results, suppressed=suppressed, stale=stale)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
-from vmdump.check.results import Verdict, without
+from vmdump.check.results import Verdict, keep_findings
 from vmdump.check.rules import rule_ids, unknown_rule
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def select(result: CheckResult, selection: Selection) -> CheckResult:
         for each in types:
             left, left_out = selection.split(each.findings)
             number += left_out
-            kept.append(without(each, left) if left_out else each._replace(findings=left))
+            kept.append(keep_findings(each, left) if left_out else each._replace(findings=left))
         results[direction] = kept
         if number:
             ignored[direction] = number

@@ -65,7 +65,7 @@ class _Run:
             descriptor["help"] = {"text": text.help}
         else:
             descriptor["help"] = {"text": f"vmdump explain {rule}"}
-        worst = max((each.verdict for each, _ in self._found if each.rule == rule), key=Verdict.severity)
+        worst = Verdict.worst(each.verdict for each, _ in self._found if each.rule == rule)
         descriptor["defaultConfiguration"] = {"level": self._level(worst)}
         return descriptor
 

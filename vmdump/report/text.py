@@ -136,5 +136,5 @@ def _cell(result: CheckResult, direction: str) -> tuple[str, str]:
     if types is None:
         return "-", ""
     verdicts = [each.verdict for each in types]
-    worst = max(verdicts, key=Verdict.severity, default=Verdict.SAFE)
+    worst = Verdict.worst(verdicts)
     return str(worst) if worst is Verdict.SAFE else f"{verdicts.count(worst)} {worst}", worst

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
     from typing import Any
 
-    from vmdump.check.results import CheckResult, Finding, Row, WireItem
+    from vmdump.check.results import CheckResult, Finding, Row, StreamItem
     from vmdump.report.options import Options
 
 #: What stands for nothing.
@@ -52,7 +52,7 @@ class _PageData:
     def __init__(self, result: CheckResult) -> None:
         self._result = result
         self._strings, self._items, self._rows, self._layouts, self._findings = (_Table() for _ in range(5))
-        #: WireItems and Rows that are one object in many layouts are lowered once.
+        #: StreamItems and Rows that are one object in many layouts are lowered once.
         self._lowered: dict[Row, int] = {}
         self._accepted: dict[tuple[str, str], list[tuple[Finding, str]]] = defaultdict(list)
         for finding, reason in result.suppressed:
@@ -104,7 +104,7 @@ class _PageData:
             self._lowered[row] = self._rows.add((*sides, self._string(row.change)))
         return self._lowered[row]
 
-    def _item(self, item: WireItem | None) -> int:
+    def _item(self, item: StreamItem | None) -> int:
         if item is None:
             return _NONE
         size = _NONE if item.size is None else item.size

@@ -81,7 +81,7 @@ def _pair(result: CheckResult, direction: str, address: str) -> str:
     types = result.results.get(direction)
     if types is None:
         return '<td><span class="none">–</span></td>'
-    worst = max((each.verdict for each in types), key=Verdict.severity, default=Verdict.SAFE)
+    worst = Verdict.worst(each.verdict for each in types)
     number = sum(each.verdict is worst for each in types)
     words = str(worst) if worst is Verdict.SAFE else f"{number} {worst}"
     return f'<td><a class="{worst}" href="{address}" title="{_text(direction)}">{words}</a></td>'
