@@ -58,14 +58,14 @@ def test_bytes(made: VMStateField, size: int) -> None:
         (
             VMStateField("a", info=VMStateInfo("buffer"), flags=VMStateFlags.VBUFFER, size_offset=8),
             RUN_TIME,
-            "as many bytes as the device says, buffer",
+            "n bytes (set at run time), buffer",
         ),
         (
             VMStateField("a", info=VMStateInfo("bitmap"), flags=VMStateFlags.VBUFFER, size_offset=8),
             RUN_TIME,
-            "as many bytes as the device says, bitmap",
+            "n bytes (set at run time), bitmap",
         ),
-        (VMStateField("a", info=VMStateInfo("virtio")), OPAQUE, "as many bytes as 'virtio' writes, virtio"),
+        (VMStateField("a", info=VMStateInfo("virtio")), OPAQUE, "n bytes (written by the code of 'virtio')"),
         (
             VMStateField("a", info=VMStateInfo("qtailq"), vmsd=desc("part", A), size=64),
             RUN_TIME,
