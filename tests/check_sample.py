@@ -73,7 +73,7 @@ def make_result(dumps: int = 2, types: int = 40, hostile: Sequence[str] = (), se
             Side("accepted / section / field", "2 bytes, uint16"),
         )
         suppressed.append((accepted, "only boards that we do not build have it"))
-    stale = ("vmdump.toml:7: accepts nothing: rule 'field-removed', type 'gone*'",)
+    stale = ("vmdump.toml:7: matches no finding; remove it: rule 'field-removed', type 'gone*'",)
     return CheckResult(sides, results, suppressed, stale, directions)
 
 

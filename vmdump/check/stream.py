@@ -18,7 +18,7 @@ from vmdump.errors import VmdumpError
 if TYPE_CHECKING:
     from vmdump.check.tree_view import Description, Field
 
-#: Bytes of one value in the stream, by VMStateInfo.name. See BUFFERS and LISTS too; of any other only its code knows them.
+#: Bytes of one value in the stream, by VMStateInfo.name. See also BUFFERS and LISTS; else only the code knows.
 INFO_BYTES = {
     "bool": 1, "int8": 1, "uint8": 1, "uint8 equal": 1, "int16": 2, "uint16": 2, "uint16 equal": 2, "int32": 4,
     "uint32": 4, "int32 equal": 4, "uint32 equal": 4, "int32 le": 4, "int64": 8, "uint64": 8, "int64 equal": 8,
