@@ -128,7 +128,7 @@ def test_stale_entries(tmp_path: Path) -> None:
     """
     unused, expired = apply(result(finding()), config(tmp_path, text), TODAY).stale
     assert unused == f"{tmp_path}/vmdump.toml:6: matches no finding; remove it: rule 'field-added'"
-    assert expired.startswith(f"{tmp_path}/vmdump.toml:10: expired on 2026-01-31, ")
+    assert expired.startswith(f"{tmp_path}/vmdump.toml:10: expired on 2026-01-31 and accepts nothing: ")
 
 
 def test_misspelt_rule(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_two_entries_for_one_finding(tmp_path: Path) -> None:
         ('[[accept]]\nrule = "a"\nreason = "a"\nexpires = 2026-01-01T00:00:00', ":4: expires is a datetime; "),
         ('[[accept]]\nrule = "a"\nreason = "a"\n[[accept]]\ntipe = "b"', ":5: unknown key 'tipe'; did you mean type?"),
         ('[[accept]]\nsource_version = "1"', ":2: unknown key 'source_version'; did you mean source-version?"),
-        ('[[accept]]\nxyzzy = "1"', ":2: unknown key 'xyzzy'; there are rule, type, path, "),
+        ('[[accept]]\nxyzzy = "1"', ":2: unknown key 'xyzzy'; known keys: rule, type, path, "),
         ('\n[[acept]]\nrule = "a"', ":2: unknown key 'acept'; did you mean accept?"),
         ('accept = [{rule = "a"}]', ": [[accept]] number 1: the entry has no reason"),
         ('accept = "all"', ":1: accept is a string; write [[accept]]"),

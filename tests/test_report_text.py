@@ -294,7 +294,7 @@ def test_rules_in_the_configuration(pair: list[str], tmp_path: Path, monkeypatch
     for value, reason in (
         ('"x"', "not an array of strings"),
         ('["field-aded"]', "did you mean field-added"),
-        ("[1]", "no array"),
+        ("[1]", "not an array"),
     ):
         config.write_text(f"\nselect = {value}\n")
         code, _, err = run("check", *pair)
