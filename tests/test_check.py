@@ -585,8 +585,8 @@ def test_namesakes_are_told_apart_by_place() -> None:
     nested = [
         dump(desc("dev", struct("s", part(*names)))) for names in (("same", "other"), ("same", "same"), ("same",))
     ]
-    assert rules(nested[0], nested[0]) == ["subsection-namesake"]
-    assert rules(nested[1], nested[1]) == ["subsection-namesake"]  # the second's values are read into the first
+    assert rules(nested[0], nested[0]) == ["subsection-duplicate-name"]
+    assert rules(nested[1], nested[1]) == ["subsection-duplicate-name"]  # the second's values are read into the first
     assert rules(nested[2], nested[0]) == []  # the destination never finds its second
     two = dump(desc("dev", struct("s", part("same")), struct("t", part("other"))))
     assert rules(two, two) == []

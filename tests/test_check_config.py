@@ -139,6 +139,15 @@ def test_misspelt_rule(tmp_path: Path) -> None:
     assert "matches no finding" in pattern
 
 
+def test_renamed_rule(tmp_path: Path) -> None:
+    """Ids of earlier releases are accepted in entries, select and ignore."""
+    text = 'ignore = ["subsection-namesake"]\n[[accept]]\nrule = "subsection-namesake"\nreason = "r"\n'
+    loaded = config(tmp_path, text)
+    assert loaded.ignore == ["subsection-duplicate-name"]
+    applied = apply(result(finding("subsection-duplicate-name")), loaded, TODAY)
+    assert (len(applied.suppressed), applied.stale) == (2, [])
+
+
 def test_two_entries_for_one_finding(tmp_path: Path) -> None:
     """Both are used; the finding is accepted once."""
     text = '[[accept]]\ntype = "e1000"\nreason = "one"\n[[accept]]\nrule = "*"\nreason = "two"'

@@ -446,7 +446,7 @@ class Comparison:
         """
         del self.differences[first:]
         if ours.vmsd.address != self._first_of(ours).address:
-            self._tell_subsection("subsection-namesake", Verdict.BREAKS, ours, theirs)
+            self._tell_subsection("subsection-duplicate-name", Verdict.BREAKS, ours, theirs)
 
     def _first_of(self, subsection: Subsection) -> Description:
         """The first of its name in the list that a subsection is in."""

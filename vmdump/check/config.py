@@ -214,6 +214,8 @@ class _Reader:
     def _entry(self, index: int, entry: dict[str, Any]) -> Accepted:
         import datetime
 
+        from vmdump.check.rules import current_id
+
         def place(key: str | None = None) -> str:
             return self._entry_place(index, key)
 
@@ -231,6 +233,8 @@ class _Reader:
         if expires is not None and type(expires) is not datetime.date:
             raise ConfigError(f"{place('expires')}: expires is {_kind(expires)}; write a date: expires = 2027-06-30")
         patterns = {key: entry[key] for key in PATTERNS if key in entry}
+        if "rule" in patterns:
+            patterns["rule"] = current_id(patterns["rule"])
         return Accepted(patterns, " ".join(entry["reason"].split()), expires, place())
 
     def _check_keys(self, table: dict[str, Any], known: Sequence[str], place: Callable[[str], str]) -> None:

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 from vmdump.check.results import Verdict, keep_findings
-from vmdump.check.rules import rule_ids, unknown_rule
+from vmdump.check.rules import current_id, rule_ids, unknown_rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -46,7 +46,7 @@ def patterns(lists: Iterable[str]) -> list[str]:
     >>> patterns(["field-added,field-removed", "test-*"])
     ['field-added', 'field-removed', 'test-*']
     """
-    found = [pattern for text in lists for part in text.split(",") if (pattern := part.strip())]
+    found = [current_id(pattern) for text in lists for part in text.split(",") if (pattern := part.strip())]
     ids = rule_ids()
     for pattern in found:
         if not any(fnmatchcase(each, pattern) for each in ids):

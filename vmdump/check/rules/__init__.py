@@ -80,15 +80,19 @@ class Rule(NamedTuple):
         return "\n".join([*lines, *(f"source: {reference}" for reference in self.REFERENCES)])
 
 
+#: Ids of earlier releases and what they are now; configurations and command lines may still use them.
+RENAMED = {"subsection-namesake": "subsection-duplicate-name"}
+
 _rules: dict[str, Rule] = {}
 
 
 def rule(rule_id: str) -> Rule:
-    """Return the rule with an id. Raises KeyError if there is none.
+    """Return the rule with an id, current or of an earlier release. Raises KeyError if there is none.
 
     >>> rule("field-added").VERDICT
     'breaks'
     """
+    rule_id = current_id(rule_id)
     found = _rules.get(rule_id)
     if found is None:
         from importlib import import_module
@@ -103,6 +107,15 @@ def rule(rule_id: str) -> Rule:
         facts = {key: getattr(module, key) for key in Rule._fields if hasattr(module, key)}
         found = _rules[rule_id] = Rule(id=rule_id, WHAT=module.__doc__ or "", **facts)
     return found
+
+
+def current_id(rule_id: str) -> str:
+    """Return the current id of a rule that was renamed; any other text (such as a pattern) as it is.
+
+    >>> current_id("subsection-namesake"), current_id("field-*")
+    ('subsection-duplicate-name', 'field-*')
+    """
+    return RENAMED.get(rule_id, rule_id)
 
 
 def unknown_rule(rule_id: str) -> str:

@@ -1,6 +1,6 @@
 """The destination reads a subsection as another one of the same name."""
 
-VERDICT = "conditional"
+VERDICT = "breaks"
 WHY = (
     "The destination looks up a subsection by name and always finds the first, so it reads the state of the second "
     "into the fields of the first."
@@ -16,4 +16,3 @@ MESSAGE = (
     "match, the load succeeds with wrong values"
 )
 ERROR = "{missing_footer}"
-CONDITION = "{subsection} is sent (its needed says so)"
