@@ -81,7 +81,7 @@ class Item:
         self.field, self.description, self.path, self.name = field, description, path, field.name
         self.kind, self.unit, self.count = kind, unit, count
         self.size = unit * count if kind is FIXED and unit is not None and count is not None else unit or 0
-        self.body: Wire | None = None
+        self.body: Stream | None = None
         self.nested = self.word = False
         self.guard: str | None = None
 
@@ -118,7 +118,7 @@ class Subsection:
         self.vmsd, self.parent, self.path, self.index = vmsd, parent, path, index
 
 
-class Wire:
+class Stream:
     """What one version of a description sends or reads.
 
     Attributes:
@@ -157,44 +157,44 @@ class Lowering:
         """
         self._words = WORD_SIZES.get(pointer or 0, ())
         self._loading, self.detailed, self.nums = loading, detailed, nums
-        self._made: dict[tuple[int, int], Wire] = {}
+        self._made: dict[tuple[int, int], Stream] = {}
         self._n_items = self._within = 0
 
-    def lower(self, vmsd: Description, version: int) -> Wire:
+    def lower(self, vmsd: Description, version: int) -> Stream:
         """Return what a version of a description sends or reads.
 
         Raises:
             VmdumpError: It has more than MAX_ITEMS fields.
         """
         key = vmsd.address, version
-        wire = self._made.get(key)
-        if wire is None:
+        stream = self._made.get(key)
+        if stream is None:
             if not self._within:
                 self._n_items = 0
-            wire = Wire()
+            stream = Stream()
             self._within += 1
-            self._add(wire, vmsd, version, "", None, nested=False)
+            self._add(stream, vmsd, version, "", None, nested=False)
             self._within -= 1
-            self._made[key] = wire
-        return wire
+            self._made[key] = stream
+        return stream
 
     def _add(
-        self, wire: Wire, vmsd: Description, version: int, prefix: str, guard: str | None, *, nested: bool
+        self, stream: Stream, vmsd: Description, version: int, prefix: str, guard: str | None, *, nested: bool
     ) -> None:
-        wire.parts.setdefault(prefix, vmsd)
+        stream.parts.setdefault(prefix, vmsd)
         for field in vmsd.fields:
             path = prefix + field.name
             if field.flags & tree_view.MUST_EXIST:
-                wire.checks.append((field, vmsd, path))
+                stream.checks.append((field, vmsd, path))
             elif not field.test and field.version_id > version:
-                wire.skipped.append((field, vmsd, path))
+                stream.skipped.append((field, vmsd, path))
             else:
-                self._add_field(wire, field, vmsd, path, guard or (path if field.test else None), nested=nested)
+                self._add_field(stream, field, vmsd, path, guard or (path if field.test else None), nested=nested)
         for subsection in vmsd.subsections:
-            wire.subsections.append(Subsection(subsection, vmsd, prefix, len(wire.items)))
+            stream.subsections.append(Subsection(subsection, vmsd, prefix, len(stream.items)))
 
     def _add_field(
-        self, wire: Wire, field: Field, vmsd: Description, path: str, guard: str | None, *, nested: bool
+        self, stream: Stream, field: Field, vmsd: Description, path: str, guard: str | None, *, nested: bool
     ) -> None:
         self._n_items += 1
         if self._n_items > MAX_ITEMS:
@@ -210,7 +210,7 @@ class Lowering:
         else:
             version = self._version(field, field.vmsd)
             if count == 1:
-                self._add(wire, field.vmsd, version, f"{path}.", guard, nested=True)
+                self._add(stream, field.vmsd, version, f"{path}.", guard, nested=True)
                 return
             body = self.lower(field.vmsd, version)
             unit = _fixed_size(body)
@@ -219,7 +219,7 @@ class Lowering:
             item = Item(field, vmsd, path, RUN_TIME if unit is None or count is None else FIXED, unit, count)
             item.body = body
         item.nested, item.guard = nested, guard
-        wire.items.append(item)
+        stream.items.append(item)
 
     def _nests(self, field: Field) -> bool:
         """Whether field.vmsd describes the bytes. A field with a device's own VMStateInfo may have a vmsd too."""
@@ -260,11 +260,11 @@ class Lowering:
         return (RUN_TIME if count is None else FIXED), unit
 
 
-def _fixed_size(wire: Wire) -> int | None:
+def _fixed_size(stream: Stream) -> int | None:
     """Bytes of all items, without subsections; None if tests or run-time lengths decide."""
-    if any(item.kind is not FIXED or item.test for item in wire.items):
+    if any(item.kind is not FIXED or item.test for item in stream.items):
         return None
-    return sum(item.size for item in wire.items)
+    return sum(item.size for item in stream.items)
 
 
 def in_words(item: Item) -> str:
