@@ -8,5 +8,5 @@ WHY = (
 EXAMPLE = "npcm7xx-gcr: its description is named npcm7xx-gcr in QEMU 7.2 and npcm-gcr in 10.0"
 REMEDY = "Never rename a description, even if its type is renamed."
 REFERENCES = ("QEMU 10.0.13 migration/savevm.c find_se",)
-MESSAGE = "the destination does not know the section: it has the device's section as '{there}' only"
+MESSAGE = "the destination has the device's section only under the name '{there}'"
 ERROR = "{unknown_section}"
