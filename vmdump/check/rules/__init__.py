@@ -122,7 +122,7 @@ def unknown_rule(rule_id: str) -> str:
     """Return the error message for an id that no rule has, with a suggestion.
 
     >>> unknown_rule("field-aded")
-    "no rule 'field-aded'; did you mean field-added or field-renamed?"
+    "no rule 'field-aded'; did you mean field-added?"
     """
     from vmdump.suggestion import did_you_mean
 
