@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from itertools import permutations
 
-from vmdump.check.results import CheckResult, Direction, Dump, Finding, Row, Side, TypeResult, Verdict, WireItem
+from vmdump.check.results import CheckResult, Direction, Dump, Finding, Row, Side, StreamItem, TypeResult, Verdict
 from vmdump.dump.producer import Producer, ProducerModule
 
 VERSIONS = ("7.2.22", "8.2.10", "9.2.4", "10.0.13", "11.1.0")
@@ -73,7 +73,7 @@ def make_result(dumps: int = 2, types: int = 40, hostile: Sequence[str] = (), se
             Side("accepted / section / field", "2 bytes, uint16"),
         )
         suppressed.append((accepted, "only boards that we do not build have it"))
-    stale = ("vmdump.toml:7: accepts nothing: rule 'field-removed', type 'gone*'",)
+    stale = ("vmdump.toml:7: matches no finding; remove it: rule 'field-removed', type 'gone*'",)
     return CheckResult(sides, results, suppressed, stale, directions)
 
 
@@ -95,7 +95,7 @@ def _names(types: int, hostile: Sequence[str]) -> Iterator[str]:
 def _type(rng: random.Random, name: str, direction: str) -> TypeResult:
     verdict = rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
     section = f"pci/{name}"
-    layout = [Row(WireItem(name, 0), WireItem(name, 0), "same")]
+    layout = [Row(StreamItem(name, 0), StreamItem(name, 0), "same")]
     findings = []
     for number in range(rng.randrange(6, 30)):
         row = _row(rng, rng.choice(STEMS.split()) + f"_{number}" * (number > 0))
@@ -126,28 +126,28 @@ def _type(rng: random.Random, name: str, direction: str) -> TypeResult:
 
 def _row(rng: random.Random, path: str) -> Row:
     size = rng.choice((1, 1, 2, 4, 4, 4, 8, 6, 64, 4096))
-    item = WireItem(path, size, None, INFOS.get(size, "buffer"))
+    item = StreamItem(path, size, None, INFOS.get(size, "buffer"))
     if rng.random() < 0.05:
-        item = WireItem(path, None, "queue_count elements of 12 bytes")
+        item = StreamItem(path, None, "queue_count elements of 12 bytes")
     return Row(item, item, "same")
 
 
 def _changes(rng: random.Random, name: str, verdict: Verdict) -> Iterator[Row]:
     if rng.random() < 0.3:
-        yield Row(WireItem("itr_intr_pending", 4, None, "uint32"), WireItem("unused", 4, None, "unused"), "renamed")
-        yield Row(WireItem("fifo", 4, None, "buffer"), WireItem("fifo.head", 2, None, "uint16"), "regrouped")
-        yield Row(None, WireItem("fifo.tail", 2, None, "uint16"), "regrouped")
+        yield Row(StreamItem("itr_intr_pending", 4, None, "uint32"), StreamItem("unused", 4, None, "unused"), "renamed")
+        yield Row(StreamItem("fifo", 4, None, "buffer"), StreamItem("fifo.head", 2, None, "uint16"), "regrouped")
+        yield Row(None, StreamItem("fifo.tail", 2, None, "uint16"), "regrouped")
     if verdict is Verdict.BREAKS:
-        yield Row(WireItem("regs.timer", 4, None, "uint32"), WireItem("regs.timer", 8, None, "uint64"), "changed")
-        yield Row(WireItem("regs.status", 1, None, "uint8"), None, "removed")
-        yield Row(None, WireItem("regs.flags", 2, None, "uint16", "version 3 and newer"), "added")
-        yield Row(WireItem("regs.last", 4, None, "uint32"), WireItem("regs.last", 4, None, "uint32"), "same")
+        yield Row(StreamItem("regs.timer", 4, None, "uint32"), StreamItem("regs.timer", 8, None, "uint64"), "changed")
+        yield Row(StreamItem("regs.status", 1, None, "uint8"), None, "removed")
+        yield Row(None, StreamItem("regs.flags", 2, None, "uint16", "version 3 and newer"), "added")
+        yield Row(StreamItem("regs.last", 4, None, "uint32"), StreamItem("regs.last", 4, None, "uint32"), "same")
     if verdict is Verdict.CONDITIONAL:
-        yield Row(WireItem(f"{name}/extra", 0, None, None, "extra_needed()"), None, "removed")
-        yield Row(WireItem("extra_count", 4, None, "uint32"), None, "removed")
-    known = WireItem(f"{name}/wide", 0, None, None, "wide_needed()")
+        yield Row(StreamItem(f"{name}/extra", 0, None, None, "extra_needed()"), None, "removed")
+        yield Row(StreamItem("extra_count", 4, None, "uint32"), None, "removed")
+    known = StreamItem(f"{name}/wide", 0, None, None, "wide_needed()")
     yield Row(known, known, "same")
-    same = WireItem("wide.high", 4, None, "uint32")
+    same = StreamItem("wide.high", 4, None, "uint32")
     yield Row(same, same, "same")
 
 

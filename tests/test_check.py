@@ -213,7 +213,7 @@ def test_within_a_subsection() -> None:
     old, new = (desc("dev/s", *fields, needed=True) for fields in ([A], [A, B]))
     (found,) = findings(dump(desc("dev", C, subsections=[old])), dump(desc("dev", C, subsections=[new])))
     assert (found.rule, found.verdict) == ("field-added", Verdict.CONDITIONAL)
-    assert found.condition == "dev/s is sent (its needed says so)"
+    assert found.condition == "dev/s is sent (its needed() returns true)"
     always = [desc("dev/s", *fields) for fields in ([A], [A, B])]
     pair = [dump(desc("dev", C, subsections=[each])) for each in always]
     assert verdicts(*pair) == {"dev": Verdict.BREAKS}
@@ -294,7 +294,7 @@ def test_subsection_that_is_never_found(name: str, of: Callable[[DeviceDump], De
     for destination in (wrong, right):
         (found,) = [each for each in findings(wrong, destination) if each.verdict is not Verdict.SAFE]
         assert (found.rule, found.verdict) == ("subsection-not-found", Verdict.CONDITIONAL)
-        assert found.condition == f"{name} is sent (its needed says so)"
+        assert found.condition == f"{name} is sent (its needed() returns true)"
         assert found.error == "Missing section footer for virtio-balloon-device"
     assert set(verdicts(right, right).values()) == {Verdict.SAFE}
     always = dump(desc("virtio-balloon-device", subsections=[desc(name, A)]))
@@ -492,7 +492,7 @@ def test_too_much() -> None:
     vmsd = desc("d0", A)
     for level in range(40):
         vmsd = desc(f"d{level + 1}", struct("x", vmsd), struct("y", vmsd))
-    with pytest.raises(VmdumpError, match="nest each other too often"):
+    with pytest.raises(VmdumpError, match="nested descriptions expand to more than"):
         findings(dump(dev=vmsd), dump(dev=desc("d40", A)))
     assert findings(dump(dev=vmsd), dump(dev=vmsd)) == []
 
@@ -588,8 +588,8 @@ def test_namesakes_are_told_apart_by_place() -> None:
     nested = [
         dump(desc("dev", struct("s", part(*names)))) for names in (("same", "other"), ("same", "same"), ("same",))
     ]
-    assert rules(nested[0], nested[0]) == ["subsection-namesake"]
-    assert rules(nested[1], nested[1]) == ["subsection-namesake"]  # the second's values are read into the first
+    assert rules(nested[0], nested[0]) == ["subsection-duplicate-name"]
+    assert rules(nested[1], nested[1]) == ["subsection-duplicate-name"]  # the second's values are read into the first
     assert rules(nested[2], nested[0]) == []  # the destination never finds its second
     two = dump(desc("dev", struct("s", part("same")), struct("t", part("other"))))
     assert rules(two, two) == []

@@ -111,7 +111,7 @@ def test_harmless_findings_need_no_accepting(tmp_path: Path) -> None:
 
 
 def test_stale_entries(tmp_path: Path) -> None:
-    """Entries that accept nothing and entries that are expired are told with their line; others are not."""
+    """Entries that match nothing or have expired are reported with their line; others are not."""
     text = """
         [[accept]]
         rule = "field-removed"
@@ -127,8 +127,8 @@ def test_stale_entries(tmp_path: Path) -> None:
         expires = 2026-01-31
     """
     unused, expired = apply(result(finding()), config(tmp_path, text), TODAY).stale
-    assert unused == f"{tmp_path}/vmdump.toml:6: accepts nothing that is found, remove it: rule 'field-added'"
-    assert expired.startswith(f"{tmp_path}/vmdump.toml:10: expired on 2026-01-31, ")
+    assert unused == f"{tmp_path}/vmdump.toml:6: matches no finding; remove it: rule 'field-added'"
+    assert expired.startswith(f"{tmp_path}/vmdump.toml:10: expired on 2026-01-31 and accepts nothing: ")
 
 
 def test_misspelt_rule(tmp_path: Path) -> None:
@@ -136,7 +136,16 @@ def test_misspelt_rule(tmp_path: Path) -> None:
     text = '[[accept]]\nrule = "field-remove"\nreason = "r"\n[[accept]]\nrule = "feild-*"\nreason = "r"'
     misspelt, pattern = apply(result(finding()), config(tmp_path, text), TODAY).stale
     assert "no rule 'field-remove'; did you mean field-removed" in misspelt
-    assert "accepts nothing that is found" in pattern
+    assert "matches no finding" in pattern
+
+
+def test_renamed_rule(tmp_path: Path) -> None:
+    """Ids of earlier releases are accepted in entries, select and ignore."""
+    text = 'ignore = ["subsection-namesake"]\n[[accept]]\nrule = "subsection-namesake"\nreason = "r"\n'
+    loaded = config(tmp_path, text)
+    assert loaded.ignore == ["subsection-duplicate-name"]
+    applied = apply(result(finding("subsection-duplicate-name")), loaded, TODAY)
+    assert (len(applied.suppressed), applied.stale) == (2, [])
 
 
 def test_two_entries_for_one_finding(tmp_path: Path) -> None:
@@ -150,7 +159,7 @@ def test_two_entries_for_one_finding(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('[[accept]]\nrule = "a"', ":1: the entry has no reason; say why it is accepted"),
+        ('[[accept]]\nrule = "a"', ":1: the entry has no reason; explain why the finding is acceptable"),
         ('[[accept]]\nrule = "a"\nreason = " "', ":3: reason is empty; "),
         ('[[accept]]\nrule = 1\nreason = "a"', ":2: rule is an integer; write a string"),
         ('[[accept]]\nreason = "a"\n\ndirection = "forward"', ":1: the entry would accept everything; "),
@@ -158,14 +167,14 @@ def test_two_entries_for_one_finding(tmp_path: Path) -> None:
         ('[[accept]]\nrule = "a"\nreason = "a"\nexpires = 2026-01-01T00:00:00', ":4: expires is a datetime; "),
         ('[[accept]]\nrule = "a"\nreason = "a"\n[[accept]]\ntipe = "b"', ":5: unknown key 'tipe'; did you mean type?"),
         ('[[accept]]\nsource_version = "1"', ":2: unknown key 'source_version'; did you mean source-version?"),
-        ('[[accept]]\nxyzzy = "1"', ":2: unknown key 'xyzzy'; there are rule, type, path, "),
+        ('[[accept]]\nxyzzy = "1"', ":2: unknown key 'xyzzy'; known keys: rule, type, path, "),
         ('\n[[acept]]\nrule = "a"', ":2: unknown key 'acept'; did you mean accept?"),
         ('accept = [{rule = "a"}]', ": [[accept]] number 1: the entry has no reason"),
         ('accept = "all"', ":1: accept is a string; write [[accept]]"),
-        ('fail-on = "warning"', ":1: fail-on is 'warning'; take one of unknown, absent, conditional, breaks"),
-        ("fail-on = []", ":1: fail-on is []; take one of"),
-        ("[[accept]]\nrule = a", "(at line 2, column 8); that is not TOML"),
-        ("a = " + "[" * 10000, "vmdump.toml: nests too deeply"),
+        ('fail-on = "warning"', ":1: fail-on is 'warning'; write one of unknown, absent, conditional, breaks"),
+        ("fail-on = []", ":1: fail-on is []; write one of"),
+        ("[[accept]]\nrule = a", "vmdump.toml: invalid TOML: "),
+        ("a = " + "[" * 10000, "vmdump.toml: tables or arrays are nested too deeply"),
     ],
 )
 def test_errors(tmp_path: Path, text: str, message: str) -> None:
@@ -194,7 +203,7 @@ def test_the_projects_file(tmp_path: Path) -> None:
     project = tmp_path / "pyproject.toml"
     project.write_text('[project]\nname = "vmdump-user"\n')
     assert find_config(tmp_path) is None
-    with pytest.raises(ConfigError, match=r"has no table \[tool.vmdump\]"):
+    with pytest.raises(ConfigError, match=r"no table \[tool.vmdump\]"):
         load_config(project)
     text = '[tool.other]\nfail-on = 1\n[tool.vmdump]\nfail-on = "conditional"\n[[tool.vmdump.accept]]\nrule = "a"\n'
     project.write_text(text)
@@ -225,7 +234,7 @@ def test_a_baseline_accepts_what_was_found(tmp_path: Path, dumps: int) -> None:
     assert [each.verdict for each in after] == [Verdict.ACCEPTED if each else Verdict.SAFE for each in accepted]
     expected = sum(f.verdict is not Verdict.SAFE for types in found.results.values() for t in types for f in t.findings)
     assert len(applied.suppressed) - len(found.suppressed) == expected > 10
-    assert applied.stale[-1].endswith(f"{len(loaded.accepted)} used entries are not reviewed; say why")
+    assert applied.stale[-1].endswith(f"{len(loaded.accepted)} used entries are not reviewed; replace the reason")
     assert baseline(applied, TODAY) == ""
 
 

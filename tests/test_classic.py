@@ -214,7 +214,7 @@ def test_many_findings(tmp_path: Path) -> None:
     ("text", "told"),
     [
         ('{"S": {', "not JSON: Expecting property name enclosed in double quotes: line 1 column 8 (char 7)"),
-        ("[]", "no JSON object"),
+        ("[]", "not a JSON object"),
         ("", "not JSON: Expecting value"),
         ("\udc80", "not JSON"),
     ],
@@ -241,7 +241,7 @@ def test_a_dump_that_lacks_something(tmp_path: Path) -> None:
     result = run("classic", "-s", old, "-d", new)
     assert (result.code, result.stdout) == (3, 'Section "R" does not exist in dest\n')
     assert result.stderr == (
-        "vmdump: section \"S\": no 'version_id', in one of the two dumps; give what -dump-vmstate wrote\n"
+        "vmdump: section \"S\": no 'version_id' in one of the dumps; expected the output of -dump-vmstate\n"
     )
 
 

@@ -330,9 +330,9 @@ def test_unreadable(command: str, avr: bytes, capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("x = " + "9" * 6000, "that is not TOML"),
-        ("x = [" + "[" * 5000, "nests too deeply"),
-        ("[[accept]]\nexpires = 99999-01-01", "that is not TOML"),
+        ("x = " + "9" * 6000, "invalid TOML: "),
+        ("x = [" + "[" * 5000, "nested too deeply"),
+        ("[[accept]]\nexpires = 99999-01-01", "invalid TOML: "),
     ],
 )
 def test_toml(text: str, expected: str, avr: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

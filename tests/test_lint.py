@@ -66,4 +66,4 @@ def test_finding() -> None:
     """The label stands for the direction; defects break, notices are safe."""
     (found,) = lint(Labelled("A", dump(desc("dev", field("a", version_id=2)))))
     assert (found.direction, found.type, found.verdict) == ("A", "dev", "breaks")
-    assert found.message == "a never travels: its version_id 2 is above version 1 of dev"
+    assert found.message == "a is never sent: its version_id 2 is above version 1 of dev"

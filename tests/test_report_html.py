@@ -15,7 +15,7 @@ import pytest
 from browser import Browser, browser
 from check_sample import HOSTILE, make_result
 
-from vmdump.check.results import CheckResult, Direction, Dump, Finding, Row, TypeResult, Verdict, WireItem
+from vmdump.check.results import CheckResult, Direction, Dump, Finding, Row, StreamItem, TypeResult, Verdict
 from vmdump.dump.producer import Producer
 from vmdump.report import render
 from vmdump.report.html import read_page_part
@@ -91,7 +91,7 @@ def with_names(names: list[str] | tuple[str, ...]) -> CheckResult:
             Verdict.BREAKS,
             name,
             [Finding(name, Verdict.BREAKS, f"{names[0]} -> B", name, name, name, (name, name), None, name, name)],  # type: ignore[arg-type]
-            [Row(WireItem(name, 4, name, name, name), WireItem(name, None, name, name, name), "changed")],
+            [Row(StreamItem(name, 4, name, name, name), StreamItem(name, None, name, name, name), "changed")],
         )
         for name in names
     ]
@@ -111,7 +111,7 @@ def test_a_matrix_says_things_once() -> None:
         labels = [f"L{n}" for n in range(dumps)]
         return Page(page(matrix(labels, types))).raw["data"]
 
-    layout = [Row(WireItem(f"f{n}", 4), WireItem(f"f{n}", 4), "same") for n in range(500)]
+    layout = [Row(StreamItem(f"f{n}", 4), StreamItem(f"f{n}", 4), "same") for n in range(500)]
     assert len(data(5)) < 3 * len(data(2))
 
 
@@ -214,7 +214,7 @@ def finding(direction: str, verdict: Verdict) -> Finding:
 
 def field(path: str) -> Row:
     """An unchanged field."""
-    return Row(WireItem(path, 4), WireItem(path, 4), "same")
+    return Row(StreamItem(path, 4), StreamItem(path, 4), "same")
 
 
 @in_browser
@@ -359,15 +359,15 @@ def test_an_address_opens_a_type(tab: Browser, tmp_path: Path) -> None:
 def test_bytes_are_drawn_at_their_place(tab: Browser, tmp_path: Path) -> None:
     """A box a field, at its offset on the ruler; bytes that only one side has are marked, and what moved is told."""
     rows = [
-        Row(WireItem("desc", 0), WireItem("desc", 0), "same"),
-        Row(WireItem("a", 14), WireItem("a", 14), "same"),
-        Row(WireItem("b", 4), WireItem("b", 8), "changed"),
-        Row(WireItem("c", 1), None, "removed"),
-        Row(WireItem("d", 2), WireItem("e", 2), "renamed"),
-        Row(WireItem("v", None, "n elements"), WireItem("v", None, "n elements"), "same"),
-        Row(WireItem("f", 5000), WireItem("f", 5000), "same"),
-        Row(WireItem("desc/sub", 0, condition="sub_needed()"), None, "removed"),
-        Row(WireItem("g", 4), None, "removed"),
+        Row(StreamItem("desc", 0), StreamItem("desc", 0), "same"),
+        Row(StreamItem("a", 14), StreamItem("a", 14), "same"),
+        Row(StreamItem("b", 4), StreamItem("b", 8), "changed"),
+        Row(StreamItem("c", 1), None, "removed"),
+        Row(StreamItem("d", 2), StreamItem("e", 2), "renamed"),
+        Row(StreamItem("v", None, "n elements"), StreamItem("v", None, "n elements"), "same"),
+        Row(StreamItem("f", 5000), StreamItem("f", 5000), "same"),
+        Row(StreamItem("desc/sub", 0, condition="sub_needed()"), None, "removed"),
+        Row(StreamItem("g", 4), None, "removed"),
     ]
     types = [TypeResult("t", Verdict.BREAKS, "s", [], rows)]
     dumps = [Dump("A", Producer("file"), "pc"), Dump("B", Producer("file"), "pc")]
@@ -399,7 +399,7 @@ def test_bytes_are_drawn_at_their_place(tab: Browser, tmp_path: Path) -> None:
 @in_browser
 def test_unchanged_fields_are_folded(tab: Browser, tmp_path: Path) -> None:
     """A long run of unchanged fields is one line until it is opened; then the keyboard is where it was."""
-    rows = [*(field(f"f{n}") for n in range(30)), Row(WireItem("x", 1), None, "removed")]
+    rows = [*(field(f"f{n}") for n in range(30)), Row(StreamItem("x", 1), None, "removed")]
     tab.open(save(tmp_path, CheckResult((), {"A -> B": [TypeResult("t", Verdict.BREAKS, "s", [], rows)]})))
     assert tab.count(".wire .row") == 4
     assert "27 unchanged fields, 108 bytes" in tab.text(".fold")

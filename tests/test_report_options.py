@@ -120,7 +120,7 @@ def test_a_baseline_into_an_array() -> None:
     """Where TOML has no way to add entries, that is told, and the file stays."""
     own = 'accept = [{rule = "x", reason = "y"}]'
     Path("vmdump.toml").write_text(own)
-    with pytest.raises(ConfigError, match=r"vmdump\.toml: .* write each as \[\[accept\]\]"):
+    with pytest.raises(ConfigError, match=r"vmdump\.toml: .* write each entry as \[\[accept\]\]"):
         finish(with_verdict(Verdict.BREAKS), "--write-baseline", "vmdump.toml")
     assert Path("vmdump.toml").read_text() == own
 

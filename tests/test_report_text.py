@@ -119,7 +119,7 @@ def test_parts_that_many_types_have() -> None:
     ]
     several = checked(part("e1000", "msix"), part("nvme", "msix"), part("nvme", "shpc"))
     assert text(several).split("\n\n")[1].splitlines() == [
-        "unknown: e1000, nvme: a field is written and read by code that no description shows",
+        "unknown: e1000, nvme: a field is saved and loaded by code, which cannot be compared",
         "    [code-not-compared]",
         "  at: msix, shpc",
         "  remedy: Compare put and get.",
@@ -289,12 +289,12 @@ def test_rules_in_the_configuration(pair: list[str], tmp_path: Path, monkeypatch
     assert (status, out.splitlines()[-1]) == (
         0, "old.json -> new.json: 1 conditional, 1 absent; 1 finding ignored (select, ignore)"
     )  # fmt: skip
-    assert "accepts nothing" not in out  # it would, if its rule were not ignored
+    assert "matches no finding" not in out  # it would, if its rule were not ignored
     assert "1 absent, 1 accepted; 2 findings ignored" in run("check", *pair, "--select", "type-absent")[1]
     for value, reason in (
-        ('"x"', "no array of strings"),
+        ('"x"', "not an array of strings"),
         ('["field-aded"]', "did you mean field-added"),
-        ("[1]", "no array"),
+        ("[1]", "not an array"),
     ):
         config.write_text(f"\nselect = {value}\n")
         code, _, err = run("check", *pair)
@@ -308,7 +308,7 @@ def test_lint_has_the_same(tmp_path: Path) -> None:
     dump(desc("dev", field("a", version_id=2), field("b", "uint32 equal"))).write(path, extended=True)
     code, out, _ = run("lint", str(path), "--format", "concise")
     assert code == 1
-    assert out.splitlines()[0].startswith("bad.json: dev/dev/a: defect [field-above-version] a never travels")
+    assert out.splitlines()[0].startswith("bad.json: dev/dev/a: defect [field-above-version] a is never sent")
     assert out.splitlines()[1].startswith("bad.json: dev/dev/b: notice [compared-with-configuration] b (uint32 equal)")
     assert out.splitlines()[2] == "bad.json: 1 defect, 1 notice"
     objects = json.loads(run("lint", str(path), "--format", "json")[1])

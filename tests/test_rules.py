@@ -232,7 +232,7 @@ CHECK: dict[str, tuple[PAIR, PAIR]] = {
         subsections([sub(version_id=2)], [sub()]),
         subsections([sub()], [desc("dev/sub", C, version_id=2, needed=True)]),
     ),
-    "subsection-namesake": (
+    "subsection-duplicate-name": (
         subsections([sub(), sub("dev/sub", B)], [sub(), sub("dev/sub", B)]),
         # One that is in the list twice fills the same fields.
         subsections([TWICE, TWICE], [sub(), sub("dev/sub", B)]),

@@ -9,7 +9,7 @@ from descriptions import desc, dump, field
 from test_cli_check import Result
 
 import vmdump
-from vmdump.check.sides import Side, common_machine, series_of, unlike_targets
+from vmdump.check.sides import Side, common_machine, different_targets, series_of
 from vmdump.qemu.machine_targets import MACHINES
 from vmdump.sources.qemu_image.image import QemuImage
 from vmdump.sources.qemu_image.machine_types import MachineType
@@ -63,7 +63,7 @@ def test_other_machine_types(first: tuple[str, str], second: tuple[str, str], tm
     result = Result("check", *files)
     assert result.code == 0
     assert result.err.startswith("vmdump: warning: different machine types: ")
-    assert f"a.json is of {first[1]}, b.json is of {second[1]}" in result.err
+    assert f"a.json has {first[1]}, b.json has {second[1]}" in result.err
     of_machine(files[1], first[1])
     assert Result("check", *files).err == ""
 
@@ -73,8 +73,8 @@ def test_directories_of_a_bulk_folder(tmp_path: Path) -> None:
     (tmp_path / "x86_64").mkdir()
     (tmp_path / "aarch64").mkdir()
     paths = [tmp_path / "x86_64" / "none.json", tmp_path / "aarch64" / "none.json"]
-    assert unlike_targets([side(of_machine(path, "none")) for path in paths]) is not None
-    assert unlike_targets([side(of_machine(path, "pc-q35-7.2")) for path in paths]) is None
+    assert different_targets([side(of_machine(path, "none")) for path in paths]) is not None
+    assert different_targets([side(of_machine(path, "pc-q35-7.2")) for path in paths]) is None
 
 
 @pytest.mark.parametrize(("other", "is_unlike"), [("7.2.22-m68k", False), ("10.0.13-x86_64", True)])
@@ -83,7 +83,7 @@ def test_cpu_types(other: str, is_unlike: bool, tmp_path: Path) -> None:
     paths = [tmp_path / "a.json.xz", tmp_path / "b.json.xz"]
     for path, name in zip(paths, ("10.0.13-m68k", other), strict=True):
         path.symlink_to(DATA / "extended" / f"qemu-{name}.json.xz")
-    assert (unlike_targets(list(map(side, paths))) is not None) == is_unlike
+    assert (different_targets(list(map(side, paths))) is not None) == is_unlike
 
 
 def test_real_dumps_of_one_target() -> None:
@@ -91,7 +91,7 @@ def test_real_dumps_of_one_target() -> None:
     for path in (DATA / "dumps" / "qemu-7.2.22").glob("*.json.xz"):
         newer = DATA / "dumps" / "qemu-10.0.13" / path.name
         if newer.exists():
-            assert unlike_targets([side(path), side(newer)]) is None
+            assert different_targets([side(path), side(newer)]) is None
 
 
 def machine(name: str, alias: str | None = None, *, is_default: bool = False) -> MachineType:

@@ -6,14 +6,14 @@ import pytest
 from descriptions import array, desc, dump, field, plain, struct, unused, validate, varray
 
 from vmdump.check import tree_view as native
-from vmdump.check.stream import FIXED, OPAQUE, RUN_TIME, UNKNOWN, Item, Lowering, Wire, in_words
+from vmdump.check.stream import FIXED, OPAQUE, RUN_TIME, UNKNOWN, Item, Lowering, Stream, in_words
 from vmdump.check.tree_view import Native, equal
 from vmdump.vmstate.model import VMStateDescription, VMStateField, VMStateFlags, VMStateInfo
 
 A, B = field("a"), field("b", "uint16")
 
 
-def wire(vmsd: VMStateDescription, version: int | None = None, *, loading: bool = False) -> Wire:
+def wire(vmsd: VMStateDescription, version: int | None = None, *, loading: bool = False) -> Stream:
     """What a description puts on the wire."""
     devices = Native(dump(dev=vmsd)).devices
     lowering = Lowering(loading=loading, detailed=True, nums=True)
@@ -58,14 +58,14 @@ def test_bytes(made: VMStateField, size: int) -> None:
         (
             VMStateField("a", info=VMStateInfo("buffer"), flags=VMStateFlags.VBUFFER, size_offset=8),
             RUN_TIME,
-            "as many bytes as the device says, buffer",
+            "n bytes (set at run time), buffer",
         ),
         (
             VMStateField("a", info=VMStateInfo("bitmap"), flags=VMStateFlags.VBUFFER, size_offset=8),
             RUN_TIME,
-            "as many bytes as the device says, bitmap",
+            "n bytes (set at run time), bitmap",
         ),
-        (VMStateField("a", info=VMStateInfo("virtio")), OPAQUE, "as many bytes as 'virtio' writes, virtio"),
+        (VMStateField("a", info=VMStateInfo("virtio")), OPAQUE, "n bytes (written by the code of 'virtio')"),
         (
             VMStateField("a", info=VMStateInfo("qtailq"), vmsd=desc("part", A), size=64),
             RUN_TIME,

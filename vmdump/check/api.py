@@ -59,7 +59,7 @@ def check(
     []
     """
     from vmdump.check.checker import check as check_dumps
-    from vmdump.check.sides import Side, unlike_targets
+    from vmdump.check.sides import Side, different_targets
     from vmdump.dump.lookup import require_types
 
     pairs = _pairs(directions)
@@ -68,7 +68,7 @@ def check(
     require_types(patterns, dumps)
     sources = _label((old, new), dumps, ("old", "new"))
     sides = [Side(each.label, each.dump, each.dump.producer.path) for each in sources]
-    unlike = None if any_target else unlike_targets(sides)
+    unlike = None if any_target else different_targets(sides)
     if unlike is not None:
         (first, one), (second, other) = unlike
         raise VmdumpError(

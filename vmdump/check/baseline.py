@@ -1,4 +1,4 @@
-"""A baseline: entries of the configuration that accept what a check has found, so that only what is new fails it."""
+"""Creates a baseline: configuration entries that accept all current findings, so that only new ones fail the check."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ _REASON = f"{NOT_REVIEWED}: a baseline of {{}}"
 
 
 def baseline(result: CheckResult, today: datetime.date, *, table: str = "accept") -> str:
-    """TOML with an entry for each finding that can fail and is not accepted yet; it loads as it is, and accepts them.
+    """Return TOML with an entry for each finding worse than safe that is not accepted yet.
 
-    Its reasons say that nobody has reviewed them, which reports count until someone writes another. table: the name of
-    the entries' table (``tool.vmdump.accept`` for a pyproject.toml).
+    Args:
+        result: The check.
+        today: Date for the entries' reason, which marks them as not reviewed.
+        table: Name of the entries' table (``tool.vmdump.accept`` in a pyproject.toml).
     """
     versions = [dump.producer.version for dump in result.dumps]
-    # Labels depend on what else is compared. Versions and the way say the same wherever they are one dump's alone.
-    is_told = len(versions) == 2 or (all(versions) and len(set(versions)) == len(versions))
+    # Labels depend on what else is compared. If versions are unique, they and the way identify a direction.
+    versions_identify = len(versions) == 2 or (all(versions) and len(set(versions)) == len(versions))
     entries = dict.fromkeys(
-        tuple(_keys(finding, result, is_told=is_told))
+        tuple(_keys(finding, result, versions_identify=versions_identify))
         for types in result.results.values()
         for each in types
         for finding in each.findings
@@ -40,7 +42,11 @@ def baseline(result: CheckResult, today: datetime.date, *, table: str = "accept"
 
 
 def add_to(path: str, entries: str) -> str:
-    """The configuration in a file, with entries behind its own. Raises ConfigError where TOML does not allow that."""
+    """Return the text of a configuration file with entries appended.
+
+    Raises:
+        ConfigError: The file can't be read, or defines its entries as an inline array, which TOML can't extend.
+    """
     import tomllib
 
     before = read_config(path).decode().rstrip()
@@ -49,32 +55,33 @@ def add_to(path: str, entries: str) -> str:
         tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(
-            f"{path}: entries in one array can't be added to; write each as [[{table_of(path)}]]"
+            f"{path}: can't append to an inline array of entries; write each entry as [[{table_of(path)}]]"
         ) from error
     return text
 
 
-def _keys(finding: Finding, result: CheckResult, *, is_told: bool) -> Iterator[tuple[str, str]]:
-    """Patterns that match the finding, and the same one between other files of the same versions; is_told: the way and
-    both versions say which direction it is.
+def _keys(finding: Finding, result: CheckResult, *, versions_identify: bool) -> Iterator[tuple[str, str]]:
+    """Keys and patterns of an entry that matches the finding, also between other files of the same versions.
+
+    versions_identify: the way and both versions identify the direction, so that its labels are not needed.
     """
     direction = result.directions.get(finding.direction)
     yield from ((key, _pattern(getattr(finding, key))) for key in ("rule", "type", "path"))
-    yield "direction", direction.way if direction and is_told else _pattern(finding.direction)
+    yield "direction", direction.way if direction and versions_identify else _pattern(finding.direction)
     for key, index in zip(("source-version", "destination-version"), direction or (), strict=False):
         if version := result.dumps[index].producer.version:
             yield key, _pattern(version)
 
 
 def _pattern(text: str) -> str:
-    """A pattern that matches the text alone; a byte that is not UTF-8, for which TOML has no character, by any."""
+    """A pattern that matches the text only. Bytes that are not UTF-8, which TOML can't represent, become ``?``."""
     from glob import escape
 
     return "".join("?" if "\ud800" <= char <= "\udfff" else char for char in escape(text))
 
 
 def _string(text: str) -> str:
-    """A TOML string: JSON's, but for DEL."""
+    """A TOML basic string: as in JSON, except for DEL."""
     from json import dumps
 
     return dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

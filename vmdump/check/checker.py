@@ -286,7 +286,7 @@ class _Direction:
         for root in within or ():
             self._compare_within(root, telling)
         findings = telling.findings
-        verdict = max((finding.verdict for finding in findings), key=Verdict.severity, default=Verdict.SAFE)
+        verdict = Verdict.worst(finding.verdict for finding in findings)
         return TypeResult(name, verdict, section.name, findings, self._layout(section, match, within or ()))
 
     def _layout(self, section: Section, match: Match | None, within: Sequence[Section]) -> Layout:
@@ -326,7 +326,7 @@ class _Direction:
         """
         uses = self._source.uses(root)
         if root.vmsd.needed:
-            telling.section("section-missing", root, None, conditional=True, how="its needed says so")
+            telling.section("section-missing", root, None, conditional=True, how="its needed() returns true")
         elif "legacy_vmsd" in uses:
             telling.section("section-missing", root, None, how="every CPU whose class refers to it sends it")
         else:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from vmdump.check.results import Finding
-    from vmdump.check.stream import Lowering, Subsection, Wire
+    from vmdump.check.stream import Lowering, Stream, Subsection
     from vmdump.check.tree_view import Description, Field
 
     Pair = tuple[Item | None, Item | None, str]
@@ -133,7 +133,7 @@ class Comparison:
             self._sending.lower(source, source.version_id), self._loading.lower(destination, version), destination.name
         )
 
-    def _part(self, sent: Wire, read: Wire, name: str) -> Part:
+    def _part(self, sent: Stream, read: Stream, name: str) -> Part:
         part, first = Part(), len(self.differences)
         for anchor, ours, theirs in _regions(sent.items, read.items):
             if anchor is not None:
@@ -234,7 +234,7 @@ class Comparison:
             self._told.add(guard)
             self._tell("test-dropped" if ours.test else "test-added", Verdict.CONDITIONAL, ours, theirs, guard=guard[0])
 
-    def _region(self, part: Part, ours: list[Item], theirs: list[Item], sent: Wire, read: Wire) -> None:
+    def _region(self, part: Part, ours: list[Item], theirs: list[Item], sent: Stream, read: Stream) -> None:
         """What stands between two anchors."""
         balanced = _balanced(ours, theirs)
         first = len(self.differences)
@@ -267,7 +267,7 @@ class Comparison:
             self._tell("field-retired" if theirs.unused else "field-revived", Verdict.SAFE, ours, theirs)
 
     def _rest(
-        self, part: Part, ours: list[Item], theirs: list[Item], sent: Wire, read: Wire, *, balanced: bool
+        self, part: Part, ours: list[Item], theirs: list[Item], sent: Stream, read: Stream, *, balanced: bool
     ) -> None:
         """Items that have no counterpart each: the same bytes in other pieces, or other bytes."""
         if (balanced or _same_bytes(ours, theirs)) and not _displaced(ours, theirs):
@@ -303,7 +303,7 @@ class Comparison:
         else:
             self._tell("run-time-length", Verdict.CONDITIONAL, ours, theirs)
 
-    def _alone(self, change: str, ours: Item | None, theirs: Item | None, own: Wire, other: Wire) -> None:
+    def _alone(self, change: str, ours: Item | None, theirs: Item | None, own: Stream, other: Stream) -> None:
         """An item of its own side's wire that the other side has nothing for."""
         item = ours or theirs
         assert item is not None
@@ -337,7 +337,7 @@ class Comparison:
         difference = self._tell(rule, Verdict.BREAKS, ours, theirs, **facts)
         difference.surplus = item.size if ours is not None else -item.size
 
-    def _newer_version(self, item: Item, *, sent: Wire, read: Wire) -> dict[str, Any] | None:
+    def _newer_version(self, item: Item, *, sent: Stream, read: Stream) -> dict[str, Any] | None:
         """Facts of a nested struct whose version travels, where it is newer than the destination's.
 
         A field of the struct around it carries it: its value lies in the nested struct, whose own fields do not have
@@ -387,7 +387,7 @@ class Comparison:
 
     # Assertions and subsections -------------------------------------------------------------------------------------
 
-    def _checks(self, sent: Wire, read: Wire) -> None:
+    def _checks(self, sent: Stream, read: Stream) -> None:
         """Assertions of the destination that the source does not make."""
         made = [field.name for field, _, _ in sent.checks]
         unmade = [check for check in read.checks if check[0].name not in made]
@@ -400,7 +400,7 @@ class Comparison:
                 Difference("value-compared", Verdict.CONDITIONAL, path, None, there, self._facts(facts))
             )
 
-    def _hooks(self, sent: Wire, read: Wire) -> None:
+    def _hooks(self, sent: Stream, read: Stream) -> None:
         """Hooks of the destination's load that the source's does not have: they may refuse what it sends."""
         if not self._sending.detailed or self._refused:
             return
@@ -418,7 +418,7 @@ class Comparison:
                     Difference("hook-added", Verdict.UNKNOWN, f"{prefix}{hook}", None, there, self._facts(facts))
                 )
 
-    def _subsections(self, part: Part, sent: Wire, read: Wire) -> None:
+    def _subsections(self, part: Part, sent: Stream, read: Stream) -> None:
         rest = list({_place(each): each for each in reversed(read.subsections)}.values())[::-1]  # the first of a name
         found: dict[tuple[int, str, str], Subsection | None] = {}
         for ours in sent.subsections:
@@ -449,13 +449,13 @@ class Comparison:
         """
         del self.differences[first:]
         if ours.vmsd.address != self._first_of(ours).address:
-            self._tell_subsection("subsection-namesake", Verdict.BREAKS, ours, theirs)
+            self._tell_subsection("subsection-duplicate-name", Verdict.BREAKS, ours, theirs)
 
     def _first_of(self, subsection: Subsection) -> Description:
         """The first of its name in the list that a subsection is in."""
         return next(each for each in subsection.parent.subsections if each.name == subsection.vmsd.name)
 
-    def _subsection_unknown(self, ours: Subsection, read: Wire) -> None:
+    def _subsection_unknown(self, ours: Subsection, read: Stream) -> None:
         parent = read.parts.get(ours.path)
         if parent is not None and not _is_looked_for(ours, parent):
             self._subsection_not_found(ours, None, parent)
@@ -592,13 +592,13 @@ def _carrier(around: Description, nested: Description) -> Field | None:
     return None
 
 
-def _version_of(name: str, wire: Wire) -> int | None:
+def _version_of(name: str, wire: Stream) -> int | None:
     """The version of a description that was flattened into a wire; None: none of that name was."""
     return next((vmsd.version_id for vmsd in wire.parts.values() if vmsd.name == name), None)
 
 
 def _when_sent(subsection: Subsection) -> str:
-    return f"{subsection.vmsd.name} is sent (its needed says so)"
+    return f"{subsection.vmsd.name} is sent (its needed() returns true)"
 
 
 def _subsection_in_words(subsection: Subsection) -> str:

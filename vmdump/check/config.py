@@ -1,26 +1,26 @@
-"""The configuration of a check: which findings were reviewed and are accepted, and what fails the check.
+"""Reads the configuration of a check (accepted findings, selected rules, what fails the check), and applies it.
 
 ``vmdump.toml``, or ``[tool.vmdump]`` of ``pyproject.toml``::
 
     fail-on = "conditional"
-    ignore = ["subsection-unknown"]         # rules whose findings do not count; select: only theirs do
+    ignore = ["subsection-unknown"]         # rules to leave out; select = [...] keeps only the rules listed
 
     [[accept]]
-    rule = "field-removed"                  # a pattern, as those below: * ? [abc], * crosses "/"
+    rule = "field-removed"                  # a glob pattern, like those below; * also matches "/"
     type = "e1000*"
     path = "* / e1000 / mac_reg"
-    direction = "forward"                   # from an earlier dump to a later one; backward; or a pattern of "A -> B"
-    source-version = "7.2.*"                # what QEMU says of itself
+    direction = "forward"                   # from an earlier argument to a later one; "backward"; or "LABEL -> LABEL"
+    source-version = "7.2.*"                # as printed by QEMU's --version
     destination-version = "10.*"
     reason = "our machine types set x-mac-compat=off"
-    expires = 2027-06-30                    # the last day that it holds
+    expires = 2027-06-30                    # the last day on which the entry applies
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from vmdump.check.results import Verdict, without
+from vmdump.check.results import Verdict, keep_findings
 from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
@@ -31,29 +31,34 @@ if TYPE_CHECKING:
 
     from vmdump.check.results import CheckResult, Dump, Finding
 
-#: Keys of an entry that are patterns, and what each of them matches.
+#: Keys of an entry whose values are patterns.
 PATTERNS = ("rule", "type", "path", "direction", "source-version", "destination-version")
 
-#: The least of them that an entry has: one that names no finding would accept everything.
+#: An entry has at least one of these; otherwise it would accept everything.
 _NAMING = ("rule", "type", "path")
 
-#: The file that other tools share, where everything of vmdump's is in the table tool.vmdump.
+#: The file shared with other tools; vmdump's configuration is its table tool.vmdump.
 PROJECT = "pyproject.toml"
 
-#: The largest configuration that is read, in bytes.
+#: Size limit of a configuration file, in bytes.
 MAX_BYTES = 16 << 20
 
-#: How the reasons begin that a baseline gives: nobody has looked yet.
+#: Prefix of the reasons in a baseline.
 NOT_REVIEWED = "not reviewed"
 
 
 class ConfigError(VmdumpError):
-    """A configuration that can't be read: FILE:LINE, the key, and what to write instead."""
+    """Invalid configuration. The message has FILE:LINE, the key, and what to write instead."""
 
 
 class Accepted(NamedTuple):
-    """An entry: patterns by key (those of PATTERNS), why it is accepted, until when (None: for ever), and its place as
-    ``FILE:LINE``.
+    """An entry of the configuration.
+
+    Attributes:
+        patterns: By key, a subset of PATTERNS.
+        reason: Why the findings are accepted.
+        expires: The last day on which the entry applies; None if it does not expire.
+        place: ``FILE:LINE``.
     """
 
     patterns: Mapping[str, str]
@@ -62,7 +67,7 @@ class Accepted(NamedTuple):
     place: str
 
     def __str__(self) -> str:
-        """What it accepts, in words.
+        """Describe what it accepts.
 
         >>> str(Accepted({"rule": "field-removed", "type": "e1000*"}, "known", None, "vmdump.toml:3"))
         "rule 'field-removed', type 'e1000*'"
@@ -71,8 +76,14 @@ class Accepted(NamedTuple):
 
 
 class Config(NamedTuple):
-    """What a file says. path: the file; fail_on: the mildest verdict that fails the check, None: not said; select,
-    ignore: patterns of the rules whose findings count, and do not count (see selection.py).
+    """The contents of a configuration file.
+
+    Attributes:
+        path: The file.
+        accepted: Entries for accepted findings.
+        fail_on: The mildest verdict that fails the check; None if not set.
+        select: Patterns of rules, see selection.py.
+        ignore: Likewise.
     """
 
     path: str
@@ -83,9 +94,10 @@ class Config(NamedTuple):
 
 
 def find_config(directory: str | os.PathLike[str] = ".") -> Config | None:
-    """The configuration of a directory: vmdump.toml, else pyproject.toml where it has a table tool.vmdump, else None.
+    """Return the configuration of a directory: vmdump.toml, else the table tool.vmdump of pyproject.toml, else None.
 
-    Raises ConfigError.
+    Raises:
+        ConfigError: The file can't be read or is invalid.
     """
     import os
 
@@ -96,15 +108,19 @@ def find_config(directory: str | os.PathLike[str] = ".") -> Config | None:
 
 
 def load_config(path: str | os.PathLike[str]) -> Config:
-    """The configuration in a file; in one named pyproject.toml, that of its table tool.vmdump. Raises ConfigError."""
+    """Return the configuration in a file; for a pyproject.toml, its table tool.vmdump.
+
+    Raises:
+        ConfigError: The file can't be read or is invalid, or the table is missing.
+    """
     config = _load(path)
     if config is None:
-        raise ConfigError(f"{path}: has no table [tool.vmdump]; accepted findings are [[{table_of(path)}]]")
+        raise ConfigError(f"{path}: no table [tool.vmdump]; write accepted findings as [[{table_of(path)}]]")
     return config
 
 
 def table_of(path: str | os.PathLike[str]) -> str:
-    """What the table of accepted findings is called in a file of this name.
+    """Name of the table of accepted findings in a file of this name.
 
     >>> table_of("vmdump.toml")
     'accept'
@@ -123,11 +139,11 @@ def _load(path: str | os.PathLike[str]) -> Config | None:
         text = read_config(path).decode()
         table: Any = tomllib.loads(text)
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: byte {error.start} is not UTF-8; TOML is") from error
+        raise ConfigError(f"{path}: byte {error.start} is not UTF-8, which TOML requires") from error
     except ValueError as error:  # a TOMLDecodeError; or a number with more digits than Python converts
-        raise ConfigError(f"{path}: {error}; that is not TOML") from error
+        raise ConfigError(f"{path}: invalid TOML: {error}") from error
     except RecursionError as error:
-        raise ConfigError(f"{path}: nests too deeply") from error
+        raise ConfigError(f"{path}: tables or arrays are nested too deeply") from error
     prefix = table_of(path).removesuffix("accept")
     for key in prefix.split(".")[:-1]:
         if not isinstance(table, dict) or key not in table:
@@ -137,19 +153,19 @@ def _load(path: str | os.PathLike[str]) -> Config | None:
 
 
 def read_config(path: str | os.PathLike[str]) -> bytes:
-    """The bytes of a configuration. Raises ConfigError."""
+    """Return the contents of a configuration file. Raises ConfigError."""
     from vmdump.files.input_file import read_input
 
     try:
         return read_input(path, MAX_BYTES, any_kind=True)
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}; --config FILE names the configuration") from error
+        raise ConfigError(f"{path}: {error.strerror}; name the configuration with --config FILE") from error
     except ValueError as error:  # a NUL in the path
         raise ConfigError(f"{path}: {error}") from error
 
 
 class _Reader:
-    """Makes a Config of a table, and errors that say where in the text they are."""
+    """Converts a parsed table to a Config; its errors have the line in the text."""
 
     def __init__(self, path: str, text: str, prefix: str) -> None:
         self._path = path
@@ -157,7 +173,7 @@ class _Reader:
         self._prefix = prefix
         header = f"[[{prefix}accept]]"
         lines = enumerate(self._lines)
-        #: Where entries begin.
+        #: Line indices of the entries' headers.
         self._starts = [number for number, line in lines if "".join(line.split()).startswith(header)]
 
     def config(self, table: Any) -> Config:
@@ -182,7 +198,7 @@ class _Reader:
 
         value = table.get(key, [])
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-            raise ConfigError(f'{self._key_place(key)}: {key} is no array of strings; write {key} = ["RULE"]')
+            raise ConfigError(f'{self._key_place(key)}: {key} is not an array of strings; write {key} = ["RULE"]')
         try:
             return patterns(value)
         except ValueError as error:
@@ -193,10 +209,12 @@ class _Reader:
         choices = [verdict.value for verdict in Verdict if verdict.severity() > Verdict.ACCEPTED.severity()]
         if value is None or value in choices:
             return None if value is None else Verdict(value)
-        raise ConfigError(f"{self._key_place('fail-on')}: fail-on is {value!r}; take one of {', '.join(choices)}")
+        raise ConfigError(f"{self._key_place('fail-on')}: fail-on is {value!r}; write one of {', '.join(choices)}")
 
     def _entry(self, index: int, entry: dict[str, Any]) -> Accepted:
         import datetime
+
+        from vmdump.check.rules import current_id
 
         def place(key: str | None = None) -> str:
             return self._entry_place(index, key)
@@ -204,15 +222,19 @@ class _Reader:
         self._check_keys(entry, (*PATTERNS, "reason", "expires"), place)
         for key in (*PATTERNS, "reason"):
             if key in entry and (not isinstance(entry[key], str) or not entry[key].strip()):
-                raise ConfigError(f"{place(key)}: {key} is {_kind(entry[key])}; write a string that says something")
+                raise ConfigError(f"{place(key)}: {key} is {_kind(entry[key])}; write a string that is not blank")
         if "reason" not in entry:
-            raise ConfigError(f'{place()}: the entry has no reason; say why it is accepted: reason = "..."')
+            raise ConfigError(
+                f'{place()}: the entry has no reason; explain why the finding is acceptable: reason = "..."'
+            )
         if not any(key in entry for key in _NAMING):
             raise ConfigError(f"{place()}: the entry would accept everything; give it a rule, a type or a path")
         expires = entry.get("expires")
         if expires is not None and type(expires) is not datetime.date:
             raise ConfigError(f"{place('expires')}: expires is {_kind(expires)}; write a date: expires = 2027-06-30")
         patterns = {key: entry[key] for key in PATTERNS if key in entry}
+        if "rule" in patterns:
+            patterns["rule"] = current_id(patterns["rule"])
         return Accepted(patterns, " ".join(entry["reason"].split()), expires, place())
 
     def _check_keys(self, table: dict[str, Any], known: Sequence[str], place: Callable[[str], str]) -> None:
@@ -221,11 +243,11 @@ class _Reader:
         for key in table:
             if key not in known:
                 close = get_close_matches(key.replace("_", "-").lower(), known, n=1)
-                hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+                hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
                 raise ConfigError(f"{place(key)}: unknown key {key!r}; {hint}")
 
-    # tomllib does not tell where a key stood. Whoever writes keys in quotes or entries in one line gets the line of
-    # the entry, or the file alone.
+    # tomllib does not report the lines of keys. For keys in quotes and inline entries, errors have the entry's line or
+    # only the file.
 
     def _entry_place(self, index: int, key: str | None) -> str:
         if index >= len(self._starts):
@@ -255,7 +277,7 @@ def _is_key(line: str, key: str) -> bool:
 
 
 def _kind(value: Any) -> str:
-    """What a value is, in TOML's words."""
+    """Kind of a value, in TOML's terms."""
     if isinstance(value, str):
         return "a string" if value.strip() else "empty"
     names = {bool: "a boolean", int: "an integer", float: "a float", list: "an array", dict: "a table"}
@@ -263,21 +285,22 @@ def _kind(value: Any) -> str:
 
 
 def apply(result: CheckResult, config: Config, today: datetime.date) -> CheckResult:
-    """The result without the findings that the configuration accepts: they are in suppressed then, and the verdict of
-    a type is the worst of what is left, ``accepted`` where nothing worse than that is left. An entry that is expired
-    accepts nothing; it, entries that accepted nothing, and entries that nobody has reviewed are told in stale.
+    """Return the result with accepted findings moved to ``suppressed``.
+
+    The verdict of a type is then the worst of its remaining findings, at best ``accepted``. Expired entries accept
+    nothing. Entries that match nothing, have expired or were never reviewed are reported in ``stale``.
     """
     matcher = _Matcher(result, [entry for entry in config.accepted if not _expired(entry, today)])
     suppressed = list(result.suppressed)
     results = {}
     for direction, types in result.results.items():
-        left = []
+        remaining = []
         for each in types:
             reasons = [matcher.reason(finding) for finding in each.findings]
             pairs = list(zip(each.findings, reasons, strict=True))
             suppressed += [(finding, reason) for finding, reason in pairs if reason is not None]
-            left.append(without(each, [finding for finding, reason in pairs if reason is None]))
-        results[direction] = left
+            remaining.append(keep_findings(each, [finding for finding, reason in pairs if reason is None]))
+        results[direction] = remaining
     stale = [*result.stale, *_stale(config, matcher.used, today)]
     return result._replace(results=results, suppressed=suppressed, stale=stale)
 
@@ -287,11 +310,11 @@ def _expired(entry: Accepted, today: datetime.date) -> bool:
 
 
 class _Matcher:
-    """Finds the entry that accepts a finding; used: the entries that accepted one."""
+    """Finds the entry that accepts a finding. used: places of the entries that accepted one."""
 
     def __init__(self, result: CheckResult, accepted: Sequence[Accepted]) -> None:
         versions = [dump.producer.version or "" for dump in result.dumps]
-        #: By direction: what entries may call it, and both sides' versions.
+        #: By direction: its names in entries, and the versions of source and destination.
         self._directions = {
             label: (
                 (direction.way, *_aliases(*(result.dumps[index] for index in direction))),
@@ -300,7 +323,7 @@ class _Matcher:
             )
             for label, direction in result.directions.items()
         }
-        #: Entries for one type by its name, all others under None: a baseline has hundreds.
+        #: Entries by type; those with a pattern for the type under None. A baseline has hundreds of entries.
         self._accepted: dict[str | None, list[tuple[Accepted, dict[str, Callable[[str], Any]]]]] = {}
         for entry in accepted:
             patterns = {key: _pattern(text) for key, text in entry.patterns.items()}
@@ -309,7 +332,7 @@ class _Matcher:
         self.used: set[str] = set()
 
     def reason(self, finding: Finding) -> str | None:
-        """Why it is accepted; None: it is not. A harmless difference needs no accepting."""
+        """Reason why a finding is accepted; None if it is not accepted, or safe."""
         if finding.verdict is Verdict.SAFE:
             return None
         facts = self._facts(finding)
@@ -333,7 +356,7 @@ class _Matcher:
 
 
 def _aliases(source: Dump, destination: Dump) -> list[str]:
-    """The direction with the further names of both."""
+    """The direction in terms of both dumps' aliases."""
     return [f"{one} -> {other}" for one, other in zip(source.aliases, destination.aliases, strict=False)]
 
 
@@ -342,31 +365,29 @@ def _pattern(text: str) -> Callable[[str], Any]:
     import re
 
     match = re.compile(fnmatch.translate(text)).match
-    return lambda fact: fact == text or match(fact)  # "ring[0]" is first of all itself
+    return lambda fact: fact == text or match(fact)  # "ring[0]" matches itself, although it is a pattern
 
 
 def _stale(config: Config, used: set[str], today: datetime.date) -> list[str]:
     lines = []
     for entry in config.accepted:
         if _expired(entry, today):
-            lines.append(f"{entry.place}: expired on {entry.expires}, accepts nothing any more: {entry}")
+            lines.append(f"{entry.place}: expired on {entry.expires} and accepts nothing: {entry}")
         elif entry.place not in used:
-            what = _misspelt(entry) or "accepts nothing that is found, remove it"
+            what = _misspelt(entry) or "matches no finding; remove it"
             lines.append(f"{entry.place}: {what}: {entry}")
-    unread = sum(entry.reason.startswith(NOT_REVIEWED) and entry.place in used for entry in config.accepted)
-    if unread:
+    unreviewed = sum(entry.reason.startswith(NOT_REVIEWED) and entry.place in used for entry in config.accepted)
+    if unreviewed:
         lines.append(
-            f"{config.path}: {unread} used {'entry is' if unread == 1 else 'entries are'} {NOT_REVIEWED}; say why"
+            f"{config.path}: {unreviewed} used {'entry is' if unreviewed == 1 else 'entries are'} {NOT_REVIEWED}; "
+            "replace the reason"
         )
     return lines
 
 
 def _misspelt(entry: Accepted) -> str | None:
-    """What is wrong with the rule of an entry, where it is neither a pattern nor the id of a rule."""
-    from vmdump.check.rules import rule_ids
-    from vmdump.suggestion import did_you_mean
+    """Error message if the rule of an entry is neither a pattern nor the id of a rule, else None."""
+    from vmdump.check.rules import rule_ids, unknown_rule
 
     name = entry.patterns.get("rule", "*")
-    if set(name) & set("*?[") or name in rule_ids():
-        return None
-    return f"no rule {name!r}; {did_you_mean(name, rule_ids(), 'vmdump rules lists those that there are')}"
+    return None if set(name) & set("*?[") or name in rule_ids() else unknown_rule(name)

@@ -1,8 +1,8 @@
-"""Labels: short, unique names for the dumps of a check, as people call them: ``7.2.22``.
+"""Creates labels: short, unique names for the dumps of a check, such as ``7.2.22``.
 
-A label is the number of a QEMU's version. Where that does not tell two dumps apart, what does follows in parentheses:
-the distribution's version, the host, or a file's or directory's name. A dump without a version is called by its file's
-name, or by a directory's where files have one name.
+A label is the version number of the QEMU. If several dumps have the same one, a distinguishing detail follows in
+parentheses: the distribution's version, the host, or the name of a file or directory. The label of a dump without a
+version is its file name, or the name of a directory if files share a name.
 """
 
 from __future__ import annotations
@@ -14,16 +14,21 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-#: What stands between two labels in a direction.
+#: Separates the two labels of a direction.
 ARROW = " -> "
 
-#: What QEMU says of itself: the number, and the version of the package (--with-pkgversion).
+#: Output of QEMU's --version: the version number, and the version of the package (--with-pkgversion).
 _VERSION = re.compile(r"QEMU emulator version (\S+)(?: \((.*)\))?")
 
 
 class Named(NamedTuple):
-    """What a label is made of: the version as QEMU prints it, the host's architecture, the path as it was given, and
-    what stands for the file's name where that says nothing. None: not known.
+    """What a label is made of; None if unknown.
+
+    Attributes:
+        version: As QEMU prints it.
+        host: Architecture of the host.
+        path: As given on the command line.
+        name: Used instead of the file name, if the file name is meaningless.
     """
 
     version: str | None = None
@@ -33,7 +38,7 @@ class Named(NamedTuple):
 
 
 def labels(sources: Sequence[Named]) -> list[str]:
-    """A label for each source, in their order: unique, and without the arrow that stands between two of them.
+    """Return a label for each source, in order. Labels are unique and do not contain ARROW.
 
     >>> debian = "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u%d)"
     >>> labels([Named(debian % 18), Named("QEMU emulator version 10.0.13")])
@@ -53,7 +58,7 @@ def labels(sources: Sequence[Named]) -> list[str]:
 
 
 def file_labels(paths: Sequence[str]) -> list[str]:
-    """What told paths apart before labels were versions; entries of a configuration may still have such directions.
+    """Return the labels of older releases, made of paths; directions in a configuration may still use them.
 
     >>> file_labels(["out/old.json", "new.json"]), file_labels(["qemu-7.2/pc.json", "qemu-10.0/pc.json"])
     (['old.json', 'new.json'], ['qemu-7.2', 'qemu-10.0'])
@@ -73,7 +78,7 @@ def file_labels(paths: Sequence[str]) -> list[str]:
 
 
 def _groups(sources: Sequence[Named], keys: Sequence[str]) -> dict[str, list[int]]:
-    """Indices of sources by key."""
+    """Group the indices of sources by key."""
     groups: dict[str, list[int]] = {}
     for index, key in zip(range(len(sources)), keys, strict=True):
         groups.setdefault(key, []).append(index)
@@ -81,7 +86,7 @@ def _groups(sources: Sequence[Named], keys: Sequence[str]) -> dict[str, list[int
 
 
 def _bases(sources: Sequence[Named]) -> list[str]:
-    """The numbers of versions; without one the file's name, or a directory's where several files have one name."""
+    """Version number of each source; else its file name, or the name of a directory if files share a name."""
     numbers = [match[1] if (match := _match(each)) else each.name for each in sources]
     without = [each for each, number in zip(sources, numbers, strict=True) if not number]
     places = iter(_places(without))
@@ -92,7 +97,7 @@ def _match(source: Named) -> re.Match[str] | None:
     return _VERSION.match(source.version or "")
 
 
-# What tells sources of one version apart ------------------------------------------------------------------------------
+# Details that distinguish sources of the same version -----------------------------------------------------------------
 
 
 def _distributions(sources: Sequence[Named]) -> list[str]:
@@ -100,12 +105,12 @@ def _distributions(sources: Sequence[Named]) -> list[str]:
 
 
 def _hosts(sources: Sequence[Named]) -> list[str]:
-    """The hosts' architectures, where all are known."""
+    """Architecture of each host; empty unless all are known."""
     return [f"{each.host} host" if all(other.host for other in sources) else "" for each in sources]
 
 
 def _places(sources: Sequence[Named]) -> list[str]:
-    """The files' names; where some are the same, for those the directory that is nearest to the file and differs."""
+    """File name of each source; for those that share one, the nearest directory whose name is different."""
     parts = [_parts(each.path) for each in sources]
     found = [each[0] for each in parts]
     for group in _groups(sources, found).values():
@@ -116,7 +121,7 @@ def _places(sources: Sequence[Named]) -> list[str]:
 
 
 def _parts(path: str | None) -> list[str]:
-    """The names in a path, the file's first, the root's or that of the current directory last."""
+    """Components of a path from the file up to the root (``/``) or the current directory (``.``)."""
     if path is None or path == "-":
         return ["stdin" if path else ""]
     top = "/" if os.path.isabs(path) else "."
@@ -125,7 +130,7 @@ def _parts(path: str | None) -> list[str]:
 
 
 def _directories(parts: Sequence[Sequence[str]]) -> list[str]:
-    """One name of each that differs from all others' at its place; if there is none, all that differ."""
+    """A component of each path that no other path has at the same depth; if there is none, all that differ."""
     deepest = max(map(len, parts))
     columns = [[each[min(depth, len(each) - 1)] for each in parts] for depth in range(deepest)]
     differing = [column for column in columns if len(set(column)) > 1]
@@ -141,7 +146,7 @@ _DETAILS = (_distributions, _hosts, _places)
 def _details(
     sources: Sequence[Named], kinds: Sequence[Callable[[Sequence[Named]], list[str]]]
 ) -> Iterator[tuple[int, list[str]]]:
-    """For each source, by its index, as few details as tell it apart from the others."""
+    """Yield, for each source's index, the fewest details that distinguish it from the others."""
     if len(sources) == 1:
         yield 0, []
         return
@@ -153,12 +158,12 @@ def _details(
                 for index, details in _details([sources[index] for index in group], kinds[number + 1 :]):
                     yield group[index], [value, *details] if value else details
             return
-    for index in range(len(sources)):  # the same source several times
+    for index in range(len(sources)):  # the same source, given several times
         yield index, [str(index + 1)]
 
 
 def _unique(made: Sequence[str]) -> list[str]:
-    """The labels; of two that are equal, the later with a number."""
+    """The labels, with a number appended to repeated ones."""
     unique: list[str] = []
     for label in made:
         name, number = label, 1

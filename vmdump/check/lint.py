@@ -1,7 +1,7 @@
-"""Defects inside one dump: what can't work whatever it is migrated to, and what may well not be meant so.
+"""Finds problems in a single dump: defects, which break migration to any destination, and notices.
 
-Findings are those of the check, with the dump's label in place of a direction; defects have the verdict ``breaks``,
-notices ``safe``. A description that several types share is told of once, with the first of them.
+Findings are those of the check, with the dump's label in place of a direction. Defects have the verdict ``breaks``,
+notices ``safe``. A problem in a description that several types share is reported once, for the first type.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from vmdump.check.checker import Labelled
     from vmdump.check.tree_view import Description, Field, Section
 
-#: What a rule found: its id, where below the section, and facts.
+#: A hit of a rule: the rule's id, the path below the section, and facts for its message.
 _Found = tuple[str, str, dict[str, Any]]
 
 
 def lint(labelled: Labelled) -> list[Finding]:
-    """The defects and notices of a dump, in its order.
+    """Return the defects and notices of a dump, in the order of the dump.
 
     >>> import vmdump
     >>> from vmdump.check.checker import Labelled
@@ -67,7 +67,7 @@ def _finding(label: str, type_: str, path: str, rule_id: str, facts: dict[str, A
 
 
 def _section(section: Section) -> Iterator[_Found]:
-    """What is wrong in a section: each of its descriptions once."""
+    """Problems in a section. Visits each description once."""
     seen: set[int] = set()
     stack: list[tuple[Description, bool]] = [(section.vmsd, False)]
     while stack:
@@ -113,24 +113,24 @@ def _field(field: Field, vmsd: Description, *, nested: bool) -> Iterator[tuple[s
         yield "compared-with-configuration", {"info": field.info}
     if vmsd.detailed and not field.flags & tree_view.VBUFFER:
         if field.flags & tree_view.ARRAY and not field.num:
-            yield "size-zero", {"what": "an array of no elements"}
+            yield "size-zero", {"what": "an array without elements"}
         elif field.info in BUFFERS and not field.size:
-            yield "size-zero", {"what": "of no bytes"}
+            yield "size-zero", {"what": "a buffer of 0 bytes"}
 
 
 def _duplicates(dump: Native) -> Iterator[tuple[Section, list[str]]]:
-    """Types whose section another type before has, with other contents."""
+    """Sections whose name other types use with different contents, with those types."""
     by_name: dict[str, list[Section]] = {}
     for section in dump.devices.values():
         by_name.setdefault(section.name, []).append(section)
     for sections in by_name.values():
         first, *others = sections
         same = equal([first.address] * len(others), [each.address for each in others], nums=dump.nums)
-        unlike = [each.type for each, is_same in zip(others, same, strict=True) if not is_same]
-        if unlike:
-            yield first, unlike
+        different = [each.type for each, is_same in zip(others, same, strict=True) if not is_same]
+        if different:
+            yield first, different
 
 
 def is_defect(finding: Finding) -> bool:
-    """Whether a finding is a defect, not a notice."""
+    """Whether a finding of the linter is a defect, not a notice."""
     return finding.verdict is Verdict.BREAKS

@@ -1,5 +1,6 @@
-"""What the compatibility check says: findings, verdicts, and both sides' bytes side by side. Plain values: the check
-makes them, reports and the command line read them.
+"""Results of the compatibility check: verdicts, findings, and both sides' streams side by side.
+
+Plain values: the check creates them, reports and the command line read them.
 """
 
 from __future__ import annotations
@@ -9,49 +10,61 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from vmdump.dump.producer import Producer
 
 
 class Verdict(enum.StrEnum):
-    """Whether a type's state, or a part of it, can be loaded. Ordered: the worst of the parts is the whole's.
+    """Whether the state of a type, or a part of it, can be loaded; members are ordered from best to worst.
 
-    >>> max([Verdict.SAFE, Verdict.BREAKS, Verdict.CONDITIONAL], key=Verdict.severity)
+    >>> Verdict.worst([Verdict.SAFE, Verdict.BREAKS, Verdict.CONDITIONAL])
     <Verdict.BREAKS: 'breaks'>
     """
 
     SAFE = "safe"  #: compared, and found loadable
-    ACCEPTED = "accepted"  #: of a type only: what was found worse than safe is accepted by the configuration
-    UNKNOWN = "unknown"  #: a part could not be compared, and what was compared is loadable
+    ACCEPTED = "accepted"  #: types only: the configuration accepts everything worse than safe that was found
+    UNKNOWN = "unknown"  #: a part could not be compared; the rest is loadable
     ABSENT = "absent"  #: the destination has no such type, under any name
-    CONDITIONAL = "conditional"  #: unless a named condition holds
-    BREAKS = "breaks"  #: never, whatever the VM does
+    CONDITIONAL = "conditional"  #: the load fails if a named condition holds
+    BREAKS = "breaks"  #: the load fails, whatever the state of the VM
 
     def severity(self) -> int:
-        """0 for safe; breaks has the greatest."""
+        """Rank of the verdict: 0 for safe, the greatest for breaks."""
         return _SEVERITIES[self]
+
+    @staticmethod
+    def worst(verdicts: Iterable[Verdict]) -> Verdict:
+        """Return the verdict of a whole from the verdicts of its parts; safe if there are none."""
+        return max(verdicts, key=_SEVERITIES.__getitem__, default=Verdict.SAFE)
 
 
 _SEVERITIES = {verdict: severity for severity, verdict in enumerate(Verdict)}
 
 
 class Side(NamedTuple):
-    """One side's facts of a finding: what they are of, as ``section / description / field``, and the facts in words."""
+    """What one side of a finding has: its path, as ``section / description / field``, and a description in words."""
 
     path: str
     facts: str
 
 
 class Finding(NamedTuple):
-    """One difference that was judged.
+    """A difference and its consequence for the load.
 
-    rule: the stable id, which ``vmdump explain`` knows; direction: ``A -> B``, labels of the two dumps; type: QOM type
-    of the source (of a description on no device class: its name); path: ``section / description / field``; source and
-    destination: what each side has there, None where it has nothing; message: what will happen at run time; condition:
-    of ``conditional`` findings, what must hold for it to fail; remedy: what is usually done about it; error: the line
-    that QEMU prints when the load fails, None where it prints none; note: what could not be compared, where dumps say
-    less than binaries.
+    Attributes:
+        rule: Stable id; ``vmdump explain`` documents it.
+        verdict: How bad it is.
+        direction: ``A -> B``, the labels of the two dumps.
+        type: QOM type of the source; for a standalone VMSD, its name.
+        path: ``section / description / field``.
+        message: What happens at run time.
+        source: What the source has there; None if nothing.
+        destination: What the destination has there; None if nothing.
+        condition: For ``conditional`` findings, when the load fails.
+        remedy: The usual fix.
+        error: The line that QEMU prints when the load fails; None if it prints none.
+        note: What could not be compared, because a dump contains less than a binary.
 
     >>> Finding("field-added", Verdict.BREAKS, "7.2 -> 10.0", "e1000", "e1000 / x", "the destination reads more")
     <Finding breaks [field-added] 7.2 -> 10.0: e1000 / x: the destination reads more>
@@ -72,7 +85,7 @@ class Finding(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """The message with the error line, for readers with one place for both.
+        """The message followed by the error line, for formats with one place for both.
 
         >>> Finding("r", Verdict.BREAKS, "A -> B", "t", "p", "the load fails", error="Missing section footer").sentence
         'the load fails: `Missing section footer`'
@@ -84,10 +97,15 @@ class Finding(NamedTuple):
         return f"<Finding {self.verdict} [{self.rule}] {self.direction}: {self.path}: {self.message}>"
 
 
-class WireItem(NamedTuple):
-    """Bytes that travel for a field. path: names from the section's description down (``parent_obj.config``); size:
-    bytes, None: known at run time only; length: how they are counted then, in words; info: VMStateInfo.name where it is
-    known; condition: in words, when they travel; None: always.
+class StreamItem(NamedTuple):
+    """The bytes of a field in the migration stream.
+
+    Attributes:
+        path: Field names from the section's description down (``parent_obj.config``).
+        size: Bytes; None if known only at run time.
+        length: How the bytes are counted if size is None, in words.
+        info: VMStateInfo.name; None if unknown.
+        condition: When the field is sent, in words; None if always.
     """
 
     path: str
@@ -98,21 +116,29 @@ class WireItem(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A piece of the wire with both sides' items beside each other; None: nothing on that side.
+    """Items of both sides at one place of the stream; None if that side has none.
 
-    change: ``same``, ``renamed`` (the same bytes under another name), ``regrouped`` (the same bytes, split or merged),
-    ``changed`` (bytes of another size or meaning), ``removed``, ``added``.
+    change: ``same``, ``renamed`` (same bytes, another name), ``regrouped`` (same bytes, split or merged), ``changed``
+    (another size or encoding), ``removed`` or ``added``.
     """
 
-    source: WireItem | None
-    destination: WireItem | None
+    source: StreamItem | None
+    destination: StreamItem | None
     change: str
 
 
 class TypeResult(NamedTuple):
-    """What was found of one type in one direction. layout: the state, fields first, then each subsection; subsection
-    and section names are WireItem.path of rows whose size is 0. covers: device types that have no description of their
-    own and whose state this section holds (CPU models: ``cpu``); the verdict is theirs, too.
+    """Result for one type in one direction.
+
+    Attributes:
+        type: QOM type of the source; for a standalone VMSD, its name.
+        verdict: The worst of its findings.
+        section: Name of its section.
+        findings: In stream order.
+        layout: The section's state: fields, then each subsection. Rows of a section or subsection itself have size 0
+            and its name as path.
+        covers: Types without a description of their own whose state this section holds (CPU models: ``cpu``); the
+            verdict applies to them too.
 
     >>> TypeResult("e1000", Verdict.SAFE, "e1000", (), ())
     <TypeResult 'e1000': safe, 0 findings>
@@ -130,24 +156,28 @@ class TypeResult(NamedTuple):
         return f"<TypeResult {self.type!r}: {self.verdict}, {len(self.findings)} findings>"
 
 
-def without(each: TypeResult, left: Sequence[Finding]) -> TypeResult:
-    """The type with these findings left; a verdict that is worse than its findings explain stays."""
-    if len(left) == len(each.findings):
-        return each
-    explained = _worst(each.findings)
-    if explained.severity() < each.verdict.severity():
-        return each._replace(findings=left)
-    verdict = max(Verdict.ACCEPTED, _worst(left), key=Verdict.severity)
-    return each._replace(findings=left, verdict=verdict)
+def keep_findings(result: TypeResult, kept: Sequence[Finding]) -> TypeResult:
+    """Return the result with some of its findings: its verdict is then the worst of those, at best ``accepted``.
 
-
-def _worst(findings: Sequence[Finding]) -> Verdict:
-    return max((finding.verdict for finding in findings), key=Verdict.severity, default=Verdict.SAFE)
+    A verdict that is worse than all findings of the result stays as it is.
+    """
+    if len(kept) == len(result.findings):
+        return result
+    explained = Verdict.worst(finding.verdict for finding in result.findings)
+    if explained.severity() < result.verdict.severity():
+        return result._replace(findings=kept)
+    verdict = Verdict.worst([Verdict.ACCEPTED, *(finding.verdict for finding in kept)])
+    return result._replace(findings=kept, verdict=verdict)
 
 
 class Dump(NamedTuple):
-    """One side: its label in directions (``7.2.22``, see labels.py), where it comes from, and further names that the
-    directions of a configuration may have.
+    """A dump that was checked.
+
+    Attributes:
+        label: Its name in directions (``7.2.22``, see labels.py).
+        producer: The QEMU or file it was read from.
+        machine: Machine type.
+        aliases: Other names that directions in a configuration may use.
     """
 
     label: str
@@ -157,7 +187,7 @@ class Dump(NamedTuple):
 
 
 class Direction(NamedTuple):
-    """Source and destination of a migration, as indices into CheckResult.dumps, which are in the order given.
+    """Source and destination of a migration, as indices into CheckResult.dumps.
 
     >>> Direction(0, 1).way, Direction(1, 0).way
     ('forward', 'backward')
@@ -168,17 +198,21 @@ class Direction(NamedTuple):
 
     @property
     def way(self) -> str:
-        """``forward``: from an earlier dump to a later one, in the order given; else ``backward``."""
+        """``forward`` if the source was given before the destination, else ``backward``."""
         return "forward" if self.source < self.destination else "backward"
 
 
 class CheckResult(NamedTuple):
-    """A whole check: the dumps, and for each direction (``A -> B``) the types of its source in order.
+    """Result of a check.
 
-    suppressed: findings that a reviewed entry accepts, with its reason; they are in no verdict and in no TypeResult's
-    findings. stale: entries that matched nothing or are expired, in words. directions: the source and the destination
-    behind each key of results. ignored: by direction, how many findings worse than safe were left out, as they are of
-    rules that were not asked for.
+    Attributes:
+        dumps: In the order given.
+        results: By direction (``A -> B``), the types of its source in the order of the dump.
+        suppressed: Findings that an entry of the configuration accepts, each with the entry's reason. They count for no
+            verdict and are in no TypeResult.
+        stale: Entries of the configuration that match nothing, have expired or were never reviewed, in words.
+        directions: Source and destination of each key of results.
+        ignored: By direction, the number of findings worse than safe whose rules were not selected.
 
     >>> result = CheckResult((), {"A -> B": [TypeResult("e1000", Verdict.SAFE, "e1000", (), ())]})
     >>> result, list(result.findings)

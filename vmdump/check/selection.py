@@ -1,12 +1,12 @@
-"""Which rules' findings count: those that are selected and not ignored."""
+"""Filters findings by rule: --select, --ignore and their counterparts in the configuration."""
 
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
-from vmdump.check.results import Verdict, without
-from vmdump.check.rules import rule_ids, unknown_rule
+from vmdump.check.results import Verdict, keep_findings
+from vmdump.check.rules import current_id, rule_ids, unknown_rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 class Selection(NamedTuple):
-    """Patterns of rules' ids: of which one must match (none: all rules), and of which none may."""
+    """Glob patterns of rule ids: select must match (if empty, every rule does), ignore must not."""
 
     select: Sequence[str] = ()
     ignore: Sequence[str] = ()
 
     def has(self, rule: str) -> bool:
-        """Whether a rule's findings count.
+        """Whether a rule is selected and not ignored.
 
         >>> Selection(["field-*"], ["field-removed*"]).has("field-added")
         True
@@ -30,7 +30,7 @@ class Selection(NamedTuple):
         return is_selected and not any(fnmatchcase(rule, pattern) for pattern in self.ignore)
 
     def split(self, findings: Iterable[Finding]) -> tuple[list[Finding], int]:
-        """The findings that count, and how many of the others are worse than safe."""
+        """Return the findings of selected rules, and the number of other findings worse than safe."""
         kept, ignored = [], 0
         for finding in findings:
             if self.has(finding.rule):
@@ -41,12 +41,12 @@ class Selection(NamedTuple):
 
 
 def patterns(lists: Iterable[str]) -> list[str]:
-    """The patterns in lists with commas. Raises ValueError for one that no rule matches: it would do nothing.
+    """Split comma-separated lists into patterns. Raises ValueError for a pattern that matches no rule.
 
     >>> patterns(["field-added,field-removed", "test-*"])
     ['field-added', 'field-removed', 'test-*']
     """
-    found = [pattern for text in lists for part in text.split(",") if (pattern := part.strip())]
+    found = [current_id(pattern) for text in lists for part in text.split(",") if (pattern := part.strip())]
     ids = rule_ids()
     for pattern in found:
         if not any(fnmatchcase(each, pattern) for each in ids):
@@ -55,17 +55,18 @@ def patterns(lists: Iterable[str]) -> list[str]:
 
 
 def select(result: CheckResult, selection: Selection) -> CheckResult:
-    """The result with the findings that count alone. A type of which others were found is not safe for that, but
-    ``accepted``, unless something worse is left.
+    """Return the result with the findings of selected rules only.
+
+    A type that loses findings worse than safe is at best ``accepted``, never ``safe``.
     """
     results, ignored = {}, {}
     for direction, types in result.results.items():
         kept = []
         number = 0
         for each in types:
-            left, left_out = selection.split(each.findings)
-            number += left_out
-            kept.append(without(each, left) if left_out else each._replace(findings=left))
+            selected, n_ignored = selection.split(each.findings)
+            number += n_ignored
+            kept.append(keep_findings(each, selected) if n_ignored else each._replace(findings=selected))
         results[direction] = kept
         if number:
             ignored[direction] = number

@@ -1,6 +1,4 @@
-"""Both sides' bytes beside each other, as rows for who draws them. Made when someone looks: drawing costs more than
-checking.
-"""
+"""Both sides' streams side by side, as rows for reports. Computed on first access: it costs more than the check."""
 
 from __future__ import annotations
 
@@ -8,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from vmdump.check.compare import Comparison
-from vmdump.check.results import Row, WireItem
+from vmdump.check.results import Row, StreamItem
 from vmdump.check.stream import FIXED, length_in_words
 
 if TYPE_CHECKING:
@@ -38,7 +36,7 @@ class Layout(Sequence[Row]):
         return rows
 
     def __len__(self) -> int:
-        """How many rows there are."""
+        """Number of rows."""
         return len(self._all())
 
     def __iter__(self) -> Iterator[Row]:
@@ -50,38 +48,38 @@ class Layout(Sequence[Row]):
     @overload
     def __getitem__(self, index: slice) -> list[Row]: ...
     def __getitem__(self, index: Any) -> Any:
-        """A row, or some."""
+        """A row, or a list of rows for a slice."""
         return self._all()[index]
 
 
 def _rows(part: Part, prefix: str) -> list[Row]:
-    """Fields first, those of the elements of an array behind it, then each subsection."""
+    """Rows of the fields, each array followed by the rows of an element; then of each subsection."""
     rows = []
-    for index, (ours, theirs, change) in enumerate(part.pairs):
-        rows.append(Row(_item(ours, prefix), _item(theirs, prefix), change))
+    for index, (source, destination, change) in enumerate(part.pairs):
+        rows.append(Row(_item(source, prefix), _item(destination, prefix), change))
         if index in part.elements:
-            item = theirs or ours
+            item = destination or source
             rows += _rows(part.elements[index], f"{prefix}{item.path if item else ''}[].")
-    for mine, yours, within in part.subsections:
-        change = "removed" if yours is None else "added" if mine is None else "same"
-        rows.append(Row(_subsection(mine), _subsection(yours), change))
-        if within is not None:
-            rows += _rows(within, f"{(mine or yours).vmsd.name}." if mine or yours else "")  # type: ignore[union-attr]
+    for sent, read, within in part.subsections:
+        change = "removed" if read is None else "added" if sent is None else "same"
+        rows.append(Row(_subsection(sent), _subsection(read), change))
+        if within is not None and (subsection := sent or read) is not None:
+            rows += _rows(within, f"{subsection.vmsd.name}.")
     return rows
 
 
-def _item(item: Item | None, prefix: str) -> WireItem | None:
+def _item(item: Item | None, prefix: str) -> StreamItem | None:
     if item is None:
         return None
     size = item.size if item.kind is FIXED else None
     length = None if size is not None else length_in_words(item)
-    if item.body is not None:  # its bytes are those of the rows behind it
+    if item.body is not None:  # the bytes are counted in the rows of its element
         size, length = 0, f"{'n' if item.count is None else item.count} x what follows"
-    return WireItem(prefix + item.path, size, length, item.info, "its test passes" if item.test else None)
+    return StreamItem(prefix + item.path, size, length, item.info, "its test passes" if item.test else None)
 
 
-def _subsection(subsection: Subsection | None) -> WireItem | None:
+def _subsection(subsection: Subsection | None) -> StreamItem | None:
     if subsection is None:
         return None
-    condition = "its needed says so" if subsection.vmsd.needed else None
-    return WireItem(subsection.vmsd.name, 0, f"version {subsection.vmsd.version_id}", None, condition)
+    condition = "its needed() returns true" if subsection.vmsd.needed else None
+    return StreamItem(subsection.vmsd.name, 0, f"version {subsection.vmsd.version_id}", None, condition)

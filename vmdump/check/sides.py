@@ -1,7 +1,7 @@
-"""What the sides of a check are of: target and machine type, so that unlike ones are not compared by mistake.
+"""Detects the target and machine type of the sides of a check, so that different ones are not compared by mistake.
 
-A dump says neither the target nor the version of its QEMU. What there is: CPU types, by whose names the architecture
-goes; the machine's name; and the names of the binary or file and of its directory, by which dumps are told apart.
+A dump contains neither the target nor the version of its QEMU. The target is inferred from the names of CPU types, of
+the machine type, of the binary or dump file, and of its directory.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
     from vmdump.dump.device_dump import DeviceDump
 
-#: The name of a CPU type, as in QEMU's target/ARCH/cpu-qom.h: TYPE_X86_CPU is x86_64-cpu, models are MODEL-x86_64-cpu.
+#: Name of a CPU model, as in QEMU's target/ARCH/cpu-qom.h: TYPE_X86_CPU is x86_64-cpu, its models MODEL-x86_64-cpu.
 _CPU = re.compile(r".+-([a-z0-9_]+)-cpu")
 
-#: The version in a machine type's name, and what a distributor has put in front of it: pc-q35-rhel9.6.0.
+#: The version in a machine type's name, with a distributor's prefix: pc-q35-rhel9.6.0.
 _VERSION = re.compile(r"-[a-z]*\d+(?:\.\d+)+(?=-|$)")
 
 
 class Side(NamedTuple):
-    """A dump with its label, and the path that it was read from (None: no file)."""
+    """A dump with its label, and the path it was read from; None if it is not a file."""
 
     label: str
     dump: DeviceDump
     path: str | None
 
 
-def unlike_targets(sides: Sequence[Side]) -> tuple[tuple[Side, str], ...] | None:
-    """Two sides that can't be of one target, each with what it is of, in words; None if all may be of one.
+def different_targets(sides: Sequence[Side]) -> tuple[tuple[Side, str], ...] | None:
+    """Return two sides that have different targets, each with a description of its target; None if there are none.
 
-    Directories are often called by the host that a QEMU is for, so their names count only if nothing else is known.
+    Directories are often named after the host architecture, so their names count only if nothing else is known.
     """
     is_known = False
     for evidence in (_cpu_types, _machine_targets, _file_target, _directory_target):
@@ -45,7 +45,7 @@ def unlike_targets(sides: Sequence[Side]) -> tuple[tuple[Side, str], ...] | None
         for side, found in known[1:]:
             if not found & known[0][1]:
                 kind = "CPUs" if evidence is _cpu_types else ""
-                return tuple((each, _in_words(each, of, kind)) for each, of in (known[0], (side, found)))
+                return tuple((each, _in_words(each, targets, kind)) for each, targets in (known[0], (side, found)))
         is_known |= len(known) == len(sides)
     return None
 
@@ -58,30 +58,30 @@ def _in_words(side: Side, targets: frozenset[str], kind: str) -> str:
 
 
 def _cpu_types(side: Side) -> frozenset[str]:
-    """The architectures of the CPU types: superh for sh4 and sh4eb."""
+    """Architectures in the names of CPU types (superh for sh4 and sh4eb)."""
     names = [name for root in side.dump.standalone for name in root.types]
     return frozenset(match[1] for name in (*names, *side.dump) if (match := _CPU.fullmatch(name)))
 
 
 def _machine_targets(side: Side) -> frozenset[str]:
-    """The targets that have a machine type of this name, whatever its version."""
+    """Targets that have this machine type in any version."""
     return frozenset(target for target, names in MACHINES.items() if series_of(side.dump.machine) in names)
 
 
 def _file_target(side: Side) -> frozenset[str]:
-    """The target that the binary or dump file is called by."""
+    """Target in the name of the binary or dump file."""
     name = os.path.basename(side.path or "").removeprefix("qemu-system-").partition(".")[0]
     return frozenset((name,) if name in MACHINES else ())
 
 
 def _directory_target(side: Side) -> frozenset[str]:
-    """The target that its directory is called by, as in a folder of vmdump bulk."""
+    """Target in the name of the directory, as in the output of vmdump bulk."""
     name = os.path.basename(os.path.dirname(os.path.abspath(side.path))) if side.path else ""
     return frozenset((name,) if name in MACHINES else ())
 
 
 def series_of(machine: str) -> str:
-    """What all versions of a machine type have in common.
+    """Name of a machine type without its version.
 
     >>> series_of("pc-i440fx-10.0"), series_of("pc-q35-rhel9.6.0"), series_of("pseries-2.12-sxxm"), series_of("raspi3b")
     ('pc-i440fx', 'pc-q35', 'pseries', 'raspi3b')
@@ -90,7 +90,7 @@ def series_of(machine: str) -> str:
 
 
 class MachineName(Protocol):
-    """What a machine type is called, and whether it is the default one."""
+    """The names of a machine type, and whether it is the default."""
 
     @property
     def name(self) -> str:
@@ -104,11 +104,10 @@ class MachineName(Protocol):
 
 
 def common_machine(sides: Sequence[Sequence[MachineName]]) -> str | None:
-    """The newest machine type that several QEMUs know, by its name; None if they have none in common that any of them
-    calls current.
+    """Return the name of the newest current machine type that all QEMUs have; None if there is none.
 
-    Current is a QEMU's default machine type; if none has one, the type that an alias without the version means (virt
-    is virt-10.0). If no type that is current in one is known to all, an older version of it is taken.
+    Current is the default machine type of any of the QEMUs; if none has a default, the types with an unversioned alias
+    (virt is virt-10.0). If not all QEMUs have any of these, the newest version that all have is returned.
 
     >>> from vmdump.sources.qemu_image.machine_types import MachineType
     >>> old = [MachineType("pc-i440fx-7.2", "pc", None, None, None, True), MachineType("isapc", *[None] * 5)]
@@ -134,9 +133,9 @@ def _version(machine: str) -> list[int]:
 
 
 def machine_warning(labels: Iterable[str], machines: Iterable[str]) -> str | None:
-    """What to say of sides of several machine types; None if all are of one."""
+    """Return a warning if the sides have different machine types, else None."""
     pairs = list(zip(labels, machines, strict=True))
     if len({machine for _, machine in pairs}) < 2:
         return None
-    names = ", ".join(f"{label} is of {machine}" for label, machine in pairs)
+    names = ", ".join(f"{label} has {machine}" for label, machine in pairs)
     return f"warning: different machine types: {names}; QEMU refuses to load the state of another machine type"

@@ -1,7 +1,7 @@
-"""What QEMU's own checker says of two dumps: the walk of scripts/vmstate-static-checker.py, finding by finding.
+"""Reproduces QEMU's scripts/vmstate-static-checker.py, message by message.
 
-It compares what two dumps print, in the order in which they print it, and knows nothing of what travels. Its answers
-are reproduced with their oddities, so that who knows its output gets the same; `vmdump check` is the one to trust.
+The script compares the text of two dumps in order; it does not model the migration stream. Its messages are reproduced
+with their quirks, for users who rely on its output. `vmdump check` is more accurate.
 
 Source: QEMU 10.0.13 scripts/vmstate-static-checker.py.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: The script's exit code has eight bits; it stops counting here.
 MAX_FINDINGS = 255
 
-#: Fields, and descriptions, that are taken for each other inside a description, or a section, of this name.
+#: Names of fields and descriptions that the script treats as equal, by the enclosing description or section.
 RENAMED: Mapping[str, frozenset[str]] = {
     name: frozenset(names.split())
     for name, names in {
@@ -63,7 +63,7 @@ RENAMED: Mapping[str, frozenset[str]] = {
     }.items()
 }
 
-#: Sections that are looked for under another name where their own is not there. Any other is looked for as "".
+#: Other names of sections, tried if a section is missing. For any other section the script tries "".
 RENAMED_SECTIONS: Mapping[str, str] = {
     "ICH9 LPC": "ICH9-LPC",
     "ICH9-LPC": "ICH9 LPC",
@@ -73,19 +73,22 @@ RENAMED_SECTIONS: Mapping[str, str] = {
 
 UNUSED = "unused"
 
-#: Keys of a field of which something can be said even where both sides are equal: its version may be below its minimum.
-_DESCRIBING = ("Description", "minimum_version_id")
+#: Keys of a field that can cause a message even if both sides are equal: its version may be below its minimum.
+_VERSIONED_KEYS = ("Description", "minimum_version_id")
 
 
 class Message(NamedTuple):
-    """What is printed, its newline included where it has one, and whether it counts as a finding."""
+    """Text that the script prints, including a newline if it prints one, and whether it counts as a finding."""
 
     text: str
     counts: bool = True
 
 
 def load(data: bytes | bytearray, name: str) -> Json:
-    """A dump as the script reads it: any JSON object; name is what errors call it. Raises SourceError.
+    """Parse a dump as the script does: any JSON object. name is the file's name in errors.
+
+    Raises:
+        SourceError: data is not a JSON object, or is nested too deeply.
 
     >>> load(b'{"pit": {}, "pit": {"Name": "pit"}}', "dump.json")
     {'pit': {'Name': 'pit'}}
@@ -93,21 +96,22 @@ def load(data: bytes | bytearray, name: str) -> Json:
     try:
         dump = json.loads(data.decode())
     except ValueError as error:
-        raise SourceError(f"{name}: not JSON: {error}; give what -dump-vmstate wrote") from error
+        raise SourceError(f"{name}: not JSON: {error}; expected the output of -dump-vmstate") from error
     except RecursionError as error:
-        raise SourceError(f"{name}: nests deeper than QEMU's script, or Python's parser, reads") from error
+        raise SourceError(f"{name}: nested too deeply for QEMU's script and Python's parser") from error
     if not isinstance(dump, dict):
-        raise SourceError(f"{name}: no JSON object; give what -dump-vmstate wrote")
+        raise SourceError(f"{name}: not a JSON object; expected the output of -dump-vmstate")
     return dump
 
 
 def compare(src: Json, dest: Json) -> Iterator[Message]:
-    r"""The messages about a migration from src to dest: two dumps from `load`, in the order of src.
+    r"""Yield the script's messages about a migration from src to dest, two dumps from `load`, in the order of src.
 
-    The exit code is the number of messages that count, MAX_FINDINGS at most.
+    The script's exit code is the number of messages that count, at most MAX_FINDINGS.
 
-    Raises SourceError, after the messages up to there, where the script ends with a traceback: a dump lacks what every
-    dump has.
+    Raises:
+        SourceError: The script would end with a traceback here, because a dump lacks a required key. The messages up
+            to that point have been yielded.
 
     >>> one = {"pit": {"Name": "pit", "version_id": 3, "minimum_version_id": 2}}
     >>> two = {"pit": {"Name": "pit", "version_id": 2, "minimum_version_id": 2}}
@@ -115,32 +119,32 @@ def compare(src: Json, dest: Json) -> Iterator[Message]:
     ['Section "pit" version error: 3 > 2\n']
     """
     for name, section in src.items():
-        namesake = name if name in dest else RENAMED_SECTIONS.get(name, "")
-        if namesake not in dest:
+        dest_name = name if name in dest else RENAMED_SECTIONS.get(name, "")
+        if dest_name not in dest:
             yield Message(f'Section "{name}" does not exist in dest\n')
             continue
         try:
             if name == "vmschkmachine":
-                yield from _machines(section, dest[namesake])
+                yield from _machines(section, dest[dest_name])
             else:
-                yield from _Section(name).sections(section, dest[namesake])
+                yield from _Section(name).sections(section, dest[dest_name])
         except (AttributeError, KeyError, TypeError) as error:
             what = f"no {error}" if isinstance(error, KeyError) else error
             raise SourceError(
-                f'section "{name}": {what}, in one of the two dumps; give what -dump-vmstate wrote'
+                f'section "{name}": {what} in one of the dumps; expected the output of -dump-vmstate'
             ) from error
         except RecursionError as error:
-            raise SourceError(f'section "{name}": nests deeper than QEMU\'s script can compare') from error
+            raise SourceError(f'section "{name}": nested too deeply for QEMU\'s script') from error
 
 
 def _machines(src: Json, dest: Json) -> Iterator[Message]:
-    ours, theirs = src["Name"], dest["Name"]
-    if ours != theirs:
-        yield Message(f'Warning: checking incompatible machine types: "{ours}", "{theirs}"\n', counts=False)
+    source, destination = src["Name"], dest["Name"]
+    if source != destination:
+        yield Message(f'Warning: checking incompatible machine types: "{source}", "{destination}"\n', counts=False)
 
 
 class _Section:
-    """The comparison of one section, which every message names."""
+    """Compares one section, which every message names."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -170,41 +174,41 @@ class _Section:
 
     def _subsections(self, src: Sequence[Json], dest: Sequence[Json], name: str) -> Iterator[Message]:
         for subsection in src:
-            namesakes = [other for other in dest if other["name"] == subsection["name"]]
-            for namesake in namesakes:
-                yield from self._descriptions(subsection, namesake)
-            if not namesakes:
+            matches = [other for other in dest if other["name"] == subsection["name"]]
+            for match in matches:
+                yield from self._descriptions(subsection, match)
+            if not matches:
                 yield Message(f'{self._where}, Description "{name}": Subsection "{subsection["name"]}" not found\n')
 
     def _fields(self, src: Sequence[Json], dest: Sequence[Json], name: str) -> Iterator[Message]:
-        """The fields of both, pair by pair, to the end of src or the first pair that can't be explained."""
+        """Compare fields pair by pair, up to the end of src or the first pair without a match."""
         where = f'{self._where}, Description "{name}":'
-        ours, theirs = _Cursor(src), _Cursor(dest)
-        while ours.advance():
-            if not theirs.advance():
-                yield _no_further(where, ours.field)
+        source, destination = _Cursor(src), _Cursor(dest)
+        while source.advance():
+            if not destination.advance():
+                yield _no_further(where, source.field)
                 return
-            if ours.field == theirs.field and ours.field.keys().isdisjoint(_DESCRIBING):
-                continue  # most fields by far
-            while not _same(name, ours.field["field"], theirs.field["field"]):
-                # What one side has put into a struct since: its fields are compared where they stood before.
-                if _begins_with(theirs.field, ours.field["field"]):
-                    theirs.enter()
-                elif _begins_with(ours.field, theirs.field["field"]):
-                    ours.enter()
-                elif UNUSED in (ours.field["field"], theirs.field["field"]):
-                    if not (yield from self._pass_unused(ours, theirs, where)):
+            if source.field == destination.field and source.field.keys().isdisjoint(_VERSIONED_KEYS):
+                continue  # the fast path for most fields
+            while not _same(name, source.field["field"], destination.field["field"]):
+                # One side moved fields into a struct: compare the struct's fields with those of the other side.
+                if _begins_with(destination.field, source.field["field"]):
+                    destination.enter()
+                elif _begins_with(source.field, destination.field["field"]):
+                    source.enter()
+                elif UNUSED in (source.field["field"], destination.field["field"]):
+                    if not (yield from self._skip_unused(source, destination, where)):
                         return
                     break
                 else:
-                    expected, got = ours.field["field"], theirs.field["field"]
+                    expected, got = source.field["field"], destination.field["field"]
                     yield Message(f'{where} expected field "{expected}", got "{got}"; skipping rest\n')
                     return
             else:
-                yield from self._field(ours.field, theirs.field, name)
+                yield from self._field(source.field, destination.field, name)
 
     def _field(self, src: Json, dest: Json, name: str) -> Iterator[Message]:
-        """Two fields that are taken for the same."""
+        """Compare two matching fields."""
         yield from self._versions(src, dest, name)
         if "Description" not in src:
             if src["size"] != dest["size"]:
@@ -218,7 +222,7 @@ class _Section:
             yield from self._descriptions(src["Description"], dest["Description"])
 
     def _versions(self, src: Json, dest: Json, name: str) -> Iterator[Message]:
-        """The versions of two sections (name is ""), descriptions or fields."""
+        """Compare the versions of two sections (name is ""), descriptions or fields."""
         description = f' Description "{name}":' if name else ""
         version = src["version_id"]
         if version > dest["version_id"]:
@@ -227,29 +231,29 @@ class _Section:
             if name:
                 minimum = dest["minimum_version_id"]
                 yield Message(f"{self._where}{description} minimum version error: {version} < {minimum}\n")
-            else:  # the script begins a line and leaves it to the next message, and does not count it
+            else:  # the script prints the start of a line, which the next message continues, and does not count it
                 yield Message(f"{self._where} ", counts=False)
 
-    def _pass_unused(self, ours: _Cursor, theirs: _Cursor, where: str) -> Generator[Message, None, bool]:
-        """Passes the fields that stand where the other side has unused bytes. False ends the comparison."""
-        left = _total(theirs.field) - _total(ours.field)
-        passing = ours
-        if theirs.field["field"] != UNUSED:
-            left, passing = -left, theirs
+    def _skip_unused(self, source: _Cursor, destination: _Cursor, where: str) -> Generator[Message, None, bool]:
+        """Skip the fields that replace unused bytes of the other side. Return False to end the comparison."""
+        left = _total(destination.field) - _total(source.field)
+        skipping = source
+        if destination.field["field"] != UNUSED:
+            left, skipping = -left, destination
         while left != 0:
-            if not passing.advance():
-                if passing is theirs:
-                    yield _no_further(where, ours.field)
+            if not skipping.advance():
+                if skipping is destination:
+                    yield _no_further(where, source.field)
                 return False
-            left -= passing.field["size"]
+            left -= skipping.field["size"]
             if left < 0:
-                yield Message(f'{where} unused size mismatch near " {passing.field["field"]}"\n')
+                yield Message(f'{where} unused size mismatch near " {skipping.field["field"]}"\n')
                 return False
         return True
 
 
 class _Cursor:
-    """A place in a list of fields and in the lists of the structs that were entered on the way."""
+    """Position in a list of fields, including the structs that were entered."""
 
     field: Json
 
@@ -257,7 +261,7 @@ class _Cursor:
         self._lists = [iter(fields)]
 
     def advance(self) -> bool:
-        """Goes to the next field, out of structs that end; False, and where it is, at the end of all."""
+        """Go to the next field, leaving structs that end. Return False, and stay, at the end of the outermost list."""
         while True:
             try:
                 self.field = next(self._lists[-1])
@@ -268,28 +272,28 @@ class _Cursor:
                 self._lists.pop()
 
     def enter(self) -> None:
-        """Goes to the first field of the struct that it stands on, which has one."""
+        """Go to the first field of the current struct, which must have one."""
         self._lists.append(iter(self.field["Description"]["Fields"]))
         self.advance()
 
 
-def _same(name: str, ours: str, theirs: str) -> bool:
-    """Whether two names are one, in the description or section called name."""
-    if ours == theirs:
+def _same(name: str, source: str, destination: str) -> bool:
+    """Whether two names are equal, or treated as equal in the description or section called name."""
+    if source == destination:
         return True
     renamed = RENAMED.get(name, ())
-    return ours in renamed and theirs in renamed
+    return source in renamed and destination in renamed
 
 
 def _begins_with(field: Json, name: str) -> bool:
-    """Whether a field is a struct whose first field is the one called name."""
+    """Whether a field is a struct whose first field is called name."""
     description = field.get("Description", {})
     fields = description.get("Fields")
     return bool(fields) and _same(description["name"], fields[0]["field"], name)
 
 
 def _total(field: Json) -> int:
-    """The bytes of a field, all its elements, where the dump tells how many they are."""
+    """Bytes of all elements of a field; of one element if the dump lacks their number."""
     size: int = field["size"]
     return size * field["num"] if "num" in field else size
 

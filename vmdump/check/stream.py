@@ -1,12 +1,11 @@
-"""What travels: a description lowered to the items that QEMU puts on the wire, in order.
+"""Lowers a description to the items that it has in the migration stream, in order.
 
-A struct that is there once is flattened: nothing on the wire marks its begin, and its version does not travel, so it
-neither guards nor is enforced. Arrays of structs stay items with a body. Subsections stand
-beside the items of the description that has them, with their place.
+A single nested struct is flattened: the stream does not mark where it begins, and its version is neither sent nor
+checked. An array of structs is one item with a body. Subsections are kept beside the items, with their position.
 
 Source: QEMU 10.0.13 migration/vmstate.c (vmstate_save_state_v, vmstate_load_state, vmstate_field_exists,
-vmstate_n_elems, vmstate_size), migration/vmstate-types.c, migration/savevm.c and hw/pci/pci.c (what each VMStateInfo
-puts).
+vmstate_n_elems, vmstate_size); put functions of each VMStateInfo: migration/vmstate-types.c, migration/savevm.c,
+hw/pci/pci.c.
 """
 
 from __future__ import annotations
@@ -19,48 +18,56 @@ from vmdump.errors import VmdumpError
 if TYPE_CHECKING:
     from vmdump.check.tree_view import Description, Field
 
-#: Bytes of one value, by VMStateInfo.name. Of a buffer they are the field's size; of others only their code knows.
+#: Bytes of one value in the stream, by VMStateInfo.name. See also BUFFERS and LISTS; else only the code knows.
 INFO_BYTES = {
     "bool": 1, "int8": 1, "uint8": 1, "uint8 equal": 1, "int16": 2, "uint16": 2, "uint16 equal": 2, "int32": 4,
     "uint32": 4, "int32 equal": 4, "uint32 equal": 4, "int32 le": 4, "int64": 8, "uint64": 8, "int64 equal": 8,
     "uint64 equal": 8, "timer": 8, "CPU_Double_U": 8, "nullptr": 1, "fd": 1, "pci irq state": 16,
 }  # fmt: skip
 
-#: Infos whose code puts as many bytes as the field's size says.
+#: VMStateInfos that send as many bytes as the field's size.
 BUFFERS = ("buffer", "unused_buffer", "pci config")
 
-#: Infos that put a byte before each element and one behind the last, and the element as its description says.
+#: VMStateInfos that send a byte before each element and one after the last; the element is described by field.vmsd.
 LISTS = ("qtailq", "qlist", "gtree")
 
-#: Infos whose load compares the value with the destination's own.
+#: VMStateInfos whose get compares the value with the destination's own.
 COMPARING = (
     "uint8 equal", "uint16 equal", "int32 equal", "uint32 equal", "int64 equal", "uint64 equal", "int32 le",
     "pci config",
 )  # fmt: skip
 
-#: All infos whose bytes are known, or told by the field's description. Of any other only its code knows them.
+#: All VMStateInfos whose bytes are known, or described by field.vmsd. For any other only its code knows them.
 KNOWN_INFOS = (*INFO_BYTES, *BUFFERS, *LISTS, "tmp", "bitmap")
 
 UNUSED = "unused"
 
-#: Sizes in memory of a pointer and of a timer (struct QEMUTimer), by the size of a pointer. The wire has neither.
+#: Sizes in memory of a pointer and of a struct QEMUTimer, by the host's pointer size. Neither is in the stream.
 WORD_SIZES = {4: (4, 32), 8: (8, 48)}
 
-#: The most items that a description may stand for; more are a mistake or an attack.
+#: Limit on the items that a description lowers to; more are a mistake or an attack.
 MAX_ITEMS = 1_000_000
 
-# How the bytes of an item are known.
-FIXED = "fixed"  #: a number
-RUN_TIME = "run-time"  #: the device says, at run time
-OPAQUE = "opaque"  #: the code of its VMStateInfo says
-UNKNOWN = "unknown"  #: the dump does not say how many elements there are
+# Item.kind: what determines the number of bytes.
+FIXED = "fixed"  #: the description
+RUN_TIME = "run-time"  #: the device, at run time
+OPAQUE = "opaque"  #: the code of its VMStateInfo
+UNKNOWN = "unknown"  #: the description, but the dump lacks the number of elements
 
 
 class Item:
-    """What travels for a field. unit: bytes of an element, None: only run time tells; count: elements, None: likewise;
-    size: the bytes of all, where they are FIXED; body: what an element of an array of structs is made of; guard: path
-    of the field, itself or a struct that it is in, whose run-time test decides that it travels; None: it always does;
-    word: it may be a pointer or a timer, which have another size on the other side's host.
+    """The bytes of a field in the stream.
+
+    Attributes:
+        kind: FIXED, RUN_TIME, OPAQUE or UNKNOWN.
+        unit: Bytes of an element; None if known at run time only.
+        count: Number of elements; None if known at run time only.
+        size: Bytes of all elements if kind is FIXED; else unit, or 0.
+        body: Items of one element of an array of structs.
+        guard: Path of the field whose run-time test decides whether the item is sent: itself, or a struct around it;
+            None if it is always sent.
+        nested: Whether it is in a flattened struct.
+        word: Whether it may be a pointer or timer, whose size is different on the other side's host.
     """
 
     __slots__ = (
@@ -70,58 +77,62 @@ class Item:
     def __init__(
         self, field: Field, description: Description, path: str, kind: str, unit: int | None, count: int | None
     ) -> None:
-        """Of a field of a description, at a path."""
+        """Create the item of a field of a description; path leads to it from the section's description."""
         self.field, self.description, self.path, self.name = field, description, path, field.name
         self.kind, self.unit, self.count = kind, unit, count
         self.size = unit * count if kind is FIXED and unit is not None and count is not None else unit or 0
-        self.body: Wire | None = None
+        self.body: Stream | None = None
         self.nested = self.word = False
         self.guard: str | None = None
 
     @property
     def test(self) -> bool:
-        """Whether a run-time test decides that it travels."""
+        """Whether a run-time test decides if it is sent."""
         return self.guard is not None
 
     @property
     def info(self) -> str | None:
-        """VMStateInfo.name, where it is known and there is one."""
+        """VMStateInfo.name; None if unknown or if the field has none."""
         return self.field.info
 
     @property
     def framing(self) -> str | None:
-        """What stands between the elements of an array or list beside them; None: nothing."""
+        """What is sent between the elements of an array or list: its VMStateInfo.name, ``markers``, or None."""
         if self.info in LISTS:
             return self.info
         return "markers" if self.field.flags & tree_view.AUTO_ALLOC else None
 
     @property
     def unused(self) -> bool:
-        """Whether nobody looks at the bytes."""
+        """Whether the bytes are padding (VMSTATE_UNUSED)."""
         return self.field.info == "unused_buffer" or (self.field.info is None and self.name == UNUSED)
 
 
 class Subsection:
-    """A subsection, and the description that has it; index: of the item that it stands before."""
+    """A subsection of parent; path: prefix of the parent's fields; index: of the next item in the parent's list."""
 
     __slots__ = ("index", "parent", "path", "vmsd")
 
     def __init__(self, vmsd: Description, parent: Description, path: str, index: int) -> None:
-        """At a place of the wire."""
+        """Create a subsection at a position of the stream."""
         self.vmsd, self.parent, self.path, self.index = vmsd, parent, path, index
 
 
-class Wire:
-    """What a description puts on the wire, or reads off it, in a version.
+class Stream:
+    """What one version of a description sends or reads.
 
-    skipped: fields that this version leaves out; checks: paths of assertions (VMSTATE_VALIDATE); parts: the
-    descriptions that were flattened, by the prefix of their fields' paths.
+    Attributes:
+        items: In stream order.
+        subsections: In the order of the descriptions.
+        skipped: Fields that this version does not send, as (field, description, path).
+        checks: Assertions (VMSTATE_VALIDATE), likewise.
+        parts: The flattened descriptions, by the prefix of their fields' paths.
     """
 
     __slots__ = ("checks", "items", "parts", "skipped", "subsections")
 
     def __init__(self) -> None:
-        """Nothing yet."""
+        """Create an empty one."""
         self.items: list[Item] = []
         self.subsections: list[Subsection] = []
         self.skipped: list[tuple[Field, Description, str]] = []
@@ -130,57 +141,66 @@ class Wire:
 
 
 class Lowering:
-    """Lowers descriptions, each once. loading: as a destination reads, else as a source sends.
+    """Lowers descriptions, and caches the results.
 
-    detailed, nums: whether both dumps tell flags and infos, and how many elements arrays have. What one side does not
-    tell is not made use of on the other, so that equal things are lowered alike. pointer: the size of a pointer here,
-    where the other side's host has pointers of another size.
+    Metadata that only one side has is ignored on the other as well, so that equal descriptions lower alike.
     """
 
     def __init__(self, *, loading: bool, detailed: bool, nums: bool, pointer: int | None = None) -> None:
-        """Nothing lowered yet."""
+        """Create a lowering for one side of a check.
+
+        Args:
+            loading: Lower as a destination reads, not as a source sends.
+            detailed: Both dumps have flags and VMStateInfos.
+            nums: Both dumps have the number of elements of arrays.
+            pointer: Size of a pointer on this side's host, in bytes, if the other side's differs.
+        """
         self._words = WORD_SIZES.get(pointer or 0, ())
         self._loading, self.detailed, self.nums = loading, detailed, nums
-        self._made: dict[tuple[int, int], Wire] = {}
+        self._made: dict[tuple[int, int], Stream] = {}
         self._n_items = self._within = 0
 
-    def lower(self, vmsd: Description, version: int) -> Wire:
-        """What travels of a description in a version. Raises VmdumpError when that is beyond all measure."""
+    def lower(self, vmsd: Description, version: int) -> Stream:
+        """Return what a version of a description sends or reads.
+
+        Raises:
+            VmdumpError: It has more than MAX_ITEMS fields.
+        """
         key = vmsd.address, version
-        wire = self._made.get(key)
-        if wire is None:
+        stream = self._made.get(key)
+        if stream is None:
             if not self._within:
                 self._n_items = 0
-            wire = Wire()
+            stream = Stream()
             self._within += 1
-            self._add(wire, vmsd, version, "", None, nested=False)
+            self._add(stream, vmsd, version, "", None, nested=False)
             self._within -= 1
-            self._made[key] = wire
-        return wire
+            self._made[key] = stream
+        return stream
 
     def _add(
-        self, wire: Wire, vmsd: Description, version: int, prefix: str, guard: str | None, *, nested: bool
+        self, stream: Stream, vmsd: Description, version: int, prefix: str, guard: str | None, *, nested: bool
     ) -> None:
-        wire.parts.setdefault(prefix, vmsd)
+        stream.parts.setdefault(prefix, vmsd)
         for field in vmsd.fields:
             path = prefix + field.name
             if field.flags & tree_view.MUST_EXIST:
-                wire.checks.append((field, vmsd, path))
+                stream.checks.append((field, vmsd, path))
             elif not field.test and field.version_id > version:
-                wire.skipped.append((field, vmsd, path))
+                stream.skipped.append((field, vmsd, path))
             else:
-                self._add_field(wire, field, vmsd, path, guard or (path if field.test else None), nested=nested)
+                self._add_field(stream, field, vmsd, path, guard or (path if field.test else None), nested=nested)
         for subsection in vmsd.subsections:
-            wire.subsections.append(Subsection(subsection, vmsd, prefix, len(wire.items)))
+            stream.subsections.append(Subsection(subsection, vmsd, prefix, len(stream.items)))
 
     def _add_field(
-        self, wire: Wire, field: Field, vmsd: Description, path: str, guard: str | None, *, nested: bool
+        self, stream: Stream, field: Field, vmsd: Description, path: str, guard: str | None, *, nested: bool
     ) -> None:
         self._n_items += 1
         if self._n_items > MAX_ITEMS:
             raise VmdumpError(
-                f"{vmsd.name}: its descriptions nest each other too often, more than {MAX_ITEMS} fields; look for one "
-                "that is nested many times"
+                f"{vmsd.name}: nested descriptions expand to more than {MAX_ITEMS} fields; look for one that is nested "
+                "many times"
             )
         count = self._count(field)
         if field.vmsd is None or not self._nests(field):
@@ -190,7 +210,7 @@ class Lowering:
         else:
             version = self._version(field, field.vmsd)
             if count == 1:
-                self._add(wire, field.vmsd, version, f"{path}.", guard, nested=True)
+                self._add(stream, field.vmsd, version, f"{path}.", guard, nested=True)
                 return
             body = self.lower(field.vmsd, version)
             unit = _fixed_size(body)
@@ -199,15 +219,15 @@ class Lowering:
             item = Item(field, vmsd, path, RUN_TIME if unit is None or count is None else FIXED, unit, count)
             item.body = body
         item.nested, item.guard = nested, guard
-        wire.items.append(item)
+        stream.items.append(item)
 
     def _nests(self, field: Field) -> bool:
-        """Whether the field's description says what travels; a VMStateInfo of a device's own may have one, too."""
+        """Whether field.vmsd describes the bytes. A field with a device's own VMStateInfo may have a vmsd too."""
         nesting = tree_view.STRUCT | tree_view.VSTRUCT
         return not self.detailed or bool(field.flags & nesting) or field.info in (*LISTS, "tmp")
 
     def _version(self, field: Field, vmsd: Description) -> int:
-        """The version that a nested description is sent or read in: a constant of that side."""
+        """The version in which a nested description is sent or read: a constant of that side."""
         if not self.detailed:
             return vmsd.version_id
         if field.flags & tree_view.VSTRUCT and not field.flags & tree_view.STRUCT:
@@ -217,7 +237,7 @@ class Lowering:
         return vmsd.version_id
 
     def _count(self, field: Field) -> int | None:
-        """Elements; None: known at run time only. Of structs in dumps that do not tell: 1."""
+        """Number of elements; None if known at run time only. 1 for structs in dumps that lack it."""
         if not self.detailed:
             if self.nums and field.flags & tree_view.ARRAY:
                 return field.num
@@ -229,7 +249,7 @@ class Lowering:
         return field.num if field.flags & tree_view.MULTIPLY_ELEMENTS else 1
 
     def _bytes(self, field: Field, count: int | None) -> tuple[str, int | None]:
-        """How the bytes of a field are known, and those of one element."""
+        """The kind of an item, and the bytes of one element."""
         if not self.detailed:
             return (UNKNOWN if count is None or not field.size else FIXED), field.size
         if field.flags & tree_view.VBUFFER or field.info == "bitmap":
@@ -240,19 +260,19 @@ class Lowering:
         return (RUN_TIME if count is None else FIXED), unit
 
 
-def _fixed_size(wire: Wire) -> int | None:
-    """Bytes that always travel; None: it depends. Subsections come on top."""
-    if any(item.kind is not FIXED or item.test for item in wire.items):
+def _fixed_size(stream: Stream) -> int | None:
+    """Bytes of all items, without subsections; None if tests or run-time lengths decide."""
+    if any(item.kind is not FIXED or item.test for item in stream.items):
         return None
-    return sum(item.size for item in wire.items)
+    return sum(item.size for item in stream.items)
 
 
 def in_words(item: Item) -> str:
-    """What an item is, in words: ``5 x 2 bytes, uint16, if its test passes``."""
+    """Describe an item in words: ``5 x 2 bytes, uint16, if its test passes``."""
     words = [_bytes_in_words(item)]
     if item.body is not None and item.field.vmsd is not None:
         words.append(f"struct {item.field.vmsd.name}")
-    elif item.info:
+    elif item.info and item.kind is not OPAQUE:
         words.append(item.info)
     if item.test:
         words.append("if its test passes" if item.field.test else f"if the test of {item.guard} passes")
@@ -263,10 +283,10 @@ def in_words(item: Item) -> str:
 
 def _bytes_in_words(item: Item) -> str:
     if item.kind is OPAQUE:
-        return f"as many bytes as {item.info!r} writes"
+        return f"n bytes (written by the code of {item.info!r})"
     if item.kind is UNKNOWN:
         if not item.unit:
-            return "unknown bytes"
+            return "unknown size"
         return f"{item.unit} byte{'s' * (item.unit != 1)}, or an array of {item.unit}-byte elements"
     if item.unit is None:
         return length_in_words(item)
@@ -277,11 +297,11 @@ def _bytes_in_words(item: Item) -> str:
 
 
 def length_in_words(item: Item) -> str:
-    """How the bytes of an item that are known at run time only are counted."""
+    """Describe the length of an item whose size is known at run time only."""
     if item.info in LISTS:
-        return f"each element of the {item.info}"
+        return f"n elements of the {item.info}"
     if item.field.flags & tree_view.VBUFFER or item.info == "bitmap":
-        return "as many bytes as the device says"
+        return "n bytes (set at run time)"
     if item.body is not None:
-        return "each element as its description says"
-    return "as many elements as the device says"
+        return "n elements of varying length"
+    return "n elements (set at run time)"

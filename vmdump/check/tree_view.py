@@ -14,6 +14,7 @@ from vmdump._core import ffi, lib
 from vmdump.dump.tree import check_status
 from vmdump.qemu import vmstate_flags
 from vmdump.qemu.vmstate_flags import *  # noqa: F403
+from vmdump.qemu.vmstate_flags import ARRAY, POINTER, VARRAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

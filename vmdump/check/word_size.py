@@ -1,9 +1,8 @@
-"""Whether two dumps are of hosts of unlike word sizes, 32 and 64 bits.
+"""Detects dumps from hosts of different word sizes (32 and 64 bits).
 
-QEMU's own dump tells sizes in memory, and those of pointers and timers are the host's. It does not tell the host. But
-structs, nearly all of which have pointers, do: on a 32-bit host most are smaller, by more than versions of QEMU differ.
-Of Debian's QEMU 7.2 for i386 and for amd64, more than half are smaller by a tenth or more; from 7.2 to 10.0 on one
-host, none to a tenth of them are.
+-dump-vmstate prints sizes in memory, where pointers and timers depend on the host, but it does not print the host. The
+sizes of structs reveal it, because nearly all structs contain pointers: between Debian's QEMU 7.2 for i386 and for
+amd64, more than half of the structs differ by 10 % or more; between QEMU 7.2 and 10.0 on the same host, 0 to 10 % do.
 """
 
 from __future__ import annotations
@@ -16,39 +15,42 @@ if TYPE_CHECKING:
 
     from vmdump.check.tree_view import Description
 
-#: Structs that are looked at, and sections in which they are looked for, at most.
-_ENOUGH, _ENOUGH_SECTIONS = 2_000, 10_000
+#: Limits on the structs that are examined, and on the sections in which they are sought.
+_MAX_STRUCTS, _MAX_SECTIONS = 2_000, 10_000
 
-#: What a struct shrinks to on a 32-bit host, at most, and how many must have, at least.
-_SHRUNK, _AT_LEAST = 0.9, 2
+#: A struct counts as shrunk if its size is below this fraction.
+_SHRUNK = 0.9
+
+#: Minimum number of shrunk structs.
+_MIN_SHRUNK = 2
 
 
 def pointer_sizes(pairs: Iterable[tuple[Description, Description]]) -> tuple[int | None, int | None]:
-    """The sizes of a pointer on both sides' hosts, where they differ; else None and None."""
+    """Return the pointer sizes of the source's and the destination's host in bytes; (None, None) if they are equal."""
     sizes: set[tuple[str, int, int]] = set()
     seen = 0
     stack: list[tuple[Description, Description]] = []
-    for pair in islice(pairs, _ENOUGH_SECTIONS):
+    for pair in islice(pairs, _MAX_SECTIONS):
         stack.append(pair)
-        while stack and seen < _ENOUGH:
-            ours, theirs = stack.pop()
-            for mine, yours in zip(ours.fields, theirs.fields, strict=False):
-                if mine.vmsd is None or yours.vmsd is None or mine.vmsd.name != yours.vmsd.name:
+        while stack and seen < _MAX_STRUCTS:
+            source, destination = stack.pop()
+            for sent, read in zip(source.fields, destination.fields, strict=False):
+                if sent.vmsd is None or read.vmsd is None or sent.vmsd.name != read.vmsd.name:
                     continue
                 seen += 1
-                stack.append((mine.vmsd, yours.vmsd))
-                if mine.size and yours.size:
-                    sizes.add((mine.vmsd.name, mine.size, yours.size))
-            stack += zip(ours.subsections, theirs.subsections, strict=False)
-        if seen >= _ENOUGH:
+                stack.append((sent.vmsd, read.vmsd))
+                if sent.size and read.size:
+                    sizes.add((sent.vmsd.name, sent.size, read.size))
+            stack += zip(source.subsections, destination.subsections, strict=False)
+        if seen >= _MAX_STRUCTS:
             break
-    ratios = [theirs / ours for _, ours, theirs in sizes]
-    if _are_most(sum(ratio < _SHRUNK for ratio in ratios), ratios):
+    ratios = [read_size / sent_size for _, sent_size, read_size in sizes]
+    if _is_majority(sum(ratio < _SHRUNK for ratio in ratios), ratios):
         return 8, 4
-    if _are_most(sum(ratio > 1 / _SHRUNK for ratio in ratios), ratios):
+    if _is_majority(sum(ratio > 1 / _SHRUNK for ratio in ratios), ratios):
         return 4, 8
     return None, None
 
 
-def _are_most(number: int, ratios: list[float]) -> bool:
-    return number >= _AT_LEAST and number * 2 > len(ratios)
+def _is_majority(number: int, ratios: list[float]) -> bool:
+    return number >= _MIN_SHRUNK and number * 2 > len(ratios)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from vmdump.cli.environment import ExitStatus
+from vmdump.cli.environment import ExitStatus, printable
 from vmdump.cli.report_arguments import accept, finish, put_report, status_of
 from vmdump.cli.source_arguments import UsageError
 from vmdump.cli.source_list import compare_sides, directions
@@ -174,9 +174,9 @@ def _write_tables(results: Mapping[str, CheckResult], args: argparse.Namespace, 
     report, status = b"", ExitStatus.DONE
     for target, result in results.items():
         accepted, options, _ = accept(result, args, {}, environment)
-        report += f"{target}:\n".encode() + render(accepted, args.format, options)
+        report += f"{printable(target)}:\n".encode() + render(accepted, args.format, options)
         status = max(status, status_of(accepted, options))
-    put_report(report, args.output, environment)
+    put_report(report, args, environment)
     return status
 
 

@@ -59,5 +59,6 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     options = Options(
         verbose=args.verbose, width=environment.width, colours=environment.draws, statistics=args.statistics
     )
-    environment.print(render(source.label, kept, args.format, options, ignored=len(findings) - len(kept)), end="")
+    report = render(source.label, kept, args.format, options, ignored=len(findings) - len(kept))
+    environment.print(report, end="", is_drawn=args.format != "json")
     return ExitStatus.FINDINGS if any(map(is_defect, kept)) else ExitStatus.DONE

@@ -125,7 +125,7 @@ def finish(
 
         _write_baseline(accepted, args.write_baseline, config, date.today())
     report = render(accepted, args.format, options)
-    put_report(report, args.output, environment)
+    put_report(report, args, environment)
     return status_of(accepted, options)
 
 
@@ -186,9 +186,10 @@ def _write_baseline(result: CheckResult, path: str, config: Config | None, today
     write_file(path, new.encode())
 
 
-def put_report(report: bytes, path: str, environment: Environment) -> None:
-    """Writes a report to a file, or for - to standard output. Raises OutputError."""
-    if path == "-":
-        environment.print(report.decode(), end="")
+def put_report(report: bytes, args: argparse.Namespace, environment: Environment) -> None:
+    """Writes a report to the file --output, or for - to standard output. Raises OutputError."""
+    if args.output == "-":
+        # Text has colours on a terminal, and has escaped all other control characters.
+        environment.print(report.decode(), end="", is_drawn=args.format in ("text", "concise"))
     else:
-        write_file(path, report)
+        write_file(args.output, report)

@@ -151,9 +151,9 @@ def compare_sides(
     """Refuses sides of different targets, unless any_target says that they are wanted, and warns of different machine
     types; machines: these, in place of the dumps' own. Raises UsageError.
     """
-    from vmdump.check.sides import machine_warning, unlike_targets
+    from vmdump.check.sides import different_targets, machine_warning
 
-    unlike = None if any_target else unlike_targets(sides)
+    unlike = None if any_target else different_targets(sides)
     if unlike is not None:
         (first, is_of), (second, other) = unlike
         raise UsageError(

@@ -1,7 +1,7 @@
-"""What a check found, in the formats that people, CI systems and programs read: one file a format.
+"""Writes the result of a check in formats for people, CI systems and programs; one module per format.
 
-Each format's module has ``render(result, options) -> str``. All are deterministic, show accepted (suppressed) findings
-as such, and entries of the configuration that are unused or expired. Thread-safe: they share nothing.
+Each module has ``render(result, options) -> str``. All formats are deterministic, and include accepted findings and
+stale entries of the configuration. Thread-safe: no shared state.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from vmdump.check.results import CheckResult
     from vmdump.report.options import Options
 
-#: What ``--format`` takes, the default first; each is a module of this package.
+#: Values of ``--format``, the default first; each is a module of this package.
 FORMATS = ("text", "concise", "json", "junit", "sarif", "github", "html")
 
 
 def render(result: CheckResult, format: str, options: Options = DEFAULTS) -> bytes:
-    r"""The report, in UTF-8. Raises KeyError for a format that there is not.
+    r"""Return the report in UTF-8. Raises KeyError for an unknown format.
 
-    Bytes of names that are not UTF-8 (Python's lone surrogates) come as ``\udcXX``, which JSON reads back.
+    Bytes of names that are not UTF-8 (lone surrogates in Python) are written as ``\udcXX``, which JSON parsers restore.
 
     >>> from vmdump.check.results import CheckResult
     >>> render(CheckResult((), {}), "text").decode()
@@ -38,5 +38,5 @@ def render(result: CheckResult, format: str, options: Options = DEFAULTS) -> byt
 
 
 def write(result: CheckResult, format: str, file: BinaryIO, options: Options = DEFAULTS) -> None:
-    """Writes the report to a binary file. Raises KeyError as render does, and OSError where file does."""
+    """Write the report to a binary file. Raises KeyError for an unknown format, and OSError from file."""
     file.write(render(result, format, options))

@@ -1,10 +1,11 @@
-"""Characters that must not get through: names come from files, and must steer neither a terminal nor a parser."""
+"""Escapes characters that could control a terminal or confuse a parser. Names come from untrusted files."""
 
 
 def visible(text: str) -> str:
-    r"""The text on one line, with what can't be printed as its escape: control characters, bytes that are not UTF-8
-    (which Python reads as surrogates), what changes the direction of text, what has no width, what ends a line for
-    somebody (U+2028), private and unassigned characters. What XML 1.0 has no place for is among them.
+    r"""Return the text with all unprintable characters escaped, so that it is a single line.
+
+    Escaped are control characters, bytes that are not UTF-8 (surrogates in Python), bidirectional controls, zero-width
+    characters, line separators (U+2028), and private and unassigned characters. These include all that XML 1.0 forbids.
 
     >>> print(visible("\x1b[31mred\n"), visible("a\u202eb"), visible(b"caf\xe9".decode(errors="surrogateescape")))
     \x1b[31mred\x0a a\u202eb caf\xe9

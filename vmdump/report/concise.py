@@ -1,4 +1,4 @@
-"""One line a finding, as compilers and linters have it: for grep, editors and quick looks."""
+"""One line per finding, like the messages of compilers and linters: for grep, editors and a quick overview."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def render(result: CheckResult, options: Options) -> str:
-    """The lines, the worst of each direction first; then accepted findings, and the totals."""
+    """Return the findings of each direction, the worst first; then accepted findings, stale entries and the totals."""
     if options.statistics:
         from vmdump.report import statistics
 
@@ -27,7 +27,10 @@ def render(result: CheckResult, options: Options) -> str:
 
 
 def line(finding: Finding, word: str, paragraphs: Paragraphs) -> str:
-    """A finding: ``7.2.22 -> 10.0.13: esp/esp.drq_state: breaks [field-removed] message``. word: how bad it is."""
+    """Format a finding: ``7.2.22 -> 10.0.13: esp/esp.drq_state: breaks [field-removed] message``.
+
+    word: its verdict or level.
+    """
     return (
         f"{visible(finding.direction)}: {paragraphs.paint(visible(place(finding)), 'bold')}: "
         f"{paragraphs.paint(word, word)} [{finding.rule}] {visible(finding.message)}"
@@ -35,7 +38,7 @@ def line(finding: Finding, word: str, paragraphs: Paragraphs) -> str:
 
 
 def place(finding: Finding) -> str:
-    """The type, and where in its section.
+    """The type and the path below its section.
 
     >>> from vmdump.check.results import Finding
     >>> place(Finding("r", Verdict.SAFE, "A -> B", "am53c974", "pciespscsi / esp / esp.drq_state", "m"))

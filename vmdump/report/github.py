@@ -1,7 +1,9 @@
-"""GitHub Actions' workflow commands: an annotation a finding, the worst first, since GitHub shows ten of a kind a step.
+"""GitHub Actions workflow commands: one annotation per finding.
 
-Source: docs.github.com, "Workflow commands for GitHub Actions"; actions/toolkit, packages/core/src/command.ts, for what
-must be escaped.
+The worst come first, because GitHub shows only ten annotations of each level per step.
+
+Source: docs.github.com, "Workflow commands for GitHub Actions"; for escaping, actions/toolkit,
+packages/core/src/command.ts.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def render(result: CheckResult, options: Options) -> str:
-    """The commands: what fails the check is an error, other findings are warnings, accepted ones notices."""
+    """Return the commands: findings that fail the check are errors, other findings warnings, accepted ones notices."""
     return "".join(f"{line}\n" for line in _lines(result, options))
 
 
@@ -28,9 +30,9 @@ def _lines(result: CheckResult, options: Options) -> Iterator[str]:
     for finding in sorted(findings(result), key=lambda finding: -finding.verdict.severity()):
         if finding.verdict is not Verdict.SAFE:
             level = "error" if options.fails(finding.verdict) else "warning"
-            yield _command(level, _title(finding), _words(finding))
+            yield _command(level, _title(finding), _describe(finding))
     for finding, reason in result.suppressed:
-        yield _command("notice", f"accepted: {_title(finding)}", f"{_words(finding)}\naccepted: {reason}")
+        yield _command("notice", f"accepted: {_title(finding)}", f"{_describe(finding)}\naccepted: {reason}")
     for entry in result.stale:
         yield _command("warning", "vmdump's configuration", entry)
     for direction, types in result.results.items():
@@ -43,7 +45,7 @@ def _title(finding: Finding) -> str:
     return f"{finding.verdict}: {finding.type}, {finding.direction}"
 
 
-def _words(finding: Finding) -> str:
+def _describe(finding: Finding) -> str:
     error = f"\nerror: {finding.error}" if finding.error else ""
     condition = f"\nif: {finding.condition}" if finding.condition else ""
     note = f"\nnote: {finding.note}" if finding.note else ""
@@ -52,7 +54,7 @@ def _words(finding: Finding) -> str:
 
 
 def _command(level: str, title: str, message: str) -> str:
-    """One workflow command. In a property, colons and commas would end it too."""
+    """Format a workflow command. In properties, colons and commas must be escaped too."""
     lines = "\n".join(map(visible, message.split("\n")))
     name = _data(visible(title)).replace(":", "%3A").replace(",", "%2C")
     return f"::{level} title={name}::{_data(lines)}"

@@ -1,4 +1,4 @@
-"""JSON: verdicts, findings and where the dumps come from, for programs. check.schema.json beside this documents it."""
+"""JSON: verdicts, findings and producers, as documented by check.schema.json in this directory."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from vmdump.check.results import CheckResult, Direction, Dump, Finding, Side
     from vmdump.report.options import Options
 
-#: What the schema calls this form; a change that a reader could stumble over makes it the next number.
+#: Version of the schema; incremented by any change that could break a reader.
 FORMAT = 2
 
 
 def render(result: CheckResult, options: Options) -> str:
-    """The object, indented, in the order of the check."""
+    """Return the document, indented, in the order of the check."""
     if options.statistics:
         from vmdump.report import statistics
 
@@ -39,7 +39,7 @@ def render(result: CheckResult, options: Options) -> str:
 
 
 def finding_object(finding: Finding, result: CheckResult) -> dict[str, Any]:
-    """A finding of the result as the schema has it; what is not there is null."""
+    """Convert a finding to the schema's object. Missing values are null."""
     direction = result.directions.get(finding.direction)
     sides = {"source": _side(finding.source), "destination": _side(finding.destination)}
     return {**finding._asdict(), "way": direction and direction.way, **sides}
@@ -62,6 +62,6 @@ def _side(side: Side | None) -> dict[str, str] | None:
 
 def _producer(dump: Dump) -> dict[str, Any]:
     producer = dump.producer._asdict()
-    del producer["error_lines"]  # findings quote them
+    del producer["error_lines"]  # quoted in findings
     nested = {key: [each._asdict() for each in producer[key]] for key in ("modules", "defects")}
     return {"machine": dump.machine, **producer, **nested}

@@ -1,7 +1,7 @@
-"""JUnit XML, as GitLab, Jenkins and others load it: a suite a direction, a test case a type.
+"""JUnit XML, as read by GitLab, Jenkins and others: one suite per direction, one test case per type.
 
-What fails the check is a failure; what is not safe and does not fail it is skipped, with what was found. Accepted
-findings are in their type's output, entries of the configuration that are stale in each suite's errors.
+Types that fail the check are failures; other types that are not safe are skipped, with their findings. Accepted
+findings are in the type's system-out, stale entries of the configuration in each suite's system-err.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def render(result: CheckResult, options: Options) -> str:
-    """The document. Times are 0: a comparison has none of its own, and the report is to be the same each time."""
+    """Return the document. All times are 0, which keeps reports reproducible."""
     suites = [_Suite(direction, result, options) for direction in result.results]
     return "\n".join(
         (
@@ -34,13 +34,13 @@ def render(result: CheckResult, options: Options) -> str:
 
 
 class _Suite:
-    """The suite of a direction."""
+    """The test suite of a direction."""
 
     def __init__(self, direction: str, result: CheckResult, options: Options) -> None:
         accepted: dict[str, list[str]] = defaultdict(list)
         for finding, reason in result.suppressed:
             if finding.direction == direction:
-                accepted[finding.type].append(f"accepted: {_words(finding)}\n  reason: {visible(reason)}")
+                accepted[finding.type].append(f"accepted: {_describe(finding)}\n  reason: {visible(reason)}")
         types = list(result.results[direction])
         without = sorted(accepted.keys() - {each.type for each in types})
         types += [TypeResult(name, Verdict.ACCEPTED, name, (), ()) for name in without]
@@ -52,7 +52,7 @@ class _Suite:
         self._properties = dict(_properties(direction, result))
 
     def lines(self) -> Iterator[str]:
-        """The element, a line a case."""
+        """Yield the lines of the element."""
         yield f"  <testsuite name={_attribute(self.direction)} {_counts([self])}>"
         if self._properties:
             yield "    <properties>"
@@ -77,7 +77,7 @@ class _Suite:
 
 
 def _properties(direction: str, result: CheckResult) -> Iterator[tuple[str, str]]:
-    """Which way a direction goes, and the versions of both QEMUs, where they are known."""
+    """The way of a direction, the versions of both QEMUs if known, and the number of ignored findings."""
     found = result.directions.get(direction)
     if found is not None:
         yield "direction", found.way
@@ -89,26 +89,26 @@ def _properties(direction: str, result: CheckResult) -> Iterator[tuple[str, str]
 
 
 def _outcome(each: TypeResult, options: Options) -> Iterator[str]:
-    """Why the case failed or was skipped; nothing for one that passed."""
+    """The failure or skipped element of a type; nothing if it passed."""
     worst = [finding for finding in each.findings if finding.verdict is each.verdict]
     message = _attribute(f"{each.verdict}: {worst[0].sentence}" if worst else each.verdict)
-    told = _text(_words(finding) for finding in each.findings if finding.verdict is not Verdict.SAFE)
+    body = _text(_describe(finding) for finding in each.findings if finding.verdict is not Verdict.SAFE)
     if options.fails(each.verdict):
         kind = _attribute(worst[0].rule if worst else each.verdict)
-        yield f"<failure message={message} type={kind}>{told}</failure>"
+        yield f"<failure message={message} type={kind}>{body}</failure>"
     elif each.verdict is not Verdict.SAFE:
-        yield f"<skipped message={message}>{told}</skipped>"
+        yield f"<skipped message={message}>{body}</skipped>"
 
 
 def _output(each: TypeResult, accepted: Mapping[str, Sequence[str]], options: Options) -> Iterator[str]:
-    """What is accepted; with the option verbose, what has changed without harm."""
+    """The system-out element: accepted findings; with verbose also safe ones."""
     harmless = [finding for finding in each.findings if options.verbose and finding.verdict is Verdict.SAFE]
-    told = [*accepted.get(each.type, ()), *map(_words, harmless)]
-    if told:
-        yield f"<system-out>{_text(told)}</system-out>"
+    lines = [*accepted.get(each.type, ()), *map(_describe, harmless)]
+    if lines:
+        yield f"<system-out>{_text(lines)}</system-out>"
 
 
-def _words(finding: Finding) -> str:
+def _describe(finding: Finding) -> str:
     lines = [f"{finding.verdict}: {finding.path}: {finding.message} [{finding.rule}]"]
     lines += [f"  error: {finding.error}"] if finding.error else []
     lines += [f"  if: {finding.condition}"] if finding.condition else []

@@ -1,15 +1,16 @@
-"""What the linter found, as text, a line each, or JSON."""
+"""Reports of ``vmdump lint``: text, one line per finding, or JSON."""
 
 from __future__ import annotations
 
+from collections import Counter
 from json import dumps
 from typing import TYPE_CHECKING
 
-from vmdump.check.results import Verdict
+from vmdump.check.lint import is_defect
 from vmdump.report.characters import visible
 from vmdump.report.concise import line
 from vmdump.report.paragraphs import Paragraphs
-from vmdump.report.statistics import count, table
+from vmdump.report.statistics import table
 from vmdump.report.tally import ignored_in_words
 
 if TYPE_CHECKING:
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
 
 FORMATS = ("text", "concise", "json")
 
-#: The members of a finding in JSON, behind its level.
+#: Members of a finding in JSON, after its level.
 _KEYS = ("rule", "type", "path", "message", "error", "remedy")
 
 
 def render(label: str, findings: Sequence[Finding], format: str, options: Options, *, ignored: int = 0) -> str:
-    r"""The findings of a dump, defects first. ignored: how many were left out. Raises KeyError for another format.
+    r"""Return the findings of a dump, defects first. ignored: number of findings left out.
+
+    Raises:
+        KeyError: The format is not in FORMATS.
 
     >>> from vmdump.report.options import DEFAULTS
     >>> render("7.2.22", [], "text", DEFAULTS)
@@ -33,8 +37,8 @@ def render(label: str, findings: Sequence[Finding], format: str, options: Option
     """
     write = {"text": _text, "concise": _concise, "json": _json}[format]
     ordered = sorted(findings, key=lambda each: -each.verdict.severity())
-    defects = sum(_level(each) == "defect" for each in ordered)
-    total = f"{label}: {_number(defects, 'defect')}, {_number(len(ordered) - defects, 'notice')}"
+    n_defects = sum(map(is_defect, ordered))
+    total = f"{label}: {_number(n_defects, 'defect')}, {_number(len(ordered) - n_defects, 'notice')}"
     return write(ordered, visible(total + (f"; {ignored_in_words(ignored)}" if ignored else "")), options) + "\n"
 
 
@@ -43,22 +47,22 @@ def _number(count: int, noun: str) -> str:
 
 
 def _level(finding: Finding) -> str:
-    return "notice" if finding.verdict is Verdict.SAFE else "defect"
+    return "defect" if is_defect(finding) else "notice"
 
 
 def _text(findings: Sequence[Finding], total: str, options: Options) -> str:
-    """Paragraphs of defects, lines of notices (with the option verbose: paragraphs), the total."""
+    """Paragraphs of defects, one line per rule for notices (with verbose: paragraphs), and the total."""
     paragraphs = Paragraphs(options.width, colours=options.colours, verbose=options.verbose)
     if options.statistics:
         return "\n".join([total, *table(_counts(findings), paragraphs)])
-    told = [each for each in findings if options.verbose or _level(each) == "defect"]
-    blocks = [paragraphs.finding(_level(each), [each.type], each) for each in told]
-    rest: dict[str, list[str]] = {}
-    for each in findings[len(told) :]:
-        rest.setdefault(each.rule, []).append(each.path)
+    in_full = [each for each in findings if options.verbose or is_defect(each)]
+    blocks = [paragraphs.finding(_level(each), [each.type], each) for each in in_full]
+    paths_by_rule: dict[str, list[str]] = {}
+    for each in findings[len(in_full) :]:
+        paths_by_rule.setdefault(each.rule, []).append(each.path)
     lines = [
         paragraphs.line("notice", f"{len(paths)} x [{rule}]: {paragraphs.places(paths)}")
-        for rule, paths in rest.items()
+        for rule, paths in paths_by_rule.items()
     ]
     return "\n\n".join([*blocks, *(["\n".join(lines)] if lines else []), total])
 
@@ -71,7 +75,7 @@ def _concise(findings: Sequence[Finding], total: str, options: Options) -> str:
 
 
 def _json(findings: Sequence[Finding], total: str, options: Options) -> str:
-    """A list: the total is in nobody's way."""
+    """A list of findings, without the total."""
     del total
     if options.statistics:
         return dumps(
@@ -82,6 +86,7 @@ def _json(findings: Sequence[Finding], total: str, options: Options) -> str:
 
 
 def _counts(findings: Sequence[Finding]) -> list[tuple[str, str, int]]:
-    return [
-        (rule, "notice" if verdict is Verdict.SAFE else "defect", number) for rule, verdict, number in count(findings)
-    ]
+    """Rule, level and number of findings of each rule, the most frequent first."""
+    counted = Counter((finding.rule, _level(finding)) for finding in findings)
+    rows = [(rule, level, number) for (rule, level), number in counted.items()]
+    return sorted(rows, key=lambda row: (-row[2], row[1], row[0]))

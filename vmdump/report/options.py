@@ -1,4 +1,4 @@
-"""What reports are told beside the result: what fails the check, and what the rules say."""
+"""Options of reports: what fails the check, how much to print and how, and the documentation of rules."""
 
 from __future__ import annotations
 
@@ -12,16 +12,23 @@ if TYPE_CHECKING:
 
 
 class RuleText(NamedTuple):
-    """What ``vmdump explain RULE`` says, as plain text: one line, and the whole."""
+    """Documentation of a rule as plain text. help: the output of ``vmdump explain``; summary: one line."""
 
     summary: str
     help: str
 
 
 class Options(NamedTuple):
-    """fail_on: the mildest verdict that fails the check; rules: what is known of rules, by id; verbose: with what is
-    safe. Of text alone: matrix: the table of all pairs instead of findings; width: of lines, in characters; colours:
-    for a terminal. statistics: counts of each rule instead of findings, in text and JSON.
+    """Options of a report.
+
+    Attributes:
+        fail_on: The mildest verdict that fails the check.
+        rules: Documentation of rules, by id.
+        verbose: Include safe findings, and do not shorten lists.
+        matrix: Print a table of all pairs instead of findings (text only).
+        width: Line width in characters (text only).
+        colours: Use terminal colours (text only).
+        statistics: Print the number of findings of each rule instead of findings (text and JSON).
 
     >>> Options(fail_on=Verdict.CONDITIONAL).fails(Verdict.BREAKS)
     True
@@ -36,9 +43,9 @@ class Options(NamedTuple):
     statistics: bool = False
 
     def fails(self, verdict: Verdict) -> bool:
-        """Whether the verdict is at least as bad as fail_on."""
+        """Whether a verdict is at least as bad as fail_on."""
         return verdict.severity() >= self.fail_on.severity()
 
 
-#: Only breaks fail; no rule is known.
+#: Only breaks fails the check; no documentation of rules.
 DEFAULTS = Options()

@@ -1,7 +1,7 @@
-"""Paragraphs of findings for a terminal: a headline, then what QEMU prints, when, and what to do, a line each.
+"""Formats findings as paragraphs for a terminal: headline, path, QEMU's error line, condition, note and remedy.
 
-Lines are as wide as asked for. Names, paths and QEMU's own lines are never broken inside a word, the latter not at all,
-so that they can be searched for.
+Text is wrapped to a given width. Names and paths are never broken inside a word, and QEMU's error lines not at all, so
+that they can be searched for.
 """
 
 from __future__ import annotations
@@ -16,41 +16,50 @@ if TYPE_CHECKING:
 
     from vmdump.check.results import Finding
 
-#: The most names of types in a list, and the most paths in a headline.
+#: Limit on the names of types in a list.
 MAX_NAMES = 8
+
+#: Limit on the paths in a headline.
 _MAX_PLACES = 5
 
-#: SGR codes of ECMA-48, as terminals know them.
+#: SGR parameters of ECMA-48, by style.
 _CODES = {
     "bold": "1", "dim": "2", "breaks": "1;31", "defect": "1;31", "conditional": "1;33", "unknown": "1;33",
     "absent": "1;35", "accepted": "1;36", "stale": "1;33", "notice": "1;33", "safe": "1;32",
 }  # fmt: skip
 
-#: Stands for a blank at which no line is broken, until lines are: a character that is for private use.
-_KEPT = "\uf8ff"
+#: Private-use character that replaces spaces where text must not be wrapped.
+_UNBREAKABLE = "\uf8ff"
 
 
 class Paragraphs:
-    """Lays findings out. The remedy is the rule's, so it is printed with the first finding of a rule."""
+    """Formats findings. A remedy belongs to a rule, so it is printed with the rule's first finding only."""
 
     def __init__(self, width: int = 100, *, colours: bool = False, verbose: bool = False) -> None:
-        """width: of lines, in characters; verbose: no list of names is cut short."""
+        """Create a formatter. width: line width in characters; verbose: do not shorten lists of names."""
         self._width, self._colours, self._verbose = width, colours, verbose
         self._remedied: set[str] = set()
         self._noted: set[str] = set()
 
     def paint(self, text: str, style: str) -> str:
-        """The text in a style: bold, dim, or that of a verdict. Without colours it is as it was."""
+        """Return the text in a style (bold, dim, a verdict or level); unchanged without colours."""
         code = _CODES.get(style)
         return f"\x1b[{code}m{text}\x1b[0m" if self._colours and code and text else text
 
     def heading(self, text: str) -> str:
-        """A line that begins a part of the report, and the line under it."""
+        """Return an underlined heading."""
         text = visible(text)
         return self.paint(f"{text}\n{'=' * min(len(text), self._width)}", "bold")
 
     def finding(self, word: str, types: Sequence[str], finding: Finding, further: Sequence[str] = ()) -> str:
-        """A finding of some types. word: how bad it is; further: where else in these types the same is found."""
+        """Return the paragraph of a finding.
+
+        Args:
+            word: Its verdict or level.
+            types: The types that have it.
+            finding: The finding, for the first type.
+            further: Paths of further findings of the same rule in the same types.
+        """
         names = ", ".join(self.shortened(types))
         lines = [self._headline(word, names, finding.message, finding.rule)]
         if finding.path and finding.path not in types:
@@ -67,12 +76,12 @@ class Paragraphs:
         return "\n".join(lines)
 
     def line(self, word: str, text: str, *, more: Iterable[tuple[str, str]] = ()) -> str:
-        """A headline that is no finding's, and lines below it: keys and texts."""
+        """Return a headline without a finding, followed by keys and texts."""
         below = (line for key, each in more for line in self._lines(key, visible(each)))
         return "\n".join([self._headline(word, "", text), *below])
 
     def absent(self, types: Sequence[str], findings: Sequence[Finding]) -> str:
-        """Types that the destination has not."""
+        """Return the paragraph of types that the destination does not have."""
         text = f"the destination has no {', '.join(self.shortened(types))}"
         first = findings[0]
         lines = [self._headline("absent", "", text, first.rule)]
@@ -82,11 +91,11 @@ class Paragraphs:
         return "\n".join(lines)
 
     def places(self, paths: Sequence[str]) -> str:
-        """Some paths for a headline, none of them broken."""
+        """Return paths for a headline, shortened and not wrapped."""
         return ", ".join(map(_whole, self.shortened(paths, _MAX_PLACES)))
 
     def shortened(self, names: Sequence[str], most: int = MAX_NAMES) -> list[str]:
-        """Names of types or paths; when there are many, some, and how many more."""
+        """Return the first names and the number of others if there are more than most."""
         if self._verbose or len(names) <= most:
             return list(names)
         return [*names[: most - 1], f"and {len(names) - most + 1} more (--verbose lists them)"]
@@ -97,7 +106,7 @@ class Paragraphs:
             yield from self._lines(key, visible(text))
 
     def _headline(self, word: str, names: str, text: str, rule: str | None = None) -> str:
-        """``word: names: text [rule]``, painted after it was broken into lines, as escape sequences have no width."""
+        """``word: names: text [rule]``. Painted after wrapping, because escape sequences have no width."""
         tail = f"[{visible(rule)}]" if rule else ""
         lines = self._wrapped(" ".join([f"{word}:", *([visible(names) + ":"] if names else []), _visible(text), tail]),
                               "", "    ")  # fmt: skip
@@ -118,20 +127,20 @@ class Paragraphs:
         wrapper = TextWrapper(
             self._width, initial_indent=first, subsequent_indent=others, break_long_words=False, break_on_hyphens=False
         )
-        return [line.replace(_KEPT, " ") for line in wrapper.wrap(text)] or [first]
+        return [line.replace(_UNBREAKABLE, " ") for line in wrapper.wrap(text)] or [first]
 
 
 def _visible(text: str) -> str:
-    return _KEPT.join(map(visible, text.split(_KEPT)))
+    return _UNBREAKABLE.join(map(visible, text.split(_UNBREAKABLE)))
 
 
 def _whole(path: str) -> str:
-    """A path that is not broken at its blanks."""
-    return visible(path).replace(" ", _KEPT)
+    """The path with spaces at which it is not wrapped."""
+    return visible(path).replace(" ", _UNBREAKABLE)
 
 
 def _below(path: str, other: str) -> str:
-    """Another path without what both begin with: ``section / description / field``."""
+    """The other path without the leading components that both share."""
     names, others = path.split(" / "), other.split(" / ")
     same = next((n for n, pair in enumerate(zip(names, others, strict=False)) if pair[0] != pair[1]), 0)
     return " / ".join(others[same:])

@@ -1,8 +1,8 @@
 """SARIF 2.1.0 (OASIS Static Analysis Results Interchange Format), for code scanning.
 
-A result is a finding worse than safe (any, with --verbose); where it is: the source's dump file or binary, and in it
-section / description / field. Results carry the levels that --fail-on gives them, and accepted ones a suppression with
-its justification.
+Each finding worse than safe (with --verbose, each finding) is a result. Its location is the source's dump file or
+binary, its logical location ``section / description / field``. Its level depends on --fail-on. Accepted findings have a
+suppression with the reason as justification.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sa
 
 
 def render(result: CheckResult, options: Options) -> str:
-    """The log, with one run."""
+    """Return the log, which has one run."""
     return dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [_Run(result, options).run()]}, indent=1) + "\n"
 
 
 class _Run:
-    """The run, and what its results refer to."""
+    """The run object, and the indices that its results refer to."""
 
     def __init__(self, result: CheckResult, options: Options) -> None:
         self._result = result
@@ -65,7 +65,7 @@ class _Run:
             descriptor["help"] = {"text": text.help}
         else:
             descriptor["help"] = {"text": f"vmdump explain {rule}"}
-        worst = max((each.verdict for each, _ in self._found if each.rule == rule), key=Verdict.severity)
+        worst = Verdict.worst(each.verdict for each, _ in self._found if each.rule == rule)
         descriptor["defaultConfiguration"] = {"level": self._level(worst)}
         return descriptor
 
@@ -84,13 +84,13 @@ class _Run:
         return {
             "ruleId": finding.rule,
             "ruleIndex": self._rules[finding.rule],
-            # A result that is no failure has the level none (SARIF 2.1.0, 3.27.9 and 3.27.10).
+            # Results of a kind other than fail have the level none (SARIF 2.1.0, 3.27.9 and 3.27.10).
             "kind": "informational" if finding.verdict is Verdict.SAFE else "fail",
             "level": self._level(finding.verdict),
             "message": {"text": text},
             "locations": [self._location(finding)],
             "fingerprints": {"vmdump/v1": fingerprint},
-            # What GitHub tells alerts apart by.
+            # GitHub identifies alerts by this.
             "partialFingerprints": {"primaryLocationLineHash": fingerprint},
             "suppressions": [suppression] if reason is not None else [],
             "properties": {
@@ -106,8 +106,9 @@ class _Run:
         }
 
     def _fingerprint(self, finding: Finding) -> str:
-        """The same for the same finding in every run: neither the message nor the place of the dumps is in it; where
-        there are two, their versions are not, either.
+        """Identity of a finding across runs: independent of its message and of the dumps' paths.
+
+        If there are only two dumps, it is also independent of their versions.
         """
         known = self._result.directions.get(finding.direction)
         direction = known.way if known and len(self._result.dumps) == 2 else finding.direction
@@ -126,7 +127,7 @@ class _Run:
         return location
 
     def _way(self, finding: Finding) -> dict[str, Any]:
-        """Which way a finding's direction goes, and the versions of both QEMUs."""
+        """The way of a finding's direction, and the versions of both QEMUs."""
         direction = self._result.directions.get(finding.direction)
         if direction is None:
             return {}
@@ -147,6 +148,6 @@ def _artifact(dump: Dump) -> dict[str, Any]:
 
 
 def _uri(path: str) -> str:
-    """A path as a URI: relative where it is; a colon in it would begin with a scheme."""
+    """Convert a path to a URI, relative if the path is. Colons are quoted, because they would end a scheme."""
     quoted = quote(path.encode("utf-8", "surrogateescape"), safe="/~")
     return f"file://{quoted}" if path.startswith("/") else quoted

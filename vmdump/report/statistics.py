@@ -1,4 +1,4 @@
-"""How many findings there are of each rule, the most frequent first: for --statistics, as text and as JSON."""
+"""Number of findings of each rule, the most frequent first, for --statistics: as text and as JSON."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from vmdump.check.results import CheckResult, Finding
     from vmdump.report.options import Options
 
-#: A rule, a verdict, and how many findings have both.
+#: A rule, a verdict, and the number of findings with both.
 Count = tuple[str, Verdict, int]
 
 
 def text(result: CheckResult, options: Options) -> str:
-    """A table for each direction."""
+    """Return a table for each direction."""
     paragraphs = Paragraphs(options.width, colours=options.colours)
     blocks = []
     for direction, total in direction_totals(result).items():
@@ -32,21 +32,21 @@ def text(result: CheckResult, options: Options) -> str:
 
 
 def json(result: CheckResult, options: Options) -> str:
-    """A list of objects: direction, rule, verdict, count."""
+    """Return a list of objects with direction, rule, verdict and count."""
     rows = [(direction, *row) for direction in result.results for row in _of(result, direction, options)]
     keys = ("direction", "rule", "verdict", "count")
     return dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=1, ensure_ascii=False) + "\n"
 
 
 def count(findings: Iterable[Finding]) -> list[Count]:
-    """Counts of rules, the most frequent first, then the worst."""
+    """Count findings by rule and verdict; the most frequent first, then the worst."""
     counted = Counter((finding.rule, finding.verdict) for finding in findings)
     rows = [(rule, verdict, number) for (rule, verdict), number in counted.items()]
     return sorted(rows, key=lambda row: (-row[2], -row[1].severity(), row[0]))
 
 
 def table(rows: Sequence[tuple[str, str, int]], paragraphs: Paragraphs) -> list[str]:
-    """A line a rule: how often, how bad, its id."""
+    """Format rows of rule, verdict or level, and number: one line each."""
     digits = max((len(str(number)) for _, _, number in rows), default=0)
     width = max((len(word) for _, word, _ in rows), default=0)
     return [

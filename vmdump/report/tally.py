@@ -92,7 +92,7 @@ def worst(result: CheckResult) -> Verdict:
     <Verdict.SAFE: 'safe'>
     """
     every = (each.verdict for types in result.results.values() for each in types)
-    return max(every, key=Verdict.severity, default=Verdict.SAFE)
+    return Verdict.worst(every)
 
 
 def summary(types: Sequence[TypeResult]) -> str:

@@ -1,4 +1,4 @@
-"""Findings for people: a part for each direction, in it the worst first, and the totals once more at the end."""
+"""Text for people: findings by direction, the worst first, with the totals repeated at the end."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from vmdump.check.results import CheckResult, Finding
     from vmdump.report.options import Options
 
-_Alike = tuple["Finding", list[str], list[str]]
+#: A finding, the types that have it, and the paths of further findings of the same rule in these types.
+_Group = tuple["Finding", list[str], list[str]]
 
 
 def render(result: CheckResult, options: Options) -> str:
-    """A check as text; with the option matrix, of several dumps, the table of all pairs alone."""
+    """Return the findings; with the option matrix (and not verbose), only the table of all pairs."""
     if options.statistics:
         from vmdump.report import statistics
 
@@ -39,7 +40,7 @@ def render(result: CheckResult, options: Options) -> str:
 
 
 def _direction(direction: str, result: CheckResult, paragraphs: Paragraphs, *, verbose: bool) -> Iterator[str]:
-    """The paragraphs of a direction, the worst first; behind them what the configuration accepts."""
+    """Paragraphs of a direction, the worst first, followed by accepted findings."""
     findings = [finding for each in result.results.get(direction, ()) for finding in each.findings]
     by_verdict: dict[Verdict, list[Finding]] = {verdict: [] for verdict in VERDICTS}
     for finding in findings:
@@ -51,9 +52,9 @@ def _direction(direction: str, result: CheckResult, paragraphs: Paragraphs, *, v
         elif verdict is Verdict.UNKNOWN and not verbose:
             yield from (paragraphs.finding(verdict, *each) for each in _unknown(found))
         elif verbose or verdict is not Verdict.SAFE:
-            for finding, types, further in _alike(found, verbose=verbose):
-                told = finding if verdict is not Verdict.SAFE else finding._replace(remedy=None)
-                yield paragraphs.finding(verdict, types, told, further)
+            for finding, types, further in _grouped(found, verbose=verbose):
+                shown = finding if verdict is not Verdict.SAFE else finding._replace(remedy=None)
+                yield paragraphs.finding(verdict, types, shown, further)
     for finding, reason in result.suppressed:
         if finding.direction == direction:
             text = f"{finding.type}: {finding.path} [{finding.rule}]"
@@ -61,8 +62,9 @@ def _direction(direction: str, result: CheckResult, paragraphs: Paragraphs, *, v
 
 
 def _unknown(findings: Iterable[Finding]) -> Iterator[tuple[list[str], Finding, list[str]]]:
-    """What could not be compared, a finding a rule: the types, the finding, where in the types. It is often a part that
-    many types have, and hundreds of paragraphs would hide the findings that matter.
+    """Group findings of what could not be compared: for each rule its types, one finding, and the paths.
+
+    Many types share such parts, and hundreds of paragraphs would hide the findings that matter.
     """
     by_rule: dict[str, list[Finding]] = {}
     for finding in findings:
@@ -74,13 +76,13 @@ def _unknown(findings: Iterable[Finding]) -> Iterator[tuple[list[str], Finding, 
             yield types, first, []
             continue
         messages = {finding.message for finding in found}
-        message = first.message if len(messages) == 1 else _what(rule_id) or first.message
+        message = first.message if len(messages) == 1 else _summary(rule_id) or first.message
         places = list(dict.fromkeys(finding.path.rpartition(" / ")[2] for finding in found))
         yield types, first._replace(path="", message=message, condition=None), places if len(messages) > 1 else []
 
 
-def _what(rule_id: str) -> str:
-    """What a rule finds, as a headline has it."""
+def _summary(rule_id: str) -> str:
+    """The summary of a rule as a headline; empty if there is no such rule."""
     try:
         what = rule(rule_id).WHAT
     except KeyError:
@@ -88,30 +90,31 @@ def _what(rule_id: str) -> str:
     return what[:1].lower() + what[1:].rstrip(".")
 
 
-def _alike(findings: Iterable[Finding], *, verbose: bool) -> Iterable[_Alike]:
-    """Findings, those of one rule together, each with the types in which it is the same and the paths of further ones
-    of the same rule in the same types; none is put away if verbose.
+def _grouped(findings: Iterable[Finding], *, verbose: bool) -> Iterable[_Group]:
+    """Merge findings that are equal in several types, and (unless verbose) those of one rule in the same types.
+
+    Groups of the same rule are adjacent.
     """
-    same: dict[Finding, list[str]] = {}
+    types_by_finding: dict[Finding, list[str]] = {}
     for finding in findings:
-        types = same.setdefault(finding._replace(type=""), [])
+        types = types_by_finding.setdefault(finding._replace(type=""), [])
         if finding.type not in types:
             types.append(finding.type)
-    groups: dict[object, _Alike] = {}
-    for number, (finding, types) in enumerate(same.items()):
+    groups: dict[object, _Group] = {}
+    for number, (finding, types) in enumerate(types_by_finding.items()):
         key = number if verbose else (finding.rule, tuple(types))
         if key in groups:
             groups[key][2].append(finding.path)
         else:
             groups[key] = (finding, types, [])
-    by_rule: dict[str, list[_Alike]] = {}
+    by_rule: dict[str, list[_Group]] = {}
     for group in groups.values():
         by_rule.setdefault(group[0].rule, []).append(group)
     return [group for groups_of_rule in by_rule.values() for group in groups_of_rule]
 
 
 def render_matrix(result: CheckResult, paragraphs: Paragraphs) -> str:
-    """Every pair of dumps as a table: rows are sources, columns destinations; the worst verdict, and of how many."""
+    """Return a table of all pairs, with sources as rows: the worst verdict, and the number of types that have it."""
     labels = [dump.label for dump in result.dumps]
     names = [visible(label) for label in labels]
     cells = [[_cell(result, f"{source} -> {destination}") for destination in labels] for source in labels]
@@ -131,10 +134,10 @@ def render_matrix(result: CheckResult, paragraphs: Paragraphs) -> str:
 
 
 def _cell(result: CheckResult, direction: str) -> tuple[str, str]:
-    """What a cell says, and its style."""
+    """The text and the style of a cell."""
     types = result.results.get(direction)
     if types is None:
         return "-", ""
     verdicts = [each.verdict for each in types]
-    worst = max(verdicts, key=Verdict.severity, default=Verdict.SAFE)
+    worst = Verdict.worst(verdicts)
     return str(worst) if worst is Verdict.SAFE else f"{verdicts.count(worst)} {worst}", worst

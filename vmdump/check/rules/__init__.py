@@ -1,12 +1,17 @@
-"""The rules: what the check and the linter know, a file each, whose name is the rule's id.
+"""The rules of ``vmdump check`` and ``vmdump lint``: one file each, named after the rule's id.
 
-A rule says what it is about (its docstring), WHY that is so, an EXAMPLE, the usual REMEDY, REFERENCES (files of QEMU);
-the MESSAGE of its findings, with the names of facts in braces; its VERDICT; the CONDITION and the ERROR, of those that
-have one; and, of those that look at one dump alone, their LEVEL: ``defect``, or ``notice`` for what may well be meant
-so; and the REMEDY_NESTED, where the usual one does not help in a nested struct, whose version does not travel.
+A rule file defines:
 
-ERROR is the line that QEMU prints when the load fails: its key in vmdump.qemu.error_lines, in braces; where the line
-depends on the fact ``case``, it is a mapping with a line for each of its values. PRINTED_BY is the side that prints it.
+* its docstring: what the rule finds, in one sentence that states the consequence;
+* VERDICT: the verdict of its findings, before conditions of the surroundings make it ``conditional``;
+* LEVEL (lint only): ``defect``, or ``notice`` if it may be intended;
+* MESSAGE: the headline of its findings, with facts in braces;
+* WHY, EXAMPLE, REMEDY, REFERENCES (files of QEMU): the documentation that ``vmdump explain`` prints;
+* REMEDY_NESTED (optional): the remedy inside a nested struct, whose version is not sent;
+* CONDITION (optional): when the load fails, with facts in braces;
+* ERROR (optional): the line that QEMU prints when the load fails, as a key of vmdump.qemu.error_lines in braces; a
+  mapping if the line depends on the fact ``case``;
+* PRINTED_BY: the side that prints ERROR, ``destination`` by default.
 """
 
 from __future__ import annotations
@@ -24,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Rule(NamedTuple):
-    """A rule, as its file has it."""
+    """The contents of a rule file."""
 
     id: str
     WHAT: str
@@ -41,13 +46,13 @@ class Rule(NamedTuple):
     REMEDY_NESTED: str | None = None
 
     def lines(self) -> list[str]:
-        """The keys of QEMU's error lines that ERROR quotes, in braces: see vmdump.qemu.error_lines."""
+        """Keys of vmdump.qemu.error_lines that ERROR refers to."""
         forms = [self.ERROR or ""] if self.ERROR is None or isinstance(self.ERROR, str) else self.ERROR.values()
         names = [name for form in forms for _, name, _, _ in Formatter().parse(form) if name]
         return [name for name in dict.fromkeys(names) if name in LINES]
 
     def error(self, facts: Mapping[str, Any], lines: ErrorLines) -> str | None:
-        """The line that QEMU prints, with the facts, as that QEMU has it; None: it prints none, or none that is known.
+        """Return the line that a QEMU with these error lines prints; None if it prints none, or an unknown one.
 
         >>> from vmdump.qemu.error_lines import ErrorLines
         >>> rule("field-added").error({"section": "esp"}, ErrorLines({}))
@@ -58,13 +63,13 @@ class Rule(NamedTuple):
         return None if line is None else line.format(**{**facts, **quoted})
 
     def remedy(self, *, nested: bool) -> str:
-        """What is usually done about it, in a nested struct or outside of one."""
+        """The usual remedy, inside a nested struct or elsewhere."""
         return self.REMEDY_NESTED if nested and self.REMEDY_NESTED else self.REMEDY
 
     def text(self) -> str:
-        """What ``vmdump explain`` prints."""
-        says = f"vmdump lint, {self.LEVEL}" if self.LEVEL else f"vmdump check, {self.VERDICT}"
-        lines = [f"{self.id} ({says})", "", self.WHAT, ""]
+        """The documentation that ``vmdump explain`` prints."""
+        reported_by = f"vmdump lint, {self.LEVEL}" if self.LEVEL else f"vmdump check, {self.VERDICT}"
+        lines = [f"{self.id} ({reported_by})", "", self.WHAT, ""]
         for head, text in (("why", self.WHY), ("example", self.EXAMPLE), ("remedy", self.REMEDY)):
             lines.append(f"{head}: {text}")
         if self.REMEDY_NESTED:
@@ -75,15 +80,19 @@ class Rule(NamedTuple):
         return "\n".join([*lines, *(f"source: {reference}" for reference in self.REFERENCES)])
 
 
+#: Ids of earlier releases and what they are now; configurations and command lines may still use them.
+RENAMED = {"subsection-namesake": "subsection-duplicate-name"}
+
 _rules: dict[str, Rule] = {}
 
 
 def rule(rule_id: str) -> Rule:
-    """The rule of an id. Raises KeyError.
+    """Return the rule with an id, current or of an earlier release. Raises KeyError if there is none.
 
     >>> rule("field-added").VERDICT
     'breaks'
     """
+    rule_id = current_id(rule_id)
     found = _rules.get(rule_id)
     if found is None:
         from importlib import import_module
@@ -100,19 +109,28 @@ def rule(rule_id: str) -> Rule:
     return found
 
 
+def current_id(rule_id: str) -> str:
+    """Return the current id of a rule that was renamed; any other text (such as a pattern) as it is.
+
+    >>> current_id("subsection-namesake"), current_id("field-*")
+    ('subsection-duplicate-name', 'field-*')
+    """
+    return RENAMED.get(rule_id, rule_id)
+
+
 def unknown_rule(rule_id: str) -> str:
-    """What is wrong with an id that no rule has, and what to try.
+    """Return the error message for an id that no rule has, with a suggestion.
 
     >>> unknown_rule("field-aded")
     "no rule 'field-aded'; did you mean field-added?"
     """
     from vmdump.suggestion import did_you_mean
 
-    return f"no rule {rule_id!r}; {did_you_mean(rule_id, rule_ids(), 'vmdump rules lists those that there are')}"
+    return f"no rule {rule_id!r}; {did_you_mean(rule_id, rule_ids(), 'vmdump rules lists all rules')}"
 
 
 def rule_ids() -> list[str]:
-    """The ids of all rules, sorted: those of the files here."""
+    """Ids of all rules, sorted: the names of the files in this directory."""
     from pkgutil import iter_modules
 
     return sorted(name.replace("_", "-") for _, name, _ in iter_modules(__path__))

@@ -1,17 +1,17 @@
-"""A field is written and read by code that no description shows."""
+"""A field is saved and loaded by code, which cannot be compared."""
 
 VERDICT = "unknown"
 WHY = (
-    "A VMStateInfo of a device's own has two functions, put and get. What put writes, and what get refuses, stands in "
-    "their code alone: two QEMUs with the same name for it may disagree."
+    "A VMStateInfo defined by a device has its own put and get functions. Only their code shows what put writes and "
+    "what get rejects, so two QEMUs may disagree although their VMStateInfo has the same name."
 )
 EXAMPLE = (
-    "virtio of every virtio device: QEMU 11.1 refuses a vring.num that 10.0 sends, `VQ 0 vring.num 1024 exceeds "
-    "allocated max 8`"
+    "the virtio field of every virtio device: QEMU 10.0 sends a vring.num that 11.1 rejects with `VQ 0 vring.num 1024 "
+    "exceeds allocated max 8`"
 )
-REMEDY = "Compare put and get of the two QEMUs, or migrate a VM that has the device."
+REMEDY = "Compare the put and get functions of both QEMUs, or migrate a VM that has the device."
 REFERENCES = (
     "QEMU 10.0.13 include/migration/vmstate.h struct VMStateInfo",
     "QEMU 10.0.13 hw/virtio/virtio.c virtio_load",
 )
-MESSAGE = "not compared: {field} is written and read by the code of the VMStateInfo '{info}'"
+MESSAGE = "not compared: {field} is saved and loaded by the code of VMStateInfo '{info}'"

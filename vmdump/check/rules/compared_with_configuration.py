@@ -1,9 +1,9 @@
-"""A value that is compared after it has travelled."""
+"""The load fails if a value differs from the destination's own."""
 
 VERDICT = "safe"
 LEVEL = "notice"
-WHY = "It is the destination's configuration, or its host's, that decides whether the load fails."
+WHY = "The outcome depends on how the destination or its host is configured, which no description shows."
 EXAMPLE = "VMSTATE_UINT32_EQUAL(num_cpu, State)"
-REMEDY = "Check the configuration before the migration starts."
+REMEDY = "Before the migration, make sure that source and destination are configured alike."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate-types.c get_uint32_equal",)
-MESSAGE = "{field} ({info}) has to be what the destination has: a difference in configuration ends the load"
+MESSAGE = "{field} ({info}) must match the destination: the load fails if the configurations differ"

@@ -1,12 +1,15 @@
-"""Types that are no kin have sections of one name and of other contents."""
+"""Unrelated types share a section name but not its contents."""
 
 VERDICT = "safe"
 LEVEL = "notice"
-WHY = "They are told apart by their instance numbers, which depend on the order of creation."
-EXAMPLE = "serial, of isa-serial and once more of the object within it, since c9808d6028 (QEMU 5.0)"
-REMEDY = "Name the descriptions apart."
+WHY = (
+    "For devices without a device path, QEMU distinguishes sections of the same name by instance ID only, which "
+    "depends on the order in which the devices are created."
+)
+EXAMPLE = "serial: used by isa-serial and by the serial object inside it since commit c9808d6028 (QEMU 5.0)"
+REMEDY = "Give each description a unique name."
 REFERENCES = ("QEMU 10.0.13 migration/savevm.c vmstate_register_with_alias_id",)
 MESSAGE = (
-    "section '{section}' is that of {others} too, with other contents; where a device has no path, they are told "
-    "apart by the order of creation alone"
+    "section '{section}' is also used by {others}, with different contents; for devices without a path, only the "
+    "order of creation distinguishes them"
 )

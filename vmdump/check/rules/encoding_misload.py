@@ -1,11 +1,11 @@
-"""A number on one side is plain memory on the other."""
+"""A number on one side is a raw buffer on the other, so its bytes arrive in the wrong order."""
 
 VERDICT = "breaks"
 WHY = (
-    "Numbers travel with the big end first, buffers as they lie in memory. On a little-endian host all bytes arrive "
-    "in the wrong order, and no error tells."
+    "Numbers are sent in big-endian order, buffers as they are in memory. On a little-endian host the bytes of each "
+    "number arrive reversed, and QEMU reports no error."
 )
-EXAMPLE = "VMSTATE_UINT32_ARRAY(regs, State, 4) that became VMSTATE_BUFFER(regs, State)"
-REMEDY = "Keep the VMStateInfo of a field for ever."
+EXAMPLE = "VMSTATE_UINT32_ARRAY(regs, State, 4) changed to VMSTATE_BUFFER(regs, State)"
+REMEDY = "Never change the VMStateInfo of a field."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate-types.c put_buffer, put_uint32",)
-MESSAGE = "{difference}: its bytes arrive in the wrong order, and QEMU prints no error"
+MESSAGE = "{difference}: its bytes arrive in the wrong order, and QEMU reports no error"

@@ -1,13 +1,13 @@
-"""A value is put on the wire by other code, which the descriptions do not show."""
+"""Source and destination encode a value differently, at least one of them in code."""
 
 VERDICT = "conditional"
 WHY = (
-    "A VMStateInfo of a device's own writes what it likes; whether the other side reads the same bytes can't be "
-    "told from the descriptions."
+    "A VMStateInfo defined by a device may write any bytes. The descriptions do not show whether the other side reads "
+    "the same bytes."
 )
 EXAMPLE = "fsr of SPARC CPUs: a uint32 in QEMU 7.2, a VMStateInfo of its own in 10.0"
-REMEDY = "Compare the two VMStateInfo's put and get."
+REMEDY = "Compare the put and get functions of both VMStateInfos."
 REFERENCES = ("QEMU 10.0.13 include/migration/vmstate.h struct VMStateInfo",)
-MESSAGE = "{difference}; where the code of the two differs, the load fails or reads wrong values"
+MESSAGE = "{difference}; if the encodings differ, the load fails or reads wrong values"
 ERROR = "{missing_footer}"
-CONDITION = "the two sides' code for {field} does not agree"
+CONDITION = "the encodings of {field} differ"

@@ -2,19 +2,20 @@
 
 VERDICT = "breaks"
 WHY = (
-    "Nothing on the wire names a field. The destination takes its bytes from what comes next, and the end of the "
-    "section is no longer where it is expected."
+    "The stream carries no field names. The destination reads the field from the bytes that come next, so all later "
+    "fields are read from the wrong offset, and the section does not end where the destination expects its footer."
 )
 EXAMPLE = (
     "allwinner-sdhost: QEMU 10.0 reads sample_delay, which 7.2 does not send: `Missing section footer for "
     "allwinner-sdhost`"
 )
 REMEDY = (
-    "Put the field into a subsection, or give it a version_id above the old version, or a test with a compat property."
+    "Move the field to a subsection, give it a version_id above the old version, or guard it with a test of a compat "
+    "property."
 )
 REMEDY_NESTED = (
-    "Put the field into a subsection, or give it a test: one with a compat property, or one that asks for the version"
-    " of the section. A version_id guards nothing here, as the version of a nested struct does not travel."
+    "Move the field to a subsection, or guard it with a test of a compat property or of the section's version. A "
+    "version_id has no effect here, because the version of a nested struct is not sent."
 )
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_load_state, migration/savevm.c check_section_footer",)
 MESSAGE = "the destination reads {field} ({destination}), which the source does not send"

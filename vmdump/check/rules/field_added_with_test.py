@@ -1,9 +1,9 @@
-"""The destination reads a field that the source does not send, if its test passes."""
+"""The destination reads a field that the source does not send, if the field's test passes."""
 
 VERDICT = "conditional"
-WHY = "The test alone decides; it is the destination's, and usually asks for a property of the machine type."
+WHY = "The destination's test alone decides. It usually checks a property that the machine type sets."
 EXAMPLE = "e1000e: timadj of QEMU 8.0, guarded by migrate-timadj, which machine types of 7.2 and older switch off"
-REMEDY = "Migrate with a machine type that both sides know; it switches the field off."
+REMEDY = "Migrate with a machine type that both sides have; its compat properties switch the field off."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_field_exists, hw/net/e1000e.c e1000e_migrate_timadj",)
 MESSAGE = "the destination reads {field} ({destination}), which the source does not send"
 ERROR = "{missing_footer}"

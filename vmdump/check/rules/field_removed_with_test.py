@@ -1,9 +1,9 @@
-"""The source sends a field that the destination does not read, if its test passes."""
+"""The source sends a field that the destination does not read, if the field's test passes."""
 
 VERDICT = "conditional"
-WHY = "The test alone decides; it is the source's, and usually asks for a property of the machine type."
+WHY = "The source's test alone decides. It usually checks a property that the machine type sets."
 EXAMPLE = "e1000e: timadj of QEMU 8.0, guarded by migrate-timadj, in a migration to 7.2"
-REMEDY = "Migrate with a machine type that both sides know; it switches the field off."
+REMEDY = "Migrate with a machine type that both sides have; its compat properties switch the field off."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_field_exists, hw/net/e1000e.c e1000e_migrate_timadj",)
 MESSAGE = "the source sends {field} ({source}), which the destination does not read"
 ERROR = "{missing_footer}"

@@ -1,8 +1,8 @@
-"""A field has another name; its bytes are the same."""
+"""A field has another name and the same bytes in the destination."""
 
 VERDICT = "safe"
-WHY = "Names do not travel."
-EXAMPLE = "hpet: num_timers of QEMU 7.2 is num_timers_save in 10.0"
-REMEDY = "None."
+WHY = "Field names are not sent."
+EXAMPLE = "hpet: num_timers of QEMU 7.2 is named num_timers_save in 10.0"
+REMEDY = "None needed."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_load_state",)
-MESSAGE = "{field} is called {other} in the destination"
+MESSAGE = "{field} is named {other} in the destination"

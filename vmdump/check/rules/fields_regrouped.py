@@ -1,8 +1,8 @@
-"""The same bytes are described in other pieces."""
+"""The same bytes are divided into different fields in the destination."""
 
 VERDICT = "safe"
-WHY = "Nothing on the wire marks where a field or a struct begins."
-EXAMPLE = "sb16: five fields of 4 bytes that are 20 unused ones in QEMU 10.0"
-REMEDY = "None."
+WHY = "The stream does not mark where a field or a struct begins."
+EXAMPLE = "sb16: five 4-byte fields became 20 unused bytes in QEMU 10.0"
+REMEDY = "None needed."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_load_state",)
-MESSAGE = "the bytes of {field}, {n} field(s), are those of {other}, {m} field(s), in the destination"
+MESSAGE = "the bytes of {n} field(s) from {field} on are {m} field(s) from {other} on in the destination"

@@ -1,11 +1,14 @@
-"""Fields of the same bytes stand in another order."""
+"""Fields of the same size are in another order, so the load succeeds with wrong values."""
 
 VERDICT = "breaks"
-WHY = "Nothing on the wire names a field: each is read from the bytes of another, and as they add up, no error tells."
-EXAMPLE = "lun, ti_cmd against ti_cmd, lun"
-REMEDY = "Keep the order of fields for ever; sort them in the struct, not in its description."
+WHY = (
+    "The stream carries no field names, so each field is read from the bytes of another. As the sizes add up, QEMU "
+    "reports no error."
+)
+EXAMPLE = "lun, ti_cmd in the source; ti_cmd, lun in the destination"
+REMEDY = "Never reorder the fields of a description; the members of its C struct may be in any order."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_load_state",)
 MESSAGE = (
-    "the destination reads {field} from the bytes of another field, as its fields have another order; the load "
-    "succeeds, with wrong values"
+    "the destination reads {field} from the bytes of another field, because its fields are in another order; the load "
+    "succeeds with wrong values"
 )

@@ -1,12 +1,12 @@
-"""The destination has no section of a name that the source's own code sends."""
+"""The destination does not register a section that the source's own code sends."""
 
 VERDICT = "breaks"
 WHY = (
-    "What is registered by the board, by QEMU's core or inside of a device is no device that a user leaves out of a "
-    "VM. A destination of the same machine type starts without it, and then meets a section that it does not know."
+    "A section registered by the board, by QEMU's core or inside a device is not a device that users can leave out of "
+    "a VM. A destination of the same machine type starts without it, and then refuses the unknown section."
 )
 EXAMPLE = (
-    "s390_css, which the board of s390-ccw-virtio always registered: QEMU 9.1.0 did not, and refused every VM of 9.0 "
+    "s390_css, which the s390-ccw-virtio board used to register: QEMU 9.1.0 did not, and refused every VM from 9.0 "
     "(issue 2704)"
 )
 REMEDY = "Register the section again, at least for machine types of the versions that sent it."

@@ -2,11 +2,11 @@
 
 VERDICT = "breaks"
 WHY = (
-    "A section is found by its description's name, which is all of a device that travels; the destination has none "
+    "The destination finds a section by the name of its description; the type's name is not sent. It has no section "
     "of the old name."
 )
-EXAMPLE = "npcm7xx-gcr: its description is called npcm7xx-gcr in QEMU 7.2 and npcm-gcr in 10.0"
-REMEDY = "Keep the description's name for ever, whatever becomes of the type's."
+EXAMPLE = "npcm7xx-gcr: its description is named npcm7xx-gcr in QEMU 7.2 and npcm-gcr in 10.0"
+REMEDY = "Never rename a description, even if its type is renamed."
 REFERENCES = ("QEMU 10.0.13 migration/savevm.c find_se",)
-MESSAGE = "the destination knows the device's section only as '{there}'"
+MESSAGE = "the destination has the device's section only under the name '{there}'"
 ERROR = "{unknown_section}"

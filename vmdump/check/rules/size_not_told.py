@@ -1,11 +1,11 @@
-"""A field of which a dump tells no size."""
+"""A field could not be compared, because its size is missing from the dumps."""
 
 VERDICT = "unknown"
 WHY = (
-    "QEMU's own dump tells of a field its size in memory alone. Where that is 0, code writes the field, or the device "
-    "says at run time how long it is."
+    "-dump-vmstate prints only a field's size in memory. If that is 0, code writes the field, or its length is known "
+    "only at run time."
 )
-EXAMPLE = "virtio of every virtio device; msix of a PCI device"
-REMEDY = "Check the binaries in place of their dumps: they tell what kind of field it is."
+EXAMPLE = "virtio of every virtio device; msix of PCI devices"
+REMEDY = "Check the QEMU binaries instead of their dumps: binaries show what kind of field it is."
 REFERENCES = ("QEMU 10.0.13 migration/savevm.c dump_vmstate_vmsf",)
-MESSAGE = "not compared: the dumps tell no size of {field}; code writes it, or its length is known at run time only"
+MESSAGE = "not compared: the dumps have no size for {field}; code writes it, or its length is known only at run time"

@@ -1,9 +1,9 @@
-"""A field of no bytes."""
+"""A field sends no bytes, so its value is not migrated."""
 
 VERDICT = "safe"
 LEVEL = "notice"
-WHY = "It is sent, and carries nothing: its size is 0, or it is an array of no elements."
+WHY = "Its size is 0, or it is an array without elements."
 EXAMPLE = "VMSTATE_UNUSED(0)"
-REMEDY = "Take it out, or give it its size."
+REMEDY = "Remove the field, or give it its size."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_save_state_v",)
-MESSAGE = "{field} is {what}: it carries nothing"
+MESSAGE = "{field} is {what}: it sends nothing"

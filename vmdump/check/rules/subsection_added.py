@@ -1,8 +1,8 @@
-"""The destination knows a subsection that the source does not send."""
+"""The destination has a subsection that the source does not send."""
 
 VERDICT = "safe"
-WHY = "A subsection that is not sent is not missed."
+WHY = "A destination does not require any subsection."
 EXAMPLE = "smmuv3/gbpa of QEMU 10.0, in a migration from 7.2"
-REMEDY = "None."
+REMEDY = "None needed."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_subsection_load",)
-MESSAGE = "the source never sends {subsection}; the device keeps what it has after its reset"
+MESSAGE = "the source never sends {subsection}; its fields keep the values that they have after reset"

@@ -1,21 +1,18 @@
-"""The destination does not look for a subsection, because of its name."""
+"""The destination does not find a subsection, because its name does not start with its parent's."""
 
 VERDICT = "breaks"
 WHY = (
-    "A subsection is looked for only if its name begins with that of the description it belongs to, and is longer. One "
-    "that is not looked for is left in the stream, where the footer of the section is expected."
+    "QEMU looks for a subsection only if its name starts with the name of its parent description and is longer. "
+    "Otherwise the subsection stays in the stream, where the destination expects the footer of the section."
 )
 EXAMPLE = (
-    "vitio-balloon-device/page-poison of virtio-balloon-device in QEMU 5.1 to 6.1; a nested description that is "
-    "renamed from part to piece, with its subsection still called part/x"
+    "vitio-balloon-device/page-poison of virtio-balloon-device in QEMU 5.1 to 6.1; a nested description renamed from "
+    "part to piece whose subsection is still named part/x"
 )
 REMEDY = (
-    "Name it after its description. Until then, keep it from being sent: switch off the feature that its needed asks "
-    "for."
+    "Name the subsection PARENT/PART. Until then, keep it from being sent: switch off the feature that its needed() "
+    "checks."
 )
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_subsection_load",)
-MESSAGE = (
-    "the destination does not look for {subsection} in {description}, because the name does not begin with "
-    "{description}"
-)
+MESSAGE = "the destination does not look for {subsection}, because the name does not start with {description}"
 ERROR = "{missing_footer}"

@@ -2,12 +2,12 @@
 
 VERDICT = "conditional"
 WHY = (
-    "Subsections have names on the wire; one that is not in the destination's list ends the load. It is sent when "
-    "its needed says so."
+    "The stream carries the names of subsections, and a destination refuses one that it does not know. The source "
+    "sends it if its needed() returns true."
 )
 EXAMPLE = "sd-card/ext_csd_modes-state of QEMU 10.0, in a migration to 7.2"
-REMEDY = "A needed that a compat property of old machine types switches off."
+REMEDY = "Let needed() check a compat property that old machine types switch off."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_subsection_load",)
 MESSAGE = "the destination does not know the subsection {subsection}"
 ERROR = "{load_failed}"
-CONDITION = "{subsection} is sent (its needed says so)"
+CONDITION = "{subsection} is sent (its needed() returns true)"

@@ -1,13 +1,11 @@
-"""A subsection is sent in a version that the destination does not load."""
+"""The source sends a version of a subsection that the destination refuses."""
 
 VERDICT = "breaks"
-WHY = "The version of a subsection travels, and is enforced as a section's is."
-EXAMPLE = "cpu/slb of pseries: version_id 2, and 1 in QEMU 7.2"
-REMEDY = "A subsection of another name for what is new."
+WHY = "The version of a subsection is sent and checked, like that of a section."
+EXAMPLE = "cpu/slb of pseries: version_id 1 in QEMU 7.2, 2 in a newer QEMU"
+REMEDY = "Keep the version, and send the new state in a subsection of another name."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_subsection_load, vmstate_load_state",)
-MESSAGE = (
-    "the destination refuses version {version} of {subsection}: it is {case} (versions {minimum} to {local} are loaded)"
-)
+MESSAGE = "the destination refuses version {version} of {subsection} as {case}: it loads versions {minimum} to {local}"
 ERROR = {
     "too new": "{version_too_new}",
     "too old": "{version_too_old}",

@@ -1,9 +1,9 @@
-"""A subsection without needed."""
+"""A subsection has no needed(), so it is always sent."""
 
 VERDICT = "safe"
 LEVEL = "notice"
-WHY = "It is always sent, so a destination that does not know it can't load anything."
+WHY = "A destination that does not know the subsection can never load the section."
 EXAMPLE = "a subsection whose .needed was forgotten"
-REMEDY = "Give it a needed."
+REMEDY = "Give the subsection a needed()."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_section_needed",)
-MESSAGE = "{subsection} has no needed: it is always sent"
+MESSAGE = "{subsection} has no needed(): it is always sent"

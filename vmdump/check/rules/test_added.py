@@ -1,10 +1,10 @@
-"""A field that the source always sends is read by the destination only if its test passes."""
+"""The source always sends a field that the destination reads only if a test passes."""
 
 VERDICT = "conditional"
-WHY = "When the test says no, the bytes that were sent are taken for the next field's."
-EXAMPLE = "VMSTATE_UINT32 that became VMSTATE_UINT32_TEST"
-REMEDY = "Let the test pass for what older QEMUs send."
+WHY = "If the test fails, the destination reads the bytes of the field as the next field."
+EXAMPLE = "VMSTATE_UINT32 changed to VMSTATE_UINT32_TEST"
+REMEDY = "Make the test pass for streams of older QEMUs."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_field_exists",)
-MESSAGE = "{field} is always sent, but read only if its test passes"
+MESSAGE = "the source always sends {field}, which the destination reads only if its test passes"
 ERROR = "{missing_footer}"
-CONDITION = "the destination's test of {field} does not pass"
+CONDITION = "the destination's test of {field} fails"

@@ -1,10 +1,10 @@
-"""A field that the source sends only if its test passes is always read by the destination."""
+"""The destination always reads a field that the source sends only if a test passes."""
 
 VERDICT = "conditional"
-WHY = "When the test says no, the destination reads bytes that were not sent."
-EXAMPLE = "VMSTATE_UINT32_TEST that became VMSTATE_UINT32"
+WHY = "If the test fails, the destination reads bytes that were not sent."
+EXAMPLE = "VMSTATE_UINT32_TEST changed to VMSTATE_UINT32"
 REMEDY = "Keep the test."
 REFERENCES = ("QEMU 10.0.13 migration/vmstate.c vmstate_field_exists",)
-MESSAGE = "{field} is sent only if its test passes, but always read"
+MESSAGE = "the destination always reads {field}, which the source sends only if its test passes"
 ERROR = "{missing_footer}"
-CONDITION = "the source's test of {field} does not pass"
+CONDITION = "the source's test of {field} fails"

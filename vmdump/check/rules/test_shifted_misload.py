@@ -1,22 +1,22 @@
-"""Bytes that add up only if a renamed field's test answers differently on both sides; then the values are wrong."""
+"""A renamed field's test decides whether the load fails or succeeds with wrong values."""
 
 VERDICT = "breaks"
 WHY = (
-    "Either the end of the section is not where it is expected, and the load fails; or a field that is sent by one "
-    "side is not read by the other, the bytes add up, no error tells, and the fields after it are read from the "
-    "wrong place."
+    "If the tests of both sides agree, the section does not end where the destination expects its footer, and the "
+    "load fails. If they differ, one side sends a field that the other does not read: the sizes add up, QEMU reports "
+    "no error, and the fields after it are read from the wrong offset."
 )
 EXAMPLE = (
-    "esp from QEMU 10.0 to 7.2: mig_ti_cmd is not sent any more, but drq_state is: 7.2 reads ti_cmd and lun from "
+    "esp from QEMU 10.0 to 7.2: the source sends drq_state but no longer mig_ti_cmd, so 7.2 reads ti_cmd and lun from "
     "lun and drq_state"
 )
-REMEDY = "Put VMSTATE_UNUSED where a field was, and new ones into a subsection."
+REMEDY = "Replace removed fields with VMSTATE_UNUSED, and send new fields in a subsection."
 REFERENCES = (
     "QEMU 10.0.13 hw/scsi/esp.c vmstate_esp",
     "QEMU 7.2.22 hw/scsi/esp.c vmstate_esp",
 )
 MESSAGE = (
-    "{difference}; the load fails, or loads wrong values if the tests of {renamed} (source) and {to} (destination) "
-    "differ"
+    "{difference}; the load fails, or succeeds with wrong values if the tests of {renamed} (source) and {to} "
+    "(destination) differ"
 )
 ERROR = "{missing_footer}"

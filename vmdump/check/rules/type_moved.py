@@ -1,8 +1,11 @@
-"""Another type of the destination, or a description on no device class, has the section."""
+"""Another type or a standalone VMSD of the destination has the section."""
 
 VERDICT = "safe"
-WHY = "A type's name does not travel. The section meets what has its name, and is compared with that."
-EXAMPLE = "aspeed.sdhci-ast2400 of QEMU 10.0 meets aspeed.sdhci of 7.2, whose section has the same name"
-REMEDY = "None."
+WHY = (
+    "The name of a type is not sent. The destination finds the section by name, so vmdump compares it with the "
+    "section of that name."
+)
+EXAMPLE = "aspeed.sdhci-ast2400 of QEMU 10.0 is loaded as aspeed.sdhci of 7.2, whose section has the same name"
+REMEDY = "None needed."
 REFERENCES = ("QEMU 10.0.13 migration/savevm.c find_se",)
-MESSAGE = "the section meets that of {there}"
+MESSAGE = "the section is loaded by {there}"

@@ -1,9 +1,9 @@
-"""Both sides say that the device can't be migrated, so nothing of it is compared."""
+"""Both sides refuse to migrate a VM with this device, so its state was not compared."""
 
 VERDICT = "unknown"
 WHY = (
-    "A description with unmigratable blocks every migration of a VM that has the device. That was so before: the "
-    "change of QEMU breaks nothing. Whether the state could be loaded is not known, as it is never sent."
+    "A description with .unmigratable set blocks every migration of a VM that has the device. Both QEMUs set it, so "
+    "the change of version breaks nothing. Whether the state would load is unknown, because it is never sent."
 )
 EXAMPLE = "nvme of QEMU 7.2 and of 10.0"
 REMEDY = "Unplug the device before the migration."

@@ -1,9 +1,9 @@
-"""The destination compares a value with its own and refuses what differs."""
+"""The destination refuses a value that differs from its own."""
 
 VERDICT = "conditional"
-WHY = "An _EQUAL field or a VMSTATE_VALIDATE is an assertion of the destination, that the source knows nothing of."
-EXAMPLE = "VMSTATE_UINT32 that became VMSTATE_UINT32_EQUAL"
-REMEDY = "Configure both sides alike."
+WHY = "A VMSTATE_*_EQUAL field or a VMSTATE_VALIDATE is a check that only the destination makes."
+EXAMPLE = "VMSTATE_UINT32 changed to VMSTATE_UINT32_EQUAL"
+REMEDY = "Configure source and destination alike."
 REFERENCES = (
     "QEMU 10.0.13 migration/vmstate-types.c get_uint32_equal",
     "QEMU 10.0.13 migration/vmstate.c vmstate_load_state (VMS_MUST_EXIST)",
@@ -13,4 +13,4 @@ ERROR = {
     "equal": "{field_failed}",
     "validate": "{validation_failed}",
 }
-CONDITION = "{field} differs from the destination's own"
+CONDITION = "{field} differs from the destination's value"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
     from typing import Any
 
-    from vmdump.check.results import CheckResult, Finding, Row, WireItem
+    from vmdump.check.results import CheckResult, Finding, Row, StreamItem
     from vmdump.report.options import Options
 
 #: What stands for nothing.
@@ -128,7 +128,7 @@ class _PageData:
             self._lowered[row] = self._rows.add((*sides, self._string(row.change)))
         return self._lowered[row]
 
-    def _item(self, item: WireItem | None) -> int:
+    def _item(self, item: StreamItem | None) -> int:
         if item is None:
             return _NONE
         size = _NONE if item.size is None else item.size
