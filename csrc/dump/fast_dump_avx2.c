@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "dump/dump.h"
-#include "format/pieces.h"
+#include "format/templates.h"
 
 #ifdef VMD_HAS_AVX2
 #pragma GCC target("avx2")

@@ -59,7 +59,7 @@ static bool fd_is_ready(const struct vmd_sink *sink)
 
 /*
  * A descriptor: short writes go on, signals are answered. A signal that comes just before a write blocks would not end
- * it; so what may block for long, a pipe or a socket, is waited for and written to in pieces that fit into it.
+ * it; so what may block for long, a pipe or a socket, is waited for and written to in parts that fit into it.
  */
 static enum vmd_status drain_fd(struct vmd_sink *sink, const char *bytes, size_t size)
 {

@@ -1,6 +1,6 @@
 /*
  * Where a dump's bytes go: a file descriptor, memory, or a FILE*. The engines write into the sink's window; when it is
- * full it is drained in one piece, and there may be another window then: of memory it is a part of that memory. The
+ * full it is drained in one fragment, and there may be another window then: of memory it is a part of that memory. The
  * first error sticks: what is written afterwards is dropped, so that engines need
  * not look after every line, and vmd_sink_finish reports it.
  *

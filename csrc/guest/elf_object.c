@@ -45,7 +45,8 @@ static enum vmd_status read_dynamic(struct vmd_object *object, uint64_t dynamic,
     const char *entries = vmd_object_entries(object->guest, dynamic, size / sizeof(Elf64_Dyn), sizeof(Elf64_Dyn));
 
     for (uint64_t i = 0; entries && i < size / sizeof(Elf64_Dyn); i++) {
-        uint64_t tag = vmd_load(entries + i * sizeof(Elf64_Dyn)), value = vmd_load(entries + i * sizeof(Elf64_Dyn) + 8);
+        uint64_t tag = vmd_load_u64(entries + i * sizeof(Elf64_Dyn)),
+                 value = vmd_load_u64(entries + i * sizeof(Elf64_Dyn) + 8);
 
         if (tag == DT_NULL) {
             break;
@@ -74,15 +75,15 @@ static enum vmd_status count_by_gnu_hash(const struct vmd_object *object, uint64
     if (!header) {
         return vmd_object_bad(err, "the hash table of its symbols is outside of its memory");
     }
-    n_buckets = vmd_load_int(header);
-    first = vmd_load_int(header + 4);
-    bloom_words = vmd_load_int(header + 8);
+    n_buckets = vmd_load_u32(header);
+    first = vmd_load_u32(header + 4);
+    bloom_words = vmd_load_u32(header + 8);
     buckets = vmd_object_entries(guest, object->gnu_hash.address + 16 + 8 * bloom_words, n_buckets, 4);
     if (!buckets) {
         return vmd_object_bad(err, "the hash table of its symbols is outside of its memory");
     }
     for (uint64_t i = 0; i < n_buckets; i++) {
-        uint64_t bucket = vmd_load_int(buckets + 4 * i);
+        uint64_t bucket = vmd_load_u32(buckets + 4 * i);
 
         last = bucket > last ? bucket : last;
     }
@@ -109,7 +110,7 @@ static enum vmd_status count_symbols(const struct vmd_object *object, uint64_t *
         return vmd_object_bad(err, "no hash table of its symbols");
     }
     header = vmd_guest_find(object->guest, object->hash.address, 8);
-    *ret = header ? vmd_load_int(header + 4) : 0;
+    *ret = header ? vmd_load_u32(header + 4) : 0;
     return header ? VMD_OK : vmd_object_bad(err, "the hash table of its symbols is outside of its memory");
 }
 
@@ -226,7 +227,7 @@ static enum vmd_status read_constructors(struct vmd_object *object, struct vmd_e
         return no_memory(err);
     }
     for (uint64_t i = 0; i < n; i++) {
-        uint64_t address = vmd_load(entries + 8 * i);
+        uint64_t address = vmd_load_u64(entries + 8 * i);
 
         if (address + 1 > 1) {
             object->constructors[object->n_constructors++] = address;

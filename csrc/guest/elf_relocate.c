@@ -154,7 +154,7 @@ static bool next_relr(struct relr *relr, uint64_t *place)
         if (relr->next == relr->n) {
             return false;
         }
-        word = vmd_load(relr->words + 8 * relr->next++);
+        word = vmd_load_u64(relr->words + 8 * relr->next++);
         if (!(word & 1)) {
             relr->where = word + 8;
             *place = word;
@@ -197,7 +197,7 @@ static enum vmd_status apply_relr(const struct vmd_object *object, struct vmd_er
         if (!to) {
             return bad_relocation(object, &object->relr, relr.next - 1, "a relocation is outside of the file", err);
         }
-        value = vmd_load(to) + object->bias;
+        value = vmd_load_u64(to) + object->bias;
         memcpy(to, &value, 8);
     }
     return VMD_OK;

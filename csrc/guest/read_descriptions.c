@@ -43,7 +43,7 @@ struct vmd_guest_reader {
     uint64_t n_slots;
     struct vmd_guest_defect *defects;
     uint64_t n_defects;
-    struct stack fields, details, subsections; /* of what is being read */
+    struct vmd_stack fields, details, subsections; /* of what is being read */
 };
 
 /* The ways in which lists of fields end: up to QEMU 8.1, since 8.2, and since flags were renumbered. */
@@ -109,22 +109,6 @@ static enum vmd_status fail(struct vmd_guest_reader *reader, enum vmd_status cod
     return vmd_error_set(reader->err, code, address, message);
 }
 
-static uint64_t u64(const char *from)
-{
-    uint64_t value;
-
-    memcpy(&value, from, sizeof(value));
-    return value;
-}
-
-static int32_t i32(const char *from)
-{
-    int32_t value;
-
-    memcpy(&value, from, sizeof(value));
-    return value;
-}
-
 static bool is_zero(const char *from, size_t size)
 {
     return *from == 0 && memcmp(from, from + 1, size - 1) == 0;
@@ -177,13 +161,13 @@ static uint64_t read_offset(const char *from, uint32_t at, uint32_t indirect_at,
     if (!used) {
         return VMD_UNKNOWN;
     }
-    return at ? u64(from + at) : (uint32_t)i32(from + indirect_at);
+    return at ? vmd_load_u64(from + at) : vmd_load_u32(from + indirect_at);
 }
 
 /* The image's flags as QEMU 8.2 numbers them. */
 static uint32_t canonical_flags(const struct vmd_layout *layout, const char *from)
 {
-    uint32_t flags = (uint32_t)i32(from + layout->field_flags);
+    uint32_t flags = vmd_load_u32(from + layout->field_flags);
 
     if (layout->end_flags == END_MOVED && flags & END_8_2) {
         flags = (flags & ~END_8_2) | VMD_AUTO_ALLOC;
@@ -203,20 +187,20 @@ static void read_details(struct vmd_guest_reader *reader, const char *from, cons
                          struct vmd_field_details *details)
 {
     const struct vmd_layout *layout = &reader->layout;
-    uint64_t info = u64(from + layout->field_info);
+    uint64_t info = vmd_load_u64(from + layout->field_info);
     const char *info_at = info ? vmd_guest_find(reader->guest, info, 8) : NULL;
 
     memset(details, 0, sizeof(*details));
-    details->offset = u64(from + layout->field_offset);
-    details->start = u64(from + layout->field_start);
+    details->offset = vmd_load_u64(from + layout->field_offset);
+    details->start = vmd_load_u64(from + layout->field_start);
     details->num_offset =
         read_offset(from, layout->field_num_offset, layout->field_num_indirect, field->flags & VARRAY_ANY);
     details->size_offset =
         read_offset(from, layout->field_size_offset, layout->field_size_indirect, field->flags & VBUFFER);
-    details->struct_version_id = i32(from + layout->field_struct_version_id);
-    details->info = info_at ? read_text(reader, u64(info_at), &details->info_len) : NULL;
+    details->struct_version_id = vmd_load_i32(from + layout->field_struct_version_id);
+    details->info = info_at ? read_text(reader, vmd_load_u64(info_at), &details->info_len) : NULL;
     if (layout->field_err_hint) {
-        details->err_hint = read_text(reader, u64(from + layout->field_err_hint), &details->err_hint_len);
+        details->err_hint = read_text(reader, vmd_load_u64(from + layout->field_err_hint), &details->err_hint_len);
     }
 }
 
@@ -224,15 +208,15 @@ static enum vmd_status read_field(struct vmd_guest_reader *reader, uint64_t addr
                                   struct vmd_field *field, struct vmd_field_details *details)
 {
     const struct vmd_layout *layout = &reader->layout;
-    uint64_t vmsd = u64(from + layout->field_vmsd);
+    uint64_t vmsd = vmd_load_u64(from + layout->field_vmsd);
 
     memset(field, 0, sizeof(*field));
-    field->size = u64(from + layout->field_bytes);
-    field->num = i32(from + layout->field_num);
+    field->size = vmd_load_u64(from + layout->field_bytes);
+    field->num = vmd_load_i32(from + layout->field_num);
     field->flags = canonical_flags(layout, from);
-    field->version_id = i32(from + layout->field_version_id);
-    field->field_exists = u64(from + layout->field_exists) != 0;
-    if (read_name(reader, u64(from + layout->field_name), address, &field->name, &field->name_len)) {
+    field->version_id = vmd_load_i32(from + layout->field_version_id);
+    field->field_exists = vmd_load_u64(from + layout->field_exists) != 0;
+    if (read_name(reader, vmd_load_u64(from + layout->field_name), address, &field->name, &field->name_len)) {
         return reader->err->code;
     }
     read_details(reader, from, field, details);
@@ -246,7 +230,7 @@ enum { NUMBER_MAX = 1 << 25, PRIORITY_MAX = 64 };
 
 static bool is_small(const char *from, int32_t max)
 {
-    int32_t number = i32(from);
+    int32_t number = vmd_load_i32(from);
 
     return number >= 0 && number <= max;
 }
@@ -269,7 +253,7 @@ static bool may_be_desc(const struct vmd_guest_reader *reader, uint64_t address)
 {
     const struct vmd_layout *layout = &reader->layout;
     const char *from = vmd_guest_find(reader->guest, address, layout->desc_size);
-    uint64_t name = from ? u64(from + layout->desc_name) : 0;
+    uint64_t name = from ? vmd_load_u64(from + layout->desc_name) : 0;
 
     return from && (!name || is_name(reader->guest, name)) && is_small(from + layout->desc_version_id, NUMBER_MAX) &&
            is_small(from + layout->desc_minimum_version_id, NUMBER_MAX);
@@ -280,7 +264,7 @@ static bool may_be_field(const struct vmd_guest_reader *reader, uint64_t address
 {
     const char *from = vmd_guest_find(reader->guest, address, reader->layout.field_size);
 
-    return from && is_name(reader->guest, u64(from + reader->layout.field_name));
+    return from && is_name(reader->guest, vmd_load_u64(from + reader->layout.field_name));
 }
 
 /* Lists without a terminator: they end where something else begins, if all before that is sound. */
@@ -292,7 +276,7 @@ static uint64_t next_object(const struct vmd_guest_reader *reader, uint64_t addr
 
     for (uint64_t i = 0; i < reader->n_slots; i++) {
         const char *slot = vmd_guest_find(reader->guest, reader->slots[i], 8);
-        uint64_t value = slot ? u64(slot) : 0;
+        uint64_t value = slot ? vmd_load_u64(slot) : 0;
 
         if (value > address && value < next) {
             next = value;
@@ -367,9 +351,9 @@ static enum vmd_status count_fields(struct vmd_guest_reader *reader, uint64_t ad
         if (!from) {
             break;
         }
-        if (!u64(from + layout->field_name)) {
+        if (!vmd_load_u64(from + layout->field_name)) {
             *ret = n;
-            return is_end(reader, (uint32_t)i32(from + layout->field_flags))
+            return is_end(reader, vmd_load_u32(from + layout->field_flags))
                        ? VMD_OK
                        : fail(reader, VMD_BAD_REFERENCE, address, no_field_terminator);
         }
@@ -399,8 +383,8 @@ static enum vmd_status push_fields(struct vmd_guest_reader *reader, uint64_t add
                        ? VMD_OK
                        : reader->err->code;
         }
-        field_slot = stack_push(&reader->fields, sizeof(field));
-        details_slot = stack_push(&reader->details, sizeof(details));
+        field_slot = vmd_stack_push(&reader->fields, sizeof(field));
+        details_slot = vmd_stack_push(&reader->details, sizeof(details));
         if (!field_slot || !details_slot) {
             return fail(reader, VMD_NO_MEMORY, address, "out of memory");
         }
@@ -423,8 +407,8 @@ static enum vmd_status read_fields(struct vmd_guest_reader *reader, uint64_t add
     }
     reader->fields.used = bottom + n * sizeof(*desc->fields);
     reader->details.used = details_bottom + n * sizeof(*desc->field_details);
-    desc->fields = vmd_stack_take(&reader->fields, bottom, reader->tree);
-    desc->field_details = vmd_stack_take(&reader->details, details_bottom, reader->tree);
+    desc->fields = vmd_stack_pop(&reader->fields, bottom, reader->tree);
+    desc->field_details = vmd_stack_pop(&reader->details, details_bottom, reader->tree);
     desc->n_fields = n;
     return desc->fields && desc->field_details ? VMD_OK : fail(reader, VMD_NO_MEMORY, address, "out of memory");
 }
@@ -434,7 +418,7 @@ static enum vmd_status count_subsections(struct vmd_guest_reader *reader, uint64
     for (*ret = 0; *ret < LIST_MAX; ++*ret) {
         const char *from = vmd_guest_find(reader->guest, address + *ret * 8, 8);
 
-        if (!from || !u64(from)) {
+        if (!from || !vmd_load_u64(from)) {
             return from ? VMD_OK : fail(reader, VMD_BAD_REFERENCE, address, "a list of subsections has no end");
         }
     }
@@ -448,7 +432,7 @@ static enum vmd_status push_subsections(struct vmd_guest_reader *reader, uint64_
         return reader->err->code;
     }
     for (uint64_t i = 0; i < *ret; i++) {
-        uint64_t where = u64(vmd_guest_find(reader->guest, address + i * 8, 8));
+        uint64_t where = vmd_load_u64(vmd_guest_find(reader->guest, address + i * 8, 8));
         const struct vmd_desc *subsection, **slot;
 
         if (read_nested(reader, where, &subsection)) {
@@ -458,7 +442,7 @@ static enum vmd_status push_subsections(struct vmd_guest_reader *reader, uint64_
                        ? VMD_OK
                        : reader->err->code;
         }
-        slot = stack_push(&reader->subsections, sizeof(subsection));
+        slot = vmd_stack_push(&reader->subsections, sizeof(subsection));
         if (!slot) {
             return fail(reader, VMD_NO_MEMORY, address, "out of memory");
         }
@@ -477,7 +461,7 @@ static enum vmd_status read_subsections(struct vmd_guest_reader *reader, uint64_
         return reader->err->code;
     }
     reader->subsections.used = bottom + n * sizeof(*desc->subsections);
-    desc->subsections = vmd_stack_take(&reader->subsections, bottom, reader->tree);
+    desc->subsections = vmd_stack_pop(&reader->subsections, bottom, reader->tree);
     desc->n_subsections = n;
     return desc->subsections ? VMD_OK : fail(reader, VMD_NO_MEMORY, address, "out of memory");
 }
@@ -487,9 +471,9 @@ static void read_traits(const struct vmd_layout *layout, const char *from, struc
     desc->traits = VMD_DETAILED;
     desc->traits |= from[layout->desc_unmigratable] ? VMD_UNMIGRATABLE : 0;
     desc->traits |= from[layout->desc_unmigratable + 1] ? VMD_EARLY_SETUP : 0;
-    desc->priority = i32(from + layout->desc_priority);
+    desc->priority = vmd_load_i32(from + layout->desc_priority);
     for (uint32_t i = 0; i < layout->n_hooks; i++) {
-        if (u64(from + layout->desc_hooks + 8 * (uint64_t)i)) {
+        if (vmd_load_u64(from + layout->desc_hooks + 8 * (uint64_t)i)) {
             desc->traits |= layout->hooks[i];
         }
     }
@@ -505,20 +489,20 @@ static enum vmd_status read_members(struct vmd_guest_reader *reader, uint64_t ad
         return fail(reader, VMD_BAD_REFERENCE, address, "a description is outside of its memory");
     }
     memset(desc, 0, sizeof(*desc));
-    desc->version_id = i32(from + layout->desc_version_id);
-    desc->minimum_version_id = i32(from + layout->desc_minimum_version_id);
+    desc->version_id = vmd_load_i32(from + layout->desc_version_id);
+    desc->minimum_version_id = vmd_load_i32(from + layout->desc_minimum_version_id);
     read_traits(layout, from, desc);
-    fields = u64(from + layout->desc_fields);
-    subsections = u64(from + layout->desc_subsections);
+    fields = vmd_load_u64(from + layout->desc_fields);
+    subsections = vmd_load_u64(from + layout->desc_subsections);
     /*
      * One that is looked for may get its name at run time, as eepro100's copies do. One of zeros stands in for a device
      * that is not built: ramfb_vmstate of QEMU's ramfb-stubs.c.
      */
-    if (!u64(from + layout->desc_name) && !(reader->is_looking && reader->depth == 1) &&
+    if (!vmd_load_u64(from + layout->desc_name) && !(reader->is_looking && reader->depth == 1) &&
         !is_zero(from, layout->desc_size) && add_defect(reader, address, no_name)) {
         return reader->err->code;
     }
-    if (read_name(reader, u64(from + layout->desc_name), address, &desc->name, &desc->name_len) ||
+    if (read_name(reader, vmd_load_u64(from + layout->desc_name), address, &desc->name, &desc->name_len) ||
         (fields && read_fields(reader, fields, desc)) || (subsections && read_subsections(reader, subsections, desc))) {
         return reader->err->code;
     }
@@ -588,11 +572,12 @@ uint32_t vmd_guest_reader_is_nested(const struct vmd_guest_reader *reader, uint6
 static bool has_shape(const struct vmd_guest_reader *reader, const char *from, uint64_t code_begin, uint64_t code_end)
 {
     const struct vmd_layout *layout = &reader->layout;
-    uint64_t fields = u64(from + layout->desc_fields), subsections = u64(from + layout->desc_subsections);
-    uint64_t name = u64(from + layout->desc_name);
+    uint64_t fields = vmd_load_u64(from + layout->desc_fields),
+             subsections = vmd_load_u64(from + layout->desc_subsections);
+    uint64_t name = vmd_load_u64(from + layout->desc_name);
     uint32_t flags;
 
-    memcpy(&flags, from + layout->desc_unmigratable, sizeof(flags));
+    flags = vmd_load_u32(from + layout->desc_unmigratable);
     if (flags & ~0x101u || !is_small(from + layout->desc_version_id, NUMBER_MAX) ||
         !is_small(from + layout->desc_minimum_version_id, NUMBER_MAX) ||
         !is_small(from + layout->desc_priority, PRIORITY_MAX) || (!fields && !subsections) || fields % 8 ||
@@ -600,7 +585,7 @@ static bool has_shape(const struct vmd_guest_reader *reader, const char *from, u
         return false;
     }
     for (uint32_t i = 0; i < layout->n_hooks; i++) {
-        uint64_t hook = u64(from + layout->desc_hooks + 8 * (uint64_t)i);
+        uint64_t hook = vmd_load_u64(from + layout->desc_hooks + 8 * (uint64_t)i);
 
         if (hook && (hook < code_begin || hook >= code_end)) {
             return false;

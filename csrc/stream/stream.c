@@ -1,5 +1,5 @@
 /*
- * Trees as a check reads them. See wire.h.
+ * Trees as a check reads them. See stream.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,7 +10,7 @@
 
 /* Sections and fields as rows */
 
-static char *put_text(char *text, const char *from, uint64_t size)
+static char *write_text(char *text, const char *from, uint64_t size)
 {
     if (size) {
         memcpy(text, from, size);
@@ -19,41 +19,41 @@ static char *put_text(char *text, const char *from, uint64_t size)
     return text + size + 1;
 }
 
-uint64_t vmd_wire_sections_text(const struct vmd_tree *tree)
+uint64_t vmd_stream_sections_text_size(const struct vmd_tree *tree)
 {
     uint64_t size = 0;
 
     for (uint64_t i = 0; i < tree->n_devices; i++) {
         size += (uint64_t)tree->devices[i].name_len + tree->devices[i].vmsd->name_len + 2;
     }
-    for (uint64_t i = 0; i < tree->n_roots; i++) {
-        const struct vmd_root *root = &tree->roots[i];
+    for (uint64_t i = 0; i < tree->n_standalone; i++) {
+        const struct vmd_standalone *standalone = &tree->standalone[i];
 
-        size += (root->symbol ? strlen(root->symbol) : 0) + root->vmsd->name_len + 2;
+        size += (standalone->symbol ? strlen(standalone->symbol) : 0) + standalone->vmsd->name_len + 2;
     }
     return size;
 }
 
-void vmd_wire_sections(const struct vmd_tree *tree, struct vmd_section_row *rows, char *text)
+void vmd_stream_read_sections(const struct vmd_tree *tree, struct vmd_stream_section *rows, char *text)
 {
     for (uint64_t i = 0; i < tree->n_devices; i++) {
         const struct vmd_device *device = &tree->devices[i];
 
-        *rows++ = (struct vmd_section_row){(uintptr_t)device->vmsd, device->version_id, device->minimum_version_id};
-        text = put_text(text, device->name, device->name_len);
-        text = put_text(text, device->vmsd->name, device->vmsd->name_len);
+        *rows++ = (struct vmd_stream_section){(uintptr_t)device->vmsd, device->version_id, device->minimum_version_id};
+        text = write_text(text, device->name, device->name_len);
+        text = write_text(text, device->vmsd->name, device->vmsd->name_len);
     }
-    for (uint64_t i = 0; i < tree->n_roots; i++) {
-        const struct vmd_root *root = &tree->roots[i];
-        const struct vmd_desc *vmsd = root->vmsd;
+    for (uint64_t i = 0; i < tree->n_standalone; i++) {
+        const struct vmd_standalone *standalone = &tree->standalone[i];
+        const struct vmd_desc *vmsd = standalone->vmsd;
 
-        *rows++ = (struct vmd_section_row){(uintptr_t)vmsd, vmsd->version_id, vmsd->minimum_version_id};
-        text = put_text(text, root->symbol, root->symbol ? strlen(root->symbol) : 0);
-        text = put_text(text, vmsd->name, vmsd->name_len);
+        *rows++ = (struct vmd_stream_section){(uintptr_t)vmsd, vmsd->version_id, vmsd->minimum_version_id};
+        text = write_text(text, standalone->symbol, standalone->symbol ? strlen(standalone->symbol) : 0);
+        text = write_text(text, vmsd->name, vmsd->name_len);
     }
 }
 
-uint32_t vmd_wire_tells_nums(const struct vmd_tree *tree)
+uint32_t vmd_stream_has_nums(const struct vmd_tree *tree)
 {
     for (uint64_t i = 0; i < tree->n_devices; i++) {
         if (tree->devices[i].vmsd->num_extent.lines) {
@@ -63,7 +63,7 @@ uint32_t vmd_wire_tells_nums(const struct vmd_tree *tree)
     return 0;
 }
 
-uint64_t vmd_wire_fields_text(const struct vmd_desc *desc)
+uint64_t vmd_stream_fields_text_size(const struct vmd_desc *desc)
 {
     uint64_t size = (uint64_t)desc->name_len + 1;
 
@@ -75,25 +75,26 @@ uint64_t vmd_wire_fields_text(const struct vmd_desc *desc)
     return size;
 }
 
-void vmd_wire_fields(const struct vmd_desc *desc, struct vmd_wire_row *rows, uint64_t *subsections, char *text)
+void vmd_stream_read_fields(const struct vmd_desc *desc, struct vmd_stream_field *rows, uint64_t *subsections,
+                            char *text)
 {
-    text = put_text(text, desc->name, desc->name_len);
+    text = write_text(text, desc->name, desc->name_len);
     for (uint64_t i = 0; i < desc->n_fields; i++) {
         const struct vmd_field *field = &desc->fields[i];
         const struct vmd_field_details *details = desc->field_details ? &desc->field_details[i] : NULL;
 
-        rows[i] = (struct vmd_wire_row){.vmsd = (uintptr_t)field->vmsd,
-                                        .size = field->size,
-                                        .offset = details ? details->offset : VMD_UNKNOWN,
-                                        .num_offset = details ? details->num_offset : VMD_UNKNOWN,
-                                        .size_offset = details ? details->size_offset : VMD_UNKNOWN,
-                                        .num = field->num,
-                                        .version_id = field->version_id,
-                                        .struct_version_id = details ? details->struct_version_id : 0,
-                                        .flags = field->flags,
-                                        .field_exists = field->field_exists};
-        text = put_text(text, field->name, field->name_len);
-        text = put_text(text, details ? details->info : NULL, details && details->info ? details->info_len : 0);
+        rows[i] = (struct vmd_stream_field){.vmsd = (uintptr_t)field->vmsd,
+                                            .size = field->size,
+                                            .offset = details ? details->offset : VMD_UNKNOWN,
+                                            .num_offset = details ? details->num_offset : VMD_UNKNOWN,
+                                            .size_offset = details ? details->size_offset : VMD_UNKNOWN,
+                                            .num = field->num,
+                                            .version_id = field->version_id,
+                                            .struct_version_id = details ? details->struct_version_id : 0,
+                                            .flags = field->flags,
+                                            .field_exists = field->field_exists};
+        text = write_text(text, field->name, field->name_len);
+        text = write_text(text, details ? details->info : NULL, details && details->info ? details->info_len : 0);
     }
     for (uint64_t i = 0; i < desc->n_subsections; i++) {
         subsections[i] = (uintptr_t)desc->subsections[i];
@@ -103,7 +104,7 @@ void vmd_wire_fields(const struct vmd_desc *desc, struct vmd_wire_row *rows, uin
 /* Equality, and names. What was found equal is remembered: descriptions may share others exponentially. */
 
 /* The VMStateFlags that say what travels: not SINGLE, POINTER, BUFFER and ALLOC. */
-enum { WIRE_FLAGS = 0x3ffff & ~(0x1 | 0x2 | 0x20 | 0x2000), VMS_VSTRUCT = 0x8000 };
+enum { STREAM_FLAGS = 0x3ffff & ~(0x1 | 0x2 | 0x20 | 0x2000), VMS_VSTRUCT = 0x8000 };
 
 struct pair {
     const struct vmd_desc *a, *b;
@@ -172,7 +173,7 @@ static bool desc_equal(struct pairs *pairs, const struct vmd_desc *a, const stru
 static bool details_equal(const struct vmd_field *a, const struct vmd_field_details *a_details,
                           const struct vmd_field *b, const struct vmd_field_details *b_details)
 {
-    if ((a->flags ^ b->flags) & WIRE_FLAGS || a->num != b->num) {
+    if ((a->flags ^ b->flags) & STREAM_FLAGS || a->num != b->num) {
         return false;
     }
     if (a->flags & VMS_VSTRUCT && a_details->struct_version_id != b_details->struct_version_id) {
@@ -249,9 +250,9 @@ static bool desc_equal(struct pairs *pairs, const struct vmd_desc *a, const stru
     return true;
 }
 
-enum vmd_status vmd_wire_equal(const uint64_t *a, const uint64_t *b, uint64_t n, uint32_t looks, uint8_t *equal)
+enum vmd_status vmd_stream_compare(const uint64_t *a, const uint64_t *b, uint64_t n, uint32_t looks, uint8_t *equal)
 {
-    struct pairs pairs = {.nums = looks & VMD_WIRE_NUMS, .hooks = looks & VMD_WIRE_HOOKS};
+    struct pairs pairs = {.nums = looks & VMD_STREAM_NUMS, .hooks = looks & VMD_STREAM_HOOKS};
 
     for (uint64_t i = 0; i < n && !pairs.no_memory; i++) {
         equal[i] =
@@ -263,11 +264,11 @@ enum vmd_status vmd_wire_equal(const uint64_t *a, const uint64_t *b, uint64_t n,
 
 /* Doubts. What was found of a description is remembered, as a pair with what stands for it. */
 
-enum { N_FOUND = (VMD_DOUBTFUL | VMD_HAS_ARRAY) + 1 };
+enum { N_FOUND = (VMD_STREAM_RISK | VMD_STREAM_ARRAY) + 1 };
 
 static const struct vmd_desc FOUND[N_FOUND];
 
-struct doubts {
+struct risk_search {
     struct pairs known_descs;
     const char *known; /* names of VMStateInfos, each ended by NUL */
     uint64_t n_known;
@@ -275,11 +276,11 @@ struct doubts {
     bool nums;
 };
 
-static bool knows_info(const struct doubts *doubts, const char *info, uint32_t info_len)
+static bool knows_info(const struct risk_search *search, const char *info, uint32_t info_len)
 {
-    const char *known = doubts->known;
+    const char *known = search->known;
 
-    for (uint64_t i = 0; i < doubts->n_known; i++) {
+    for (uint64_t i = 0; i < search->n_known; i++) {
         size_t len = strlen(known);
 
         if (same_text(known, (uint32_t)len, info, info_len)) {
@@ -290,7 +291,7 @@ static bool knows_info(const struct doubts *doubts, const char *info, uint32_t i
     return false;
 }
 
-static uint8_t doubts_of_field(const struct doubts *doubts, const struct vmd_desc *desc, uint64_t i)
+static uint8_t field_risks(const struct risk_search *search, const struct vmd_desc *desc, uint64_t i)
 {
     const struct vmd_field *field = &desc->fields[i];
     uint8_t found = 0;
@@ -298,22 +299,22 @@ static uint8_t doubts_of_field(const struct doubts *doubts, const struct vmd_des
     if (field->flags & VMD_MUST_EXIST) {
         return 0;
     }
-    if (doubts->nums ? field->flags & VMD_ARRAY : field->size && !field->vmsd) {
-        found |= VMD_HAS_ARRAY;
+    if (search->nums ? field->flags & VMD_ARRAY : field->size && !field->vmsd) {
+        found |= VMD_STREAM_ARRAY;
     }
-    if (doubts->detailed) {
+    if (search->detailed) {
         const struct vmd_field_details *details = &desc->field_details[i];
 
-        if (details->info && !knows_info(doubts, details->info, details->info_len)) {
-            found |= VMD_DOUBTFUL;
+        if (details->info && !knows_info(search, details->info, details->info_len)) {
+            found |= VMD_STREAM_RISK;
         }
     } else if (!field->size && !field->vmsd && !is_unused(field)) {
-        found |= VMD_DOUBTFUL;
+        found |= VMD_STREAM_RISK;
     }
     return found;
 }
 
-static bool is_found(const struct vmd_desc *parent, uint64_t i)
+static bool is_loadable_subsection(const struct vmd_desc *parent, uint64_t i)
 {
     const struct vmd_desc *subsection = parent->subsections[i];
 
@@ -331,37 +332,38 @@ static bool is_found(const struct vmd_desc *parent, uint64_t i)
 }
 
 /* No deeper than VMD_MAX_DEPTH: trees are not. */
-static uint8_t doubts_of(struct doubts *doubts, const struct vmd_desc *desc)
+static uint8_t desc_risks(struct risk_search *search, const struct vmd_desc *desc)
 {
-    uint8_t found = desc->traits & VMD_UNMIGRATABLE || desc->version_id < desc->minimum_version_id ? VMD_DOUBTFUL : 0;
+    uint8_t found =
+        desc->traits & VMD_UNMIGRATABLE || desc->version_id < desc->minimum_version_id ? VMD_STREAM_RISK : 0;
 
-    for (uint8_t i = 0; doubts->known_descs.n_slots && i < N_FOUND; i++) {
-        if (find_pair(doubts->known_descs.slots, doubts->known_descs.n_slots, desc, &FOUND[i])->a) {
+    for (uint8_t i = 0; search->known_descs.n_slots && i < N_FOUND; i++) {
+        if (find_pair(search->known_descs.slots, search->known_descs.n_slots, desc, &FOUND[i])->a) {
             return i;
         }
     }
     for (uint64_t i = 0; i < desc->n_fields; i++) {
-        found |= doubts_of_field(doubts, desc, i);
+        found |= field_risks(search, desc, i);
         if (desc->fields[i].vmsd) {
-            found |= doubts_of(doubts, desc->fields[i].vmsd);
+            found |= desc_risks(search, desc->fields[i].vmsd);
         }
     }
     for (uint64_t i = 0; i < desc->n_subsections; i++) {
-        found |= is_found(desc, i) ? 0 : VMD_DOUBTFUL;
-        found |= doubts_of(doubts, desc->subsections[i]);
+        found |= is_loadable_subsection(desc, i) ? 0 : VMD_STREAM_RISK;
+        found |= desc_risks(search, desc->subsections[i]);
     }
-    remember(&doubts->known_descs, desc, &FOUND[found]);
+    remember(&search->known_descs, desc, &FOUND[found]);
     return found;
 }
 
-enum vmd_status vmd_wire_doubts(const uint64_t *descs, uint64_t n, uint32_t detailed, uint32_t nums, const char *known,
-                                uint64_t n_known, uint8_t *found)
+enum vmd_status vmd_stream_find_risks(const uint64_t *descs, uint64_t n, uint32_t detailed, uint32_t nums,
+                                      const char *known, uint64_t n_known, uint8_t *found)
 {
-    struct doubts doubts = {.known = known, .n_known = n_known, .detailed = detailed, .nums = nums};
+    struct risk_search search = {.known = known, .n_known = n_known, .detailed = detailed, .nums = nums};
 
-    for (uint64_t i = 0; i < n && !doubts.known_descs.no_memory; i++) {
-        found[i] = doubts_of(&doubts, (const struct vmd_desc *)(uintptr_t)descs[i]);
+    for (uint64_t i = 0; i < n && !search.known_descs.no_memory; i++) {
+        found[i] = desc_risks(&search, (const struct vmd_desc *)(uintptr_t)descs[i]);
     }
-    free(doubts.known_descs.slots);
-    return doubts.known_descs.no_memory ? VMD_NO_MEMORY : VMD_OK;
+    free(search.known_descs.slots);
+    return search.known_descs.no_memory ? VMD_NO_MEMORY : VMD_OK;
 }

@@ -13,18 +13,18 @@
 #include "tree/tree.h"
 
 /* All zero: an empty one. Who made it frees items. */
-struct stack {
+struct vmd_stack {
     char *items;
     size_t used, capacity; /* bytes */
 };
 
-bool vmd_stack_grow(struct stack *stack, size_t size);
+bool vmd_stack_grow(struct vmd_stack *stack, size_t size);
 
 /* Copies what stands on the stack above bottom into the tree and takes it off; NULL: there is no memory. */
-const void *vmd_stack_take(struct stack *stack, size_t bottom, struct vmd_tree *tree);
+const void *vmd_stack_pop(struct vmd_stack *stack, size_t bottom, struct vmd_tree *tree);
 
 /* Room for an element of size bytes, until the next one is pushed; NULL: there is no memory. */
-static inline void *stack_push(struct stack *stack, size_t size)
+static inline void *vmd_stack_push(struct vmd_stack *stack, size_t size)
 {
     if (stack->capacity - stack->used < size && !vmd_stack_grow(stack, size)) {
         return NULL;

@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/load.h"
 
 /* cdef: begin */
 #define VMD_MAX_DEPTH 1000
@@ -114,7 +115,7 @@ struct vmd_device {
 };
 
 /* A description that is on no device class. */
-struct vmd_root {
+struct vmd_standalone {
     const struct vmd_desc *vmsd;
     const char *symbol; /* as the binary exports it; NULL: it does not */
     const char *uses;   /* n_uses words, each ended by NUL: how it is used, as sources call it */
@@ -130,10 +131,10 @@ struct vmd_tree {
     uint64_t size; /* see vmd_tree_size */
     uint32_t machine_len;
     uint32_t print_num; /* 0: as QEMU 7.2 and older, which print no "num" */
-    const struct vmd_root *roots;
-    uint64_t n_roots;
-    const char *about; /* a JSON object: what is known of the dump's producer; NULL: nothing */
-    uint64_t about_size;
+    const struct vmd_standalone *standalone;
+    uint64_t n_standalone;
+    const char *producer; /* a JSON object: what is known of the dump's producer; NULL: nothing */
+    uint64_t producer_size;
     struct vmd_arena *arena;
 };
 
@@ -231,11 +232,12 @@ enum vmd_status vmd_tree_set_device_details(struct vmd_tree *tree, uint64_t devi
  * each ended by NUL; counts: how many uses and how many types each has. VMD_NO_MEMORY; VMD_BAD_REFERENCE: texts are
  * fewer.
  */
-enum vmd_status vmd_tree_set_roots(struct vmd_tree *tree, const struct vmd_desc *const *vmsds, const uint32_t *counts,
-                                   uint64_t n_roots, const char *texts, uint64_t texts_size, struct vmd_error *err);
+enum vmd_status vmd_tree_set_standalone(struct vmd_tree *tree, const struct vmd_desc *const *vmsds,
+                                        const uint32_t *counts, uint64_t n_standalone, const char *texts,
+                                        uint64_t texts_size, struct vmd_error *err);
 
 /* Sets what is known of the producer: a copy of a JSON object. VMD_NO_MEMORY. */
-enum vmd_status vmd_tree_set_about(struct vmd_tree *tree, const char *json, uint64_t size, struct vmd_error *err);
+enum vmd_status vmd_tree_set_producer(struct vmd_tree *tree, const char *json, uint64_t size, struct vmd_error *err);
 
 /* Finds out the size of the dump, when the machine and the devices are there. */
 void vmd_tree_measure(struct vmd_tree *tree);
@@ -247,15 +249,6 @@ uint64_t vmd_tree_size(const struct vmd_tree *tree);
 uint64_t vmd_tree_fields(const struct vmd_tree *tree);
 /* cdef: end */
 
-/* Eight bytes as they lie in memory, and a word of eight times the same byte. */
-static inline uint64_t vmd_load_word(const char *p)
-{
-    uint64_t word;
-
-    memcpy(&word, p, sizeof(word));
-    return word;
-}
-
 #define VMD_EACH_BYTE(byte) (0x0101010101010101 * (uint64_t)(byte))
 
 /* Where a run of characters that a name may have and that need no second look ends: ASCII, no quote. */
@@ -263,7 +256,7 @@ static inline const char *vmd_skip_plain(const char *p, const char *end)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     for (; end - p >= 8; p += 8) {
-        uint64_t word = vmd_load_word(p);
+        uint64_t word = vmd_load_u64(p);
         uint64_t quote = word ^ VMD_EACH_BYTE('"'), backslash = word ^ VMD_EACH_BYTE('\\');
         /* The high bit of each byte that ends the run; above the first such byte there may be false ones. */
         uint64_t stop =

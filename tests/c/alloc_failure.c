@@ -1,9 +1,9 @@
 /*
  * Runs the core with an allocator that fails at its nth call, for every n until nothing fails: each time the core must
- * say VMD_NO_MEMORY, and all that it allocated must be free again, but the levels of pieces.c: those are kept, and a
+ * say VMD_NO_MEMORY, and all that it allocated must be free again, but the levels of templates.c: those are kept, and a
  * second run must need no more of them.
  *
- * Built by tests/test_memory.py with the core's sources and -Dmalloc=test_malloc and so on; pieces.c with
+ * Built by tests/test_memory.py with the core's sources and -Dmalloc=test_malloc and so on; templates.c with
  * -Dmalloc=test_malloc_kept.
  * Usage: alloc_failure DUMP-FILE. Prints how many allocations failed in turn.
  */

@@ -1,7 +1,7 @@
 /*
  * Fuzz target: descriptions as Python packs them (csrc/tree/tree.c): two tables, the second of which may refer to the
- * first, devices, their details and roots, and every dump of them. The input is counts, rows, references and texts with
- * their sizes before them, as corpus.py writes them.
+ * first, devices, their details and standalone, and every dump of them. The input is counts, rows, references and texts
+ * with their sizes before them, as corpus.py writes them.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -169,39 +169,39 @@ static bool add_table(struct input *in, struct vmd_tree *tree, const struct vmd_
     return added;
 }
 
-/* Devices, what is known of them, and roots; then all that can be written. */
+/* Devices, what is known of them, and standalone; then all that can be written. */
 static void use(struct input *in, struct vmd_tree *tree, const struct vmd_desc *const *refs, uint64_t n_refs)
 {
-    uint64_t n_devices = n_refs ? take(in) % DEVICES : 0, n_roots = n_refs ? take(in) % DEVICES : 0;
-    const struct vmd_desc *devices[DEVICES], *roots[DEVICES];
+    uint64_t n_devices = n_refs ? take(in) % DEVICES : 0, n_standalone = n_refs ? take(in) % DEVICES : 0;
+    const struct vmd_desc *devices[DEVICES], *standalone[DEVICES];
     uint8_t n_parents = take(in), bits = take(in);
     uint32_t counts[2 * DEVICES];
-    uint64_t names_size, about_size, roots_size;
-    char *about_device, *about_roots;
+    uint64_t names_size, producer_size, standalone_size;
+    char *device_texts, *standalone_texts;
     const char *names;
     struct vmd_error err;
 
     for (uint64_t i = 0; i < n_devices; i++) {
         devices[i] = refs[take_count(in) % n_refs];
     }
-    for (uint64_t i = 0; i < n_roots; i++) {
-        roots[i] = refs[take_count(in) % n_refs];
+    for (uint64_t i = 0; i < n_standalone; i++) {
+        standalone[i] = refs[take_count(in) % n_refs];
         counts[2 * i] = take(in) % 4;
         counts[2 * i + 1] = take(in) % 4;
     }
     names = take_names(in, &names_size);
-    about_device = take_texts(in, &about_size);
-    about_roots = take_texts(in, &roots_size);
+    device_texts = take_texts(in, &producer_size);
+    standalone_texts = take_texts(in, &standalone_size);
     if (!vmd_tree_set_devices(tree, names, names_size, devices, n_devices, bits & 1, &err)) {
         if (bits & 2) {
-            vmd_tree_set_device_details(tree, bits >> 5, about_device, about_size, n_parents, bits & 4, bits & 8,
+            vmd_tree_set_device_details(tree, bits >> 5, device_texts, producer_size, n_parents, bits & 4, bits & 8,
                                         bits & 16, &err);
         }
-        vmd_tree_set_roots(tree, roots, counts, n_roots, about_roots, roots_size, &err);
+        vmd_tree_set_standalone(tree, standalone, counts, n_standalone, standalone_texts, standalone_size, &err);
         fuzz_dumps(tree);
     }
-    free(about_device);
-    free(about_roots);
+    free(device_texts);
+    free(standalone_texts);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -131,7 +131,7 @@ class Root:
         if self._vmsd is None:
             from vmdump.dump.raising import description_of
 
-            self._vmsd = description_of(self._tree.native.roots[self._index].vmsd)
+            self._vmsd = description_of(self._tree.native.standalone[self._index].vmsd)
         return self._vmsd
 
     @property
@@ -142,7 +142,7 @@ class Root:
     @property
     def n_fields(self) -> int:
         """How many fields it has, those of nested descriptions and subsections included."""
-        return int(self._tree.native.roots[self._index].vmsd.n_total)
+        return int(self._tree.native.standalone[self._index].vmsd.n_total)
 
     def __repr__(self) -> str:
         """For people: the name and the uses."""
@@ -203,7 +203,7 @@ class DeviceDump(Mapping[str, Device]):
     @property
     def roots(self) -> tuple[Root, ...]:
         """The descriptions that are on no device class, as far as the source tells: binaries do, dump files do not."""
-        return tuple(Root(self.tree, index) for index in range(self.tree.native.n_roots))
+        return tuple(Root(self.tree, index) for index in range(self.tree.native.n_standalone))
 
     def _by_name(self) -> Mapping[str, Device]:
         if self._devices is None:

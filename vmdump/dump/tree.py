@@ -111,12 +111,12 @@ class Tree:
 
     def root_name(self, index: int) -> str:
         """The name of a description that is on no device class."""
-        vmsd = self.native.roots[index].vmsd
+        vmsd = self.native.standalone[index].vmsd
         return text_of(vmsd.name, vmsd.name_len)
 
     def root_facts(self, index: int) -> tuple[str | None, tuple[str, ...], tuple[str, ...]]:
         """Symbol, uses and types of a description that is on no device class."""
-        root = self.native.roots[index]
+        root = self.native.standalone[index]
         return _text_or_none(root.symbol), _texts_of(root.uses, root.n_uses), _texts_of(root.types, root.n_types)
 
     def set_roots(self, roots: Sequence[tuple[Any, str | None, Sequence[str], Sequence[str]]]) -> None:
@@ -125,17 +125,17 @@ class Tree:
         vmsds = ffi.new("const struct vmd_desc *[]", [vmsd for vmsd, _, _, _ in roots])
         counts = ffi.new("uint32_t[]", [len(words) for _, _, uses, types in roots for words in (uses, types)])
         error = ffi.new("struct vmd_error *")
-        check_status(lib.vmd_tree_set_roots(self.native, vmsds, counts, len(roots), texts, len(texts), error), error)
+        check_status(lib.vmd_tree_set_standalone(self.native, vmsds, counts, len(roots), texts, len(texts), error), error)
 
     @property
     def about(self) -> bytes | None:
         """What is known of the producer: a JSON object, as an extended dump file has it. None: nothing."""
-        return bytes(ffi.buffer(self.native.about, self.native.about_size)) if self.native.about else None
+        return bytes(ffi.buffer(self.native.producer, self.native.producer_size)) if self.native.producer else None
 
     def set_about(self, json: bytes) -> None:
         """Sets that. For sources, before anyone else sees the tree."""
         error = ffi.new("struct vmd_error *")
-        check_status(lib.vmd_tree_set_about(self.native, json, len(json), error), error)
+        check_status(lib.vmd_tree_set_producer(self.native, json, len(json), error), error)
 
     def dump_fd(self, fd: int, engine: Engine | None = None, *, extended: bool = False, roots: bool = True) -> None:
         """Writes the dump to a file descriptor, in chunks of 256 KiB, from where it stands; engine None: the fast one.
