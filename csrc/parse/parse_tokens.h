@@ -38,7 +38,7 @@ enum { VMD_N_REPEATS = 256 }; /* a power of 2 */
 struct vmd_parser {
     struct vmd_tree *tree;
     struct vmd_error *err;
-    struct vmd_window *input; /* NULL: the text is there as a whole */
+    struct vmd_window *window; /* NULL: the text is there as a whole */
     const char *begin, *pos, *end;
     const struct vmd_frame *at;
     unsigned depth; /* descriptions around this place */

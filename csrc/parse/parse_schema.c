@@ -1,0 +1,391 @@
+/*
+ * Descriptions and their fields: see parse_schema.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "parse/parse_schema.h"
+
+#include "format/extended.h"
+#include "format/format.h"
+#include "parse/parse_fast.h"
+
+/* Bytes of the longest text that is compared with one before: a text is compared once for each level it is nested in.
+ */
+enum { REPEAT_MAX = 32 << 10 };
+
+#define VMD_NO_POSITION UINT32_MAX /* in details.reserved: the field has no position in a list */
+
+static enum vmd_status parse_field(struct vmd_parser *parser, struct vmd_field *field,
+                                   struct vmd_field_details *details, bool *ret_detailed)
+{
+    enum {
+        FIELD,
+        VERSION,
+        EXISTS,
+        NUM,
+        SIZE,
+        DESCRIPTION,
+        INFO,
+        FLAGS,
+        OFFSET,
+        STRUCT_VERSION,
+        START,
+        NUM_OFFSET,
+        SIZE_OFFSET,
+        ERR_HINT,
+        POSITION
+    };
+    static const struct vmd_slice keys[] = {
+        VMD_KEY("field"),       VMD_KEY("version_id"),        VMD_KEY("field_exists"), VMD_KEY("num"),
+        VMD_KEY("size"),        VMD_KEY("Description"),       VMD_KEY("info"),         VMD_KEY("flags"),
+        VMD_KEY("offset"),      VMD_KEY("struct_version_id"), VMD_KEY("start"),        VMD_KEY("num_offset"),
+        VMD_KEY("size_offset"), VMD_KEY("err_hint"),          VMD_KEY("position"),     {0}};
+    struct vmd_parse_object object = {.keys = keys,
+                                      .required = 1u << FIELD | 1u << VERSION | 1u << EXISTS | 1u << SIZE,
+                                      .what = "a field lacks field, version_id, field_exists or size"};
+    enum vmd_status status;
+    uint64_t position = VMD_NO_POSITION;
+    int key;
+
+    memset(field, 0, sizeof(*field));
+    *details = (struct vmd_field_details){.offset = VMD_UNKNOWN, .num_offset = VMD_UNKNOWN, .size_offset = VMD_UNKNOWN};
+    while (!(status = vmd_parse_key(parser, &object, &key)) && key >= 0) {
+        switch (key) {
+        case FIELD:
+            status = vmd_parse_name(parser, &field->name, &field->name_len);
+            break;
+        case VERSION:
+            status = vmd_parse_int(parser, &field->version_id);
+            break;
+        case EXISTS:
+            status = vmd_parse_bool(parser, &field->field_exists);
+            break;
+        case NUM:
+            status = vmd_parse_int(parser, &field->num);
+            break;
+        case SIZE:
+            status = vmd_parse_size(parser, &field->size);
+            break;
+        case DESCRIPTION:
+            status = vmd_parse_desc(parser, &field->vmsd);
+            break;
+        case INFO:
+            status = vmd_parse_text(parser, &details->info, &details->info_len);
+            break;
+        case FLAGS:
+            status = vmd_parse_bits(parser, vmd_flag_words, &field->flags);
+            break;
+        case OFFSET:
+            status = vmd_parse_size(parser, &details->offset);
+            break;
+        case STRUCT_VERSION:
+            status = vmd_parse_int(parser, &details->struct_version_id);
+            break;
+        case START:
+            status = vmd_parse_size(parser, &details->start);
+            break;
+        case NUM_OFFSET:
+            status = vmd_parse_size(parser, &details->num_offset);
+            break;
+        case SIZE_OFFSET:
+            status = vmd_parse_size(parser, &details->size_offset);
+            break;
+        case ERR_HINT:
+            status = vmd_parse_text(parser, &details->err_hint, &details->err_hint_len);
+            break;
+        case POSITION:
+            status = vmd_parse_size(parser, &position);
+            break;
+        }
+        if (status) {
+            break;
+        }
+    }
+    *ret_detailed = object.seen & 1u << FLAGS;
+    if (!*ret_detailed && object.seen & 1u << NUM) {
+        field->flags |= VMD_ARRAY; /* QEMU prints it of those alone */
+    }
+    details->reserved = position < VMD_NO_POSITION ? (uint32_t)position : VMD_NO_POSITION;
+    return status;
+}
+
+static enum vmd_status push_field(struct vmd_parser *parser, bool validations, bool *ret_detailed)
+{
+    struct vmd_field field, *field_slot;
+    struct vmd_field_details details, *details_slot;
+    enum vmd_status status = parse_field(parser, &field, &details, ret_detailed);
+
+    if (status) {
+        return status;
+    }
+    if (validations != !!(field.flags & VMD_MUST_EXIST) || validations != (details.reserved != VMD_NO_POSITION)) {
+        return vmd_parse_fail_at(
+            parser, VMD_BAD_JSON, parser->pos,
+            "a field that is in the wrong list: those with MUST_EXIST and a position are Validations");
+    }
+    field_slot = vmd_stack_push(&parser->fields, sizeof(field));
+    if (!field_slot) {
+        return vmd_parse_fail_memory(parser);
+    }
+    *field_slot = field;
+    if (*ret_detailed) {
+        details_slot = vmd_stack_push(&parser->details, sizeof(details));
+        if (!details_slot) {
+            return vmd_parse_fail_memory(parser);
+        }
+        *details_slot = details;
+    }
+    return VMD_OK;
+}
+
+/* Pushes a list of fields. Validations are those that are assertions; QEMU itself prints the others alone. */
+static enum vmd_status push_fields(struct vmd_parser *parser, bool validations)
+{
+    struct vmd_frame frame;
+    bool more, detailed = validations;
+    enum vmd_status status = vmd_parse_element(parser, &frame, true, &more);
+
+    while (!status && more) {
+        if (!detailed) {
+            status = vmd_parse_fields_fast(parser, &frame, &more);
+        }
+        if (!status && more) {
+            status = push_field(parser, validations, &detailed);
+        }
+        if (!status) {
+            status = vmd_parse_element(parser, &frame, false, &more);
+        }
+    }
+    return status;
+}
+
+/* A list of fields, taken off the stack; details: one each, or none. */
+struct fields {
+    struct vmd_field *fields; /* NULL: no list */
+    struct vmd_field_details *details;
+    uint64_t n, n_details;
+};
+
+static enum vmd_status parse_fields(struct vmd_parser *parser, bool validations, struct fields *ret)
+{
+    size_t bottom = parser->fields.used, details_bottom = parser->details.used;
+    enum vmd_status status = push_fields(parser, validations);
+
+    if (!status) {
+        ret->n = (parser->fields.used - bottom) / sizeof(*ret->fields);
+        ret->n_details = (parser->details.used - details_bottom) / sizeof(*ret->details);
+        ret->fields = (void *)vmd_stack_pop(&parser->fields, bottom, parser->tree);
+        ret->details = (void *)vmd_stack_pop(&parser->details, details_bottom, parser->tree);
+        status = ret->fields && ret->details ? VMD_OK : vmd_parse_fail_memory(parser);
+    }
+    return status;
+}
+
+/* Puts validations back between the fields, to where their positions say. */
+static enum vmd_status merge_validations(struct vmd_parser *parser, struct fields *fields,
+                                         const struct fields *validations)
+{
+    uint64_t n = fields->n + validations->n, next = 0;
+    struct fields merged = {.n = n, .n_details = n};
+
+    merged.fields = vmd_tree_alloc(parser->tree, n * sizeof(*merged.fields));
+    merged.details = vmd_tree_alloc(parser->tree, n * sizeof(*merged.details));
+    if (!merged.fields || !merged.details) {
+        return vmd_parse_fail_memory(parser);
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        bool validation = next < validations->n && validations->details[next].reserved == i;
+        const struct fields *from = validation ? validations : fields;
+        uint64_t at = validation ? next : i - next;
+
+        if (at >= from->n) {
+            return vmd_parse_fail_at(parser, VMD_BAD_JSON, parser->pos,
+                                     "Validations whose positions are not in the list");
+        }
+        merged.fields[i] = from->fields[at];
+        merged.details[i] = from->details[at];
+        merged.details[i].reserved = 0;
+        next += validation;
+    }
+    *fields = merged;
+    return VMD_OK;
+}
+
+/* Sets the fields of a description whose members have all been read. */
+static enum vmd_status set_fields(struct vmd_parser *parser, struct vmd_desc *desc, struct fields *fields,
+                                  const struct fields *validations)
+{
+    bool detailed = desc->traits & VMD_DETAILED;
+
+    if (fields->n_details != (detailed ? fields->n : 0) || validations->n_details != validations->n ||
+        (validations->fields && (!detailed || !fields->fields))) {
+        return vmd_parse_fail_at(parser, VMD_BAD_JSON, parser->pos,
+                                 "details of a part: needed of a description and flags of all its fields go together");
+    }
+    if (validations->n && merge_validations(parser, fields, validations)) {
+        return parser->err->code;
+    }
+    for (uint64_t i = 0; detailed && i < fields->n; i++) {
+        fields->details[i].reserved = 0;
+    }
+    desc->fields = fields->fields;
+    desc->field_details = detailed && fields->fields ? fields->details : NULL;
+    desc->n_fields = fields->n;
+    return VMD_OK;
+}
+
+static enum vmd_status parse_subsections(struct vmd_parser *parser, struct vmd_desc *desc)
+{
+    size_t bottom = parser->subsections.used;
+    struct vmd_frame frame;
+    bool more;
+    enum vmd_status status = vmd_parse_element(parser, &frame, true, &more);
+
+    while (!status && more) {
+        const struct vmd_desc *subsection, **slot;
+
+        status = vmd_parse_desc(parser, &subsection);
+        if (status) {
+            return status;
+        }
+        slot = vmd_stack_push(&parser->subsections, sizeof(subsection));
+        if (!slot) {
+            return vmd_parse_fail_memory(parser);
+        }
+        *slot = subsection;
+        status = vmd_parse_element(parser, &frame, false, &more);
+    }
+    if (!status) {
+        desc->n_subsections = (parser->subsections.used - bottom) / sizeof(*desc->subsections);
+        desc->subsections = vmd_stack_pop(&parser->subsections, bottom, parser->tree);
+        status = desc->subsections ? VMD_OK : vmd_parse_fail_memory(parser);
+    }
+    return status;
+}
+
+/* Sets a trait if the value says so. */
+static enum vmd_status parse_trait(struct vmd_parser *parser, uint32_t trait, uint32_t *traits)
+{
+    uint32_t value = 0;
+    enum vmd_status status = vmd_parse_bool(parser, &value);
+
+    if (!status && value) {
+        *traits |= trait;
+    }
+    return status;
+}
+
+static enum vmd_status parse_desc_members(struct vmd_parser *parser, struct vmd_desc *desc)
+{
+    enum {
+        NAME,
+        VERSION,
+        MINIMUM,
+        FIELDS,
+        SUBSECTIONS,
+        NEEDED,
+        HOOKS,
+        PRIORITY,
+        UNMIGRATABLE,
+        EARLY_SETUP,
+        VALIDATIONS
+    };
+    static const struct vmd_slice keys[] = {
+        VMD_KEY("name"),        VMD_KEY("version_id"),  VMD_KEY("minimum_version_id"),
+        VMD_KEY("Fields"),      VMD_KEY("Subsections"), VMD_KEY("needed"),
+        VMD_KEY("hooks"),       VMD_KEY("priority"),    VMD_KEY("unmigratable"),
+        VMD_KEY("early_setup"), VMD_KEY("Validations"), {0}};
+    struct vmd_parse_object object = {.keys = keys,
+                                      .required = 1u << NAME | 1u << VERSION | 1u << MINIMUM,
+                                      .what = "a description lacks name, version_id or minimum_version_id"};
+    const struct vmd_parse_head head = {&desc->name, &desc->name_len, &desc->version_id, &desc->minimum_version_id};
+    struct fields fields = {0}, validations = {0};
+    enum vmd_status status;
+    uint32_t hooks = 0;
+    int key;
+
+    if (vmd_parse_head_fast(parser, &object, VMD_TEMPLATE_DESC_NESTED,
+                            2 + parser->indent + sizeof(VMD_DESC_OPEN) - sizeof("{\n"), NULL, head)) {
+        return parser->err->code;
+    }
+    while (!(status = vmd_parse_key(parser, &object, &key)) && key >= 0) {
+        switch (key) {
+        case NAME:
+            status = vmd_parse_name(parser, &desc->name, &desc->name_len);
+            break;
+        case VERSION:
+            status = vmd_parse_int(parser, &desc->version_id);
+            break;
+        case MINIMUM:
+            status = vmd_parse_int(parser, &desc->minimum_version_id);
+            break;
+        case FIELDS:
+            status = parse_fields(parser, false, &fields);
+            break;
+        case SUBSECTIONS:
+            status = parse_subsections(parser, desc);
+            break;
+        case NEEDED:
+            desc->traits |= VMD_DETAILED;
+            status = parse_trait(parser, VMD_NEEDED, &desc->traits);
+            break;
+        case HOOKS:
+            status = vmd_parse_bits(parser, vmd_hook_words, &hooks);
+            break;
+        case PRIORITY:
+            status = vmd_parse_int(parser, &desc->priority);
+            break;
+        case UNMIGRATABLE:
+            status = parse_trait(parser, VMD_UNMIGRATABLE, &desc->traits);
+            break;
+        case EARLY_SETUP:
+            status = parse_trait(parser, VMD_EARLY_SETUP, &desc->traits);
+            break;
+        case VALIDATIONS:
+            status = parse_fields(parser, true, &validations);
+            break;
+        }
+        if (status) {
+            break;
+        }
+    }
+    desc->traits |= hooks;
+    return status ? status : set_fields(parser, desc, &fields, &validations);
+}
+
+enum vmd_status vmd_parse_desc(struct vmd_parser *parser, const struct vmd_desc **ret)
+{
+    struct vmd_desc *desc;
+    struct vmd_repeat *repeat;
+    const char *begin;
+    enum vmd_status status;
+
+    vmd_parse_skip_space(parser);
+    repeat = vmd_parse_find_repeat(parser);
+    if (repeat && vmd_parse_is_repeat(parser, repeat)) {
+        parser->pos += repeat->size;
+        *ret = repeat->desc;
+        return VMD_OK;
+    }
+    begin = parser->pos;
+    /* The depth is limited on the way down, so that the C stack is; vmd_desc_measure cannot exceed it then. */
+    if (parser->depth == VMD_MAX_DEPTH) {
+        return vmd_parse_fail_at(parser, VMD_TOO_DEEP, parser->pos, "descriptions nest deeper than 1000");
+    }
+    desc = vmd_tree_alloc(parser->tree, sizeof(*desc));
+    if (!desc) {
+        return vmd_parse_fail_memory(parser);
+    }
+    memset(desc, 0, sizeof(*desc));
+    parser->depth++;
+    status = parse_desc_members(parser, desc);
+    parser->depth--;
+    if (!status) {
+        vmd_desc_measure(desc);
+        *ret = desc;
+    }
+    if (!status && repeat && parser->pos - begin <= REPEAT_MAX) {
+        *repeat = (struct vmd_repeat){desc, begin, parser->pos - begin};
+    }
+    return status;
+}
