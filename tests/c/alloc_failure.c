@@ -82,9 +82,11 @@ static enum vmd_status table(struct vmd_tree *tree, struct vmd_error *err)
 static enum vmd_status dump(const struct vmd_tree *tree, struct vmd_error *err)
 {
     static char memory[16 << 20];
-    enum vmd_status status = vmd_dump_memory(tree, VMD_ENGINE_FAST, memory, sizeof(memory), NULL, NULL, err);
+    enum vmd_status status =
+        vmd_dump_memory(tree, VMD_ENGINE_FAST, VMD_FORM_QEMU, memory, sizeof(memory), NULL, NULL, err);
 
-    return status ? status : vmd_dump_memory(tree, VMD_ENGINE_STDIO, memory, sizeof(memory), NULL, NULL, err);
+    return status ? status
+                  : vmd_dump_memory(tree, VMD_ENGINE_STDIO, VMD_FORM_QEMU, memory, sizeof(memory), NULL, NULL, err);
 }
 
 /* Everything that allocates, one after the other. */

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "guest/guest.h"
+#include "guest.h"
 
 #include <stdlib.h>
 

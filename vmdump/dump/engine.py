@@ -1,4 +1,4 @@
-"""The two engines of the C core, by name."""
+"""The engines of the C core that write QEMU's form."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from vmdump._core import lib
 
 
 class Engine(enum.Enum):
-    """Which C code writes: FAST (pieces of text) or STDIO (fprintf, as QEMU does; the reference). The bytes are equal.
+    """Which C code writes: FAST (templates) or STDIO (fprintf, as QEMU does; the reference). The bytes are equal.
 
     Source: csrc/dump/fast_dump.c, csrc/dump/stdio_dump.c.
 
@@ -23,5 +23,5 @@ class Engine(enum.Enum):
 
     @property
     def code(self) -> int:
-        """The C core's number for it: csrc/dump/dump.h."""
+        """The C core's constant: csrc/dump/dump.h ``enum vmd_engine``."""
         return int(lib.VMD_ENGINE_STDIO if self is Engine.STDIO else lib.VMD_ENGINE_FAST)

@@ -48,7 +48,7 @@ class Tree:
 
     @property
     def size(self) -> int:
-        """Bytes of the whole dump, known without rendering it. Source: csrc/tree/tree.c vmd_tree_size."""
+        """Bytes of the whole dump, known without rendering it. Source: csrc/tree/measure.c vmd_tree_size."""
         return int(lib.vmd_tree_size(self.native))
 
     @property
@@ -125,7 +125,9 @@ class Tree:
         vmsds = ffi.new("const struct vmd_desc *[]", [vmsd for vmsd, _, _, _ in roots])
         counts = ffi.new("uint32_t[]", [len(words) for _, _, uses, types in roots for words in (uses, types)])
         error = ffi.new("struct vmd_error *")
-        check_status(lib.vmd_tree_set_standalone(self.native, vmsds, counts, len(roots), texts, len(texts), error), error)
+        check_status(
+            lib.vmd_tree_set_standalone(self.native, vmsds, counts, len(roots), texts, len(texts), error), error
+        )
 
     @property
     def about(self) -> bytes | None:
@@ -146,26 +148,26 @@ class Tree:
         """
         self._check_size()
         error = ffi.new("struct vmd_error *")
-        code = _code(engine, extended=extended, roots=roots)
-        _check_dump(lib.vmd_dump_fd(self.native, code, fd, lib.vmd_poll, ffi.NULL, error), error)
+        code, form = _code(engine), _form(extended=extended, roots=roots)
+        _check_dump(lib.vmd_dump_fd(self.native, code, form, fd, lib.vmd_poll, ffi.NULL, error), error)
 
     def dump_bytes(self, engine: Engine | None = None, *, extended: bool = False, roots: bool = True) -> bytes:
         """The dump as bytes. Raises as dump_fd does, and MemoryError."""
         import ctypes
 
-        code = _code(engine, extended=extended, roots=roots)
+        code, form = _code(engine), _form(extended=extended, roots=roots)
         size = self._check_size()
         error = ffi.new("struct vmd_error *")
         if extended:
             ret = ffi.new("uint64_t *")
-            _check_dump(lib.vmd_dump_size(self.native, code, lib.vmd_poll, ffi.NULL, ret, error), error)
+            _check_dump(lib.vmd_dump_size(self.native, code, form, lib.vmd_poll, ffi.NULL, ret, error), error)
             size = int(ret[0])
         new_bytes = ctypes.pythonapi.PyBytes_FromStringAndSize
         new_bytes.restype, new_bytes.argtypes = ctypes.py_object, (ctypes.c_char_p, ctypes.c_ssize_t)
         # The C API's own way to fill a bytes object: it is not shared until this returns.
         dump: bytes = new_bytes(None, size)
         memory = ffi.cast("char *", ffi.from_buffer(dump))
-        _check_dump(lib.vmd_dump_memory(self.native, code, memory, size, lib.vmd_poll, ffi.NULL, error), error)
+        _check_dump(lib.vmd_dump_memory(self.native, code, form, memory, size, lib.vmd_poll, ffi.NULL, error), error)
         return dump
 
     def _check_size(self) -> int:
@@ -178,10 +180,14 @@ class Tree:
         return size
 
 
-def _code(engine: Engine | None, *, extended: bool, roots: bool) -> int:
-    if extended:
-        return int(lib.VMD_ENGINE_EXTENDED_ROOTS if roots else lib.VMD_ENGINE_EXTENDED)
+def _code(engine: Engine | None) -> int:
     return int(lib.VMD_ENGINE_FAST) if engine is None else engine.code
+
+
+def _form(*, extended: bool, roots: bool) -> int:
+    if not extended:
+        return int(lib.VMD_FORM_QEMU)
+    return int(lib.VMD_FORM_EXTENDED_STANDALONE if roots else lib.VMD_FORM_EXTENDED)
 
 
 def parse(data: bytes | bytearray, name: str = "<dump>") -> Tree:
