@@ -1,5 +1,5 @@
 /*
- * Writes the extended form: see extended.h. With fprintf, in the shape of stdio_dump.c: its speed is that of QEMU.
+ * Engine of the extended form: see extended.h. It uses fprintf, as stdio_dump.c does, and is as fast as QEMU.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,37 +13,6 @@
 #include "dump/dump.h"
 #include "format/format.h"
 
-const struct vmd_word vmd_flag_words[] = {
-    {"SINGLE", 1},
-    {"POINTER", 2},
-    {"ARRAY", VMD_ARRAY},
-    {"STRUCT", 8},
-    {"VARRAY_INT32", 0x10},
-    {"BUFFER", 0x20},
-    {"ARRAY_OF_POINTER", 0x40},
-    {"VARRAY_UINT16", 0x80},
-    {"VBUFFER", 0x100},
-    {"MULTIPLY", 0x200},
-    {"VARRAY_UINT8", 0x400},
-    {"VARRAY_UINT32", 0x800},
-    {"MUST_EXIST", VMD_MUST_EXIST},
-    {"ALLOC", 0x2000},
-    {"MULTIPLY_ELEMENTS", 0x4000},
-    {"VSTRUCT", 0x8000},
-    {"ARRAY_OF_POINTER_AUTO_ALLOC", VMD_AUTO_ALLOC},
-    {NULL, 0},
-};
-
-const struct vmd_word vmd_hook_words[] = {
-    {"pre_load", VMD_PRE_LOAD},
-    {"post_load", VMD_POST_LOAD},
-    {"pre_save", VMD_PRE_SAVE},
-    {"post_save", VMD_POST_SAVE},
-    {"dev_unplug_pending", VMD_DEV_UNPLUG_PENDING},
-    {"load_state_old", VMD_LOAD_STATE_OLD},
-    {NULL, 0},
-};
-
 struct extended_dump {
     FILE *out;
     const struct vmd_sink *sink;
@@ -51,7 +20,7 @@ struct extended_dump {
 
 static void dump_desc(const struct extended_dump *dump, const struct vmd_desc *desc, int indent, bool is_subsection);
 
-/* A member that stands behind another one. */
+/* The key of a member that is not the first. */
 static void dump_key(const struct extended_dump *dump, int indent, const char *key)
 {
     fprintf(dump->out, ",\n%*s\"%s\": ", indent, "", key);
@@ -76,7 +45,7 @@ static void dump_text(const struct extended_dump *dump, const char *text, size_t
     fputc('"', dump->out);
 }
 
-/* n strings, each ended by NUL, on one line. */
+/* A list of n NUL-terminated strings, on one line. */
 static void dump_texts(const struct extended_dump *dump, const char *texts, uint32_t n)
 {
     fputc('[', dump->out);
@@ -88,7 +57,7 @@ static void dump_texts(const struct extended_dump *dump, const char *texts, uint
     fputc(']', dump->out);
 }
 
-/* The names of bits, and what has no name as a number. */
+/* The names of bits; bits without a name as one number. */
 static void dump_words(const struct extended_dump *dump, const struct vmd_word *words, uint32_t bits)
 {
     const char *comma = "";
@@ -150,7 +119,7 @@ static void dump_field(const struct extended_dump *dump, const struct vmd_desc *
     }
     fprintf(dump->out, VMD_FMT_FIELD_VERSION, indent, "", field->version_id);
     fprintf(dump->out, field->field_exists ? VMD_FMT_FIELD_EXISTS : VMD_FMT_FIELD_ALWAYS, indent, "");
-    /* Where QEMU prints it, and where details are known also where it is a factor. */
+    /* As QEMU prints it, and also for fields without VMS_ARRAY that have a factor. */
     if (field->flags & VMD_ARRAY || field->num) {
         fprintf(dump->out, VMD_FMT_FIELD_NUM, indent, "", field->num);
     }
@@ -165,7 +134,7 @@ static void dump_field(const struct extended_dump *dump, const struct vmd_desc *
     fprintf(dump->out, VMD_FMT_CLOSE, indent - VMD_INDENT_MEMBER, "");
 }
 
-/* The fields that are assertions, or those that are not. */
+/* The fields with MUST_EXIST (assertions), or those without. */
 static void dump_fields(const struct extended_dump *dump, const struct vmd_desc *desc, bool assertions, int indent)
 {
     const char *next = "";
@@ -181,8 +150,8 @@ static void dump_fields(const struct extended_dump *dump, const struct vmd_desc 
     fprintf(dump->out, VMD_FMT_LIST_CLOSE, indent, "");
 }
 
-/* Without details they are not told: nothing would say that they are assertions. */
-static bool tells_assertions(const struct vmd_desc *desc)
+/* Assertions are printed with details only: without flags a reader could not recognise them. */
+static bool prints_assertions(const struct vmd_desc *desc)
 {
     for (uint64_t i = 0; desc->traits & VMD_DETAILED && i < desc->n_fields; i++) {
         if (desc->fields[i].flags & VMD_MUST_EXIST) {
@@ -229,7 +198,7 @@ static void dump_desc(const struct extended_dump *dump, const struct vmd_desc *d
     if (desc->fields) {
         dump_fields(dump, desc, false, indent);
     }
-    if (tells_assertions(desc)) {
+    if (prints_assertions(desc)) {
         dump_fields(dump, desc, true, indent);
     }
     if (desc->subsections) {

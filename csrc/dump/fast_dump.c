@@ -1,7 +1,7 @@
 /*
- * The fast engine: the same bytes as stdio_dump.c from the fragments of fragments.h. A field is two or three copies of
- * fragments with its values between them. Pieces are copied in whole blocks: both sides have room behind them, and the
- * next value overwrites what was copied too much.
+ * Fast engine: writes the bytes of stdio_dump.c from the fragments of templates.h. A field is two or three fragments
+ * with its values between them. Fragments are copied in whole blocks: source and destination have space after them, and
+ * the next value overwrites the excess.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -15,13 +15,13 @@
 enum {
     NAME_INLINE_MAX = 512, /* longer names take the slow path */
     N_WRITTEN = 256,       /* a power of 2 */
-    WRITTEN_MIN = 256,     /* bytes without indentation: copying shorter descriptions is not worth the question */
-    /* What is written between two checks for room: fragments of less than 1 KiB, numbers, a short name. */
+    WRITTEN_MIN = 256,     /* bytes without indentation: looking up shorter descriptions costs more than writing them */
+    /* Bytes written between two checks for room: fragments of less than 1 KiB, numbers, a short name. */
     RESERVE = 3 * 1024 + NAME_INLINE_MAX + VMD_BLOCK,
 };
-_Static_assert(RESERVE <= VMD_SINK_SLACK, "what is written unchecked fits behind the window");
+_Static_assert(RESERVE <= VMD_SINK_SLACK, "unchecked output fits into the slack of the window");
 
-/* A block in one register, where the CPU has such: see fast_dump_avx2.c. */
+/* With AVX2 one register holds a block: see fast_dump_avx2.c. */
 typedef char block __attribute__((vector_size(VMD_BLOCK), aligned(1), may_alias));
 
 static inline void copy_block(char *to, const char *from)
@@ -29,27 +29,27 @@ static inline void copy_block(char *to, const char *from)
     *(block *)to = *(const block *)from;
 }
 
-/* A description's text in the window, from behind its name's opening quote to its closing brace. */
+/* A description in the window: its text after the opening quote of its name, up to its closing brace. */
 struct written {
     const struct vmd_desc *vmsd; /* NULL: none */
     const char *text;
     size_t size;
     int indent;
-    unsigned window; /* the number of the one it is in */
+    unsigned window; /* number of the window that holds the text */
 };
 
 struct fast_dump {
     struct vmd_sink *sink;
-    char *limit;     /* from here on the sink is flushed; once stopped, always */
-    uint32_t arrays; /* the flag of fields whose "num" is printed; 0: of none */
-    bool stopped;    /* the sink has failed, or there is no memory */
+    char *limit;     /* the sink is flushed at and after it; if stopped, always */
+    uint32_t arrays; /* flag of the fields whose "num" is printed; 0: none */
+    bool stopped;    /* the sink has failed, or memory is out */
     bool no_memory;
-    struct vmd_template_size max;      /* of all recipes, once they are measured */
-    unsigned window;                   /* counts when it is left and taken back */
-    struct written written[N_WRITTEN]; /* by a hash: the last of it */
+    struct vmd_template_size max;      /* of all templates; zeros: not computed yet */
+    unsigned window;                   /* number of the window: incremented by enter */
+    struct written written[N_WRITTEN]; /* indexed by a hash */
 };
 
-/* Where a fragment is found: in a level or, with no level, by the indentation. */
+/* Where fragments come from: a level or, if NULL, templates expanded at the indentation. */
 struct place {
     const struct vmd_level *level;
     int indent;
@@ -70,7 +70,7 @@ static inline struct place place_find(struct fast_dump *dump, int indent)
     return (struct place){level, indent};
 }
 
-/* Leaves the window to the sink's own functions, from p on; enter takes it back. */
+/* Hand the window, from p on, to the functions of the sink; enter takes it back. */
 static void leave(struct fast_dump *dump, char *p)
 {
     dump->sink->used = p - dump->sink->buffer;
@@ -106,8 +106,8 @@ static inline char *make_room(struct fast_dump *dump, char *p)
 }
 
 /*
- * A fragment of no level, made at once if it fits into the window, else bit by bit; also where there was no memory for
- * a level, and what is written no longer counts.
+ * Expand a template that has no level: at once if it fits into the window, else in parts. Also called if there is no
+ * memory for a level; the output is discarded then.
  */
 static __attribute__((noinline)) char *put_template(struct fast_dump *dump, char *p, int indent,
                                                     enum vmd_template_id id)
@@ -208,7 +208,7 @@ static char *put_desc(struct fast_dump *dump, char *p, const struct vmd_desc *vm
 
 enum { FIELD_MEMBER = VMD_INDENT_ELEMENT + VMD_INDENT_MEMBER };
 
-/* From behind a field's name to its size, where it has a version_id or its "num" is printed. */
+/* A field after its name, up to its size, if it has a version_id or its "num" is printed. */
 static __attribute__((noinline)) char *put_rare(struct fast_dump *dump, char *p, const struct vmd_field *field,
                                                 struct place place)
 {
@@ -229,7 +229,7 @@ static __attribute__((noinline)) char *put_rare(struct fast_dump *dump, char *p,
     return p;
 }
 
-/* A field from behind its name's opening quote to its size or nested description. */
+/* A field after the opening quote of its name, up to its size or nested description. */
 static inline char *put_field(struct fast_dump *dump, char *p, const struct vmd_field *field, struct place place)
 {
     p = put_name(dump, p, field->name, field->name_len);
@@ -249,7 +249,7 @@ static inline char *put_field(struct fast_dump *dump, char *p, const struct vmd_
     return p;
 }
 
-/* Whether a field is as nearly all are: then it is a name and a digit between two fragments. */
+/* Whether a field is a name and a digit between two fragments, as nearly all are. */
 static inline bool is_plain(const struct vmd_field *field, uint32_t special)
 {
     return !((uint32_t)field->version_id | (field->flags & special) | field->field_exists | (field->size > 9) |
@@ -300,7 +300,7 @@ static char *put_subsections(struct fast_dump *dump, char *p, const struct vmd_d
                         vmsd->n_subsections ? VMD_TEMPLATE_SUBSECTIONS_CLOSE : VMD_TEMPLATE_SUBSECTIONS_EMPTY);
 }
 
-/* A description from behind its name's opening quote to its closing brace, from what it is. */
+/* A description after the opening quote of its name, up to its closing brace. */
 static char *write_desc(struct fast_dump *dump, char *p, const struct vmd_desc *vmsd, int indent)
 {
     struct place place = place_find(dump, indent);
@@ -327,7 +327,7 @@ static inline struct written *find_written(struct fast_dump *dump, const struct 
 }
 
 /*
- * The same, copied where it still stands in the window: real trees share half of what they print.
+ * As write_desc, but copy the text if it is still in the window: real dumps repeat about half of their text.
  */
 static char *put_desc(struct fast_dump *dump, char *p, const struct vmd_desc *vmsd, int indent)
 {

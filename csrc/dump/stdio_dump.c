@@ -1,9 +1,9 @@
 /*
- * The stdio engine: QEMU's own way to dump, recursive and with fprintf. It is the reference that the fast engine must
- * equal, and the baseline of the benchmarks.
+ * stdio engine: QEMU's recursive code with fprintf. It is the reference for the fast engine's output and the baseline
+ * of the benchmarks.
  *
- * Source: QEMU 8.2.2 migration/savevm.c, the functions of the same names. What differs: it reads a tree instead of the
- * class registry, "num" can be left out as QEMU 7.2 does, and it stops early when the sink has failed.
+ * Source: QEMU 8.2.2 migration/savevm.c, the functions of the same names. Differences: it reads a tree instead of the
+ * class registry, can omit "num" as QEMU 7.2 does, and stops early if the sink has failed.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,9 +1,9 @@
 /*
- * The words of QEMU's dump, once: the printf formats of dump_machine_type, dump_vmstate_json_to_file,
- * dump_vmstate_vmsd and dump_vmstate_vmsf (QEMU 8.2.2 migration/savevm.c). The stdio engine prints with them, the fast
- * engine's fragments are made of their parts, and the size formula counts their bytes.
+ * Text of QEMU's dump: the printf formats of dump_machine_type, dump_vmstate_json_to_file, dump_vmstate_vmsd and
+ * dump_vmstate_vmsf (QEMU 8.2.2 migration/savevm.c). The stdio engine prints with them, the templates consist of their
+ * parts, and tree/measure.c counts their bytes.
  *
- * In every format "%*s" is the indentation; "%s", "%d" and "%zu" are values.
+ * "%*s" is the indentation; "%s", "%d" and "%zu" are values.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,10 +13,11 @@
 #define VMD_FMT_BEGIN "{\n"
 #define VMD_FMT_MACHINE "  \"vmschkmachine\": {\n    \"Name\": \"%s\"\n  }"
 #define VMD_FMT_END "\n}\n"
-/* Before every device: without any, QEMU leaves a comma behind the machine, which is no JSON; vmdump does not. */
+/* Before every device. Without devices QEMU prints a comma after the machine, which is invalid JSON; vmdump does not.
+ */
 #define VMD_FMT_NEXT ",\n"
 
-/* What stands before a line's value, where it has one, is its _HEAD; what stands behind it its _TAIL. */
+/* Text of a line before its value (_HEAD) and after it (_TAIL). */
 #define VMD_DEVICE_OPEN_HEAD "\""
 #define VMD_DEVICE_OPEN_TAIL "\": {\n"
 #define VMD_DEVICE_NAME_HEAD "\"Name\": \""
@@ -64,7 +65,7 @@
 #define VMD_FMT_FIELD_NUM "%*s" VMD_NUM_HEAD "%d" VMD_NUMBER_TAIL
 #define VMD_FMT_FIELD_SIZE "%*s" VMD_SIZE_HEAD "%zu"
 
-/* How much deeper the parts stand than what they are part of, as spaces and as numbers. */
+/* Indentation of parts relative to their parent, as spaces and as numbers. */
 #define VMD_SPACES_MEMBER "  "    /* members of a device, description or field */
 #define VMD_SPACES_ELEMENT "    " /* a field or subsection in its description */
 enum {

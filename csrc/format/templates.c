@@ -1,5 +1,5 @@
 /*
- * Text between values: see fragments.h.
+ * Templates and fragments: see templates.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,7 +11,7 @@
 
 #include "format/format.h"
 
-/* Where a line of a fragment begins. */
+/* Beginnings of lines. */
 #define AT_MEMBER VMD_INDENT_MARK VMD_SPACES_MEMBER
 #define AT_ELEMENT VMD_INDENT_MARK VMD_SPACES_ELEMENT
 #define AT_FIELD_MEMBER AT_ELEMENT VMD_SPACES_MEMBER

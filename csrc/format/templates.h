@@ -1,10 +1,10 @@
 /*
- * The text of a dump between its values (names and numbers). It depends on the indentation alone: for each level of
- * indentation its fragments are made once, from the words in format.h, when the level is first met, and are kept for
- * the life of the process. The fast engine copies them, the parser looks whether they are what it reads.
+ * Templates: the text of a dump between its values (names and numbers), with a mark for the indentation. A fragment is
+ * a template expanded at one indentation. The fragments of an indentation form a level; it is created when first used
+ * and kept for the life of the process. The fast engine copies fragments, the parser compares its input with them.
  *
- * Indentation beyond VMD_LEVELS has no fragments: who needs them makes them each time, so that memory does not grow
- * with depth.
+ * Indentations from 2 * VMD_LEVELS on have no level, so that memory does not grow with depth: templates are expanded
+ * each time.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -14,11 +14,11 @@
 #include <stddef.h>
 
 enum {
-    VMD_BLOCK = 32,  /* bytes: so many can be read from behind any fragment */
-    VMD_LEVELS = 64, /* levels with fragments: indents 0, 2, ... 126 */
+    VMD_BLOCK = 32,  /* bytes that are readable after any fragment */
+    VMD_LEVELS = 64, /* number of levels: indentations 0, 2, ... 126 */
 };
 
-/* The fragments. None begins with an indentation: that follows a line's end inside of a fragment. */
+/* The templates. None begins with an indentation, which always follows the end of a line within a template. */
 enum vmd_template_id {
     VMD_TEMPLATE_DEVICE_FIRST, /* from the end of the machine to the device's name */
     VMD_TEMPLATE_DEVICE_NEXT,  /* from the end of a device's description to the next one's name */
@@ -45,7 +45,7 @@ enum vmd_template_id {
     VMD_TEMPLATE_FIELD_NUM, /* from version_id to num */
     VMD_TEMPLATE_FIELD_NUM_EXISTS,
     VMD_TEMPLATE_FIELD_NUM_SIZE, /* from num to size */
-    VMD_TEMPLATE_FIELD_0_SIZE,   /* from name to size where version_id is 0, as it nearly always is */
+    VMD_TEMPLATE_FIELD_0_SIZE,   /* from name to size if version_id is 0, the usual case */
     VMD_TEMPLATE_FIELD_0_SIZE_EXISTS,
     VMD_TEMPLATE_FIELD_0_NUM,
     VMD_TEMPLATE_FIELD_0_NUM_EXISTS,
@@ -57,16 +57,16 @@ struct vmd_fragment {
     size_t size;
 };
 
-/* A level: the fragments at one indentation, that of the device or description they belong to. */
+/* The fragments at the indentation of a device or description. */
 struct vmd_level {
     struct vmd_fragment fragments[VMD_N_TEMPLATES];
     char text[];
 };
 
-/* By indent / 2; NULL: not met yet. */
+/* Indexed by indent / 2; NULL: not created yet. Access with vmd_level_find. */
 extern struct vmd_level *vmd_levels[VMD_LEVELS];
 
-/* Makes the level of an indent below 2 * VMD_LEVELS, unless another thread has. NULL: there is no memory. */
+/* Create the level of an indentation below 2 * VMD_LEVELS, unless another thread has. NULL: out of memory. */
 const struct vmd_level *vmd_level_create(int indent);
 
 static inline const struct vmd_level *vmd_level_find(int indent)
@@ -76,18 +76,19 @@ static inline const struct vmd_level *vmd_level_find(int indent)
     return __builtin_expect(level != NULL, 1) ? level : vmd_level_create(indent);
 }
 
-/* What fragments are made from: their text, with a VMD_INDENT_MARK wherever the indentation belongs. */
+/* Text of the templates; VMD_INDENT_MARK stands for the indentation. */
 extern const char *const vmd_templates[VMD_N_TEMPLATES];
 #define VMD_INDENT_MARK "\1"
 
-/* Bytes and indentations of the largest template. */
+/* Bytes and indentation marks of a template. */
 struct vmd_template_size {
     size_t text_size, n_indents;
 };
 
+/* The maxima over all templates. */
 struct vmd_template_size vmd_template_max_size(void);
 
-/* Makes a fragment at out; returns its end. */
+/* Expand a template at out; returns the end of the fragment. */
 char *vmd_template_expand(char *out, enum vmd_template_id id, size_t indent);
 
 #endif

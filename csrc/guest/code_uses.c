@@ -1,5 +1,5 @@
 /*
- * Uses of addresses by code: see guest_uses.h.
+ * Uses of data by machine code: see code_uses.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -9,10 +9,10 @@
 
 #include "guest/internal.h"
 
-/* How far a call stands behind the instruction that takes its argument's address, at most, in bytes. */
+/* Maximum distance in bytes from the load of an address to the call that it is an argument of. */
 enum { CALL_WINDOW = 384 };
 
-/* How far an add stands behind the adrp whose page it completes, at most, in instructions. */
+/* Maximum distance in instructions from adrp to the add that completes the address. */
 enum { ADD_WINDOW = 16 };
 
 struct code {
@@ -41,8 +41,10 @@ static uint32_t find(const struct addresses *in, uint64_t address)
     return low < in->n && in->sorted[low] == address ? low : VMD_NO_CALL;
 }
 
-/* x86-64: lea disp32(%rip),%r64; call rel32 and, for a tail call, jmp rel32. Found at any byte: what is looked for are
- * addresses that are known, so that a match by chance is one in millions. */
+/*
+ * x86-64: lea disp32(%rip),%r64; call rel32 and, for a tail call, jmp rel32. Matched at any byte: the addresses are
+ * known, so an accidental match is one in millions.
+ */
 
 static uint32_t x86_64_call(const struct code *code, uint64_t at, const struct addresses *functions)
 {
@@ -113,7 +115,7 @@ static uint64_t aarch64_target(const struct code *code, uint64_t at)
         if ((add & 0xffc00000) == 0x91000000 && (add >> 5 & 31) == page_register) {
             return page + (add >> 10 & 0xfff);
         }
-        /* Another adrp to the same register begins another address. */
+        /* Another adrp to the same register starts another address. */
         if ((add & 0x9f000000) == 0x90000000 && (add & 31) == page_register) {
             break;
         }

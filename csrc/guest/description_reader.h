@@ -23,17 +23,17 @@ struct vmd_guest_reader {
     struct vmd_guest *guest;
     struct vmd_tree *tree;
     struct vmd_layout layout;
-    struct vmd_ghash made;   /* address -> struct vmd_desc *, 0 while it is being read */
-    struct vmd_ghash nested; /* addresses that a description refers to */
+    struct vmd_ghash made;   /* address -> struct vmd_desc *; 0: being read */
+    struct vmd_ghash nested; /* addresses of descriptions that another one refers to */
     struct vmd_error *err;
     unsigned depth;
-    bool is_looking;    /* for descriptions that nothing leads to */
-    uint64_t n_ends[3]; /* lists by how they end: end_flags */
+    bool is_looking;    /* in vmd_guest_find_descs */
+    uint64_t n_ends[3]; /* number of lists by the flags of their end */
     const uint64_t *slots;
     uint64_t n_slots;
     struct vmd_guest_defect *defects;
     uint64_t n_defects;
-    struct vmd_stack fields, details, subsections; /* of what is being read */
+    struct vmd_stack fields, details, subsections; /* of the lists being read */
 };
 
 /* Set the reader's error; returns the code. address: of the description, field or list that is wrong. */

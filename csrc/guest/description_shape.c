@@ -13,7 +13,7 @@ bool vmd_reader_is_name(const struct vmd_guest *guest, uint64_t address)
     while (text && n < 64 && text[n] > ' ' && text[n] <= '~') {
         n++;
     }
-    /* A few have blanks in them; none begins with one. */
+    /* A few names contain blanks; none begins with one. */
     return n && (n == 64 || !text[n] || text[n] == ' ');
 }
 

@@ -1,20 +1,19 @@
 /*
- * Search for descriptions that nothing leads to: see read_descriptions.h.
+ * Search for descriptions that no known pointer leads to: see read_descriptions.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "guest/description_reader.h"
 
-/* Whether the struct has the shape of a description, from the outside. */
+/* Whether the struct at from may be a description, from its own members. */
 static bool has_shape(const struct vmd_guest_reader *reader, const char *from, uint64_t code_begin, uint64_t code_end)
 {
     const struct vmd_layout *layout = &reader->layout;
     uint64_t fields = vmd_load_u64(from + layout->desc_fields),
              subsections = vmd_load_u64(from + layout->desc_subsections);
     uint64_t name = vmd_load_u64(from + layout->desc_name);
-    uint32_t flags;
+    uint32_t flags = vmd_load_u32(from + layout->desc_unmigratable);
 
-    flags = vmd_load_u32(from + layout->desc_unmigratable);
     if (flags & ~0x101u || !vmd_reader_is_small(from + layout->desc_version_id, VMD_NUMBER_MAX) ||
         !vmd_reader_is_small(from + layout->desc_minimum_version_id, VMD_NUMBER_MAX) ||
         !vmd_reader_is_small(from + layout->desc_priority, VMD_PRIORITY_MAX) || (!fields && !subsections) ||
@@ -31,7 +30,7 @@ static bool has_shape(const struct vmd_guest_reader *reader, const char *from, u
     return name ? vmd_reader_is_name(reader->guest, name) : fields != 0;
 }
 
-/* Whether every field of a description that was read says how it is migrated, as every real one does. */
+/* Whether every field specifies how it is migrated: by a description, a VMStateInfo or as an assertion. */
 static bool has_sound_fields(const struct vmd_desc *desc)
 {
     for (uint64_t i = 0; i < desc->n_fields; i++) {
@@ -50,7 +49,7 @@ uint64_t vmd_guest_find_descs(struct vmd_guest_reader *reader, uint64_t begin, u
     const uint64_t *slots = reader->slots;
     uint64_t n = 0;
 
-    /* What is broken is no description: nothing here says that it is one. */
+    /* Tolerate no defects: a damaged candidate is not a description. */
     reader->slots = NULL;
     reader->is_looking = true;
     for (uint64_t address = (begin + 7) & -8ull; address + reader->layout.desc_size <= end; address += 8) {

@@ -1,5 +1,5 @@
 /*
- * Reading descriptions: see guest_tree.h.
+ * Descriptions and fields: see read_descriptions.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,7 +10,7 @@
 
 enum { NAME_MAX_BYTES = 4096, DEFECTS_MAX = 1000 };
 
-/* VMStateFlags, where it matters what they are called. */
+/* VMStateFlags of fields whose number or size is a member of the struct. */
 enum {
     VARRAY_INT32 = 0x10, /* in newer QEMUs VMS_VARRAY, whatever the integer's size */
     VARRAY_UINT16 = 0x80,
@@ -64,7 +64,7 @@ enum vmd_status vmd_reader_add_defect(struct vmd_guest_reader *reader, uint64_t 
         }
     }
     if (reader->n_defects == DEFECTS_MAX) {
-        return vmd_reader_fail(reader, VMD_BAD_REFERENCE, address, "more defects than a QEMU has");
+        return vmd_reader_fail(reader, VMD_BAD_REFERENCE, address, "more defects than any QEMU has");
     }
     defects = realloc(defects, (reader->n_defects + 1) * sizeof(*defects));
     if (!defects) {
@@ -83,23 +83,23 @@ static bool is_zero(const char *from, size_t size)
 static enum vmd_status read_name(struct vmd_guest_reader *reader, uint64_t address, uint64_t owner, const char **ret,
                                  uint32_t *ret_len)
 {
-    /* A stub of zeros has no name; QEMU prints what printf makes of that. */
+    /* A stub of zeros has no name; printf prints a null pointer as "(null)". */
     const char *text = address ? vmd_guest_find(reader->guest, address, 1) : "(null)";
     size_t room = !address ? sizeof("(null)") : text ? (size_t)(reader->guest->memory + reader->guest->size - text) : 0;
     const char *end = text ? memchr(text, '\0', room < NAME_MAX_BYTES ? room : NAME_MAX_BYTES) : NULL;
 
     if (!end) {
-        return vmd_reader_fail(reader, VMD_BAD_REFERENCE, owner, "a name is no string");
+        return vmd_reader_fail(reader, VMD_BAD_REFERENCE, owner, "a name is not a string");
     }
     *ret_len = (uint32_t)(end - text);
-    if (vmd_printable_prefix(text, *ret_len) != *ret_len) {
+    if (vmd_name_printable_prefix(text, *ret_len) != *ret_len) {
         return vmd_reader_fail(reader, VMD_BAD_NAME, owner, "a name can't be printed in JSON");
     }
     *ret = vmd_tree_string(reader->tree, text, *ret_len);
     return *ret ? VMD_OK : vmd_reader_fail(reader, VMD_NO_MEMORY, owner, "out of memory");
 }
 
-/* A text that is not printed by QEMU, and so may hold anything; NULL for NULL and for what is no string. */
+/* A text that QEMU does not print, so any characters are valid. NULL: null pointer, or not a string. */
 static const char *read_text(struct vmd_guest_reader *reader, uint64_t address, uint32_t *ret_len)
 {
     const char *text = address ? vmd_guest_find(reader->guest, address, 1) : NULL;
@@ -112,7 +112,6 @@ static const char *read_text(struct vmd_guest_reader *reader, uint64_t address, 
 
 static enum vmd_status read_desc(struct vmd_guest_reader *reader, uint64_t address, const struct vmd_desc **ret);
 
-/* A description that another one refers to. */
 enum vmd_status vmd_reader_read_nested(struct vmd_guest_reader *reader, uint64_t address, const struct vmd_desc **ret)
 {
     if (vmd_ghash_insert(&reader->nested, (uint32_t)address, address, 1)) {
@@ -121,7 +120,7 @@ enum vmd_status vmd_reader_read_nested(struct vmd_guest_reader *reader, uint64_t
     return read_desc(reader, address, ret);
 }
 
-/* An offset that is there when the flags say so: a size_t, or a VMStateStructMember. */
+/* An offset that the flags make valid: a size_t, or a VMStateStructMember at indirect_at. */
 static uint64_t read_offset(const char *from, uint32_t at, uint32_t indirect_at, bool used)
 {
     if (!used) {
@@ -130,7 +129,7 @@ static uint64_t read_offset(const char *from, uint32_t at, uint32_t indirect_at,
     return at ? vmd_load_u64(from + at) : vmd_load_u32(from + indirect_at);
 }
 
-/* The image's flags as QEMU 8.2 numbers them. */
+/* The flags with the bits of QEMU 8.2. */
 static uint32_t canonical_flags(const struct vmd_layout *layout, const char *from)
 {
     uint32_t flags = vmd_load_u32(from + layout->field_flags);
@@ -218,8 +217,8 @@ static enum vmd_status read_members(struct vmd_guest_reader *reader, uint64_t ad
     fields = vmd_load_u64(from + layout->desc_fields);
     subsections = vmd_load_u64(from + layout->desc_subsections);
     /*
-     * One that is looked for may get its name at run time, as eepro100's copies do. One of zeros stands in for a device
-     * that is not built: ramfb_vmstate of QEMU's ramfb-stubs.c.
+     * A description found by the search may get its name at run time, as eepro100's copies do. A description of zeros
+     * is a stub of a device that is not built: ramfb_vmstate in QEMU's ramfb-stubs.c.
      */
     if (!vmd_load_u64(from + layout->desc_name) && !(reader->is_looking && reader->depth == 1) &&
         !is_zero(from, layout->desc_size) && vmd_reader_add_defect(reader, address, no_name)) {

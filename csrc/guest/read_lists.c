@@ -7,7 +7,7 @@
 
 enum { LIST_MAX = 100000 }; /* entries; QEMU's longest lists have hundreds */
 
-/* The ways in which lists of fields end: up to QEMU 8.1, since 8.2, and since flags were renumbered. */
+/* Flags of the last entry of a list of fields: up to QEMU 8.1, since 8.2, and since flags were renumbered. */
 static const uint32_t end_flags[3] = {0, VMD_END_8_2, VMD_END_MOVED};
 
 uint32_t vmd_guest_reader_end_flags(const struct vmd_guest_reader *reader)
@@ -20,7 +20,7 @@ uint32_t vmd_guest_reader_end_flags(const struct vmd_guest_reader *reader)
     return end_flags[best];
 }
 
-/* Whether a list may end with an entry of these flags. */
+/* Whether a list may end with an entry with these flags; counts it in n_ends. */
 static bool is_end(struct vmd_guest_reader *reader, uint32_t flags)
 {
     for (int i = 0; i < 3; i++) {
@@ -32,9 +32,9 @@ static bool is_end(struct vmd_guest_reader *reader, uint32_t flags)
     return false;
 }
 
-/* Lists without a terminator: they end where something else begins, if all before that is sound. */
+/* Lists without a terminator end where the next object begins, if all entries before it are valid. */
 
-/* The lowest address above this one that a relocation has put somewhere; UINT64_MAX: none. */
+/* The lowest address above this one that a relocated pointer has; UINT64_MAX: none. */
 static uint64_t next_object(const struct vmd_guest_reader *reader, uint64_t address)
 {
     uint64_t next = UINT64_MAX;
@@ -51,9 +51,9 @@ static uint64_t next_object(const struct vmd_guest_reader *reader, uint64_t addr
 }
 
 /*
- * A list failed at its nth entry: whether it is one that lacks its terminator. Then the failure is none, but a defect,
- * and n is how many entries there are: those before the next object, or, where nothing points to that one, those before
- * what is foreign, no entry at all.
+ * Whether a list that failed at entry *n lacks its terminator. If so, clear the error, record a defect and set *n to
+ * the number of entries before the next object or, if no pointer leads to that, before the entry that failed; foreign:
+ * that one does not look like an entry.
  */
 static bool ends_without_terminator(struct vmd_guest_reader *reader, uint64_t address, uint64_t entry_size, uint64_t *n,
                                     bool foreign, const char *what)
@@ -82,7 +82,7 @@ static bool ends_without_terminator(struct vmd_guest_reader *reader, uint64_t ad
 static const char no_field_terminator[] = "a list of fields has no terminator",
                   no_subsection_terminator[] = "a list of subsections has no terminator";
 
-/* How many fields there are before the one without a name, which ends the list. */
+/* Count the fields before the one without a name, which ends the list. */
 static enum vmd_status count_fields(struct vmd_guest_reader *reader, uint64_t address, uint64_t *ret)
 {
     const struct vmd_layout *layout = &reader->layout;
@@ -105,7 +105,7 @@ static enum vmd_status count_fields(struct vmd_guest_reader *reader, uint64_t ad
     return vmd_reader_fail(reader, VMD_BAD_REFERENCE, address, "a list of fields has no end");
 }
 
-/* Pushes the fields of a list; how many, beside an error as well as without. */
+/* Push the fields of a list. *ret: their number, after an error too. */
 static enum vmd_status push_fields(struct vmd_guest_reader *reader, uint64_t address, uint64_t *ret)
 {
     uint32_t size = reader->layout.field_size;
@@ -137,7 +137,6 @@ static enum vmd_status push_fields(struct vmd_guest_reader *reader, uint64_t add
     return VMD_OK;
 }
 
-/* What is no list of fields after all takes no memory of the tree: of all that is looked at, most is none. */
 enum vmd_status vmd_reader_read_fields(struct vmd_guest_reader *reader, uint64_t address, struct vmd_desc *desc)
 {
     size_t bottom = reader->fields.used, details_bottom = reader->details.used;

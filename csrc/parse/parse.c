@@ -12,7 +12,7 @@
 #include "parse/parse_schema.h"
 #include "parse/parse_window.h"
 
-/* A device by the hash of its name. */
+/* A device and the hash of its name. */
 struct hashed {
     uint64_t hash;
     const struct vmd_device *device;
@@ -29,7 +29,7 @@ static uint64_t hash_name(const char *name)
     return hash;
 }
 
-/* By hash: names, which are all over the memory, are looked at where hashes are equal only. */
+/* Order by hash: names are scattered in memory, so they are compared only if hashes are equal. */
 static int compare_hashed(const void *a, const void *b)
 {
     const struct hashed *left = a, *right = b;
@@ -40,7 +40,7 @@ static int compare_hashed(const void *a, const void *b)
     return strcmp(left->device->name, right->device->name);
 }
 
-/* Two devices of one name are two meanings of one key: which one counts depends on who reads the file. */
+/* Reject duplicate names of devices: JSON readers disagree on which of two equal keys counts. */
 static enum vmd_status check_duplicates(struct vmd_parser *parser)
 {
     uint64_t n = parser->tree->n_devices;
@@ -61,7 +61,7 @@ static enum vmd_status check_duplicates(struct vmd_parser *parser)
             struct vmd_frame frame = {.key = {device->name, device->name_len}};
 
             parser->at = &frame;
-            status = vmd_parse_fail_at(parser, VMD_DUPLICATE, parser->begin, "a device type twice in one file");
+            status = vmd_parse_fail_at(parser, VMD_DUPLICATE, parser->begin, "duplicate device type");
             parser->at = NULL;
         }
     }
@@ -84,9 +84,8 @@ static enum vmd_status parse_member(struct vmd_parser *parser, struct vmd_frame 
     }
     parser->at = frame;
     if (frame->key.size == sizeof(machine) - 1 && memcmp(frame->key.text, machine, frame->key.size) == 0) {
-        return parser->tree->machine
-                   ? vmd_parse_fail_at(parser, VMD_DUPLICATE, where, "vmschkmachine twice in one file")
-                   : vmd_parse_machine(parser);
+        return parser->tree->machine ? vmd_parse_fail_at(parser, VMD_DUPLICATE, where, "duplicate vmschkmachine")
+                                     : vmd_parse_machine(parser);
     }
     status = vmd_parse_device(parser, &device);
     if (status) {
@@ -100,7 +99,7 @@ static enum vmd_status parse_member(struct vmd_parser *parser, struct vmd_frame 
     return VMD_OK;
 }
 
-/* Skips space to the next text, or to the end of the file. */
+/* Skip white space up to the next text or the end of the file. */
 static enum vmd_status skip_to_text(struct vmd_parser *parser)
 {
     vmd_parse_skip_space(parser);
@@ -113,7 +112,7 @@ static enum vmd_status skip_to_text(struct vmd_parser *parser)
     return VMD_OK;
 }
 
-/* A member of the outermost object, with the comma before it; *more is false at the object's end. */
+/* A member of the outermost object and the comma before it; *more: the object has not ended. */
 static enum vmd_status parse_next_member(struct vmd_parser *parser, bool first, bool *more)
 {
     struct vmd_frame frame = {0};
@@ -125,7 +124,7 @@ static enum vmd_status parse_next_member(struct vmd_parser *parser, bool first, 
     return *more ? parse_member(parser, &frame) : VMD_OK;
 }
 
-/* The same where the window may end in the middle: as often as it takes. */
+/* As parse_next_member; repeat with a larger window until the member is in memory as a whole. */
 static enum vmd_status parse_whole_member(struct vmd_parser *parser, bool first, bool *more)
 {
     const struct vmd_tree tree = *parser->tree;
@@ -158,7 +157,7 @@ static enum vmd_status parse_document(struct vmd_parser *parser)
 {
     bool more = true;
 
-    if (skip_to_text(parser) || vmd_parse_expect(parser, '{', "expected an object: not a file of -dump-vmstate")) {
+    if (skip_to_text(parser) || vmd_parse_expect(parser, '{', "expected an object: not a -dump-vmstate file")) {
         return parser->err->code;
     }
     parser->indent = 2;
@@ -172,10 +171,10 @@ static enum vmd_status parse_document(struct vmd_parser *parser)
         return parser->err->code;
     }
     if (parser->pos < parser->end) {
-        return vmd_parse_fail_at(parser, VMD_BAD_JSON, parser->pos, "text behind the end of the document");
+        return vmd_parse_fail_at(parser, VMD_BAD_JSON, parser->pos, "text after the end of the document");
     }
     if (!parser->tree->machine) {
-        return vmd_parse_fail_at(parser, VMD_BAD_JSON, parser->pos, "no vmschkmachine: not a file of -dump-vmstate");
+        return vmd_parse_fail_at(parser, VMD_BAD_JSON, parser->pos, "no vmschkmachine: not a -dump-vmstate file");
     }
     parser->tree->n_devices = parser->devices.used / sizeof(struct vmd_device);
     parser->tree->devices = vmd_stack_pop(&parser->devices, 0, parser->tree);

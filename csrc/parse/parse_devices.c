@@ -6,7 +6,7 @@
 #include "parse/parse_fast.h"
 #include "parse/parse_schema.h"
 
-/* A description that is on no device class. */
+/* A standalone description. */
 static enum vmd_status parse_standalone(struct vmd_parser *parser, struct vmd_standalone *standalone)
 {
     enum { USES, TYPES, SYMBOL, DESCRIPTION };
@@ -14,7 +14,7 @@ static enum vmd_status parse_standalone(struct vmd_parser *parser, struct vmd_st
         VMD_KEY("uses"), VMD_KEY("types"), VMD_KEY("symbol"), VMD_KEY("Description"), {0}};
     struct vmd_parse_object object = {.keys = keys,
                                       .required = 1u << USES | 1u << DESCRIPTION,
-                                      .what = "a description on no device class lacks uses or Description"};
+                                      .what = "a standalone description lacks uses or Description"};
     enum vmd_status status;
     uint32_t size;
     int key;
@@ -116,15 +116,15 @@ static enum vmd_status set_device_details(struct vmd_parser *parser, struct vmd_
 }
 
 /*
- * Sets a device's type, which is its key: QEMU prints the type as Name too, but its checker looks devices up by key and
- * never reads their Name, so that dumps edited for it, such as QEMU's own dump2.json, have other Names.
+ * Set a device's type, which is its key. QEMU prints the type as Name too, but its checker looks devices up by key and
+ * ignores Name, so edited dumps, such as QEMU's own dump2.json, may have another Name.
  */
 static enum vmd_status set_type(struct vmd_parser *parser, struct vmd_device *device, struct vmd_slice type)
 {
     if (device->label_len == type.size && memcmp(device->label, type.text, type.size) == 0) {
         device->name = device->label;
     } else if (type.size > INT32_MAX) {
-        return vmd_parse_fail_at(parser, VMD_BAD_NAME, parser->pos, "a name of more than 2 GiB");
+        return vmd_parse_fail_at(parser, VMD_BAD_NAME, parser->pos, "a name exceeds 2 GiB");
     } else {
         device->name = vmd_tree_string(parser->tree, type.text, type.size);
     }
@@ -132,7 +132,7 @@ static enum vmd_status set_type(struct vmd_parser *parser, struct vmd_device *de
     return device->name ? VMD_OK : vmd_parse_fail_memory(parser);
 }
 
-/* A device without Description: QEMU prints none, but its checker reads them, and dump2.json has one. */
+/* A device without Description: QEMU never prints one, but its checker accepts it, and dump2.json has one. */
 static enum vmd_status set_no_description(struct vmd_parser *parser, struct vmd_device *device)
 {
     struct vmd_desc *desc = vmd_tree_alloc(parser->tree, sizeof(*desc));

@@ -11,7 +11,7 @@
 #include "format/templates.h"
 #include "parse/parse_tokens.h"
 
-/* Where a fragment ends that stands at p; NULL: it does not. */
+/* End of the fragment at p; NULL: other text. */
 static inline const char *vmd_parse_match(const struct vmd_parser *parser, const char *p, struct vmd_fragment fragment)
 {
     return (size_t)(parser->end - p) >= fragment.size && memcmp(p, fragment.text, fragment.size) == 0
@@ -19,7 +19,7 @@ static inline const char *vmd_parse_match(const struct vmd_parser *parser, const
                : NULL;
 }
 
-/* The level of the description or device whose braces stand at indent; NULL: it has none. */
+/* The level of a description or device whose braces are at indent; NULL: no level at this depth. */
 static inline enum vmd_status vmd_parse_find_level(struct vmd_parser *parser, size_t indent,
                                                    const struct vmd_level **ret)
 {
@@ -58,9 +58,9 @@ static inline enum vmd_status vmd_parse_head_fast(struct vmd_parser *parser, str
     if (!name) {
         return VMD_OK;
     }
-    name_end = vmd_skip_plain(name, parser->end);
+    name_end = vmd_name_skip_plain(name, parser->end);
     if (type && (name_end - name != (ptrdiff_t)type->size || memcmp(name, type->text, type->size))) {
-        return VMD_OK; /* rare: left to the way that reads everything */
+        return VMD_OK; /* rare: left to the general parser */
     }
     if (name_end - name < VMD_PADDING &&
         (p = vmd_parse_match(parser, name_end, level->fragments[VMD_TEMPLATE_DESC_VERSION])) &&
@@ -85,8 +85,8 @@ static inline enum vmd_status vmd_parse_head_fast(struct vmd_parser *parser, str
 }
 
 /*
- * From behind a field's name to behind its size, if QEMU wrote it: where that ends; else NULL. As nearly all fields
- * have neither version nor test nor "num", that is compared at once.
+ * Match a field after its name, up to its size; returns the end or NULL. Nearly all fields have neither version nor
+ * test nor "num", so that case is compared at once.
  */
 static inline const char *vmd_parse_match_field(const struct vmd_parser *parser, const char *p,
                                                 const struct vmd_level *level, struct vmd_field *field)
@@ -105,7 +105,7 @@ static inline const char *vmd_parse_match_field(const struct vmd_parser *parser,
             }
             if ((at = vmd_parse_match(parser, p, fragments[VMD_TEMPLATE_FIELD_NUM + exists]))) {
                 field->field_exists = exists;
-                field->flags = VMD_ARRAY; /* QEMU prints it of those alone */
+                field->flags = VMD_ARRAY; /* QEMU prints "num" for these only */
                 at = vmd_parse_small_at(parser, at, &num);
                 at = at ? vmd_parse_match(parser, at, fragments[VMD_TEMPLATE_FIELD_NUM_SIZE]) : NULL;
                 break;
@@ -144,7 +144,7 @@ static inline enum vmd_status vmd_parse_fields_fast(struct vmd_parser *parser, s
     vmd_parse_skip_space(parser);
     name = vmd_parse_match(parser, parser->pos, open);
     while (name) {
-        const char *name_end = vmd_skip_plain(name, parser->end), *end, *next_name;
+        const char *name_end = vmd_name_skip_plain(name, parser->end), *end, *next_name;
         struct vmd_field *field = vmd_stack_push(&parser->fields, sizeof(*field));
 
         if (!field) {
@@ -158,7 +158,7 @@ static inline enum vmd_status vmd_parse_fields_fast(struct vmd_parser *parser, s
             break;
         }
         field->name_len = name_end - name;
-        /* Behind a name stands at least a fragment, which is longer than what may be read of it. */
+        /* After a name comes a fragment, so VMD_PADDING bytes are readable. */
         field->name = field->name_len < VMD_PADDING ? vmd_tree_short_string(parser->tree, name, field->name_len)
                                                     : vmd_tree_string(parser->tree, name, field->name_len);
         if (!field->name) {
@@ -188,7 +188,7 @@ static inline struct vmd_repeat *vmd_parse_find_repeat(struct vmd_parser *parser
         return NULL;
     }
     hash = vmd_load_u64(parser->pos + name_at) * 31 + vmd_load_u64(parser->pos + name_at + sizeof(hash));
-    hash *= 0x9e3779b97f4a7c15; /* Fibonacci hashing: the high bits are the good ones */
+    hash *= 0x9e3779b97f4a7c15; /* Fibonacci hashing: the high bits are well mixed */
     return &parser->repeats[hash / (UINT64_MAX / VMD_N_REPEATS + 1)];
 }
 

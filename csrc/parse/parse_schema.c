@@ -9,8 +9,7 @@
 #include "format/format.h"
 #include "parse/parse_fast.h"
 
-/* Bytes of the longest text that is compared with one before: a text is compared once for each level it is nested in.
- */
+/* Bytes of the longest text that is remembered: a text is compared once for each level of nesting. */
 enum { REPEAT_MAX = 32 << 10 };
 
 #define VMD_NO_POSITION UINT32_MAX /* in details.reserved: the field has no position in a list */
@@ -103,7 +102,7 @@ static enum vmd_status parse_field(struct vmd_parser *parser, struct vmd_field *
     }
     *ret_detailed = object.seen & 1u << FLAGS;
     if (!*ret_detailed && object.seen & 1u << NUM) {
-        field->flags |= VMD_ARRAY; /* QEMU prints it of those alone */
+        field->flags |= VMD_ARRAY; /* QEMU prints "num" for these only */
     }
     details->reserved = position < VMD_NO_POSITION ? (uint32_t)position : VMD_NO_POSITION;
     return status;
@@ -121,7 +120,7 @@ static enum vmd_status push_field(struct vmd_parser *parser, bool validations, b
     if (validations != !!(field.flags & VMD_MUST_EXIST) || validations != (details.reserved != VMD_NO_POSITION)) {
         return vmd_parse_fail_at(
             parser, VMD_BAD_JSON, parser->pos,
-            "a field that is in the wrong list: those with MUST_EXIST and a position are Validations");
+            "a field is in the wrong list: Validations are the fields with MUST_EXIST and a position");
     }
     field_slot = vmd_stack_push(&parser->fields, sizeof(field));
     if (!field_slot) {
@@ -138,7 +137,7 @@ static enum vmd_status push_field(struct vmd_parser *parser, bool validations, b
     return VMD_OK;
 }
 
-/* Pushes a list of fields. Validations are those that are assertions; QEMU itself prints the others alone. */
+/* Push a list of fields. Validations are MUST_EXIST fields, which only the extended form has. */
 static enum vmd_status push_fields(struct vmd_parser *parser, bool validations)
 {
     struct vmd_frame frame;
@@ -159,7 +158,7 @@ static enum vmd_status push_fields(struct vmd_parser *parser, bool validations)
     return status;
 }
 
-/* A list of fields, taken off the stack; details: one each, or none. */
+/* A list of fields in the tree. n_details is n or 0. */
 struct fields {
     struct vmd_field *fields; /* NULL: no list */
     struct vmd_field_details *details;
@@ -181,7 +180,7 @@ static enum vmd_status parse_fields(struct vmd_parser *parser, bool validations,
     return status;
 }
 
-/* Puts validations back between the fields, to where their positions say. */
+/* Insert validations between the fields, at their positions. */
 static enum vmd_status merge_validations(struct vmd_parser *parser, struct fields *fields,
                                          const struct fields *validations)
 {
@@ -200,7 +199,7 @@ static enum vmd_status merge_validations(struct vmd_parser *parser, struct field
 
         if (at >= from->n) {
             return vmd_parse_fail_at(parser, VMD_BAD_JSON, parser->pos,
-                                     "Validations whose positions are not in the list");
+                                     "a position of Validations is outside the list");
         }
         merged.fields[i] = from->fields[at];
         merged.details[i] = from->details[at];
@@ -211,7 +210,7 @@ static enum vmd_status merge_validations(struct vmd_parser *parser, struct field
     return VMD_OK;
 }
 
-/* Sets the fields of a description whose members have all been read. */
+/* Set the fields of a description after all its members have been parsed. */
 static enum vmd_status set_fields(struct vmd_parser *parser, struct vmd_desc *desc, struct fields *fields,
                                   const struct fields *validations)
 {
@@ -219,8 +218,9 @@ static enum vmd_status set_fields(struct vmd_parser *parser, struct vmd_desc *de
 
     if (fields->n_details != (detailed ? fields->n : 0) || validations->n_details != validations->n ||
         (validations->fields && (!detailed || !fields->fields))) {
-        return vmd_parse_fail_at(parser, VMD_BAD_JSON, parser->pos,
-                                 "details of a part: needed of a description and flags of all its fields go together");
+        return vmd_parse_fail_at(
+            parser, VMD_BAD_JSON, parser->pos,
+            "incomplete metadata: a description with needed must have flags in all fields, and vice versa");
     }
     if (validations->n && merge_validations(parser, fields, validations)) {
         return parser->err->code;
@@ -263,7 +263,7 @@ static enum vmd_status parse_subsections(struct vmd_parser *parser, struct vmd_d
     return status;
 }
 
-/* Sets a trait if the value says so. */
+/* Set a trait if the value is true. */
 static enum vmd_status parse_trait(struct vmd_parser *parser, uint32_t trait, uint32_t *traits)
 {
     uint32_t value = 0;
@@ -368,7 +368,7 @@ enum vmd_status vmd_parse_desc(struct vmd_parser *parser, const struct vmd_desc 
         return VMD_OK;
     }
     begin = parser->pos;
-    /* The depth is limited on the way down, so that the C stack is; vmd_desc_measure cannot exceed it then. */
+    /* Check before recursing, which bounds the C stack; vmd_desc_measure cannot fail then. */
     if (parser->depth == VMD_MAX_DEPTH) {
         return vmd_parse_fail_at(parser, VMD_TOO_DEEP, parser->pos, "descriptions nest deeper than 1000");
     }

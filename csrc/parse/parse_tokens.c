@@ -1,5 +1,5 @@
 /*
- * What dump files are made of: see parse_tokens.h.
+ * Tokens of dump files: see parse_tokens.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,7 +11,7 @@
 
 /* Errors */
 
-/* Appends the path of frame to text; how many bytes that takes in all. Never more than size are written. */
+/* Append the path of frame to text, at most size bytes; returns the untruncated length. */
 static size_t print_path(const struct vmd_frame *frame, char *text, size_t size)
 {
     size_t used;
@@ -47,7 +47,7 @@ enum vmd_status vmd_parse_fail_at(struct vmd_parser *parser, enum vmd_status cod
 enum vmd_status vmd_parse_fail(struct vmd_parser *parser, const char *message)
 {
     return vmd_parse_fail_at(parser, VMD_BAD_JSON, parser->pos,
-                             parser->pos < parser->end ? message : "the file ends too early");
+                             parser->pos < parser->end ? message : "unexpected end of file");
 }
 
 enum vmd_status vmd_parse_fail_memory(struct vmd_parser *parser)
@@ -63,7 +63,7 @@ void vmd_parse_skip_any_space(struct vmd_parser *parser)
 
     while (p < end && (*p == ' ' || *p == '\n' || *p == '\t' || *p == '\r')) {
         p++;
-        while (end - p >= 8 && vmd_load_u64(p) == VMD_EACH_BYTE(' ')) {
+        while (end - p >= 8 && vmd_load_u64(p) == VMD_REPEAT_BYTE(' ')) {
             p += 8;
         }
     }
@@ -81,7 +81,7 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The four digits of \uXXXX, or -1. */
+/* Value of the four digits of \uXXXX, or -1. */
 static int32_t hex_code(const struct vmd_parser *parser, const char *p)
 {
     int32_t code = 0;
@@ -120,7 +120,7 @@ static char *write_utf8(char *out, uint32_t code)
     return out;
 }
 
-/* Decodes the escape at *at (behind the backslash) to out; NULL if it is none. */
+/* Decode the escape at *at (after the backslash) to out; NULL: invalid. */
 static char *parse_escape(const struct vmd_parser *parser, const char **at, char *out)
 {
     static const char plain[] = "\"\\/bfnrt", meaning[] = "\"\\/\b\f\n\r\t";
@@ -149,7 +149,7 @@ static char *parse_escape(const struct vmd_parser *parser, const char **at, char
     return write_utf8(out, code);
 }
 
-/* The rest of a string that has escapes, decoded into the tree. */
+/* A string with escapes, decoded into the tree. */
 static enum vmd_status parse_escaped(struct vmd_parser *parser, const char *begin, struct vmd_slice *ret)
 {
     const char *p = begin, *end = begin;
@@ -175,7 +175,7 @@ static enum vmd_status parse_escaped(struct vmd_parser *parser, const char *begi
         }
         out = parse_escape(parser, &p, out);
         if (!out) {
-            return vmd_parse_fail_at(parser, VMD_BAD_JSON, backslash, "not a JSON escape");
+            return vmd_parse_fail_at(parser, VMD_BAD_JSON, backslash, "invalid escape sequence");
         }
     }
     *ret = (struct vmd_slice){copy, out - copy};
@@ -183,7 +183,6 @@ static enum vmd_status parse_escaped(struct vmd_parser *parser, const char *begi
     return VMD_OK;
 }
 
-/* A string of any characters: a slice of the input, or of the tree where it had escapes. */
 enum vmd_status vmd_parse_slice(struct vmd_parser *parser, struct vmd_slice *ret)
 {
     const char *begin, *p;
@@ -202,7 +201,6 @@ enum vmd_status vmd_parse_slice(struct vmd_parser *parser, struct vmd_slice *ret
     return VMD_OK;
 }
 
-/* A string that is printable, as tree.h wants names. */
 enum vmd_status vmd_parse_string(struct vmd_parser *parser, struct vmd_slice *ret)
 {
     const char *begin;
@@ -215,16 +213,15 @@ enum vmd_status vmd_parse_string(struct vmd_parser *parser, struct vmd_slice *re
     if (status) {
         return status;
     }
-    printable = vmd_printable_prefix(ret->text, ret->size);
+    printable = vmd_name_printable_prefix(ret->text, ret->size);
     if (printable != ret->size) {
         return vmd_parse_fail_at(
             parser, VMD_BAD_NAME, ret->text == begin ? begin + printable : begin,
-            "a name holds a quote, a backslash, a control character or invalid UTF-8: QEMU cannot print it");
+            "a name contains a quote, a backslash, a control character or invalid UTF-8; QEMU cannot print it");
     }
     return status;
 }
 
-/* A string of any characters but NUL that the tree keeps, ended by NUL. */
 enum vmd_status vmd_parse_text(struct vmd_parser *parser, const char **ret, uint32_t *ret_len)
 {
     const char *where;
@@ -238,7 +235,7 @@ enum vmd_status vmd_parse_text(struct vmd_parser *parser, const char **ret, uint
         return status;
     }
     if (slice.size > INT32_MAX || memchr(slice.text, '\0', slice.size)) {
-        return vmd_parse_fail_at(parser, VMD_BAD_NAME, where, "a text that holds NUL, or more than 2 GiB");
+        return vmd_parse_fail_at(parser, VMD_BAD_NAME, where, "a text contains NUL or exceeds 2 GiB");
     }
     *ret = vmd_tree_string(parser->tree, slice.text, slice.size);
     *ret_len = slice.size;
@@ -247,7 +244,6 @@ enum vmd_status vmd_parse_text(struct vmd_parser *parser, const char **ret, uint
 
 /* Numbers */
 
-/* A JSON integer of at most max, or at least -limit with a minus sign (limit 0: none). */
 enum vmd_status vmd_parse_integer(struct vmd_parser *parser, uint64_t max, uint64_t limit, uint64_t *ret,
                                   bool *negative)
 {
@@ -283,7 +279,7 @@ enum vmd_status vmd_parse_integer(struct vmd_parser *parser, uint64_t max, uint6
 
 /* Objects */
 
-/* Which of its keys an object has at text, or -1: the one that QEMU would print next, or any. */
+/* Index of the key text, or -1. The search begins at the key that QEMU prints next. */
 static int find_key(const struct vmd_parse_object *object, const char *text, size_t size)
 {
     int from = object->next;
@@ -298,7 +294,7 @@ static int find_key(const struct vmd_parse_object *object, const char *text, siz
     return -1;
 }
 
-/* memcmp would be a call. */
+/* Inlined, unlike memcmp. */
 static inline bool is_equal(const char *a, const char *b, size_t size)
 {
     if (size < 8) {
@@ -312,7 +308,7 @@ static inline bool is_equal(const char *a, const char *b, size_t size)
     return vmd_load_u64(a + size - 8) == vmd_load_u64(b + size - 8);
 }
 
-/* Reads a key that is spelled as QEMU does and comes where QEMU prints it, or something behind it. */
+/* A key without escapes, at or after the one that QEMU prints next. */
 static inline bool parse_expected_key(struct vmd_parser *parser, struct vmd_parse_object *object, int *ret)
 {
     const char *p = parser->pos;
@@ -363,11 +359,11 @@ enum vmd_status vmd_parse_key(struct vmd_parser *parser, struct vmd_parse_object
         }
         *ret = find_key(object, object->frame.key.text, object->frame.key.size);
         if (*ret < 0) {
-            return vmd_parse_fail_at(parser, VMD_BAD_JSON, where, "a key that QEMU does not print");
+            return vmd_parse_fail_at(parser, VMD_BAD_JSON, where, "unknown key");
         }
     }
     if (object->seen & 1u << *ret) {
-        return vmd_parse_fail_at(parser, VMD_DUPLICATE, where, "a key twice in one object");
+        return vmd_parse_fail_at(parser, VMD_DUPLICATE, where, "duplicate key");
     }
     object->seen |= 1u << *ret;
     object->next = *ret + 1;
@@ -375,9 +371,8 @@ enum vmd_status vmd_parse_key(struct vmd_parser *parser, struct vmd_parse_object
     return vmd_parse_expect(parser, ':', "expected ':'");
 }
 
-/* Lists of words, and what is kept as it is */
+/* Lists of words; verbatim objects */
 
-/* A list of strings, each ended by NUL, in the tree. */
 enum vmd_status vmd_parse_texts(struct vmd_parser *parser, const char **ret, uint32_t *ret_n)
 {
     size_t bottom = parser->texts.used;
@@ -403,7 +398,7 @@ enum vmd_status vmd_parse_texts(struct vmd_parser *parser, const char **ret, uin
         memcpy(slot, text, size + 1);
         status = vmd_parse_element(parser, &frame, false, &more);
     }
-    parser->at = frame.up; /* also after an error, which has been told by now */
+    parser->at = frame.up; /* after an error too: its path is already recorded */
     if (!status) {
         *ret = vmd_stack_pop(&parser->texts, bottom, parser->tree);
         *ret_n = n;
@@ -412,7 +407,7 @@ enum vmd_status vmd_parse_texts(struct vmd_parser *parser, const char **ret, uin
     return status;
 }
 
-/* The bit of a word; 0: it has none. What has no word is written as 0x and hexadecimal digits. */
+/* The bit of a word; 0: unknown. Bits without a word are written as 0x and hexadecimal digits. */
 static uint32_t bit_of(const struct vmd_word *words, const char *text)
 {
     uint32_t bits;
@@ -426,7 +421,6 @@ static uint32_t bit_of(const struct vmd_word *words, const char *text)
     return strncmp(text, "0x", 2) == 0 && sscanf(text, "0x%8" SCNx32 "%c", &bits, &rest) == 1 ? bits : 0;
 }
 
-/* A list of words that stand for bits. */
 enum vmd_status vmd_parse_bits(struct vmd_parser *parser, const struct vmd_word *words, uint32_t *ret)
 {
     const char *where, *text;
@@ -441,7 +435,7 @@ enum vmd_status vmd_parse_bits(struct vmd_parser *parser, const struct vmd_word 
         uint32_t bit = bit_of(words, text);
 
         if (!bit) {
-            return vmd_parse_fail_at(parser, VMD_BAD_JSON, where, "a word that is none of those that may stand here");
+            return vmd_parse_fail_at(parser, VMD_BAD_JSON, where, "unknown flag or hook");
         }
         *ret |= bit;
         text += strlen(text) + 1;
@@ -449,7 +443,6 @@ enum vmd_status vmd_parse_bits(struct vmd_parser *parser, const struct vmd_word 
     return status;
 }
 
-/* An object, as it stands there. Only its end is looked for: who uses it reads it. */
 enum vmd_status vmd_parse_verbatim_object(struct vmd_parser *parser, const char **ret, uint64_t *ret_size)
 {
     const char *begin, *p;

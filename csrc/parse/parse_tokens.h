@@ -1,7 +1,9 @@
 /*
- * What dump files are made of: strings, numbers, objects and lists, with their place for errors. What nearly all of a
- * file is, as QEMU writes it, is read by the inline functions below; whatever they are not sure of they leave to those
- * of parse_tokens.c, which read any JSON and know what is wrong with the rest.
+ * Tokens of dump files: strings, numbers, objects and lists, and the position for errors. The inline functions parse
+ * text as QEMU formats it; everything else is left to parse_tokens.c, which parses any JSON and reports errors.
+ *
+ * Each function skips white space before the token. On success the position is after the token; on failure the
+ * functions return the code of parser->err.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -19,14 +21,14 @@ struct vmd_slice {
     size_t size;
 };
 
-/* Where in the document the parser stands: a chain of frames on the C stack, outermost last. */
+/* JSON path of the position: a chain of frames on the C stack, outermost last. */
 struct vmd_frame {
     const struct vmd_frame *up;
-    struct vmd_slice key; /* text NULL: an element of a list */
+    struct vmd_slice key; /* text NULL: element of a list */
     uint64_t index;
 };
 
-/* A description that has been read. */
+/* A parsed description and its text. */
 struct vmd_repeat {
     const struct vmd_desc *desc; /* NULL: none */
     const char *text;
@@ -38,57 +40,57 @@ enum { VMD_N_REPEATS = 256 }; /* a power of 2 */
 struct vmd_parser {
     struct vmd_tree *tree;
     struct vmd_error *err;
-    struct vmd_window *window; /* NULL: the text is there as a whole */
+    struct vmd_window *window; /* NULL: all text is in memory */
     const char *begin, *pos, *end;
     const struct vmd_frame *at;
-    unsigned depth; /* descriptions around this place */
-    size_t indent;  /* of the next line, if QEMU wrote it: two for each object and list around it */
+    unsigned depth; /* number of enclosing descriptions */
+    size_t indent;  /* of the next line in QEMU's format: two for each enclosing object and list */
     struct vmd_stack fields, details, subsections, devices, texts, standalone;
-    struct vmd_repeat repeats[VMD_N_REPEATS]; /* by a hash: the last of it */
+    struct vmd_repeat repeats[VMD_N_REPEATS]; /* indexed by a hash */
 };
 
-/* Errors: they return the code. */
+/* Set the error; return the code. */
 enum vmd_status vmd_parse_fail_at(struct vmd_parser *parser, enum vmd_status code, const char *where,
                                   const char *message);
-/* At the position; at the end of the file it says so instead. */
+/* VMD_BAD_JSON at the position; at the end of the input the message is replaced. */
 enum vmd_status vmd_parse_fail(struct vmd_parser *parser, const char *message);
 enum vmd_status vmd_parse_fail_memory(struct vmd_parser *parser);
 
-/* A string of any characters: a slice of the input, or of the tree where it had escapes. */
+/* A string of any characters: a slice of the input or, if it has escapes, of the tree. */
 enum vmd_status vmd_parse_slice(struct vmd_parser *parser, struct vmd_slice *ret);
-/* A string that is printable, as tree.h wants names. */
+/* A string that is a valid name: see tree.h. */
 enum vmd_status vmd_parse_string(struct vmd_parser *parser, struct vmd_slice *ret);
-/* A string of any characters but NUL that the tree keeps, ended by NUL. */
+/* A string without NUL characters, copied into the tree. */
 enum vmd_status vmd_parse_text(struct vmd_parser *parser, const char **ret, uint32_t *ret_len);
-/* A list of them, each ended by NUL. */
+/* A list of such strings, NUL-terminated. */
 enum vmd_status vmd_parse_texts(struct vmd_parser *parser, const char **ret, uint32_t *ret_n);
-/* A list of words that stand for bits. */
+/* A list of words, as the bits that they name. */
 enum vmd_status vmd_parse_bits(struct vmd_parser *parser, const struct vmd_word *words, uint32_t *ret);
-/* An object, as it stands there. */
+/* The text of an object. Only its end is determined; the user of the text parses it. */
 enum vmd_status vmd_parse_verbatim_object(struct vmd_parser *parser, const char **ret, uint64_t *ret_size);
-/* A JSON integer of at most max, or at least -limit with a minus sign (limit 0: none). */
+/* A JSON integer from -limit to max; *negative: it has a minus sign. */
 enum vmd_status vmd_parse_integer(struct vmd_parser *parser, uint64_t max, uint64_t limit, uint64_t *ret,
                                   bool *negative);
 
 #define VMD_KEY(text) {text, sizeof(text) - 1}
 
-/* The state of reading an object whose keys are known: which have been seen, as bits. */
+/* State of parsing an object with known keys. */
 struct vmd_parse_object {
-    const struct vmd_slice *keys; /* in QEMU's order; ends in one without text */
-    unsigned required, seen;
-    int next; /* the key that QEMU would print next */
+    const struct vmd_slice *keys; /* in QEMU's order; text NULL ends the list */
+    unsigned required, seen;      /* bits: 1 << index of the key */
+    int next;                     /* index of the key that QEMU prints next */
     bool begun;
-    const char *what; /* message when a required key is missing */
+    const char *what; /* message for a missing required key */
     struct vmd_frame frame;
 };
 
-/* The next key of an object, as an index, or -1 at its end. Begin and end set the frame. */
+/* The index of the next key, or -1 at the end of the object. Sets parser->at to the frame of the key. */
 enum vmd_status vmd_parse_key(struct vmd_parser *parser, struct vmd_parse_object *object, int *ret);
 
-/* Whether n bytes are spaces; 8 bytes from p on can be read. */
+/* Whether n bytes are spaces, n even; at least 8 bytes at p are readable. */
 static inline bool vmd_parse_are_spaces(const char *p, size_t n)
 {
-    const uint64_t spaces = VMD_EACH_BYTE(' ');
+    const uint64_t spaces = VMD_REPEAT_BYTE(' ');
 
     if (n < 8) {
         for (size_t i = 0; i < n; i += 2) {
@@ -109,8 +111,8 @@ static inline bool vmd_parse_are_spaces(const char *p, size_t n)
 void vmd_parse_skip_any_space(struct vmd_parser *parser);
 
 /*
- * QEMU's files are mostly indentation, and how much follows is known: where it is so, the CPU need not wait for what it
- * reads there to know where to read on.
+ * QEMU's files are mostly indentation of a known size. Comparing it at once, instead of searching for its end, lets the
+ * CPU continue before the comparison is done.
  */
 static inline void vmd_parse_skip_space(struct vmd_parser *parser)
 {
@@ -134,7 +136,7 @@ static inline void vmd_parse_skip_space(struct vmd_parser *parser)
     vmd_parse_skip_any_space(parser);
 }
 
-/* Skips space and reads c. */
+/* The character c, if it is next. */
 static inline bool vmd_parse_char(struct vmd_parser *parser, char c)
 {
     if (parser->pos == parser->end || *parser->pos != c) {
@@ -147,7 +149,7 @@ static inline bool vmd_parse_char(struct vmd_parser *parser, char c)
     return true;
 }
 
-/* Reads the end of an object or list, if it is there; first: nothing of it has been read yet. */
+/* The end of an object or list, if it is next. first: no member has been parsed yet. */
 static inline bool vmd_parse_end(struct vmd_parser *parser, char c, bool first)
 {
     if (!first && parser->pos < parser->end && *parser->pos == ',') {
@@ -167,14 +169,14 @@ static inline enum vmd_status vmd_parse_expect(struct vmd_parser *parser, char c
     return vmd_parse_char(parser, c) ? VMD_OK : vmd_parse_fail(parser, message);
 }
 
-/* A string that the tree keeps: of printable characters. */
+/* A name, copied into the tree. */
 static inline enum vmd_status vmd_parse_name(struct vmd_parser *parser, const char **ret, uint32_t *ret_len)
 {
     struct vmd_slice slice;
     const char *stop;
 
     vmd_parse_skip_space(parser);
-    stop = parser->pos < parser->end ? vmd_skip_plain(parser->pos + 1, parser->end) : parser->end;
+    stop = parser->pos < parser->end ? vmd_name_skip_plain(parser->pos + 1, parser->end) : parser->end;
     if (stop < parser->end && *parser->pos == '"' && *stop == '"') {
         slice = (struct vmd_slice){parser->pos + 1, stop - parser->pos - 1};
         parser->pos = stop + 1;
@@ -182,14 +184,14 @@ static inline enum vmd_status vmd_parse_name(struct vmd_parser *parser, const ch
         return parser->err->code;
     }
     if (slice.size > INT32_MAX) {
-        return vmd_parse_fail_at(parser, VMD_BAD_NAME, parser->pos, "a name of more than 2 GiB");
+        return vmd_parse_fail_at(parser, VMD_BAD_NAME, parser->pos, "a name exceeds 2 GiB");
     }
     *ret = vmd_tree_string(parser->tree, slice.text, slice.size);
     *ret_len = slice.size;
     return *ret ? VMD_OK : vmd_parse_fail_memory(parser);
 }
 
-/* Where a number of few digits ends that stands at p, if nothing follows that could belong to it; else NULL. */
+/* End of the number of up to nine digits at p, if ',' or a newline follows; else NULL. */
 static inline const char *vmd_parse_small_at(const struct vmd_parser *parser, const char *p, uint32_t *ret)
 {
     uint32_t value = 0;
@@ -208,7 +210,7 @@ static inline const char *vmd_parse_small_at(const struct vmd_parser *parser, co
     return *p == ',' || *p == '\n' ? p : NULL;
 }
 
-/* Reads such a number, with a space before it. */
+/* Such a number after an optional space, if it is next. */
 static inline bool vmd_parse_small(struct vmd_parser *parser, uint32_t *ret)
 {
     const char *p = parser->pos;
@@ -223,7 +225,7 @@ static inline bool vmd_parse_small(struct vmd_parser *parser, uint32_t *ret)
     return true;
 }
 
-/* An int as C prints it with %d. */
+/* An int32_t. */
 static inline enum vmd_status vmd_parse_int(struct vmd_parser *parser, int32_t *ret)
 {
     uint64_t value;
@@ -269,7 +271,7 @@ static inline enum vmd_status vmd_parse_bool(struct vmd_parser *parser, uint32_t
     return VMD_OK;
 }
 
-/* Begins (index 0) or continues a list; *more is false at its end, and at is back at the list. */
+/* Begin or continue a list; *more: an element follows. At the end parser->at is the frame of the list again. */
 static inline enum vmd_status vmd_parse_element(struct vmd_parser *parser, struct vmd_frame *frame, bool begin,
                                                 bool *more)
 {

@@ -14,8 +14,8 @@
  */
 struct vmd_window {
     int fd;
-    uint64_t offset; /* of what has not been read */
-    uint64_t end;    /* what stands behind it is not read: a file may grow without end */
+    uint64_t offset; /* of the next read */
+    uint64_t end;    /* upper limit of reads: a file may grow without end */
     char *text;
     size_t capacity;
     bool ended;

@@ -1,5 +1,5 @@
 /*
- * Trees as a check reads them. See stream.h.
+ * Sections, comparison and risks of a migration stream: see stream.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -101,9 +101,9 @@ void vmd_stream_read_fields(const struct vmd_desc *desc, struct vmd_stream_field
     }
 }
 
-/* Equality, and names. What was found equal is remembered: descriptions may share others exponentially. */
+/* Comparison. Equal pairs are remembered: the number of paths through shared descriptions may be exponential. */
 
-/* The VMStateFlags that say what travels: not SINGLE, POINTER, BUFFER and ALLOC. */
+/* The VMStateFlags that affect the stream: not SINGLE, POINTER, BUFFER and ALLOC. */
 enum { STREAM_FLAGS = 0x3ffff & ~(0x1 | 0x2 | 0x20 | 0x2000), VMS_VSTRUCT = 0x8000 };
 
 struct pair {
@@ -156,7 +156,7 @@ static void remember(struct pairs *pairs, const struct vmd_desc *a, const struct
     pairs->n_used++;
 }
 
-static bool same_text(const char *a, uint32_t a_len, const char *b, uint32_t b_len)
+static bool is_same_text(const char *a, uint32_t a_len, const char *b, uint32_t b_len)
 {
     return a_len == b_len && (!a_len || !memcmp(a, b, a_len));
 }
@@ -165,7 +165,7 @@ static const char UNUSED_NAME[] = "unused";
 
 static bool is_unused(const struct vmd_field *field)
 {
-    return same_text(field->name, field->name_len, UNUSED_NAME, sizeof(UNUSED_NAME) - 1);
+    return is_same_text(field->name, field->name_len, UNUSED_NAME, sizeof(UNUSED_NAME) - 1);
 }
 
 static bool desc_equal(struct pairs *pairs, const struct vmd_desc *a, const struct vmd_desc *b);
@@ -182,7 +182,7 @@ static bool details_equal(const struct vmd_field *a, const struct vmd_field_deta
     if (!a_details->info != !b_details->info) {
         return false;
     }
-    return !a_details->info || same_text(a_details->info, a_details->info_len, b_details->info, b_details->info_len);
+    return !a_details->info || is_same_text(a_details->info, a_details->info_len, b_details->info, b_details->info_len);
 }
 
 static bool fields_equal(struct pairs *pairs, const struct vmd_desc *a, const struct vmd_desc *b, bool detailed)
@@ -203,7 +203,7 @@ static bool fields_equal(struct pairs *pairs, const struct vmd_desc *a, const st
         }
         left = &a->fields[i];
         right = &b->fields[j];
-        if (!same_text(left->name, left->name_len, right->name, right->name_len) || !left->vmsd != !right->vmsd ||
+        if (!is_same_text(left->name, left->name_len, right->name, right->name_len) || !left->vmsd != !right->vmsd ||
             left->version_id != right->version_id || left->field_exists != right->field_exists ||
             (!left->vmsd && left->size != right->size)) {
             return false;
@@ -222,7 +222,7 @@ static bool fields_equal(struct pairs *pairs, const struct vmd_desc *a, const st
     }
 }
 
-/* No deeper than VMD_MAX_DEPTH: trees are not. */
+/* Recursion is limited by VMD_MAX_DEPTH. */
 static bool desc_equal(struct pairs *pairs, const struct vmd_desc *a, const struct vmd_desc *b)
 {
     const uint32_t traits = VMD_NEEDED | VMD_UNMIGRATABLE, hooks = VMD_PRE_LOAD | VMD_POST_LOAD;
@@ -235,7 +235,7 @@ static bool desc_equal(struct pairs *pairs, const struct vmd_desc *a, const stru
     if (pairs->n_slots && find_pair(pairs->slots, pairs->n_slots, a, b)->a) {
         return true;
     }
-    if (!same_text(a->name, a->name_len, b->name, b->name_len) || a->version_id != b->version_id ||
+    if (!is_same_text(a->name, a->name_len, b->name, b->name_len) || a->version_id != b->version_id ||
         a->minimum_version_id != b->minimum_version_id || a->n_subsections != b->n_subsections ||
         (detailed && (a->traits ^ b->traits) & traits) ||
         (detailed && pairs->hooks && ~a->traits & b->traits & hooks) || !fields_equal(pairs, a, b, detailed)) {
@@ -250,9 +250,9 @@ static bool desc_equal(struct pairs *pairs, const struct vmd_desc *a, const stru
     return true;
 }
 
-enum vmd_status vmd_stream_compare(const uint64_t *a, const uint64_t *b, uint64_t n, uint32_t looks, uint8_t *equal)
+enum vmd_status vmd_stream_compare(const uint64_t *a, const uint64_t *b, uint64_t n, uint32_t flags, uint8_t *equal)
 {
-    struct pairs pairs = {.nums = looks & VMD_STREAM_NUMS, .hooks = looks & VMD_STREAM_HOOKS};
+    struct pairs pairs = {.nums = flags & VMD_STREAM_NUMS, .hooks = flags & VMD_STREAM_HOOKS};
 
     for (uint64_t i = 0; i < n && !pairs.no_memory; i++) {
         equal[i] =
@@ -262,7 +262,7 @@ enum vmd_status vmd_stream_compare(const uint64_t *a, const uint64_t *b, uint64_
     return pairs.no_memory ? VMD_NO_MEMORY : VMD_OK;
 }
 
-/* Doubts. What was found of a description is remembered, as a pair with what stands for it. */
+/* Risks. The flags of a description are remembered as a pair of it and the element of FOUND at the flags. */
 
 enum { N_FOUND = (VMD_STREAM_RISK | VMD_STREAM_ARRAY) + 1 };
 
@@ -283,7 +283,7 @@ static bool knows_info(const struct risk_search *search, const char *info, uint3
     for (uint64_t i = 0; i < search->n_known; i++) {
         size_t len = strlen(known);
 
-        if (same_text(known, (uint32_t)len, info, info_len)) {
+        if (is_same_text(known, (uint32_t)len, info, info_len)) {
             return true;
         }
         known += len + 1;
@@ -324,14 +324,14 @@ static bool is_loadable_subsection(const struct vmd_desc *parent, uint64_t i)
     for (uint64_t j = 0; j < i; j++) {
         const struct vmd_desc *before = parent->subsections[j];
 
-        if (same_text(before->name, before->name_len, subsection->name, subsection->name_len)) {
+        if (is_same_text(before->name, before->name_len, subsection->name, subsection->name_len)) {
             return false;
         }
     }
     return true;
 }
 
-/* No deeper than VMD_MAX_DEPTH: trees are not. */
+/* Recursion is limited by VMD_MAX_DEPTH. */
 static uint8_t desc_risks(struct risk_search *search, const struct vmd_desc *desc)
 {
     uint8_t found =

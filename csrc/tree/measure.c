@@ -1,6 +1,6 @@
 /*
- * Output sizes of descriptions and trees, from the printf formats of format.h. Sums saturate, so that a tree that is
- * too large to print is refused by its size and no sum wraps around.
+ * Output sizes of descriptions and trees, computed from the printf formats of format.h. Sums saturate instead of
+ * wrapping, so an oversized tree is refused by its size.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -33,7 +33,7 @@ static uint64_t signed_decimals(int32_t value)
     return value < 0 ? 1 + decimals(-(int64_t)value) : decimals(value);
 }
 
-/* Bytes of a line without its value: conversion is the value's, indent the line's depth below its part. */
+/* Bytes of a line without its value. conversion: of the value; indent: of the line relative to its part. */
 #define LINE(format, conversion, indent) (sizeof(format) - sizeof("%*s" conversion) + (indent))
 
 enum {
@@ -77,14 +77,14 @@ static void deepen(struct vmd_desc *desc, const struct vmd_desc *below)
     desc->depth = desc->depth > below->depth ? desc->depth : below->depth + 1;
 }
 
-/* The list of fields. All are in memory, so the sums of their own bytes cannot overflow. */
+/* All fields are in memory, so the sums of their own bytes cannot overflow. */
 static void measure_fields(struct vmd_desc *desc)
 {
     uint64_t n = 0, bytes = 0, n_nums = 0, num_bytes = 0;
 
     for (const struct vmd_field *field = desc->fields; field < desc->fields + desc->n_fields; field++) {
         if (field->vmsd) {
-            deepen(desc, field->vmsd); /* below assertions too: the extended form has them */
+            deepen(desc, field->vmsd); /* MUST_EXIST fields too: the extended form prints them */
         }
         if (field->flags & VMD_MUST_EXIST) {
             continue;

@@ -8,7 +8,7 @@
 
 #include "tree/tree.h"
 
-/* Copy n consecutive NUL-terminated strings; NULL: there are fewer, or no memory. */
+/* Copy n consecutive NUL-terminated strings; NULL: there are fewer, or out of memory. */
 static const char *copy_texts(struct vmd_tree *tree, const char **at, const char *end, uint32_t n)
 {
     const char *begin = *at, *stop = begin;
@@ -45,7 +45,7 @@ enum vmd_status vmd_tree_set_device_details(struct vmd_tree *tree, uint64_t devi
         (has_module && !(details->module = copy_texts(tree, &texts, end, 1)))) {
         return vmd_error_set(err, VMD_BAD_REFERENCE, device, "too few texts, or out of memory");
     }
-    /* Sources call this before the tree is shared. */
+    /* The tree is not shared yet. */
     ((struct vmd_device *)tree->devices)[device].details = details;
     return VMD_OK;
 }

@@ -1,5 +1,5 @@
 /*
- * Lists whose length is not known yet: see stack.h.
+ * Stack for lists of unknown length: see stack.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
