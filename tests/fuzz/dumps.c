@@ -1,5 +1,5 @@
 /*
- * Every form of a tree, compared. See dumps.h.
+ * Comparison of all forms and engines: see dumps.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,13 +12,13 @@
 
 enum { SIZE_MAX_DUMPED = 1 << 20 };
 
-/* Too large: the first time that it is asked is after 16 MiB. */
+/* Poll callback, first called after 16 MiB: skip the dump. */
 static int stop(void *opaque)
 {
     return 1;
 }
 
-/* A dump in memory of exactly its size, so that ASan sees a byte too many. */
+/* A dump in memory of exactly its size, so that ASan detects an overflow. */
 static char *dump(const struct vmd_tree *tree, enum vmd_engine engine, enum vmd_form form, uint64_t size)
 {
     char *memory = malloc(size);
@@ -47,7 +47,7 @@ static void check_same(const char *memory, const struct vmd_tree *tree, enum vmd
     free(other);
 }
 
-/* What was written says all that it was written from; that no device type is there twice, its source looks after. */
+/* Parsing a dump and writing it again gives the same bytes. Duplicate device types are rejected; sources avoid them. */
 static void check_parsed(const char *memory, enum vmd_engine engine, enum vmd_form form, uint64_t size)
 {
     struct vmd_tree *tree = NULL;
