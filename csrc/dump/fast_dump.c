@@ -109,8 +109,8 @@ static inline char *make_room(struct fast_dump *dump, char *p)
  * Expand a template that has no level: at once if it fits into the window, else in parts. Also called if there is no
  * memory for a level; the output is discarded then.
  */
-static __attribute__((noinline)) char *put_template(struct fast_dump *dump, char *p, int indent,
-                                                    enum vmd_template_id id)
+static __attribute__((noinline)) char *write_template(struct fast_dump *dump, char *p, int indent,
+                                                      enum vmd_template_id id)
 {
     char spaces[256];
 
@@ -144,15 +144,15 @@ static inline char *copy_fragment(char *p, struct vmd_fragment fragment)
     return p + fragment.size;
 }
 
-static inline char *put_fragment(struct fast_dump *dump, char *p, struct place place, enum vmd_template_id id)
+static inline char *write_fragment(struct fast_dump *dump, char *p, struct place place, enum vmd_template_id id)
 {
     if (__builtin_expect(!place.level, 0)) {
-        return put_template(dump, p, place.indent, id);
+        return write_template(dump, p, place.indent, id);
     }
     return copy_fragment(p, place.level->fragments[id]);
 }
 
-static inline char *put_name(struct fast_dump *dump, char *p, const char *name, uint32_t size)
+static inline char *write_name(struct fast_dump *dump, char *p, const char *name, uint32_t size)
 {
 
     if (__builtin_expect(size > NAME_INLINE_MAX, 0)) {
@@ -167,7 +167,7 @@ static inline char *put_name(struct fast_dump *dump, char *p, const char *name, 
     return p + size;
 }
 
-static __attribute__((noinline)) char *put_digits(char *p, uint64_t value)
+static __attribute__((noinline)) char *write_digits(char *p, uint64_t value)
 {
     char digits[20];
     int n = 0;
@@ -182,7 +182,7 @@ static __attribute__((noinline)) char *put_digits(char *p, uint64_t value)
     return p;
 }
 
-static inline char *put_size(char *p, uint64_t value)
+static inline char *write_size(char *p, uint64_t value)
 {
     if (__builtin_expect(value < 10, 1)) {
         *p = '0' + value;
@@ -193,58 +193,58 @@ static inline char *put_size(char *p, uint64_t value)
         p[1] = '0' + value % 10;
         return p + 2;
     }
-    return put_digits(p, value);
+    return write_digits(p, value);
 }
 
-static inline char *put_int(char *p, int32_t value)
+static inline char *write_int(char *p, int32_t value)
 {
     if (value < 0) {
         *p++ = '-';
     }
-    return put_size(p, value < 0 ? -(int64_t)value : value);
+    return write_size(p, value < 0 ? -(int64_t)value : value);
 }
 
-static char *put_desc(struct fast_dump *dump, char *p, const struct vmd_desc *vmsd, int indent);
+static char *write_desc(struct fast_dump *dump, char *p, const struct vmd_desc *vmsd, int indent);
 
 enum { FIELD_MEMBER = VMD_INDENT_ELEMENT + VMD_INDENT_MEMBER };
 
 /* A field after its name, up to its size, if it has a version_id or its "num" is printed. */
-static __attribute__((noinline)) char *put_rare(struct fast_dump *dump, char *p, const struct vmd_field *field,
-                                                struct place place)
+static __attribute__((noinline)) char *write_rare(struct fast_dump *dump, char *p, const struct vmd_field *field,
+                                                  struct place place)
 {
     unsigned exists = field->field_exists != 0;
     bool num = field->flags & dump->arrays;
 
     if (field->version_id) {
-        p = put_fragment(dump, p, place, VMD_TEMPLATE_FIELD_VERSION);
-        p = put_int(p, field->version_id);
-        p = put_fragment(dump, p, place, (num ? VMD_TEMPLATE_FIELD_NUM : VMD_TEMPLATE_FIELD_SIZE) + exists);
+        p = write_fragment(dump, p, place, VMD_TEMPLATE_FIELD_VERSION);
+        p = write_int(p, field->version_id);
+        p = write_fragment(dump, p, place, (num ? VMD_TEMPLATE_FIELD_NUM : VMD_TEMPLATE_FIELD_SIZE) + exists);
     } else {
-        p = put_fragment(dump, p, place, VMD_TEMPLATE_FIELD_0_NUM + exists);
+        p = write_fragment(dump, p, place, VMD_TEMPLATE_FIELD_0_NUM + exists);
     }
     if (num) {
-        p = put_int(p, field->num);
-        p = put_fragment(dump, p, place, VMD_TEMPLATE_FIELD_NUM_SIZE);
+        p = write_int(p, field->num);
+        p = write_fragment(dump, p, place, VMD_TEMPLATE_FIELD_NUM_SIZE);
     }
     return p;
 }
 
 /* A field after the opening quote of its name, up to its size or nested description. */
-static inline char *put_field(struct fast_dump *dump, char *p, const struct vmd_field *field, struct place place)
+static inline char *write_field(struct fast_dump *dump, char *p, const struct vmd_field *field, struct place place)
 {
-    p = put_name(dump, p, field->name, field->name_len);
+    p = write_name(dump, p, field->name, field->name_len);
     if (__builtin_expect(field->version_id || field->flags & dump->arrays, 0)) {
-        p = put_rare(dump, p, field, place);
+        p = write_rare(dump, p, field, place);
     } else {
-        p = put_fragment(dump, p, place,
-                         field->field_exists ? VMD_TEMPLATE_FIELD_0_SIZE_EXISTS : VMD_TEMPLATE_FIELD_0_SIZE);
+        p = write_fragment(dump, p, place,
+                           field->field_exists ? VMD_TEMPLATE_FIELD_0_SIZE_EXISTS : VMD_TEMPLATE_FIELD_0_SIZE);
     }
-    p = put_size(p, field->size);
+    p = write_size(p, field->size);
     if (__builtin_expect(field->vmsd != NULL, 0)) {
         int indent = place.indent + FIELD_MEMBER;
 
-        p = put_fragment(dump, make_room(dump, p), place_find(dump, indent), VMD_TEMPLATE_DESC_NESTED);
-        p = put_desc(dump, p, field->vmsd, indent);
+        p = write_fragment(dump, make_room(dump, p), place_find(dump, indent), VMD_TEMPLATE_DESC_NESTED);
+        p = write_desc(dump, p, field->vmsd, indent);
     }
     return p;
 }
@@ -256,7 +256,7 @@ static inline bool is_plain(const struct vmd_field *field, uint32_t special)
              (field->name_len > VMD_PADDING) | (field->vmsd != NULL));
 }
 
-static char *put_fields(struct fast_dump *dump, char *p, const struct vmd_desc *vmsd, struct place place)
+static char *write_fields(struct fast_dump *dump, char *p, const struct vmd_desc *vmsd, struct place place)
 {
     const struct vmd_field *end = vmsd->fields + vmsd->n_fields;
     const uint32_t special = dump->arrays | VMD_MUST_EXIST;
@@ -280,43 +280,43 @@ static char *put_fields(struct fast_dump *dump, char *p, const struct vmd_desc *
             continue;
         }
         if (__builtin_expect(!(field->flags & VMD_MUST_EXIST), 1)) {
-            p = put_fragment(dump, p, place, open);
-            p = put_field(dump, p, field, place);
+            p = write_fragment(dump, p, place, open);
+            p = write_field(dump, p, field, place);
             open = VMD_TEMPLATE_FIELDS_NEXT;
         }
     }
-    return put_fragment(dump, make_room(dump, p), place,
-                        open == VMD_TEMPLATE_FIELDS_FIRST ? VMD_TEMPLATE_FIELDS_EMPTY : VMD_TEMPLATE_FIELDS_CLOSE);
+    return write_fragment(dump, make_room(dump, p), place,
+                          open == VMD_TEMPLATE_FIELDS_FIRST ? VMD_TEMPLATE_FIELDS_EMPTY : VMD_TEMPLATE_FIELDS_CLOSE);
 }
 
-static char *put_subsections(struct fast_dump *dump, char *p, const struct vmd_desc *vmsd, struct place place)
+static char *write_subsections(struct fast_dump *dump, char *p, const struct vmd_desc *vmsd, struct place place)
 {
     for (uint64_t i = 0; i < vmsd->n_subsections && !dump->stopped; i++) {
-        p = put_fragment(dump, make_room(dump, p), place,
-                         i ? VMD_TEMPLATE_SUBSECTIONS_NEXT : VMD_TEMPLATE_SUBSECTIONS_FIRST);
-        p = put_desc(dump, p, vmsd->subsections[i], place.indent + VMD_INDENT_ELEMENT);
+        p = write_fragment(dump, make_room(dump, p), place,
+                           i ? VMD_TEMPLATE_SUBSECTIONS_NEXT : VMD_TEMPLATE_SUBSECTIONS_FIRST);
+        p = write_desc(dump, p, vmsd->subsections[i], place.indent + VMD_INDENT_ELEMENT);
     }
-    return put_fragment(dump, make_room(dump, p), place,
-                        vmsd->n_subsections ? VMD_TEMPLATE_SUBSECTIONS_CLOSE : VMD_TEMPLATE_SUBSECTIONS_EMPTY);
+    return write_fragment(dump, make_room(dump, p), place,
+                          vmsd->n_subsections ? VMD_TEMPLATE_SUBSECTIONS_CLOSE : VMD_TEMPLATE_SUBSECTIONS_EMPTY);
 }
 
 /* A description after the opening quote of its name, up to its closing brace. */
-static char *write_desc(struct fast_dump *dump, char *p, const struct vmd_desc *vmsd, int indent)
+static char *write_new_desc(struct fast_dump *dump, char *p, const struct vmd_desc *vmsd, int indent)
 {
     struct place place = place_find(dump, indent);
 
-    p = put_name(dump, make_room(dump, p), vmsd->name, vmsd->name_len);
-    p = put_fragment(dump, p, place, VMD_TEMPLATE_DESC_VERSION);
-    p = put_int(p, vmsd->version_id);
-    p = put_fragment(dump, p, place, VMD_TEMPLATE_DESC_MINIMUM);
-    p = put_int(p, vmsd->minimum_version_id);
+    p = write_name(dump, make_room(dump, p), vmsd->name, vmsd->name_len);
+    p = write_fragment(dump, p, place, VMD_TEMPLATE_DESC_VERSION);
+    p = write_int(p, vmsd->version_id);
+    p = write_fragment(dump, p, place, VMD_TEMPLATE_DESC_MINIMUM);
+    p = write_int(p, vmsd->minimum_version_id);
     if (vmsd->fields) {
-        p = put_fields(dump, p, vmsd, place);
+        p = write_fields(dump, p, vmsd, place);
     }
     if (vmsd->subsections) {
-        p = put_subsections(dump, p, vmsd, place);
+        p = write_subsections(dump, p, vmsd, place);
     }
-    return put_fragment(dump, make_room(dump, p), place, VMD_TEMPLATE_DESC_CLOSE);
+    return write_fragment(dump, make_room(dump, p), place, VMD_TEMPLATE_DESC_CLOSE);
 }
 
 static inline struct written *find_written(struct fast_dump *dump, const struct vmd_desc *vmsd, int indent)
@@ -327,16 +327,16 @@ static inline struct written *find_written(struct fast_dump *dump, const struct 
 }
 
 /*
- * As write_desc, but copy the text if it is still in the window: real dumps repeat about half of their text.
+ * As write_new_desc, but copy the text if it is still in the window: real dumps repeat about half of their text.
  */
-static char *put_desc(struct fast_dump *dump, char *p, const struct vmd_desc *vmsd, int indent)
+static char *write_desc(struct fast_dump *dump, char *p, const struct vmd_desc *vmsd, int indent)
 {
     const char *begin = p;
     unsigned window = dump->window;
     struct written *written;
 
     if (vmsd->extent.bytes < WRITTEN_MIN) {
-        return write_desc(dump, p, vmsd, indent);
+        return write_new_desc(dump, p, vmsd, indent);
     }
     written = find_written(dump, vmsd, indent);
     if (written->vmsd == vmsd && written->indent == indent && written->window == window && p < dump->limit &&
@@ -344,30 +344,30 @@ static char *put_desc(struct fast_dump *dump, char *p, const struct vmd_desc *vm
         memcpy(p, written->text, written->size);
         return p + written->size;
     }
-    p = write_desc(dump, p, vmsd, indent);
+    p = write_new_desc(dump, p, vmsd, indent);
     if (window == dump->window) {
         *written = (struct written){vmsd, begin, p - begin, indent, window};
     }
     return p;
 }
 
-static char *put_device(struct fast_dump *dump, char *p, const struct vmd_device *device, struct place place)
+static char *write_device(struct fast_dump *dump, char *p, const struct vmd_device *device, struct place place)
 {
-    p = put_name(dump, make_room(dump, p), device->name, device->name_len);
-    p = put_fragment(dump, make_room(dump, p), place, VMD_TEMPLATE_DEVICE_NAME);
-    p = put_name(dump, p, device->label, device->label_len);
-    p = put_fragment(dump, make_room(dump, p), place, VMD_TEMPLATE_DEVICE_VERSION);
-    p = put_int(p, device->version_id);
-    p = put_fragment(dump, p, place, VMD_TEMPLATE_DEVICE_MINIMUM);
-    p = put_int(p, device->minimum_version_id);
+    p = write_name(dump, make_room(dump, p), device->name, device->name_len);
+    p = write_fragment(dump, make_room(dump, p), place, VMD_TEMPLATE_DEVICE_NAME);
+    p = write_name(dump, p, device->label, device->label_len);
+    p = write_fragment(dump, make_room(dump, p), place, VMD_TEMPLATE_DEVICE_VERSION);
+    p = write_int(p, device->version_id);
+    p = write_fragment(dump, p, place, VMD_TEMPLATE_DEVICE_MINIMUM);
+    p = write_int(p, device->minimum_version_id);
     if (__builtin_expect(device->vmsd->traits & VMD_NO_DESCRIPTION, 0)) {
         return p;
     }
-    p = put_fragment(dump, p, place, VMD_TEMPLATE_DEVICE_DESC);
-    return put_desc(dump, p, device->vmsd, VMD_INDENT_DEVICE + VMD_INDENT_MEMBER);
+    p = write_fragment(dump, p, place, VMD_TEMPLATE_DEVICE_DESC);
+    return write_desc(dump, p, device->vmsd, VMD_INDENT_DEVICE + VMD_INDENT_MEMBER);
 }
 
-static void put_machine(struct vmd_sink *sink, const struct vmd_tree *tree)
+static void write_machine(struct vmd_sink *sink, const struct vmd_tree *tree)
 {
     static const char machine[] = VMD_FMT_MACHINE;
     const char *value = strstr(machine, "%s");
@@ -383,17 +383,17 @@ enum vmd_status vmd_dump_fast(const struct vmd_tree *tree, struct vmd_sink *sink
     struct fast_dump dump = {.sink = sink, .arrays = tree->print_num ? VMD_ARRAY : 0};
     char *p;
 
-    put_machine(sink, tree);
+    write_machine(sink, tree);
     p = enter(&dump);
     if (tree->n_devices) {
         struct place place = place_find(&dump, VMD_INDENT_DEVICE);
 
         for (uint64_t i = 0; i < tree->n_devices && !dump.stopped; i++) {
-            p = put_fragment(&dump, make_room(&dump, p), place,
-                             i ? VMD_TEMPLATE_DEVICE_NEXT : VMD_TEMPLATE_DEVICE_FIRST);
-            p = put_device(&dump, p, &tree->devices[i], place);
+            p = write_fragment(&dump, make_room(&dump, p), place,
+                               i ? VMD_TEMPLATE_DEVICE_NEXT : VMD_TEMPLATE_DEVICE_FIRST);
+            p = write_device(&dump, p, &tree->devices[i], place);
         }
-        p = put_fragment(&dump, make_room(&dump, p), place, VMD_TEMPLATE_DEVICE_CLOSE);
+        p = write_fragment(&dump, make_room(&dump, p), place, VMD_TEMPLATE_DEVICE_CLOSE);
     }
     leave(&dump, p);
     vmd_sink_write(sink, VMD_FMT_END, strlen(VMD_FMT_END));

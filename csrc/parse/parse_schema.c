@@ -14,33 +14,63 @@ enum { REPEAT_MAX = 32 << 10 };
 
 #define VMD_NO_POSITION UINT32_MAX /* in details.reserved: the field has no position in a list */
 
+/* Keys of a field: QEMU's, then those of the extended form. */
+enum field_key {
+    FIELD_NAME,
+    FIELD_VERSION,
+    FIELD_EXISTS,
+    FIELD_NUM,
+    FIELD_SIZE,
+    FIELD_DESCRIPTION,
+    FIELD_INFO,
+    FIELD_FLAGS,
+    FIELD_OFFSET,
+    FIELD_STRUCT_VERSION,
+    FIELD_START,
+    FIELD_NUM_OFFSET,
+    FIELD_SIZE_OFFSET,
+    FIELD_ERR_HINT,
+    FIELD_POSITION,
+};
+
+/* The value of a key that only the extended form has. */
+static enum vmd_status parse_field_metadata(struct vmd_parser *parser, int key, struct vmd_field *field,
+                                            struct vmd_field_details *details, uint64_t *position)
+{
+    switch (key) {
+    case FIELD_INFO:
+        return vmd_parse_text(parser, &details->info, &details->info_len);
+    case FIELD_FLAGS:
+        return vmd_parse_bits(parser, vmd_flag_words, &field->flags);
+    case FIELD_OFFSET:
+        return vmd_parse_size(parser, &details->offset);
+    case FIELD_STRUCT_VERSION:
+        return vmd_parse_int(parser, &details->struct_version_id);
+    case FIELD_START:
+        return vmd_parse_size(parser, &details->start);
+    case FIELD_NUM_OFFSET:
+        return vmd_parse_size(parser, &details->num_offset);
+    case FIELD_SIZE_OFFSET:
+        return vmd_parse_size(parser, &details->size_offset);
+    case FIELD_ERR_HINT:
+        return vmd_parse_text(parser, &details->err_hint, &details->err_hint_len);
+    case FIELD_POSITION:
+        return vmd_parse_size(parser, position);
+    }
+    return VMD_OK;
+}
+
 static enum vmd_status parse_field(struct vmd_parser *parser, struct vmd_field *field,
                                    struct vmd_field_details *details, bool *ret_detailed)
 {
-    enum {
-        FIELD,
-        VERSION,
-        EXISTS,
-        NUM,
-        SIZE,
-        DESCRIPTION,
-        INFO,
-        FLAGS,
-        OFFSET,
-        STRUCT_VERSION,
-        START,
-        NUM_OFFSET,
-        SIZE_OFFSET,
-        ERR_HINT,
-        POSITION
-    };
     static const struct vmd_slice keys[] = {
         VMD_KEY("field"),       VMD_KEY("version_id"),        VMD_KEY("field_exists"), VMD_KEY("num"),
         VMD_KEY("size"),        VMD_KEY("Description"),       VMD_KEY("info"),         VMD_KEY("flags"),
         VMD_KEY("offset"),      VMD_KEY("struct_version_id"), VMD_KEY("start"),        VMD_KEY("num_offset"),
         VMD_KEY("size_offset"), VMD_KEY("err_hint"),          VMD_KEY("position"),     {0}};
     struct vmd_parse_object object = {.keys = keys,
-                                      .required = 1u << FIELD | 1u << VERSION | 1u << EXISTS | 1u << SIZE,
+                                      .required = 1u << FIELD_NAME | 1u << FIELD_VERSION | 1u << FIELD_EXISTS |
+                                                  1u << FIELD_SIZE,
                                       .what = "a field lacks field, version_id, field_exists or size"};
     enum vmd_status status;
     uint64_t position = VMD_NO_POSITION;
@@ -50,58 +80,34 @@ static enum vmd_status parse_field(struct vmd_parser *parser, struct vmd_field *
     *details = (struct vmd_field_details){.offset = VMD_UNKNOWN, .num_offset = VMD_UNKNOWN, .size_offset = VMD_UNKNOWN};
     while (!(status = vmd_parse_key(parser, &object, &key)) && key >= 0) {
         switch (key) {
-        case FIELD:
+        case FIELD_NAME:
             status = vmd_parse_name(parser, &field->name, &field->name_len);
             break;
-        case VERSION:
+        case FIELD_VERSION:
             status = vmd_parse_int(parser, &field->version_id);
             break;
-        case EXISTS:
+        case FIELD_EXISTS:
             status = vmd_parse_bool(parser, &field->field_exists);
             break;
-        case NUM:
+        case FIELD_NUM:
             status = vmd_parse_int(parser, &field->num);
             break;
-        case SIZE:
+        case FIELD_SIZE:
             status = vmd_parse_size(parser, &field->size);
             break;
-        case DESCRIPTION:
+        case FIELD_DESCRIPTION:
             status = vmd_parse_desc(parser, &field->vmsd);
             break;
-        case INFO:
-            status = vmd_parse_text(parser, &details->info, &details->info_len);
-            break;
-        case FLAGS:
-            status = vmd_parse_bits(parser, vmd_flag_words, &field->flags);
-            break;
-        case OFFSET:
-            status = vmd_parse_size(parser, &details->offset);
-            break;
-        case STRUCT_VERSION:
-            status = vmd_parse_int(parser, &details->struct_version_id);
-            break;
-        case START:
-            status = vmd_parse_size(parser, &details->start);
-            break;
-        case NUM_OFFSET:
-            status = vmd_parse_size(parser, &details->num_offset);
-            break;
-        case SIZE_OFFSET:
-            status = vmd_parse_size(parser, &details->size_offset);
-            break;
-        case ERR_HINT:
-            status = vmd_parse_text(parser, &details->err_hint, &details->err_hint_len);
-            break;
-        case POSITION:
-            status = vmd_parse_size(parser, &position);
+        default:
+            status = parse_field_metadata(parser, key, field, details, &position);
             break;
         }
         if (status) {
             break;
         }
     }
-    *ret_detailed = object.seen & 1u << FLAGS;
-    if (!*ret_detailed && object.seen & 1u << NUM) {
+    *ret_detailed = object.seen & 1u << FIELD_FLAGS;
+    if (!*ret_detailed && object.seen & 1u << FIELD_NUM) {
         field->flags |= VMD_ARRAY; /* QEMU prints "num" for these only */
     }
     details->reserved = position < VMD_NO_POSITION ? (uint32_t)position : VMD_NO_POSITION;
@@ -275,33 +281,61 @@ static enum vmd_status parse_trait(struct vmd_parser *parser, uint32_t trait, ui
     return status;
 }
 
+/* Keys of a description: QEMU's, then those of the extended form. */
+enum desc_key {
+    DESC_NAME,
+    DESC_VERSION,
+    DESC_MINIMUM,
+    DESC_FIELDS,
+    DESC_SUBSECTIONS,
+    DESC_NEEDED,
+    DESC_HOOKS,
+    DESC_PRIORITY,
+    DESC_UNMIGRATABLE,
+    DESC_EARLY_SETUP,
+    DESC_VALIDATIONS,
+};
+
+/* The value of a key that only the extended form has. */
+static enum vmd_status parse_desc_metadata(struct vmd_parser *parser, int key, struct vmd_desc *desc,
+                                           struct fields *validations)
+{
+    enum vmd_status status;
+    uint32_t hooks;
+
+    switch (key) {
+    case DESC_NEEDED:
+        desc->traits |= VMD_DETAILED;
+        return parse_trait(parser, VMD_NEEDED, &desc->traits);
+    case DESC_HOOKS:
+        status = vmd_parse_bits(parser, vmd_hook_words, &hooks);
+        desc->traits |= hooks;
+        return status;
+    case DESC_PRIORITY:
+        return vmd_parse_int(parser, &desc->priority);
+    case DESC_UNMIGRATABLE:
+        return parse_trait(parser, VMD_UNMIGRATABLE, &desc->traits);
+    case DESC_EARLY_SETUP:
+        return parse_trait(parser, VMD_EARLY_SETUP, &desc->traits);
+    case DESC_VALIDATIONS:
+        return parse_fields(parser, true, validations);
+    }
+    return VMD_OK;
+}
+
 static enum vmd_status parse_desc_members(struct vmd_parser *parser, struct vmd_desc *desc)
 {
-    enum {
-        NAME,
-        VERSION,
-        MINIMUM,
-        FIELDS,
-        SUBSECTIONS,
-        NEEDED,
-        HOOKS,
-        PRIORITY,
-        UNMIGRATABLE,
-        EARLY_SETUP,
-        VALIDATIONS
-    };
     static const struct vmd_slice keys[] = {
         VMD_KEY("name"),        VMD_KEY("version_id"),  VMD_KEY("minimum_version_id"),
         VMD_KEY("Fields"),      VMD_KEY("Subsections"), VMD_KEY("needed"),
         VMD_KEY("hooks"),       VMD_KEY("priority"),    VMD_KEY("unmigratable"),
         VMD_KEY("early_setup"), VMD_KEY("Validations"), {0}};
     struct vmd_parse_object object = {.keys = keys,
-                                      .required = 1u << NAME | 1u << VERSION | 1u << MINIMUM,
+                                      .required = 1u << DESC_NAME | 1u << DESC_VERSION | 1u << DESC_MINIMUM,
                                       .what = "a description lacks name, version_id or minimum_version_id"};
     const struct vmd_parse_head head = {&desc->name, &desc->name_len, &desc->version_id, &desc->minimum_version_id};
     struct fields fields = {0}, validations = {0};
     enum vmd_status status;
-    uint32_t hooks = 0;
     int key;
 
     if (vmd_parse_head_fast(parser, &object, VMD_TEMPLATE_DESC_NESTED,
@@ -310,46 +344,29 @@ static enum vmd_status parse_desc_members(struct vmd_parser *parser, struct vmd_
     }
     while (!(status = vmd_parse_key(parser, &object, &key)) && key >= 0) {
         switch (key) {
-        case NAME:
+        case DESC_NAME:
             status = vmd_parse_name(parser, &desc->name, &desc->name_len);
             break;
-        case VERSION:
+        case DESC_VERSION:
             status = vmd_parse_int(parser, &desc->version_id);
             break;
-        case MINIMUM:
+        case DESC_MINIMUM:
             status = vmd_parse_int(parser, &desc->minimum_version_id);
             break;
-        case FIELDS:
+        case DESC_FIELDS:
             status = parse_fields(parser, false, &fields);
             break;
-        case SUBSECTIONS:
+        case DESC_SUBSECTIONS:
             status = parse_subsections(parser, desc);
             break;
-        case NEEDED:
-            desc->traits |= VMD_DETAILED;
-            status = parse_trait(parser, VMD_NEEDED, &desc->traits);
-            break;
-        case HOOKS:
-            status = vmd_parse_bits(parser, vmd_hook_words, &hooks);
-            break;
-        case PRIORITY:
-            status = vmd_parse_int(parser, &desc->priority);
-            break;
-        case UNMIGRATABLE:
-            status = parse_trait(parser, VMD_UNMIGRATABLE, &desc->traits);
-            break;
-        case EARLY_SETUP:
-            status = parse_trait(parser, VMD_EARLY_SETUP, &desc->traits);
-            break;
-        case VALIDATIONS:
-            status = parse_fields(parser, true, &validations);
+        default:
+            status = parse_desc_metadata(parser, key, desc, &validations);
             break;
         }
         if (status) {
             break;
         }
     }
-    desc->traits |= hooks;
     return status ? status : set_fields(parser, desc, &fields, &validations);
 }
 

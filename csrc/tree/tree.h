@@ -85,7 +85,7 @@ struct vmd_desc {
     uint32_t traits; /* VMD_DETAILED and so on */
     int32_t priority;
     const struct vmd_field *fields;            /* NULL: no list of fields, not even an empty one */
-    const struct vmd_desc *const *subsections; /* NULL: likewise */
+    const struct vmd_desc *const *subsections; /* NULL: no list of subsections */
     uint64_t n_fields;
     uint64_t n_subsections;
     uint64_t n_total;                              /* printed fields, nested ones included; saturates */
@@ -114,7 +114,7 @@ struct vmd_device {
     const struct vmd_device_details *details; /* NULL: not known */
 };
 
-/* A standalone description: one that no device class refers to. */
+/* A standalone description: not the DeviceClass.vmsd of any type. */
 struct vmd_standalone {
     const struct vmd_desc *vmsd;
     const char *symbol; /* exported by the binary; NULL: none */
@@ -200,7 +200,7 @@ struct vmd_table {
     uint64_t texts_size;
 };
 
-/* VMD_NO_MEMORY or VMD_OK. Destroy takes NULL. */
+/* VMD_NO_MEMORY or VMD_OK. Destroy accepts NULL. */
 enum vmd_status vmd_tree_create(struct vmd_tree **ret);
 void vmd_tree_destroy(struct vmd_tree *tree);
 

@@ -1,4 +1,4 @@
-"""Write the initial corpus of the fuzz targets: small valid inputs. Usage: corpus.py DIRECTORY; one folder per target."""
+"""Write small valid inputs as a corpus for each fuzz target. Usage: corpus.py DIRECTORY; one folder per target."""
 
 import lzma
 import struct
