@@ -101,11 +101,11 @@ IMPORTS += NAMES
         # (buckets, first symbol, bloom words, shift): too many of each; a chain without an end.
         (
             elf_object(data=struct.pack("<4I", 2**32 - 1, 1, 0, 0), dynamic={DT_GNU_HASH: AT}),
-            "the hash table of its symb",
+            "the hash table of its dynamic symb",
         ),
         (
             elf_object(data=struct.pack("<4I", 1, 1, 2**32 - 1, 0), dynamic={DT_GNU_HASH: AT}),
-            "the hash table of its symb",
+            "the hash table of its dynamic symb",
         ),
         (
             elf_object(data=struct.pack("<5I", 1, 1, 0, 0, 2**32 - 1), dynamic={DT_GNU_HASH: AT}),
