@@ -95,7 +95,10 @@ IMPORTS += NAMES
         (elf_object(dynamic={DT_STRSZ: 1 << 40}), "its dynamic symbols are outside of its memory"),
         (elf_object(dynamic={DT_STRSZ: 100 << 20}), "more dynamic symbols than any QEMU has"),
         (elf_object(dynamic={DT_STRSZ: 1}, symbols=[(b"name", 1, AT)]), r"a symbol's name is outside of .dynstr"),
-        (elf_object(data=struct.pack("<II", 1, 2**20 + 1), dynamic={DT_HASH: AT}), "more dynamic symbols than any QEMU"),
+        (
+            elf_object(data=struct.pack("<II", 1, 2**20 + 1), dynamic={DT_HASH: AT}),
+            "more dynamic symbols than any QEMU",
+        ),
         (elf_object(data=struct.pack("<II", 1, 2**32 - 1), dynamic={DT_HASH: AT}), "outside of its memory"),
         (elf_object(dynamic={DT_GNU_HASH: 1 << 40}), "the hash table of its dynamic symbols is outside of its memory"),
         # (buckets, first symbol, bloom words, shift): too many of each; a chain without an end.
@@ -111,7 +114,10 @@ IMPORTS += NAMES
             elf_object(data=struct.pack("<5I", 1, 1, 0, 0, 2**32 - 1), dynamic={DT_GNU_HASH: AT}),
             "the hash table of its",
         ),
-        (elf_object(data=struct.pack("<5I", 1, 1, 0, 0, 1), dynamic={DT_GNU_HASH: AT}), "hash table of its symbols"),
+        (
+            elf_object(data=struct.pack("<5I", 1, 1, 0, 0, 1), dynamic={DT_GNU_HASH: AT}),
+            "hash table of its dynamic symbols",
+        ),
         (elf_object(relr=[AT], dynamic={DT_RELR: 1 << 40}), "the relocations are outside of the file"),
         (elf_object(jmprel=[(1 << 40, 7, 0, 0)]), "relocation 0 at .*: a relocation is outside of the file"),
         (elf_object(rela=[(AT, 8, 0, 0), (AT, 6, 1, 0)]), "relocation 1 at .*: a relocation is outside of the file"),
