@@ -69,7 +69,7 @@ def _to_memory(tree: Tree, dump: bytes) -> Comparison:
     into, error = ffi.cast("char *", ctypes.addressof(memory)), ffi.new("struct vmd_error *")
 
     def render(which: int) -> None:
-        if lib.vmd_dump_memory(tree.native, which, into, len(dump), ffi.NULL, ffi.NULL, error):
+        if lib.vmd_dump_memory(tree.native, which, lib.VMD_FORM_QEMU, into, len(dump), ffi.NULL, ffi.NULL, error):
             raise MemoryError
 
     return Comparison(

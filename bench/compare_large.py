@@ -42,7 +42,9 @@ def _to_memory(n_devices: int) -> Comparison:
     into, error = ffi.cast("char *", ctypes.addressof(memory)), ffi.new("struct vmd_error *")
 
     def render() -> None:
-        if lib.vmd_dump_memory(tree.native, lib.VMD_ENGINE_FAST, into, len(dump), ffi.NULL, ffi.NULL, error):
+        if lib.vmd_dump_memory(
+            tree.native, lib.VMD_ENGINE_FAST, lib.VMD_FORM_QEMU, into, len(dump), ffi.NULL, ffi.NULL, error
+        ):
             raise MemoryError
 
     size = f"{len(dump) / 1e6:.0f} MB"

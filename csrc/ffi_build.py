@@ -1,7 +1,7 @@
-"""Builds ``vmdump._core``, the C core, through cffi in API mode. The only place that knows cffi's build side.
+"""Build ``vmdump._core``, the C core, with cffi in API mode.
 
-A header serves C and cffi at once: what stands between ``/* cdef: begin */`` and ``/* cdef: end */`` is read by both,
-what stands outside (includes, attributes, function-like macros) by C alone.
+C and cffi share headers: cffi reads the text between ``/* cdef: begin */`` and ``/* cdef: end */``; the rest (includes,
+attributes, function-like macros) is for C only.
 """
 
 import os
@@ -13,7 +13,7 @@ from cffi import FFI
 ROOT = Path(__file__).resolve().parent.parent
 CSRC = ROOT / "csrc"
 INCLUDE = ROOT / "vmdump" / "include"
-#: In the order in which cffi must read them: a header stands behind those it uses.
+#: In dependency order, for cffi.
 HEADERS = [
     INCLUDE / "vmdump" / "vmstate.h",
     INCLUDE / "vmdump" / "module.h",
@@ -36,12 +36,12 @@ CDEF = re.compile(r"/\* cdef: begin \*/(.*?)/\* cdef: end \*/", re.DOTALL)
 
 
 def relative(path: Path) -> str:
-    """Paths in an extension are relative to the root, so that the build can be repeated from an sdist."""
+    """Return a path relative to the root, as builds from an sdist require."""
     return os.path.relpath(path, ROOT)
 
 
 def include_name(header: Path) -> str:
-    """The name by which C files include a header."""
+    """Return the name by which C files include a header."""
     return str(header.relative_to(CSRC if CSRC in header.parents else INCLUDE))
 
 

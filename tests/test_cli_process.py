@@ -159,7 +159,7 @@ def test_head_in_the_middle(environ: dict[str, str], dump_file: str) -> None:
         (["devices", "FILE"], ">&-", 3, "stdout is closed; send it somewhere, or use -o FILE"),
         (["--help"], ">&-", 3, "stdout is closed; send it somewhere, or use -o FILE"),
         (["dump", "-"], "<&-", 3, "stdin is closed; give the source as a file"),
-        (["dump", "-"], "", 3, "<stdin>:1:1: at $: the file ends too early"),
+        (["dump", "-"], "", 3, "<stdin>:1:1: at $: unexpected end of file"),
         (["dump", "FILE", "-o", "/proc/vmdump.json"], "", 3, "/proc/vmdump.json: No such file or directory"),
     ],
 )

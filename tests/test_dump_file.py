@@ -142,7 +142,7 @@ def test_truncated_while_it_is_read(avr: bytes, tmp_path: Path, monkeypatch: pyt
     path = tmp_path / "dump"
     path.write_bytes(avr[:1000])
     monkeypatch.setattr(dump_file, "_size", lambda file: len(avr))
-    with pytest.raises(SourceError, match=rf"{path}:\d+:\d+: at .*: the file ends too early"):
+    with pytest.raises(SourceError, match=rf"{path}:\d+:\d+: at .*: unexpected end of file"):
         vmdump.open(path)
 
 
@@ -160,7 +160,7 @@ def test_bomb(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("{tmp}/missing.json", "{tmp}/missing.json: No such file or directory"),
         ("{tmp}", "{tmp}: Is a directory"),
         ("{tmp}/empty/x", "{tmp}/empty/x: Not a directory"),
-        ("{tmp}/empty", "{tmp}/empty:1:1: at $: the file ends too early"),
+        ("{tmp}/empty", "{tmp}/empty:1:1: at $: unexpected end of file"),
         ("a\0b", "a\0b: embedded null byte"),
     ],
 )

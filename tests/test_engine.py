@@ -29,7 +29,7 @@ from vmdump.vmstate import VMStateDescription, VMStateField, VMStateFlags
 def written(tree: engine.Tree, code: int, size: int) -> bytes | int:
     """What the engine of a number writes into so much memory, or the status with which it fails; never more."""
     memory, error = ffi.new("char[]", b"#" * (size + 64)), ffi.new("struct vmd_error *")
-    status = lib.vmd_dump_memory(tree.native, code, memory, size, ffi.NULL, ffi.NULL, error)
+    status = lib.vmd_dump_memory(tree.native, code, lib.VMD_FORM_QEMU, memory, size, ffi.NULL, ffi.NULL, error)
     assert ffi.buffer(memory, size + 64)[size:] == b"#" * 64
     return ffi.buffer(memory, size)[:] if status == lib.VMD_OK else int(status)
 
@@ -53,7 +53,7 @@ def doubling(levels: int) -> VMStateDescription:
     return vmsd
 
 
-@pytest.mark.parametrize("code", [lib.VMD_ENGINE_FAST, lib.VMD_ENGINE_FAST_BASE, lib.VMD_ENGINE_STDIO])
+@pytest.mark.parametrize("code", [lib.VMD_ENGINE_FAST, lib.VMD_ENGINE_FAST_BASELINE, lib.VMD_ENGINE_STDIO])
 @pytest.mark.parametrize("n_devices", [0, 1, 20, 60, 3000])
 def test_memory_of_any_size(code: int, n_devices: int) -> None:
     """Nothing is written behind the memory, whether it is as large as the dump or less, by a byte, a window or all."""
@@ -81,7 +81,7 @@ def test_real_dump(path: Path) -> None:
     for each in (tree, again):
         assert each.size == len(data)
         assert [each.dump_bytes(which) == data for which in Engine] == [True, True]
-    assert written(tree, lib.VMD_ENGINE_FAST_BASE, len(data)) == data
+    assert written(tree, lib.VMD_ENGINE_FAST_BASELINE, len(data)) == data
     assert tree.n_fields == data.count(b'"field":')
 
 
@@ -94,7 +94,7 @@ def test_random_trees(machine: str, devices: dict[str, VMStateDescription], prin
     assert tree.size == len(expected)
     assert tree.dump_bytes(Engine.STDIO) == expected
     assert tree.dump_bytes(Engine.FAST) == expected
-    assert written(tree, lib.VMD_ENGINE_FAST_BASE, len(expected)) == expected
+    assert written(tree, lib.VMD_ENGINE_FAST_BASELINE, len(expected)) == expected
     assert json.loads(expected)["vmschkmachine"] == {"Name": machine} or "vmschkmachine" in devices
 
 
@@ -199,7 +199,7 @@ def test_shared_descriptions_are_written_alike(print_num: bool, tmp_path: Path) 
     tree = lower("none", [(f"d{i}", chance.choice(pool)) for i in range(60)], print_num=print_num)
     expected = tree.dump_bytes(Engine.STDIO)
     assert len(expected) > 10 * 262144
-    for code in (lib.VMD_ENGINE_FAST, lib.VMD_ENGINE_FAST_BASE):
+    for code in (lib.VMD_ENGINE_FAST, lib.VMD_ENGINE_FAST_BASELINE):
         assert written(tree, code, tree.size) == expected
     with open(tmp_path / "dump", "wb") as file:
         tree.dump_fd(file.fileno())
@@ -280,7 +280,10 @@ def test_file_sinks(which: Engine, large_tree: engine.Tree, tmp_path: object) ->
         assert file.read() == expected
     error = ffi.new("struct vmd_error *")
     with open(path, "wb") as file:
-        assert lib.vmd_dump_file(large_tree.native, which.code, file, ffi.NULL, ffi.NULL, error) == lib.VMD_OK
+        assert (
+            lib.vmd_dump_file(large_tree.native, which.code, lib.VMD_FORM_QEMU, file, ffi.NULL, ffi.NULL, error)
+            == lib.VMD_OK
+        )
     with open(path, "rb") as file:
         assert file.read() == expected
 
@@ -291,7 +294,14 @@ def test_memory_that_is_too_small(large_tree: engine.Tree) -> None:
     error = ffi.new("struct vmd_error *")
     for size in (large_tree.size - 1, 0, 7):
         status = lib.vmd_dump_memory(
-            large_tree.native, 0, ffi.cast("char *", ffi.from_buffer(memory)), size, ffi.NULL, ffi.NULL, error
+            large_tree.native,
+            lib.VMD_ENGINE_FAST,
+            lib.VMD_FORM_QEMU,
+            ffi.cast("char *", ffi.from_buffer(memory)),
+            size,
+            ffi.NULL,
+            ffi.NULL,
+            error,
         )
         assert status == lib.VMD_TOO_LARGE
         assert set(memory[size:][-64:]) == {0xAA}

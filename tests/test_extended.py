@@ -272,20 +272,20 @@ CHECK = {**FIELD, "position": 0, "flags": ["MUST_EXIST"]}
 @pytest.mark.parametrize(
     ("desc", "error"),
     [
-        ({"needed": True, "Fields": [FIELD]}, "details of a part"),
-        ({"Fields": [{**FIELD, "flags": []}]}, "details of a part"),
-        ({"needed": True, "Fields": [{**FIELD, "flags": []}, FIELD]}, "details of a part"),
-        ({"needed": True, "Validations": [CHECK]}, "details of a part"),
-        ({"needed": True, "Fields": [], "Validations": [{**CHECK, "position": 1}]}, "positions are not in the list"),
-        ({"needed": True, "Fields": [{**FIELD, "flags": ["MUST_EXIST"]}]}, "a field that is in the wrong list"),
-        ({"needed": True, "Fields": [], "Validations": [{**CHECK, "flags": []}]}, "a field that is in the wrong list"),
-        ({"needed": True, "Fields": [{**FIELD, "flags": ["ODD"]}]}, r"flags: a word that is none of those"),
-        ({"needed": True, "Fields": [{**FIELD, "flags": ["0x"]}]}, r"flags: a word that is none of those"),
-        ({"needed": True, "Fields": [{**FIELD, "flags": ["0x1g"]}]}, r"flags: a word that is none of those"),
-        ({"needed": True, "hooks": ["needed"]}, r"hooks: a word that is none of those"),
+        ({"needed": True, "Fields": [FIELD]}, "incomplete metadata"),
+        ({"Fields": [{**FIELD, "flags": []}]}, "incomplete metadata"),
+        ({"needed": True, "Fields": [{**FIELD, "flags": []}, FIELD]}, "incomplete metadata"),
+        ({"needed": True, "Validations": [CHECK]}, "incomplete metadata"),
+        ({"needed": True, "Fields": [], "Validations": [{**CHECK, "position": 1}]}, "a position of Validations"),
+        ({"needed": True, "Fields": [{**FIELD, "flags": ["MUST_EXIST"]}]}, "a field is in the wrong list"),
+        ({"needed": True, "Fields": [], "Validations": [{**CHECK, "flags": []}]}, "a field is in the wrong list"),
+        ({"needed": True, "Fields": [{**FIELD, "flags": ["ODD"]}]}, r"flags: unknown flag or hook"),
+        ({"needed": True, "Fields": [{**FIELD, "flags": ["0x"]}]}, r"flags: unknown flag or hook"),
+        ({"needed": True, "Fields": [{**FIELD, "flags": ["0x1g"]}]}, r"flags: unknown flag or hook"),
+        ({"needed": True, "hooks": ["needed"]}, r"hooks: unknown flag or hook"),
         ({"needed": 1}, r"needed: expected true or false"),
         ({"needed": True, "priority": "high"}, r"priority: expected an integer"),
-        ({"needed": True, "Fields": [{**FIELD, "flags": [], "info": "a\0b"}]}, r"info: a text that holds NUL"),
+        ({"needed": True, "Fields": [{**FIELD, "flags": [], "info": "a\0b"}]}, r"info: a text contains NUL"),
         ({"needed": True, "Fields": [{**FIELD, "flags": [], "offset": -1}]}, r"offset: an integer out of range"),
     ],
 )
@@ -306,8 +306,8 @@ def test_wrong_descriptions(desc: dict[str, Any], error: str) -> None:
         ({"producer": {"modules": [{"build_id": "x"}]}}, "producer: .*missing 1 required positional argument"),
         ({"producer": {"defects": 7}}, "producer: "),
         ({"prints_num": 0}, "prints_num: expected true or false"),
-        ({"Descriptions": [{"uses": []}]}, r"Descriptions\[0\]: a description on no device class lacks uses or Descr"),
-        ({"Descriptions": [{"Description": DESC}]}, r"Descriptions\[0\]: a description on no device class lacks uses"),
+        ({"Descriptions": [{"uses": []}]}, r"Descriptions\[0\]: a standalone description lacks uses or Descr"),
+        ({"Descriptions": [{"Description": DESC}]}, r"Descriptions\[0\]: a standalone description lacks uses"),
         ({"Descriptions": {}}, "Descriptions: expected a list"),
     ],
 )
@@ -323,7 +323,7 @@ def test_wrong_machines(machine: dict[str, Any], error: str, tmp_path: Path) -> 
 @pytest.mark.parametrize("text", [b'{"a": "b}', b'{"a": [', b'{"a": "\\', b"{"])
 def test_producer_without_an_end(text: bytes) -> None:
     """A file that ends within the producer is told to end too early."""
-    with pytest.raises(SourceError, match="the file ends too early"):
+    with pytest.raises(SourceError, match="unexpected end of file"):
         engine.parse(b'{"vmschkmachine": {"Name": "m", "producer": ' + text)
 
 

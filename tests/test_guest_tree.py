@@ -122,7 +122,7 @@ def test_defects() -> None:
         (structs.desc("d", 8), "a list of fields has no end"),
         (structs.desc("d", subsections=8), "a list of subsections has no end"),
         (structs.desc("d", structs.fields(name)), "a name can't be printed in JSON"),
-        (structs.desc("d", structs.fields({"field_name": 8})), "a name is no string"),
+        (structs.desc("d", structs.fields({"field_name": 8})), "a name is not a string"),
         (8, "a description is outside of its memory"),
     ):
         assert structs.reader.try_read(address) is None

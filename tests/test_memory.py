@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_every_allocation_fails_once(tmp_path: Path) -> None:
-    """Tree, parser, engines and hash table say VMD_NO_MEMORY, and free what they had."""
+    """Tree, parser, engines and hash table return VMD_NO_MEMORY and free their memory."""
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
         pytest.skip("no C compiler")
@@ -22,13 +22,14 @@ def test_every_allocation_fails_once(tmp_path: Path) -> None:
         "void *test_realloc(void *, size_t);\nvoid test_free(void *);\nvoid *test_malloc_kept(size_t);\n"
     )
     options = ["-std=gnu11", "-O1", "-g", "-D_GNU_SOURCE", f"-I{ROOT / 'csrc'}", "-include", declarations]
-    pieces = tmp_path / "pieces.o"
-    kept = ["-Dmalloc=test_malloc_kept", "-c", ROOT / "csrc/format/pieces.c"]
-    subprocess.run([compiler, *options, *kept, "-o", pieces], check=True)
+    templates = tmp_path / "templates.o"
+    kept = ["-Dmalloc=test_malloc_kept", "-c", ROOT / "csrc/format/templates.c"]
+    subprocess.run([compiler, *options, *kept, "-o", templates], check=True)
     folders = ("base", "tree", "parse", "dump")
-    sources = [ROOT / "tests/c/alloc_failure.c", *(file for each in folders for file in ROOT.glob(f"csrc/{each}/*.c"))]
+    sources = [ROOT / "tests/c/alloc_failure.c", ROOT / "csrc/format/extended.c"]
+    sources += [file for each in folders for file in ROOT.glob(f"csrc/{each}/*.c")]
     renamed = [f"-D{name}=test_{name}" for name in ("malloc", "calloc", "realloc", "free")]
-    subprocess.run([compiler, *options, *renamed, *sources, pieces, "-o", program], check=True)
+    subprocess.run([compiler, *options, *renamed, *sources, templates, "-o", program], check=True)
     dump = tmp_path / "dump.json"
     dump.write_bytes(read_real_dump("10.0.13", "avr"))
     done = subprocess.run([program, dump], capture_output=True, text=True, check=False)

@@ -1,5 +1,5 @@
 /*
- * GLib's GHashTable, slot for slot. See ghash.h.
+ * Hash table with GLib's slot layout: see ghash.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,7 +10,7 @@
 
 enum { MIN_SHIFT = 3 };
 
-/* By the exponent of the table's size: the largest prime below it, as GLib lists them. */
+/* Indexed by log2 of the size: the largest prime below it, as in GLib. */
 static const uint32_t primes[] = {
     1,       2,       3,        7,        13,       31,        61,        127,       251,        509,        1021,
     2039,    4093,    8191,     16381,    32749,    65521,     131071,    262139,    524287,     1048573,    2097143,
@@ -26,7 +26,7 @@ struct node {
 
 /* Sizes */
 
-/* The exponent of the size that GLib gives to a table of nnodes keys. */
+/* log2 of the size that GLib chooses for nnodes keys. */
 static unsigned shift_for(uint32_t nnodes)
 {
     uint32_t wanted = nnodes * 1.333;
@@ -38,7 +38,7 @@ static unsigned shift_for(uint32_t nnodes)
     return shift > MIN_SHIFT ? shift : MIN_SHIFT;
 }
 
-/* A table that is too empty shrinks, one with too few unused slots grows, or stays and loses its tombstones. */
+/* A sparse table shrinks; one with too few unused slots grows, or keeps its size and drops its tombstones. */
 static bool resize_is_due(uint32_t size, uint32_t nnodes, uint32_t noccupied)
 {
     return (size > (uint64_t)nnodes * 4 && size > 1 << MIN_SHIFT) || size <= (uint64_t)noccupied + noccupied / 16;
@@ -51,7 +51,7 @@ static void set_shift(struct vmd_ghash *table, unsigned shift)
     table->mask = table->size - 1;
 }
 
-/* Makes room for 2^shift slots. The arrays lie in one block, keys first, so that there is one allocation to fail. */
+/* Allocate 2^shift slots: one block for all arrays, keys first, so that a single allocation can fail. */
 static enum vmd_status reserve(struct vmd_ghash *table, unsigned shift)
 {
     size_t slot_size = sizeof(*table->keys) + sizeof(*table->values) + sizeof(*table->hashes) + sizeof(*table->settled);
@@ -101,7 +101,7 @@ static uint32_t first_slot(const struct vmd_ghash *table, uint32_t hash)
     return hash * 11 % table->mod;
 }
 
-/* Hashes that would read as a mark of the slot are not kept. */
+/* Replace hashes that collide with the slot marks. */
 static uint32_t real_hash(uint32_t hash)
 {
     return hash >= VMD_GHASH_FIRST_REAL ? hash : VMD_GHASH_FIRST_REAL;
@@ -112,7 +112,7 @@ static bool is_equal(const struct vmd_ghash *table, uint64_t a, uint64_t b)
     return table->equal ? table->equal(table->context, a, b) : a == b;
 }
 
-/* The slot of the key, else where it would go: the first tombstone on its way, or the unused slot at the end. */
+/* The slot of the key or, if absent, for its insertion: the first tombstone of the probe, else the unused slot. */
 static uint32_t find_slot(const struct vmd_ghash *table, uint32_t hash, uint64_t key)
 {
     uint32_t slot = first_slot(table, hash);
@@ -130,8 +130,10 @@ static uint32_t find_slot(const struct vmd_ghash *table, uint32_t hash, uint64_t
     return tombstone < table->size ? tombstone : slot;
 }
 
-/* Rehashing, in place: a node goes to its slot in the new size and displaces the one that is there, which is moved
- * next, until a slot was free. Nodes that have moved stay. The order of the moves decides who gets which slot. */
+/*
+ * Rehashing in place: a node moves to its slot in the new size and displaces the node there, which moves next, until a
+ * slot is free. Moved nodes stay. The order of the moves determines the slots.
+ */
 
 static struct node replace_node(struct vmd_ghash *table, uint32_t slot, struct node node)
 {
@@ -156,7 +158,7 @@ static void settle_node(struct vmd_ghash *table, struct node node)
     }
 }
 
-/* There is memory for 2^shift slots. */
+/* The arrays have at least 2^shift slots. */
 static void rehash(struct vmd_ghash *table, unsigned shift)
 {
     const struct node none = {.hash = VMD_GHASH_UNUSED};

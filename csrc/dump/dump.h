@@ -1,6 +1,6 @@
 /*
- * Writing a tree as QEMU's -dump-vmstate does. Two engines, byte for byte alike: "stdio", fprintf in QEMU's shape, is
- * the reference; "fast" is the one to use. A third one writes the extended form.
+ * Writing trees as dumps. QEMU's form has two engines with equal output: "fast" is the one to use, "stdio" is the
+ * reference. The extended form has an engine of its own.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,33 +13,39 @@
 #include "tree/tree.h"
 
 /* cdef: begin */
+/* Code that writes QEMU's form. */
 enum vmd_engine {
-    VMD_ENGINE_FAST = 0,
-    VMD_ENGINE_STDIO = 1,
-    VMD_ENGINE_EXTENDED = 2,       /* another form, with all that is known of devices: see extended.h */
-    VMD_ENGINE_EXTENDED_ROOTS = 3, /* the same, with the descriptions that are on no device class */
-    VMD_ENGINE_FAST_BASE = 4,      /* the fast one as it is on CPUs without AVX2: for tests */
+    VMD_ENGINE_FAST = 0,          /* templates; with AVX2 where the CPU has it */
+    VMD_ENGINE_STDIO = 1,         /* fprintf, in the shape of QEMU's code: the reference */
+    VMD_ENGINE_FAST_BASELINE = 2, /* VMD_ENGINE_FAST as on CPUs without AVX2: for tests */
+};
+
+/* Form of a dump. */
+enum vmd_form {
+    VMD_FORM_QEMU = 0,                /* as -dump-vmstate prints it */
+    VMD_FORM_EXTENDED = 1,            /* with metadata of devices, descriptions and fields: see extended.h */
+    VMD_FORM_EXTENDED_STANDALONE = 2, /* VMD_FORM_EXTENDED with the standalone descriptions */
 };
 
 /*
- * Dumps tree to a file descriptor, to size bytes of memory (vmd_tree_size says how many it takes), or to a FILE*. poll
- * is asked every 16 MiB and when a signal interrupts a write: nonzero ends the dump; NULL: never asked. No globals:
- * any number of dumps may run at once, of one tree too.
+ * Dump tree to a file descriptor, to size bytes of memory (VMD_FORM_QEMU needs vmd_tree_size bytes), or to a FILE*. The
+ * extended forms have one engine: for them engine is ignored. poll is called every 16 MiB of output and when a signal
+ * interrupts a write; nonzero stops the dump; NULL: no calls. Thread-safe, for the same tree too.
  * VMD_NO_MEMORY; VMD_INTERRUPTED; VMD_IO, index: errno; VMD_TOO_LARGE: size is too small.
  */
-enum vmd_status vmd_dump_fd(const struct vmd_tree *tree, enum vmd_engine engine, int fd, int (*poll)(void *),
-                            void *opaque, struct vmd_error *err);
-enum vmd_status vmd_dump_memory(const struct vmd_tree *tree, enum vmd_engine engine, char *memory, size_t size,
-                                int (*poll)(void *), void *opaque, struct vmd_error *err);
-enum vmd_status vmd_dump_file(const struct vmd_tree *tree, enum vmd_engine engine, FILE *file, int (*poll)(void *),
-                              void *opaque, struct vmd_error *err);
+enum vmd_status vmd_dump_fd(const struct vmd_tree *tree, enum vmd_engine engine, enum vmd_form form, int fd,
+                            int (*poll)(void *), void *opaque, struct vmd_error *err);
+enum vmd_status vmd_dump_memory(const struct vmd_tree *tree, enum vmd_engine engine, enum vmd_form form, char *memory,
+                                size_t size, int (*poll)(void *), void *opaque, struct vmd_error *err);
+enum vmd_status vmd_dump_file(const struct vmd_tree *tree, enum vmd_engine engine, enum vmd_form form, FILE *file,
+                              int (*poll)(void *), void *opaque, struct vmd_error *err);
 
-/* How many bytes that takes, by doing it; VMD_NO_MEMORY, VMD_INTERRUPTED. */
-enum vmd_status vmd_dump_size(const struct vmd_tree *tree, enum vmd_engine engine, int (*poll)(void *), void *opaque,
-                              uint64_t *ret, struct vmd_error *err);
+/* Count the bytes of a dump by writing it to nowhere. VMD_NO_MEMORY, VMD_INTERRUPTED. */
+enum vmd_status vmd_dump_size(const struct vmd_tree *tree, enum vmd_engine engine, enum vmd_form form,
+                              int (*poll)(void *), void *opaque, uint64_t *ret, struct vmd_error *err);
 /* cdef: end */
 
-/* The engines. They leave errors in the sink; VMD_NO_MEMORY is theirs too. */
+/* The engines. They leave errors in the sink; VMD_NO_MEMORY is their own. */
 enum vmd_status vmd_dump_fast(const struct vmd_tree *tree, struct vmd_sink *sink);
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define VMD_HAS_AVX2

@@ -15,7 +15,7 @@
 
 enum { WAIT_MILLISECONDS = 100 };
 
-/* room: of the sink's own buffer, which is its window unless it has a better one. */
+/* room: of the sink's own buffer, the initial window. */
 static enum vmd_status sink_init(struct vmd_sink *sink, size_t room, vmd_poll_fn poll, void *opaque,
                                  struct vmd_error *err)
 {
@@ -49,7 +49,7 @@ static enum vmd_status sink_io_error(struct vmd_sink *sink)
     return vmd_error_set(sink->err, VMD_IO, errno, "write error");
 }
 
-/* Waits a moment for the descriptor to take bytes, or to have an error to tell. */
+/* Wait up to WAIT_MILLISECONDS for the descriptor to become writable or to report an error. */
 static bool fd_is_ready(const struct vmd_sink *sink)
 {
     struct pollfd ready = {.fd = sink->fd, .events = POLLOUT};
@@ -58,8 +58,8 @@ static bool fd_is_ready(const struct vmd_sink *sink)
 }
 
 /*
- * A descriptor: short writes go on, signals are answered. A signal that comes just before a write blocks would not end
- * it; so what may block for long, a pipe or a socket, is waited for and written to in pieces that fit into it.
+ * Continue short writes and poll after signals. A signal that arrives just before a write blocks does not interrupt it;
+ * so pipes and sockets, which may block for long, are written when ready, in parts of PIPE_BUF bytes.
  */
 static enum vmd_status drain_fd(struct vmd_sink *sink, const char *bytes, size_t size)
 {
@@ -115,8 +115,7 @@ enum vmd_status vmd_sink_init_file(struct vmd_sink *sink, FILE *file, vmd_poll_f
     return status;
 }
 
-/* The next window: in the memory itself, so that nothing is copied, until so little is left that slack would not fit.
- */
+/* The next window is in the memory itself, which avoids a copy, until the slack no longer fits. */
 static void move_window(struct vmd_sink *sink)
 {
     bool fits = sink->memory_left > VMD_SINK_SLACK;
@@ -171,7 +170,7 @@ enum vmd_status vmd_sink_init_count(struct vmd_sink *sink, uint64_t *count, vmd_
     return status;
 }
 
-/* Drains bytes unless the sink has failed, and asks the poll callback when its turn has come. */
+/* Drain bytes unless the sink has failed, and poll if VMD_POLL_BYTES have passed. */
 static void sink_drain(struct vmd_sink *sink, const char *bytes, size_t size)
 {
     if (sink->err->code || sink->drain(sink, bytes, size)) {

@@ -1,5 +1,5 @@
 /*
- * Uses of addresses by code: see guest_uses.h.
+ * Uses of data by machine code: see code_uses.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -9,10 +9,10 @@
 
 #include "guest/internal.h"
 
-/* How far a call stands behind the instruction that takes its argument's address, at most, in bytes. */
+/* Maximum distance in bytes from the load of an address to the call that it is an argument of. */
 enum { CALL_WINDOW = 384 };
 
-/* How far an add stands behind the adrp whose page it completes, at most, in instructions. */
+/* Maximum distance in instructions from adrp to the add that completes the address. */
 enum { ADD_WINDOW = 16 };
 
 struct code {
@@ -24,14 +24,6 @@ struct addresses {
     const uint64_t *sorted;
     uint32_t n;
 };
-
-static uint32_t u32(const unsigned char *from)
-{
-    uint32_t value;
-
-    memcpy(&value, from, sizeof(value));
-    return value;
-}
 
 static uint32_t find(const struct addresses *in, uint64_t address)
 {
@@ -49,8 +41,10 @@ static uint32_t find(const struct addresses *in, uint64_t address)
     return low < in->n && in->sorted[low] == address ? low : VMD_NO_CALL;
 }
 
-/* x86-64: lea disp32(%rip),%r64; call rel32 and, for a tail call, jmp rel32. Found at any byte: what is looked for are
- * addresses that are known, so that a match by chance is one in millions. */
+/*
+ * x86-64: lea disp32(%rip),%r64; call rel32 and, for a tail call, jmp rel32. Matched at any byte: the addresses are
+ * known, so an accidental match is one in millions.
+ */
 
 static uint32_t x86_64_call(const struct code *code, uint64_t at, const struct addresses *functions)
 {
@@ -58,7 +52,7 @@ static uint32_t x86_64_call(const struct code *code, uint64_t at, const struct a
 
     for (; at + 5 <= end; at++) {
         if (code->bytes[at] == 0xe8 || code->bytes[at] == 0xe9) {
-            uint64_t to = code->address + at + 5 + (uint64_t)(int32_t)u32(code->bytes + at + 1);
+            uint64_t to = code->address + at + 5 + (uint64_t)(int32_t)vmd_load_u32(code->bytes + at + 1);
             uint32_t function = find(functions, to);
 
             if (function != VMD_NO_CALL) {
@@ -76,7 +70,7 @@ static uint64_t x86_64_target(const struct code *code, uint64_t at)
     if (code->size - at < 7 || (bytes[0] & 0xfb) != 0x48 || bytes[1] != 0x8d || (bytes[2] & 0xc7) != 0x05) {
         return 0;
     }
-    return code->address + at + 7 + (uint64_t)(int32_t)u32(bytes + 3);
+    return code->address + at + 7 + (uint64_t)(int32_t)vmd_load_u32(bytes + 3);
 }
 
 /* AArch64: adrp and add; bl and, for a tail call, b. */
@@ -91,7 +85,7 @@ static uint32_t aarch64_call(const struct code *code, uint64_t at, const struct 
     uint64_t end = code->size - at > CALL_WINDOW ? at + CALL_WINDOW : code->size;
 
     for (; at + 4 <= end; at += 4) {
-        uint32_t instruction = u32(code->bytes + at);
+        uint32_t instruction = vmd_load_u32(code->bytes + at);
 
         if ((instruction & 0x7c000000) == 0x14000000) {
             uint64_t to = code->address + at + 4 * (uint64_t)sign_extend(instruction & 0x3ffffff, 26);
@@ -107,7 +101,7 @@ static uint32_t aarch64_call(const struct code *code, uint64_t at, const struct 
 
 static uint64_t aarch64_target(const struct code *code, uint64_t at)
 {
-    uint32_t adrp = u32(code->bytes + at), page_register = adrp & 31;
+    uint32_t adrp = vmd_load_u32(code->bytes + at), page_register = adrp & 31;
     uint64_t immediate = (adrp >> 5 & 0x7ffff) << 2 | (adrp >> 29 & 3);
     uint64_t page = ((code->address + at) & ~0xfffull) + 4096 * (uint64_t)sign_extend(immediate, 21);
 
@@ -115,13 +109,13 @@ static uint64_t aarch64_target(const struct code *code, uint64_t at)
         return 0;
     }
     for (int i = 1; i <= ADD_WINDOW && at + 4 * (uint64_t)i + 4 <= code->size; i++) {
-        uint32_t add = u32(code->bytes + at + 4 * (uint64_t)i);
+        uint32_t add = vmd_load_u32(code->bytes + at + 4 * (uint64_t)i);
 
         /* add Xd, Xn, #imm, not shifted */
         if ((add & 0xffc00000) == 0x91000000 && (add >> 5 & 31) == page_register) {
             return page + (add >> 10 & 0xfff);
         }
-        /* Another adrp to the same register begins another address. */
+        /* Another adrp to the same register starts another address. */
         if ((add & 0x9f000000) == 0x90000000 && (add & 31) == page_register) {
             break;
         }

@@ -1,5 +1,5 @@
 /*
- * ELF objects in a guest: dynamic section and symbols. See guest_object.h; relocations are in guest_relocate.c.
+ * ELF objects in a guest: dynamic section and symbols. See elf_object.h; relocations are in elf_relocate.c.
  *
  * Source: the System V ABI, chapter 5, Dynamic Linking; DT_GNU_HASH as GNU ld writes it.
  *
@@ -9,7 +9,7 @@
 
 #include "guest/elf_relocate.h"
 
-/* Far more than QEMU has, and few enough that a hostile file can't use up the host's memory with them. */
+/* Far more than QEMU has, and low enough that a hostile file cannot exhaust the host's memory. */
 enum { SYMBOLS_MAX = 1 << 20, NAMES_MAX = 64 << 20 };
 
 enum { DT_RELR_SIZE = 35, DT_RELR_TABLE = 36 }; /* DT_RELRSZ, DT_RELR: not in every elf.h */
@@ -45,7 +45,8 @@ static enum vmd_status read_dynamic(struct vmd_object *object, uint64_t dynamic,
     const char *entries = vmd_object_entries(object->guest, dynamic, size / sizeof(Elf64_Dyn), sizeof(Elf64_Dyn));
 
     for (uint64_t i = 0; entries && i < size / sizeof(Elf64_Dyn); i++) {
-        uint64_t tag = vmd_load(entries + i * sizeof(Elf64_Dyn)), value = vmd_load(entries + i * sizeof(Elf64_Dyn) + 8);
+        uint64_t tag = vmd_load_u64(entries + i * sizeof(Elf64_Dyn)),
+                 value = vmd_load_u64(entries + i * sizeof(Elf64_Dyn) + 8);
 
         if (tag == DT_NULL) {
             break;
@@ -64,7 +65,7 @@ static enum vmd_status read_dynamic(struct vmd_object *object, uint64_t dynamic,
 
 /* Symbols */
 
-/* How many symbols a DT_GNU_HASH knows of: its last chain ends with the last of them, at an odd hash. */
+/* Number of symbols according to DT_GNU_HASH: its last chain ends with the last symbol, at an odd hash. */
 static enum vmd_status count_by_gnu_hash(const struct vmd_object *object, uint64_t *ret, struct vmd_error *err)
 {
     const struct vmd_guest *guest = object->guest;
@@ -72,17 +73,17 @@ static enum vmd_status count_by_gnu_hash(const struct vmd_object *object, uint64
     uint64_t chains, last = 0, n_buckets, first, bloom_words;
 
     if (!header) {
-        return vmd_object_bad(err, "the hash table of its symbols is outside of its memory");
+        return vmd_object_bad(err, "the hash table of its dynamic symbols is outside of its memory");
     }
-    n_buckets = vmd_load_int(header);
-    first = vmd_load_int(header + 4);
-    bloom_words = vmd_load_int(header + 8);
+    n_buckets = vmd_load_u32(header);
+    first = vmd_load_u32(header + 4);
+    bloom_words = vmd_load_u32(header + 8);
     buckets = vmd_object_entries(guest, object->gnu_hash.address + 16 + 8 * bloom_words, n_buckets, 4);
     if (!buckets) {
-        return vmd_object_bad(err, "the hash table of its symbols is outside of its memory");
+        return vmd_object_bad(err, "the hash table of its dynamic symbols is outside of its memory");
     }
     for (uint64_t i = 0; i < n_buckets; i++) {
-        uint64_t bucket = vmd_load_int(buckets + 4 * i);
+        uint64_t bucket = vmd_load_u32(buckets + 4 * i);
 
         last = bucket > last ? bucket : last;
     }
@@ -95,7 +96,7 @@ static enum vmd_status count_by_gnu_hash(const struct vmd_object *object, uint64
         link = vmd_guest_find(guest, chains + 4 * (last++ - first), 4);
     } while (link && !(*link & 1));
     *ret = last;
-    return link ? VMD_OK : vmd_object_bad(err, "the hash table of its symbols is outside of its memory");
+    return link ? VMD_OK : vmd_object_bad(err, "the hash table of its dynamic symbols is outside of its memory");
 }
 
 static enum vmd_status count_symbols(const struct vmd_object *object, uint64_t *ret, struct vmd_error *err)
@@ -106,11 +107,11 @@ static enum vmd_status count_symbols(const struct vmd_object *object, uint64_t *
         return count_by_gnu_hash(object, ret, err);
     }
     if (!object->hash.address) {
-        return vmd_object_bad(err, "no hash table of its symbols");
+        return vmd_object_bad(err, "no hash table of its dynamic symbols");
     }
     header = vmd_guest_find(object->guest, object->hash.address, 8);
-    *ret = header ? vmd_load_int(header + 4) : 0;
-    return header ? VMD_OK : vmd_object_bad(err, "the hash table of its symbols is outside of its memory");
+    *ret = header ? vmd_load_u32(header + 4) : 0;
+    return header ? VMD_OK : vmd_object_bad(err, "the hash table of its dynamic symbols is outside of its memory");
 }
 
 static bool is_defined(const struct vmd_object *object, size_t n)
@@ -128,7 +129,7 @@ static uint32_t hash_name(const char *name)
     return hash * 0x9e3779b1u;
 }
 
-/* Where in by_name a name is, or would be. */
+/* The slot of a name in by_name, used or free. */
 static uint32_t *find_name(const struct vmd_object *object, const char *name)
 {
     uint32_t at = hash_name(name) >> 7 & object->mask;
@@ -154,7 +155,7 @@ static enum vmd_status read_symbols(struct vmd_object *object, struct vmd_error 
         return vmd_object_bad(err, "its dynamic symbols are outside of its memory");
     }
     if (n > SYMBOLS_MAX || object->strtab.size > NAMES_MAX) {
-        return vmd_object_bad(err, "more dynamic symbols than QEMU ever has");
+        return vmd_object_bad(err, "more dynamic symbols than any QEMU has");
     }
     while (room < 2 * n) {
         room *= 2;
@@ -182,7 +183,7 @@ static enum vmd_status read_symbols(struct vmd_object *object, struct vmd_error 
     return VMD_OK;
 }
 
-/* The address of each symbol; of a thread-local one its offset. */
+/* Compute the address of each symbol; of a thread-local one its offset. */
 static enum vmd_status resolve_symbols(struct vmd_object *object, const struct vmd_object *const *scope, size_t n_scope,
                                        struct vmd_error *err)
 {
@@ -201,7 +202,7 @@ static enum vmd_status resolve_symbols(struct vmd_object *object, const struct v
             }
             value = value ? value : vmd_guest_import(object->guest, name);
             if (!value) {
-                return vmd_object_bad(err, "imports more functions than QEMU ever does");
+                return vmd_object_bad(err, "imports more functions than any QEMU does");
             }
         }
         object->values[i] = value;
@@ -209,7 +210,7 @@ static enum vmd_status resolve_symbols(struct vmd_object *object, const struct v
     return VMD_OK;
 }
 
-/* What is in DT_INIT_ARRAY but for 0 and -1, which mark its ends. */
+/* Read DT_INIT_ARRAY without 0 and -1, which mark its ends. */
 static enum vmd_status read_constructors(struct vmd_object *object, struct vmd_error *err)
 {
     uint64_t n = object->init_array.address ? object->init_array.size / 8 : 0;
@@ -226,7 +227,7 @@ static enum vmd_status read_constructors(struct vmd_object *object, struct vmd_e
         return no_memory(err);
     }
     for (uint64_t i = 0; i < n; i++) {
-        uint64_t address = vmd_load(entries + 8 * i);
+        uint64_t address = vmd_load_u64(entries + 8 * i);
 
         if (address + 1 > 1) {
             object->constructors[object->n_constructors++] = address;
@@ -235,7 +236,7 @@ static enum vmd_status read_constructors(struct vmd_object *object, struct vmd_e
     return VMD_OK;
 }
 
-/* Life */
+/* Creation */
 
 static enum vmd_status link_object(struct vmd_object *object, uint64_t dynamic, uint64_t size,
                                    const struct vmd_object *const *scope, size_t n_scope, struct vmd_error *err)
@@ -281,7 +282,7 @@ void vmd_object_destroy(struct vmd_object *object)
     }
 }
 
-/* Questions */
+/* Queries */
 
 uint64_t vmd_object_symbol(const struct vmd_object *object, const char *name)
 {
@@ -311,7 +312,7 @@ static int compare_addresses(const void *a, const void *b, void *values)
     return (x > y) - (x < y);
 }
 
-/* Sorts the symbols that have an address and a size. */
+/* Sort the symbols that have an address and a size. False: out of memory. */
 static bool sort_symbols(struct vmd_object *object)
 {
     object->by_address = malloc((object->n_symbols + 1) * sizeof(*object->by_address));
@@ -337,7 +338,7 @@ const char *vmd_object_symbol_at(struct vmd_object *object, uint64_t address)
     if (!object->by_address && !sort_symbols(object)) {
         return NULL;
     }
-    /* The last symbol that does not begin behind the address. */
+    /* The last symbol that begins at or before the address. */
     for (high = object->n_by_address; low < high;) {
         size_t middle = low + (high - low) / 2;
 

@@ -1,5 +1,5 @@
 /*
- * ELF objects in a guest: relocations. See guest_object.h.
+ * ELF objects in a guest: relocations. See elf_object.h.
  *
  * Source: the supplements of the System V ABI for x86-64 and AArch64, and the generic ABI's DT_RELR.
  *
@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* What a relocation asks for, whatever the architecture calls it. */
+/* Kinds of relocations, independent of the architecture. */
 enum kind {
     KIND_UNKNOWN,
     KIND_NONE,
@@ -49,7 +49,7 @@ static enum kind kind_of(enum vmd_guest_arch arch, uint32_t type)
     return KIND_UNKNOWN;
 }
 
-/* Of a variable that another object defines, the object's own copy: of the host's variables, which are pointers. */
+/* Copy a variable of the host, which is a pointer, to the object's own copy. */
 static void copy_variable(const struct vmd_object *object, size_t symbol, char *to)
 {
     uint64_t variable = vmd_guest_variable(object->guest, vmd_object_name(object, symbol));
@@ -60,7 +60,7 @@ static void copy_variable(const struct vmd_object *object, size_t symbol, char *
     }
 }
 
-/* What a relocation puts at to; NULL: all is well. */
+/* Apply a relocation; returns an error message or NULL. */
 static const char *apply(const struct vmd_object *object, const Elf64_Rela *entry)
 {
     struct vmd_guest *guest = object->guest;
@@ -84,17 +84,17 @@ static const char *apply(const struct vmd_object *object, const Elf64_Rela *entr
         value += guest->arch == VMD_GUEST_X86_64 ? -guest->tls_size : 16;
         break;
     case KIND_TLS_MODULE:
-        value = 1; /* the main binary's: there is no other */
+        value = 1; /* the main binary: no other module has TLS */
         break;
     case KIND_TLS_DESCRIPTOR:
-        /* {resolver, argument}: what depends on threads is resolved when it is used, which start-up does not. */
+        /* {resolver, argument}: resolved on use, which does not happen during start-up. */
         value = vmd_guest_import(guest, "__tlsdesc_resolver");
         break;
     case KIND_SYMBOL:
     case KIND_TLS_OFFSET:
         break;
     default:
-        return "a relocation of a type that is not known";
+        return "unknown relocation type";
     }
     memcpy(to, &value, 8);
     return NULL;
@@ -135,14 +135,14 @@ static enum vmd_status apply_rela(const struct vmd_object *object, const struct 
 }
 
 /*
- * The places that DT_RELR names, in turn. A word that is even is an address; one that is odd says of each of the 63
- * words behind the last place whether it is one.
+ * Iterator over the places of DT_RELR. An even word is an address; an odd word is a bitmap of the 63 words after the
+ * last place.
  */
 struct relr {
     const char *words;
-    uint64_t n, next; /* words, and how many have been read */
-    uint64_t where;   /* the word behind the last place, or the first that bits stand for */
-    uint64_t bits;    /* what is left of an odd word, shifted so that bit 0 stands for the word at bits_at */
+    uint64_t n, next; /* number of words; index of the next one */
+    uint64_t where;   /* the word after the last place: the first one of the next bitmap */
+    uint64_t bits;    /* rest of a bitmap; bit 0 is the word at bits_at */
     uint64_t bits_at;
 };
 
@@ -154,7 +154,7 @@ static bool next_relr(struct relr *relr, uint64_t *place)
         if (relr->next == relr->n) {
             return false;
         }
-        word = vmd_load(relr->words + 8 * relr->next++);
+        word = vmd_load_u64(relr->words + 8 * relr->next++);
         if (!(word & 1)) {
             relr->where = word + 8;
             *place = word;
@@ -197,7 +197,7 @@ static enum vmd_status apply_relr(const struct vmd_object *object, struct vmd_er
         if (!to) {
             return bad_relocation(object, &object->relr, relr.next - 1, "a relocation is outside of the file", err);
         }
-        value = vmd_load(to) + object->bias;
+        value = vmd_load_u64(to) + object->bias;
         memcpy(to, &value, 8);
     }
     return VMD_OK;

@@ -1,20 +1,19 @@
 /*
- * The inside of an ELF object, for the files that make it up: guest_object.c (dynamic section, symbols) and
- * guest_relocate.c (relocations).
+ * Members of an ELF object, shared by elf_object.c (dynamic section, symbols) and elf_relocate.c (relocations).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef VMD_GUEST_RELOCATE_H
-#define VMD_GUEST_RELOCATE_H
+#ifndef VMD_ELF_RELOCATE_H
+#define VMD_ELF_RELOCATE_H
 
 #include <elf.h>
 
 #include "guest/internal.h"
 #include "guest/elf_object.h"
 
-/* A table of the object in the guest's memory. */
+/* A table of the object, in the guest's memory. */
 struct vmd_object_table {
-    uint64_t address; /* 0: there is none */
+    uint64_t address; /* 0: none */
     uint64_t size;    /* bytes */
 };
 
@@ -28,15 +27,15 @@ struct vmd_object {
     uint64_t *values;  /* of each symbol, undefined ones as resolved */
     uint32_t *by_name; /* hash table of defined symbols: number + 1, 0: free */
     uint32_t mask;
-    uint32_t *by_address; /* defined symbols with a size, ascending; NULL: not asked for yet */
+    uint32_t *by_address; /* defined symbols with a size, ascending; NULL: not computed yet */
     size_t n_by_address;
     uint64_t *constructors;
     size_t n_constructors;
-    uint64_t *slots; /* NULL: not asked for yet */
+    uint64_t *slots; /* NULL: not computed yet */
     size_t n_slots;
 };
 
-/* A table's bytes, n entries of entry_size; NULL: they are outside of the guest's memory. */
+/* Bytes of a table with n entries of entry_size; NULL: outside the guest's memory. */
 static inline const char *vmd_object_entries(const struct vmd_guest *guest, uint64_t address, uint64_t n,
                                              uint64_t entry_size)
 {
@@ -53,7 +52,7 @@ static inline enum vmd_status vmd_object_bad(struct vmd_error *err, const char *
     return vmd_error_set(err, VMD_BAD_REFERENCE, 0, message);
 }
 
-/* Applies all relocations. VMD_BAD_REFERENCE: message says what is wrong, path which relocation it is. */
+/* Apply all relocations. VMD_BAD_REFERENCE: path names the relocation. */
 enum vmd_status vmd_object_relocate(const struct vmd_object *object, struct vmd_error *err);
 
 #endif

@@ -1,10 +1,10 @@
 /*
- * A guest: the address space of a QEMU binary that is emulated by Unicorn instead of being run, and the few functions
- * of libc and GLib that its start-up calls, served in C. Nothing of the binary is ever executed natively.
+ * Guest: the address space of a QEMU binary, which Unicorn emulates, and the functions of libc and GLib that its
+ * start-up calls, implemented in C. No code of the binary runs natively.
  *
- * The guest's memory is one piece of ours, which Unicorn maps: both sides see the same bytes. Every address that comes
- * from the guest is checked before it is used. Functions of the host are reached through trampolines, a return
- * instruction each, on which a hook serves the call; so an import is an address like any other.
+ * The guest's memory is a contiguous block of this process, which Unicorn maps. Every address that comes from the guest
+ * is checked before use. A function of the host is called through a trampoline, a return instruction whose hook
+ * performs the call; so an import is an ordinary address.
  *
  * Not thread-safe: a guest belongs to one thread at a time; any number of guests may exist.
  *
@@ -24,15 +24,15 @@ enum vmd_guest_arch {
     VMD_GUEST_AARCH64 = 1,
 };
 
-/* Where things are in the guest; all of its memory is from VMD_GUEST_BASE on. */
+/* Addresses in the guest; its memory begins at VMD_GUEST_BASE. */
 #define VMD_GUEST_BASE 0x10000000
-#define VMD_GUEST_TRAMPOLINES 4096 /* imports that there is room for, in all modules */
+#define VMD_GUEST_TRAMPOLINES 4096 /* maximum number of imports, in all modules together */
 
 struct vmd_guest;
 
 /*
- * What a guest may use. Every slice_milliseconds while the guest runs its time is looked at, and poll is called, on the
- * thread that called the guest: nonzero ends the call with VMD_INTERRUPTED. NULL: it is not called.
+ * Limits of a guest. Every slice_milliseconds of its run time, the time is checked and poll is called on the thread
+ * that called the guest; nonzero ends the call with VMD_INTERRUPTED. poll NULL: no calls.
  */
 struct vmd_guest_limits {
     uint64_t memory;       /* bytes */
@@ -43,67 +43,67 @@ struct vmd_guest_limits {
 };
 
 /*
- * A guest, whose memory is zeros that cost nothing until they are touched. unicorn: the path of libunicorn.
- * VMD_NO_MEMORY; VMD_IO: libunicorn can't be used, message says why. Destroy takes NULL.
+ * Create a guest; its memory is zeroed and allocated on first use. unicorn: path of libunicorn.
+ * VMD_NO_MEMORY; VMD_IO: libunicorn cannot be used, see message. Destroy accepts NULL.
  */
 enum vmd_status vmd_guest_create(const char *unicorn, enum vmd_guest_arch arch, const struct vmd_guest_limits *limits,
                                  struct vmd_guest **ret, struct vmd_error *err);
 void vmd_guest_destroy(struct vmd_guest *guest);
 
-/* The guest's memory, as many bytes as its limits say, which stand for VMD_GUEST_BASE and up. */
+/* The guest's memory: the bytes from address VMD_GUEST_BASE on; the size is that of its limits. */
 char *vmd_guest_memory(struct vmd_guest *guest);
 
-/* size bytes of zeros, aligned to align (a power of two), as an address of the guest; 0 if there is no room. */
+/* Allocate size zero bytes, aligned to align (a power of two); returns the guest's address, 0: no memory left. */
 uint64_t vmd_guest_alloc(struct vmd_guest *guest, uint64_t size, uint64_t align);
 
 /*
- * The name of a function of the host that the guest called, and that is not served: it returned 0. index: from 0 on.
- * NULL: there are no more.
+ * Name of an unimplemented function of the host that the guest has called (it returned 0). index counts from 0. NULL:
+ * no more.
  */
 const char *vmd_guest_missed(const struct vmd_guest *guest, size_t index);
 
-/* The address of a function or variable of the host, by its name as an import; the same for each name. 0: no room. */
+/* The address of a function or variable of the host by its import name; stable for each name. 0: too many imports. */
 uint64_t vmd_guest_import(struct vmd_guest *guest, const char *name);
 
-/* Names a variable of the host, at an address of the guest. VMD_NO_MEMORY. */
+/* Define a variable of the host at an address of the guest. VMD_NO_MEMORY. */
 enum vmd_status vmd_guest_define(struct vmd_guest *guest, const char *name, uint64_t address);
 
 /*
- * Calls a function of the guest with up to six integers.
- * VMD_BAD_REFERENCE, VMD_TOO_DEEP, index: the guest's address, message and path say what it did wrong; VMD_TOO_LARGE:
- * it takes longer than the limit; VMD_NO_MEMORY: the guest's memory is used up; VMD_INTERRUPTED; VMD_UNSUPPORTED: at
- * index is an instruction that Unicorn would execute wrong, so it was not executed.
+ * Call a function of the guest with up to six integers.
+ * VMD_BAD_REFERENCE, VMD_TOO_DEEP: the guest's code failed at address index, see message and path; VMD_TOO_LARGE: time
+ * limit exceeded; VMD_NO_MEMORY: the guest's memory is exhausted; VMD_INTERRUPTED; VMD_UNSUPPORTED: stopped before the
+ * instruction at index, which Unicorn executes wrongly.
  */
 enum vmd_status vmd_guest_call(struct vmd_guest *guest, uint64_t function, const uint64_t *args, int n_args,
                                uint64_t *ret, struct vmd_error *err);
 
-/* Calls n functions without arguments, one after the other, up to the first that fails: its number is in done. */
+/* Call n functions without arguments in turn, up to the first that fails; done: number of successful calls. */
 enum vmd_status vmd_guest_call_all(struct vmd_guest *guest, const uint64_t *functions, size_t n, size_t *done,
                                    struct vmd_error *err);
 
 /*
- * What the host has: whether memfd_create works, whether /dev/sgx_vepc can be opened, bytes of a page. A new guest has
- * the first, not the second, and 4096.
+ * Set properties of the host: whether memfd_create works (default: true), whether /dev/sgx_vepc can be opened (default:
+ * false), bytes per page (default: 4096).
  */
 void vmd_guest_set_host(struct vmd_guest *guest, bool memfd, bool sgx_vepc, uint64_t page_size);
 
-/* Makes room for thread-local data of size bytes, aligned; the address where its initial bytes go, 0: no room. */
+/* Allocate aligned thread-local data of size bytes; returns the address for its initial bytes, 0: no memory left. */
 uint64_t vmd_guest_set_tls(struct vmd_guest *guest, uint64_t size);
 
 /*
- * Takes the first of the functions that register_dso_module_init(fn, type) was called with, at most room: pairs of fn
- * and type. How many; 0: there are no more.
+ * Remove the first calls of register_dso_module_init(fn, type) from the queue, at most room, and store them as pairs of
+ * fn and type. Returns their number; 0: the queue is empty.
  */
 size_t vmd_guest_take_inits(struct vmd_guest *guest, uint64_t *pairs, size_t room);
 
-/* A function that a table's keys were given to, one by one, and that went wrong at one of them. */
+/* A failure of a function that was called for each key of a hash table. */
 struct vmd_guest_fault {
-    uint64_t key;        /* the guest's: of QOM's table of types, a type's name */
-    uint64_t address;    /* of what it did */
+    uint64_t key;        /* guest address; in QOM's type table: the name of a type */
+    uint64_t address;    /* that the function accessed or executed */
     const char *message; /* a constant string */
 };
 
-/* The faults so far, until the next call; how many. */
+/* The faults so far, valid until the next call; returns their number. */
 size_t vmd_guest_faults(const struct vmd_guest *guest, const struct vmd_guest_fault **ret);
 /* cdef: end */
 

@@ -1,5 +1,5 @@
 /*
- * Lengths of x86-64 instructions: see guest_insn.h. Source: Intel SDM volume 2, appendix A (opcode maps), chapter 2.3
+ * Lengths of x86-64 instructions: see insn.h. Source: Intel SDM volume 2, appendix A (opcode maps), chapter 2.3
  * (VEX).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -7,7 +7,7 @@
 #include "guest/insn.h"
 
 /*
- * What follows an opcode, a letter each: - nothing; m ModRM; b, w: 1, 2 bytes; i ModRM and 1 byte; r 4 bytes, whatever
+ * Operands of opcodes, one letter each: - nothing; m ModRM; b, w: 1, 2 bytes; i ModRM and 1 byte; r 4 bytes, whatever
  * the operand size; z operand size, at most 4 bytes; I ModRM and z; v operand size, up to 8 bytes; a an address of 8
  * bytes, or 4 with prefix 67; e enter's 3 bytes; t ModRM, and the operand of `test` for the first two of the group, 1
  * byte; T the same with z. Others: p prefix, R REX, E two-byte opcode, V VEX, X EVEX, P pop or XOP, ! invalid.
@@ -48,8 +48,8 @@ static const char two_byte[257] = "mmmm!-----!-!m-i" /* 0f 00 */
 enum { LENGTH_MAX = 15 };
 
 struct insn {
-    const uint8_t *opcode; /* behind prefixes; NULL: there is none within the bytes */
-    size_t room;           /* bytes from there on */
+    const uint8_t *opcode; /* after the prefixes; NULL: not within the bytes */
+    size_t room;           /* bytes from opcode on */
     size_t n_prefixes;
     bool has_66, has_67, has_w;
 };
@@ -73,7 +73,7 @@ static struct insn read_prefixes(const uint8_t *code, size_t size)
     return insn;
 }
 
-/* Bytes of ModRM, SIB and displacement; 0: they are not complete. */
+/* Bytes of ModRM, SIB and displacement; 0: incomplete. */
 static size_t modrm_length(const uint8_t *modrm, size_t room)
 {
     unsigned mod, rm;
@@ -95,7 +95,7 @@ static size_t modrm_length(const uint8_t *modrm, size_t room)
     return length <= room ? length : 0;
 }
 
-/* Bytes from an opcode's last byte on, of which kind says what follows; 0: invalid, or not complete. */
+/* Bytes from the last byte of an opcode on; kind: its operands, as in the tables. 0: invalid or incomplete. */
 static size_t opcode_length(const struct insn *insn, const uint8_t *opcode, size_t room, char kind)
 {
     size_t length = 1, modrm, z = insn->has_66 && !insn->has_w ? 2 : 4;
@@ -146,7 +146,7 @@ static size_t opcode_length(const struct insn *insn, const uint8_t *opcode, size
     return length <= room ? length : 0;
 }
 
-/* VEX: c5 and a byte stand for 0f, c4 and two bytes say which opcode map. */
+/* VEX: c5 and one byte imply the map 0f; c4 and two bytes contain the opcode map. */
 
 static size_t vex_prefix_length(const uint8_t *opcode)
 {

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/ghash.h"
+#include "base/load.h"
 #include "guest/guest.h"
 
 enum { VMD_TRAMPOLINE_SIZE = 16 }; /* bytes of one */
@@ -24,8 +25,6 @@ struct vmd_host_call {
     int n_args;
     uint64_t stack; /* where further ones are */
 };
-
-#define ARG(i) (call->args[i])
 
 typedef uint64_t vmd_host_fn(struct vmd_host_call *call);
 
@@ -82,22 +81,6 @@ static inline char *vmd_guest_find(const struct vmd_guest *guest, uint64_t addre
 
 /* The same, but without it the call that is going on fails. */
 char *vmd_guest_at(struct vmd_guest *guest, uint64_t address, uint64_t size);
-
-static inline uint64_t vmd_load(const char *from)
-{
-    uint64_t value;
-
-    memcpy(&value, from, sizeof(value));
-    return value;
-}
-
-static inline uint32_t vmd_load_int(const char *from)
-{
-    uint32_t value;
-
-    memcpy(&value, from, sizeof(value));
-    return value;
-}
 
 /* The name of the function of the host whose address this is, or NULL. */
 const char *vmd_guest_import_name(const struct vmd_guest *guest, uint64_t address);

@@ -1,7 +1,9 @@
 /*
- * What dump files are made of: strings, numbers, objects and lists, with their place for errors. What nearly all of a
- * file is, as QEMU writes it, is read by the inline functions below; whatever they are not sure of they leave to those
- * of parse_tokens.c, which read any JSON and know what is wrong with the rest.
+ * Tokens of dump files: strings, numbers, objects and lists, and the position for errors. The inline functions parse
+ * text as QEMU formats it; everything else is left to parse_tokens.c, which parses any JSON and reports errors.
+ *
+ * Each function skips white space before the token. On success the position is after the token; on failure the
+ * functions return the code of parser->err.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -14,79 +16,81 @@
 #include "tree/stack.h"
 #include "tree/tree.h"
 
-struct slice {
+struct vmd_slice {
     const char *text;
     size_t size;
 };
 
-/* Where in the document the parser stands: a chain of frames on the C stack, outermost last. */
-struct frame {
-    const struct frame *up;
-    struct slice key; /* text NULL: an element of a list */
+/* JSON path of the position: a chain of frames on the C stack, outermost last. */
+struct vmd_frame {
+    const struct vmd_frame *up;
+    struct vmd_slice key; /* text NULL: element of a list */
     uint64_t index;
 };
 
-/* A description that has been read. */
-struct told {
+/* A parsed description and its text. */
+struct vmd_repeat {
     const struct vmd_desc *desc; /* NULL: none */
     const char *text;
     size_t size;
 };
 
-enum { VMD_N_TOLD = 256 }; /* a power of 2 */
+enum { VMD_N_REPEATS = 256 }; /* a power of 2 */
 
-struct parser {
+struct vmd_parser {
     struct vmd_tree *tree;
     struct vmd_error *err;
-    struct input *input; /* NULL: the text is there as a whole */
+    struct vmd_window *window; /* NULL: all text is in memory */
     const char *begin, *pos, *end;
-    const struct frame *at;
-    unsigned depth; /* descriptions around this place */
-    size_t indent;  /* of the next line, if QEMU wrote it: two for each object and list around it */
-    struct stack fields, details, subsections, devices, texts, roots;
-    struct told told[VMD_N_TOLD]; /* by a hash: the last of it */
+    const struct vmd_frame *at;
+    unsigned depth; /* number of enclosing descriptions */
+    size_t indent;  /* of the next line in QEMU's format: two for each enclosing object and list */
+    struct vmd_stack fields, details, subsections, devices, texts, standalone;
+    struct vmd_repeat repeats[VMD_N_REPEATS]; /* indexed by a hash */
 };
 
-/* Errors: they return the code. */
-enum vmd_status vmd_fail_at(struct parser *parser, enum vmd_status code, const char *where, const char *message);
-/* At the position; at the end of the file it says so instead. */
-enum vmd_status vmd_fail(struct parser *parser, const char *message);
-enum vmd_status vmd_fail_memory(struct parser *parser);
+/* Set the error; return the code. */
+enum vmd_status vmd_parse_fail_at(struct vmd_parser *parser, enum vmd_status code, const char *where,
+                                  const char *message);
+/* VMD_BAD_JSON at the position; at the end of the input the message is replaced. */
+enum vmd_status vmd_parse_fail(struct vmd_parser *parser, const char *message);
+enum vmd_status vmd_parse_fail_memory(struct vmd_parser *parser);
 
-/* A string of any characters: a slice of the input, or of the tree where it had escapes. */
-enum vmd_status vmd_take_slice(struct parser *parser, struct slice *ret);
-/* A string that is printable, as tree.h wants names. */
-enum vmd_status vmd_take_string(struct parser *parser, struct slice *ret);
-/* A string of any characters but NUL that the tree keeps, ended by NUL. */
-enum vmd_status vmd_take_text(struct parser *parser, const char **ret, uint32_t *ret_len);
-/* A list of them, each ended by NUL. */
-enum vmd_status vmd_take_texts(struct parser *parser, const char **ret, uint32_t *ret_n);
-/* A list of words that stand for bits. */
-enum vmd_status vmd_take_bits(struct parser *parser, const struct vmd_word *words, uint32_t *ret);
-/* An object, as it stands there. */
-enum vmd_status vmd_take_object(struct parser *parser, const char **ret, uint64_t *ret_size);
-/* A JSON integer of at most max, or at least -limit with a minus sign (limit 0: none). */
-enum vmd_status vmd_take_integer(struct parser *parser, uint64_t max, uint64_t limit, uint64_t *ret, bool *negative);
+/* A string of any characters: a slice of the input or, if it has escapes, of the tree. */
+enum vmd_status vmd_parse_slice(struct vmd_parser *parser, struct vmd_slice *ret);
+/* A string that is a valid name: see tree.h. */
+enum vmd_status vmd_parse_string(struct vmd_parser *parser, struct vmd_slice *ret);
+/* A string without NUL characters, copied into the tree. */
+enum vmd_status vmd_parse_text(struct vmd_parser *parser, const char **ret, uint32_t *ret_len);
+/* A list of such strings, NUL-terminated. */
+enum vmd_status vmd_parse_texts(struct vmd_parser *parser, const char **ret, uint32_t *ret_n);
+/* A list of words, as the bits that they name. */
+enum vmd_status vmd_parse_bits(struct vmd_parser *parser, const struct vmd_word *words, uint32_t *ret);
+/* The text of an object. Only its end is determined; the user of the text parses it. */
+enum vmd_status vmd_parse_verbatim_object(struct vmd_parser *parser, const char **ret, uint64_t *ret_size);
+/* A JSON integer from -limit to max; *negative: it has a minus sign. */
+enum vmd_status vmd_parse_integer(struct vmd_parser *parser, uint64_t max, uint64_t limit, uint64_t *ret,
+                                  bool *negative);
 
-#define KEY(text) {text, sizeof(text) - 1}
+#define VMD_KEY(text) {text, sizeof(text) - 1}
 
-/* The state of reading an object whose keys are known: which have been seen, as bits. */
-struct object {
-    const struct slice *keys; /* in QEMU's order; ends in one without text */
-    unsigned required, seen;
-    int next; /* the key that QEMU would print next */
+/* State of parsing an object with known keys. */
+struct vmd_parse_object {
+    const struct vmd_slice *keys; /* in QEMU's order; text NULL ends the list */
+    unsigned required, seen;      /* bits: 1 << index of the key */
+    int next;                     /* index of the key that QEMU prints next */
     bool begun;
-    const char *what; /* message when a required key is missing */
-    struct frame frame;
+    const char *what; /* message for a missing required key */
+    struct vmd_frame frame;
 };
 
-/* The next key of an object, as an index, or -1 at its end. Begin and end set the frame. */
-enum vmd_status vmd_next_key(struct parser *parser, struct object *object, int *ret);
+/* The index of the next key, or -1 at the end of the object. Sets parser->at to the frame of the key. */
+enum vmd_status vmd_parse_key(struct vmd_parser *parser, struct vmd_parse_object *object, int *ret);
 
-/* Whether n bytes are spaces; 8 bytes from p on can be read. */
-static inline bool are_spaces(const char *p, size_t n)
+/* Whether n bytes are spaces, n even; at least 8 bytes at p are readable. */
+static inline bool vmd_parse_are_spaces(const char *p, size_t n)
 {
-    const uint64_t spaces = VMD_EACH_BYTE(' ');
+    const uint64_t spaces = VMD_REPEAT_BYTE(' ');
 
     if (n < 8) {
         for (size_t i = 0; i < n; i += 2) {
@@ -97,20 +101,20 @@ static inline bool are_spaces(const char *p, size_t n)
         return true;
     }
     for (size_t i = 0; i + 8 < n; i += 8) {
-        if (vmd_load_word(p + i) != spaces) {
+        if (vmd_load_u64(p + i) != spaces) {
             return false;
         }
     }
-    return vmd_load_word(p + n - 8) == spaces;
+    return vmd_load_u64(p + n - 8) == spaces;
 }
 
-void vmd_skip_any_space(struct parser *parser);
+void vmd_parse_skip_any_space(struct vmd_parser *parser);
 
 /*
- * QEMU's files are mostly indentation, and how much follows is known: where it is so, the CPU need not wait for what it
- * reads there to know where to read on.
+ * QEMU's files are mostly indentation of a known size. Comparing it at once, instead of searching for its end, lets the
+ * CPU continue before the comparison is done.
  */
-static inline void skip_space(struct parser *parser)
+static inline void vmd_parse_skip_space(struct vmd_parser *parser)
 {
     const char *p = parser->pos;
     size_t indent = parser->indent;
@@ -125,18 +129,18 @@ static inline void skip_space(struct parser *parser)
         }
     }
     if ((size_t)(parser->end - p) > indent + 8 && *p == '\n' && (unsigned char)p[1 + indent] > ' ' &&
-        are_spaces(p + 1, indent)) {
+        vmd_parse_are_spaces(p + 1, indent)) {
         parser->pos = p + 1 + indent;
         return;
     }
-    vmd_skip_any_space(parser);
+    vmd_parse_skip_any_space(parser);
 }
 
-/* Skips space and reads c. */
-static inline bool take(struct parser *parser, char c)
+/* The character c, if it is next. */
+static inline bool vmd_parse_char(struct vmd_parser *parser, char c)
 {
     if (parser->pos == parser->end || *parser->pos != c) {
-        skip_space(parser);
+        vmd_parse_skip_space(parser);
         if (parser->pos == parser->end || *parser->pos != c) {
             return false;
         }
@@ -145,14 +149,14 @@ static inline bool take(struct parser *parser, char c)
     return true;
 }
 
-/* Reads the end of an object or list, if it is there; first: nothing of it has been read yet. */
-static inline bool take_end(struct parser *parser, char c, bool first)
+/* The end of an object or list, if it is next. first: no member has been parsed yet. */
+static inline bool vmd_parse_end(struct vmd_parser *parser, char c, bool first)
 {
     if (!first && parser->pos < parser->end && *parser->pos == ',') {
         return false;
     }
     parser->indent -= first ? 0 : 2;
-    if (take(parser, c)) {
+    if (vmd_parse_char(parser, c)) {
         parser->indent -= first ? 2 : 0;
         return true;
     }
@@ -160,35 +164,35 @@ static inline bool take_end(struct parser *parser, char c, bool first)
     return false;
 }
 
-static inline enum vmd_status expect(struct parser *parser, char c, const char *message)
+static inline enum vmd_status vmd_parse_expect(struct vmd_parser *parser, char c, const char *message)
 {
-    return take(parser, c) ? VMD_OK : vmd_fail(parser, message);
+    return vmd_parse_char(parser, c) ? VMD_OK : vmd_parse_fail(parser, message);
 }
 
-/* A string that the tree keeps: of printable characters. */
-static inline enum vmd_status take_name(struct parser *parser, const char **ret, uint32_t *ret_len)
+/* A name, copied into the tree. */
+static inline enum vmd_status vmd_parse_name(struct vmd_parser *parser, const char **ret, uint32_t *ret_len)
 {
-    struct slice slice;
+    struct vmd_slice slice;
     const char *stop;
 
-    skip_space(parser);
-    stop = parser->pos < parser->end ? vmd_skip_plain(parser->pos + 1, parser->end) : parser->end;
+    vmd_parse_skip_space(parser);
+    stop = parser->pos < parser->end ? vmd_name_skip_plain(parser->pos + 1, parser->end) : parser->end;
     if (stop < parser->end && *parser->pos == '"' && *stop == '"') {
-        slice = (struct slice){parser->pos + 1, stop - parser->pos - 1};
+        slice = (struct vmd_slice){parser->pos + 1, stop - parser->pos - 1};
         parser->pos = stop + 1;
-    } else if (vmd_take_string(parser, &slice)) {
+    } else if (vmd_parse_string(parser, &slice)) {
         return parser->err->code;
     }
     if (slice.size > INT32_MAX) {
-        return vmd_fail_at(parser, VMD_BAD_NAME, parser->pos, "a name of more than 2 GiB");
+        return vmd_parse_fail_at(parser, VMD_BAD_NAME, parser->pos, "a name exceeds 2 GiB");
     }
     *ret = vmd_tree_string(parser->tree, slice.text, slice.size);
     *ret_len = slice.size;
-    return *ret ? VMD_OK : vmd_fail_memory(parser);
+    return *ret ? VMD_OK : vmd_parse_fail_memory(parser);
 }
 
-/* Where a number of few digits ends that stands at p, if nothing follows that could belong to it; else NULL. */
-static inline const char *read_small(const struct parser *parser, const char *p, uint32_t *ret)
+/* End of the number of up to nine digits at p, if ',' or a newline follows; else NULL. */
+static inline const char *vmd_parse_small_at(const struct vmd_parser *parser, const char *p, uint32_t *ret)
 {
     uint32_t value = 0;
 
@@ -206,13 +210,13 @@ static inline const char *read_small(const struct parser *parser, const char *p,
     return *p == ',' || *p == '\n' ? p : NULL;
 }
 
-/* Reads such a number, with a space before it. */
-static inline bool take_small(struct parser *parser, uint32_t *ret)
+/* Such a number after an optional space, if it is next. */
+static inline bool vmd_parse_small(struct vmd_parser *parser, uint32_t *ret)
 {
     const char *p = parser->pos;
     uint32_t value;
 
-    p = read_small(parser, p + (p < parser->end && *p == ' '), &value);
+    p = vmd_parse_small_at(parser, p + (p < parser->end && *p == ' '), &value);
     if (!p) {
         return false;
     }
@@ -221,40 +225,40 @@ static inline bool take_small(struct parser *parser, uint32_t *ret)
     return true;
 }
 
-/* An int as C prints it with %d. */
-static inline enum vmd_status take_int(struct parser *parser, int32_t *ret)
+/* An int32_t. */
+static inline enum vmd_status vmd_parse_int(struct vmd_parser *parser, int32_t *ret)
 {
     uint64_t value;
     uint32_t small;
     bool negative;
     enum vmd_status status;
 
-    if (take_small(parser, &small)) {
+    if (vmd_parse_small(parser, &small)) {
         *ret = small;
         return VMD_OK;
     }
-    status = vmd_take_integer(parser, INT32_MAX, (uint64_t)INT32_MAX + 1, &value, &negative);
+    status = vmd_parse_integer(parser, INT32_MAX, (uint64_t)INT32_MAX + 1, &value, &negative);
     if (!status) {
         *ret = negative ? (int32_t)-(int64_t)value : (int32_t)value;
     }
     return status;
 }
 
-static inline enum vmd_status take_size(struct parser *parser, uint64_t *ret)
+static inline enum vmd_status vmd_parse_size(struct vmd_parser *parser, uint64_t *ret)
 {
     uint32_t small;
     bool negative;
 
-    if (take_small(parser, &small)) {
+    if (vmd_parse_small(parser, &small)) {
         *ret = small;
         return VMD_OK;
     }
-    return vmd_take_integer(parser, UINT64_MAX, 0, ret, &negative);
+    return vmd_parse_integer(parser, UINT64_MAX, 0, ret, &negative);
 }
 
-static inline enum vmd_status take_bool(struct parser *parser, uint32_t *ret)
+static inline enum vmd_status vmd_parse_bool(struct vmd_parser *parser, uint32_t *ret)
 {
-    skip_space(parser);
+    vmd_parse_skip_space(parser);
     if (parser->end - parser->pos >= 4 && memcmp(parser->pos, "true", 4) == 0) {
         parser->pos += 4;
         *ret = 1;
@@ -262,25 +266,26 @@ static inline enum vmd_status take_bool(struct parser *parser, uint32_t *ret)
         parser->pos += 5;
         *ret = 0;
     } else {
-        return vmd_fail(parser, "expected true or false");
+        return vmd_parse_fail(parser, "expected true or false");
     }
     return VMD_OK;
 }
 
-/* Begins (index 0) or continues a list; *more is false at its end, and at is back at the list. */
-static inline enum vmd_status next_element(struct parser *parser, struct frame *frame, bool begin, bool *more)
+/* Begin or continue a list; *more: an element follows. At the end parser->at is the frame of the list again. */
+static inline enum vmd_status vmd_parse_element(struct vmd_parser *parser, struct vmd_frame *frame, bool begin,
+                                                bool *more)
 {
     if (begin) {
-        if (expect(parser, '[', "expected a list")) {
+        if (vmd_parse_expect(parser, '[', "expected a list")) {
             return parser->err->code;
         }
         parser->indent += 2;
-        *frame = (struct frame){.up = parser->at};
+        *frame = (struct vmd_frame){.up = parser->at};
     }
     parser->at = frame->up;
-    *more = !take_end(parser, ']', begin);
+    *more = !vmd_parse_end(parser, ']', begin);
     if (*more && !begin) {
-        if (expect(parser, ',', "expected ',' or ']'")) {
+        if (vmd_parse_expect(parser, ',', "expected ',' or ']'")) {
             return parser->err->code;
         }
         frame->index++;

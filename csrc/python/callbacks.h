@@ -1,7 +1,6 @@
 /*
- * Functions that the core and C modules call and Python defines (cffi's extern "Python"). C code gets them as function
- * pointers and never by name. Each keeps to itself what its Python code raises; its caller in Python raises it again
- * when the C code has returned.
+ * Callbacks that Python defines (cffi's extern "Python") for the core and for C modules, which receive them as function
+ * pointers. A callback stores an exception of its Python code; the Python caller raises it after the C code returns.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

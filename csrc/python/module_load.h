@@ -1,6 +1,6 @@
 /*
- * The dynamic linker, as the opener of C modules calls it. Declared here instead of included: cffi reads declarations
- * only. The flags are Python's os.RTLD_*.
+ * Dynamic linker functions for the loader of C modules, declared instead of included because cffi reads declarations
+ * only. Flags: Python's os.RTLD_*.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,7 +11,7 @@
 void *dlopen(const char *file, int mode);
 void *dlsym(void *handle, const char *name);
 int dlclose(void *handle);
-char *dlerror(void); /* of the calling thread; NULL: no error since the last call */
+char *dlerror(void); /* per thread; NULL: no error since the last call */
 /* cdef: end */
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Trees as a check reads them. See wire.h.
+ * Sections, comparison and risks of a migration stream: see stream.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,7 +10,7 @@
 
 /* Sections and fields as rows */
 
-static char *put_text(char *text, const char *from, uint64_t size)
+static char *write_text(char *text, const char *from, uint64_t size)
 {
     if (size) {
         memcpy(text, from, size);
@@ -19,41 +19,41 @@ static char *put_text(char *text, const char *from, uint64_t size)
     return text + size + 1;
 }
 
-uint64_t vmd_wire_sections_text(const struct vmd_tree *tree)
+uint64_t vmd_stream_sections_text_size(const struct vmd_tree *tree)
 {
     uint64_t size = 0;
 
     for (uint64_t i = 0; i < tree->n_devices; i++) {
         size += (uint64_t)tree->devices[i].name_len + tree->devices[i].vmsd->name_len + 2;
     }
-    for (uint64_t i = 0; i < tree->n_roots; i++) {
-        const struct vmd_root *root = &tree->roots[i];
+    for (uint64_t i = 0; i < tree->n_standalone; i++) {
+        const struct vmd_standalone *standalone = &tree->standalone[i];
 
-        size += (root->symbol ? strlen(root->symbol) : 0) + root->vmsd->name_len + 2;
+        size += (standalone->symbol ? strlen(standalone->symbol) : 0) + standalone->vmsd->name_len + 2;
     }
     return size;
 }
 
-void vmd_wire_sections(const struct vmd_tree *tree, struct vmd_section_row *rows, char *text)
+void vmd_stream_read_sections(const struct vmd_tree *tree, struct vmd_stream_section *rows, char *text)
 {
     for (uint64_t i = 0; i < tree->n_devices; i++) {
         const struct vmd_device *device = &tree->devices[i];
 
-        *rows++ = (struct vmd_section_row){(uintptr_t)device->vmsd, device->version_id, device->minimum_version_id};
-        text = put_text(text, device->name, device->name_len);
-        text = put_text(text, device->vmsd->name, device->vmsd->name_len);
+        *rows++ = (struct vmd_stream_section){(uintptr_t)device->vmsd, device->version_id, device->minimum_version_id};
+        text = write_text(text, device->name, device->name_len);
+        text = write_text(text, device->vmsd->name, device->vmsd->name_len);
     }
-    for (uint64_t i = 0; i < tree->n_roots; i++) {
-        const struct vmd_root *root = &tree->roots[i];
-        const struct vmd_desc *vmsd = root->vmsd;
+    for (uint64_t i = 0; i < tree->n_standalone; i++) {
+        const struct vmd_standalone *standalone = &tree->standalone[i];
+        const struct vmd_desc *vmsd = standalone->vmsd;
 
-        *rows++ = (struct vmd_section_row){(uintptr_t)vmsd, vmsd->version_id, vmsd->minimum_version_id};
-        text = put_text(text, root->symbol, root->symbol ? strlen(root->symbol) : 0);
-        text = put_text(text, vmsd->name, vmsd->name_len);
+        *rows++ = (struct vmd_stream_section){(uintptr_t)vmsd, vmsd->version_id, vmsd->minimum_version_id};
+        text = write_text(text, standalone->symbol, standalone->symbol ? strlen(standalone->symbol) : 0);
+        text = write_text(text, vmsd->name, vmsd->name_len);
     }
 }
 
-uint32_t vmd_wire_tells_nums(const struct vmd_tree *tree)
+uint32_t vmd_stream_has_nums(const struct vmd_tree *tree)
 {
     for (uint64_t i = 0; i < tree->n_devices; i++) {
         if (tree->devices[i].vmsd->num_extent.lines) {
@@ -63,7 +63,7 @@ uint32_t vmd_wire_tells_nums(const struct vmd_tree *tree)
     return 0;
 }
 
-uint64_t vmd_wire_fields_text(const struct vmd_desc *desc)
+uint64_t vmd_stream_fields_text_size(const struct vmd_desc *desc)
 {
     uint64_t size = (uint64_t)desc->name_len + 1;
 
@@ -75,35 +75,36 @@ uint64_t vmd_wire_fields_text(const struct vmd_desc *desc)
     return size;
 }
 
-void vmd_wire_fields(const struct vmd_desc *desc, struct vmd_wire_row *rows, uint64_t *subsections, char *text)
+void vmd_stream_read_fields(const struct vmd_desc *desc, struct vmd_stream_field *rows, uint64_t *subsections,
+                            char *text)
 {
-    text = put_text(text, desc->name, desc->name_len);
+    text = write_text(text, desc->name, desc->name_len);
     for (uint64_t i = 0; i < desc->n_fields; i++) {
         const struct vmd_field *field = &desc->fields[i];
         const struct vmd_field_details *details = desc->field_details ? &desc->field_details[i] : NULL;
 
-        rows[i] = (struct vmd_wire_row){.vmsd = (uintptr_t)field->vmsd,
-                                        .size = field->size,
-                                        .offset = details ? details->offset : VMD_UNKNOWN,
-                                        .num_offset = details ? details->num_offset : VMD_UNKNOWN,
-                                        .size_offset = details ? details->size_offset : VMD_UNKNOWN,
-                                        .num = field->num,
-                                        .version_id = field->version_id,
-                                        .struct_version_id = details ? details->struct_version_id : 0,
-                                        .flags = field->flags,
-                                        .field_exists = field->field_exists};
-        text = put_text(text, field->name, field->name_len);
-        text = put_text(text, details ? details->info : NULL, details && details->info ? details->info_len : 0);
+        rows[i] = (struct vmd_stream_field){.vmsd = (uintptr_t)field->vmsd,
+                                            .size = field->size,
+                                            .offset = details ? details->offset : VMD_UNKNOWN,
+                                            .num_offset = details ? details->num_offset : VMD_UNKNOWN,
+                                            .size_offset = details ? details->size_offset : VMD_UNKNOWN,
+                                            .num = field->num,
+                                            .version_id = field->version_id,
+                                            .struct_version_id = details ? details->struct_version_id : 0,
+                                            .flags = field->flags,
+                                            .field_exists = field->field_exists};
+        text = write_text(text, field->name, field->name_len);
+        text = write_text(text, details ? details->info : NULL, details && details->info ? details->info_len : 0);
     }
     for (uint64_t i = 0; i < desc->n_subsections; i++) {
         subsections[i] = (uintptr_t)desc->subsections[i];
     }
 }
 
-/* Equality, and names. What was found equal is remembered: descriptions may share others exponentially. */
+/* Comparison. Equal pairs are remembered: the number of paths through shared descriptions may be exponential. */
 
-/* The VMStateFlags that say what travels: not SINGLE, POINTER, BUFFER and ALLOC. */
-enum { WIRE_FLAGS = 0x3ffff & ~(0x1 | 0x2 | 0x20 | 0x2000), VMS_VSTRUCT = 0x8000 };
+/* The VMStateFlags that affect the stream: not SINGLE, POINTER, BUFFER and ALLOC. */
+enum { STREAM_FLAGS = 0x3ffff & ~(0x1 | 0x2 | 0x20 | 0x2000), VMS_VSTRUCT = 0x8000 };
 
 struct pair {
     const struct vmd_desc *a, *b;
@@ -155,7 +156,7 @@ static void remember(struct pairs *pairs, const struct vmd_desc *a, const struct
     pairs->n_used++;
 }
 
-static bool same_text(const char *a, uint32_t a_len, const char *b, uint32_t b_len)
+static bool is_same_text(const char *a, uint32_t a_len, const char *b, uint32_t b_len)
 {
     return a_len == b_len && (!a_len || !memcmp(a, b, a_len));
 }
@@ -164,7 +165,7 @@ static const char UNUSED_NAME[] = "unused";
 
 static bool is_unused(const struct vmd_field *field)
 {
-    return same_text(field->name, field->name_len, UNUSED_NAME, sizeof(UNUSED_NAME) - 1);
+    return is_same_text(field->name, field->name_len, UNUSED_NAME, sizeof(UNUSED_NAME) - 1);
 }
 
 static bool desc_equal(struct pairs *pairs, const struct vmd_desc *a, const struct vmd_desc *b);
@@ -172,7 +173,7 @@ static bool desc_equal(struct pairs *pairs, const struct vmd_desc *a, const stru
 static bool details_equal(const struct vmd_field *a, const struct vmd_field_details *a_details,
                           const struct vmd_field *b, const struct vmd_field_details *b_details)
 {
-    if ((a->flags ^ b->flags) & WIRE_FLAGS || a->num != b->num) {
+    if ((a->flags ^ b->flags) & STREAM_FLAGS || a->num != b->num) {
         return false;
     }
     if (a->flags & VMS_VSTRUCT && a_details->struct_version_id != b_details->struct_version_id) {
@@ -181,7 +182,7 @@ static bool details_equal(const struct vmd_field *a, const struct vmd_field_deta
     if (!a_details->info != !b_details->info) {
         return false;
     }
-    return !a_details->info || same_text(a_details->info, a_details->info_len, b_details->info, b_details->info_len);
+    return !a_details->info || is_same_text(a_details->info, a_details->info_len, b_details->info, b_details->info_len);
 }
 
 static bool fields_equal(struct pairs *pairs, const struct vmd_desc *a, const struct vmd_desc *b, bool detailed)
@@ -202,7 +203,7 @@ static bool fields_equal(struct pairs *pairs, const struct vmd_desc *a, const st
         }
         left = &a->fields[i];
         right = &b->fields[j];
-        if (!same_text(left->name, left->name_len, right->name, right->name_len) || !left->vmsd != !right->vmsd ||
+        if (!is_same_text(left->name, left->name_len, right->name, right->name_len) || !left->vmsd != !right->vmsd ||
             left->version_id != right->version_id || left->field_exists != right->field_exists ||
             (!left->vmsd && left->size != right->size)) {
             return false;
@@ -221,7 +222,7 @@ static bool fields_equal(struct pairs *pairs, const struct vmd_desc *a, const st
     }
 }
 
-/* No deeper than VMD_MAX_DEPTH: trees are not. */
+/* Recursion is limited by VMD_MAX_DEPTH. */
 static bool desc_equal(struct pairs *pairs, const struct vmd_desc *a, const struct vmd_desc *b)
 {
     const uint32_t traits = VMD_NEEDED | VMD_UNMIGRATABLE, hooks = VMD_PRE_LOAD | VMD_POST_LOAD;
@@ -234,7 +235,7 @@ static bool desc_equal(struct pairs *pairs, const struct vmd_desc *a, const stru
     if (pairs->n_slots && find_pair(pairs->slots, pairs->n_slots, a, b)->a) {
         return true;
     }
-    if (!same_text(a->name, a->name_len, b->name, b->name_len) || a->version_id != b->version_id ||
+    if (!is_same_text(a->name, a->name_len, b->name, b->name_len) || a->version_id != b->version_id ||
         a->minimum_version_id != b->minimum_version_id || a->n_subsections != b->n_subsections ||
         (detailed && (a->traits ^ b->traits) & traits) ||
         (detailed && pairs->hooks && ~a->traits & b->traits & hooks) || !fields_equal(pairs, a, b, detailed)) {
@@ -249,9 +250,9 @@ static bool desc_equal(struct pairs *pairs, const struct vmd_desc *a, const stru
     return true;
 }
 
-enum vmd_status vmd_wire_equal(const uint64_t *a, const uint64_t *b, uint64_t n, uint32_t looks, uint8_t *equal)
+enum vmd_status vmd_stream_compare(const uint64_t *a, const uint64_t *b, uint64_t n, uint32_t flags, uint8_t *equal)
 {
-    struct pairs pairs = {.nums = looks & VMD_WIRE_NUMS, .hooks = looks & VMD_WIRE_HOOKS};
+    struct pairs pairs = {.nums = flags & VMD_STREAM_NUMS, .hooks = flags & VMD_STREAM_HOOKS};
 
     for (uint64_t i = 0; i < n && !pairs.no_memory; i++) {
         equal[i] =
@@ -261,13 +262,13 @@ enum vmd_status vmd_wire_equal(const uint64_t *a, const uint64_t *b, uint64_t n,
     return pairs.no_memory ? VMD_NO_MEMORY : VMD_OK;
 }
 
-/* Doubts. What was found of a description is remembered, as a pair with what stands for it. */
+/* Risks. The flags of a description are remembered as a pair of it and the element of FOUND at the flags. */
 
-enum { N_FOUND = (VMD_DOUBTFUL | VMD_HAS_ARRAY) + 1 };
+enum { N_FOUND = (VMD_STREAM_RISK | VMD_STREAM_ARRAY) + 1 };
 
 static const struct vmd_desc FOUND[N_FOUND];
 
-struct doubts {
+struct risk_search {
     struct pairs known_descs;
     const char *known; /* names of VMStateInfos, each ended by NUL */
     uint64_t n_known;
@@ -275,14 +276,14 @@ struct doubts {
     bool nums;
 };
 
-static bool knows_info(const struct doubts *doubts, const char *info, uint32_t info_len)
+static bool knows_info(const struct risk_search *search, const char *info, uint32_t info_len)
 {
-    const char *known = doubts->known;
+    const char *known = search->known;
 
-    for (uint64_t i = 0; i < doubts->n_known; i++) {
+    for (uint64_t i = 0; i < search->n_known; i++) {
         size_t len = strlen(known);
 
-        if (same_text(known, (uint32_t)len, info, info_len)) {
+        if (is_same_text(known, (uint32_t)len, info, info_len)) {
             return true;
         }
         known += len + 1;
@@ -290,7 +291,7 @@ static bool knows_info(const struct doubts *doubts, const char *info, uint32_t i
     return false;
 }
 
-static uint8_t doubts_of_field(const struct doubts *doubts, const struct vmd_desc *desc, uint64_t i)
+static uint8_t field_risks(const struct risk_search *search, const struct vmd_desc *desc, uint64_t i)
 {
     const struct vmd_field *field = &desc->fields[i];
     uint8_t found = 0;
@@ -298,22 +299,22 @@ static uint8_t doubts_of_field(const struct doubts *doubts, const struct vmd_des
     if (field->flags & VMD_MUST_EXIST) {
         return 0;
     }
-    if (doubts->nums ? field->flags & VMD_ARRAY : field->size && !field->vmsd) {
-        found |= VMD_HAS_ARRAY;
+    if (search->nums ? field->flags & VMD_ARRAY : field->size && !field->vmsd) {
+        found |= VMD_STREAM_ARRAY;
     }
-    if (doubts->detailed) {
+    if (search->detailed) {
         const struct vmd_field_details *details = &desc->field_details[i];
 
-        if (details->info && !knows_info(doubts, details->info, details->info_len)) {
-            found |= VMD_DOUBTFUL;
+        if (details->info && !knows_info(search, details->info, details->info_len)) {
+            found |= VMD_STREAM_RISK;
         }
     } else if (!field->size && !field->vmsd && !is_unused(field)) {
-        found |= VMD_DOUBTFUL;
+        found |= VMD_STREAM_RISK;
     }
     return found;
 }
 
-static bool is_found(const struct vmd_desc *parent, uint64_t i)
+static bool is_loadable_subsection(const struct vmd_desc *parent, uint64_t i)
 {
     const struct vmd_desc *subsection = parent->subsections[i];
 
@@ -323,45 +324,46 @@ static bool is_found(const struct vmd_desc *parent, uint64_t i)
     for (uint64_t j = 0; j < i; j++) {
         const struct vmd_desc *before = parent->subsections[j];
 
-        if (same_text(before->name, before->name_len, subsection->name, subsection->name_len)) {
+        if (is_same_text(before->name, before->name_len, subsection->name, subsection->name_len)) {
             return false;
         }
     }
     return true;
 }
 
-/* No deeper than VMD_MAX_DEPTH: trees are not. */
-static uint8_t doubts_of(struct doubts *doubts, const struct vmd_desc *desc)
+/* Recursion is limited by VMD_MAX_DEPTH. */
+static uint8_t desc_risks(struct risk_search *search, const struct vmd_desc *desc)
 {
-    uint8_t found = desc->traits & VMD_UNMIGRATABLE || desc->version_id < desc->minimum_version_id ? VMD_DOUBTFUL : 0;
+    uint8_t found =
+        desc->traits & VMD_UNMIGRATABLE || desc->version_id < desc->minimum_version_id ? VMD_STREAM_RISK : 0;
 
-    for (uint8_t i = 0; doubts->known_descs.n_slots && i < N_FOUND; i++) {
-        if (find_pair(doubts->known_descs.slots, doubts->known_descs.n_slots, desc, &FOUND[i])->a) {
+    for (uint8_t i = 0; search->known_descs.n_slots && i < N_FOUND; i++) {
+        if (find_pair(search->known_descs.slots, search->known_descs.n_slots, desc, &FOUND[i])->a) {
             return i;
         }
     }
     for (uint64_t i = 0; i < desc->n_fields; i++) {
-        found |= doubts_of_field(doubts, desc, i);
+        found |= field_risks(search, desc, i);
         if (desc->fields[i].vmsd) {
-            found |= doubts_of(doubts, desc->fields[i].vmsd);
+            found |= desc_risks(search, desc->fields[i].vmsd);
         }
     }
     for (uint64_t i = 0; i < desc->n_subsections; i++) {
-        found |= is_found(desc, i) ? 0 : VMD_DOUBTFUL;
-        found |= doubts_of(doubts, desc->subsections[i]);
+        found |= is_loadable_subsection(desc, i) ? 0 : VMD_STREAM_RISK;
+        found |= desc_risks(search, desc->subsections[i]);
     }
-    remember(&doubts->known_descs, desc, &FOUND[found]);
+    remember(&search->known_descs, desc, &FOUND[found]);
     return found;
 }
 
-enum vmd_status vmd_wire_doubts(const uint64_t *descs, uint64_t n, uint32_t detailed, uint32_t nums, const char *known,
-                                uint64_t n_known, uint8_t *found)
+enum vmd_status vmd_stream_find_risks(const uint64_t *descs, uint64_t n, uint32_t detailed, uint32_t nums,
+                                      const char *known, uint64_t n_known, uint8_t *found)
 {
-    struct doubts doubts = {.known = known, .n_known = n_known, .detailed = detailed, .nums = nums};
+    struct risk_search search = {.known = known, .n_known = n_known, .detailed = detailed, .nums = nums};
 
-    for (uint64_t i = 0; i < n && !doubts.known_descs.no_memory; i++) {
-        found[i] = doubts_of(&doubts, (const struct vmd_desc *)(uintptr_t)descs[i]);
+    for (uint64_t i = 0; i < n && !search.known_descs.no_memory; i++) {
+        found[i] = desc_risks(&search, (const struct vmd_desc *)(uintptr_t)descs[i]);
     }
-    free(doubts.known_descs.slots);
-    return doubts.known_descs.no_memory ? VMD_NO_MEMORY : VMD_OK;
+    free(search.known_descs.slots);
+    return search.known_descs.no_memory ? VMD_NO_MEMORY : VMD_OK;
 }

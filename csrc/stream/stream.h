@@ -1,27 +1,29 @@
 /*
- * What a check needs of trees, in few calls: which sections there are, which descriptions put the same on the wire, and
- * the rows of those that do not.
+ * Migration stream as `vmdump check` needs it of a tree, in few calls: its sections, the comparison of descriptions,
+ * and the fields of those that differ.
+ *
+ * Addresses are of struct vmd_desc. All functions are thread-safe: trees are immutable.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef VMD_WIRE_H
-#define VMD_WIRE_H
+#ifndef VMD_STREAM_H
+#define VMD_STREAM_H
 
 #include "tree/tree.h"
 
 /* cdef: begin */
-/* A section: of a device, or, behind all devices, of a description on no device class. */
-struct vmd_section_row {
-    uint64_t vmsd; /* the address of its struct vmd_desc */
+/* A section: of a device or, after all devices, of a standalone description. */
+struct vmd_stream_section {
+    uint64_t vmsd; /* address */
     int32_t version_id;
     int32_t minimum_version_id;
 };
 
 /* A field of a description. */
-struct vmd_wire_row {
-    uint64_t vmsd; /* the address of its struct vmd_desc; 0: none */
+struct vmd_stream_field {
+    uint64_t vmsd; /* address; 0: none */
     uint64_t size;
-    uint64_t offset; /* here and below VMD_UNKNOWN: not known, or none */
+    uint64_t offset; /* here and below, VMD_UNKNOWN: unknown or absent */
     uint64_t num_offset;
     uint64_t size_offset;
     int32_t num;
@@ -32,53 +34,52 @@ struct vmd_wire_row {
     uint32_t reserved;
 };
 
-/* Bytes of text that vmd_wire_sections writes. */
-uint64_t vmd_wire_sections_text(const struct vmd_tree *tree);
+/* Bytes of text that vmd_stream_read_sections writes. */
+uint64_t vmd_stream_sections_text_size(const struct vmd_tree *tree);
 
 /*
- * The sections of a tree: n_devices + n_roots rows, and as text, each ended by NUL, the type name (of a root: its
- * symbol, or nothing) and the description's name of each.
+ * Read the sections of a tree: n_devices + n_standalone rows and, as NUL-terminated text, for each the type name (of a
+ * standalone description its symbol, or nothing) and the name of the description.
  */
-void vmd_wire_sections(const struct vmd_tree *tree, struct vmd_section_row *rows, char *text);
+void vmd_stream_read_sections(const struct vmd_tree *tree, struct vmd_stream_section *rows, char *text);
 
-/* Whether a dump tells of any array how many elements it has: QEMU's own do since 8.2. */
-uint32_t vmd_wire_tells_nums(const struct vmd_tree *tree);
+/* Whether the dump has the number of elements of any array, as QEMU's own do since 8.2. */
+uint32_t vmd_stream_has_nums(const struct vmd_tree *tree);
 
-/* What vmd_wire_equal looks at. */
-#define VMD_WIRE_NUMS 1  /* "num", where the descriptions are not detailed */
-#define VMD_WIRE_HOOKS 2 /* b has no pre_load or post_load that a lacks, where both are detailed */
+/* Flags of vmd_stream_compare. */
+#define VMD_STREAM_NUMS 1  /* compare "num" of descriptions that are not detailed */
+#define VMD_STREAM_HOOKS 2 /* b must not have a pre_load or post_load that a lacks, if both are detailed */
 
 /*
- * Whether descriptions put the same bytes on the wire, in the same version, under the same names: equal[i] is 1 if a[i]
- * and b[i] do. Where both are detailed, by all that is known; else by what QEMU's dump prints. Where memory lies
- * (offsets, sizes of structs) does not count. Addresses are of struct vmd_desc. VMD_NO_MEMORY.
+ * Compare descriptions pair by pair: equal[i] is 1 if a[i] and b[i] have the same bytes in the stream, in the same
+ * version, under the same names. If both are detailed, all metadata counts, else only what QEMU's dump prints. Memory
+ * layout (offsets, sizes of structs) does not count. VMD_NO_MEMORY.
  */
-enum vmd_status vmd_wire_equal(const uint64_t *a, const uint64_t *b, uint64_t n, uint32_t looks, uint8_t *equal);
+enum vmd_status vmd_stream_compare(const uint64_t *a, const uint64_t *b, uint64_t n, uint32_t flags, uint8_t *equal);
 
-/* What vmd_wire_doubts finds, somewhere in a description. */
-#define VMD_DOUBTFUL                                                                                                   \
-    1                   /* of two equal ones the destination may refuse, or misread, what the source sends; see below  \
-                         */
-#define VMD_HAS_ARRAY 2 /* an array, if the dump tells numbers of elements; else a field that may be one */
+/* Findings of vmd_stream_find_risks, anywhere in a description. */
+#define VMD_STREAM_RISK 1  /* the destination may refuse or misread the stream although the descriptions are equal */
+#define VMD_STREAM_ARRAY 2 /* an array or, if the dump has no numbers of elements, a field that may be one */
 
 /*
- * Why descriptions that are equal on both sides need not load: a subsection that is not found (its name is that of
- * another one before it, or does not begin with the name of its parent), a version that is below the minimum,
- * unmigratable, a field whose bytes the description does not tell. The last is, detailed, one with a VMStateInfo that
- * is not among the n_known names in known, each ended by NUL; else one that has no size. found[i]: flags of descs[i],
- * an address. VMD_NO_MEMORY.
+ * Find out why equal descriptions may still fail to load: a subsection that the destination does not find (it has the
+ * name of an earlier one, or a name that does not begin with its parent's), a version below the minimum, unmigratable,
+ * a field whose bytes the description does not specify. The last is, with details, a field with a VMStateInfo that is
+ * not among the n_known NUL-terminated names in known, else a field without a size. found[i]: flags of descs[i].
+ * VMD_NO_MEMORY.
  */
-enum vmd_status vmd_wire_doubts(const uint64_t *descs, uint64_t n, uint32_t detailed, uint32_t nums, const char *known,
-                                uint64_t n_known, uint8_t *found);
+enum vmd_status vmd_stream_find_risks(const uint64_t *descs, uint64_t n, uint32_t detailed, uint32_t nums,
+                                      const char *known, uint64_t n_known, uint8_t *found);
 
-/* Bytes of text that vmd_wire_fields writes. */
-uint64_t vmd_wire_fields_text(const struct vmd_desc *desc);
+/* Bytes of text that vmd_stream_read_fields writes. */
+uint64_t vmd_stream_fields_text_size(const struct vmd_desc *desc);
 
 /*
- * The fields of a description, n_fields rows; the addresses of its subsections; and as text, each ended by NUL, its
- * name, then of each field the name and the VMStateInfo's (nothing where there is none).
+ * Read a description: n_fields rows; the addresses of its subsections; and, as NUL-terminated text, its name, then for
+ * each field its name and that of its VMStateInfo (empty: none).
  */
-void vmd_wire_fields(const struct vmd_desc *desc, struct vmd_wire_row *rows, uint64_t *subsections, char *text);
+void vmd_stream_read_fields(const struct vmd_desc *desc, struct vmd_stream_field *rows, uint64_t *subsections,
+                            char *text);
 /* cdef: end */
 
 #endif

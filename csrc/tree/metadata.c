@@ -8,7 +8,7 @@
 
 #include "tree/tree.h"
 
-/* Copy n consecutive NUL-terminated strings; NULL: there are fewer, or no memory. */
+/* Copy n consecutive NUL-terminated strings; NULL: there are fewer, or out of memory. */
 static const char *copy_texts(struct vmd_tree *tree, const char **at, const char *end, uint32_t n)
 {
     const char *begin = *at, *stop = begin;
@@ -45,45 +45,47 @@ enum vmd_status vmd_tree_set_device_details(struct vmd_tree *tree, uint64_t devi
         (has_module && !(details->module = copy_texts(tree, &texts, end, 1)))) {
         return vmd_error_set(err, VMD_BAD_REFERENCE, device, "too few texts, or out of memory");
     }
-    /* Sources call this before the tree is shared. */
+    /* The tree is not shared yet. */
     ((struct vmd_device *)tree->devices)[device].details = details;
     return VMD_OK;
 }
 
-enum vmd_status vmd_tree_set_roots(struct vmd_tree *tree, const struct vmd_desc *const *vmsds, const uint32_t *counts,
-                                   uint64_t n_roots, const char *texts, uint64_t texts_size, struct vmd_error *err)
+enum vmd_status vmd_tree_set_standalone(struct vmd_tree *tree, const struct vmd_desc *const *vmsds,
+                                        const uint32_t *counts, uint64_t n_standalone, const char *texts,
+                                        uint64_t texts_size, struct vmd_error *err)
 {
-    struct vmd_root *roots =
-        n_roots < SIZE_MAX / sizeof(*roots) ? vmd_tree_alloc(tree, n_roots * sizeof(*roots)) : NULL;
+    struct vmd_standalone *standalone =
+        n_standalone < SIZE_MAX / sizeof(*standalone) ? vmd_tree_alloc(tree, n_standalone * sizeof(*standalone)) : NULL;
     const char *end = texts + texts_size;
 
-    if (!roots) {
+    if (!standalone) {
         return vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
     }
-    for (uint64_t i = 0; i < n_roots; i++) {
-        roots[i] = (struct vmd_root){.vmsd = vmsds[i], .n_uses = counts[2 * i], .n_types = counts[2 * i + 1]};
-        if (!(roots[i].symbol = copy_texts(tree, &texts, end, 1)) ||
-            !(roots[i].uses = copy_texts(tree, &texts, end, roots[i].n_uses)) ||
-            !(roots[i].types = copy_texts(tree, &texts, end, roots[i].n_types))) {
+    for (uint64_t i = 0; i < n_standalone; i++) {
+        standalone[i] =
+            (struct vmd_standalone){.vmsd = vmsds[i], .n_uses = counts[2 * i], .n_types = counts[2 * i + 1]};
+        if (!(standalone[i].symbol = copy_texts(tree, &texts, end, 1)) ||
+            !(standalone[i].uses = copy_texts(tree, &texts, end, standalone[i].n_uses)) ||
+            !(standalone[i].types = copy_texts(tree, &texts, end, standalone[i].n_types))) {
             return vmd_error_set(err, VMD_BAD_REFERENCE, i, "too few texts, or out of memory");
         }
-        if (!*roots[i].symbol) {
-            roots[i].symbol = NULL;
+        if (!*standalone[i].symbol) {
+            standalone[i].symbol = NULL;
         }
     }
-    tree->roots = roots;
-    tree->n_roots = n_roots;
+    tree->standalone = standalone;
+    tree->n_standalone = n_standalone;
     return VMD_OK;
 }
 
-enum vmd_status vmd_tree_set_about(struct vmd_tree *tree, const char *json, uint64_t size, struct vmd_error *err)
+enum vmd_status vmd_tree_set_producer(struct vmd_tree *tree, const char *json, uint64_t size, struct vmd_error *err)
 {
     const char *copy = vmd_tree_string(tree, json, size);
 
     if (!copy) {
         return vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
     }
-    tree->about = copy;
-    tree->about_size = size;
+    tree->producer = copy;
+    tree->producer_size = size;
     return VMD_OK;
 }

@@ -35,11 +35,11 @@ static size_t utf8_sequence(const unsigned char *text, size_t size)
     return length;
 }
 
-size_t vmd_printable_prefix(const char *text, size_t size)
+size_t vmd_name_printable_prefix(const char *text, size_t size)
 {
     const char *end = text + size, *p = text;
 
-    while ((p = vmd_skip_plain(p, end)) < end) {
+    while ((p = vmd_name_skip_plain(p, end)) < end) {
         size_t length = utf8_sequence((const unsigned char *)p, end - p);
 
         if (!length) {

@@ -1,5 +1,5 @@
 /*
- * Lists whose length is not known yet: see stack.h.
+ * Stack for lists of unknown length: see stack.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-bool vmd_stack_grow(struct stack *stack, size_t size)
+bool vmd_stack_grow(struct vmd_stack *stack, size_t size)
 {
     size_t capacity = (stack->capacity ? 2 * stack->capacity : 4096) + size;
     char *items = realloc(stack->items, capacity);
@@ -20,7 +20,7 @@ bool vmd_stack_grow(struct stack *stack, size_t size)
     return true;
 }
 
-const void *vmd_stack_take(struct stack *stack, size_t bottom, struct vmd_tree *tree)
+const void *vmd_stack_pop(struct vmd_stack *stack, size_t bottom, struct vmd_tree *tree)
 {
     size_t size = stack->used - bottom;
     void *copy = vmd_tree_alloc(tree, size);

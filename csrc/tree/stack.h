@@ -1,6 +1,6 @@
 /*
- * Lists whose length is not known yet: all levels of nesting share a stack, on which the elements of a list stand
- * behind each other until its end is found and they are copied into the tree.
+ * Stack for lists of unknown length. All levels of nesting share one; the elements of a list are contiguous and are
+ * copied into the tree when the list ends.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,19 +12,20 @@
 
 #include "tree/tree.h"
 
-/* All zero: an empty one. Who made it frees items. */
-struct stack {
+/* Zero-initialised when empty. The owner frees items. */
+struct vmd_stack {
     char *items;
     size_t used, capacity; /* bytes */
 };
 
-bool vmd_stack_grow(struct stack *stack, size_t size);
+/* Reserve size bytes more than the capacity. False: out of memory. */
+bool vmd_stack_grow(struct vmd_stack *stack, size_t size);
 
-/* Copies what stands on the stack above bottom into the tree and takes it off; NULL: there is no memory. */
-const void *vmd_stack_take(struct stack *stack, size_t bottom, struct vmd_tree *tree);
+/* Copy the elements above bottom into the tree and pop them; NULL: out of memory. */
+const void *vmd_stack_pop(struct vmd_stack *stack, size_t bottom, struct vmd_tree *tree);
 
-/* Room for an element of size bytes, until the next one is pushed; NULL: there is no memory. */
-static inline void *stack_push(struct stack *stack, size_t size)
+/* Push an uninitialised element of size bytes, valid until the next push; NULL: out of memory. */
+static inline void *vmd_stack_push(struct vmd_stack *stack, size_t size)
 {
     if (stack->capacity - stack->used < size && !vmd_stack_grow(stack, size)) {
         return NULL;

@@ -1,5 +1,5 @@
 /*
- * Descriptions and devices from the packed tables of struct vmd_table, which Python's lowering writes. See tree.h.
+ * Descriptions and devices from struct vmd_table, which vmdump/dump/lowering.py packs. See tree.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -17,7 +17,7 @@ struct table_cursor {
     const char *texts;
 };
 
-/* Copy the next string before end into the tree; NULL: there is none, or no memory. */
+/* Copy the next string before end into the tree; NULL: none, or out of memory. */
 static const char *next_text(struct vmd_tree *tree, const char **at, const char *end, size_t *ret_size)
 {
     const char *begin = *at, *stop = begin < end ? memchr(begin, '\0', end - begin) : NULL;
@@ -34,14 +34,14 @@ static const char *next_text(struct vmd_tree *tree, const char **at, const char 
 static enum vmd_status next_name(struct table_cursor *at, const char **ret, uint32_t *ret_len)
 {
     const char *end = at->table->names + at->table->names_size;
-    const char *stop = vmd_skip_plain(at->names, end);
+    const char *stop = vmd_name_skip_plain(at->names, end);
     size_t size;
 
     if (stop < end && *stop) {
         stop = memchr(stop, '\0', end - stop);
     }
     size = stop ? (size_t)(stop - at->names) : 0;
-    if (!stop || stop == end || size > INT32_MAX || vmd_printable_prefix(at->names, size) != size) {
+    if (!stop || stop == end || size > INT32_MAX || vmd_name_printable_prefix(at->names, size) != size) {
         return vmd_error_set(at->err, VMD_BAD_NAME, at->name, "a name cannot be printed in JSON");
     }
     *ret = vmd_tree_string(at->tree, at->names, size);
@@ -54,13 +54,13 @@ static enum vmd_status next_name(struct table_cursor *at, const char **ret, uint
     return VMD_OK;
 }
 
-/* The description that ref (0: the first) refers to: a known one, or one from an earlier row. */
+/* The description at index ref: a known one or one of an earlier row; NULL: a later row. */
 static const struct vmd_desc *reference(const struct table_cursor *at, uint64_t ref)
 {
     return ref < at->table->n_known + at->desc ? at->table->refs[ref] : NULL;
 }
 
-/* The description of the next field that has one; NULL: there is none. */
+/* The next nested description; NULL: none. */
 static const struct vmd_desc *next_nested(struct table_cursor *at)
 {
     return at->nested < at->table->n_nested ? reference(at, at->table->nested[at->nested++]) : NULL;

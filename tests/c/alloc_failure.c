@@ -1,11 +1,11 @@
 /*
- * Runs the core with an allocator that fails at its nth call, for every n until nothing fails: each time the core must
- * say VMD_NO_MEMORY, and all that it allocated must be free again, but the levels of pieces.c: those are kept, and a
- * second run must need no more of them.
+ * Runs the core with an allocator that fails at its nth call, for every n until no call fails. Each time the core must
+ * return VMD_NO_MEMORY and free all its memory except the levels of templates.c; a second run must not allocate more
+ * levels.
  *
- * Built by tests/test_memory.py with the core's sources and -Dmalloc=test_malloc and so on; pieces.c with
+ * Built by tests/test_memory.py from the core's sources with -Dmalloc=test_malloc and so on; templates.c with
  * -Dmalloc=test_malloc_kept.
- * Usage: alloc_failure DUMP-FILE. Prints how many allocations failed in turn.
+ * Usage: alloc_failure DUMP-FILE. Prints the number of failed allocations.
  */
 #include <stdio.h>
 #include <string.h>
@@ -82,12 +82,14 @@ static enum vmd_status table(struct vmd_tree *tree, struct vmd_error *err)
 static enum vmd_status dump(const struct vmd_tree *tree, struct vmd_error *err)
 {
     static char memory[16 << 20];
-    enum vmd_status status = vmd_dump_memory(tree, VMD_ENGINE_FAST, memory, sizeof(memory), NULL, NULL, err);
+    enum vmd_status status =
+        vmd_dump_memory(tree, VMD_ENGINE_FAST, VMD_FORM_QEMU, memory, sizeof(memory), NULL, NULL, err);
 
-    return status ? status : vmd_dump_memory(tree, VMD_ENGINE_STDIO, memory, sizeof(memory), NULL, NULL, err);
+    return status ? status
+                  : vmd_dump_memory(tree, VMD_ENGINE_STDIO, VMD_FORM_QEMU, memory, sizeof(memory), NULL, NULL, err);
 }
 
-/* Everything that allocates, one after the other. */
+/* Run all code that allocates. */
 static enum vmd_status run(const char *text, size_t size)
 {
     static const char names[] = "a\0b\0c\0d\0e\0f\0g\0h\0i\0j";
@@ -122,7 +124,7 @@ int main(int argc, char **argv)
         until_failure = n;
         status = run(text, size);
         if (live) {
-            printf("%ld allocations left after the failure of number %ld\n", live, n);
+            printf("%ld allocations leaked after allocation %ld failed\n", live, n);
             return 1;
         }
         if (until_failure >= 0) {
@@ -134,7 +136,7 @@ int main(int argc, char **argv)
             return status || kept != before;
         }
         if (status != VMD_NO_MEMORY) {
-            printf("status %d after the failure of number %ld\n", status, n);
+            printf("status %d after allocation %ld failed\n", status, n);
             return 1;
         }
     }

@@ -1,5 +1,5 @@
 /*
- * How fuzz targets take the fuzzer's bytes apart.
+ * Consumption of the fuzzer's bytes.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Takes the next byte, or 0 where there is none. */
+/* Consume the next byte; 0 at the end. */
 static inline uint8_t fuzz_byte(const uint8_t **data, size_t *size)
 {
     if (!*size) {

@@ -1,4 +1,4 @@
-"""Writes what the fuzz targets begin with: good inputs, small. Usage: corpus.py DIRECTORY; one folder a target."""
+"""Write small valid inputs as a corpus for each fuzz target. Usage: corpus.py DIRECTORY; one folder per target."""
 
 import lzma
 import struct
@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from elf_builder import AARCH64, DATA, PHDR_DYNAMIC, STT_TLS, X86_64, Symbol, elf_object
 
-#: FUZZ_BASE of guest.h.
+#: FUZZ_BASE in guest.h.
 BASE = 0x10600000
 
 
@@ -92,7 +92,7 @@ def parse() -> list[bytes]:
 
 
 def table() -> list[bytes]:
-    """For table.c: two descriptions with fields, one nested, one a subsection; a second table upon them."""
+    """For table.c: two descriptions with fields, one nested, one a subsection; a second table that refers to them."""
 
     def texts(*words: bytes) -> bytes:
         joined = b"".join(word + b"\0" for word in words)

@@ -1,10 +1,10 @@
 /*
- * Fuzz target: descriptions in a guest's memory (csrc/guest/read_descriptions.c). The first byte is the layout, two
- * more are where the description is.
+ * Fuzz target: descriptions in a guest's memory (csrc/guest/read_descriptions.c). The first byte is the layout, the
+ * next two the address of the description.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "guest/guest.h"
+#include "guest.h"
 #include "guest/read_descriptions.h"
 #include "tree/tree.h"
 
@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    /* QEMU 6 to 10, and 11: see LAYOUTS of vmdump/sources/qemu_image/layout.py. */
+    /* QEMU 6 to 10, and 11: see vmdump/sources/qemu_image/struct_layout.py. */
     static const struct vmd_layout layouts[] = {
         {.field_size = 104,
          .field_err_hint = 8,
@@ -75,12 +75,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     address += (uint64_t)fuzz_byte(&data, &size) << 8;
     guest = fuzz_guest(VMD_GUEST_X86_64, data, size);
     if (!vmd_tree_create(&tree) && !vmd_guest_reader_create(guest, layout, tree, &reader)) {
-        /* Where objects begin, for lists without a terminator. */
+        /* Beginnings of objects, for lists without a terminator. */
         for (uint64_t i = 0; i < 4; i++) {
             slots[i] = address + 64 * i;
         }
         vmd_guest_reader_set_slots(reader, slots, 4);
-        /* One that can't be read must not spoil the next. */
+        /* A failed read must not affect the next one. */
         for (uint64_t at = 0; at < 256; at += 8) {
             vmd_guest_read_desc(reader, address + at, &desc, &err);
         }

@@ -1,5 +1,5 @@
 /*
- * What must hold of any tree that was made, whoever made it.
+ * Properties of every tree.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -9,12 +9,12 @@
 #include "tree/tree.h"
 
 /*
- * Traps unless both engines write the same bytes, as many as the size formula says, and what is written in either form
- * is parsed and written again as it was. Trees whose dump is too large to be written in a moment are let be.
+ * Trap unless all engines write the same bytes, their number is vmd_tree_size, and each form is parsed and written
+ * again unchanged. Trees with a large dump are skipped.
  */
 void fuzz_dumps(const struct vmd_tree *tree);
 
-/* Traps unless the extended forms of both are the same bytes. */
+/* Trap unless the extended forms of both are equal. */
 void fuzz_same(const struct vmd_tree *tree, const struct vmd_tree *other);
 
 #endif

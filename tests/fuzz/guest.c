@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "guest/guest.h"
+#include "guest.h"
 
 #include <stdlib.h>
 
@@ -23,7 +23,7 @@ struct vmd_guest *fuzz_guest(enum vmd_guest_arch arch, const uint8_t *data, size
     return guest;
 }
 
-/* In place of guest_cpu.c */
+/* Stubs of csrc/guest/cpu.c */
 
 enum vmd_status vmd_cpu_create(struct vmd_guest *guest, const char *unicorn, struct vmd_error *err)
 {

@@ -1,6 +1,6 @@
 /*
- * What the fuzz targets share: a guest without a CPU, with the fuzzer's bytes in its memory. Its functions are never
- * executed: targets take the part of a hostile QEMU and call what it would call.
+ * A guest without a CPU, with the fuzzer's bytes in its memory. No code of the guest is executed: targets call the
+ * host's functions as a hostile QEMU would.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,7 +10,7 @@
 #include "bytes.h"
 #include "guest/internal.h"
 
-/* Where the fuzzer's bytes are: corpus.py knows it too. */
+/* Address of the fuzzer's bytes; also in corpus.py. */
 #define FUZZ_BASE (VMD_GUEST_BASE + 0x600000)
 
 /* Never NULL. */

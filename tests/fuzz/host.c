@@ -1,11 +1,11 @@
 /*
- * Fuzz target: functions of the host, as a guest calls them (csrc/guest_host_*.c). The input is calls of 8 bytes: which
- * function, and six arguments of a byte, each a small number, an earlier result, or an address; the last byte says
- * which each is. The guest's memory begins with the same bytes.
+ * Fuzz target: functions of the host (csrc/guest/host/). The input is a sequence of calls of 8 bytes: the function, six
+ * arguments (a small number, an earlier result or an address each) and the kinds of the arguments. The guest's memory
+ * begins with the same bytes.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "guest/guest.h"
+#include "guest.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,16 +1,16 @@
 /*
- * Fuzz target: an ELF object, from its dynamic section on (csrc/guest/elf_object.c). The first byte is the
- * architecture, two more are where the dynamic section is; the rest is the object as it is loaded.
+ * Fuzz target: an ELF object (csrc/guest/elf_object.c). The first byte is the architecture, the next two the address of
+ * the dynamic section, the rest the loaded object.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "guest/guest.h"
+#include "guest.h"
 #include "guest/elf_object.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Asks everything that can be asked of an object. */
-static void ask(struct vmd_object *object)
+/* Call all query functions of an object. */
+static void query(struct vmd_object *object)
 {
     const uint64_t *addresses;
     uint64_t address = FUZZ_BASE;
@@ -23,7 +23,7 @@ static void ask(struct vmd_object *object)
         const char *name = vmd_object_nth_symbol(object, i, &address);
 
         if (name && !vmd_object_symbol(object, name) && address) {
-            __builtin_trap(); /* what is listed is found */
+            __builtin_trap(); /* a listed symbol is not found */
         }
     }
     if (!vmd_object_slots(object, &addresses, &n)) {
@@ -46,11 +46,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     dynamic |= (uint64_t)fuzz_byte(&data, &size) << 8;
     guest = fuzz_guest(arch, data, size);
     if (!vmd_object_link(guest, FUZZ_BASE, FUZZ_BASE + dynamic, size, NULL, 0, &main, &err)) {
-        ask(main);
-        /* Once more, as a module of itself, over what the relocations have made of it. */
+        query(main);
+        /* Link the relocated object again, as a module of itself. */
         if (!vmd_object_link(guest, FUZZ_BASE, FUZZ_BASE + dynamic, size, (const struct vmd_object *[]){main}, 1,
                              &module, &err)) {
-            ask(module);
+            query(module);
             vmd_object_destroy(module);
         }
         vmd_object_destroy(main);

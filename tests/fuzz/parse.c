@@ -1,5 +1,5 @@
 /*
- * Fuzz target: a dump file (csrc/parse/parse.c), as a whole and in parts, and every dump of what was parsed.
+ * Fuzz target: a dump file (csrc/parse/), as a whole and in parts, and every dump of the parsed tree.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,7 +13,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* The same in parts, of which .ci/fuzz makes the first a small one; whole: what was parsed, or NULL. */
+/* Parse the input in parts (VMD_PARSE_WINDOW in .ci/fuzz is small). whole: the tree of the whole input, or NULL. */
 static void check_parts(const struct vmd_tree *whole, const uint8_t *data, size_t size)
 {
     static int fd = -1;
@@ -25,7 +25,7 @@ static void check_parts(const struct vmd_tree *whole, const uint8_t *data, size_
         abort();
     }
     if ((vmd_tree_parse_file(tree, fd, 0, UINT64_MAX, &err) == VMD_OK) != (whole != NULL)) {
-        __builtin_trap(); /* it depends on where the parts end */
+        __builtin_trap(); /* the result depends on the window */
     }
     if (whole) {
         fuzz_same(whole, tree);
@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!status) {
         fuzz_dumps(tree);
     } else if (err.code != status || err.index > size || !err.message || !memchr(err.path, '\0', sizeof(err.path))) {
-        __builtin_trap(); /* who reads this error is told nothing, or of a place that does not exist */
+        __builtin_trap(); /* an error without message, or with an invalid position */
     }
     vmd_tree_destroy(tree);
     return 0;

@@ -27,7 +27,7 @@ _FIELD_ROW = struct.Struct("=QQQQQiiiII4x")
 #: What Field.offset and its like are where they are not known, or there is none.
 NOT_TOLD = 2**64 - 1
 
-#: The size of a struct vmd_wire_row, whose first member is the address of the description that the field has.
+#: The size of a struct vmd_stream_field, whose first member is the address of the description that the field has.
 ROW_BYTES = _FIELD_ROW.size
 
 AUTO_ALLOC = vmstate_flags.ARRAY_OF_POINTER_AUTO_ALLOC
@@ -35,7 +35,7 @@ AUTO_ALLOC = vmstate_flags.ARRAY_OF_POINTER_AUTO_ALLOC
 
 class RawFields(NamedTuple):
     """What is in a description: as text, each ended by NUL, its name, then of each field the name and the VMStateInfo's
-    (empty: none); a struct vmd_wire_row of each field; the addresses of its subsections.
+    (empty: none); a struct vmd_stream_field of each field; the addresses of its subsections.
     """
 
     text: bytes
@@ -55,10 +55,10 @@ def read_fields(address: int) -> RawFields:
     """What is in the description at an address."""
     desc = ffi.cast("struct vmd_desc *", address)
     rows = bytearray(desc.n_fields * _FIELD_ROW.size)
-    text = bytearray(lib.vmd_wire_fields_text(desc))
+    text = bytearray(lib.vmd_stream_fields_text_size(desc))
     subsections = ffi.new("uint64_t[]", desc.n_subsections + 1)
-    lib.vmd_wire_fields(
-        desc, ffi.cast("struct vmd_wire_row *", ffi.from_buffer(rows)), subsections, ffi.from_buffer(text)
+    lib.vmd_stream_read_fields(
+        desc, ffi.cast("struct vmd_stream_field *", ffi.from_buffer(rows)), subsections, ffi.from_buffer(text)
     )
     return RawFields(bytes(text), rows, ffi.unpack(subsections, desc.n_subsections))
 
@@ -70,7 +70,7 @@ class Field:
                  "test", "version_id", "vmsd")  # fmt: skip
 
     def __init__(self, name: str, info: str | None, row: tuple[int, ...], vmsd: Description | None) -> None:
-        """From a struct vmd_wire_row."""
+        """From a struct vmd_stream_field."""
         self.name, self.info, self.vmsd = name, info, vmsd
         _, self.size, self.offset, self.num_offset, self.size_offset, self.num, self.version_id = row[:7]
         self.struct_version_id, self.flags = row[7], row[8]
@@ -133,7 +133,7 @@ class Section:
     __slots__ = ("_dump", "address", "minimum_version_id", "name", "root", "type", "version_id")
 
     def __init__(self, dump: Native, type_: str, name: str, row: tuple[int, ...], root: int | None) -> None:
-        """From a struct vmd_section_row. type is a root's symbol, or empty, where root is not None."""
+        """From a struct vmd_stream_section. type is a root's symbol, or empty, where root is not None."""
         self._dump, self.type, self.name, self.root = dump, type_, name, root
         self.address, self.version_id, self.minimum_version_id = row
 
@@ -257,12 +257,12 @@ class Native:
         self._descriptions = {} if contents is None else contents.descriptions
         native = tree.native
         self._indices: dict[str, int] | None = None
-        self.nums = bool(lib.vmd_wire_tells_nums(native))
-        n_devices, n_roots = native.n_devices, native.n_roots
+        self.nums = bool(lib.vmd_stream_has_nums(native))
+        n_devices, n_roots = native.n_devices, native.n_standalone
         rows = bytearray((n_devices + n_roots) * _SECTION_ROW.size)
-        text = bytearray(lib.vmd_wire_sections_text(native))
-        lib.vmd_wire_sections(
-            native, ffi.cast("struct vmd_section_row *", ffi.from_buffer(rows)), ffi.from_buffer(text)
+        text = bytearray(lib.vmd_stream_sections_text_size(native))
+        lib.vmd_stream_read_sections(
+            native, ffi.cast("struct vmd_stream_section *", ffi.from_buffer(rows)), ffi.from_buffer(text)
         )
         texts = text.decode(errors="backslashreplace").split("\0")
         sections = [
@@ -314,8 +314,8 @@ def equal(a: Sequence[int], b: Sequence[int], *, nums: bool, hooks: bool = False
     nums: both dumps tell of all arrays how many elements they have; hooks: b has no pre_load or post_load that a lacks.
     """
     flags = bytearray(len(a))
-    looks = (lib.VMD_WIRE_NUMS if nums else 0) | (lib.VMD_WIRE_HOOKS if hooks else 0)
-    status = lib.vmd_wire_equal(
+    looks = (lib.VMD_STREAM_NUMS if nums else 0) | (lib.VMD_STREAM_HOOKS if hooks else 0)
+    status = lib.vmd_stream_compare(
         ffi.new("uint64_t[]", list(a)), ffi.new("uint64_t[]", list(b)), len(a), looks, ffi.from_buffer(flags)
     )
     check_status(status, None)
@@ -338,10 +338,10 @@ def doubts(addresses: Sequence[int], known: Sequence[str], *, detailed: bool, nu
     flags = bytearray(len(addresses))
     text = b"".join(name.encode() + b"\0" for name in known)
     check_status(
-        lib.vmd_wire_doubts(
+        lib.vmd_stream_find_risks(
             ffi.new("uint64_t[]", list(addresses)), len(addresses), detailed, nums, text, len(known),
             ffi.from_buffer(flags),
         ),
         None,
     )  # fmt: skip
-    return [Doubts(bool(each & lib.VMD_DOUBTFUL), bool(each & lib.VMD_HAS_ARRAY)) for each in flags]
+    return [Doubts(bool(each & lib.VMD_STREAM_RISK), bool(each & lib.VMD_STREAM_ARRAY)) for each in flags]

@@ -167,7 +167,7 @@ class StandaloneVMState:
         if self._vmsd is None:
             from vmdump.dump.raising import description_of
 
-            self._vmsd = description_of(self._tree.native.roots[self._index].vmsd)
+            self._vmsd = description_of(self._tree.native.standalone[self._index].vmsd)
         return self._vmsd
 
     @property
@@ -178,7 +178,7 @@ class StandaloneVMState:
     @property
     def n_fields(self) -> int:
         """Number of fields, including nested descriptions and subsections."""
-        return int(self._tree.native.roots[self._index].vmsd.n_total)
+        return int(self._tree.native.standalone[self._index].vmsd.n_total)
 
     def walk(self, pattern: str | None = None) -> Iterator[WalkedField]:
         """Yield every field, as `Device.walk` does."""
@@ -255,7 +255,7 @@ class DeviceDump(Mapping[str, Device]):
     @property
     def standalone(self) -> tuple[StandaloneVMState, ...]:
         """The standalone descriptions. QEMU binaries and extended dumps have them; QEMU's own dump files do not."""
-        return tuple(StandaloneVMState(self.tree, index) for index in range(self.tree.native.n_roots))
+        return tuple(StandaloneVMState(self.tree, index) for index in range(self.tree.native.n_standalone))
 
     @property
     def roots(self) -> tuple[StandaloneVMState, ...]:
@@ -331,7 +331,7 @@ class DeviceDump(Mapping[str, Device]):
 
     def __repr__(self) -> str:
         """The machine type and the number of devices."""
-        n_standalone = self.tree.native.n_roots
+        n_standalone = self.tree.native.n_standalone
         standalone = f", {n_standalone} standalone descriptions" if n_standalone else ""
         return f"<DeviceDump of {self.machine!r}: {len(self)} devices{standalone}>"
 

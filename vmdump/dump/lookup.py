@@ -209,8 +209,8 @@ class _Parts:
         native = self._tree.native
         for index, name in enumerate(self._tree.device_names()):
             yield name, native.devices[index].vmsd
-        for index in range(native.n_roots):
-            yield self._tree.standalone_name(index), native.roots[index].vmsd
+        for index in range(native.n_standalone):
+            yield self._tree.standalone_name(index), native.standalone[index].vmsd
 
     def _read(self) -> dict[int, tuple[str, set[int]]]:
         """Read all descriptions. Iterative: nesting can exceed Python's stack."""

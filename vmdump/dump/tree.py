@@ -112,12 +112,12 @@ class Tree:
 
     def standalone_name(self, index: int) -> str:
         """Return the name of a standalone description."""
-        vmsd = self.native.roots[index].vmsd
+        vmsd = self.native.standalone[index].vmsd
         return text_of(vmsd.name, vmsd.name_len)
 
     def standalone_metadata(self, index: int) -> tuple[str | None, tuple[str, ...], tuple[str, ...]]:
         """Return symbol, uses and types of a standalone description; see `StandaloneVMState`."""
-        native = self.native.roots[index]
+        native = self.native.standalone[index]
         uses, types = _texts_of(native.uses, native.n_uses), _texts_of(native.types, native.n_types)
         return _text_or_none(native.symbol), uses, types
 
@@ -131,18 +131,18 @@ class Tree:
         counts = ffi.new("uint32_t[]", [len(words) for _, _, uses, types in descriptions for words in (uses, types)])
         error = ffi.new("struct vmd_error *")
         check_status(
-            lib.vmd_tree_set_roots(self.native, vmsds, counts, len(descriptions), texts, len(texts), error), error
+            lib.vmd_tree_set_standalone(self.native, vmsds, counts, len(descriptions), texts, len(texts), error), error
         )
 
     @property
     def about(self) -> bytes | None:
         """The producer as a JSON object, as in an extended dump file; None if it is not known."""
-        return bytes(ffi.buffer(self.native.about, self.native.about_size)) if self.native.about else None
+        return bytes(ffi.buffer(self.native.producer, self.native.producer_size)) if self.native.producer else None
 
     def set_about(self, json: bytes) -> None:
         """Set the producer. For sources only, before they publish the tree."""
         error = ffi.new("struct vmd_error *")
-        check_status(lib.vmd_tree_set_about(self.native, json, len(json), error), error)
+        check_status(lib.vmd_tree_set_producer(self.native, json, len(json), error), error)
 
     def dump_fd(
         self, fd: int, engine: Engine | None = None, *, extended: bool = False, standalone: bool = True
@@ -160,26 +160,26 @@ class Tree:
         """
         self._check_size()
         error = ffi.new("struct vmd_error *")
-        code = _code(engine, extended=extended, standalone=standalone)
-        _check_dump(lib.vmd_dump_fd(self.native, code, fd, lib.vmd_poll, ffi.NULL, error), error)
+        code, form = _code(engine), _form(extended=extended, standalone=standalone)
+        _check_dump(lib.vmd_dump_fd(self.native, code, form, fd, lib.vmd_poll, ffi.NULL, error), error)
 
     def dump_bytes(self, engine: Engine | None = None, *, extended: bool = False, standalone: bool = True) -> bytes:
         """Return the dump. Arguments and errors as in dump_fd; also raises MemoryError."""
         import ctypes
 
-        code = _code(engine, extended=extended, standalone=standalone)
+        code, form = _code(engine), _form(extended=extended, standalone=standalone)
         size = self._check_size()
         error = ffi.new("struct vmd_error *")
         if extended:
             ret = ffi.new("uint64_t *")
-            _check_dump(lib.vmd_dump_size(self.native, code, lib.vmd_poll, ffi.NULL, ret, error), error)
+            _check_dump(lib.vmd_dump_size(self.native, code, form, lib.vmd_poll, ffi.NULL, ret, error), error)
             size = int(ret[0])
         new_bytes = ctypes.pythonapi.PyBytes_FromStringAndSize
         new_bytes.restype, new_bytes.argtypes = ctypes.py_object, (ctypes.c_char_p, ctypes.c_ssize_t)
         # CPython's documented way to fill a new bytes object: nothing else refers to it before this returns.
         dump: bytes = new_bytes(None, size)
         memory = ffi.cast("char *", ffi.from_buffer(dump))
-        _check_dump(lib.vmd_dump_memory(self.native, code, memory, size, lib.vmd_poll, ffi.NULL, error), error)
+        _check_dump(lib.vmd_dump_memory(self.native, code, form, memory, size, lib.vmd_poll, ffi.NULL, error), error)
         return dump
 
     def _check_size(self) -> int:
@@ -192,10 +192,14 @@ class Tree:
         return size
 
 
-def _code(engine: Engine | None, *, extended: bool, standalone: bool) -> int:
-    if extended:
-        return int(lib.VMD_ENGINE_EXTENDED_ROOTS if standalone else lib.VMD_ENGINE_EXTENDED)
+def _code(engine: Engine | None) -> int:
     return int(lib.VMD_ENGINE_FAST) if engine is None else engine.code
+
+
+def _form(*, extended: bool, standalone: bool) -> int:
+    if not extended:
+        return int(lib.VMD_FORM_QEMU)
+    return int(lib.VMD_FORM_EXTENDED_STANDALONE if standalone else lib.VMD_FORM_EXTENDED)
 
 
 def parse(data: bytes | bytearray, name: str = "<dump>") -> Tree:

@@ -22,12 +22,12 @@ static uint64_t new_link(struct vmd_host_call *call, uint64_t data, uint64_t nex
 
 static uint64_t host_g_slist_prepend(struct vmd_host_call *call)
 {
-    return new_link(call, ARG(1), ARG(0));
+    return new_link(call, call->args[1], call->args[0]);
 }
 
 static uint64_t host_g_slist_append(struct vmd_host_call *call)
 {
-    uint64_t fresh = new_link(call, ARG(1), 0), link = ARG(0);
+    uint64_t fresh = new_link(call, call->args[1], 0), link = call->args[0];
 
     if (!link) {
         return fresh;
@@ -38,13 +38,13 @@ static uint64_t host_g_slist_append(struct vmd_host_call *call)
         if (!at) {
             return 0;
         }
-        if (!vmd_load(at + 8)) {
+        if (!vmd_load_u64(at + 8)) {
             memcpy(at + 8, &fresh, 8);
-            return ARG(0);
+            return call->args[0];
         }
-        link = vmd_load(at + 8);
+        link = vmd_load_u64(at + 8);
     }
-    vmd_guest_fail(call->guest, VMD_BAD_REFERENCE, ARG(0), "a list that goes in a circle");
+    vmd_guest_fail(call->guest, VMD_BAD_REFERENCE, call->args[0], "a list that goes in a circle");
     return 0;
 }
 
@@ -53,9 +53,10 @@ static uint64_t host_g_slist_length(struct vmd_host_call *call)
     uint64_t n = 0;
     const char *at;
 
-    for (uint64_t link = ARG(0); link && (at = vmd_guest_at(call->guest, link, 16)); link = vmd_load(at + 8)) {
+    for (uint64_t link = call->args[0]; link && (at = vmd_guest_at(call->guest, link, 16));
+         link = vmd_load_u64(at + 8)) {
         if (n++ > call->guest->size / 16) {
-            vmd_guest_fail(call->guest, VMD_BAD_REFERENCE, ARG(0), "a list that goes in a circle");
+            vmd_guest_fail(call->guest, VMD_BAD_REFERENCE, call->args[0], "a list that goes in a circle");
             break;
         }
     }
@@ -74,9 +75,9 @@ static uint64_t host_g_ptr_array_new(struct vmd_host_call *call)
 /* Moves the pointers to a block of twice the size. */
 static void grow_array(struct vmd_guest *guest, char *array)
 {
-    uint32_t len = vmd_load_int(array + ARRAY_LEN), alloc = len < 8 ? 16 : len < UINT32_MAX / 2 ? 2 * len : UINT32_MAX;
+    uint32_t len = vmd_load_u32(array + ARRAY_LEN), alloc = len < 8 ? 16 : len < UINT32_MAX / 2 ? 2 * len : UINT32_MAX;
     uint64_t fresh = vmd_host_allocate(guest, (uint64_t)alloc * 8);
-    const char *from = len ? vmd_guest_at(guest, vmd_load(array), (uint64_t)len * 8) : NULL;
+    const char *from = len ? vmd_guest_at(guest, vmd_load_u64(array), (uint64_t)len * 8) : NULL;
 
     if (fresh && from) {
         memmove(vmd_guest_at(guest, fresh, (uint64_t)len * 8), from, (uint64_t)len * 8);
@@ -87,14 +88,15 @@ static void grow_array(struct vmd_guest *guest, char *array)
 
 static uint64_t host_g_ptr_array_add(struct vmd_host_call *call)
 {
-    char *array = vmd_guest_at(call->guest, ARG(0), ARRAY_SIZE), *to;
-    uint32_t len = array ? vmd_load_int(array + ARRAY_LEN) : 0;
+    char *array = vmd_guest_at(call->guest, call->args[0], ARRAY_SIZE), *to;
+    uint32_t len = array ? vmd_load_u32(array + ARRAY_LEN) : 0;
 
-    if (array && len >= vmd_load_int(array + ARRAY_ALLOC)) {
+    if (array && len >= vmd_load_u32(array + ARRAY_ALLOC)) {
         grow_array(call->guest, array);
     }
-    if (array && !call->guest->err.code && (to = vmd_guest_at(call->guest, vmd_load(array) + (uint64_t)len * 8, 8))) {
-        memcpy(to, &ARG(1), 8);
+    if (array && !call->guest->err.code &&
+        (to = vmd_guest_at(call->guest, vmd_load_u64(array) + (uint64_t)len * 8, 8))) {
+        memcpy(to, &call->args[1], 8);
         len++;
         memcpy(array + ARRAY_LEN, &len, 4);
     }
@@ -106,12 +108,12 @@ static uint64_t host_g_ptr_array_add(struct vmd_host_call *call)
 /* Where the element at index belongs among those before it, which are sorted: behind those that are not greater. */
 static uint64_t sorted_place(struct vmd_host_call *call, uint64_t index)
 {
-    uint64_t base = ARG(0), size = ARG(2), low = 0, high = index;
+    uint64_t base = call->args[0], size = call->args[2], low = 0, high = index;
 
     while (low < high && !call->guest->err.code) {
         uint64_t middle = low + (high - low) / 2, pair[] = {base + index * size, base + middle * size};
 
-        if ((int32_t)vmd_host_call_guest(call, ARG(3), pair, 2) < 0) {
+        if ((int32_t)vmd_host_call_guest(call, call->args[3], pair, 2) < 0) {
             high = middle;
         } else {
             low = middle + 1;
@@ -124,7 +126,7 @@ static uint64_t sorted_place(struct vmd_host_call *call, uint64_t index)
 static uint64_t host_qsort(struct vmd_host_call *call)
 {
     struct vmd_guest *guest = call->guest;
-    uint64_t n = ARG(1), size = ARG(2), bytes;
+    uint64_t n = call->args[1], size = call->args[2], bytes;
     char *base, *key;
 
     if (n < 2 || !size) {
@@ -133,7 +135,7 @@ static uint64_t host_qsort(struct vmd_host_call *call)
     if (__builtin_mul_overflow(n, size, &bytes)) {
         bytes = UINT64_MAX;
     }
-    base = vmd_guest_at(guest, ARG(0), bytes);
+    base = vmd_guest_at(guest, call->args[0], bytes);
     key = base ? vmd_guest_at(guest, vmd_host_allocate(guest, size), size) : NULL;
     for (uint64_t i = 1; key && i < n; i++) {
         uint64_t place = sorted_place(call, i);

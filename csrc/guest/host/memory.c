@@ -46,43 +46,43 @@ static uint64_t reallocate(struct vmd_host_call *call, uint64_t old, uint64_t si
 
 static uint64_t host_malloc(struct vmd_host_call *call)
 {
-    return vmd_host_allocate(call->guest, ARG(0));
+    return vmd_host_allocate(call->guest, call->args[0]);
 }
 
 static uint64_t host_calloc(struct vmd_host_call *call)
 {
-    return vmd_host_allocate(call->guest, product(ARG(0), ARG(1)));
+    return vmd_host_allocate(call->guest, product(call->args[0], call->args[1]));
 }
 
 static uint64_t host_realloc(struct vmd_host_call *call)
 {
-    return reallocate(call, ARG(0), ARG(1));
+    return reallocate(call, call->args[0], call->args[1]);
 }
 
 static uint64_t host_g_malloc(struct vmd_host_call *call)
 {
-    return ARG(0) ? vmd_host_allocate(call->guest, ARG(0)) : 0;
+    return call->args[0] ? vmd_host_allocate(call->guest, call->args[0]) : 0;
 }
 
 static uint64_t host_g_malloc_n(struct vmd_host_call *call)
 {
-    return ARG(0) && ARG(1) ? vmd_host_allocate(call->guest, product(ARG(0), ARG(1))) : 0;
+    return call->args[0] && call->args[1] ? vmd_host_allocate(call->guest, product(call->args[0], call->args[1])) : 0;
 }
 
 static uint64_t host_g_realloc(struct vmd_host_call *call)
 {
-    return ARG(1) ? reallocate(call, ARG(0), ARG(1)) : 0;
+    return call->args[1] ? reallocate(call, call->args[0], call->args[1]) : 0;
 }
 
 static uint64_t host_g_realloc_n(struct vmd_host_call *call)
 {
-    return ARG(1) && ARG(2) ? reallocate(call, ARG(0), product(ARG(1), ARG(2))) : 0;
+    return call->args[1] && call->args[2] ? reallocate(call, call->args[0], product(call->args[1], call->args[2])) : 0;
 }
 
 static uint64_t host_posix_memalign(struct vmd_host_call *call)
 {
-    uint64_t block = vmd_guest_alloc(call->guest, ARG(2), ARG(1) < 16 ? 16 : ARG(1));
-    char *ret = vmd_guest_at(call->guest, ARG(0), 8);
+    uint64_t block = vmd_guest_alloc(call->guest, call->args[2], call->args[1] < 16 ? 16 : call->args[1]);
+    char *ret = vmd_guest_at(call->guest, call->args[0], 8);
 
     if (ret) {
         memcpy(ret, &block, 8);

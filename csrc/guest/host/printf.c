@@ -28,18 +28,18 @@ static uint64_t next_from_va_list(struct arguments *arguments)
     /* x86-64: gp_offset, fp_offset, overflow_arg_area, reg_save_area. AArch64: stack, gr_top, vr_top, gr_offs. */
     memcpy(&offset, arguments->va_list + (x86_64 ? 0 : 24), 4);
     if (x86_64 ? offset < 48 : offset < 0) {
-        where = vmd_load(arguments->va_list + (x86_64 ? 16 : 8)) + (int64_t)offset;
+        where = vmd_load_u64(arguments->va_list + (x86_64 ? 16 : 8)) + (int64_t)offset;
         offset += 8;
         memcpy(arguments->va_list + (x86_64 ? 0 : 24), &offset, 4);
     } else {
         uint64_t next;
 
-        where = vmd_load(arguments->va_list + (x86_64 ? 8 : 0));
+        where = vmd_load_u64(arguments->va_list + (x86_64 ? 8 : 0));
         next = where + 8;
         memcpy(arguments->va_list + (x86_64 ? 8 : 0), &next, 8);
     }
     from = vmd_guest_at(guest, where, 8);
-    return from ? vmd_load(from) : 0;
+    return from ? vmd_load_u64(from) : 0;
 }
 
 static uint64_t next_argument(struct arguments *arguments)
@@ -55,7 +55,7 @@ static uint64_t next_argument(struct arguments *arguments)
         return call->args[index];
     }
     from = vmd_guest_at(call->guest, call->stack + 8 * (uint64_t)(index - call->n_args), 8);
-    return from ? vmd_load(from) : 0;
+    return from ? vmd_load_u64(from) : 0;
 }
 
 enum { FORMATTED_MAX = 64 << 10 };
@@ -170,36 +170,38 @@ static uint64_t format_new(struct arguments *arguments, uint64_t address)
 
 static uint64_t host_g_strdup_printf(struct vmd_host_call *call)
 {
-    return format_new(&(struct arguments){.call = call, .next = 1}, ARG(0));
+    return format_new(&(struct arguments){.call = call, .next = 1}, call->args[0]);
 }
 
 static uint64_t host_g_strdup_vprintf(struct vmd_host_call *call)
 {
-    char *list = vmd_guest_at(call->guest, ARG(1), 32);
+    char *list = vmd_guest_at(call->guest, call->args[1], 32);
 
-    return list ? format_new(&(struct arguments){.call = call, .va_list = list}, ARG(0)) : 0;
+    return list ? format_new(&(struct arguments){.call = call, .va_list = list}, call->args[0]) : 0;
 }
 
 static uint64_t host_snprintf(struct vmd_host_call *call)
 {
-    return format_to(&(struct arguments){.call = call, .next = 3}, ARG(0), ARG(1), ARG(2));
+    return format_to(&(struct arguments){.call = call, .next = 3}, call->args[0], call->args[1], call->args[2]);
 }
 
 static uint64_t host_snprintf_chk(struct vmd_host_call *call)
 {
-    return format_to(&(struct arguments){.call = call, .next = 5}, ARG(0), ARG(1), ARG(4));
+    return format_to(&(struct arguments){.call = call, .next = 5}, call->args[0], call->args[1], call->args[4]);
 }
 
 static uint64_t host_sprintf_chk(struct vmd_host_call *call)
 {
-    return format_to(&(struct arguments){.call = call, .next = 4}, ARG(0), FORMATTED_MAX, ARG(3));
+    return format_to(&(struct arguments){.call = call, .next = 4}, call->args[0], FORMATTED_MAX, call->args[3]);
 }
 
 static uint64_t host_vsnprintf_chk(struct vmd_host_call *call)
 {
-    char *list = vmd_guest_at(call->guest, ARG(5), 32);
+    char *list = vmd_guest_at(call->guest, call->args[5], 32);
 
-    return list ? format_to(&(struct arguments){.call = call, .va_list = list}, ARG(0), ARG(1), ARG(4)) : 0;
+    return list ? format_to(&(struct arguments){.call = call, .va_list = list}, call->args[0], call->args[1],
+                            call->args[4])
+                : 0;
 }
 
 /* Concatenates strings up to a NULL, with a separator between them or none. */
@@ -280,7 +282,8 @@ static const char *scan_integer(struct arguments *arguments, const struct scan *
 static uint64_t host_sscanf(struct vmd_host_call *call)
 {
     struct arguments arguments = {.call = call, .next = 2};
-    const char *start = vmd_host_string(call->guest, ARG(0)), *c = vmd_host_string(call->guest, ARG(1)), *text = start;
+    const char *start = vmd_host_string(call->guest, call->args[0]), *c = vmd_host_string(call->guest, call->args[1]),
+               *text = start;
     uint64_t n = 0;
 
     while (text && c && *c && !call->guest->err.code) {

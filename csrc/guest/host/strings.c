@@ -39,127 +39,128 @@ static uint64_t address_of(struct vmd_host_call *call, const char *host)
 
 static uint64_t host_strlen(struct vmd_host_call *call)
 {
-    const char *text = vmd_host_string(call->guest, ARG(0));
+    const char *text = vmd_host_string(call->guest, call->args[0]);
 
     return text ? strlen(text) : 0;
 }
 
 static uint64_t host_strcmp(struct vmd_host_call *call)
 {
-    const char *a = vmd_host_string(call->guest, ARG(0)), *b = vmd_host_string(call->guest, ARG(1));
+    const char *a = vmd_host_string(call->guest, call->args[0]), *b = vmd_host_string(call->guest, call->args[1]);
 
     return a && b ? (uint64_t)strcmp(a, b) : 0;
 }
 
 static uint64_t host_strncmp(struct vmd_host_call *call)
 {
-    const char *a = vmd_host_string(call->guest, ARG(0)), *b = vmd_host_string(call->guest, ARG(1));
+    const char *a = vmd_host_string(call->guest, call->args[0]), *b = vmd_host_string(call->guest, call->args[1]);
 
-    return a && b ? (uint64_t)strncmp(a, b, ARG(2)) : 0;
+    return a && b ? (uint64_t)strncmp(a, b, call->args[2]) : 0;
 }
 
 static uint64_t host_strcasecmp(struct vmd_host_call *call)
 {
-    const char *a = vmd_host_string(call->guest, ARG(0)), *b = vmd_host_string(call->guest, ARG(1));
+    const char *a = vmd_host_string(call->guest, call->args[0]), *b = vmd_host_string(call->guest, call->args[1]);
 
     return a && b ? (uint64_t)strcasecmp(a, b) : 0;
 }
 
 static uint64_t host_g_strcmp0(struct vmd_host_call *call)
 {
-    if (!ARG(0) || !ARG(1)) {
-        return (uint64_t)((int)(ARG(0) != 0) - (int)(ARG(1) != 0));
+    if (!call->args[0] || !call->args[1]) {
+        return (uint64_t)((int)(call->args[0] != 0) - (int)(call->args[1] != 0));
     }
     return host_strcmp(call);
 }
 
 static uint64_t host_strchr(struct vmd_host_call *call)
 {
-    const char *text = vmd_host_string(call->guest, ARG(0));
+    const char *text = vmd_host_string(call->guest, call->args[0]);
 
-    return text ? address_of(call, strchr(text, (int)ARG(1))) : 0;
+    return text ? address_of(call, strchr(text, (int)call->args[1])) : 0;
 }
 
 static uint64_t host_strrchr(struct vmd_host_call *call)
 {
-    const char *text = vmd_host_string(call->guest, ARG(0));
+    const char *text = vmd_host_string(call->guest, call->args[0]);
 
-    return text ? address_of(call, strrchr(text, (int)ARG(1))) : 0;
+    return text ? address_of(call, strrchr(text, (int)call->args[1])) : 0;
 }
 
 static uint64_t host_strstr(struct vmd_host_call *call)
 {
-    const char *text = vmd_host_string(call->guest, ARG(0)), *part = vmd_host_string(call->guest, ARG(1));
+    const char *text = vmd_host_string(call->guest, call->args[0]), *part = vmd_host_string(call->guest, call->args[1]);
 
     return text && part ? address_of(call, strstr(text, part)) : 0;
 }
 
 static uint64_t host_strspn(struct vmd_host_call *call)
 {
-    const char *text = vmd_host_string(call->guest, ARG(0)), *set = vmd_host_string(call->guest, ARG(1));
+    const char *text = vmd_host_string(call->guest, call->args[0]), *set = vmd_host_string(call->guest, call->args[1]);
 
     return text && set ? strspn(text, set) : 0;
 }
 
 static uint64_t host_strcspn(struct vmd_host_call *call)
 {
-    const char *text = vmd_host_string(call->guest, ARG(0)), *set = vmd_host_string(call->guest, ARG(1));
+    const char *text = vmd_host_string(call->guest, call->args[0]), *set = vmd_host_string(call->guest, call->args[1]);
 
     return text && set ? strcspn(text, set) : 0;
 }
 
 static uint64_t host_strnlen(struct vmd_host_call *call)
 {
-    const char *text = vmd_host_string(call->guest, ARG(0));
+    const char *text = vmd_host_string(call->guest, call->args[0]);
 
-    return text ? strnlen(text, ARG(1)) : 0;
+    return text ? strnlen(text, call->args[1]) : 0;
 }
 
 static uint64_t host_memcpy(struct vmd_host_call *call)
 {
-    const char *from = vmd_guest_at(call->guest, ARG(1), ARG(2));
-    char *to = vmd_guest_at(call->guest, ARG(0), ARG(2));
+    const char *from = vmd_guest_at(call->guest, call->args[1], call->args[2]);
+    char *to = vmd_guest_at(call->guest, call->args[0], call->args[2]);
 
     if (from && to) {
-        memmove(to, from, ARG(2));
+        memmove(to, from, call->args[2]);
     }
-    return ARG(0);
+    return call->args[0];
 }
 
 static uint64_t host_memset(struct vmd_host_call *call)
 {
-    char *to = vmd_guest_at(call->guest, ARG(0), ARG(2));
+    char *to = vmd_guest_at(call->guest, call->args[0], call->args[2]);
 
     if (to) {
-        memset(to, (int)ARG(1), ARG(2));
+        memset(to, (int)call->args[1], call->args[2]);
     }
-    return ARG(0);
+    return call->args[0];
 }
 
 static uint64_t host_memcmp(struct vmd_host_call *call)
 {
-    const char *a = vmd_guest_at(call->guest, ARG(0), ARG(2)), *b = vmd_guest_at(call->guest, ARG(1), ARG(2));
+    const char *a = vmd_guest_at(call->guest, call->args[0], call->args[2]),
+               *b = vmd_guest_at(call->guest, call->args[1], call->args[2]);
 
-    return a && b ? (uint64_t)memcmp(a, b, ARG(2)) : 0;
+    return a && b ? (uint64_t)memcmp(a, b, call->args[2]) : 0;
 }
 
 static uint64_t host_strcpy(struct vmd_host_call *call)
 {
-    const char *from = vmd_host_string(call->guest, ARG(1));
-    char *to = from ? vmd_guest_at(call->guest, ARG(0), strlen(from) + 1) : NULL;
+    const char *from = vmd_host_string(call->guest, call->args[1]);
+    char *to = from ? vmd_guest_at(call->guest, call->args[0], strlen(from) + 1) : NULL;
 
     if (to) {
         memmove(to, from, strlen(from) + 1);
     }
-    return ARG(0);
+    return call->args[0];
 }
 
 /* Copies at most size - 1 bytes and a terminator; the length of what was to be copied. */
 static uint64_t host_strlcpy(struct vmd_host_call *call)
 {
-    const char *from = vmd_host_string(call->guest, ARG(1));
-    uint64_t len = from ? strlen(from) : 0, n = len < ARG(2) ? len : ARG(2) - 1;
-    char *to = from && ARG(2) ? vmd_guest_at(call->guest, ARG(0), n + 1) : NULL;
+    const char *from = vmd_host_string(call->guest, call->args[1]);
+    uint64_t len = from ? strlen(from) : 0, n = len < call->args[2] ? len : call->args[2] - 1;
+    char *to = from && call->args[2] ? vmd_guest_at(call->guest, call->args[0], n + 1) : NULL;
 
     if (to) {
         memmove(to, from, n);
@@ -170,39 +171,41 @@ static uint64_t host_strlcpy(struct vmd_host_call *call)
 
 static uint64_t host_g_strdup(struct vmd_host_call *call)
 {
-    const char *text = ARG(0) ? vmd_host_string(call->guest, ARG(0)) : NULL;
+    const char *text = call->args[0] ? vmd_host_string(call->guest, call->args[0]) : NULL;
 
     return text ? vmd_host_put_string(call->guest, text, strlen(text)) : 0;
 }
 
 static uint64_t host_g_strndup(struct vmd_host_call *call)
 {
-    const char *text = ARG(0) ? vmd_host_string(call->guest, ARG(0)) : NULL;
+    const char *text = call->args[0] ? vmd_host_string(call->guest, call->args[0]) : NULL;
 
-    return text ? vmd_host_put_string(call->guest, text, strnlen(text, ARG(1))) : 0;
+    return text ? vmd_host_put_string(call->guest, text, strnlen(text, call->args[1])) : 0;
 }
 
 static uint64_t host_g_memdup(struct vmd_host_call *call)
 {
-    const char *from = ARG(0) && ARG(1) ? vmd_guest_at(call->guest, ARG(0), ARG(1)) : NULL;
-    uint64_t copy = from ? vmd_host_allocate(call->guest, ARG(1)) : 0;
+    const char *from = call->args[0] && call->args[1] ? vmd_guest_at(call->guest, call->args[0], call->args[1]) : NULL;
+    uint64_t copy = from ? vmd_host_allocate(call->guest, call->args[1]) : 0;
 
     if (copy) {
-        memmove(vmd_guest_at(call->guest, copy, ARG(1)), from, ARG(1));
+        memmove(vmd_guest_at(call->guest, copy, call->args[1]), from, call->args[1]);
     }
     return copy;
 }
 
 static uint64_t host_g_str_has_prefix(struct vmd_host_call *call)
 {
-    const char *text = vmd_host_string(call->guest, ARG(0)), *prefix = vmd_host_string(call->guest, ARG(1));
+    const char *text = vmd_host_string(call->guest, call->args[0]),
+               *prefix = vmd_host_string(call->guest, call->args[1]);
 
     return text && prefix && strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
 static uint64_t host_g_str_has_suffix(struct vmd_host_call *call)
 {
-    const char *text = vmd_host_string(call->guest, ARG(0)), *suffix = vmd_host_string(call->guest, ARG(1));
+    const char *text = vmd_host_string(call->guest, call->args[0]),
+               *suffix = vmd_host_string(call->guest, call->args[1]);
 
     return text && suffix && strlen(text) >= strlen(suffix) &&
            strcmp(text + strlen(text) - strlen(suffix), suffix) == 0;
@@ -215,19 +218,19 @@ static uint64_t host_g_str_equal(struct vmd_host_call *call)
 
 static uint64_t host_g_str_hash(struct vmd_host_call *call)
 {
-    const char *text = vmd_host_string(call->guest, ARG(0));
+    const char *text = vmd_host_string(call->guest, call->args[0]);
 
     return text ? vmd_str_hash(text) : 0;
 }
 
 static uint64_t host_toupper(struct vmd_host_call *call)
 {
-    return (uint64_t)toupper((int)ARG(0));
+    return (uint64_t)toupper((int)call->args[0]);
 }
 
 static uint64_t host_tolower(struct vmd_host_call *call)
 {
-    return (uint64_t)tolower((int)ARG(0));
+    return (uint64_t)tolower((int)call->args[0]);
 }
 
 /* libc's tables of characters -128 to 255, which its macros read directly: the address of a pointer to 0's entry. */

@@ -17,37 +17,37 @@ enum { READY = 2 }; /* G_ONCE_STATUS_READY */
 
 static uint64_t host_g_once_impl(struct vmd_host_call *call)
 {
-    char *once = vmd_guest_at(call->guest, ARG(0), 16);
+    char *once = vmd_guest_at(call->guest, call->args[0], 16);
     uint64_t result;
 
-    if (once && vmd_load_int(once) != READY) {
-        result = vmd_host_call_guest(call, ARG(1), &ARG(2), 1);
+    if (once && vmd_load_u32(once) != READY) {
+        result = vmd_host_call_guest(call, call->args[1], &call->args[2], 1);
         memcpy(once, &(uint32_t){READY}, 4);
         memcpy(once + 8, &result, 8);
     }
-    return once ? vmd_load(once + 8) : 0;
+    return once ? vmd_load_u64(once + 8) : 0;
 }
 
 static uint64_t host_g_once_init_enter(struct vmd_host_call *call)
 {
-    const char *at = vmd_guest_at(call->guest, ARG(0), 8);
+    const char *at = vmd_guest_at(call->guest, call->args[0], 8);
 
-    return at && vmd_load(at) == 0;
+    return at && vmd_load_u64(at) == 0;
 }
 
 static uint64_t host_g_once_init_leave(struct vmd_host_call *call)
 {
-    char *at = vmd_guest_at(call->guest, ARG(0), 8);
+    char *at = vmd_guest_at(call->guest, call->args[0], 8);
 
     if (at) {
-        memcpy(at, &ARG(1), 8);
+        memcpy(at, &call->args[1], 8);
     }
     return 0;
 }
 
 static uint64_t host_sysconf(struct vmd_host_call *call)
 {
-    return (int)ARG(0) == _SC_PAGESIZE ? call->guest->page_size : (uint64_t)sysconf((int)ARG(0));
+    return (int)call->args[0] == _SC_PAGESIZE ? call->guest->page_size : (uint64_t)sysconf((int)call->args[0]);
 }
 
 static uint64_t host_getpagesize(struct vmd_host_call *call)
@@ -58,9 +58,9 @@ static uint64_t host_getpagesize(struct vmd_host_call *call)
 static uint64_t host_getrlimit(struct vmd_host_call *call)
 {
     struct rlimit limit;
-    char *to = vmd_guest_at(call->guest, ARG(1), sizeof(limit));
+    char *to = vmd_guest_at(call->guest, call->args[1], sizeof(limit));
 
-    if (to && getrlimit((int)ARG(0), &limit) == 0) {
+    if (to && getrlimit((int)call->args[0], &limit) == 0) {
         memcpy(to, &limit, sizeof(limit));
     }
     return 0;
@@ -88,7 +88,7 @@ static uint64_t host_memfd_create(struct vmd_host_call *call)
 
 static uint64_t host_open(struct vmd_host_call *call)
 {
-    const char *path = vmd_host_string(call->guest, ARG(0));
+    const char *path = vmd_host_string(call->guest, call->args[0]);
 
     /* There are no files, no /proc; a device that is opened is closed at once. */
     return path && call->guest->sgx_vepc && strcmp(path, "/dev/sgx_vepc") == 0 ? DESCRIPTOR
@@ -97,10 +97,10 @@ static uint64_t host_open(struct vmd_host_call *call)
 
 static uint64_t host_tls_get_addr(struct vmd_host_call *call)
 {
-    const char *index = vmd_guest_at(call->guest, ARG(0), 16);
+    const char *index = vmd_guest_at(call->guest, call->args[0], 16);
 
     /* {module, offset}; there is one module with thread-local data, the main binary. */
-    return index ? vmd_guest_tls(call->guest) + vmd_load(index + 8) : 0;
+    return index ? vmd_guest_tls(call->guest) + vmd_load_u64(index + 8) : 0;
 }
 
 static uint64_t host_errno_location(struct vmd_host_call *call)
@@ -116,9 +116,9 @@ static uint64_t host_abort(struct vmd_host_call *call)
 
 static uint64_t host_assert_fail(struct vmd_host_call *call)
 {
-    const char *text = vmd_host_string(call->guest, ARG(0));
+    const char *text = vmd_host_string(call->guest, call->args[0]);
 
-    vmd_guest_fail(call->guest, VMD_BAD_REFERENCE, ARG(0), "an assertion of its own fails");
+    vmd_guest_fail(call->guest, VMD_BAD_REFERENCE, call->args[0], "an assertion of its own fails");
     snprintf(call->guest->err.path, sizeof(call->guest->err.path), "%s", text ? text : "");
     return 0;
 }
@@ -131,7 +131,7 @@ static uint64_t host_syscall(struct vmd_host_call *call)
 
 static uint64_t host_strerror(struct vmd_host_call *call)
 {
-    const char *text = strerror((int)ARG(0));
+    const char *text = strerror((int)call->args[0]);
 
     return vmd_host_put_string(call->guest, text, strlen(text));
 }
@@ -139,7 +139,7 @@ static uint64_t host_strerror(struct vmd_host_call *call)
 /* Time stands still. */
 static uint64_t host_clock_gettime(struct vmd_host_call *call)
 {
-    char *to = vmd_guest_at(call->guest, ARG(1), 16);
+    char *to = vmd_guest_at(call->guest, call->args[1], 16);
 
     if (to) {
         memset(to, 0, 16);
@@ -191,8 +191,8 @@ static uint64_t host_register_dso_module_init(struct vmd_host_call *call)
         guest->inits = inits;
         guest->inits_room = room;
     }
-    guest->inits[2 * guest->n_inits] = ARG(0);
-    guest->inits[2 * guest->n_inits++ + 1] = ARG(1);
+    guest->inits[2 * guest->n_inits] = call->args[0];
+    guest->inits[2 * guest->n_inits++ + 1] = call->args[1];
     return 0;
 }
 

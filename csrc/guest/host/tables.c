@@ -63,7 +63,7 @@ static uint64_t host_g_hash_table_new(struct vmd_host_call *call)
         return 0;
     }
     table->guest = guest;
-    table->kind = key_kind(guest, ARG(0));
+    table->kind = key_kind(guest, call->args[0]);
     guest->tables[guest->n_tables++] = table;
     if (vmd_ghash_init(&table->hash,
                        table->kind == KEY_STRING ? equal_strings
@@ -80,8 +80,8 @@ static struct vmd_guest_table *table_at(struct vmd_host_call *call, uint64_t han
 {
     const char *number = vmd_guest_at(call->guest, handle, 8);
 
-    if (number && vmd_load(number) < call->guest->n_tables) {
-        return call->guest->tables[vmd_load(number)];
+    if (number && vmd_load_u64(number) < call->guest->n_tables) {
+        return call->guest->tables[vmd_load_u64(number)];
     }
     vmd_guest_fail(call->guest, VMD_BAD_REFERENCE, handle, "no hash table");
     return NULL;
@@ -97,7 +97,7 @@ static uint32_t hash_of(struct vmd_host_call *call, const struct vmd_guest_table
         return text ? vmd_str_hash(text) : 0;
     case KEY_INT:
         text = vmd_guest_at(call->guest, key, 4);
-        return text ? vmd_load_int(text) : 0;
+        return text ? vmd_load_u32(text) : 0;
     default:
         return (uint32_t)key;
     }
@@ -112,16 +112,16 @@ static bool guest_keys_full(struct vmd_guest *guest, bool is_new)
 
 static uint64_t insert(struct vmd_host_call *call, uint64_t value)
 {
-    struct vmd_guest_table *table = table_at(call, ARG(0));
+    struct vmd_guest_table *table = table_at(call, call->args[0]);
     uint32_t slot, hash;
     bool is_new;
 
     if (!table) {
         return 0;
     }
-    hash = hash_of(call, table, ARG(1));
-    is_new = !vmd_ghash_lookup(&table->hash, hash, ARG(1), &slot);
-    if (guest_keys_full(call->guest, is_new) || vmd_ghash_insert(&table->hash, hash, ARG(1), value)) {
+    hash = hash_of(call, table, call->args[1]);
+    is_new = !vmd_ghash_lookup(&table->hash, hash, call->args[1], &slot);
+    if (guest_keys_full(call->guest, is_new) || vmd_ghash_insert(&table->hash, hash, call->args[1], value)) {
         vmd_guest_fail(call->guest, VMD_NO_MEMORY, 0, "out of memory");
     }
     return is_new;
@@ -129,42 +129,42 @@ static uint64_t insert(struct vmd_host_call *call, uint64_t value)
 
 static uint64_t host_g_hash_table_insert(struct vmd_host_call *call)
 {
-    return insert(call, ARG(2));
+    return insert(call, call->args[2]);
 }
 
 static uint64_t host_g_hash_table_add(struct vmd_host_call *call)
 {
-    return insert(call, ARG(1));
+    return insert(call, call->args[1]);
 }
 
 static uint64_t host_g_hash_table_lookup(struct vmd_host_call *call)
 {
-    struct vmd_guest_table *table = table_at(call, ARG(0));
+    struct vmd_guest_table *table = table_at(call, call->args[0]);
     uint32_t slot;
 
-    return table && vmd_ghash_lookup(&table->hash, hash_of(call, table, ARG(1)), ARG(1), &slot)
+    return table && vmd_ghash_lookup(&table->hash, hash_of(call, table, call->args[1]), call->args[1], &slot)
                ? table->hash.values[slot]
                : 0;
 }
 
 static uint64_t host_g_hash_table_contains(struct vmd_host_call *call)
 {
-    struct vmd_guest_table *table = table_at(call, ARG(0));
+    struct vmd_guest_table *table = table_at(call, call->args[0]);
     uint32_t slot;
 
-    return table && vmd_ghash_lookup(&table->hash, hash_of(call, table, ARG(1)), ARG(1), &slot);
+    return table && vmd_ghash_lookup(&table->hash, hash_of(call, table, call->args[1]), call->args[1], &slot);
 }
 
 static uint64_t host_g_hash_table_remove(struct vmd_host_call *call)
 {
-    struct vmd_guest_table *table = table_at(call, ARG(0));
+    struct vmd_guest_table *table = table_at(call, call->args[0]);
 
-    return table && vmd_ghash_remove(&table->hash, hash_of(call, table, ARG(1)), ARG(1));
+    return table && vmd_ghash_remove(&table->hash, hash_of(call, table, call->args[1]), call->args[1]);
 }
 
 static uint64_t host_g_hash_table_size(struct vmd_host_call *call)
 {
-    struct vmd_guest_table *table = table_at(call, ARG(0));
+    struct vmd_guest_table *table = table_at(call, call->args[0]);
 
     return table ? table->hash.nnodes : 0;
 }
@@ -188,15 +188,15 @@ static void add_fault(struct vmd_guest *guest, uint64_t key, const struct vmd_er
  */
 static uint64_t host_g_hash_table_foreach(struct vmd_host_call *call)
 {
-    struct vmd_guest_table *table = table_at(call, ARG(0));
+    struct vmd_guest_table *table = table_at(call, call->args[0]);
 
     for (uint32_t slot = 0; table && !call->guest->err.code && vmd_ghash_next(&table->hash, &slot); slot++) {
-        uint64_t args[] = {table->hash.keys[slot], table->hash.values[slot], ARG(2)};
+        uint64_t args[] = {table->hash.keys[slot], table->hash.values[slot], call->args[2]};
         struct vmd_error err;
 
-        if (!vmd_host_try_guest(call, ARG(1), args, 3, &err)) {
+        if (!vmd_host_try_guest(call, call->args[1], args, 3, &err)) {
             add_fault(call->guest, args[0], &err);
-            vmd_host_try_guest(call, ARG(1), args, 3, &err);
+            vmd_host_try_guest(call, call->args[1], args, 3, &err);
         }
     }
     return 0;
@@ -205,10 +205,10 @@ static uint64_t host_g_hash_table_foreach(struct vmd_host_call *call)
 /* The iterator's first two words are ours: the table and the next slot. */
 static uint64_t host_g_hash_table_iter_init(struct vmd_host_call *call)
 {
-    char *iter = vmd_guest_at(call->guest, ARG(0), 16);
+    char *iter = vmd_guest_at(call->guest, call->args[0], 16);
 
     if (iter) {
-        memcpy(iter, &ARG(1), 8);
+        memcpy(iter, &call->args[1], 8);
         memset(iter + 8, 0, 8);
     }
     return 0;
@@ -216,9 +216,9 @@ static uint64_t host_g_hash_table_iter_init(struct vmd_host_call *call)
 
 static uint64_t host_g_hash_table_iter_next(struct vmd_host_call *call)
 {
-    char *iter = vmd_guest_at(call->guest, ARG(0), 16), *out;
-    struct vmd_guest_table *table = iter ? table_at(call, vmd_load(iter)) : NULL;
-    uint64_t next = iter ? vmd_load(iter + 8) : 0;
+    char *iter = vmd_guest_at(call->guest, call->args[0], 16), *out;
+    struct vmd_guest_table *table = iter ? table_at(call, vmd_load_u64(iter)) : NULL;
+    uint64_t next = iter ? vmd_load_u64(iter + 8) : 0;
     uint32_t slot = (uint32_t)next;
 
     if (!table || !vmd_ghash_next(&table->hash, &slot)) {
@@ -226,10 +226,10 @@ static uint64_t host_g_hash_table_iter_next(struct vmd_host_call *call)
     }
     next = slot + 1;
     memcpy(iter + 8, &next, 8);
-    if (ARG(1) && (out = vmd_guest_at(call->guest, ARG(1), 8))) {
+    if (call->args[1] && (out = vmd_guest_at(call->guest, call->args[1], 8))) {
         memcpy(out, &table->hash.keys[slot], 8);
     }
-    if (ARG(2) && (out = vmd_guest_at(call->guest, ARG(2), 8))) {
+    if (call->args[2] && (out = vmd_guest_at(call->guest, call->args[2], 8))) {
         memcpy(out, &table->hash.values[slot], 8);
     }
     return 1;

@@ -260,9 +260,9 @@ class _Rows:
             if top is not None:
                 tops.append((device.name, section, top.alone, top))
         for index, root in enumerate(self._dump.standalone):
-            top = self._describe(native.roots[index].vmsd)
+            top = self._describe(native.standalone[index].vmsd)
             more = {"uses": tuple(root.uses), "types": tuple(root.types), "symbol": root.symbol}
-            facts = self._add(kind="description", **_description_facts(native.roots[index].vmsd, top.name), **more)
+            facts = self._add(kind="description", **_description_facts(native.standalone[index].vmsd, top.name), **more)
             tops.append((None, top.name, facts, top))
         return tops
 

@@ -1,0 +1,33 @@
+/*
+ * Unaligned loads of values in the host's byte order.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef VMD_LOAD_H
+#define VMD_LOAD_H
+
+#include <stdint.h>
+#include <string.h>
+
+static inline uint64_t vmd_load_u64(const void *from)
+{
+    uint64_t value;
+
+    memcpy(&value, from, sizeof(value));
+    return value;
+}
+
+static inline uint32_t vmd_load_u32(const void *from)
+{
+    uint32_t value;
+
+    memcpy(&value, from, sizeof(value));
+    return value;
+}
+
+static inline int32_t vmd_load_i32(const void *from)
+{
+    return (int32_t)vmd_load_u32(from);
+}
+
+#endif
