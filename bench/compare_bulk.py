@@ -83,8 +83,9 @@ def _unpack(debs: list[str], root: Path) -> list[str]:
 
 
 def _read(path: str, machines: str) -> None:
-    from vmdump.bulk.worker import Read, perform
+    from vmdump.bulk.tasks import ReadTask
+    from vmdump.bulk.worker import perform
 
-    outcome = perform(Read("binary", path, None, machines, "json", 600.0))
+    outcome = perform(ReadTask("binary", path, None, machines, "json", 600.0))
     if outcome.error:
         raise SystemExit(outcome.error)

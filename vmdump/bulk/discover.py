@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from vmdump.bulk.expected import NAME, NotAQemu, expects_qemu, not_a_qemu
-from vmdump.bulk.packages.unpack import QEMU_MARK, Kept, Package, groups_of, identify_package
+from vmdump.bulk.packages.unpack import QEMU_MARK, Package, UnpackResult, groups_of, identify_package
 from vmdump.errors import SourceError
 from vmdump.files.decompress import MAGIC_BYTES, decompressed, format_of, limits
 from vmdump.files.input_file import open_regular
@@ -211,7 +211,7 @@ def _is_dump(path: str) -> bool:
     return words.startswith(b"{") and (QEMU_MARK in text or (len(words) > 1 and _DUMP_BEGINS.startswith(words)))
 
 
-def unpacked_items(layers: list[tuple[Package, Kept]], root: str) -> list[Item]:
+def unpacked_items(layers: list[tuple[Package, UnpackResult]], root: str) -> list[Item]:
     """The binaries of packages whose files and links are in root."""
     items: dict[str, Item] = {}
     for package, kept in layers:
@@ -231,7 +231,7 @@ def unpacked_items(layers: list[tuple[Package, Kept]], root: str) -> list[Item]:
     return [items[path] for path in sorted(items)]
 
 
-def dangling_links(layers: list[tuple[Package, Kept]], root: str) -> list[tuple[str, str]]:
+def dangling_links(layers: list[tuple[Package, UnpackResult]], root: str) -> list[tuple[str, str]]:
     """The links of packages that are meant to be a QEMU and lead to nothing: the package's path, and what is wrong."""
     lines = (line for _, kept in layers for line in (*kept.notices, *kept.errors))
     passed_over = {os.path.join(root, line.partition(": ")[0]) for line in lines}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from vmdump.bulk.manifest import Entry
-    from vmdump.bulk.worker import Reading
+    from vmdump.bulk.tasks import ReadResult
 
 #: What QEMU says of itself: number, and what a distributor has added.
 _VERSION = re.compile(r"QEMU emulator version (\S+)(?: \((.*)\))?")
@@ -53,7 +53,7 @@ class Places:
             if entry["producer"] and entry["targets"]:
                 self._taken[entry["producer"]["label"], entry["targets"][0]] = entry["digest"]
 
-    def choose(self, item: Item, reading: Reading, digest: str) -> Place:
+    def choose(self, item: Item, reading: ReadResult, digest: str) -> Place:
         """The place for what was read of an item, and takes it."""
         producer = Producer.from_plain(reading.producer)
         targets = list(targets_of(item.names)) or [reading.target or _stem(item.names[0])]

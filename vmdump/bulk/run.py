@@ -21,10 +21,11 @@ from vmdump.bulk.discover import Found, Item, dangling_links, find_sources, unpa
 from vmdump.bulk.manifest import UNPACK_PREFIX, Entry, Manifest, locked, recorded
 from vmdump.bulk.output_paths import Places
 from vmdump.bulk.packages.archives import MAX_BYTES
-from vmdump.bulk.packages.unpack import Kept, Package, merge
+from vmdump.bulk.packages.unpack import Package, UnpackResult, merge
 from vmdump.bulk.query.verdicts import forget_verdicts
 from vmdump.bulk.scheduler import Dispatch
-from vmdump.bulk.worker import FORMATS, FULL, HEAD, Outcome, Read, Reading, Unpack, compress
+from vmdump.bulk.tasks import FORMATS, Outcome, ReadResult, ReadTask, Task, UnpackTask
+from vmdump.bulk.worker import FULL, HEAD, compress
 from vmdump.bulk.workers import Workers
 from vmdump.dump.output import make_directory, write_file
 from vmdump.errors import OutputError, SourceError
@@ -90,7 +91,7 @@ class _Unit:
         #: Its sources, and the numbers of the arguments that each was found in.
         self.arguments = {package.path: package.arguments for package in packages}
         self.arguments |= {item.source: item.arguments for item in items}
-        self.kept: dict[int, Kept] = {}
+        self.kept: dict[int, UnpackResult] = {}
         self.results: dict[int, Outcome] = {}
         self.errors: list[tuple[str, str]] = []
         self.folder: str | None = None
@@ -104,7 +105,7 @@ class _Unit:
 class _Job(NamedTuple):
     unit: _Unit
     number: int
-    task: Unpack | Read
+    task: Task
 
 
 def run(
@@ -289,26 +290,26 @@ class _Run:
         unit.waiting = len(order)
         _, _, timeout, max_size = self._options
         tasks = {
-            i: Unpack(os.path.abspath(unit.packages[i].path), os.path.join(unit.folder, str(i)), timeout, max_size)
+            i: UnpackTask(os.path.abspath(unit.packages[i].path), os.path.join(unit.folder, str(i)), timeout, max_size)
             for i in order
         }
         return [_Job(unit, i, task) for i, task in tasks.items()]
 
-    def _read_task(self, item: Item) -> Read:
+    def _read_task(self, item: Item) -> ReadTask:
         machines, format, timeout, max_size = self._options
-        return Read(item.kind, os.path.abspath(item.path), item.root, machines, format, timeout, max_size)
+        return ReadTask(item.kind, os.path.abspath(item.path), item.root, machines, format, timeout, max_size)
 
     def _take(self, job: _Job, outcome: Outcome) -> list[_Job]:
         """Takes in what a task gave; the tasks that follow from it."""
         unit = job.unit
         unit.waiting -= 1
-        if isinstance(job.task, Read):
+        if isinstance(job.task, ReadTask):
             unit.results[job.number] = outcome
             return []
         if outcome.error is not None:
             unit.errors.append((unit.packages[job.number].path, outcome.error))
         else:
-            kept: Kept = outcome.value
+            kept: UnpackResult = outcome.value
             unit.kept[job.number] = kept
             path = unit.packages[job.number].path
             unit.errors += [(path, error) for error in kept.errors]
@@ -374,7 +375,7 @@ class _Run:
             error = outcome.error.replace(os.path.abspath(item.path), item.title)  # as the user knows it
             self._fail(item.source, unit, error, item, outcome.seconds)
             return
-        reading: Reading = outcome.value
+        reading: ReadResult = outcome.value
         digest = reading.files[0][2]
         place = self._places.choose(item, reading, digest.hex() if digest else "")
         outputs = []

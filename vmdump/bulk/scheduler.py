@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from typing import Generic, Protocol, TypeVar
 
-from vmdump.bulk.worker import Outcome, Read, Unpack
+from vmdump.bulk.tasks import Outcome, Task
 from vmdump.bulk.workers import Workers
 from vmdump.errors import OutputError
 
@@ -24,7 +24,7 @@ _HANGS = "the process that read it was stuck, and was ended; --timeout gives it 
 
 class _Job(Protocol):
     @property
-    def task(self) -> Unpack | Read:
+    def task(self) -> Task:
         """What is to be done."""
 
 

@@ -10,22 +10,15 @@ import gc
 import os
 import re
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from vmdump.bulk.packages.unpack import Kept, unpack
+from vmdump.bulk.packages.unpack import UnpackResult, unpack
+from vmdump.bulk.tasks import FORMATS, Outcome, ReadResult, ReadTask, Task, UnpackTask
 from vmdump.errors import OutputError, SourceError, VmdumpError
 from vmdump.signals import TimeOut, time_limit
 
 if TYPE_CHECKING:
     from vmdump.dump.device_dump import DeviceDump
-
-#: Forms of output: file suffix, whether in the extended form, whether compressed, whether with rows.
-FORMATS = {
-    "json": (".json", False, False, False),
-    "json.zst": (".json.zst", False, True, False),
-    "extended": (".json", True, False, False),
-    "parquet": (".json.zst", True, True, True),
-}
 
 #: How the JSON of a dump begins, up to the machine's name, and the bytes that a name can have in it as they are.
 HEAD = b'{\n  "vmschkmachine": {\n    "Name": "'
@@ -41,61 +34,13 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 _LEVEL = 3
 
 
-class Unpack(NamedTuple):
-    """Unpack the package at path into folder; max_size: see archives.read_archive."""
-
-    path: str
-    folder: str
-    timeout: float
-    max_size: int | None = None
-
-
-class Read(NamedTuple):
-    """Read the binary or dump at path (kind, root as in Item), for machines, in a format of FORMATS; max_size: see
-    dump_file.read_dump_file.
-    """
-
-    kind: str
-    path: str
-    root: str | None
-    machines: str
-    format: str
-    timeout: float
-    max_size: int | None = None
-
-
-class Reading(NamedTuple):
-    """What a source gave. One rendering serves all machines: body is what follows a machine's name, compressed where
-    the format is; rows are those of the store, as Parquet. producer is Producer.to_plain(); files are those that it was
-    made of, with signature and SHA-256, as the cache of images has them; target is what the content says of it;
-    machine_types are all that a binary has, as (name, alias, family, is_default).
-    """
-
-    machines: tuple[str, ...]
-    body: bytes
-    rows: bytes | None
-    producer: tuple[Any, ...]
-    files: tuple[tuple[str, Any, bytes | None], ...]
-    target: str | None
-    reports: tuple[str, ...]
-    machine_types: tuple[tuple[str, str | None, str | None, bool], ...] = ()
-
-
-class Outcome(NamedTuple):
-    """How a task ended: with a value, or an error on one line; and the seconds that it took."""
-
-    value: Any
-    error: str | None
-    seconds: float
-
-
-def perform(task: Unpack | Read) -> Outcome:
+def perform(task: Task) -> Outcome:
     """Does a task. Raises OutputError alone, where what is unpacked can't be written; all else is the outcome."""
     began = time.monotonic()
     value, error = None, None
     try:
         with time_limit(task.timeout):
-            value = _unpack(task) if isinstance(task, Unpack) else _read(task)
+            value = _unpack(task) if isinstance(task, UnpackTask) else _read(task)
     except OutputError:
         raise
     except TimeOut:
@@ -112,7 +57,7 @@ def perform(task: Unpack | Read) -> Outcome:
     return Outcome(value, error and " ".join(error.splitlines()), time.monotonic() - began)
 
 
-def _unpack(task: Unpack) -> Kept:
+def _unpack(task: UnpackTask) -> UnpackResult:
     try:
         os.makedirs(task.folder, exist_ok=True)
         return unpack(task.path, task.folder, task.max_size)
@@ -122,7 +67,7 @@ def _unpack(task: Unpack) -> Kept:
         raise SourceError(f"{task.path}: can't be unpacked into {task.folder}: {error.strerror or error}") from error
 
 
-def _read(task: Read) -> Reading:
+def _read(task: ReadTask) -> ReadResult:
     details = FORMATS[task.format][1]
     reports: list[str] = []
     files: tuple[Any, ...]
@@ -176,7 +121,7 @@ def _choose(machines: list[tuple[str, str | None]], pattern: str) -> tuple[str, 
     return chosen
 
 
-def _render(dump: DeviceDump, machines: tuple[str, ...], format: str) -> Reading:
+def _render(dump: DeviceDump, machines: tuple[str, ...], format: str) -> ReadResult:
     _, extended, compressed, has_rows = FORMATS[format]
     for machine in machines:
         if not _PLAIN_NAME.fullmatch(machine):
@@ -191,7 +136,7 @@ def _render(dump: DeviceDump, machines: tuple[str, ...], format: str) -> Reading
         from vmdump.bulk.query.parquet import to_parquet
 
         rows = to_parquet(dump, machines)
-    return Reading(
+    return ReadResult(
         machines, compress(body) if compressed else body, rows, dump.producer.to_plain(), (), _target(dump), ()
     )
 

@@ -16,7 +16,8 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from vmdump.bulk.worker import Outcome, Read, Unpack, perform
+from vmdump.bulk.tasks import Outcome, Task
+from vmdump.bulk.worker import perform
 from vmdump.errors import VmdumpError
 from vmdump.import_path import safe_path
 
@@ -48,7 +49,7 @@ class Workers:
         self.jobs = jobs
         self._executor: Executor | None = None
 
-    def submit(self, task: Unpack | Read) -> Future[Outcome]:
+    def submit(self, task: Task) -> Future[Outcome]:
         """Has a task done."""
         with _uninterrupted():
             if self._executor is None:

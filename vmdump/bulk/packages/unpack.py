@@ -107,7 +107,7 @@ def _split(packages: Iterable[Package]) -> list[list[Package]]:
     return [list(part.values()) for part in parts]
 
 
-class Kept(NamedTuple):
+class UnpackResult(NamedTuple):
     """What was unpacked of a package: paths of files, from the folder on, and links with what they say. errors: what
     is meant to be a QEMU and can't be read; notices: what is passed over. Both name the member.
     """
@@ -118,7 +118,7 @@ class Kept(NamedTuple):
     notices: tuple[str, ...] = ()
 
 
-def unpack(path: str, folder: str, max_size: int | None = None) -> Kept:
+def unpack(path: str, folder: str, max_size: int | None = None) -> UnpackResult:
     """Unpacks what is QEMU's of the package at path into folder, which has to be there; its links are told, not made.
     max_size: see read_archive.
 
@@ -158,7 +158,7 @@ def unpack(path: str, folder: str, max_size: int | None = None) -> Kept:
             files.append(place)
     finally:
         os.close(top)
-    return Kept(tuple(files), tuple(links), tuple(errors), tuple(notices))
+    return UnpackResult(tuple(files), tuple(links), tuple(errors), tuple(notices))
 
 
 def _note(lines: list[str], line: str) -> None:
@@ -229,7 +229,7 @@ def _parent(top: int, place: str, package: str):  # type: ignore[no-untyped-def]
         os.close(here)
 
 
-def merge(layers: list[tuple[str, Kept]], root: str) -> None:
+def merge(layers: list[tuple[str, UnpackResult]], root: str) -> None:
     """Moves the files of unpacked packages, each in a folder of its own, into one root, and makes their links there.
 
     Of two files or links at one place the first one's stays, which is so for files of one build. A link is as the
