@@ -204,13 +204,13 @@ def test_version() -> None:
         (["dump", "--run", "qemu", "--timeout", "-1"], "--timeout"),
         (["dump", "--run", "qemu", "--timeout", "nan"], "'nan' is not"),
         (["dump", "--run", "qemu", "--timeout", "inf"], "'inf' is not"),
-        (["dump", "--run"], "--run needs SOURCE, a QEMU binary"),
-        (["dump", "--run", "-M", "help"], "--run needs SOURCE, a QEMU binary"),
-        (["dump", "--run", "qemu", "--module", "m.py"], "--module is not for a QEMU that is run"),
-        (["dump", "--run", "qemu", "--arch", "arm"], "--arch is not for a QEMU that is run"),
-        (["dump", "x.json", "-M", "q35"], "--machine is not for a dump file"),
-        (["dump", "x.json", "--module-dir", "."], "--module-dir is not for a dump file"),
-        (["devices", "x.json", "-M", "help"], "x.json: a dump file does not say which machine types there were"),
+        (["dump", "--run"], "--run does not apply to the built-in devices; give a QEMU binary as SOURCE"),
+        (["dump", "--run", "-M", "help"], "--run does not apply to the built-in devices; give a QEMU binary as SOURCE"),
+        (["dump", "--run", "qemu", "--module", "m.py"], "--module does not apply to QEMU binaries that are run"),
+        (["dump", "--run", "qemu", "--arch", "arm"], "--arch does not apply to QEMU binaries that are run"),
+        (["dump", "x.json", "-M", "q35"], "--machine does not apply to dump files"),
+        (["dump", "x.json", "--module-dir", "."], "--module-dir does not apply to dump files"),
+        (["devices", "x.json", "-M", "help"], "x.json: a dump file does not list machine types"),
         (["show"], "TYPE"),
         (["show", "x.json", "e1000", "e1000e"], "e1000e"),
         (["modules", "x.json"], "x.json"),
@@ -579,9 +579,7 @@ def test_missing_module_dir(name: str, tmp_path: Path) -> None:
     result = run("dump", "--module-dir", tmp_path / name)
     assert result.code == 0
     assert "e1000" in json.loads(result.bytes)
-    assert result.stderr == (
-        f"vmdump: {tmp_path / name}: --module-dir is not a directory; no modules come from there\n"
-    )
+    assert result.stderr == (f"vmdump: {tmp_path / name}: --module-dir is not a directory; it provides no modules\n")
 
 
 def test_no_modules(tmp_path: Path) -> None:

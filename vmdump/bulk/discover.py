@@ -21,7 +21,7 @@ from vmdump.errors import SourceError
 from vmdump.files.decompress import MAGIC_BYTES, decompressed, format_of, limits
 from vmdump.files.input_file import open_regular
 from vmdump.sources.dump_file import MAX_SIZE
-from vmdump.sources.open import is_binary
+from vmdump.sources.open import BINARY, DUMP, is_binary
 from vmdump.sources.sysroot import resolve
 
 #: How much of a file is looked at for a dump, in bytes.
@@ -133,7 +133,7 @@ class _Search:
         """Takes what a file is; whether it is anything. place: its path below the source that it was found in."""
         real = os.path.realpath(path)
         if (item := self._items.get(real)) is not None:
-            names = (*item.names, os.path.basename(path)) if item.kind == "binary" else item.names
+            names = (*item.names, os.path.basename(path)) if item.kind == BINARY else item.names
             self._items[real] = item._replace(names=names, arguments=_with(item.arguments, number))
         elif (package := self._packages.get(real)) is not None:
             self._packages[real] = package._replace(arguments=_with(package.arguments, number))
@@ -168,13 +168,13 @@ def _identify(path: str, real: str, place: str, is_named: bool) -> Item | Packag
         return None
     if is_binary(real):
         if is_named or _is_qemu(real):
-            return Item("binary", path, path, (os.path.basename(path),))
+            return Item(BINARY, path, path, (os.path.basename(path),))
     else:
         package = identify_package(real)
         if package is not None:
             return package._replace(path=path)
         if _is_dump(real) or (is_named and not is_expected and not _is_called_package(path)):
-            return Item("dump", path, path, (os.path.basename(path),))
+            return Item(DUMP, path, path, (os.path.basename(path),))
         if _is_called_package(path):
             raise SourceError(f"{path}: not a whole package, by its first bytes; copy it again")
     with open_regular(path) as file:
@@ -219,7 +219,7 @@ def unpacked_items(layers: list[tuple[Package, UnpackResult]], root: str) -> lis
             path = os.path.join(root, place)
             if path not in items and not place.endswith(".so") and _is_qemu(path):
                 names = (os.path.basename(place),)
-                items[path] = Item("binary", package.path, path, names, place, root, package.arguments)
+                items[path] = Item(BINARY, package.path, path, names, place, root, package.arguments)
     for _, kept in layers:
         for place, _ in kept.links:
             try:

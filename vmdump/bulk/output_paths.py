@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmdump.bulk.discover import Item, targets_of
 from vmdump.dump.producer import Producer
+from vmdump.sources.open import DUMP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,7 +58,7 @@ class Places:
         """The place for what was read of an item, and takes it."""
         producer = Producer.from_plain(reading.producer)
         targets = list(targets_of(item.names)) or [reading.target or _stem(item.names[0])]
-        if item.kind == "dump":
+        if item.kind == DUMP:
             targets = [_stem(item.names[0])]
         label = label_of(producer, item.path)
         target = _name(targets[0])

@@ -31,6 +31,7 @@ from vmdump.dump.output import make_directory, write_file
 from vmdump.errors import OutputError, SourceError
 from vmdump.files.input_file import open_regular
 from vmdump.signals import held_back
+from vmdump.sources.open import BINARY, DUMP
 from vmdump.version import __version__
 
 #: Seconds that a source may take.
@@ -177,11 +178,11 @@ class _Run:
         """What there is to read, if it is not in the folder yet."""
         items, groups = found.items, found.groups
         paths = [package.path for group in groups for package in group]
-        paths += [item.path for item in items if item.kind == "dump"]
+        paths += [item.path for item in items if item.kind == DUMP]
         digests = _digests(paths, self._workers.jobs, self._options.max_size)
         units = []
         for item in items:
-            content = os.path.abspath(item.path) if item.kind == "binary" else digests[item.path]
+            content = os.path.abspath(item.path) if item.kind == BINARY else digests[item.path]
             units.append(_Unit(f"{item.kind} {content}, {self._how}", [item]))
         for group in groups:
             group.sort(key=lambda package: (os.path.basename(package.path), package.path))

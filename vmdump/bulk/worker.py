@@ -16,6 +16,7 @@ from vmdump.bulk.packages.unpack import UnpackResult, unpack
 from vmdump.bulk.tasks import FORMATS, Outcome, ReadResult, ReadTask, Task, UnpackTask
 from vmdump.errors import OutputError, SourceError, VmdumpError
 from vmdump.signals import TimeOut, time_limit
+from vmdump.sources.open import DUMP
 
 if TYPE_CHECKING:
     from vmdump.dump.device_dump import DeviceDump
@@ -72,7 +73,7 @@ def _read(task: ReadTask) -> ReadResult:
     reports: list[str] = []
     files: tuple[Any, ...]
     machine_types: tuple[tuple[str, str | None, str | None, bool], ...] = ()
-    if task.kind == "dump":
+    if task.kind == DUMP:
         from vmdump.sources.dump_file import open_dump_file
         from vmdump.sources.image_cache.cache import hashed
 

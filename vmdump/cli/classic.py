@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from typing import TYPE_CHECKING
 
-from vmdump.cli.source_arguments import UsageError, add_file, add_max_size
+from vmdump.cli.source_arguments import UsageError, add_file, add_host, add_max_size, refuse_inapplicable, roots_of
 
 if TYPE_CHECKING:
     import argparse
@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_file(parser, "-s", "--src", metavar="FILE", required=True, help="what is migrated from; - for standard input")
     add_file(parser, "-d", "--dest", metavar="FILE", required=True, help="what is migrated to; - for standard input")
     parser.add_argument("--reverse", action="store_true", help="from --dest to --src")
+    add_host(parser.add_argument_group("QEMU binaries"), several=True)
     add_max_size(parser)
 
 
@@ -52,8 +53,13 @@ def run(args: argparse.Namespace, environment: Environment) -> int:
 
 def _compare(args: argparse.Namespace, environment: Environment) -> int:
     from vmdump.check.static_checker import MAX_FINDINGS, compare
+    from vmdump.sources.open import identify
 
-    src, dest = (_load(path, args.max_size, environment) for path in (args.src, args.dest))
+    paths = (args.src, args.dest)
+    roots = roots_of(paths, args.root)
+    found = [identify(path, root=root) for path, root in zip(paths, roots, strict=True)]
+    refuse_inapplicable(args, [kind for kind, _ in found])
+    src, dest = (_load(*each, root, args, environment) for each, root in zip(found, roots, strict=True))
     if args.reverse:
         src, dest = dest, src
     text, findings = [], 0
@@ -66,14 +72,14 @@ def _compare(args: argparse.Namespace, environment: Environment) -> int:
     return min(findings, MAX_FINDINGS)
 
 
-def _load(path: str, max_size: int | None, environment: Environment) -> Json:
-    """What a dump file holds, as it is, or the dump of a QEMU binary."""
+def _load(kind: str, path: str, root: str | None, args: argparse.Namespace, environment: Environment) -> Json:
+    """Return the content of a dump file, unchecked, or the dump of a QEMU binary."""
     from vmdump.check.static_checker import load
     from vmdump.sources.dump_file import open_bytes, read_bytes
-    from vmdump.sources.open import is_binary, open
+    from vmdump.sources.open import BINARY, open
 
     if path == "-":
-        return load(read_bytes(environment.stdin, "<stdin>", max_size), "<stdin>")
-    if is_binary(path):
-        return load(open(path, report=environment.error).to_bytes(), path)
-    return load(open_bytes(path, max_size), path)
+        return load(read_bytes(environment.stdin, "<stdin>", args.max_size), "<stdin>")
+    if kind == BINARY:
+        return load(open(path, root=root, host=args.host, report=environment.error).to_bytes(), path)
+    return load(open_bytes(path, args.max_size), path)

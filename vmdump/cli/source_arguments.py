@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 
 from vmdump.errors import VmdumpError
-from vmdump.sources.open import is_binary, open, source_path
+from vmdump.sources.open import BINARY, BUILTIN, DUMP, PROCESS, identify, inapplicable, load
 
 TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
     from vmdump.cli.environment import Environment
     from vmdump.dump.device_dump import DeviceDump
     from vmdump.emulator.host_profile import HostProfile
+    from vmdump.sources.image_cache.cache import Image
     from vmdump.sources.session import Session
 
 #: What completes to file names, and to directories, in the scripts that shtab makes (its FILE and DIRECTORY).
@@ -77,22 +79,29 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         "--no-cache", action="store_true", help="read a QEMU binary anew, and do not remember it (see vmdump cache)"
     )
     add_max_size(parser.add_argument_group("dump files"))
-    group = parser.add_argument_group("QEMU binaries")
+    add_host(parser.add_argument_group("QEMU binaries"))
+    add_modules(parser)
+
+
+def add_host(group: argparse._ActionsContainer, *, several: bool = False) -> None:
+    """Add --root and --host; several: one --root for each directory that SOURCEs lie in."""
+    how: dict[str, Any] = {"action": "append", "default": []} if several else {}
+    where = "a SOURCE in DIR belongs" if several else "SOURCE belongs"
     add_directory(
         group,
         "--root",
         metavar="DIR",
-        help="SOURCE and its modules belong to a system that is unpacked in DIR: its module dir and its links are "
-        "DIR's",
+        help=f"{where} to a system unpacked in DIR: find its modules and resolve its symbolic links there"
+        + ("; may be repeated" if several else ""),
+        **how,
     )
     group.add_argument(
         "--host",
         type=_host,
         metavar="PROFILE",
-        help="what the host offers that SOURCE would find, as in memfd=off,sgx_vepc=on,page_size=65536 (default: "
+        help="the host features that QEMU would detect, such as memfd=off,sgx_vepc=on,page_size=65536 (default: "
         "memfd=on,sgx_vepc=off,page_size=4096)",
     )
-    add_modules(parser)
 
 
 def add_max_size(group: argparse._ActionsContainer) -> None:
@@ -169,14 +178,10 @@ def _host(text: str) -> HostProfile:
 
 
 def make_session(args: argparse.Namespace, environment: Environment) -> Session:
-    """The session that --arch, --module-dir and --module ask for; modules that fail are told on stderr."""
+    """Return the session that --arch, --module-dir and --module describe. Reports modules that fail on stderr."""
     from vmdump.sources.session import DEFAULT_ARCH, Session
 
-    if "run" in args and args.run:
-        raise UsageError("--run needs SOURCE, a QEMU binary")
-    for option in ("root", "host"):
-        if getattr(args, option, None) is not None:
-            raise UsageError(f"--{option} needs SOURCE, a QEMU binary that is not run")
+    refuse_inapplicable(args, [BUILTIN])
     session = Session(
         arch=DEFAULT_ARCH if args.arch is None else args.arch,
         module_dirs=module_dirs(args, environment),
@@ -197,70 +202,90 @@ def _check_arch(arch: str, session: Session) -> None:
 
 
 def open_source(args: argparse.Namespace, environment: Environment, details: bool = True) -> DeviceDump:
-    """The dump that the arguments ask for; details as in vmdump.open. Raises UsageError, and as that."""
+    """Return the dump of SOURCE; details as in vmdump.open. Raises UsageError, and what vmdump.open raises."""
     if args.source is None:
         with make_session(args, environment) as session:
             return session.dump(args.machine)
-    if args.run:
-        _refuse(args, "a QEMU that is run", "arch", "module", "root", "host")
-    elif is_binary(source_path(args.source, args.root)):
-        _refuse(args, "a QEMU binary", "arch", "module")
-    else:
-        _refuse(args, "a dump file", "machine", "arch", "module", "module_dir", "root", "host")
-    if args.source == "-" and not args.run:
-        from vmdump.sources.dump_file import read_dump_file
+    kind, path = identify(args.source, root=args.root, run=args.run)
+    refuse_inapplicable(args, [kind])
+    loaded = load_source(kind, path, args.root, module_dirs(args, environment), args, environment, details)
+    return loaded.dump(args.machine) if kind == BINARY else loaded  # type: ignore[union-attr, return-value]
 
-        return read_dump_file(environment.stdin, "<stdin>", args.max_size)
-    return open(
-        args.source,
-        machine=args.machine,
-        run=args.run,
-        root=args.root,
-        host=args.host,
-        module_dirs=module_dirs(args, environment),
-        timeout=args.timeout,
-        max_size=args.max_size,
-        details=details,
-        cache=not args.no_cache,
-        report=environment.error,
-    )
+
+def load_source(
+    kind: str,
+    path: str,
+    root: str | None,
+    directories: tuple[str, ...],
+    args: argparse.Namespace,
+    environment: Environment,
+    details: bool = True,
+) -> DeviceDump | Image:
+    """Open a source that has been identified, with the options of the command line. Raises as vmdump.open does."""
+    return load(
+        kind, path, machine=args.machine, root=root, host=args.host, module_dirs=directories, timeout=args.timeout,
+        max_size=args.max_size, details=details, cache=not args.no_cache, report=environment.error,
+        stdin=environment.stdin if path == "-" else None,
+    )  # fmt: skip
 
 
 def machine_help(args: argparse.Namespace, environment: Environment) -> str:
-    """What -M help prints: the machine types of the source. Raises UsageError, and what vmdump.open raises."""
-    source = args.source if "source" in args else args.sources[0]
+    """Return the machine types of the first source, for -M help. Raises UsageError, and what vmdump.open raises."""
+    sources = args.sources if "sources" in args else [args.source]
+    source = sources[0]
     if source is None:
         from vmdump.qom.machines import machine_help
 
         with make_session(args, environment) as session:
             session.modules.module_load_qom_all()
             return machine_help(session.types)
-    if args.run:
+    root = roots_of(sources, args.root)[0] if isinstance(args.root, list) else args.root
+    kind, path = identify(source, root=root, run=args.run)
+    if kind == PROCESS:
         from vmdump.sources.qemu_process import list_machines
 
-        return list_machines(source, module_dirs=module_dirs(args, environment), timeout=args.timeout)
-    root, host = getattr(args, "root", None), getattr(args, "host", None)
-    if is_binary(source_path(source, root)):
-        from vmdump.qom.machines import help_text
-        from vmdump.sources.image_cache.cache import open_image
-        from vmdump.sources.qemu_image.options import ImageOptions
+        return list_machines(path, module_dirs=module_dirs(args, environment), timeout=args.timeout)
+    if kind == DUMP:
+        raise UsageError(f"{source}: a dump file does not list machine types; give a QEMU binary")
+    from vmdump.qom.machines import help_text
 
-        options = ImageOptions(module_dirs(args, environment), False, root, host and tuple(host))
-        image = open_image(source, options, report=environment.error, cache=not args.no_cache, timeout=args.timeout)
-        return help_text(image.machines)
-    raise UsageError(f"{source}: a dump file does not say which machine types there were; a QEMU binary does")
+    image = load_source(kind, path, root, module_dirs(args, environment), args, environment, details=False)
+    return help_text(image.machines)  # type: ignore[union-attr]
 
 
-def _refuse(args: argparse.Namespace, source: str, *options: str) -> None:
-    """An option that would change nothing is a misunderstanding, and is told."""
-    for option in options:
-        if getattr(args, option) not in (None, [], False):
-            raise UsageError(f"--{option.replace('_', '-')} is not for {source}")
+def roots_of(paths: Sequence[str], roots: Sequence[str]) -> list[str | None]:
+    """Return the innermost --root that each source lies in; a single source belongs to a single --root.
+
+    Raises SourceError for a root that is no directory, UsageError for one that no source lies in.
+    """
+    if not roots:
+        return [None] * len(paths)
+    if len(paths) == len(roots) == 1:
+        return [roots[0]]
+    from vmdump.sources.sysroot import check_root, inside
+
+    real = sorted({check_root(root): root for root in roots}.items(), key=lambda each: -len(each[0]))
+    found = [next((root for path_of, root in real if inside(path, path_of) is not None), None) for path in paths]
+    for _, root in real:
+        if root not in found:
+            raise UsageError(f"--root: no SOURCE lies in {root}")
+    return found
+
+
+def refuse_inapplicable(args: argparse.Namespace, kinds: Iterable[str]) -> None:
+    """Raise UsageError for an option that applies to none of the sources, rather than ignore it."""
+    names = ("run", "machine", "arch", "module", "module_dir", "root", "host")
+    given = [name for name in names if getattr(args, name, None) not in (None, [], False)]
+    unused = inapplicable(kinds, given)
+    if unused is not None:
+        option, sources = unused
+        hint = "; give a QEMU binary as SOURCE" if sources == "the built-in devices" else ""
+        raise UsageError(f"--{option.replace('_', '-')} does not apply to {sources}{hint}")
 
 
 def module_dirs(args: argparse.Namespace, environment: Environment) -> tuple[str, ...]:
-    """Those asked for; one that is not there is told on stderr, as the loader passes over it."""
+    """Return the values of --module-dir. Reports missing directories, which the loader skips, on stderr."""
     for directory in args.module_dir:
         if not os.path.isdir(directory):
-            environment.error(f"{directory}: --module-dir is not a directory; no modules come from there")
+            environment.error(f"{directory}: --module-dir is not a directory; it provides no modules")
     return tuple(args.module_dir)

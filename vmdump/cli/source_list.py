@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from vmdump.cli.source_arguments import UsageError, add_directories, add_file, add_max_size, module_dirs, seconds
+from vmdump.cli.source_arguments import (
+    UsageError,
+    add_directories,
+    add_file,
+    add_host,
+    add_max_size,
+    load_source,
+    module_dirs,
+    refuse_inapplicable,
+    roots_of,
+    seconds,
+)
+from vmdump.sources.open import identify
 
 if TYPE_CHECKING:
     import argparse
@@ -14,6 +26,7 @@ if TYPE_CHECKING:
     from vmdump.check.sides import MachineName, Side
     from vmdump.cli.environment import Environment
     from vmdump.dump.device_dump import DeviceDump
+    from vmdump.sources.image_cache.cache import Image
 
 SOURCE_HELP = (
     "a QEMU binary, which is read without being run; a file that vmdump dump or -dump-vmstate wrote (plain, gzip, xz, "
@@ -42,6 +55,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--no-cache", action="store_true", help="read binaries anew, and do not remember them (see vmdump cache)"
     )
+    add_host(group, several=True)
     add_directories(group)
     add_max_size(parser.add_argument_group("dump files"))
 
@@ -52,35 +66,21 @@ def add_sources(parser: argparse.ArgumentParser, *names: str, **options: str) ->
 
 
 def open_sources(paths: Sequence[str], args: argparse.Namespace, environment: Environment) -> list[DeviceDump]:
-    """The dumps of sources. Raises UsageError, and what vmdump.open raises."""
-    from vmdump.sources.open import is_binary
-
+    """Return the dumps of sources. Raises UsageError, and what vmdump.open raises."""
     if paths.count("-") > 1:
         raise UsageError("standard input can be one of the sources; give files for the others")
-    binaries = [is_binary(path) or (args.run and _is_script(path)) for path in paths]
-    if args.run and not any(binaries):
-        raise UsageError("--run needs a SOURCE that is a QEMU binary")
-    if not args.run and not any(binaries):
-        for option in ("machine", "module_dir"):
-            if getattr(args, option):
-                raise UsageError(f"--{option.replace('_', '-')} is not for dump files")
     directories = module_dirs(args, environment)
+    roots = roots_of(paths, args.root)
+    found = [identify(path, root=root, run=args.run) for path, root in zip(paths, roots, strict=True)]
+    refuse_inapplicable(args, [kind for kind, _ in found])
     sources = [
-        _open(path, args, directories, environment, binary=binary) for path, binary in zip(paths, binaries, strict=True)
+        load_source(kind, path, root, directories, args, environment)
+        for (kind, path), root in zip(found, roots, strict=True)
     ]
     return _dumps(sources, args.machine, environment)
 
 
-class _Image(Protocol):
-    """A binary that is read: a QemuImage, or one from the cache."""
-
-    @property
-    def machines(self) -> Sequence[MachineName]: ...
-
-    def dump(self, machine: str | None = None) -> DeviceDump: ...
-
-
-def _dumps(sources: Sequence[DeviceDump | _Image], machine: str | None, environment: Environment) -> list[DeviceDump]:
+def _dumps(sources: Sequence[DeviceDump | Image], machine: str | None, environment: Environment) -> list[DeviceDump]:
     """The dumps of sources. Without a machine, binaries are dumped with one that all sources know."""
     from vmdump.dump.device_dump import DeviceDump
 
@@ -105,44 +105,6 @@ def _choose_machine(sides: list[Sequence[MachineName]], named: set[str], environ
     if machine is not None:
         environment.error(f"using machine type {machine}, the newest that all sides know; -M chooses another")
     return machine
-
-
-def _is_script(path: str) -> bool:
-    """Whether a file is a script, which may start a QEMU."""
-    from vmdump.files.input_file import is_regular
-
-    try:
-        if not is_regular(path):
-            return False
-        with open(path, "rb") as file:
-            return file.read(2) == b"#!"
-    except OSError:
-        return False  # whoever reads it says what is wrong
-
-
-def _open(
-    path: str, args: argparse.Namespace, directories: tuple[str, ...], environment: Environment, *, binary: bool
-) -> DeviceDump | _Image:
-    if path == "-":
-        from vmdump.sources.dump_file import read_dump_file
-
-        return read_dump_file(environment.stdin, "<stdin>", args.max_size)
-    if args.run and binary:
-        from vmdump.sources.qemu_process import run_qemu
-
-        return run_qemu(
-            path, machine=args.machine, module_dirs=directories, timeout=args.timeout,
-            report=environment.error,
-        )  # fmt: skip
-    if binary:
-        from vmdump.sources.image_cache.cache import open_image
-        from vmdump.sources.qemu_image.options import ImageOptions
-
-        options = ImageOptions(directories)
-        return open_image(path, options, report=environment.error, cache=not args.no_cache, timeout=args.timeout)
-    from vmdump.sources.dump_file import open_dump_file
-
-    return open_dump_file(path, args.max_size)
 
 
 def compare_sides(

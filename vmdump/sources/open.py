@@ -1,4 +1,4 @@
-"""vmdump.open: finds out which source is asked for, and opens it."""
+"""Identifies a source and opens it: vmdump.open for Python, identify and load for the command line and vmdump bulk."""
 
 from __future__ import annotations
 
@@ -11,11 +11,29 @@ from vmdump.errors import SourceError, VmdumpError
 
 TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from vmdump.dump.device_dump import DeviceDump
     from vmdump.emulator.host_profile import HostProfile
+    from vmdump.sources.image_cache.cache import Image
     from vmdump.sources.session import Session
+
+#: Kinds of sources: vmdump's own devices, a Session, a dump file, a QEMU binary that is read, one that is run.
+BUILTIN, SESSION, DUMP, BINARY, PROCESS = "builtin", "session", "dump", "binary", "process"
+
+_NAMES = {
+    BUILTIN: "the built-in devices", SESSION: "a Session", DUMP: "dump files", BINARY: "QEMU binaries that are read",
+    PROCESS: "QEMU binaries that are run",
+}  # fmt: skip
+
+#: The options of `open` and of the command line that apply to some kinds only.
+_OPTIONS = {
+    BUILTIN: ("machine", "module_dirs", "module_dir", "module", "arch"),
+    SESSION: ("machine",),
+    DUMP: (),
+    BINARY: ("machine", "module_dirs", "module_dir", "root", "host"),
+    PROCESS: ("machine", "module_dirs", "module_dir", "run"),
+}
 
 
 def open(
@@ -32,20 +50,30 @@ def open(
     cache: bool = True,
     report: Callable[[object], None] | None = None,
 ) -> DeviceDump:
-    """The dump of a source.
+    """Return the dump of a source.
 
-    source is a path to a file that -dump-vmstate wrote, plain or compressed (gzip, xz, Zstandard), "-" for standard
-    input; a QEMU binary, which is read without being run, or run with run=True; a Session; or None: vmdump's built-in
-    devices and all modules. machine is for sources that have machines: a machine type's name or alias. module_dirs are
-    searched for modules before QEMU's own places. For a binary that is read, root is a tree unpacked from packages, in
-    which its modules and links are looked for, and host what it would find on its host. timeout, in seconds, is for a
-    QEMU, read or run. max_size is the most bytes that a dump file may have, decompressed; None: 1 GiB, and no more than
-    200 times the compressed size. details=False reads no more of a QEMU binary than its own dump tells, which is
-    quicker; else there are also the descriptions that are on no device class. cache=False reads a QEMU binary anew, and
-    leaves the user's cache folder alone. report is told what goes wrong on the way without ending it: modules that do
-    not load, defects of a binary, what a QEMU that is run says, why the cache is not used.
+    Args:
+        source: the path of a dump file, plain or compressed (gzip, xz, Zstandard), or "-" for standard input; the path
+            of a QEMU binary, which is read without being run; a Session; or None for the built-in devices and all
+            modules.
+        machine: a machine type's name or alias, for sources other than dump files.
+        run: run the QEMU binary with -dump-vmstate instead of reading it.
+        root: for a binary that is read: the directory that its packages are unpacked in. Its modules and symbolic
+            links are resolved within.
+        host: for a binary that is read: the host features that QEMU detects at start-up.
+        module_dirs: searched for modules before QEMU's own directories.
+        timeout: for a QEMU binary, read or run; in seconds.
+        max_size: the largest dump file accepted, decompressed, in bytes; None: 1 GiB, and at most 200 times the
+            compressed size.
+        details: for a binary that is read: False skips what QEMU's own dump does not contain, such as standalone
+            VMSDs, and is faster.
+        cache: False neither uses nor updates the user's cache of parsed binaries.
+        report: called with every problem that does not end the reading: modules that fail to load, defects of a
+            binary, messages of a QEMU that is run, a cache that cannot be used.
 
-    Raises SourceError when the source can't be read, with the place of the error, and what Session.dump raises.
+    Raises:
+        SourceError: the source cannot be read.
+        VmdumpError: an option does not apply to this kind of source; or as Session.dump raises.
 
     >>> import vmdump
     >>> vmdump.open("x86_64.json.gz")
@@ -54,60 +82,116 @@ def open(
     >>> vmdump.open(machine="q35").machine
     'pc-q35-10.0'
     """
-    if source is None or not isinstance(source, (str, os.PathLike)):
+    if source is None:
+        kind, path = BUILTIN, ""
+    elif isinstance(source, (str, os.PathLike)):
+        kind, path = identify(source, root=root, run=run)
+    else:
+        kind, path = SESSION, ""
+    options = {"machine": machine, "run": run, "root": root, "host": host, "module_dirs": module_dirs}
+    unused = inapplicable([kind], (name for name, value in options.items() if value not in (None, False, ())))
+    if unused is not None:
+        option, names = unused
+        raise VmdumpError((f"{path}: " if path else "") + f"{option}= does not apply to {names}")
+    if kind == SESSION:
+        return source.dump(machine)  # type: ignore[union-attr]
+    if kind == BUILTIN:
         from vmdump.sources.session import Session
 
-        _refuse_image_options(root, host)
-        if source is not None:
-            return source.dump(machine)
         with Session(module_dirs=module_dirs, report=report) as session:
             return session.dump(machine)
-    path = source_path(source, root)
-    if run:
-        _refuse_image_options(root, host)
-        from vmdump.sources.qemu_process import run_qemu
+    loaded = load(
+        kind, path, machine=machine, root=root, host=host, module_dirs=module_dirs, timeout=timeout, max_size=max_size,
+        details=details, cache=cache, report=report,
+    )  # fmt: skip
+    return loaded.dump(machine) if kind == BINARY else loaded  # type: ignore[union-attr, return-value]
 
-        return run_qemu(path, machine=machine, module_dirs=module_dirs, timeout=timeout, report=report)
-    if is_binary(path):
+
+def identify(
+    source: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None, run: bool = False
+) -> tuple[str, str]:
+    """Return the kind of the source at a path (DUMP, BINARY or PROCESS), and the path with links below root resolved.
+
+    With run, binaries, scripts and names without a file, which are looked up in $PATH, are a PROCESS. Only regular
+    files are opened; any other file is a DUMP, whose reader reports the problem. Raises SourceError for an invalid
+    root.
+    """
+    path = os.fspath(source)
+    if root is not None:
+        from vmdump.sources.sysroot import followed
+
+        path = followed(path, root)
+    start = _first_bytes(path)
+    if run and (start.startswith((b"\x7fELF", b"#!")) or not (path == "-" or os.path.lexists(path))):
+        return PROCESS, path
+    return (BINARY if start == b"\x7fELF" else DUMP), path
+
+
+def is_binary(path: str) -> bool:
+    """Return whether there is an ELF file at path."""
+    return _first_bytes(path) == b"\x7fELF"
+
+
+def _first_bytes(path: str) -> bytes:
+    """The first four bytes of a regular file; of anything else nothing is read."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return b""
+        with io.open(path, "rb") as file:  # noqa: UP020 - `open` is this module's own here
+            return file.read(4)
+    except (OSError, ValueError):
+        return b""  # whatever opens the file next reports the error
+
+
+def inapplicable(kinds: Iterable[str], options: Iterable[str]) -> tuple[str, str] | None:
+    """Return the first option that applies to none of the kinds, and the kinds in words; None if all apply.
+
+    >>> inapplicable([DUMP], ["machine"])
+    ('machine', 'dump files')
+    """
+    known = list(dict.fromkeys(kinds))
+    for option in options:
+        if not any(option in _OPTIONS[kind] for kind in known):
+            return option, " or ".join(_NAMES[kind] for kind in known)
+    return None
+
+
+def load(
+    kind: str,
+    path: str,
+    *,
+    machine: str | None = None,
+    root: str | os.PathLike[str] | None = None,
+    host: HostProfile | None = None,
+    module_dirs: tuple[str, ...] = (),
+    timeout: float = 60.0,
+    max_size: int | None = None,
+    details: bool = True,
+    cache: bool = True,
+    report: Callable[[object], None] | None = None,
+    stdin: io.BufferedReader | None = None,
+) -> DeviceDump | Image:
+    """Open a source that identify has found: the dump of a DUMP or PROCESS, the Image of a BINARY.
+
+    An image has its machine types, and makes a dump for each. The arguments are those of `open`; stdin is read for the
+    path "-" (default: the process's own). Raises SourceError.
+    """
+    if kind == BINARY:
         from vmdump.sources.image_cache.cache import open_image
         from vmdump.sources.qemu_image.options import ImageOptions
 
         options = ImageOptions(
             tuple(map(os.fspath, module_dirs)), details, None if root is None else os.fspath(root), host and tuple(host)
         )
-        return open_image(path, options, report=report, cache=cache, timeout=timeout).dump(machine)
-    _refuse_image_options(root, host)
-    if machine is not None:
-        raise VmdumpError(f"{path}: a dump file is of one machine; a machine can be chosen of a QEMU binary")
+        return open_image(path, options, report=report, cache=cache, timeout=timeout)
+    if kind == PROCESS:
+        from vmdump.sources.qemu_process import run_qemu
+
+        return run_qemu(path, machine=machine, module_dirs=module_dirs, timeout=timeout, report=report)
     from vmdump.sources.dump_file import open_dump_file, read_dump_file
 
-    if path == "-":
-        if sys.stdin is None:
-            raise SourceError("stdin is closed; give the source as a file")
-        return read_dump_file(sys.stdin.buffer, "<stdin>", max_size)  # type: ignore[arg-type]  # a BufferedReader
-    return open_dump_file(path, max_size)
-
-
-def _refuse_image_options(*options: object) -> None:
-    if any(option is not None for option in options):
-        raise VmdumpError("root and host are for a QEMU binary that is read without being run")
-
-
-def source_path(path: str | os.PathLike[str], root: str | os.PathLike[str] | None) -> str:
-    """Where a source that is named on this system is; root: a tree that it may be in. Raises SourceError."""
-    if root is None:
-        return os.fspath(path)
-    from vmdump.sources.sysroot import followed
-
-    return followed(path, root)
-
-
-def is_binary(path: str) -> bool:
-    """Whether there is an ELF file at path: a QEMU, not a dump. Of pipes nothing is read."""
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            return False
-        with io.open(path, "rb") as file:  # noqa: UP020 - `open` is this module's own here
-            return file.read(4) == b"\x7fELF"
-    except (OSError, ValueError):
-        return False  # whoever reads it says what is wrong
+    if path != "-":
+        return open_dump_file(path, max_size)
+    if stdin is None and sys.stdin is None:
+        raise SourceError("stdin is closed; give the source as a file")
+    return read_dump_file(stdin or sys.stdin.buffer, "<stdin>", max_size)  # type: ignore[arg-type]  # a BufferedReader
