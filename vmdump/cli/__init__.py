@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import errno
 import sys
-from importlib import import_module
 
 from vmdump.cli.environment import STDOUT, Environment, ExitStatus
-from vmdump.cli.fast_parser import Reader
+from vmdump.cli.fast_parser import FastParser
 from vmdump.cli.source_arguments import UsageError, machine_help
 from vmdump.errors import OutputError, VmdumpError
 
@@ -33,10 +32,10 @@ _SYSTEM = (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ESTALE, err
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line; completion and the man page are made from it."""
+    """Return the parser of the whole command line, from which completion and the man page are made."""
     from vmdump.cli.parser import build_parser
 
-    return build_parser()
+    return build_parser(COMMANDS)
 
 
 def main(argv: Sequence[str] | None = None, environment: Environment | None = None) -> int:
@@ -54,12 +53,12 @@ def main(argv: Sequence[str] | None = None, environment: Environment | None = No
 
 def _run(argv: Sequence[str], environment: Environment) -> int:
     argv = _from_qemu_spelling(argv)
-    args = _read(argv)
+    args = _parse_dump(argv)
     if args is None:
-        from vmdump.cli.parser import Answer
+        from vmdump.cli.parser import Answer, build_parser
 
         try:
-            args = build_parser().parse_args(argv)
+            args = build_parser(argv[:1] if argv and argv[0] in COMMANDS else COMMANDS).parse_args(argv)
         except Answer as answer:
             environment.print(str(answer))
             return ExitStatus.DONE
@@ -70,16 +69,17 @@ def _run(argv: Sequence[str], environment: Environment) -> int:
     return status
 
 
-def _read(argv: Sequence[str]) -> Any:
-    """The arguments of a command line that is as it should be; None: argparse has to be asked."""
-    if not argv or argv[0] not in COMMANDS:
+def _parse_dump(argv: Sequence[str]) -> Any:
+    """Return the arguments of a usual ``vmdump dump`` command line; None if argparse has to parse it."""
+    if not argv or argv[0] != "dump":
         return None
-    command = import_module(f"vmdump.cli.{argv[0]}")
-    reader = Reader()
-    command.add_arguments(reader)
-    args = reader.read(argv[1:])
+    from vmdump.cli import dump
+
+    parser = FastParser()
+    dump.add_arguments(parser)  # type: ignore[arg-type]  # which has what is used of argparse's
+    args = parser.parse(argv[1:])
     if args is not None:
-        args.run_command = command.run
+        args.run_command = dump.run
     return args
 
 

@@ -12,7 +12,7 @@ from vmdump.cli.source_arguments import UsageError
 from vmdump.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any, NoReturn
 
 DESCRIPTION = """\
@@ -100,10 +100,8 @@ class CommandParser(Parser):
                 self.error(f"no option {name}" + (f"; {hint}" if (hint := did_you_mean(name, known)) else ""))
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line."""
-    from vmdump.cli import COMMANDS
-
+def build_parser(names: Iterable[str]) -> argparse.ArgumentParser:
+    """Return a parser of the command line that knows these commands."""
     parser = Parser(
         prog="vmdump",
         description=DESCRIPTION,
@@ -113,7 +111,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"vmdump {__version__}")
     commands = parser.add_subparsers(prog=parser.prog, metavar="COMMAND", required=True, parser_class=CommandParser)
-    for name in COMMANDS:
+    for name in names:
         module = import_module(f"vmdump.cli.{name}")
         command = commands.add_parser(
             name,
