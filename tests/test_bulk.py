@@ -558,7 +558,7 @@ def test_crash(sources: Path, tmp_path: Path) -> None:
 
     tally = run([str(sources)], str(tmp_path / "out"), Workers(make, 3))
     (error,) = tally.errors
-    assert error.startswith(f"{culprit}: the process that read it ended: a crash")
+    assert error.startswith(f"{culprit}: the worker process crashed")
     assert tally.read == 11
     assert len(made) > 1
 

@@ -279,5 +279,5 @@ def test_no_scheduler(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkey
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 3
     assert done.stderr.startswith("vmdump: dask://127.0.0.1:1: ")
-    assert done.stderr.endswith("is a Dask scheduler listening there?\n")
+    assert done.stderr.endswith("check that a Dask scheduler listens there\n")
     assert done.stderr.count("\n") == 1

@@ -23,14 +23,14 @@ from vmdump.bulk.output_paths import Places
 from vmdump.bulk.packages.archives import MAX_BYTES
 from vmdump.bulk.packages.unpack import Package, UnpackResult, merge
 from vmdump.bulk.query.verdicts import forget_verdicts
-from vmdump.bulk.scheduler import Dispatch
+from vmdump.bulk.scheduler import Scheduler
 from vmdump.bulk.tasks import FORMATS, Outcome, ReadResult, ReadTask, Task, UnpackTask
 from vmdump.bulk.worker import FULL, HEAD, compress
 from vmdump.bulk.workers import Workers
 from vmdump.dump.output import make_directory, write_file
 from vmdump.errors import OutputError, SourceError
 from vmdump.files.input_file import open_regular
-from vmdump.signals import held_back
+from vmdump.signals import deferred_signals
 from vmdump.sources.open import BINARY, DUMP
 from vmdump.version import __version__
 
@@ -260,17 +260,17 @@ class _Run:
 
     def _work(self, units: deque[_Unit]) -> None:
         """Has all units done, and writes what comes back."""
-        dispatch: Dispatch[_Job] = Dispatch(self._workers, self._options.timeout)
+        scheduler: Scheduler[_Job] = Scheduler(self._workers, self._options.timeout)
         started: deque[_Unit] = deque()
         try:
             while units or started:
-                while units and len(started) < _UNITS_PER_JOB * self._workers.jobs and dispatch.has_room:
+                while units and len(started) < _UNITS_PER_JOB * self._workers.jobs and scheduler.has_room:
                     if units[0].packages and sum(bool(unit.packages) for unit in started) >= _MAX_UNPACKED:
                         break
                     started.append(units.popleft())
-                    dispatch.add(self._begin(started[-1]))
-                for job, outcome in dispatch.step():
-                    dispatch.add(self._take(job, outcome))
+                    scheduler.add(self._begin(started[-1]))
+                for job, outcome in scheduler.step():
+                    scheduler.add(self._take(job, outcome))
                 while started and self._flush(started[0]):
                     started.popleft()
         finally:
@@ -424,7 +424,7 @@ class _Run:
         self._enter(prefix, {**entry, "error": error}, is_kept=is_kept)
 
     def _enter(self, title: str, entry: Entry, *, is_kept: bool = True) -> None:
-        with held_back():  # so that who is interrupted is told what the manifest says
+        with deferred_signals():  # so that who is interrupted is told what the manifest says
             if is_kept:
                 self._manifest.put(entry)
                 self._forget_verdicts(entry)

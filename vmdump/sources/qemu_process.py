@@ -19,7 +19,7 @@ from vmdump.dump import tree as engine
 from vmdump.dump.device_dump import DeviceDump
 from vmdump.dump.producer import Producer
 from vmdump.errors import SourceError
-from vmdump.signals import held_back
+from vmdump.signals import deferred_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -171,7 +171,7 @@ class _Qemu:
 def _running(command: list[str], environ: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """A process with pipes. If nobody has waited for it when the body ends, it is killed, with all that it started."""
     with contextlib.ExitStack() as stack:
-        with held_back():  # in its middle an exception would lose a process just started
+        with deferred_signals():  # in its middle an exception would lose a process just started
             process = subprocess.Popen(
                 command, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                 bufsize=0, start_new_session=True,
