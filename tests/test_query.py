@@ -244,9 +244,9 @@ def test_which_types_cannot_migrate(store: Path, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"[1]\n", "a line that is no list of 10 columns"),
-        (b'"ten chars!"\n', "a line that is no list of 10 columns"),
-        (b"[[],1,2,3,4,5,6,7,8,9]\n", "a column that is neither text nor null"),
+        (b"[1]\n", "a line is not an array of 10 columns"),
+        (b'"ten chars!"\n', "a line is not an array of 10 columns"),
+        (b"[[],1,2,3,4,5,6,7,8,9]\n", "a column is neither a string nor null"),
         (b'["\\ud800",null,null,null,null,null,null,null,null,null]\n', "surrogates not allowed"),
         (b"[" * 100_000, "maximum recursion depth"),
         (b'["\xff"]\n', "can't decode byte 0xff"),
@@ -344,8 +344,8 @@ def test_parameters(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["SELECT $a", "{}"], "query: the SQL needs --with a=VALUE", 3),
         (["SELECT 1", "{}", "--with", "a=1"], "query: the SQL has no $a", 3),
         (["SELECT x FROM rows", "{}"], 'query: Binder Error: Referenced column "x" not found', 3),
-        (["SELECT 1; SELECT 2", "{}"], "query: 2 statements of SQL; ask one thing at a time", 3),
-        (["SELECT 1", "/nonexistent"], "/nonexistent: no rows to ask; vmdump bulk --format parquet", 3),
+        (["SELECT 1; SELECT 2", "{}"], "query: 2 SQL statements; use a single SELECT", 3),
+        (["SELECT 1", "/nonexistent"], "/nonexistent: no rows to query; vmdump bulk --format parquet", 3),
     ],
 )
 def test_mistakes(args: list[str], words: str, code: int, store: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,8 +1,8 @@
-"""vmdump bulk itself: what is missing or changed is read, and the folder is complete again.
+"""Runs vmdump bulk: reads the sources that are new or have changed, and brings the output directory up to date.
 
-A unit is a binary, a dump, or a group of packages; its tasks go to the workers as they become ready (a group's binaries
-when its packages are unpacked), and its results are written in the order of the units, whatever order they come in: so
-a folder does not depend on the number of workers, and a run that was ended goes on as if it had not been.
+A unit is a binary, a dump file or a group of packages. Its tasks are scheduled as they become ready (the binaries of a
+group once its packages are unpacked). Results are written in the order of the units, whatever order they arrive in, so
+the output does not depend on the number of workers, and an interrupted run can be resumed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from vmdump.bulk.discover import Found, Item, dangling_links, find_sources, unpacked_items
 from vmdump.bulk.manifest import UNPACK_PREFIX, Entry, Manifest, locked, recorded
-from vmdump.bulk.output_paths import Places
+from vmdump.bulk.output_paths import OutputPathAllocator
 from vmdump.bulk.packages.archives import MAX_BYTES
 from vmdump.bulk.packages.unpack import Package, UnpackResult, merge
 from vmdump.bulk.query.verdicts import forget_verdicts
@@ -34,21 +34,21 @@ from vmdump.signals import deferred_signals
 from vmdump.sources.open import BINARY, DUMP
 from vmdump.version import __version__
 
-#: Seconds that a source may take.
+#: Default time limit of a source, in seconds.
 TIMEOUT = 120.0
 
-#: Seconds between two writings of the manifest.
+#: Seconds between two writes of the manifest.
 _MANIFEST_INTERVAL = 1.0
 
-#: Units that are begun before an earlier one is written, for each worker; what they gave waits in memory.
+#: Units in progress for each worker. Their results wait in memory for those of earlier units.
 _UNITS_PER_JOB = 4
 
-#: Groups of packages that are unpacked at a time: each takes some 500 MB of disk.
+#: Groups of packages that are unpacked at a time; each takes about 500 MB of disk space.
 _MAX_UNPACKED = 2
 
 
 class Options(NamedTuple):
-    """How sources are read: see the command's help. format is a key of work.FORMATS; max_size in bytes."""
+    """How sources are read. format: a key of tasks.FORMATS; timeout: in seconds; max_size: in bytes."""
 
     machines: str = "default"
     format: str = "json"
@@ -57,8 +57,10 @@ class Options(NamedTuple):
 
 
 class Tally:
-    """How far a run is, or was when it ended: sources that are known (which grow in number when packages are unpacked),
-    that were read, that are as before, and the errors of those that failed. The manifest says the same at any time.
+    """Progress of a run, always consistent with the manifest.
+
+    total: known sources, which unpacking packages adds to. read, unchanged: sources in the output directory, read by
+    this run or before. errors: one for each failed source.
     """
 
     def __init__(self) -> None:
@@ -67,17 +69,17 @@ class Tally:
 
     @property
     def finished(self) -> int:
-        """Sources that are in the folder."""
+        """Sources whose dumps are in the output directory."""
         return self.read + self.unchanged
 
     @property
     def done(self) -> int:
-        """Sources that there is nothing more to do for."""
+        """Sources that are read, unchanged or failed."""
         return self.finished + len(self.errors)
 
 
 class Event(NamedTuple):
-    """Told as it goes on: a source that is done, and how: entry is its manifest entry; is_new: it has been read now."""
+    """A source that is done. entry: its manifest entry; is_new: whether this run has read it."""
 
     title: str
     entry: Entry
@@ -85,20 +87,20 @@ class Event(NamedTuple):
 
 
 class _Unit:
-    """A binary, a dump or a group of packages, on its way."""
+    """A binary, a dump file or a group of packages, in progress."""
 
     def __init__(self, key: str, items: list[Item], packages: Sequence[Package] = ()) -> None:
         self.key, self.items, self.packages = key, items, packages
-        #: Its sources, and the numbers of the arguments that each was found in.
+        #: Paths of the sources, with the indices of the command line's sources that each was found in.
         self.arguments = {package.path: package.arguments for package in packages}
         self.arguments |= {item.source: item.arguments for item in items}
         self.kept: dict[int, UnpackResult] = {}
         self.results: dict[int, Outcome] = {}
         self.errors: list[tuple[str, str]] = []
         self.folder: str | None = None
-        #: Tasks that are not done yet, and how many items are written.
+        #: Unfinished tasks, and items that are written.
         self.waiting, self.written = 0, 0
-        #: Entries that it has in the manifest, once that is known.
+        #: Number of manifest entries, once known.
         self.n_entries = 1
         self.is_unpacked = not packages
 
@@ -120,14 +122,25 @@ def run(
     on_notice: Callable[[str], None] = lambda text: None,
     tally: Tally | None = None,
 ) -> Tally:
-    """Reads what the sources mean into directory, as far as it is not there. What is there of other sources is dropped,
-    or with add kept, except what these sources had and have no more. Nothing is dropped if a source can't be found.
-    Counts in tally, where one is given: it holds after an exception too. on_notice is called with what is dropped or
-    passed over.
+    """Read the sources into directory, except those that it has unchanged.
 
-    A source that can't be read is an error in the tally and in the manifest. Raises VmdumpError for a folder that
-    can't be used, OutputError when nothing more can be written; what was finished then stays, as it does for anything
-    that a signal handler raises.
+    Args:
+        sources: binaries, dump files, packages, and directories of these.
+        directory: the output directory; created if it does not exist.
+        workers: perform the tasks; stopped at the end.
+        options: how sources are read.
+        add: keep the dumps of other sources, except of files that have disappeared from these sources. Otherwise they
+            are dropped, unless a source or directory cannot be read.
+        on_event: called with each source that is done.
+        on_notice: called with a line for each file that is skipped and each dump that is dropped.
+        tally: updated in place; valid after an exception, too.
+
+    Returns:
+        The tally. A source that cannot be read is an error there and in the manifest.
+
+    Raises:
+        VmdumpError: the directory cannot be used.
+        OutputError: nothing more can be written. Finished dumps stay, as after an exception from a signal handler.
     """
     with locked(directory):
         run = _Run(directory, workers, options or Options(), on_event, on_notice, tally or Tally())
@@ -147,7 +160,7 @@ class _Run:
         self._directory, self._workers, self._options = directory, workers, options
         self._on_event, self._on_notice, self._tally = on_event, on_notice, tally
         self._manifest = Manifest(directory)
-        self._how = f"vmdump {__version__}, machines {options.machines}, format {options.format}"
+        self._settings = f"vmdump {__version__}, machines {options.machines}, format {options.format}"
         self._manifest_written = time.monotonic()
 
     def run(self, sources: Sequence[str], *, add: bool) -> Tally:
@@ -157,25 +170,25 @@ class _Run:
         for notice in found.notices:
             self._on_notice(notice)
         if not self._tally.total:
-            raise SourceError(f"{', '.join(sources)}: no QEMU binary, dump or package in there")
+            raise SourceError(f"{', '.join(sources)}: no QEMU binary, dump or package found")
         try:
             for source, error in found.errors:
                 self._fail(source, None, error)
             units = self._units(found)
-            asked = {source for unit in units for source in unit.arguments}
-            missing = deque(unit for unit in units if not self._is_there(unit, asked))
+            requested = {source for unit in units for source in unit.arguments}
+            missing = deque(unit for unit in units if not self._is_up_to_date(unit, requested))
             self._drop_others(found, sources, add=add)
-            self._number_kept(sources, numbers)
-            self._places = Places(self._staying(missing))
+            self._assign_arguments(sources, numbers)
+            self._paths = OutputPathAllocator(self._kept_entries(missing))
             self._work(missing)
         finally:
             self._manifest.write()
         return self._tally
 
-    # What there is to do
+    # Planning
 
     def _units(self, found: Found) -> list[_Unit]:
-        """What there is to read, if it is not in the folder yet."""
+        """Return the units of everything that was found."""
         items, groups = found.items, found.groups
         paths = [package.path for group in groups for package in group]
         paths += [item.path for item in items if item.kind == DUMP]
@@ -183,16 +196,16 @@ class _Run:
         units = []
         for item in items:
             content = os.path.abspath(item.path) if item.kind == BINARY else digests[item.path]
-            units.append(_Unit(f"{item.kind} {content}, {self._how}", [item]))
+            units.append(_Unit(f"{item.kind} {content}, {self._settings}", [item]))
         for group in groups:
             group.sort(key=lambda package: (os.path.basename(package.path), package.path))
             content = " ".join(sorted(digests[package.path] for package in group))
-            units.append(_Unit(f"packages {hashlib.sha256(content.encode()).hexdigest()}, {self._how}", [], group))
+            units.append(_Unit(f"packages {hashlib.sha256(content.encode()).hexdigest()}, {self._settings}", [], group))
         return units
 
-    def _is_there(self, unit: _Unit, asked: set[str]) -> bool:
-        """Whether a unit's entries are complete; then they are reported. asked: the sources of all units."""
-        entries = self._entries_of(unit, asked)
+    def _is_up_to_date(self, unit: _Unit, requested: set[str]) -> bool:
+        """Return whether a unit's entries are complete, and report them if so. requested: the sources of all units."""
+        entries = self._entries_of(unit, requested)
         if not entries or len(entries) < entries[0]["siblings"] or not all(map(self._manifest.is_complete, entries)):
             return False
         if unit.packages:
@@ -203,16 +216,17 @@ class _Run:
             self._on_event(Event(_title(entry), entry, is_new=False))
         return True
 
-    def _entries_of(self, unit: _Unit, asked: set[str]) -> list[Entry]:
-        """What the folder has of a unit. Packages are known by content: those that lie elsewhere now, under the same
-        file names, are renamed.
+    def _entries_of(self, unit: _Unit, requested: set[str]) -> list[Entry]:
+        """Return the manifest entries of a unit.
+
+        Packages are identified by content: entries of packages that have moved, with the same file names, are renamed.
         """
         entries = self._manifest.find(unit.key)
         own = [each for each in entries if each["source"] in unit.arguments]
         if own or not unit.packages:
             return own
         now = {os.path.basename(package.path): package.path for package in unit.packages}
-        moved = [each for each in entries if each["source"] not in asked]
+        moved = [each for each in entries if each["source"] not in requested]
         if any(os.path.basename(entry["source"]) not in now for entry in moved):
             return []
         for entry in moved:
@@ -220,31 +234,35 @@ class _Run:
         return moved
 
     def _drop_others(self, found: Found, sources: Sequence[str], *, add: bool) -> None:
-        """Drops what earlier runs have read of sources that this one does not mean, and says so."""
-        if found.lost:
+        """Drop the dumps of earlier runs whose sources are not among those found, with a notice for each."""
+        if found.unreadable:
             return
-        asked = _found_sources(found)
+        requested = _found_sources(found)
         for entry in list(self._manifest):
             source = entry["source"]
-            if source in asked or (add and not any(_is_below(source, each) for each in sources)):
+            if source in requested or (add and not any(_is_below(source, each) for each in sources)):
                 continue
             self._manifest.drop(entry)
             self._forget_verdicts(entry)
             if entry["error"] is None:
-                why = "it is not one of the sources given; --add keeps it" if os.path.lexists(source) else "it is gone"
+                why = (
+                    "not among the given sources; --add keeps it"
+                    if os.path.lexists(source)
+                    else "the file no longer exists"
+                )
                 self._on_notice(f"dropped {_title(entry)}: {why}")
 
-    def _number_kept(self, sources: Sequence[str], numbers: Sequence[int]) -> None:
-        """Entries of sources that can't be seen now stay, as those of the arguments that they belong to."""
+    def _assign_arguments(self, sources: Sequence[str], numbers: Sequence[int]) -> None:
+        """Assign entries of unreadable sources, which are kept, to the command line's sources that contain them."""
         for entry in self._manifest:
             if not entry["arguments"]:
                 belongs = [number for source, number in zip(sources, numbers, strict=True)
                            if _is_below(entry["source"], source)]  # fmt: skip
                 entry["arguments"] = belongs
 
-    def _staying(self, missing: Iterable[_Unit]) -> Iterator[Entry]:
-        """The entries that this run does not replace: others than those of the missing units, and what a run that was
-        ended has read of these.
+    def _kept_entries(self, missing: Iterable[_Unit]) -> Iterator[Entry]:
+        """Yield the entries that this run keeps: those of other units, and those of the missing units that an
+        interrupted run has completed.
         """
         keys = {source: unit.key for unit in missing for source in unit.arguments}
         for entry in self._manifest:
@@ -256,10 +274,10 @@ class _Run:
         for target in entry["targets"]:
             forget_verdicts(self._directory, target)
 
-    # Doing it
+    # Execution
 
     def _work(self, units: deque[_Unit]) -> None:
-        """Has all units done, and writes what comes back."""
+        """Run the tasks of all units, and write their results."""
         scheduler: Scheduler[_Job] = Scheduler(self._workers, self._options.timeout)
         started: deque[_Unit] = deque()
         try:
@@ -270,8 +288,8 @@ class _Run:
                     started.append(units.popleft())
                     scheduler.add(self._begin(started[-1]))
                 for job, outcome in scheduler.step():
-                    scheduler.add(self._take(job, outcome))
-                while started and self._flush(started[0]):
+                    scheduler.add(self._handle(job, outcome))
+                while started and self._write_results(started[0]):
                     started.popleft()
         finally:
             self._workers.stop()
@@ -279,7 +297,7 @@ class _Run:
                 _remove_folder(unit)
 
     def _begin(self, unit: _Unit) -> list[_Job]:
-        """A unit's first tasks. The largest packages come first: they take longest."""
+        """Return a unit's first tasks. The largest packages, which take longest, come first."""
         if not unit.packages:
             unit.waiting = 1
             return [_Job(unit, 0, self._read_task(unit.items[0]))]
@@ -300,8 +318,8 @@ class _Run:
         machines, format, timeout, max_size = self._options
         return ReadTask(item.kind, os.path.abspath(item.path), item.root, machines, format, timeout, max_size)
 
-    def _take(self, job: _Job, outcome: Outcome) -> list[_Job]:
-        """Takes in what a task gave; the tasks that follow from it."""
+    def _handle(self, job: _Job, outcome: Outcome) -> list[_Job]:
+        """Store the outcome of a task, and return the tasks that it makes ready."""
         unit = job.unit
         unit.waiting -= 1
         if isinstance(job.task, ReadTask):
@@ -319,7 +337,7 @@ class _Run:
         return [] if unit.waiting else self._unpacked(unit)
 
     def _unpacked(self, unit: _Unit) -> list[_Job]:
-        """The tasks of a group whose packages are all unpacked."""
+        """Merge a group's unpacked packages, and return the tasks that read its binaries."""
         assert unit.folder is not None
         root = os.path.join(unit.folder, "root")
         order = sorted(unit.kept)
@@ -332,11 +350,11 @@ class _Run:
         except OSError as error:
             if error.errno in FULL:
                 raise OutputError(error.errno, error.strerror, root) from error
-            unit.errors.append((unit.packages[0].path, f"can't be unpacked: {error.strerror or error}"))
+            unit.errors.append((unit.packages[0].path, f"cannot be unpacked: {error.strerror or error}"))
         except SourceError as error:
             unit.errors.append((unit.packages[0].path, str(error)))
         if not unit.items and not unit.errors:
-            unit.errors.append((unit.packages[0].path, "no QEMU that dumps its device state is in this package"))
+            unit.errors.append((unit.packages[0].path, "contains no QEMU binary that supports -dump-vmstate"))
         unit.is_unpacked = True
         unit.n_entries = len(unit.items) + len(unit.errors)
         self._tally.total += unit.n_entries - len(unit.packages)
@@ -345,7 +363,7 @@ class _Run:
         return [_Job(unit, index, self._read_task(item)) for index, item in enumerate(unit.items)]
 
     def _is_read(self, item: Item, unit: _Unit) -> bool:
-        """Whether a run that was ended has read this one already; then that is told."""
+        """Return whether an interrupted run has read an item, and report it if so."""
         for entry in self._manifest.find(unit.key):
             is_it = (entry["source"], entry["member"]) == (item.source, item.member)
             if is_it and self._manifest.is_complete(entry):
@@ -355,10 +373,10 @@ class _Run:
                 return True
         return False
 
-    # What comes back
+    # Results
 
-    def _flush(self, unit: _Unit) -> bool:
-        """Writes what of a unit can be written in order; whether that was all."""
+    def _write_results(self, unit: _Unit) -> bool:
+        """Write the results of a unit that are next in order; return whether the unit is complete."""
         while unit.written in unit.results:
             self._finish(unit.items[unit.written], unit.results.pop(unit.written), unit)
             unit.written += 1
@@ -373,30 +391,30 @@ class _Run:
 
     def _finish(self, item: Item, outcome: Outcome, unit: _Unit) -> None:
         if outcome.error is not None:
-            error = outcome.error.replace(os.path.abspath(item.path), item.title)  # as the user knows it
+            error = outcome.error.replace(os.path.abspath(item.path), item.title)  # under the name the user knows
             self._fail(item.source, unit, error, item, outcome.seconds)
             return
-        reading: ReadResult = outcome.value
-        digest = reading.files[0][2]
-        place = self._places.choose(item, reading, digest.hex() if digest else "")
+        result: ReadResult = outcome.value
+        digest = result.files[0][2]
+        paths = self._paths.choose(item, result, digest.hex() if digest else "")
         outputs = []
         suffix, _, is_compressed, _ = FORMATS[self._options.format]
-        for machine in reading.machines:
-            path = place.file(machine, suffix)
+        for machine in result.machines:
+            path = paths.file(machine, suffix)
             head = HEAD + machine.encode()
-            self._write(path, compress(head) if is_compressed else head, reading.body)
+            self._write(path, compress(head) if is_compressed else head, result.body)
             outputs.append(path)
         rows = []
-        if reading.rows is not None:
-            self._write(place.rows, reading.rows)
-            rows.append(place.rows)
+        if result.rows is not None:
+            self._write(paths.rows, result.rows)
+            rows.append(paths.rows)
         entry = _entry(item.source, unit.key, unit.n_entries, item.arguments)
         entry |= {"kind": item.kind, "member": item.member, "digest": digest and digest.hex()}
-        entry |= {"files": recorded(reading.files) if item.root is None else [], "producer": place.producer}
-        entry |= {"targets": place.targets, "machines": list(reading.machines), "outputs": outputs, "rows": rows}
-        entry |= {"reports": [_without(item.root, each) for each in reading.reports]}
-        entry |= {"seconds": round(outcome.seconds, 3), "machine_types": list(map(list, reading.machine_types))}
-        self._enter(item.title, entry)
+        entry |= {"files": recorded(result.files) if item.root is None else [], "producer": paths.producer}
+        entry |= {"targets": paths.targets, "machines": list(result.machines), "outputs": outputs, "rows": rows}
+        entry |= {"reports": [_without(item.root, each) for each in result.reports]}
+        entry |= {"seconds": round(outcome.seconds, 3), "machine_types": list(map(list, result.machine_types))}
+        self._record(item.title, entry)
 
     def _write(self, path: str, *parts: bytes) -> None:
         full = os.path.join(self._directory, path)
@@ -413,18 +431,18 @@ class _Run:
         entry = (
             _entry(source, unit.key, unit.n_entries, unit.arguments[source])
             if unit is not None
-            else _entry(source, f"{source}, {self._how}", 1)
+            else _entry(source, f"{source}, {self._settings}", 1)
         )
         if item is not None:
             entry |= {"kind": item.kind, "member": item.member, "targets": [], "seconds": round(seconds, 3)}
-        # Of one that is not to be seen, what was read of it before stays.
+        # The dumps of a source that has become unreadable are kept.
         is_kept = unit is not None or not self._manifest.has_read(source)
         if not is_kept:
             self._manifest.errors[source] = error
-        self._enter(prefix, {**entry, "error": error}, is_kept=is_kept)
+        self._record(prefix, {**entry, "error": error}, is_kept=is_kept)
 
-    def _enter(self, title: str, entry: Entry, *, is_kept: bool = True) -> None:
-        with deferred_signals():  # so that who is interrupted is told what the manifest says
+    def _record(self, title: str, entry: Entry, *, is_kept: bool = True) -> None:
+        with deferred_signals():  # keeps tally and manifest consistent when interrupted
             if is_kept:
                 self._manifest.put(entry)
                 self._forget_verdicts(entry)
@@ -439,22 +457,22 @@ class _Run:
 
 
 def _found_sources(found: Found) -> set[str]:
-    """The files that are read or can't be read."""
+    """Return the paths of all files that were found, readable or not."""
     packages = (package.path for group in found.groups for package in group)
     return {*(item.source for item in found.items), *packages, *(source for source, _ in found.errors)}
 
 
 def _is_below(path: str, source: str) -> bool:
-    """Whether a file that was found once belongs to a source: it is the source, or in that directory."""
+    """Return whether path is the source, or a path below it."""
     return os.path.normpath(path) == os.path.normpath(source) or path.startswith(os.path.join(source, ""))
 
 
 def _entry(source: str, key: str, siblings: int, arguments: Sequence[int] = ()) -> Entry:
-    """An entry with nothing in it yet."""
+    """Return an entry without results."""
     lists: Entry = {name: [] for name in ("files", "targets", "machines", "outputs", "rows", "reports")}
     lists |= {"arguments": list(arguments), "machine_types": []}
-    facts = {"source": source, "member": None, "kind": None, "key": key, "siblings": siblings, "digest": None}
-    return {**facts, "producer": None, **lists, "seconds": 0.0, "error": None}
+    head = {"source": source, "member": None, "kind": None, "key": key, "siblings": siblings, "digest": None}
+    return {**head, "producer": None, **lists, "seconds": 0.0, "error": None}
 
 
 def _title(entry: Entry) -> str:
@@ -472,7 +490,7 @@ def _remove_folder(unit: _Unit) -> None:
 
 
 def _digests(paths: Sequence[str], jobs: int, max_size: int | None) -> dict[str, str]:
-    """SHA-256 of files; that of one that can't be read or is too large is empty: its reader says what is wrong."""
+    """Return SHA-256 of files; empty for those unreadable or too large, which their reader reports."""
     limit = MAX_BYTES if max_size is None else max_size
 
     def digest(path: str) -> str:

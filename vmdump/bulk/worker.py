@@ -1,6 +1,4 @@
-"""What a worker does: it unpacks a package, or reads a source. Tasks carry paths, and bytes come back, so that a worker
-may be a thread, a process, or on another machine that sees the same files.
-"""
+"""Performs a task in a worker: unpacks a package, or reads a source."""
 
 from __future__ import annotations
 
@@ -21,22 +19,22 @@ from vmdump.sources.open import DUMP
 if TYPE_CHECKING:
     from vmdump.dump.device_dump import DeviceDump
 
-#: How the JSON of a dump begins, up to the machine's name, and the bytes that a name can have in it as they are.
+#: The JSON of a dump up to the machine's name, and the names that JSON needs no escapes for.
 HEAD = b'{\n  "vmschkmachine": {\n    "Name": "'
 _PLAIN_NAME = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]+")
 
-#: CPU types whose names end so are of the target; what tells it where the binary's name does not.
+#: The suffix of CPU types, which names the target.
 _CPU = re.compile(r"-([a-z0-9_]+)-cpu")
 
-#: Errors that are the run's, not a source's: nothing more can be written.
+#: Errors that end the run, as nothing more can be written; all others are of one source.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
-#: zstd's level: 3 is its own default.
+#: Compression level; 3 is zstd's default.
 _LEVEL = 3
 
 
 def perform(task: Task) -> Outcome:
-    """Does a task. Raises OutputError alone, where what is unpacked can't be written; all else is the outcome."""
+    """Perform a task. Raises OutputError if files cannot be written; any other error is part of the outcome."""
     began = time.monotonic()
     value, error = None, None
     try:
@@ -45,16 +43,16 @@ def perform(task: Task) -> Outcome:
     except OutputError:
         raise
     except TimeOut:
-        error = f"not read after {task.timeout:g} seconds, and given up; --timeout gives it more"
+        error = f"not finished after {task.timeout:g} seconds; raise --timeout to allow more"
     except VmdumpError as problem:
         error = str(problem)
-    except OSError as problem:  # of the source: what is unpacked raises OutputError
+    except OSError as problem:  # of the source: unpacking raises OutputError
         error = f"{problem.filename or task.path}: {problem.strerror or problem}"
     except MemoryError:
-        error = "takes more memory than a worker may"
+        error = "needs more memory than the limit of a worker process"
     except Exception as problem:
         error = f"internal error: {type(problem).__name__}: {problem}; please report this"
-    gc.collect()  # an emulated QEMU reserves a GiB of addresses, and is in circles
+    gc.collect()  # frees emulated QEMUs, which are in reference cycles and reserve a GiB of address space
     return Outcome(value, error and " ".join(error.splitlines()), time.monotonic() - began)
 
 
@@ -65,7 +63,7 @@ def _unpack(task: UnpackTask) -> UnpackResult:
     except OSError as error:
         if error.errno in FULL:
             raise OutputError(error.errno, error.strerror, task.folder) from error
-        raise SourceError(f"{task.path}: can't be unpacked into {task.folder}: {error.strerror or error}") from error
+        raise SourceError(f"{task.path}: cannot be unpacked into {task.folder}: {error.strerror or error}") from error
 
 
 def _read(task: ReadTask) -> ReadResult:
@@ -96,14 +94,14 @@ def _read(task: ReadTask) -> ReadResult:
         machines = _choose(names, task.machines)
         dump = image.dump(machines[0] if machines else None)
         machines = machines or (dump.machine,)
-        # In what is unpacked there is no need to know what else might have been there: it is gone afterwards.
+        # Of unpacked packages, which are removed afterwards, only the binary matters.
         files = tuple(map(hashed, read_files(image))) if task.root is None else (hashed(image.path),)
     reading = _render(dump, machines, task.format)
     return reading._replace(files=files, reports=tuple(reports), machine_types=machine_types)
 
 
 def _choose(machines: list[tuple[str, str | None]], pattern: str) -> tuple[str, ...]:
-    """The names of the machine types that a pattern means; none for the default one. Raises SourceError."""
+    """Return the names of the machine types that match a pattern; none for ``default``. Raises SourceError."""
     if pattern == "default":
         return ()
     if pattern == "all":
@@ -118,7 +116,7 @@ def _choose(machines: list[tuple[str, str | None]], pattern: str) -> tuple[str, 
 
         known = [each for machine in machines for each in machine if each]
         hint = did_you_mean(pattern, known, "vmdump dump BINARY -M help lists them")
-        raise SourceError(f"no machine type is like {pattern!r}; {hint}")
+        raise SourceError(f"no machine type matches {pattern!r}; {hint}")
     return chosen
 
 
@@ -126,11 +124,13 @@ def _render(dump: DeviceDump, machines: tuple[str, ...], format: str) -> ReadRes
     _, extended, compressed, has_rows = FORMATS[format]
     for machine in machines:
         if not _PLAIN_NAME.fullmatch(machine):
-            raise SourceError(f"a machine's name that is not for a file: {machine!r}")
+            raise SourceError(f"machine name {machine!r} contains characters that are not allowed in file names")
     data = dump.to_bytes(extended=extended)
     head = HEAD + dump.machine.encode() + b'"'
     if not data.startswith(head):
-        raise SourceError(f"a dump that does not begin with its machine, {dump.machine!r}; please report this")
+        raise SourceError(
+            f"internal error: a dump without its machine, {dump.machine!r}, at its head; please report this"
+        )
     body = data[len(head) - 1 :]
     rows = None
     if has_rows:
@@ -143,13 +143,13 @@ def _render(dump: DeviceDump, machines: tuple[str, ...], format: str) -> ReadRes
 
 
 def compress(data: bytes) -> bytes:
-    """A Zstandard frame. Frames behind each other are one file: the head of each machine's is its own."""
+    """Return data as a Zstandard frame. Frames can be concatenated, so machines share the frame of the body."""
     import zstandard
 
     return zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True).compress(data)
 
 
 def _target(dump: DeviceDump) -> str | None:
-    """The target whose CPU types hold the most descriptions; None where there are none."""
+    """Return the target whose CPU types have the most standalone VMSDs; None if there are none."""
     found = [match[1] for root in dump.roots for name in root.types if (match := _CPU.search(name))]
     return max(sorted(set(found)), key=found.count, default=None)
