@@ -663,7 +663,7 @@ def test_interrupted(
     assert started.stderr is not None
     errors = started.stderr.read().decode().splitlines()
     assert started.wait(30) == 130
-    assert errors[-2].endswith(f" of 36 are in {tmp_path}/out; the same command goes on from there")
+    assert errors[-2].endswith(f" of 36 are in {tmp_path}/out; run the same command again to continue")
     assert errors[-1] == "vmdump: interrupted"
     wait_for_end(workers)
     finished = len([entry for entry in entries(tmp_path / "out") if entry["error"] is None])
@@ -771,7 +771,7 @@ def test_full_disk(tmp_path: Path) -> None:
     done = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True, check=False)
     assert done.returncode == 3
     *_, kept, error = done.stderr.splitlines()
-    assert kept == f"vmdump: 2 of 4 are in {out}, and stay; once there is room, the same command goes on from there"
+    assert kept == f"vmdump: 2 of 4 are in {out}; run the same command again to continue"
     assert error == f"vmdump: {out}/7.2.22/x86_64/none.json: File too large"
     assert {path: content for path, content in tree(out).items() if path != "manifest.json"} == {
         f"7.2.22/{target}/none.json": read_real_dump("7.2.22", target) for target in ("avr", "m68k")

@@ -225,7 +225,7 @@ def test_sparse_files(format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert unpacked(path, tmp_path)[0] == {"bin/qemu-system-avr": content}
     monkeypatch.setattr(archives, "MAX_BYTES", len(content) - 1)
     (tmp_path / "other").mkdir()
-    with pytest.raises(SourceError, match="unpacks to more than"):
+    with pytest.raises(SourceError, match="larger than|to more than"):
         unpack(str(path), str(tmp_path / "other"))
 
 

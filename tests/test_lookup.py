@@ -192,7 +192,7 @@ def test_show_no_description(tmp_path: Path) -> None:
     path = tmp_path / "dump.json"
     device = {"Name": "x", "version_id": 1, "minimum_version_id": 1}
     path.write_text(json.dumps({"vmschkmachine": {"Name": "none"}, "x": device}))
-    assert run("show", path, "x") == (0, "x\n\nno Description: nothing of it is migrated\n", "")
+    assert run("show", path, "x") == (0, "x\n\nno Description, so no state is migrated\n", "")
     assert json.loads(run("devices", path, "--json")[1])[0]["description"] is None
     assert run("lint", path)[0] == 0
 
@@ -269,7 +269,7 @@ def test_check_type(tmp_path: Path) -> None:
         (["classic", "--source", "a", "--dest", "b"], "no option --source", 2),
         (["check", "a", "b", "--format", "jsn"], "invalid choice: 'jsn'; did you mean json?", 2),
         (["check", "a", "b", "--direction", "up"], "invalid choice: 'up'; choose from both, forward, backward", 2),
-        (["query", "feild", "x"], "no question 'feild'; did you mean field?", 2),
+        (["query", "feild", "x"], "no query 'feild'; did you mean field?", 2),
         (["query", "device", "x", "--with", "devise=a"], "no parameter 'devise'; did you mean device?", 2),
         (["explain", "feild-added"], "no rule 'feild-added'; did you mean field-added?", 3),
         (["dump", "-M", "pc-q35-10.1"], "did you mean pc-q35-10.0?", 3),

@@ -273,7 +273,9 @@ def test_damaged_verdicts(content: bytes | None, reason: str, store: Path, capsy
             assert main(["query", sql, str(store), "--format", "csv", *parameters]) == code
             out, err = capsys.readouterr()
             assert out.splitlines()[1] == "2"
-            assert re.match(rf"vmdump: verdicts are skipped: {path}: .*{reason}.*; vmdump check --matrix .*\n$", err)
+            assert re.match(
+                rf"vmdump: skipped unreadable verdicts: {path}: .*{reason}.*; vmdump check --matrix .*\n$", err
+            )
     finally:
         path.unlink()
 
@@ -336,7 +338,7 @@ def test_parameters(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("args", "words", "code"),
     [
-        (["nonsense", "{}"], "no question 'nonsense'; vmdump query --list has them all", 2),
+        (["nonsense", "{}"], "no query 'nonsense'; vmdump query --list lists the names", 2),
         (["device", "{}"], "device needs --with device=VALUE: QOM type", 2),
         (["device", "{}", "--with", "x=1"], "device has no parameter 'x'; it has device", 2),
         (["device"], "SQL or a question's name, and DIR", 2),

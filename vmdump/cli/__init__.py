@@ -1,4 +1,4 @@
-"""The command line: parses arguments, runs a command, and turns what goes wrong into one line and an exit code."""
+"""The command line: parses arguments, runs a command, and reports an error as one line and an exit code."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 else:
-    import _signal as signal  # what signal is made of, without the enums that it adds
+    import _signal as signal  # faster to import than signal, which adds enums
 
-#: The commands, in the order of the help; each has a file of its name here.
+#: The commands, in the order of the help. Each has a module of this name here.
 COMMANDS = (
     "dump", "devices", "show", "modules", "check", "lint", "explain", "rules", "classic", "bulk", "query", "cache"
 )  # fmt: skip
 
-#: QEMU's options, which have one dash or two, as those of vmdump dump.
+#: QEMU's spellings of options of vmdump dump, with one dash or two.
 _QEMU_OPTIONS = {"-dump-vmstate": "--output", "--dump-vmstate": "--output", "-machine": "--machine"}
 
-#: Errors of the system rather than of vmdump, whatever they come from: a disk that fails, or too few descriptors.
+#: Errors of the system, such as a failing disk, that are never an internal error of vmdump.
 _SYSTEM = (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ESTALE, errno.EMFILE, errno.ENFILE)
 
 
@@ -39,16 +39,16 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None, environment: Environment | None = None) -> int:
-    """Runs a command line (default: the process's own) and returns its exit code. Nothing is raised."""
+    """Run a command line (default: the process's own) and return its exit code. Raises nothing."""
     if environment is None:
         environment = Environment()
-        _clean_up_when_ended()
+        _handle_termination()
     try:
         return _run(sys.argv[1:] if argv is None else argv, environment)
     except BaseException as error:
         if environment.environ.get("VMDUMP_DEBUG"):
             environment.traceback()
-        return _explain(error, environment)
+        return _report(error, environment)
 
 
 def _run(argv: Sequence[str], environment: Environment) -> int:
@@ -84,14 +84,14 @@ def _parse_dump(argv: Sequence[str]) -> Any:
 
 
 def _from_qemu_spelling(argv: Sequence[str]) -> list[str]:
-    """QEMU's -dump-vmstate FILE as the arguments of vmdump dump; a line that begins with a command as it is."""
+    """Translate QEMU's -dump-vmstate FILE to arguments of vmdump dump; leave other command lines unchanged."""
     if argv and argv[0].startswith("-") and any(_QEMU_OPTIONS.get(arg) == "--output" for arg in argv):
         return ["dump", *(_QEMU_OPTIONS.get(arg, arg) for arg in argv)]
     return list(argv)
 
 
-def _explain(error: BaseException, environment: Environment) -> ExitStatus:
-    """Tells what went wrong."""
+def _report(error: BaseException, environment: Environment) -> ExitStatus:
+    """Report an error on stderr, and return the exit code."""
     match error:
         case KeyboardInterrupt():
             environment.error("interrupted")
@@ -100,7 +100,7 @@ def _explain(error: BaseException, environment: Environment) -> ExitStatus:
             environment.error(error)
             return ExitStatus.USAGE
         case OutputError(errno=errno.EPIPE, filename=filename) if filename == STDOUT:
-            pass  # whoever reads our output has seen enough of it: head -1
+            pass  # the reader of a pipe has closed it, as head -1 does
         case VmdumpError():
             environment.error(error)
         case OSError(strerror=str(reason), filename=str(filename)):
@@ -110,15 +110,15 @@ def _explain(error: BaseException, environment: Environment) -> ExitStatus:
         case MemoryError():
             environment.error("out of memory")
         case RecursionError():
-            environment.error("the source nests deeper than this command can follow; vmdump dump and show can")
+            environment.error("the source nests too deeply for this command; vmdump dump and show have no limit")
         case _:
-            debug = "VMDUMP_DEBUG=1 shows where"
+            debug = "VMDUMP_DEBUG=1 prints a traceback"
             environment.error(f"internal error: {type(error).__name__}: {error}; please report this ({debug})")
     return ExitStatus.FAILED
 
 
-def _clean_up_when_ended() -> None:
-    """Lets kill and a closed terminal end the process as Ctrl-C does: no QEMU and no temporary file is left behind."""
+def _handle_termination() -> None:
+    """Make SIGTERM and SIGHUP end the process as Ctrl-C does, so that no QEMU or temporary file is left behind."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)

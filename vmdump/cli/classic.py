@@ -1,4 +1,4 @@
-"""vmdump classic: QEMU's own script, scripts/vmstate-static-checker.py, in its words and with its exit code."""
+"""vmdump classic: QEMU's scripts/vmstate-static-checker.py, with the same output and exit code."""
 
 from __future__ import annotations
 
@@ -13,37 +13,39 @@ if TYPE_CHECKING:
     from vmdump.check.static_checker import Json
     from vmdump.cli.environment import Environment
 
-HELP = "compare two dumps as QEMU's vmstate-static-checker.py does"
+HELP = "compare two dumps exactly as QEMU's vmstate-static-checker.py does"
 EPILOG = """\
 examples:
   vmdump classic -s old.json -d new.json
   vmdump classic -s old.json.xz -d /usr/bin/qemu-system-x86_64 --reverse
 
-What is printed and the exit code, the number of findings (255 at most), are
-those of the script of QEMU 10.0, for what it sees and for what it misses.
-FILE is what the script takes, also compressed (gzip, xz, Zstandard), or a QEMU
-binary, with its default machine, which is read without being run.
+Output and exit code (the number of findings, at most 255) are those of the
+script in QEMU 10.0, including what it misses. vmdump check finds more.
 
-Where the script ends with a traceback (a file that is no dump), an error is
-told on standard error, and the exit code is 3.
+FILE is a dump file, plain or compressed (gzip, xz, Zstandard), or a QEMU binary,
+which is read without being run, with its default machine type. Where the script
+ends with a traceback, for a file that is not a dump, vmdump prints an error and
+exits with 3.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
-    add_file(parser, "-s", "--src", metavar="FILE", required=True, help="what is migrated from; - for standard input")
-    add_file(parser, "-d", "--dest", metavar="FILE", required=True, help="what is migrated to; - for standard input")
-    parser.add_argument("--reverse", action="store_true", help="from --dest to --src")
+    """Define the command's arguments."""
+    add_file(parser, "-s", "--src", metavar="FILE", required=True, help="dump of the source; - for standard input")
+    add_file(
+        parser, "-d", "--dest", metavar="FILE", required=True, help="dump of the destination; - for standard input"
+    )
+    parser.add_argument("--reverse", action="store_true", help="swap source and destination")
     add_host(parser.add_argument_group("QEMU binaries"), several=True)
     add_max_size(parser)
 
 
 def run(args: argparse.Namespace, environment: Environment) -> int:
-    """Prints the findings, and returns how many they are."""
+    """Print the findings, and return their number."""
     if args.src == args.dest == "-":
         raise UsageError("standard input can be one of the two; give a file for the other")
     collects = gc.isenabled()
-    gc.disable()  # two dumps are some 100,000 objects, none of them garbage, that it would go through again and again
+    gc.disable()  # collections would traverse the 100,000 objects of two dumps and free none
     try:
         return _compare(args, environment)
     finally:

@@ -1,4 +1,4 @@
-"""Arguments that several commands share, and what they stand for."""
+"""Arguments that several commands share, and opening the SOURCE that they describe."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from vmdump.sources.image_cache.cache import Image
     from vmdump.sources.session import Session
 
-#: What completes to file names, and to directories, in the scripts that shtab makes (its FILE and DIRECTORY).
+#: Completion of files and directories in shtab's scripts: shtab.FILE and shtab.DIRECTORY.
 _FILE = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
 _DIRECTORY = {"bash": "_shtab_compgen_dirs", "zsh": "_files -/", "tcsh": "d"}
 
-#: The longest --timeout, in seconds: eleven days. The system calls that wait take no more than twice that.
+#: The longest --timeout, in seconds: eleven days. The system calls that wait accept up to twice that.
 _MAX_TIMEOUT = 1e6
 
 #: Units of sizes, in bytes.
@@ -31,16 +31,16 @@ _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 class UsageError(VmdumpError):
-    """A command line that asks for nothing that there is: exit code 2."""
+    """An invalid command line: exit code 2."""
 
 
 def add_file(parser: argparse._ActionsContainer, *names: str, **options: Any) -> None:
-    """Adds an argument that is a path."""
+    """Add an argument that is a path."""
     _complete(parser.add_argument(*names, **options), _FILE)
 
 
 def add_directory(parser: argparse._ActionsContainer, *names: str, **options: Any) -> None:
-    """Adds an argument that is a directory's path."""
+    """Add an argument that is the path of a directory."""
     _complete(parser.add_argument(*names, **options), _DIRECTORY)
 
 
@@ -49,34 +49,36 @@ def _complete(argument: argparse.Action, how: dict[str, str]) -> None:
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
-    """The source of a dump and how it is read."""
+    """Add SOURCE and the options for reading it."""
     add_file(
         parser,
         "source",
         nargs="?",
         metavar="SOURCE",
-        help="a QEMU binary, which is read without being run; a file that -dump-vmstate wrote (plain, gzip, xz, "
-        "Zstandard; - for standard input); without it: the built-in devices and all modules",
+        help="a QEMU binary, which is read without being run; or a dump file (plain, gzip, xz, Zstandard; - for "
+        "standard input). Default: the built-in devices and all modules",
     )
     group = parser.add_argument_group("machines")
     group.add_argument(
         "-M",
         "--machine",
         metavar="MACHINE",
-        help="the machine type (default: the default one, else none); help lists them",
+        help="machine type (default: the source's default, else none); -M help lists them",
     )
     group.add_argument(
-        "--run", action="store_true", help="run SOURCE, a QEMU binary, with -dump-vmstate and this MACHINE"
+        "--run", action="store_true", help="run SOURCE, a QEMU binary, with -dump-vmstate instead of reading it"
     )
     group.add_argument(
         "--timeout",
         type=seconds,
         default=60.0,
         metavar="SECONDS",
-        help="how long reading or running a QEMU may take (default: 60)",
+        help="time limit for reading or running a QEMU binary (default: 60)",
     )
     group.add_argument(
-        "--no-cache", action="store_true", help="read a QEMU binary anew, and do not remember it (see vmdump cache)"
+        "--no-cache",
+        action="store_true",
+        help="do not use the cache of parsed QEMU binaries (see vmdump cache)",
     )
     add_max_size(parser.add_argument_group("dump files"))
     add_host(parser.add_argument_group("QEMU binaries"))
@@ -105,20 +107,20 @@ def add_host(group: argparse._ActionsContainer, *, several: bool = False) -> Non
 
 
 def add_max_size(group: argparse._ActionsContainer) -> None:
-    """How large a dump file may be."""
+    """Add --max-size."""
     group.add_argument(
         "--max-size",
         type=size,
         metavar="SIZE",
-        help="the most bytes that a dump file may have, decompressed, as in 500M or 2G (default: 1G, and no more than "
-        "200 times the compressed size)",
+        help="limit for the decompressed size of a dump file, such as 500M or 2G (default: 1G, and at most 200 times "
+        "the compressed size)",
     )
 
 
 def add_modules(parser: argparse.ArgumentParser) -> None:
-    """Which modules there are and which are loaded."""
+    """Add the options that select modules."""
     group = parser.add_argument_group("modules")
-    group.add_argument("--arch", metavar="ARCH", help="the target whose modules are loaded (default: x86_64)")
+    group.add_argument("--arch", metavar="ARCH", help="target whose modules are loaded (default: x86_64)")
     add_directories(group)
     add_file(
         group,
@@ -126,25 +128,25 @@ def add_modules(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="load this module too, which executes it; may be repeated",
+        help="also load this module, which executes it; may be repeated",
     )
 
 
 def add_directories(group: argparse._ActionsContainer) -> None:
-    """Where modules are looked for."""
+    """Add --module-dir."""
     add_directory(
         group,
         "--module-dir",
         action="append",
         default=[],
         metavar="DIR",
-        help="look for modules here first, before $QEMU_MODULE_DIR; may be repeated. Without SOURCE, modules in C and "
-        "Python are executed: name only directories that you trust. Those of a QEMU binary are read",
+        help="search this directory for modules, before $QEMU_MODULE_DIR; may be repeated. Without SOURCE, C and "
+        "Python modules are executed: use only directories that you trust. Modules of a QEMU binary are only read",
     )
 
 
 def seconds(text: str) -> float:
-    """What --timeout takes."""
+    """Parse the value of --timeout."""
     try:
         seconds = float(text)
     except ValueError:
@@ -157,12 +159,12 @@ def seconds(text: str) -> float:
 
 
 def size(text: str) -> int:
-    """What --max-size takes: bytes, or with a unit, K, M, G or T, as QEMU's options take them."""
+    """Parse the value of --max-size: bytes, or a number with a unit K, M, G or T, as in QEMU's options."""
     number, unit = (text[:-1], text[-1:].upper()) if text[-1:].upper() in _UNITS else (text, "")
     if not (number.isascii() and number.isdecimal() and len(number) <= 18):
         from argparse import ArgumentTypeError
 
-        raise ArgumentTypeError(f"{text!r} is not a size, as in 500M or 2G")
+        raise ArgumentTypeError(f"{text!r} is not a size such as 500M or 2G")
     return int(number) * _UNITS.get(unit, 1)
 
 

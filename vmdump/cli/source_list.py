@@ -1,4 +1,4 @@
-"""The sources of a command that takes several: each with all that it knows, and a name that tells them apart."""
+"""The sources of a command that takes several: options, opening them, pairs and labels."""
 
 from __future__ import annotations
 
@@ -29,31 +29,32 @@ if TYPE_CHECKING:
     from vmdump.sources.image_cache.cache import Image
 
 SOURCE_HELP = (
-    "a QEMU binary, which is read without being run; a file that vmdump dump or -dump-vmstate wrote (plain, gzip, xz, "
-    "Zstandard; - for standard input)"
+    "a QEMU binary, which is read without being run; or a dump file of vmdump or QEMU's -dump-vmstate (plain, gzip, "
+    "xz, Zstandard; - for standard input)"
 )
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
-    """How sources are read."""
-    group = parser.add_argument_group("binaries")
+    """Add the options for reading sources."""
+    group = parser.add_argument_group("QEMU binaries")
     group.add_argument(
         "-M",
         "--machine",
         metavar="MACHINE",
-        help="the machine type of binaries (default: the default; of several "
-        "binaries, the newest type that all of them know)",
+        help="machine type of binaries (default: the newest that all sources have; its default for a single binary)",
     )
-    group.add_argument("--run", action="store_true", help="run binaries with -dump-vmstate, instead of reading them")
+    group.add_argument("--run", action="store_true", help="run binaries with -dump-vmstate instead of reading them")
     group.add_argument(
         "--timeout",
         type=seconds,
         default=60.0,
         metavar="SECONDS",
-        help="how long reading or running a QEMU may take (default: 60)",
+        help="time limit for reading or running a QEMU binary (default: 60)",
     )
     group.add_argument(
-        "--no-cache", action="store_true", help="read binaries anew, and do not remember them (see vmdump cache)"
+        "--no-cache",
+        action="store_true",
+        help="do not use the cache of parsed QEMU binaries (see vmdump cache)",
     )
     add_host(group, several=True)
     add_directories(group)
@@ -61,7 +62,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
 
 
 def add_sources(parser: argparse.ArgumentParser, *names: str, **options: str) -> None:
-    """An argument that is a source."""
+    """Add an argument that is a source."""
     add_file(parser, *names, help=SOURCE_HELP, **options)
 
 
@@ -81,7 +82,7 @@ def open_sources(paths: Sequence[str], args: argparse.Namespace, environment: En
 
 
 def _dumps(sources: Sequence[DeviceDump | Image], machine: str | None, environment: Environment) -> list[DeviceDump]:
-    """The dumps of sources. Without a machine, binaries are dumped with one that all sources know."""
+    """Return the dumps of sources. Without a machine, binaries are dumped with one that all sources have."""
     from vmdump.dump.device_dump import DeviceDump
 
     images = [each for each in sources if not isinstance(each, DeviceDump)]
@@ -95,7 +96,7 @@ def _dumps(sources: Sequence[DeviceDump | Image], machine: str | None, environme
 
 
 def _choose_machine(sides: list[Sequence[MachineName]], named: set[str], environment: Environment) -> str | None:
-    """The machine type to dump binaries with, which is reported; named: those of the dumps beside them."""
+    """Choose the machine type to dump binaries with, and report it. named: the machine types of the dump files."""
     if named:
         is_known = all(named <= {machine.name for machine in machines} for machines in sides)
         return named.pop() if len(named) == 1 and is_known else None
@@ -103,24 +104,25 @@ def _choose_machine(sides: list[Sequence[MachineName]], named: set[str], environ
 
     machine = common_machine(sides)
     if machine is not None:
-        environment.error(f"using machine type {machine}, the newest that all sides know; -M chooses another")
+        environment.error(f"using machine type {machine}, the newest that all sources have; -M selects another")
     return machine
 
 
 def compare_sides(
     sides: Sequence[Side], environment: Environment, *, any_target: bool, machines: Sequence[str] | None = None
 ) -> None:
-    """Refuses sides of different targets, unless any_target says that they are wanted, and warns of different machine
-    types; machines: these, in place of the dumps' own. Raises UsageError.
+    """Raise UsageError for sides of different targets, unless any_target; warn about different machine types.
+
+    machines: machine types in place of the dumps' own.
     """
     from vmdump.check.sides import machine_warning, unlike_targets
 
     unlike = None if any_target else unlike_targets(sides)
     if unlike is not None:
-        (first, is_of), (second, other) = unlike
+        (first, target), (second, other) = unlike
         raise UsageError(
-            f"{first.label} is of {is_of}, {second.label} of {other}: a VM can't migrate between targets; "
-            "--any-target compares them all the same"
+            f"{first.label} has target {target}, {second.label} has {other}: a VM cannot migrate between targets; "
+            "--any-target compares them anyway"
         )
     warning = machine_warning([side.label for side in sides], machines or [side.dump.machine for side in sides])
     if warning is not None:
@@ -128,7 +130,7 @@ def compare_sides(
 
 
 def directions(count: int, which: str) -> list[tuple[int, int]]:
-    """The pairs of so many sources, by number, that a --direction means.
+    """Return the pairs of sources, by index, for a --direction.
 
     >>> directions(3, "forward"), directions(2, "both")
     ([(0, 1), (0, 2), (1, 2)], [(0, 1), (1, 0)])
@@ -138,7 +140,7 @@ def directions(count: int, which: str) -> list[tuple[int, int]]:
 
 
 def labelled(paths: Sequence[str], dumps: Sequence[DeviceDump]) -> list[Labelled]:
-    """The dumps of sources with their labels; a configuration may name them by their files, too."""
+    """Return the dumps with their labels, and with file names as aliases for the configuration."""
     from vmdump.check.checker import Labelled
     from vmdump.check.labels import Named, file_labels, labels
 

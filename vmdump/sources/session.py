@@ -1,4 +1,4 @@
-"""A Session: QEMU's start-up path as a value, from the registry of types to the dump."""
+"""Session: a registry of types and a module loader, from QEMU's start-up to the dump."""
 
 import os
 import sys
@@ -17,22 +17,24 @@ from vmdump.version import __version__
 if TYPE_CHECKING:
     from vmdump.dump.device_dump import DeviceDump
 
-#: The target that the built-in devices and machines belong to.
+#: The target of the built-in devices and machines.
 DEFAULT_ARCH = "x86_64"
 
 
 class Session:
-    """A registry of types, a loader of modules, and the dump of what is registered.
+    """A registry of QOM types and a module loader, whose device classes can be dumped.
 
-    Nothing is global: two sessions know nothing of each other.
+    Sessions share no state.
 
-    arch is the target's architecture: modules for another one are left alone, and without one so are all that are for
-    one. module_dirs are searched for modules before QEMU's own places; modules are further modules, each a row of the
-    module table or the path of a file, which then says itself what it provides; builtin=False leaves out vmdump's
-    devices and machines; entry_points=False leaves out modules of installed Python packages (group
-    ``vmdump.modules``). report is told each module's error as it comes; all are in ``modules.errors`` too.
+    Args:
+        arch: the target. Modules for another target are not loaded; with None, none that is for a specific target.
+        module_dirs: searched for modules before QEMU's own directories.
+        modules: further modules, as rows of the module table or paths of files.
+        builtin: False omits vmdump's own devices and machines.
+        entry_points: False omits modules of installed Python packages (group ``vmdump.modules``).
+        report: called with each module's error as it occurs; ``modules.errors`` has all of them.
 
-    Thread safety: register from one thread; `dump` may be called from any once all is registered.
+    Thread safety: register types from one thread; after that, any thread may call `dump`.
 
     >>> from vmdump import Session, TypeInfo
     >>> from vmdump.vmstate import VMStateDescription, VMSTATE_UINT32
@@ -77,9 +79,9 @@ class Session:
         entry_points: bool = True,
         report: Callable[[ModuleError], None] | None = None,
     ) -> None:
-        """Reads the module table; loads no module. What can't be read in a directory is reported, and no error here.
+        """Read the module table, without loading modules. Unreadable files in module directories are only reported.
 
-        Raises ModuleError for a path in modules that is no module, and for two modules of one name there.
+        Raises ModuleError for a path in modules that is not a module, and for duplicate names there.
         """
         #: The table of types.
         self.types = qom.TypeTable(lambda typename: self.modules.module_load_qom(typename))
@@ -113,27 +115,33 @@ class Session:
                 report(error)
 
     def type_register(self, info: qom.TypeInfo) -> qom.TypeImpl:
-        """Registers a type: `TypeTable.type_register`. Raises QOMError."""
+        """Register a type: see `TypeTable.type_register`. Raises QOMError."""
         return self.types.type_register(info)
 
     def close(self) -> None:
-        """Runs the modules' finish entry points and lets go of them. Their types can't be dumped any more."""
+        """Run the modules' finish entry points and release them. Their types can no longer be dumped."""
         self.modules.module_finish()
 
     def __enter__(self) -> "Session":
-        """The session, closed at the end of the body."""
+        """Return the session, which is closed at the end of the body."""
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        """Closes the session."""
+        """Close the session."""
         self.close()
 
     def dump(self, machine: str | None = None) -> "DeviceDump":
-        """Loads all modules that provide types, and dumps every device class that has a description.
+        """Load all modules that provide types, and dump every device class that has a VMStateDescription.
 
-        machine is a machine type's name or alias; None: the default machine, or "none" where there is no default.
-        Modules that fail are reported, and end nothing. Raises VmdumpError for an unknown machine, QOMError for a class
-        that can't be initialised, VMStateError for a description that can't be dumped.
+        Modules that fail to load are reported and skipped.
+
+        Args:
+            machine: a machine type's name or alias; None: the default machine, or "none" if there is none.
+
+        Raises:
+            VmdumpError: unknown machine.
+            QOMError: a class cannot be initialised.
+            VMStateError: a description cannot be dumped.
 
         Source: QEMU 8.2.2 system/vl.c qemu_init, migration/savevm.c dump_vmstate_json_to_file.
         """
@@ -151,19 +159,17 @@ class Session:
         return dump_registry(self.types, name, modules=self._modules_of_types())
 
     def _modules_of_types(self) -> dict[str, str]:
-        """Which loaded module provides a type."""
+        """Return the name of the loaded module that provides each type."""
         loaded = [state for state in self.modules.states() if state.state is ModuleState.LOADED]
         return {typename: state.name for state in loaded for typename in state.objs}
 
 
 def _read_module(path: str, openers: Sequence[Opener]) -> ModuleInfo:
-    """The row of a module file that is asked for by path; its name is the file's, without the suffix."""
+    """Return the row of a module given by path. Its name is that of the file, without suffix."""
     file = os.path.basename(path)
     for opener in openers:
         if file.endswith(opener.suffix):
             info = opener.read_info(path)
             if info is not None:
                 return msgspec.structs.replace(info, name=file.removesuffix(opener.suffix), path=path)
-    raise ModuleError(
-        f"{path}: not a module of vmdump; it is built with #include <vmdump/module.h>, or is a Python file"
-    )
+    raise ModuleError(f"{path}: not a module of vmdump; give a library built with <vmdump/module.h>, or a Python file")

@@ -233,9 +233,7 @@ def _open_folder(duckdb: Any, connection: Any, directory: str) -> list[str]:
     top = os.path.realpath(directory)
     files = _row_files(top)
     if not files:
-        raise VmdumpError(
-            f"{directory}: no rows to query; vmdump bulk --format parquet -o {directory} writes them"
-        )
+        raise VmdumpError(f"{directory}: no rows to query; vmdump bulk --format parquet -o {directory} writes them")
     try:
         connection.execute("SET autoinstall_known_extensions = false")
         connection.execute("SET autoload_known_extensions = false")
