@@ -225,7 +225,7 @@ def test_sparse_files(format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert unpacked(path, tmp_path)[0] == {"bin/qemu-system-avr": content}
     monkeypatch.setattr(archives, "MAX_BYTES", len(content) - 1)
     (tmp_path / "other").mkdir()
-    with pytest.raises(SourceError, match="larger than|to more than"):
+    with pytest.raises(SourceError, match=r"larger than|to more than"):
         unpack(str(path), str(tmp_path / "other"))
 
 
@@ -360,7 +360,7 @@ def test_a_file_where_a_directory_should_be(tmp_path: Path) -> None:
     """A package whose files lie below a file is refused."""
     path = tmp_path / "package"
     path.write_bytes(packages.tar([File("usr/q", QEMU), File("usr/q/qemu/m.so", MODULE)]))
-    with pytest.raises(SourceError, match="a parent of .* is not a directory"):
+    with pytest.raises(SourceError, match=r"a parent of .* is not a directory"):
         unpacked(path, tmp_path)
 
 

@@ -340,8 +340,8 @@ def test_parameters(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["nonsense", "{}"], "no query 'nonsense'; vmdump query --list lists the names", 2),
         (["device", "{}"], "device needs --with device=VALUE: QOM type", 2),
-        (["device", "{}", "--with", "x=1"], "device has no parameter 'x'; it has device", 2),
-        (["device"], "SQL or a question's name, and DIR", 2),
+        (["device", "{}", "--with", "x=1"], "device has no parameter 'x'; choose from device", 2),
+        (["device"], "SQL or the name of a query, and DIR, are required", 2),
         (["device", "{}", "--with", "x"], "'x' is not NAME=VALUE", 2),
         (["SELECT $a", "{}"], "query: the SQL needs --with a=VALUE", 3),
         (["SELECT 1", "{}", "--with", "a=1"], "query: the SQL has no $a", 3),

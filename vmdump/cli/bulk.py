@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from vmdump.bulk.run import Tally
     from vmdump.cli.environment import Environment
 
-HELP = "read many QEMUs (binaries, dumps, packages) into an output directory"
+HELP = "read many QEMUs into an output directory"
 EPILOG = """\
 examples:
   vmdump bulk /usr/bin/qemu-system-* -o dumps

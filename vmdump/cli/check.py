@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from vmdump.dump.device_dump import DeviceDump
     from vmdump.report.options import RuleText
 
-HELP = "check whether the device state of one QEMU can be loaded by another"
+HELP = "check whether one QEMU can load the device state of another"
 EPILOG = """\
 examples:
   vmdump check old/qemu-system-x86_64 new/qemu-system-x86_64
   vmdump check old.json.xz new.json.xz --direction forward --type 'virtio-*'
   vmdump check old.json.xz new.json.xz --ignore 'type-absent,subsection-*'
   vmdump check --matrix 7.2.json 8.2.json 10.0.json
-  vmdump check --matrix dumps --format html -o pages   of vmdump bulk's DIR
+  vmdump check --matrix dumps --format html -o pages   output of bulk
 
 Both directions are checked: OLD -> NEW (forward) and NEW -> OLD (backward). The
 verdicts on each device type are

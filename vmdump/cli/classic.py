@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from vmdump.check.static_checker import Json
     from vmdump.cli.environment import Environment
 
-HELP = "compare two dumps exactly as QEMU's vmstate-static-checker.py does"
+HELP = "compare two dumps exactly as vmstate-static-checker.py does"
 EPILOG = """\
 examples:
   vmdump classic -s old.json -d new.json
   vmdump classic -s old.json.xz -d /usr/bin/qemu-system-x86_64 --reverse
 
-Output and exit code (the number of findings, at most 255) are those of the
-script in QEMU 10.0, including what it misses. vmdump check finds more.
+Output and exit code (the number of findings, at most 255) are those of QEMU
+10.0's scripts/vmstate-static-checker.py, including what it misses. vmdump check finds more.
 
 FILE is a dump file, plain or compressed (gzip, xz, Zstandard), or a QEMU binary,
 which is read without being run, with its default machine type. Where the script

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from vmdump.cli.environment import Environment
     from vmdump.dump.engine import Engine
 
-HELP = "write a source's device state in the format of QEMU's -dump-vmstate"
+HELP = "write the device state of a source as QEMU's -dump-vmstate does"
 EPILOG = """\
 examples:
   vmdump dump -M q35 -o q35.json           the built-in devices and all modules

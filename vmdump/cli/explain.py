@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from vmdump.cli.environment import Environment
 
-HELP = "explain a rule, or an error message of QEMU, and what to do about it"
+HELP = "explain a rule, or an error message of QEMU"
 EPILOG = """\
 examples:
   vmdump explain field-added

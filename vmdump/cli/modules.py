@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from vmdump.cli.environment import Environment
     from vmdump.cli.terminal.table import Column
 
-HELP = "list the available modules, what they provide and need, and their state"
+HELP = "list the available modules and their state"
 EPILOG = """\
 examples:
   vmdump modules                           list modules without loading them

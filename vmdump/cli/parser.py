@@ -29,9 +29,9 @@ exit codes:
 environment:
   QEMU_MODULE_DIR       searched for modules after --module-dir; loading a C or
                         Python module executes it
-  XDG_CACHE_HOME        its directory vmdump caches parsed QEMU binaries
+  XDG_CACHE_HOME        parsed QEMU binaries are cached in its directory vmdump
                         (default: ~/.cache)
-  XDG_STATE_HOME        its directory vmdump has the key of that cache
+  XDG_STATE_HOME        the key of the cache is in its directory vmdump
                         (default: ~/.local/state)
   NO_COLOR, TERM=dumb   no colours and no progress display
   VMDUMP_DEBUG          if set, print a traceback with each error

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from vmdump.bulk.query.database import Answer
     from vmdump.cli.environment import Environment
 
-HELP = "query an output directory of vmdump bulk, in SQL or by a named query"
+HELP = "query an output directory of vmdump bulk"
 EPILOG = """\
 examples:
   vmdump query --list
