@@ -29,7 +29,9 @@ from elf_builder import DT_INIT_ARRAY, elf_object
 import vmdump
 from vmdump.bulk.manifest import Manifest
 from vmdump.bulk.query.database import producers
-from vmdump.bulk.run import Options, Tally, run
+from vmdump.bulk.run import run
+from vmdump.bulk.tally import Tally
+from vmdump.bulk.tasks import Options
 from vmdump.bulk.workers import Workers, make_workers
 from vmdump.cli import main
 from vmdump.cli.environment import Environment

@@ -2,5 +2,5 @@
 
 discover.py finds the sources, packages/ unpacks those that ship in packages, tasks.py defines what workers do and
 return, worker.py does it, process_pool.py and workers.py run the workers, scheduler.py keeps them busy. run.py
-ties these together and keeps the record in manifest.py. query/ turns dumps into Parquet rows and answers SQL over them.
+runs units.py's units of work in order, counts in tally.py, and records the results with manifest.py. query/ turns dumps into Parquet rows and answers SQL over them.
 """

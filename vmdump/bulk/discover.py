@@ -68,6 +68,12 @@ class Found(NamedTuple):
     notices: list[str]
     unreadable: list[str]
 
+    @property
+    def paths(self) -> set[str]:
+        """The paths of all files that were found, readable or not."""
+        packages = (package.path for group in self.groups for package in group)
+        return {*(item.source for item in self.items), *packages, *(source for source, _ in self.errors)}
+
 
 def find_sources(sources: Iterable[str], exclude: str, numbers: Sequence[int] | None = None) -> Found:
     """Return what the sources contain, in their order and without duplicates.

@@ -58,6 +58,19 @@ Entry = dict[str, Any]
 _Name = tuple[str, str]
 
 
+def new_entry(source: str, key: str, siblings: int, arguments: Sequence[int] = ()) -> Entry:
+    """Return an entry without results."""
+    lists: Entry = {name: [] for name in ("files", "targets", "machines", "outputs", "rows", "reports")}
+    lists |= {"arguments": list(arguments), "machine_types": []}
+    head = {"source": source, "member": None, "kind": None, "key": key, "siblings": siblings, "digest": None}
+    return {**head, "producer": None, **lists, "seconds": 0.0, "error": None}
+
+
+def title_of(entry: Entry) -> str:
+    """Return the source and member of an entry, for messages."""
+    return entry["source"] if entry["member"] is None else f"{entry['source']}: {entry['member']}"
+
+
 class Manifest:
     """The manifest of an output directory. Not thread-safe; `locked` excludes other processes."""
 

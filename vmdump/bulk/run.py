@@ -9,33 +9,27 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
 
 from vmdump.bulk.discover import Found, Item, dangling_links, find_sources, unpacked_items
-from vmdump.bulk.manifest import UNPACK_PREFIX, Entry, Manifest, locked, recorded
+from vmdump.bulk.manifest import UNPACK_PREFIX, Entry, Manifest, locked, new_entry, recorded, title_of
 from vmdump.bulk.output_paths import OutputPathAllocator
-from vmdump.bulk.packages.archives import MAX_BYTES
-from vmdump.bulk.packages.unpack import Package, UnpackResult, merge
+from vmdump.bulk.packages.unpack import UnpackResult, merge
 from vmdump.bulk.query.verdicts import forget_verdicts
 from vmdump.bulk.scheduler import Scheduler
-from vmdump.bulk.tasks import FORMATS, Outcome, ReadResult, ReadTask, Task, UnpackTask
+from vmdump.bulk.tally import Event, Tally
+from vmdump.bulk.tasks import FORMATS, Options, Outcome, ReadResult, ReadTask, UnpackTask
+from vmdump.bulk.units import Job, Unit, hash_files, remove_folder
 from vmdump.bulk.worker import FULL, HEAD, compress
 from vmdump.bulk.workers import Workers
 from vmdump.dump.output import make_directory, write_file
 from vmdump.errors import OutputError, SourceError
-from vmdump.files.input_file import open_regular
 from vmdump.signals import deferred_signals
 from vmdump.sources.open import BINARY, DUMP
 from vmdump.version import __version__
-
-#: Default time limit of a source, in seconds.
-TIMEOUT = 120.0
 
 #: Seconds between two writes of the manifest.
 _MANIFEST_INTERVAL = 1.0
@@ -45,70 +39,6 @@ _UNITS_PER_JOB = 4
 
 #: Groups of packages that are unpacked at a time; each takes about 500 MB of disk space.
 _MAX_UNPACKED = 2
-
-
-class Options(NamedTuple):
-    """How sources are read. format: a key of tasks.FORMATS; timeout: in seconds; max_size: in bytes."""
-
-    machines: str = "default"
-    format: str = "json"
-    timeout: float = TIMEOUT
-    max_size: int | None = None
-
-
-class Tally:
-    """Progress of a run, always consistent with the manifest.
-
-    total: known sources, which unpacking packages adds to. read, unchanged: sources in the output directory, read by
-    this run or before. errors: one for each failed source.
-    """
-
-    def __init__(self) -> None:
-        self.total, self.read, self.unchanged = 0, 0, 0
-        self.errors: list[str] = []
-
-    @property
-    def finished(self) -> int:
-        """Sources whose dumps are in the output directory."""
-        return self.read + self.unchanged
-
-    @property
-    def done(self) -> int:
-        """Sources that are read, unchanged or failed."""
-        return self.finished + len(self.errors)
-
-
-class Event(NamedTuple):
-    """A source that is done. entry: its manifest entry; is_new: whether this run has read it."""
-
-    title: str
-    entry: Entry
-    is_new: bool
-
-
-class _Unit:
-    """A binary, a dump file or a group of packages, in progress."""
-
-    def __init__(self, key: str, items: list[Item], packages: Sequence[Package] = ()) -> None:
-        self.key, self.items, self.packages = key, items, packages
-        #: Paths of the sources, with the indices of the command line's sources that each was found in.
-        self.arguments = {package.path: package.arguments for package in packages}
-        self.arguments |= {item.source: item.arguments for item in items}
-        self.kept: dict[int, UnpackResult] = {}
-        self.results: dict[int, Outcome] = {}
-        self.errors: list[tuple[str, str]] = []
-        self.folder: str | None = None
-        #: Unfinished tasks, and items that are written.
-        self.waiting, self.written = 0, 0
-        #: Number of manifest entries, once known.
-        self.n_entries = 1
-        self.is_unpacked = not packages
-
-
-class _Job(NamedTuple):
-    unit: _Unit
-    number: int
-    task: Task
 
 
 def run(
@@ -187,23 +117,23 @@ class _Run:
 
     # Planning
 
-    def _units(self, found: Found) -> list[_Unit]:
+    def _units(self, found: Found) -> list[Unit]:
         """Return the units of everything that was found."""
         items, groups = found.items, found.groups
         paths = [package.path for group in groups for package in group]
         paths += [item.path for item in items if item.kind == DUMP]
-        digests = _digests(paths, self._workers.jobs, self._options.max_size)
+        digests = hash_files(paths, self._workers.jobs, self._options.max_size)
         units = []
         for item in items:
             content = os.path.abspath(item.path) if item.kind == BINARY else digests[item.path]
-            units.append(_Unit(f"{item.kind} {content}, {self._settings}", [item]))
+            units.append(Unit(f"{item.kind} {content}, {self._settings}", [item]))
         for group in groups:
             group.sort(key=lambda package: (os.path.basename(package.path), package.path))
             content = " ".join(sorted(digests[package.path] for package in group))
-            units.append(_Unit(f"packages {hashlib.sha256(content.encode()).hexdigest()}, {self._settings}", [], group))
+            units.append(Unit(f"packages {hashlib.sha256(content.encode()).hexdigest()}, {self._settings}", [], group))
         return units
 
-    def _is_up_to_date(self, unit: _Unit, requested: set[str]) -> bool:
+    def _is_up_to_date(self, unit: Unit, requested: set[str]) -> bool:
         """Return whether a unit's entries are complete, and report them if so. requested: the sources of all units."""
         entries = self._entries_of(unit, requested)
         if not entries or len(entries) < entries[0]["siblings"] or not all(map(self._manifest.is_complete, entries)):
@@ -213,10 +143,10 @@ class _Run:
         for entry in entries:
             entry["arguments"] = list(unit.arguments[entry["source"]])
             self._tally.unchanged += 1
-            self._on_event(Event(_title(entry), entry, is_new=False))
+            self._on_event(Event(title_of(entry), entry, is_new=False))
         return True
 
-    def _entries_of(self, unit: _Unit, requested: set[str]) -> list[Entry]:
+    def _entries_of(self, unit: Unit, requested: set[str]) -> list[Entry]:
         """Return the manifest entries of a unit.
 
         Packages are identified by content: entries of packages that have moved, with the same file names, are renamed.
@@ -237,7 +167,7 @@ class _Run:
         """Drop the dumps of earlier runs whose sources are not among those found, with a notice for each."""
         if found.unreadable:
             return
-        requested = _found_sources(found)
+        requested = found.paths
         for entry in list(self._manifest):
             source = entry["source"]
             if source in requested or (add and not any(_is_below(source, each) for each in sources)):
@@ -250,7 +180,7 @@ class _Run:
                     if os.path.lexists(source)
                     else "the file no longer exists"
                 )
-                self._on_notice(f"dropped {_title(entry)}: {why}")
+                self._on_notice(f"dropped {title_of(entry)}: {why}")
 
     def _assign_arguments(self, sources: Sequence[str], numbers: Sequence[int]) -> None:
         """Assign entries of unreadable sources, which are kept, to the command line's sources that contain them."""
@@ -260,7 +190,7 @@ class _Run:
                            if _is_below(entry["source"], source)]  # fmt: skip
                 entry["arguments"] = belongs
 
-    def _kept_entries(self, missing: Iterable[_Unit]) -> Iterator[Entry]:
+    def _kept_entries(self, missing: Iterable[Unit]) -> Iterator[Entry]:
         """Yield the entries that this run keeps: those of other units, and those of the missing units that an
         interrupted run has completed.
         """
@@ -276,10 +206,10 @@ class _Run:
 
     # Execution
 
-    def _work(self, units: deque[_Unit]) -> None:
+    def _work(self, units: deque[Unit]) -> None:
         """Run the tasks of all units, and write their results."""
-        scheduler: Scheduler[_Job] = Scheduler(self._workers, self._options.timeout)
-        started: deque[_Unit] = deque()
+        scheduler: Scheduler[Job] = Scheduler(self._workers, self._options.timeout)
+        started: deque[Unit] = deque()
         try:
             while units or started:
                 while units and len(started) < _UNITS_PER_JOB * self._workers.jobs and scheduler.has_room:
@@ -294,13 +224,13 @@ class _Run:
         finally:
             self._workers.stop()
             for unit in started:
-                _remove_folder(unit)
+                remove_folder(unit)
 
-    def _begin(self, unit: _Unit) -> list[_Job]:
+    def _begin(self, unit: Unit) -> list[Job]:
         """Return a unit's first tasks. The largest packages, which take longest, come first."""
         if not unit.packages:
             unit.waiting = 1
-            return [_Job(unit, 0, self._read_task(unit.items[0]))]
+            return [Job(unit, 0, self._read_task(unit.items[0]))]
         try:
             unit.folder = tempfile.mkdtemp(prefix=UNPACK_PREFIX, dir=os.path.abspath(self._directory))
         except OSError as error:
@@ -312,13 +242,13 @@ class _Run:
             i: UnpackTask(os.path.abspath(unit.packages[i].path), os.path.join(unit.folder, str(i)), timeout, max_size)
             for i in order
         }
-        return [_Job(unit, i, task) for i, task in tasks.items()]
+        return [Job(unit, i, task) for i, task in tasks.items()]
 
     def _read_task(self, item: Item) -> ReadTask:
         machines, format, timeout, max_size = self._options
         return ReadTask(item.kind, os.path.abspath(item.path), item.root, machines, format, timeout, max_size)
 
-    def _handle(self, job: _Job, outcome: Outcome) -> list[_Job]:
+    def _handle(self, job: Job, outcome: Outcome) -> list[Job]:
         """Store the outcome of a task, and return the tasks that it makes ready."""
         unit = job.unit
         unit.waiting -= 1
@@ -336,7 +266,7 @@ class _Run:
                 self._on_notice(f"{path}: {notice}")
         return [] if unit.waiting else self._unpacked(unit)
 
-    def _unpacked(self, unit: _Unit) -> list[_Job]:
+    def _unpacked(self, unit: Unit) -> list[Job]:
         """Merge a group's unpacked packages, and return the tasks that read its binaries."""
         assert unit.folder is not None
         root = os.path.join(unit.folder, "root")
@@ -360,9 +290,9 @@ class _Run:
         self._tally.total += unit.n_entries - len(unit.packages)
         unit.items = [item for item in unit.items if not self._is_read(item, unit)]
         unit.waiting = len(unit.items)
-        return [_Job(unit, index, self._read_task(item)) for index, item in enumerate(unit.items)]
+        return [Job(unit, index, self._read_task(item)) for index, item in enumerate(unit.items)]
 
-    def _is_read(self, item: Item, unit: _Unit) -> bool:
+    def _is_read(self, item: Item, unit: Unit) -> bool:
         """Return whether an interrupted run has read an item, and report it if so."""
         for entry in self._manifest.find(unit.key):
             is_it = (entry["source"], entry["member"]) == (item.source, item.member)
@@ -375,7 +305,7 @@ class _Run:
 
     # Results
 
-    def _write_results(self, unit: _Unit) -> bool:
+    def _write_results(self, unit: Unit) -> bool:
         """Write the results of a unit that are next in order; return whether the unit is complete."""
         while unit.written in unit.results:
             self._finish(unit.items[unit.written], unit.results.pop(unit.written), unit)
@@ -386,10 +316,10 @@ class _Run:
             self._fail(source, unit, error)
         for source in unit.arguments:
             self._manifest.drop_others(source, unit.key)
-        _remove_folder(unit)
+        remove_folder(unit)
         return True
 
-    def _finish(self, item: Item, outcome: Outcome, unit: _Unit) -> None:
+    def _finish(self, item: Item, outcome: Outcome, unit: Unit) -> None:
         if outcome.error is not None:
             error = outcome.error.replace(os.path.abspath(item.path), item.title)  # under the name the user knows
             self._fail(item.source, unit, error, item, outcome.seconds)
@@ -408,7 +338,7 @@ class _Run:
         if result.rows is not None:
             self._write(paths.rows, result.rows)
             rows.append(paths.rows)
-        entry = _entry(item.source, unit.key, unit.n_entries, item.arguments)
+        entry = new_entry(item.source, unit.key, unit.n_entries, item.arguments)
         entry |= {"kind": item.kind, "member": item.member, "digest": digest and digest.hex()}
         entry |= {"files": recorded(result.files) if item.root is None else [], "producer": paths.producer}
         entry |= {"targets": paths.targets, "machines": list(result.machines), "outputs": outputs, "rows": rows}
@@ -421,17 +351,15 @@ class _Run:
         make_directory(os.path.dirname(full))
         write_file(full, *parts)
 
-    def _fail(
-        self, source: str, unit: _Unit | None, error: str, item: Item | None = None, seconds: float = 0.0
-    ) -> None:
+    def _fail(self, source: str, unit: Unit | None, error: str, item: Item | None = None, seconds: float = 0.0) -> None:
         prefix = item.title if item is not None else source
         error = " ".join(error.splitlines())
         if not error.startswith(prefix):
             error = f"{prefix}: {error}"
         entry = (
-            _entry(source, unit.key, unit.n_entries, unit.arguments[source])
+            new_entry(source, unit.key, unit.n_entries, unit.arguments[source])
             if unit is not None
-            else _entry(source, f"{source}, {self._settings}", 1)
+            else new_entry(source, f"{source}, {self._settings}", 1)
         )
         if item is not None:
             entry |= {"kind": item.kind, "member": item.member, "targets": [], "seconds": round(seconds, 3)}
@@ -456,51 +384,10 @@ class _Run:
         self._on_event(Event(title, entry, is_new=True))
 
 
-def _found_sources(found: Found) -> set[str]:
-    """Return the paths of all files that were found, readable or not."""
-    packages = (package.path for group in found.groups for package in group)
-    return {*(item.source for item in found.items), *packages, *(source for source, _ in found.errors)}
-
-
 def _is_below(path: str, source: str) -> bool:
     """Return whether path is the source, or a path below it."""
     return os.path.normpath(path) == os.path.normpath(source) or path.startswith(os.path.join(source, ""))
 
 
-def _entry(source: str, key: str, siblings: int, arguments: Sequence[int] = ()) -> Entry:
-    """Return an entry without results."""
-    lists: Entry = {name: [] for name in ("files", "targets", "machines", "outputs", "rows", "reports")}
-    lists |= {"arguments": list(arguments), "machine_types": []}
-    head = {"source": source, "member": None, "kind": None, "key": key, "siblings": siblings, "digest": None}
-    return {**head, "producer": None, **lists, "seconds": 0.0, "error": None}
-
-
-def _title(entry: Entry) -> str:
-    return entry["source"] if entry["member"] is None else f"{entry['source']}: {entry['member']}"
-
-
 def _without(root: str | None, text: str) -> str:
     return text if root is None else text.replace(root, "")
-
-
-def _remove_folder(unit: _Unit) -> None:
-    if unit.folder is not None:
-        shutil.rmtree(unit.folder, ignore_errors=True)
-        unit.folder = None
-
-
-def _digests(paths: Sequence[str], jobs: int, max_size: int | None) -> dict[str, str]:
-    """Return SHA-256 of files; empty for those unreadable or too large, which their reader reports."""
-    limit = MAX_BYTES if max_size is None else max_size
-
-    def digest(path: str) -> str:
-        try:
-            if os.path.getsize(path) > limit:
-                return ""
-            with open_regular(path) as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError:
-            return ""
-
-    with ThreadPoolExecutor(jobs) as pool:
-        return dict(zip(paths, pool.map(digest, paths), strict=True))

@@ -30,6 +30,19 @@ FORMATS = {
 }
 
 
+#: Default time limit of a source, in seconds.
+TIMEOUT = 120.0
+
+
+class Options(NamedTuple):
+    """How sources are read. format: a key of tasks.FORMATS; timeout: in seconds; max_size: in bytes."""
+
+    machines: str = "default"
+    format: str = "json"
+    timeout: float = TIMEOUT
+    max_size: int | None = None
+
+
 class UnpackTask(NamedTuple):
     """Unpack the package at path into folder.
 

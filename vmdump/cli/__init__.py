@@ -76,7 +76,7 @@ def _parse_dump(argv: Sequence[str]) -> Any:
     from vmdump.cli import dump
 
     parser = FastParser()
-    dump.add_arguments(parser)  # type: ignore[arg-type]  # which has what is used of argparse's
+    dump.add_arguments(parser)  # type: ignore[arg-type]  # it has the methods that add_arguments uses
     args = parser.parse(argv[1:])
     if args is not None:
         args.run_command = dump.run

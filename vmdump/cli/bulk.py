@@ -10,7 +10,7 @@ from vmdump.cli.source_arguments import UsageError, add_directory, add_file, sec
 if TYPE_CHECKING:
     import argparse
 
-    from vmdump.bulk.run import Tally
+    from vmdump.bulk.tally import Tally
     from vmdump.cli.environment import Environment
 
 HELP = "read many QEMUs into an output directory"
@@ -94,8 +94,9 @@ def _jobs(text: str) -> int:
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Read the sources that are new or have changed."""
-    from vmdump.bulk.run import Options, Tally
     from vmdump.bulk.run import run as run_bulk
+    from vmdump.bulk.tally import Tally
+    from vmdump.bulk.tasks import Options
     from vmdump.bulk.workers import make_workers
     from vmdump.cli.terminal.progress import Progress
 

@@ -133,7 +133,7 @@ def is_binary(path: str) -> bool:
 
 
 def _first_bytes(path: str) -> bytes:
-    """The first four bytes of a regular file; of anything else nothing is read."""
+    """Return the first four bytes of a regular file; b"" for anything else, which is not opened."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             return b""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from vmdump.cli.environment import printable
 
 if TYPE_CHECKING:
-    from vmdump.bulk.run import Event, Tally
+    from vmdump.bulk.tally import Event, Tally
     from vmdump.cli.environment import Environment
 
 
