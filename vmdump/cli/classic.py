@@ -20,10 +20,11 @@ examples:
   vmdump classic -s old.json.xz -d /usr/bin/qemu-system-x86_64 --reverse
 
 Output and exit code (the number of findings, at most 255) are those of QEMU
-10.0's scripts/vmstate-static-checker.py, including what it misses. vmdump check finds more.
+10.0's scripts/vmstate-static-checker.py, including what it misses. vmdump check
+finds more.
 
-FILE is a dump file, plain or compressed (gzip, xz, Zstandard), or a QEMU binary,
-which is read without being run, with its default machine type. Where the script
+FILE is a dump file, plain or compressed (gzip, xz, Zstandard), or a QEMU
+binary, which is read without being run, with its default machine. If the script
 ends with a traceback, for a file that is not a dump, vmdump prints an error and
 exits with 3.
 """
