@@ -116,7 +116,7 @@ def test_verdicts_that_can_not_be_kept(folder: Path, tmp_path: Path, capsys: pyt
 def test_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One source alone that is no folder is told by name."""
     assert main(["check", "--matrix", str(tmp_path / "missing")]) == 2
-    assert capsys.readouterr().err.startswith(f"vmdump: {tmp_path}/missing: no folder")
+    assert capsys.readouterr().err.startswith(f"vmdump: {tmp_path}/missing: not an output directory")
 
 
 def dump_of(version: int) -> bytes:
@@ -270,7 +270,7 @@ def test_unlike_sides(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert bulk(tmp_path / "m68k", tmp_path / "x86_64", "-o", tmp_path / "out") == 0
     capsys.readouterr()
     assert main(["check", "--matrix", str(tmp_path / "out")]) == 2
-    assert "a VM can't migrate between targets" in capsys.readouterr().err
+    assert "a VM cannot migrate between targets" in capsys.readouterr().err
     assert main(["check", "--matrix", str(tmp_path / "out"), "--any-target"]) in (0, 1)
 
 

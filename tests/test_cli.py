@@ -510,7 +510,7 @@ def test_show_endless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A tree that is exponentially larger than its descriptions is not begun."""
     (tmp_path / "deep.py").write_text(nested(30, 2))
     monkeypatch.setattr(tree, "MAX_LINES", 1000)
-    assert "deep: more than 1000 lines, not shown" in run_failing(3, "show", "deep", "--module", tmp_path / "deep.py")
+    assert "deep: more than 1000 lines, the limit" in run_failing(3, "show", "deep", "--module", tmp_path / "deep.py")
 
 
 # modules ----------------------------------------------------------------------------------------------------------

@@ -164,7 +164,7 @@ def test_patterns_are_escaped() -> None:
         (["'0000:00:01.3/piix4_pm'", "0"], "PIIX4_PM"),
         (["piix4_pm", "0x0"], "PIIX4_PM"),
         (["0000:00:02.0:00.0/virtio-net"], "virtio-net-device"),
-        (["fdrive"], "fdrive, a part of "),
+        (["fdrive"], "fdrive, part of "),
     ],
 )
 def test_show(argv: list[str], title: str) -> None:
@@ -291,7 +291,7 @@ def test_suggestions(argv: list[str], words: str, code: int) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option(command: str) -> None:
     """Every long option of every command, with a letter missing, is suggested."""
-    from vmdump.cli.parser import build_parser
+    from vmdump.cli import build_parser
 
     parser: Any = build_parser()
     (commands,) = parser._subparsers._group_actions

@@ -63,7 +63,7 @@ def test_other_machine_types(first: tuple[str, str], second: tuple[str, str], tm
     result = Result("check", *files)
     assert result.code == 0
     assert result.err.startswith("vmdump: warning: different machine types: ")
-    assert f"a.json has target {first[1]}, b.json has {second[1]}" in result.err
+    assert f"a.json is of {first[1]}, b.json is of {second[1]}" in result.err
     of_machine(files[1], first[1])
     assert Result("check", *files).err == ""
 

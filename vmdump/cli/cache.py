@@ -23,7 +23,7 @@ examples:
 
 Parsed QEMU binaries are cached in $XDG_CACHE_HOME/vmdump (~/.cache/vmdump). An
 entry is valid until the binary, its modules or vmdump change. Above 256 MiB the
-least recently used entries are removed. The keys of --json are
+least recently used entries are removed. With --json the keys are
   binary, version        path and version string of the QEMU
   size                   in bytes
   created, used          in seconds since 1970

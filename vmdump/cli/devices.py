@@ -25,7 +25,7 @@ examples:
 
 MIN is the minimum_version_id. FIELDS includes the fields of nested descriptions
 and subsections, SUBS counts the device's own subsections. The table is sorted
-by type. --json keeps the order of the dump; its keys are
+by type. --json keeps the order of the dump, and the keys are
   type                   QOM type name
   description            name of the VMStateDescription
   version_id, minimum_version_id

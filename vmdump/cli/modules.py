@@ -23,7 +23,7 @@ examples:
 Loading a C or Python module executes it. --load does so, as does every command
 without SOURCE. Without --load, modules are only inspected.
 
-The table is in the order of loading. The keys of --json are
+The table is in the order of loading. With --json the keys are
   name                   file name without suffix
   kind                   python or c
   arch                   the only target that it supports, or null

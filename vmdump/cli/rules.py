@@ -20,7 +20,7 @@ examples:
 
 The verdict is the worst one of a finding. Below a condition, such as in a
 subsection that is not always sent, it becomes conditional. Rules of lint have
-a level instead: defect or notice. The keys of --json are
+a level instead: defect or notice. With --json the keys are
   rule, command, verdict, level, what
 """
 

@@ -121,7 +121,7 @@ def compare_sides(
     if unlike is not None:
         (first, target), (second, other) = unlike
         raise UsageError(
-            f"{first.label} has target {target}, {second.label} has {other}: a VM cannot migrate between targets; "
+            f"{first.label} is for {target}, {second.label} for {other}: a VM cannot migrate between targets; "
             "--any-target compares them anyway"
         )
     warning = machine_warning([side.label for side in sides], machines or [side.dump.machine for side in sides])
