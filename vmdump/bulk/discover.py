@@ -153,7 +153,7 @@ class _Search:
             try:
                 found = _identify(path, real, place, is_named)
             except (OSError, SourceError) as error:
-                self._fail(path, str(error))
+                self._fail(path, getattr(error, "strerror", None) or str(error))
                 return False
             if isinstance(found, Package):
                 self._packages[real] = found._replace(arguments=(number,))
