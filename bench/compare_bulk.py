@@ -101,8 +101,9 @@ def _unpack(debs: list[str], root: Path) -> list[str]:
 
 
 def _read(path: str, machines: str, kind: str = "binary", format: str = "json") -> None:
-    from vmdump.bulk.worker import Read, perform
+    from vmdump.bulk.tasks import ReadTask
+    from vmdump.bulk.worker import perform
 
-    outcome = perform(Read(kind, path, None, machines, format, 600.0))
+    outcome = perform(ReadTask(kind, path, None, machines, format, 600.0))
     if outcome.error:
         raise SystemExit(outcome.error)

@@ -29,7 +29,9 @@ from elf_builder import DT_INIT_ARRAY, elf_object
 import vmdump
 from vmdump.bulk.manifest import Manifest
 from vmdump.bulk.query.database import producers
-from vmdump.bulk.run import Options, Tally, run
+from vmdump.bulk.run import run
+from vmdump.bulk.tally import Tally
+from vmdump.bulk.tasks import Options
 from vmdump.bulk.workers import Workers, make_workers
 from vmdump.cli import main
 from vmdump.cli.environment import Environment
@@ -239,8 +241,7 @@ def test_other_sources(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert bulk(new, "-o", out) == 0
     dropped = [line for line in capsys.readouterr().err.splitlines() if "dropped" in line]
     assert dropped == [
-        f"vmdump: dropped {old}/{target}.json.xz: it is not one of the sources given; --add keeps it"
-        for target in TARGETS
+        f"vmdump: dropped {old}/{target}.json.xz: not among the given sources; --add keeps it" for target in TARGETS
     ]
     assert {each.label for each in producers(out)} == {"10.0.13"}
     assert not (out / "7.2.22").exists()
@@ -258,7 +259,7 @@ def test_sources_add_up(sources: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert bulk(old, "-o", out, "--add") == 0
     captured = capsys.readouterr()
     assert captured.out == f"{out}: 0 read, 5 unchanged\n"
-    assert captured.err == f"vmdump: dropped {old}/m68k.json.xz: it is gone\n"
+    assert captured.err == f"vmdump: dropped {old}/m68k.json.xz: the file no longer exists\n"
     assert [each.label for each in producers(out, "m68k")] == ["10.0.13"]
     assert [each.label for each in producers(out, "avr")] == ["10.0.13", "7.2.22"]
 
@@ -271,7 +272,7 @@ def test_a_source_under_another_name(sources: Path, tmp_path: Path, capsys: pyte
     (folder / "m68k.json").write_bytes(read_real_dump("10.0.13", "m68k"))
     capsys.readouterr()
     assert bulk(folder, "-o", out) == 0
-    assert f"vmdump: dropped {folder}/m68k.json.xz: it is gone\n" in capsys.readouterr().err
+    assert f"vmdump: dropped {folder}/m68k.json.xz: the file no longer exists\n" in capsys.readouterr().err
     (found,) = producers(out, "m68k")
     assert (found.label, vmdump.open(found.path).to_bytes()) == ("7.2.22", read_real_dump("10.0.13", "m68k"))
 
@@ -364,8 +365,8 @@ def test_errors(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
         assert error.startswith(f"{source}:")
         assert f"vmdump: {error}\n" in captured.err
     assert failed[str(tmp_path / "missing")].endswith("No such file or directory")
-    assert "is it whole?" in failed[str(sources / "broken.deb")]
-    assert "no QEMU that dumps" in failed[str(sources / "firmware.deb")]
+    assert "the file may be truncated or corrupt" in failed[str(sources / "broken.deb")]
+    assert "contains no QEMU binary that supports -dump-vmstate" in failed[str(sources / "firmware.deb")]
     assert len(list(out.rglob("none.json"))) == 11
     assert not [name for name in os.listdir(out) if name.startswith(".")]
 
@@ -377,11 +378,11 @@ BROKEN = {
     "qemu-system-sparc.exe": (b"MZ\x90\0" + b"\0" * 60, "a PE executable (Windows)"),
     "qemu-system-avr": (b"\xcf\xfa\xed\xfe" + b"\0" * 60, "a Mach-O executable (macOS)"),
     "qemu-system-rx": (b"\0" * 64, "not an ELF binary"),
-    "a.deb": (b"", "not a whole package"),
-    "b.deb": (b"<html>404</html>", "not a whole package"),
-    "c.rpm": (b"", "not a whole package"),
-    "d.whl": (b"PK\5\6" + b"\0" * 18, "not a whole package"),
-    "e.tar": (b"", "not a whole package"),
+    "a.deb": (b"", "not a package by its first bytes"),
+    "b.deb": (b"<html>404</html>", "not a package by its first bytes"),
+    "c.rpm": (b"", "not a package by its first bytes"),
+    "d.whl": (b"PK\5\6" + b"\0" * 18, "not a package by its first bytes"),
+    "e.tar": (b"", "not a package by its first bytes"),
     "bom.json": (b'\xef\xbb\xbf{ "vmschkmachine": { "Name": "pc" } }', "bom.json:1:1"),
     "utf16.json": ('{ "vmschkmachine": { "Name": "pc" } }'.encode("utf-16"), "utf16.json:1:1"),
     "utf16le.json": ('{ "vmschkmachine": { "Name": "pc" } }'.encode("utf-16-le"), "utf16le.json:1:"),
@@ -416,7 +417,7 @@ def test_dangling_links(sources: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert bulk(sources, "-o", tmp_path / "out") == 3
     captured = capsys.readouterr()
     assert captured.out.endswith("12 read, 0 unchanged, 2 failed\n")
-    assert f"vmdump: {sources}/qemu-system-arm: a link to missing, which is not there\n" in captured.err
+    assert f"vmdump: {sources}/qemu-system-arm: dangling link to missing\n" in captured.err
 
 
 def test_what_only_has_the_name(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -433,7 +434,7 @@ def test_what_only_has_the_name(sources: Path, tmp_path: Path, capsys: pytest.Ca
         assert error.count(f"vmdump: {script}: a script, not a QEMU binary; skipped\n") == 1
         assert "lintian" not in error
     assert bulk(script, "-o", tmp_path / "alone") == 3
-    assert "no QEMU binary, dump or package in there" in capsys.readouterr().err
+    assert "no QEMU binary, dump or package found" in capsys.readouterr().err
 
 
 def test_members_of_packages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -459,7 +460,7 @@ def test_members_of_packages(tmp_path: Path, capsys: pytest.CaptureFixture[str])
             f"{bin}/qemu-system-arm: an ELF file without the code that dumps device state; the file may be truncated",
             f"{bin}/qemu-system-avr: an empty file, not a QEMU binary; copy it again",
             f"{bin}/qemu-system-i386: a script, not a QEMU binary; skipped",
-            f"{bin}/qemu-system-ppc: a link to /usr/libexec/qemu-kvm, which is no QEMU binary of the packages given",
+            f"{bin}/qemu-system-ppc: link to /usr/libexec/qemu-kvm, which is not a QEMU binary in the given packages",
             f"{bin}/qemu-system-sparc.exe: a PE executable (Windows); only ELF binaries can be read",
         ]
 
@@ -472,7 +473,7 @@ def test_a_source_with_nothing_in_it(sources: Path, tmp_path: Path, capsys: pyte
     capsys.readouterr()
     assert bulk(sources / "qemu-10.0.13", tmp_path / "empty", "-o", out) == 3
     error = capsys.readouterr().err
-    assert f"vmdump: {tmp_path}/empty: no QEMU binary, dump or package in there\n" in error
+    assert f"vmdump: {tmp_path}/empty: no QEMU binary, dump or package found\n" in error
     assert "dropped" not in error
     assert {each.label for each in producers(out)} == {"7.2.22", "10.0.13"}
 
@@ -481,7 +482,7 @@ def test_nothing_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     """A directory without any source is told."""
     (tmp_path / "empty").mkdir()
     assert bulk(tmp_path / "empty", "-o", tmp_path / "out") == 3
-    assert "no QEMU binary, dump or package in there" in capsys.readouterr().err
+    assert "no QEMU binary, dump or package found" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -505,12 +506,12 @@ def test_time_out(endless: Path, sources: Path, tmp_path: Path, capsys: pytest.C
     out = tmp_path / "out"
     assert bulk(endless, sources, "-o", out, "--timeout", 1, "--jobs", 2, executor="processes") == 3
     (failed,) = [entry for entry in entries(out) if entry["error"] is not None]
-    assert failed["error"] == f"{endless}: not read after 1 seconds, and given up; --timeout gives it more"
+    assert failed["error"] == f"{endless}: not finished after 1 seconds; raise --timeout to allow more"
     assert len(list(out.rglob("none.json"))) == 12
 
 
 def test_memory(sources: Path, tmp_path: Path) -> None:
-    """A source that takes more memory than a worker may have is that source's error."""
+    """A source that needs more memory than a worker may use is an error of that source."""
     bomb = tmp_path / "bomb.json.gz"
     with gzip.open(bomb, "wb", compresslevel=1) as file:
         file.write(b'{\n  "vmschkmachine": {')
@@ -519,7 +520,7 @@ def test_memory(sources: Path, tmp_path: Path) -> None:
     options = Options(max_size=1 << 30)
     workers = make_workers("processes", 2, memory=400 << 20)
     tally = run([str(bomb), str(sources)], str(tmp_path / "out"), workers, options)
-    assert tally.errors == [f"{bomb}: takes more memory than a worker may"]
+    assert tally.errors == [f"{bomb}: needs more memory than the limit of a worker process"]
     assert tally.read == 12
 
 
@@ -558,7 +559,7 @@ def test_crash(sources: Path, tmp_path: Path) -> None:
 
     tally = run([str(sources)], str(tmp_path / "out"), Workers(make, 3))
     (error,) = tally.errors
-    assert error.startswith(f"{culprit}: the process that read it ended: a crash")
+    assert error.startswith(f"{culprit}: the worker process crashed")
     assert tally.read == 11
     assert len(made) > 1
 
@@ -664,7 +665,7 @@ def test_interrupted(
     assert started.stderr is not None
     errors = started.stderr.read().decode().splitlines()
     assert started.wait(30) == 130
-    assert errors[-2].endswith(f" of 36 are in {tmp_path}/out; the same command goes on from there")
+    assert errors[-2].endswith(f" of 36 are in {tmp_path}/out; run the same command again to continue")
     assert errors[-1] == "vmdump: interrupted"
     wait_for_end(workers)
     finished = len([entry for entry in entries(tmp_path / "out") if entry["error"] is None])
@@ -772,7 +773,7 @@ def test_full_disk(tmp_path: Path) -> None:
     done = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True, check=False)
     assert done.returncode == 3
     *_, kept, error = done.stderr.splitlines()
-    assert kept == f"vmdump: 2 of 4 are in {out}, and stay; once there is room, the same command goes on from there"
+    assert kept == f"vmdump: 2 of 4 are in {out}; run the same command again to continue"
     assert error == f"vmdump: {out}/7.2.22/x86_64/none.json: File too large"
     assert {path: content for path, content in tree(out).items() if path != "manifest.json"} == {
         f"7.2.22/{target}/none.json": read_real_dump("7.2.22", target) for target in ("avr", "m68k")

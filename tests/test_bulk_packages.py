@@ -235,7 +235,7 @@ def test_packages_in_a_package(tmp_path: Path) -> None:
     path.write_bytes(packages.wheel([*FILES, File("debs/qemu-system-arm.deb", packages.deb(FILES))]))
     (tmp_path / "unpacked").mkdir()
     notices = unpack(str(path), str(tmp_path / "unpacked")).notices
-    assert "debs/qemu-system-arm.deb: a package inside of a package is not read; unpack it first" in notices
+    assert "debs/qemu-system-arm.deb: packages inside of packages are not read; unpack it first" in notices
 
 
 def test_one_package_of_a_name(tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def test_paths_that_leave(kind: str, path: str, tmp_path: Path, outside: Path) -
     """A path with .. or of any depth is refused, whatever the archive."""
     package = tmp_path / "package"
     package.write_bytes(KINDS[kind]([File(path, QEMU)]))
-    with pytest.raises(SourceError, match="it means harm"):
+    with pytest.raises(SourceError, match="escapes the extraction directory; the package may be malicious"):
         unpacked(package, tmp_path)
     assert os.listdir(outside) == ["precious"]
     assert tree(tmp_path / "unpacked") == {}
@@ -360,7 +360,7 @@ def test_a_file_where_a_directory_should_be(tmp_path: Path) -> None:
     """A package whose files lie below a file is refused."""
     path = tmp_path / "package"
     path.write_bytes(packages.tar([File("usr/q", QEMU), File("usr/q/qemu/m.so", MODULE)]))
-    with pytest.raises(SourceError, match="goes through something that is no directory"):
+    with pytest.raises(SourceError, match=r"a parent of .* is not a directory"):
         unpacked(path, tmp_path)
 
 

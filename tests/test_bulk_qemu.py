@@ -105,7 +105,7 @@ def test_corrupt_package(tmp_path: Path, seven: Path, capsys: pytest.CaptureFixt
     captured = capsys.readouterr()
     (error,) = [line for line in captured.err.splitlines() if not line.startswith("vmdump: [") and "broken" not in line
                 and line.startswith(f"vmdump: {broken}: ")]  # fmt: skip
-    assert error.endswith("it may be truncated or corrupt")
+    assert error.endswith("the file may be truncated or corrupt")
     assert written_dumps(out) == {
         target: dump for target, dump in written_dumps(seven).items() if target.startswith("ppc")
     }
@@ -154,7 +154,7 @@ def test_all_machines(tmp_path: Path) -> None:
     assert bulk(qemu, "-o", out) == 0
     assert entries(out)[0]["machines"] == [vmdump.open(qemu).machine]
     assert bulk(qemu, "-o", out, "--machines", "bbc-*") == 3
-    assert entries(out)[0]["error"].startswith(f"{qemu}: no machine type is like 'bbc-*'")
+    assert entries(out)[0]["error"].startswith(f"{qemu}: no machine type matches 'bbc-*'")
 
 
 @pytest.mark.qemu
@@ -279,5 +279,5 @@ def test_no_scheduler(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkey
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 3
     assert done.stderr.startswith("vmdump: dask://127.0.0.1:1: ")
-    assert done.stderr.endswith("is a Dask scheduler listening there?\n")
+    assert done.stderr.endswith("check that a Dask scheduler listens there\n")
     assert done.stderr.count("\n") == 1

@@ -630,7 +630,8 @@ def test_no_place(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
     assert not house.is_hit()
     assert main(["cache"]) == 3
     assert capsys.readouterr().err == (
-        "vmdump: no cache folder: neither $HOME nor $XDG_CACHE_HOME and $XDG_STATE_HOME are absolute paths; set $HOME\n"
+        "vmdump: no cache directory: neither $HOME nor $XDG_CACHE_HOME and $XDG_STATE_HOME are absolute paths; "
+        "set $HOME\n"
     )
 
 

@@ -204,13 +204,13 @@ def test_version() -> None:
         (["dump", "--run", "qemu", "--timeout", "-1"], "--timeout"),
         (["dump", "--run", "qemu", "--timeout", "nan"], "'nan' is not"),
         (["dump", "--run", "qemu", "--timeout", "inf"], "'inf' is not"),
-        (["dump", "--run"], "--run needs SOURCE, a QEMU binary"),
-        (["dump", "--run", "-M", "help"], "--run needs SOURCE, a QEMU binary"),
-        (["dump", "--run", "qemu", "--module", "m.py"], "--module is not for a QEMU that is run"),
-        (["dump", "--run", "qemu", "--arch", "arm"], "--arch is not for a QEMU that is run"),
-        (["dump", "x.json", "-M", "q35"], "--machine is not for a dump file"),
-        (["dump", "x.json", "--module-dir", "."], "--module-dir is not for a dump file"),
-        (["devices", "x.json", "-M", "help"], "x.json: a dump file does not say which machine types there were"),
+        (["dump", "--run"], "--run does not apply to the built-in devices; give a QEMU binary as SOURCE"),
+        (["dump", "--run", "-M", "help"], "--run does not apply to the built-in devices; give a QEMU binary as SOURCE"),
+        (["dump", "--run", "qemu", "--module", "m.py"], "--module does not apply to QEMU binaries that are run"),
+        (["dump", "--run", "qemu", "--arch", "arm"], "--arch does not apply to QEMU binaries that are run"),
+        (["dump", "x.json", "-M", "q35"], "--machine does not apply to dump files"),
+        (["dump", "x.json", "--module-dir", "."], "--module-dir does not apply to dump files"),
+        (["devices", "x.json", "-M", "help"], "x.json: a dump file does not list machine types"),
         (["show"], "TYPE"),
         (["show", "x.json", "e1000", "e1000e"], "e1000e"),
         (["modules", "x.json"], "x.json"),
@@ -331,7 +331,7 @@ def test_machine_help(argv: list[str], word: str, monkeypatch: pytest.MonkeyPatc
         (["dump", "--run", "{tmp}/missing"], "{tmp}/missing: can't be run: No such file or directory"),
         (["devices", "{tmp}/missing.json"], "{tmp}/missing.json: No such file or directory"),
         (["show", "{tmp}/missing.json", "e1000"], "{tmp}/missing.json: No such file or directory"),
-        (["show", "x\ny\x1b[31m"], "no device type 'x\\ny\\x1b[31m' with a description"),
+        (["show", "x\ny\x1b[31m"], "device types is called 'x\\ny\\x1b[31m'"),
         (["dump", "x\ny\x1b[31m"], "vmdump: x y\\x1b[31m: No such file"),
     ],
 )
@@ -459,15 +459,18 @@ def test_show_without_description(module: Path) -> None:
     """A device type without a description is an answer, not an error."""
     result = run("show", "my-bridge", "--module", module)
     assert (result.code, result.stderr) == (0, "")
-    assert result.stdout == "my-bridge: has no VMStateDescription: nothing of it is migrated\n"
+    assert result.stdout == "my-bridge: no VMStateDescription, so no state is migrated\n"
 
 
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("e1001", "no device type 'e1001' with a description among 213; did you mean e1000"),
+        (
+            "e1001",
+            "is called 'e1001', nor is a section or description; did you mean e1000",
+        ),
         ("E100", "did you mean e1000"),
-        ("zzzzzz", "vmdump devices lists those that are there"),
+        ("zzzzzz", "vmdump devices lists the types"),
     ],
 )
 def test_show_unknown(name: str, told: str, dump_file: Path) -> None:
@@ -477,7 +480,7 @@ def test_show_unknown(name: str, told: str, dump_file: Path) -> None:
 
 def test_show_no_device() -> None:
     """A type that is no device is unknown here, description or not."""
-    assert "no device type 'none-machine'" in run_failing(3, "show", "none-machine")
+    assert "device types is called 'none-machine'" in run_failing(3, "show", "none-machine")
 
 
 def nested(depth: int, times: int) -> str:
@@ -507,7 +510,7 @@ def test_show_endless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A tree that is exponentially larger than its descriptions is not begun."""
     (tmp_path / "deep.py").write_text(nested(30, 2))
     monkeypatch.setattr(tree, "MAX_LINES", 1000)
-    assert "deep: more than 1000 lines, not shown" in run_failing(3, "show", "deep", "--module", tmp_path / "deep.py")
+    assert "deep: more than 1000 lines, the limit" in run_failing(3, "show", "deep", "--module", tmp_path / "deep.py")
 
 
 # modules ----------------------------------------------------------------------------------------------------------
@@ -579,9 +582,7 @@ def test_missing_module_dir(name: str, tmp_path: Path) -> None:
     result = run("dump", "--module-dir", tmp_path / name)
     assert result.code == 0
     assert "e1000" in json.loads(result.bytes)
-    assert result.stderr == (
-        f"vmdump: {tmp_path / name}: --module-dir is not a directory; no modules come from there\n"
-    )
+    assert result.stderr == (f"vmdump: {tmp_path / name}: --module-dir is not a directory; it provides no modules\n")
 
 
 def test_no_modules(tmp_path: Path) -> None:
@@ -643,8 +644,8 @@ def test_no_streams(monkeypatch: pytest.MonkeyPatch, dump_file: Path, tmp_path: 
     assert main(["dump", "-", "-o", "/dev/null"], Environment(stderr=errors)) == 3
     assert main(["dump", "--frobnicate"], Environment()) == 2
     assert errors.getvalue().splitlines() == [
-        "vmdump: stdout is closed; send it somewhere, or use -o FILE",
-        "vmdump: stdout is closed; send it somewhere, or use -o FILE",
+        "vmdump: stdout is closed; redirect it, or use -o FILE",
+        "vmdump: stdout is closed; redirect it, or use -o FILE",
         "vmdump: stdin is closed; give the source as a file",
     ]
 
@@ -660,10 +661,10 @@ def test_full_stderr() -> None:
     [
         (KeyboardInterrupt(), 130, "interrupted"),
         (MemoryError(), 3, "out of memory"),
-        (RecursionError("deep"), 3, "the source nests deeper than this command can follow; vmdump dump and show can"),
+        (RecursionError("deep"), 3, "the source nests too deeply for this command; vmdump dump and show have no limit"),
         (OSError(errno.EIO, "Input/output error"), 3, "Input/output error"),
         (OSError(errno.EPERM, "Operation not permitted", "x.json"), 3, "x.json: Operation not permitted"),
-        (SystemExit(0), 3, "internal error: SystemExit: 0; please report this (VMDUMP_DEBUG=1 shows where)"),
+        (SystemExit(0), 3, "internal error: SystemExit: 0; please report this (VMDUMP_DEBUG=1 prints a traceback)"),
         (ValueError("two\nlines"), 3, "internal error: ValueError: two lines; please report this"),
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), 3, "internal error: BrokenPipeError"),
     ],
@@ -713,7 +714,7 @@ def test_own_streams(
     assert main(["show", str(dump_file), "isa-serial"], make()) == 0
     captured = capsys.readouterr()
     assert captured.out.startswith("isa-serial\n")
-    assert captured.err.startswith("vmdump: no device type 'e1001'")
+    assert captured.err.startswith("vmdump: none of the 213 device types is called 'e1001'")
 
 
 @pytest.mark.parametrize(

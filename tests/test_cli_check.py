@@ -11,6 +11,7 @@ from descriptions import desc, dump, field
 from vmdump.check.rules import rule_ids
 from vmdump.cli import main
 from vmdump.cli.environment import Environment
+from vmdump.cli.source_arguments import roots_of
 from vmdump.vmstate.model import VMStateDescription
 
 A, B = field("a"), field("b")
@@ -188,11 +189,14 @@ def test_standard_input(files: dict[str, Path]) -> None:
         (["FILE"], "1 SOURCE(s) given; give two, or --matrix and several"),
         (["FILE", "FILE", "FILE"], "3 SOURCE(s) given; give two, or --matrix and several"),
         (["-", "-"], "standard input can be one of the sources"),
-        (["FILE", "FILE", "-M", "pc"], "--machine is not for dump files"),
-        (["FILE", "FILE", "--module-dir", "x"], "--module-dir is not for dump files"),
+        (["FILE", "FILE", "-M", "pc"], "--machine does not apply to dump files"),
+        (["FILE", "FILE", "--module-dir", "x"], "--module-dir does not apply to dump files"),
         (["FILE", "FILE", "--direction", "up"], "--direction"),
-        (["FILE", "FILE", "--run"], "--run needs a SOURCE that is a QEMU binary"),
-        (["FILE", "FILE", "-M", "help"], "a dump file does not say which machine types there were"),
+        (["FILE", "FILE", "--run"], "--run does not apply to dump files"),
+        (["FILE", "FILE", "--root", "/"], "--root does not apply to dump files"),
+        (["FILE", "FILE", "--root", "/proc"], "--root: no SOURCE lies in /proc"),
+        (["FILE", "FILE", "--host", "memfd=off"], "--host does not apply to dump files"),
+        (["FILE", "FILE", "-M", "help"], "a dump file does not list machine types"),
     ],
 )
 def test_usage(argv: list[str], message: str, files: dict[str, Path]) -> None:
@@ -200,6 +204,16 @@ def test_usage(argv: list[str], message: str, files: dict[str, Path]) -> None:
     result = Result("check", *[files["old"] if arg == "FILE" else arg for arg in argv])
     assert (result.code, result.out) == (2, "")
     assert message in result.err
+
+
+def test_roots_of(tmp_path: Path) -> None:
+    """Each source belongs to the innermost root that it lies in; a single source and root belong together."""
+    old, new = tmp_path / "old", tmp_path / "old/new"
+    new.mkdir(parents=True)
+    sources, roots = [str(old / "qemu"), str(new / "qemu"), "/qemu"], [str(old), str(new)]
+    assert roots_of(sources, roots) == [str(old), str(new), None]
+    assert roots_of(["/qemu"], roots[:1]) == roots[:1]
+    assert roots_of(sources, []) == [None, None, None]
 
 
 @pytest.mark.parametrize("bad", [b"", b"{", b"[]", b'{"dev": {}}'])

@@ -254,7 +254,7 @@ def test_fifos_in_directories(avr: bytes, tmp_path: Path, capsys: pytest.Capture
         os.mkfifo(sources / name)
     assert run("bulk {} -o {}-out --executor threads", sources) == 0
     assert run("bulk {}/x.json {} -o {}-out2 --executor threads", sources) == 3
-    assert "x.json: not a regular file; vmdump dump reads pipes and devices" in capsys.readouterr().err
+    assert "x.json: not a regular file; use vmdump dump for pipes and devices" in capsys.readouterr().err
     assert run("modules --module-dir {}", sources) == 0
     error = capsys.readouterr().err
     assert error.count("not a regular file") == 2

@@ -164,7 +164,7 @@ def test_patterns_are_escaped() -> None:
         (["'0000:00:01.3/piix4_pm'", "0"], "PIIX4_PM"),
         (["piix4_pm", "0x0"], "PIIX4_PM"),
         (["0000:00:02.0:00.0/virtio-net"], "virtio-net-device"),
-        (["fdrive"], "fdrive, a part of "),
+        (["fdrive"], "fdrive, part of "),
     ],
 )
 def test_show(argv: list[str], title: str) -> None:
@@ -192,7 +192,7 @@ def test_show_no_description(tmp_path: Path) -> None:
     path = tmp_path / "dump.json"
     device = {"Name": "x", "version_id": 1, "minimum_version_id": 1}
     path.write_text(json.dumps({"vmschkmachine": {"Name": "none"}, "x": device}))
-    assert run("show", path, "x") == (0, "x\n\nno Description: nothing of it is migrated\n", "")
+    assert run("show", path, "x") == (0, "x\n\nno Description, so no state is migrated\n", "")
     assert json.loads(run("devices", path, "--json")[1])[0]["description"] is None
     assert run("lint", path)[0] == 0
 
@@ -269,7 +269,7 @@ def test_check_type(tmp_path: Path) -> None:
         (["classic", "--source", "a", "--dest", "b"], "no option --source", 2),
         (["check", "a", "b", "--format", "jsn"], "invalid choice: 'jsn'; did you mean json?", 2),
         (["check", "a", "b", "--direction", "up"], "invalid choice: 'up'; choose from both, forward, backward", 2),
-        (["query", "feild", "x"], "no question 'feild'; did you mean field?", 2),
+        (["query", "feild", "x"], "no query 'feild'; did you mean field?", 2),
         (["query", "device", "x", "--with", "devise=a"], "no parameter 'devise'; did you mean device?", 2),
         (["explain", "feild-added"], "no rule 'feild-added'; did you mean field-added?", 3),
         (["dump", "-M", "pc-q35-10.1"], "did you mean pc-q35-10.0?", 3),
@@ -291,7 +291,7 @@ def test_suggestions(argv: list[str], words: str, code: int) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option(command: str) -> None:
     """Every long option of every command, with a letter missing, is suggested."""
-    from vmdump.cli.parser import build_parser
+    from vmdump.cli import build_parser
 
     parser: Any = build_parser()
     (commands,) = parser._subparsers._group_actions

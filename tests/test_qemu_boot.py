@@ -239,13 +239,13 @@ def test_root_errors(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
         resolve("/circle", str(root))
     with pytest.raises(SourceError, match="nowhere: not a directory; give the one into which packages were unpacked"):
         vmdump.open("x", sysroot=root / "nowhere")
-    with pytest.raises(VmdumpError, match="sysroot= can't be used with this source, but only with a QEMU binary"):
+    with pytest.raises(VmdumpError, match="sysroot= does not apply to the built-in devices"):
         vmdump.open(sysroot=root)
     assert main(["dump", "--root", str(root)]) == 2
-    assert "--root needs SOURCE, a QEMU binary that is not run" in capsys.readouterr().err
+    assert "--root does not apply to the built-in devices" in capsys.readouterr().err
     (root / "x.json").write_text("{}")
     assert main(["dump", "--host", "memfd=off", str(root / "x.json")]) == 2
-    assert "--host is not for a dump file" in capsys.readouterr().err
+    assert "--host does not apply to dump files" in capsys.readouterr().err
 
 
 def test_search_dirs(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,6 +280,9 @@ def test_root(root: Path, tmp_path: Path) -> None:
     # A link that leads nowhere on this system.
     assert main(["dump", str(root / "usr/bin/kvm"), "-M", "none", "--root", str(root), "-o", str(tmp_path / "x")]) == 0
     assert (tmp_path / "x").read_bytes() == native
+    # So do the commands that compare.
+    assert main(["classic", "-s", str(root / "usr/bin/kvm"), "-d", str(tmp_path / "x"), "--root", str(root)]) == 0
+    assert main(["check", str(root / "usr/bin/kvm"), str(tmp_path / "x"), "-M", "none", "--root", str(root)]) == 0
 
 
 # Hosts ------------------------------------------------------------------------------------------------------------

@@ -246,9 +246,9 @@ def test_which_types_cannot_migrate(store: Path, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"[1]\n", "a line that is no list of 10 columns"),
-        (b'"ten chars!"\n', "a line that is no list of 10 columns"),
-        (b"[[],1,2,3,4,5,6,7,8,9]\n", "a column that is neither text nor null"),
+        (b"[1]\n", "a line is not an array of 10 columns"),
+        (b'"ten chars!"\n', "a line is not an array of 10 columns"),
+        (b"[[],1,2,3,4,5,6,7,8,9]\n", "a column is neither a string nor null"),
         (b'["\\ud800",null,null,null,null,null,null,null,null,null]\n', "surrogates not allowed"),
         (b"[" * 100_000, "maximum recursion depth"),
         (b'["\xff"]\n', "can't decode byte 0xff"),
@@ -275,7 +275,9 @@ def test_damaged_verdicts(content: bytes | None, reason: str, store: Path, capsy
             assert main(["query", sql, str(store), "--format", "csv", *parameters]) == code
             out, err = capsys.readouterr()
             assert out.splitlines()[1] == "2"
-            assert re.match(rf"vmdump: verdicts are skipped: {path}: .*{reason}.*; vmdump check --matrix .*\n$", err)
+            assert re.match(
+                rf"vmdump: skipped unreadable verdicts: {path}: .*{reason}.*; vmdump check --matrix .*\n$", err
+            )
     finally:
         path.unlink()
 
@@ -338,16 +340,16 @@ def test_parameters(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("args", "words", "code"),
     [
-        (["nonsense", "{}"], "no question 'nonsense'; vmdump query --list has them all", 2),
+        (["nonsense", "{}"], "no query 'nonsense'; vmdump query --list lists the names", 2),
         (["device", "{}"], "device needs --with device=VALUE: QOM type", 2),
-        (["device", "{}", "--with", "x=1"], "device has no parameter 'x'; it has device", 2),
-        (["device"], "SQL or a question's name, and DIR", 2),
+        (["device", "{}", "--with", "x=1"], "device has no parameter 'x'; choose from device", 2),
+        (["device"], "SQL or the name of a query, and DIR, are required", 2),
         (["device", "{}", "--with", "x"], "'x' is not NAME=VALUE", 2),
         (["SELECT $a", "{}"], "query: the SQL needs --with a=VALUE", 3),
         (["SELECT 1", "{}", "--with", "a=1"], "query: the SQL has no $a", 3),
         (["SELECT x FROM rows", "{}"], 'query: Binder Error: Referenced column "x" not found', 3),
-        (["SELECT 1; SELECT 2", "{}"], "query: 2 statements of SQL; ask one thing at a time", 3),
-        (["SELECT 1", "/nonexistent"], "/nonexistent: no rows to ask; vmdump bulk --format parquet", 3),
+        (["SELECT 1; SELECT 2", "{}"], "query: 2 SQL statements; use a single SELECT", 3),
+        (["SELECT 1", "/nonexistent"], "/nonexistent: no rows to query; vmdump bulk --format parquet", 3),
     ],
 )
 def test_mistakes(args: list[str], words: str, code: int, store: Path, capsys: pytest.CaptureFixture[str]) -> None:

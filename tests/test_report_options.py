@@ -111,7 +111,7 @@ def test_a_baseline_is_added_to() -> None:
         assert text.startswith(own + "\n\n[[accept]]\n")
         assert text.count("[[accept]]") == 2
     Path("other.toml").write_text("precious")
-    with pytest.raises(UsageError, match=r"other\.toml is there already; --config other\.toml"):
+    with pytest.raises(UsageError, match=r"other\.toml exists; use --config other\.toml"):
         finish(with_verdict(Verdict.BREAKS), "--write-baseline", "other.toml")
     assert Path("other.toml").read_text() == "precious"
 

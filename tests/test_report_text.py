@@ -237,7 +237,7 @@ def test_statistics(pair: list[str]) -> None:
     assert [each["rule"] for each in objects] == ["field-added", "subsection-unknown", "type-absent"]
     code, out, err = run("check", *pair, "--statistics", "--format", "sarif")
     assert (code, out) == (2, "")
-    assert "--statistics: --format sarif has none; take text or json" in err
+    assert "--statistics does not apply to --format sarif; use text or json" in err
     rows = text(
         checked(*(found(Verdict.SAFE, f"t{n}") for n in range(12)), *BOTH), Options(statistics=True)
     ).splitlines()

@@ -10,7 +10,7 @@ from types import FrameType
 
 import pytest
 
-from vmdump.signals import held_back
+from vmdump.signals import deferred_signals
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -37,7 +37,7 @@ def check_handlers() -> None:
 def test_delivered_behind_the_body(number: signal.Signals) -> None:
     """The body is not torn, and what came is raised then."""
     done = []
-    with pytest.raises(KeyboardInterrupt), held_back():
+    with pytest.raises(KeyboardInterrupt), deferred_signals():
         signal.raise_signal(number)
         done.append(number)
     assert done == [number]
@@ -46,7 +46,7 @@ def test_delivered_behind_the_body(number: signal.Signals) -> None:
 
 def test_delivered_behind_a_body_that_fails() -> None:
     """A signal is not lost because the body raises something else."""
-    with pytest.raises(KeyboardInterrupt) as caught, held_back():
+    with pytest.raises(KeyboardInterrupt) as caught, deferred_signals():
         signal.raise_signal(signal.SIGINT)
         raise OSError
     assert isinstance(caught.value.__context__, OSError)
@@ -63,8 +63,8 @@ def test_suite_under_nohup() -> None:
 
 def test_nothing_came() -> None:
     """Without a signal nothing happens, nested or in another thread, which has none to hold back."""
-    with held_back(), held_back():
-        thread = threading.Thread(target=lambda: held_back().__enter__())
+    with deferred_signals(), deferred_signals():
+        thread = threading.Thread(target=lambda: deferred_signals().__enter__())
         thread.start()
         thread.join()
     check_handlers()

@@ -6,17 +6,16 @@ import sys
 
 from vmdump.import_path import safe_path
 
-#: New objects after which the garbage collector looks for cycles. With Python's 700 it does so a dozen times while
-#: modules are imported, finds nothing, and takes a twentieth of the time of a dump.
+#: New objects after which the garbage collector runs. With Python's default of 700 it runs a dozen times during
+#: imports, frees nothing, and takes a twentieth of the time of a dump.
 GC_THRESHOLD = 50_000
 
 
 def main() -> int:
-    """Runs the command line of this process. Ctrl-C is answered from here on, also while modules are imported.
+    """Run the command line of this process and return its exit code. Handles Ctrl-C, also during imports.
 
-    It does not return where no code but vmdump's own has run (modules in Python and C are a session's). What the
-    interpreter does at its end is of no use then, and takes a tenth of the time of a dump; streams are flushed, as
-    every command does that for itself.
+    Exits directly unless a session may have run modules in Python or C. That skips the interpreter's finalisation,
+    which takes a tenth of the time of a dump; commands flush their streams themselves.
     """
     sys.path[:] = safe_path()
     gc.set_threshold(GC_THRESHOLD)

@@ -1,32 +1,32 @@
-"""sys.path without the directory that Python puts in front of it: what ``python -P`` does.
+"""sys.path without the directory that Python puts first, as with ``python -P``.
 
-``python -m`` and ``-c`` put the current directory there, a script the directory that it lies in. A file in it that has
-the name of a module, pickle.py or zstandard.py, would be imported, and so executed, in the place of the module. vmdump
-is run in directories of unknown origin: unpacked packages, downloads.
+``python -m`` and ``-c`` put the current directory there, a script its own directory. A file in it with the name of a
+module, such as pickle.py or zstandard.py, would be imported, and so executed, instead of the module. vmdump is run in
+directories of unknown origin, such as downloads and unpacked packages.
 """
 
 import os
 import sys
 
-#: The directory that the package vmdump lies in.
+#: The directory that contains the package vmdump.
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def safe_path() -> list[str]:
-    """Return sys.path without its first entry, if Python has put it there; $PYTHONPATH is what the user asks for.
+    """Return sys.path without its first entry if Python has put it there. $PYTHONPATH is kept.
 
-    If vmdump itself was imported from that directory (``python -m vmdump`` in a checkout), it stays, as the last entry,
-    so that it replaces no module that is installed.
+    If vmdump itself was imported from that directory (``python -m vmdump`` in a checkout), the directory becomes the
+    last entry, so that it shadows no installed module.
     """
     if not sys.path or not _is_unsafe(sys.path[0]):
         return list(sys.path)
     rest = sys.path[1:]
-    is_ours = os.path.abspath(sys.path[0]) == ROOT
-    return [*rest, ROOT] if is_ours and ROOT not in rest else rest
+    has_vmdump = os.path.abspath(sys.path[0]) == ROOT
+    return [*rest, ROOT] if has_vmdump and ROOT not in rest else rest
 
 
 def _is_unsafe(entry: str) -> bool:
-    """Whether Python has put an entry in front of sys.path: "", the current directory, the script's, or an archive."""
+    """Return whether Python has put an entry first: "", the current directory, the script's, or an archive."""
     if sys.flags.safe_path:
         return False
     main = getattr(sys.modules.get("__main__"), "__file__", None) or sys.argv[0]

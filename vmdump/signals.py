@@ -1,4 +1,4 @@
-"""Signals: sections that Ctrl-C must not interrupt, and limits of time."""
+"""Signals: deferring those that end the process, and time limits."""
 
 from __future__ import annotations
 
@@ -10,44 +10,53 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Signals that a process is ended by, whoever sends them.
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: Signals that end a process, and that a user or the system sends.
+_TERMINATING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextlib.contextmanager
-def held_back() -> Iterator[None]:
-    """Delivers signals that end a process when the body has ended, which is to be short.
+def deferred_signals() -> Iterator[None]:
+    """Defer termination signals until the end of the body, which has to be short.
 
-    A mask would do the same, but processes that the body starts would inherit it, and a signal could come through
-    another thread: Python runs handlers in its main thread alone, whichever got it. In other threads there is nothing
-    to hold back.
+    A signal mask would not do: processes that the body starts inherit it, and another thread may receive the signal,
+    while Python runs handlers in the main thread. In other threads nothing is deferred.
     """
-    came: list[int] = []
+    received: list[int] = []
 
     def deliver() -> None:
-        for number in came:
+        for number in received:
             signal.raise_signal(number)
 
     handlers = {}
     if threading.current_thread() is threading.main_thread():
-        handlers = {number: handler for number in _ENDING if callable(handler := signal.getsignal(number))}
-    with contextlib.ExitStack() as stack:  # each handler comes back, whatever the body or another handler raises
+        handlers = {number: handler for number in _TERMINATING if callable(handler := signal.getsignal(number))}
+    with contextlib.ExitStack() as stack:  # restores each handler, whatever the body or another handler raises
         stack.callback(deliver)
         for number, handler in handlers.items():
             stack.callback(signal.signal, number, handler)
-            signal.signal(number, lambda number, frame: came.append(number))
+            signal.signal(number, lambda number, frame: received.append(number))
         yield
 
 
+@contextlib.contextmanager
+def sigint_blocked() -> Iterator[None]:
+    """Block SIGINT in this thread for the body. Processes that the body starts inherit the mask."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class TimeOut(BaseException):
-    """The time of a `time_limit` is over. No code catches it on the way."""
+    """The limit of `time_limit` has passed. A BaseException, so that no handler for errors catches it."""
 
 
 @contextlib.contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise TimeOut in the body after so many seconds of wall-clock time.
+    """Raise TimeOut in the body after this many seconds of wall-clock time.
 
-    Only a main thread in which SIGALRM is not used otherwise can do that; elsewhere there is no limit.
+    Works in the main thread if SIGALRM has no handler; elsewhere there is no limit.
     """
     is_free = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGALRM) in (
         signal.SIG_DFL,
@@ -57,10 +66,10 @@ def time_limit(seconds: float) -> Iterator[None]:
         yield
         return
 
-    def give_up(number: int, frame: object) -> None:
+    def raise_time_out(number: int, frame: object) -> None:
         raise TimeOut
 
-    before = signal.signal(signal.SIGALRM, give_up)
+    before = signal.signal(signal.SIGALRM, raise_time_out)
     try:
         signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-6))
         yield

@@ -1,4 +1,4 @@
-"""Suggestions for names that are misspelt. Loaded only when there is an error to report."""
+"""Suggestions for misspelt names. Imported only to report an error."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-#: The most names that are suggested, how alike two names have to be, and how much less than the best one.
+#: The most names suggested, their minimum similarity, and its largest distance from the best one's.
 _MAX_NAMES, _CUTOFF, _MARGIN = 3, 0.6, 0.1
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
-    """Return the question that names what may have been meant; otherwise, if nothing known is close.
+    """Return "did you mean NAME?" with the known names closest to name; otherwise, if none is close.
 
-    Upper and lower case count as equal here: nearly all QOM types are lower case, but not all are.
+    Ignores case, since not all QOM types are lower case.
 
     >>> did_you_mean("piix4-pm", ["e1000", "PIIX4_PM"])
     'did you mean PIIX4_PM?'
     >>> did_you_mean("chek", ["dump", "check", "cache"]), did_you_mean("zebra", ["dump"], "see --help")
     ('did you mean check?', 'see --help')
     """
-    matcher = SequenceMatcher(b=_letters(name))  # which is looked at once, and compared with each
+    matcher = SequenceMatcher(b=_letters(name))  # SequenceMatcher caches its analysis of b
     scored = []
     for each in dict.fromkeys(known):
         matcher.set_seq1(_letters(each))

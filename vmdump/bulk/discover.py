@@ -1,9 +1,9 @@
-"""What there is to read: the QEMU binaries, dumps and packages that a list of sources means, found by content.
+"""Finds the QEMU binaries, dump files and packages in a list of sources, by their content.
 
-A file that is named is taken for what it is; one that is nothing of these is read as a dump, whose reader says what is
-wrong with it. Of a directory everything counts that is one of these, at any depth; links to directories are not
-followed, and names of links to a binary are further names of it. What is meant to be one of these and can't be read is
-an error, never passed over in silence: a broken binary or link with a QEMU's name, a package or dump that is not whole.
+A file given as a source that is none of these is read as a dump file, whose reader reports what is wrong. Directories
+are searched recursively; symbolic links to directories are not followed, and links to a binary are further names of it.
+A file that looks as if it should be one of these but cannot be read is an error, never skipped silently: a broken
+binary or link with a QEMU's name, a truncated package or dump.
 """
 
 from __future__ import annotations
@@ -16,27 +16,29 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from vmdump.bulk.expected import NAME, NotAQemu, expects_qemu, not_a_qemu
-from vmdump.bulk.packages.unpack import QEMU_MARK, Kept, Package, groups_of, identify_package
+from vmdump.bulk.packages.unpack import QEMU_MARK, Package, UnpackResult, groups_of, identify_package
 from vmdump.errors import SourceError
 from vmdump.files.decompress import MAGIC_BYTES, decompressed, format_of, limits
 from vmdump.files.input_file import open_regular
 from vmdump.sources.dump_file import MAX_SIZE
-from vmdump.sources.open import is_binary
+from vmdump.sources.open import BINARY, DUMP, is_binary
 from vmdump.sources.sysroot import resolve
 
-#: How much of a file is looked at for a dump, in bytes.
+#: Bytes of a file that are inspected to recognise a dump.
 _START = 4096
 
-#: How a dump begins, without spaces.
+#: The beginning of a dump, without white space.
 _DUMP_BEGINS = b'{"' + QEMU_MARK + b'":{'
 
 
 class Item(NamedTuple):
-    """A QEMU binary or a dump file: something to read.
+    """A QEMU binary or dump file to read.
 
-    kind is ``binary`` or ``dump``; source is what the user knows it by, a file or package, and member the path in the
-    package; path is where it lies, root the folder that its package is unpacked in; names are its file's and those of
-    links to it; arguments the numbers of the sources that it was found in.
+    kind: BINARY or DUMP of sources.open.
+    source: the file or package as the user knows it; member: the path inside of the package.
+    path: where the file is; root: the directory that its package is unpacked in.
+    names: base names of the file and of links to it.
+    arguments: indices of the command line's sources that it was found in.
     """
 
     kind: str
@@ -49,26 +51,34 @@ class Item(NamedTuple):
 
     @property
     def title(self) -> str:
-        """For people: the file, or the package and its file."""
+        """The file, or the package and its member, for messages."""
         return self.source if self.member is None else f"{self.source}: {self.member}"
 
 
 class Found(NamedTuple):
-    """What sources mean: items, and packages by group. errors: what is wrong with each file or source that is meant to
-    be one of these and can't be read; notices: what is passed over; lost: the sources and directories among the errors
-    of which nobody can see what is in them.
+    """The items and groups of packages that were found.
+
+    errors: pairs of a file or source that cannot be read, and the reason. notices: files that were skipped.
+    unreadable: the sources and directories among the errors whose content is unknown.
     """
 
     items: list[Item]
     groups: list[list[Package]]
     errors: list[tuple[str, str]]
     notices: list[str]
-    lost: list[str]
+    unreadable: list[str]
+
+    @property
+    def paths(self) -> set[str]:
+        """The paths of all files that were found, readable or not."""
+        packages = (package.path for group in self.groups for package in group)
+        return {*(item.source for item in self.items), *packages, *(source for source, _ in self.errors)}
 
 
 def find_sources(sources: Iterable[str], exclude: str, numbers: Sequence[int] | None = None) -> Found:
-    """What the sources mean, each thing once, in their order; exclude is a directory that is passed over; numbers are
-    those of the sources, for Item.arguments (default: from 0).
+    """Return what the sources contain, in their order and without duplicates.
+
+    exclude: a directory that is not searched. numbers: the sources' indices for Item.arguments (default: from 0).
     """
     search = _Search(os.path.realpath(exclude))
     for index, source in enumerate(sources):
@@ -77,7 +87,7 @@ def find_sources(sources: Iterable[str], exclude: str, numbers: Sequence[int] | 
 
 
 class _Search:
-    """Collects what sources mean."""
+    """Collects the items and packages of sources."""
 
     def __init__(self, exclude: str) -> None:
         self._exclude = exclude
@@ -85,21 +95,23 @@ class _Search:
         self._packages: dict[str, Package] = {}
         self._errors: list[tuple[str, str]] = []
         self._notices: list[str] = []
-        self._lost: list[str] = []
+        self._unreadable: list[str] = []
 
     def found(self) -> Found:
-        """All of it."""
-        for real, item in self._items.items():  # the file's own name comes first
+        """Return everything that was found."""
+        for real, item in self._items.items():  # the file's own name first
             self._items[real] = item._replace(names=tuple(dict.fromkeys([os.path.basename(real), *item.names])))
         groups = groups_of(self._packages.values())
-        return Found(list(self._items.values()), groups, self._errors, list(dict.fromkeys(self._notices)), self._lost)
+        return Found(
+            list(self._items.values()), groups, self._errors, list(dict.fromkeys(self._notices)), self._unreadable
+        )
 
     def add(self, source: str, number: int) -> None:
-        """Finds what a source means."""
+        """Search a source."""
         try:
             is_directory = stat.S_ISDIR(os.stat(source).st_mode)
         except (OSError, ValueError) as error:
-            self._fail(source, getattr(error, "strerror", None) or str(error), is_lost=True)
+            self._fail(source, getattr(error, "strerror", None) or str(error), is_unreadable=True)
             return
         if not is_directory:
             self._add_file(source, os.path.basename(source), number, is_named=True)
@@ -109,17 +121,17 @@ class _Search:
         for path, place in self._files(source):
             has_any |= self._add_file(path, place, number, is_named=False)
         if not has_any and len(self._errors) == n_errors:
-            self._fail(source, "no QEMU binary, dump or package in there", is_lost=True)
+            self._fail(source, "no QEMU binary, dump or package found", is_unreadable=True)
 
-    def _fail(self, source: str, error: str, *, is_lost: bool = False) -> None:
+    def _fail(self, source: str, error: str, *, is_unreadable: bool = False) -> None:
         self._errors.append((source, error))
-        self._lost += [source] if is_lost else []
+        self._unreadable += [source] if is_unreadable else []
 
     def _files(self, source: str) -> Iterator[tuple[str, str]]:
-        """The files below a directory, and their paths from there."""
+        """Yield the files below a directory, with their paths relative to it."""
 
         def refuse(error: OSError) -> None:
-            self._fail(str(error.filename), str(error.strerror), is_lost=True)
+            self._fail(str(error.filename), str(error.strerror), is_unreadable=True)
 
         for folder, folders, names in os.walk(source, onerror=refuse):
             folders[:] = sorted(
@@ -130,10 +142,10 @@ class _Search:
                 yield path, os.path.relpath(path, source)
 
     def _add_file(self, path: str, place: str, number: int, *, is_named: bool) -> bool:
-        """Takes what a file is; whether it is anything. place: its path below the source that it was found in."""
+        """Add a file; return whether it is an item or package. place: its path relative to the source."""
         real = os.path.realpath(path)
         if (item := self._items.get(real)) is not None:
-            names = (*item.names, os.path.basename(path)) if item.kind == "binary" else item.names
+            names = (*item.names, os.path.basename(path)) if item.kind == BINARY else item.names
             self._items[real] = item._replace(names=names, arguments=_with(item.arguments, number))
         elif (package := self._packages.get(real)) is not None:
             self._packages[real] = package._replace(arguments=_with(package.arguments, number))
@@ -158,25 +170,25 @@ def _with(numbers: tuple[int, ...], number: int) -> tuple[int, ...]:
 
 
 def _identify(path: str, real: str, place: str, is_named: bool) -> Item | Package | NotAQemu | None:
-    """What a file is; None: nothing that is read. Raises SourceError for what is meant to be something, and is not."""
+    """Return what a file is; None if it is irrelevant. Raises SourceError for a file that is broken or misnamed."""
     is_expected = expects_qemu(place)
     if not os.path.isfile(real):
         if is_named:
-            raise SourceError(f"{path}: not a regular file; vmdump dump reads pipes and devices")
+            raise SourceError(f"{path}: not a regular file; use vmdump dump for pipes and devices")
         if (is_expected or _is_called_package(path)) and os.path.islink(path) and not os.path.exists(path):
-            raise SourceError(f"{path}: a link to {os.readlink(path)}, which is not there")
+            raise SourceError(f"{path}: dangling link to {os.readlink(path)}")
         return None
     if is_binary(real):
         if is_named or _is_qemu(real):
-            return Item("binary", path, path, (os.path.basename(path),))
+            return Item(BINARY, path, path, (os.path.basename(path),))
     else:
         package = identify_package(real)
         if package is not None:
             return package._replace(path=path)
         if _is_dump(real) or (is_named and not is_expected and not _is_called_package(path)):
-            return Item("dump", path, path, (os.path.basename(path),))
+            return Item(DUMP, path, path, (os.path.basename(path),))
         if _is_called_package(path):
-            raise SourceError(f"{path}: not a whole package, by its first bytes; copy it again")
+            raise SourceError(f"{path}: not a package by its first bytes; the file may be truncated or corrupt")
     with open_regular(path) as file:
         what = not_a_qemu(file.read(_START), is_expected=is_expected)
     if what is None or what.is_harmless:
@@ -189,14 +201,16 @@ def _is_called_package(path: str) -> bool:
 
 
 def _is_qemu(path: str) -> bool:
-    """Whether an ELF file has the word that a dump begins with."""
+    """Return whether a file contains the first key of a dump."""
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         return content.find(QEMU_MARK) >= 0
 
 
 def _is_dump(path: str) -> bool:
-    """Whether a file begins as a dump does, or is meant to: cut off in its first line, or in another encoding, of which
-    the reader says so. Raises SourceError for a compressed one whose beginning is damaged.
+    """Return whether a file begins like a dump.
+
+    That includes files cut off in their first line and those in another encoding, which the reader reports. Raises
+    SourceError for a compressed file whose beginning is damaged.
     """
     with open_regular(path) as file:
         format = format_of(file.peek(MAGIC_BYTES))
@@ -211,28 +225,28 @@ def _is_dump(path: str) -> bool:
     return words.startswith(b"{") and (QEMU_MARK in text or (len(words) > 1 and _DUMP_BEGINS.startswith(words)))
 
 
-def unpacked_items(layers: list[tuple[Package, Kept]], root: str) -> list[Item]:
-    """The binaries of packages whose files and links are in root."""
+def unpacked_items(layers: list[tuple[Package, UnpackResult]], root: str) -> list[Item]:
+    """Return the binaries of packages whose files and links are in root."""
     items: dict[str, Item] = {}
     for package, kept in layers:
         for place in kept.files:
             path = os.path.join(root, place)
             if path not in items and not place.endswith(".so") and _is_qemu(path):
                 names = (os.path.basename(place),)
-                items[path] = Item("binary", package.path, path, names, place, root, package.arguments)
+                items[path] = Item(BINARY, package.path, path, names, place, root, package.arguments)
     for _, kept in layers:
         for place, _ in kept.links:
             try:
                 path = resolve(place, root)
             except SourceError:
-                continue  # a circle is nobody's name
+                continue  # a link in a cycle names nothing
             if path in items:
                 items[path] = items[path]._replace(names=(*items[path].names, os.path.basename(place)))
     return [items[path] for path in sorted(items)]
 
 
-def dangling_links(layers: list[tuple[Package, Kept]], root: str) -> list[tuple[str, str]]:
-    """The links of packages that are meant to be a QEMU and lead to nothing: the package's path, and what is wrong."""
+def dangling_links(layers: list[tuple[Package, UnpackResult]], root: str) -> list[tuple[str, str]]:
+    """Return the dangling links of packages that are named like a QEMU binary: the package's path, and the problem."""
     lines = (line for _, kept in layers for line in (*kept.notices, *kept.errors))
     passed_over = {os.path.join(root, line.partition(": ")[0]) for line in lines}
     errors = []
@@ -243,16 +257,16 @@ def dangling_links(layers: list[tuple[Package, Kept]], root: str) -> list[tuple[
             try:
                 path = resolve(place, root)
             except SourceError:
-                errors.append((package.path, f"{place}: a link to itself"))
+                errors.append((package.path, f"{place}: cyclic link"))
                 continue
             if not os.path.exists(path) and path not in passed_over:
-                why = "which is no QEMU binary of the packages given"
-                errors.append((package.path, f"{place}: a link to {target}, {why}"))
+                why = "which is not a QEMU binary in the given packages"
+                errors.append((package.path, f"{place}: link to {target}, {why}"))
     return errors
 
 
 def targets_of(names: Iterable[str]) -> tuple[str, ...]:
-    """The targets that names of binaries say, and those of dump files.
+    """Return the targets in the names of binaries and dump files.
 
     >>> targets_of(["qemu-system-ppc64", "qemu-system-ppc64le", "kvm", "xen-qemu-system-i386"])
     ('ppc64', 'ppc64le', 'i386-xen')

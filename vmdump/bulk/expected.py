@@ -1,7 +1,7 @@
-"""What is meant to be a QEMU and is none: a file or link with the name of a QEMU that can't be read as one.
+"""Detects files that are named like a QEMU binary but are none.
 
-By the name alone much would be taken for a QEMU: documentation, completions and lintian's overrides are called
-``qemu-system-x86``, too. These are below ``share`` or ``etc``.
+Documentation, shell completions and lintian overrides are named ``qemu-system-x86`` too; they are in
+``share`` or ``etc``.
 """
 
 from __future__ import annotations
@@ -9,26 +9,26 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-#: A QEMU's name, with what distributors put in front of it: xen-qemu-system-i386.
+#: The name of a QEMU binary, with a distributor's prefix if it has one, as in xen-qemu-system-i386.
 NAME = re.compile(r"(?:(?P<flavour>[\w-]+?)-)?qemu-system-(?P<target>\w[\w-]*)", re.ASCII)
 
-#: Names of directories below which no binary is.
+#: Names of directories that contain no binaries.
 _NO_BINARIES = frozenset(("share", "etc", "doc", "man"))
 
-#: How executables of other systems begin. Source: Microsoft's PE Format; Apple's mach-o/loader.h and mach-o/fat.h.
+#: Magic numbers of other systems' executables. Source: Microsoft's PE Format; Apple's mach-o/loader.h and mach-o/fat.h.
 _PE = b"MZ"
 _MACH_O = (b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
 
 
 class NotAQemu(NamedTuple):
-    """Why something is no QEMU; is_harmless: it is passed over with a notice, as nothing is missing for it."""
+    """Why a file is not a QEMU binary; is_harmless: it is skipped with a notice instead of an error."""
 
     text: str
     is_harmless: bool = False
 
 
 def expects_qemu(path: str) -> bool:
-    """Whether a file at this path, below a source or in a package, is meant to be a QEMU.
+    """Return whether a path, relative to a source or package, is that of a QEMU binary.
 
     >>> expects_qemu("usr/bin/qemu-system-arm"), expects_qemu("qemu-system-x86_64.exe")
     (True, True)
@@ -41,7 +41,7 @@ def expects_qemu(path: str) -> bool:
 
 
 def not_a_qemu(start: bytes, *, is_expected: bool) -> NotAQemu | None:
-    """What a file is that is no QEMU binary, by its first bytes; None for what need not be one."""
+    """Return why a file that begins with these bytes is not a QEMU binary; None unless it is expected to be one."""
     if not is_expected:
         return None
     if not start:

@@ -1,15 +1,24 @@
-"""manifest.json: what is in a folder of dumps, where each comes from, and whether it still is so.
+"""manifest.json: the dumps in an output directory, where each comes from, and whether they are up to date.
 
-An entry is a source that was read, or one that could not be: source, and member (the path in a package); kind; key, by
-which it is found again: what was read (of packages their content, not their names), and how; siblings, how
-many entries have that key when all is done; digest, SHA-256
-of the binary or dump file; files, that it was made of, with signature and SHA-256; producer, its label first; targets,
-the name of the binary first, those of links to it behind; machines; outputs and rows, paths from the folder on;
-reports, what went wrong without ending the reading; seconds; error; arguments, the numbers of the sources on the
-command line that it was found in; machine_types, all that the QEMU has, as [name, alias, family, is_default].
+An entry describes one source, read or failed:
 
-Beside the entries: sources, the command line's in the order given; errors, by source, of the last run, where an earlier
-run had read the source and its dumps are kept.
+    source, member     path of the source, and path inside of a package
+    kind               binary or dump
+    key                identifies what was read and how; packages by content, not by name
+    siblings           number of entries that have this key after a complete run
+    digest             SHA-256 of the binary or dump file
+    files              the files that the result depends on, with signature and SHA-256
+    producer           label, version, build_id and host of the QEMU
+    targets            targets in the names of the binary and, behind it, of links to it
+    machines           machine types that dumps were written for
+    outputs, rows      paths relative to the output directory
+    reports            problems that did not end the reading
+    seconds, error     time taken; why the source could not be read
+    arguments          indices of the command line's sources that it was found in
+    machine_types      all machine types of the QEMU, as [name, alias, family, is_default]
+
+Beside the entries: sources, those of the command line in the order given; errors, the last run's by source, for sources
+whose dumps from an earlier run are kept.
 """
 
 from __future__ import annotations
@@ -33,27 +42,40 @@ from vmdump.files.input_file import read_input
 
 NAME = "manifest.json"
 
-#: The form of the file. Another one is of another vmdump.
+#: Version of the file format.
 VERSION = 1
 
-#: The largest manifest that is read, in bytes: some hundred thousand entries.
+#: The largest manifest that is read, in bytes; enough for some hundred thousand entries.
 MAX_BYTES = 1 << 30
 
-#: Where packages are unpacked, in the folder; what output.py writes before it is renamed.
+#: Prefix of the directories that packages are unpacked in; temporary files of dump/output.py.
 UNPACK_PREFIX = ".vmdump-unpack-"
 _TEMPORARY = re.compile(r"\..*\.\d+-[0-9a-f]{16}\.tmp")
 
-#: An entry, as in the file.
+#: An entry as in the file.
 Entry = dict[str, Any]
 
 _Name = tuple[str, str]
 
 
+def new_entry(source: str, key: str, siblings: int, arguments: Sequence[int] = ()) -> Entry:
+    """Return an entry without results."""
+    lists: Entry = {name: [] for name in ("files", "targets", "machines", "outputs", "rows", "reports")}
+    lists |= {"arguments": list(arguments), "machine_types": []}
+    head = {"source": source, "member": None, "kind": None, "key": key, "siblings": siblings, "digest": None}
+    return {**head, "producer": None, **lists, "seconds": 0.0, "error": None}
+
+
+def title_of(entry: Entry) -> str:
+    """Return the source and member of an entry, for messages."""
+    return entry["source"] if entry["member"] is None else f"{entry['source']}: {entry['member']}"
+
+
 class Manifest:
-    """The record of a folder. Not thread-safe; `locked` keeps other processes out."""
+    """The manifest of an output directory. Not thread-safe; `locked` excludes other processes."""
 
     def __init__(self, directory: str) -> None:
-        """Reads it, where there is one. Raises SourceError for one that is damaged."""
+        """Read the manifest if there is one. Raises SourceError for a corrupt one."""
         self.directory = directory
         self._entries: dict[_Name, Entry] = {}
         self._by_key: dict[str, list[Entry]] = {}
@@ -67,9 +89,9 @@ class Manifest:
                 self._add(entry)
 
     def begin(self, sources: Sequence[str], *, add: bool) -> list[int]:
-        """Takes the sources of a run in place of those before, or with add behind them; the number of each.
+        """Record the sources of a run, in place of earlier ones or with add behind them; return the index of each.
 
-        The entries' arguments with these numbers are forgotten, to be found anew.
+        Clears the entries' arguments that refer to these sources.
         """
         self.errors = {}
         before = self.sources if add else []
@@ -81,47 +103,47 @@ class Manifest:
         return numbers
 
     def __iter__(self) -> Iterator[Entry]:
-        """All entries, by source and member."""
+        """Iterate over the entries, sorted by source and member."""
         return (self._entries[name] for name in sorted(self._entries))
 
     def find(self, key: str) -> list[Entry]:
-        """The entries of a key."""
+        """Return the entries with a key."""
         return list(self._by_key.get(key, ()))
 
     def has_read(self, source: str) -> bool:
-        """Whether anything was read of a source."""
+        """Return whether an entry of a source was read without an error."""
         return any(name[0] == source and entry["error"] is None for name, entry in self._entries.items())
 
     def is_complete(self, entry: Entry) -> bool:
-        """Whether it was read without an error, its outputs are there and what it was made of is as it was."""
+        """Return whether an entry has no error, its outputs exist, and the files it depends on are unchanged."""
         outputs = _outputs(entry)
         return (
             entry["error"] is None
             and bool(outputs)
             and all(os.path.isfile(os.path.join(self.directory, path)) for path in outputs)
-            and all(_is_as_it_was(file) for file in entry["files"])
+            and all(_is_unchanged(file) for file in entry["files"])
         )
 
     def put(self, entry: Entry) -> None:
-        """Adds an entry, in the place of the one for the same source; outputs that nothing has then are removed."""
+        """Add an entry or replace that of the same source and member. Outputs that are no longer used are removed."""
         before = self._entries.get(_name(entry))
         self._add(entry)
         if before is not None:
             self._unlink_unused(before)
 
     def drop(self, entry: Entry) -> None:
-        """Forgets an entry, and removes its outputs."""
+        """Remove an entry and its outputs."""
         self._remove(entry)
         self._unlink_unused(entry)
 
     def rename(self, entry: Entry, source: str) -> None:
-        """The same content was found as another source."""
+        """Change the source of an entry, whose content was found elsewhere."""
         self._remove(entry)
         entry["source"] = source
         self._add(entry)
 
     def drop_others(self, source: str, key: str) -> None:
-        """Forgets what another content of a source has given, outputs included."""
+        """Remove the entries of a source that have another key, and their outputs."""
         for entry in [each for name, each in self._entries.items() if name[0] == source and each["key"] != key]:
             self.drop(entry)
 
@@ -145,7 +167,7 @@ class Manifest:
         self._uses.subtract(_outputs(entry))
 
     def write(self) -> None:
-        """Writes it, whole or not at all. Raises OutputError."""
+        """Write the manifest atomically. Raises OutputError."""
         content = {
             "vmdump_manifest": VERSION, "sources": self.sources, "errors": self.errors, "entries": list(self)
         }  # fmt: skip
@@ -161,7 +183,7 @@ def _outputs(entry: Entry) -> list[str]:
 
 
 class Content(NamedTuple):
-    """What a manifest says: see the top of this file."""
+    """The content of a manifest: see the top of this file."""
 
     entries: list[Entry]
     sources: list[str]
@@ -169,33 +191,33 @@ class Content(NamedTuple):
 
 
 def read_manifest(directory: str) -> Content:
-    """The manifest of a folder. One that an older vmdump wrote knows no sources. Raises SourceError."""
+    """Return the manifest of an output directory. Older ones have no sources. Raises SourceError."""
     path = os.path.join(directory, NAME)
     try:
         content = json.loads(read_input(path, MAX_BYTES))
         if content["vmdump_manifest"] != VERSION:
-            raise ValueError("of another version of vmdump")
+            raise ValueError("written by another version of vmdump")
         entries: list[Entry] = content["entries"]
         sources, errors = content.get("sources", []), content.get("errors", {})
         if not _are_strings(sources) or not _are_strings([*errors, *errors.values()]):
-            raise ValueError("sources or errors that are none")
+            raise ValueError("malformed sources or errors")
         for entry in entries:
             _check_types(entry)
             arguments, machine_types = entry.setdefault("arguments", []), entry.setdefault("machine_types", [])
             if not all(type(each) is int and 0 <= each < len(sources) for each in arguments):
-                raise ValueError("an entry with arguments that are no numbers of sources")
+                raise ValueError("an entry whose arguments are not indices of sources")
             if not all(len(each) == 4 and _are_strings(each[:1]) for each in machine_types):
                 raise ValueError("an entry with malformed machine types")
             for output in _outputs(entry):
                 if os.path.isabs(output) or ".." in output.split("/"):
-                    raise ValueError(f"an output outside of the folder: {output!r}")
+                    raise ValueError(f"output {output!r} is outside of the directory")
         return Content(entries, sources, errors)
     except OSError as error:
-        hint = "; vmdump bulk makes one" if isinstance(error, FileNotFoundError) else ""
+        hint = "; create the directory with vmdump bulk" if isinstance(error, FileNotFoundError) else ""
         raise SourceError(f"{path}: {error.strerror}{hint}") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SourceError(
-            f"{path}: not a manifest: {error or type(error).__name__}; remove it to begin anew"
+            f"{path}: not a manifest: {error or type(error).__name__}; remove it to start over"
         ) from error
 
 
@@ -203,35 +225,35 @@ def _are_strings(values: Any) -> bool:
     return isinstance(values, list) and all(isinstance(each, str) for each in values)
 
 
-#: The types of an entry's values, but for files.
+#: Types of an entry's values.
 _TYPES: dict[str, tuple[type, ...]] = {
     "source": (str,), "member": (str, type(None)), "key": (str,), "siblings": (int,), "digest": (str, type(None)),
     "producer": (dict, type(None)), "error": (str, type(None)), "files": (list,),
 }  # fmt: skip
 
-#: Values that are lists of strings.
+#: An entry's lists of strings.
 _LISTS = ("outputs", "rows", "targets", "machines", "reports")
 
 
 def _check_types(entry: Any) -> None:
-    """Raises ValueError, KeyError and TypeError for what is no entry."""
+    """Raise ValueError, KeyError or TypeError for a malformed entry."""
     for name, kinds in _TYPES.items():
         if not isinstance(entry[name], kinds):
             raise ValueError(f"an entry whose {name} is {type(entry[name]).__name__}")
     for name in _LISTS:
         if not _are_strings(entry[name]):
-            raise ValueError(f"an entry whose {name} are no list of strings")
+            raise ValueError(f"an entry whose {name} is not a list of strings")
     if entry["producer"] is not None and not isinstance(entry["producer"]["label"], str):
         raise ValueError("an entry whose producer has no label")
     for path, signature, digest in entry["files"]:
         if not isinstance(path, str) or not isinstance(signature, (list, type(None))):
-            raise ValueError("an entry with a file that is none")
+            raise ValueError("an entry with a malformed file")
         if not isinstance(digest, (str, type(None))):
-            raise ValueError("an entry with a digest that is none")
+            raise ValueError("an entry with a malformed digest")
 
 
 def recorded(files: tuple[tuple[str, Any, bytes | None], ...]) -> list[Any]:
-    """Files with signatures and digests as an entry has them. A signature that a change may not show is left out."""
+    """Return files as in an entry. Omits signatures so recent that a later change might not alter them."""
     now = time.time_ns()
     return [
         [path, list(signature) if signature and is_settled(signature, now) else None, digest and digest.hex()]
@@ -239,7 +261,7 @@ def recorded(files: tuple[tuple[str, Any, bytes | None], ...]) -> list[Any]:
     ]
 
 
-def _is_as_it_was(file: list[Any]) -> bool:
+def _is_unchanged(file: list[Any]) -> bool:
     path, signature, digest = file
     try:
         known = path, signature and tuple(signature), digest and bytes.fromhex(digest)
@@ -250,11 +272,12 @@ def _is_as_it_was(file: list[Any]) -> bool:
 
 @contextlib.contextmanager
 def locked(directory: str) -> Iterator[None]:
-    """A folder that no other vmdump writes to meanwhile, made where it is not there, without what a run that was
-    killed has left behind. Raises OutputError, VmdumpError.
+    """Create and lock an output directory, and remove what a killed run has left in it.
+
+    Raises OutputError, and VmdumpError if another vmdump holds the lock.
     """
     try:
-        with contextlib.suppress(FileExistsError):  # what is no directory can't be opened as one
+        with contextlib.suppress(FileExistsError):  # os.open reports a file that is in the way
             os.makedirs(directory, exist_ok=True)
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
@@ -264,7 +287,7 @@ def locked(directory: str) -> Iterator[None]:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise VmdumpError(
-                f"{directory}: another vmdump bulk is writing here; wait for it, or name another folder"
+                f"{directory}: another vmdump bulk is writing here; wait for it, or use another directory"
             ) from None
         except OSError:
             pass  # a file system without locks
@@ -275,7 +298,7 @@ def locked(directory: str) -> Iterator[None]:
 
 
 def remove_leftovers(directory: str) -> None:
-    """Removes unpacked packages and half-written files, of runs that were killed."""
+    """Remove unpacked packages and temporary files of killed runs."""
     for folder, folders, names in os.walk(directory):
         for name in [each for each in folders if each.startswith(UNPACK_PREFIX)]:
             shutil.rmtree(os.path.join(folder, name), ignore_errors=True)

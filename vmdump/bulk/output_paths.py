@@ -1,4 +1,4 @@
-"""Where in a folder a dump goes: LABEL/TARGET/MACHINE.json, LABEL being its QEMU's version."""
+"""Paths of dumps in the output directory: LABEL/TARGET/MACHINE.json, where LABEL is derived from the QEMU version."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmdump.bulk.discover import Item, targets_of
 from vmdump.dump.producer import Producer
+from vmdump.sources.open import DUMP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from vmdump.bulk.manifest import Entry
-    from vmdump.bulk.worker import Reading
+    from vmdump.bulk.tasks import ReadResult
 
-#: What QEMU says of itself: number, and what a distributor has added.
+#: QEMU's version string: the number, and the distributor's suffix.
 _VERSION = re.compile(r"QEMU emulator version (\S+)(?: \((.*)\))?")
 
-#: What is not for the name of a file or directory.
+#: Characters that are replaced in names of files and directories.
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9._+~-]+")
 
-#: The longest name, in characters.
+#: The longest name of a file or directory, in characters.
 _MAX_NAME = 100
 
 
-class Place(NamedTuple):
-    """A place: label and target are directories; producer and targets are for the manifest."""
+class OutputPaths(NamedTuple):
+    """The output paths of one source: label and target are directories; producer and targets are for the manifest."""
 
     label: str
     target: str
@@ -34,43 +35,44 @@ class Place(NamedTuple):
     targets: list[str]
 
     def file(self, machine: str, suffix: str) -> str:
-        """The path of a machine's dump, from the folder on."""
+        """Return the path of a machine's dump, relative to the output directory."""
         return f"{self.label}/{self.target}/{_name(machine)}{suffix}"
 
     @property
     def rows(self) -> str:
-        """The path of the rows."""
+        """The path of the Parquet file, relative to the output directory."""
         return f"rows/producer={self.label}/target={self.target}/rows.parquet"
 
 
-class Places:
-    """The places of a folder: of two different QEMUs that would have one, the later gets one of its own."""
+class OutputPathAllocator:
+    """Assigns output paths. Of two different QEMUs with the same label and target, the later one gets a suffix."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
-        """Those of entries that stay are taken."""
+        """Args: entries: manifest entries whose paths are in use."""
         self._taken: dict[tuple[str, str], str] = {}
         for entry in entries:
             if entry["producer"] and entry["targets"]:
                 self._taken[entry["producer"]["label"], entry["targets"][0]] = entry["digest"]
 
-    def choose(self, item: Item, reading: Reading, digest: str) -> Place:
-        """The place for what was read of an item, and takes it."""
-        producer = Producer.from_plain(reading.producer)
-        targets = list(targets_of(item.names)) or [reading.target or _stem(item.names[0])]
-        if item.kind == "dump":
+    def choose(self, item: Item, result: ReadResult, digest: str) -> OutputPaths:
+        """Reserve and return the output paths for the result of an item; digest: SHA-256 of its file, in hex."""
+        producer = Producer.from_plain(result.producer)
+        targets = list(targets_of(item.names)) or [result.target or _stem(item.names[0])]
+        if item.kind == DUMP:
             targets = [_stem(item.names[0])]
         label = label_of(producer, item.path)
         target = _name(targets[0])
         if self._taken.get((label, target), digest) != digest:
             label = f"{label}-{digest[:8]}"
         self._taken[label, target] = digest
-        facts = {"label": label, "version": producer.version, "build_id": producer.build_id, "host": producer.host}
-        return Place(label, target, facts, [target, *targets[1:]])
+        about = {"label": label, "version": producer.version, "build_id": producer.build_id, "host": producer.host}
+        return OutputPaths(label, target, about, [target, *targets[1:]])
 
 
 def label_of(producer: Producer, path: str) -> str:
-    """What a producer is called: its version, and its host where that is unusual; of a dump that does not tell, the
-    directory that it lies in.
+    """Return the label of a producer: its version, and its host if that is not x86_64.
+
+    Without a version, as in dump files of QEMU itself, it is the name of the directory that the file at path is in.
 
     >>> label_of(Producer("image", version="QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)"), "/q")
     '7.2.22-Debian_1_7.2+dfsg-7+deb12u18'
@@ -88,7 +90,7 @@ def label_of(producer: Producer, path: str) -> str:
 
 
 def version_number(producer: Producer, label: str) -> str | None:
-    """The number of a QEMU's version, as 7.2.22; from the label where the producer does not tell.
+    """Return the number of a QEMU version, such as 7.2.22, from the producer or else from its label.
 
     >>> version_number(Producer("file"), "8.2.2-mine")
     '8.2.2'

@@ -1,6 +1,4 @@
-"""What a worker does: it unpacks a package, or reads a source. Tasks carry paths, and bytes come back, so that a worker
-may be a thread, a process, or on another machine that sees the same files.
-"""
+"""Performs a task in a worker: unpacks a package, or reads a source."""
 
 from __future__ import annotations
 
@@ -10,133 +8,79 @@ import gc
 import os
 import re
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from vmdump.bulk.packages.unpack import Kept, unpack
+from vmdump.bulk.packages.unpack import UnpackResult, unpack
+from vmdump.bulk.tasks import FORMATS, Outcome, ReadResult, ReadTask, Task, UnpackTask
 from vmdump.errors import OutputError, SourceError, VmdumpError
 from vmdump.signals import TimeOut, time_limit
+from vmdump.sources.open import DUMP
 
 if TYPE_CHECKING:
     from vmdump.dump.device_dump import DeviceDump
 
-#: Forms of output: file suffix, whether in the extended form, whether compressed, whether with rows.
-FORMATS = {
-    "json": (".json", False, False, False),
-    "json.zst": (".json.zst", False, True, False),
-    "extended": (".json", True, False, False),
-    "parquet": (".json.zst", True, True, True),
-}
-
-#: How the JSON of a dump begins, up to the machine's name, and the bytes that a name can have in it as they are.
+#: The JSON of a dump up to the machine's name, and the names that JSON needs no escapes for.
 HEAD = b'{\n  "vmschkmachine": {\n    "Name": "'
 _PLAIN_NAME = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]+")
 
-#: CPU types whose names end so are of the target; what tells it where the binary's name does not.
+#: The suffix of CPU types, which names the target.
 _CPU = re.compile(r"-([a-z0-9_]+)-cpu")
 
-#: Errors that are the run's, not a source's: nothing more can be written.
+#: Errors that end the run, as nothing more can be written; all others are of one source.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
-#: zstd's level: 3 is its own default.
+#: Compression level; 3 is zstd's default.
 _LEVEL = 3
 
 
-class Unpack(NamedTuple):
-    """Unpack the package at path into folder; max_size: see archives.read_archive."""
-
-    path: str
-    folder: str
-    timeout: float
-    max_size: int | None = None
-
-
-class Read(NamedTuple):
-    """Read the binary or dump at path (kind, root as in Item), for machines, in a format of FORMATS; max_size: see
-    dump_file.read_dump_file.
-    """
-
-    kind: str
-    path: str
-    root: str | None
-    machines: str
-    format: str
-    timeout: float
-    max_size: int | None = None
-
-
-class Reading(NamedTuple):
-    """What a source gave. One rendering serves all machines: body is what follows a machine's name, compressed where
-    the format is; rows are those of the store, as Parquet. producer is Producer.to_plain(); files are those that it was
-    made of, with signature and SHA-256, as the cache of images has them; target is what the content says of it;
-    machine_types are all that a binary has, as (name, alias, family, is_default).
-    """
-
-    machines: tuple[str, ...]
-    body: bytes
-    rows: bytes | None
-    producer: tuple[Any, ...]
-    files: tuple[tuple[str, Any, bytes | None], ...]
-    target: str | None
-    reports: tuple[str, ...]
-    machine_types: tuple[tuple[str, str | None, str | None, bool], ...] = ()
-
-
-class Outcome(NamedTuple):
-    """How a task ended: with a value, or an error on one line; and the seconds that it took."""
-
-    value: Any
-    error: str | None
-    seconds: float
-
-
-def perform(task: Unpack | Read) -> Outcome:
-    """Does a task. Raises OutputError alone, where what is unpacked can't be written; all else is the outcome."""
+def perform(task: Task) -> Outcome:
+    """Perform a task. Raises OutputError if files cannot be written; any other error is part of the outcome."""
     began = time.monotonic()
     value, error = None, None
     try:
         with time_limit(task.timeout):
-            value = _unpack(task) if isinstance(task, Unpack) else _read(task)
+            value = _unpack(task) if isinstance(task, UnpackTask) else _read(task)
     except OutputError:
         raise
     except TimeOut:
-        error = f"not read after {task.timeout:g} seconds, and given up; --timeout gives it more"
+        error = f"not finished after {task.timeout:g} seconds; raise --timeout to allow more"
     except VmdumpError as problem:
         error = str(problem)
-    except OSError as problem:  # of the source: what is unpacked raises OutputError
+    except OSError as problem:  # of the source: unpacking raises OutputError
         error = f"{problem.filename or task.path}: {problem.strerror or problem}"
     except MemoryError:
-        error = "takes more memory than a worker may"
+        error = "needs more memory than the limit of a worker process"
     except Exception as problem:
         error = f"internal error: {type(problem).__name__}: {problem}; please report this"
-    if not isinstance(task, Read) or task.kind != "dump":
-        gc.collect()  # an emulated QEMU reserves a GiB of addresses, and is in circles
+    if not isinstance(task, ReadTask) or task.kind != DUMP:
+        gc.collect()  # frees emulated QEMUs, which are in reference cycles and reserve a GiB of address space
     return Outcome(value, error and " ".join(error.splitlines()), time.monotonic() - began)
 
 
-def _unpack(task: Unpack) -> Kept:
+def _unpack(task: UnpackTask) -> UnpackResult:
     try:
         os.makedirs(task.folder, exist_ok=True)
         return unpack(task.path, task.folder, task.max_size)
     except OSError as error:
         if error.errno in FULL:
             raise OutputError(error.errno, error.strerror, task.folder) from error
-        raise SourceError(f"{task.path}: can't be unpacked into {task.folder}: {error.strerror or error}") from error
+        raise SourceError(f"{task.path}: cannot be unpacked into {task.folder}: {error.strerror or error}") from error
 
 
-def _read(task: Read) -> Reading:
+def _read(task: ReadTask) -> ReadResult:
+    from vmdump.files.fingerprint import fingerprint_of
+
     details = FORMATS[task.format][1]
     reports: list[str] = []
     files: tuple[Any, ...]
     machine_types: tuple[tuple[str, str | None, str | None, bool], ...] = ()
-    if task.kind == "dump":
-        from vmdump.files.fingerprint import fingerprint_of
+    if task.kind == DUMP:
         from vmdump.sources.dump_file import open_dump_file
 
         files = (fingerprint_of(task.path),)
         dump = open_dump_file(task.path, task.max_size)
         machines: tuple[str, ...] = (dump.machine,)
     else:
-        from vmdump.files.fingerprint import fingerprint_of
         from vmdump.sources.image_cache.cache import read_files
         from vmdump.sources.qemu_image.image import QemuImage
 
@@ -152,14 +96,14 @@ def _read(task: Read) -> Reading:
         machines = _choose(names, task.machines)
         dump = image.dump(machines[0] if machines else None)
         machines = machines or (dump.machine,)
-        # In what is unpacked there is no need to know what else might have been there: it is gone afterwards.
+        # Of unpacked packages, which are removed afterwards, only the binary matters.
         files = tuple(map(fingerprint_of, read_files(image))) if task.root is None else (fingerprint_of(image.path),)
     reading = _render(dump, machines, task.format)
     return reading._replace(files=files, reports=tuple(reports), machine_types=machine_types)
 
 
 def _choose(machines: list[tuple[str, str | None]], pattern: str) -> tuple[str, ...]:
-    """The names of the machine types that a pattern means; none for the default one. Raises SourceError."""
+    """Return the names of the machine types that match a pattern; none for ``default``. Raises SourceError."""
     if pattern == "default":
         return ()
     if pattern == "all":
@@ -174,38 +118,40 @@ def _choose(machines: list[tuple[str, str | None]], pattern: str) -> tuple[str, 
 
         known = [each for machine in machines for each in machine if each]
         hint = did_you_mean(pattern, known, "vmdump dump BINARY -M help lists them")
-        raise SourceError(f"no machine type is like {pattern!r}; {hint}")
+        raise SourceError(f"no machine type matches {pattern!r}; {hint}")
     return chosen
 
 
-def _render(dump: DeviceDump, machines: tuple[str, ...], format: str) -> Reading:
+def _render(dump: DeviceDump, machines: tuple[str, ...], format: str) -> ReadResult:
     _, extended, compressed, has_rows = FORMATS[format]
     for machine in machines:
         if not _PLAIN_NAME.fullmatch(machine):
-            raise SourceError(f"a machine's name that is not for a file: {machine!r}")
+            raise SourceError(f"machine name {machine!r} contains characters that are not allowed in file names")
     data = dump.to_bytes(extended=extended)
     head = HEAD + dump.machine.encode() + b'"'
     if not data.startswith(head):
-        raise SourceError(f"a dump that does not begin with its machine, {dump.machine!r}; please report this")
+        raise SourceError(
+            f"internal error: a dump without its machine, {dump.machine!r}, at its head; please report this"
+        )
     body = data[len(head) - 1 :]
     rows = None
     if has_rows:
         from vmdump.bulk.query.parquet import to_parquet
 
         rows = to_parquet(dump, machines)
-    return Reading(
+    return ReadResult(
         machines, compress(body) if compressed else body, rows, dump.producer.to_plain(), (), _target(dump), ()
     )
 
 
 def compress(data: bytes) -> bytes:
-    """A Zstandard frame. Frames behind each other are one file: the head of each machine's is its own."""
+    """Return data as a Zstandard frame. Frames can be concatenated, so machines share the frame of the body."""
     import zstandard
 
     return zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True).compress(data)
 
 
 def _target(dump: DeviceDump) -> str | None:
-    """The target whose CPU types hold the most descriptions; None where there are none."""
+    """Return the target whose CPU types have the most standalone VMSDs; None if there are none."""
     found = [match[1] for root in dump.standalone for name in root.types if (match := _CPU.search(name))]
     return max(sorted(set(found)), key=found.count, default=None)

@@ -1,13 +1,12 @@
-"""The command line: parses arguments, runs a command, and turns what goes wrong into one line and an exit code."""
+"""The command line: parses arguments, runs a command, and reports an error as one line and an exit code."""
 
 from __future__ import annotations
 
 import errno
 import sys
-from importlib import import_module
 
 from vmdump.cli.environment import STDOUT, Environment, ExitStatus
-from vmdump.cli.fast_parser import Reader
+from vmdump.cli.fast_parser import FastParser
 from vmdump.cli.source_arguments import UsageError, machine_help
 from vmdump.errors import OutputError, VmdumpError
 
@@ -18,48 +17,48 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 else:
-    import _signal as signal  # what signal is made of, without the enums that it adds
+    import _signal as signal  # faster to import than signal, which adds enums
 
-#: The commands, in the order of the help; each has a file of its name here.
+#: The commands, in the order of the help. Each has a module of this name here.
 COMMANDS = (
     "dump", "devices", "show", "modules", "check", "lint", "explain", "rules", "classic", "bulk", "query", "cache"
 )  # fmt: skip
 
-#: QEMU's options, which have one dash or two, as those of vmdump dump.
+#: QEMU's spellings of options of vmdump dump, with one dash or two.
 _QEMU_OPTIONS = {"-dump-vmstate": "--output", "--dump-vmstate": "--output", "-machine": "--machine"}
 
-#: Errors of the system rather than of vmdump, whatever they come from: a disk that fails, or too few descriptors.
+#: Errors of the system, such as a failing disk, that are never an internal error of vmdump.
 _SYSTEM = (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ESTALE, errno.EMFILE, errno.ENFILE)
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line; completion and the man page are made from it."""
+    """Return the parser of the whole command line, from which completion and the man page are made."""
     from vmdump.cli.parser import build_parser
 
-    return build_parser()
+    return build_parser(COMMANDS)
 
 
 def main(argv: Sequence[str] | None = None, environment: Environment | None = None) -> int:
-    """Runs a command line (default: the process's own) and returns its exit code. Nothing is raised."""
+    """Run a command line (default: the process's own) and return its exit code. Raises nothing."""
     if environment is None:
         environment = Environment()
-        _clean_up_when_ended()
+        _handle_termination()
     try:
         return _run(sys.argv[1:] if argv is None else argv, environment)
     except BaseException as error:
         if environment.environ.get("VMDUMP_DEBUG"):
             environment.traceback()
-        return _explain(error, environment)
+        return _report(error, environment)
 
 
 def _run(argv: Sequence[str], environment: Environment) -> int:
     argv = _from_qemu_spelling(argv)
-    args = _read(argv)
+    args = _parse_dump(argv)
     if args is None:
-        from vmdump.cli.parser import Answer
+        from vmdump.cli.parser import Answer, build_parser
 
         try:
-            args = build_parser().parse_args(argv)
+            args = build_parser(argv[:1] if argv and argv[0] in COMMANDS else COMMANDS).parse_args(argv)
         except Answer as answer:
             environment.print(str(answer))
             return ExitStatus.DONE
@@ -70,28 +69,29 @@ def _run(argv: Sequence[str], environment: Environment) -> int:
     return status
 
 
-def _read(argv: Sequence[str]) -> Any:
-    """The arguments of a command line that is as it should be; None: argparse has to be asked."""
-    if not argv or argv[0] not in COMMANDS:
+def _parse_dump(argv: Sequence[str]) -> Any:
+    """Return the arguments of a usual ``vmdump dump`` command line; None if argparse has to parse it."""
+    if not argv or argv[0] != "dump":
         return None
-    command = import_module(f"vmdump.cli.{argv[0]}")
-    reader = Reader()
-    command.add_arguments(reader)
-    args = reader.read(argv[1:])
+    from vmdump.cli import dump
+
+    parser = FastParser()
+    dump.add_arguments(parser)  # type: ignore[arg-type]  # it has the methods that add_arguments uses
+    args = parser.parse(argv[1:])
     if args is not None:
-        args.run_command = command.run
+        args.run_command = dump.run
     return args
 
 
 def _from_qemu_spelling(argv: Sequence[str]) -> list[str]:
-    """QEMU's -dump-vmstate FILE as the arguments of vmdump dump; a line that begins with a command as it is."""
+    """Translate QEMU's -dump-vmstate FILE to arguments of vmdump dump; leave other command lines unchanged."""
     if argv and argv[0].startswith("-") and any(_QEMU_OPTIONS.get(arg) == "--output" for arg in argv):
         return ["dump", *(_QEMU_OPTIONS.get(arg, arg) for arg in argv)]
     return list(argv)
 
 
-def _explain(error: BaseException, environment: Environment) -> ExitStatus:
-    """Tells what went wrong."""
+def _report(error: BaseException, environment: Environment) -> ExitStatus:
+    """Report an error on stderr, and return the exit code."""
     match error:
         case KeyboardInterrupt():
             environment.error("interrupted")
@@ -100,7 +100,7 @@ def _explain(error: BaseException, environment: Environment) -> ExitStatus:
             environment.error(error)
             return ExitStatus.USAGE
         case OutputError(errno=errno.EPIPE, filename=filename) if filename == STDOUT:
-            pass  # whoever reads our output has seen enough of it: head -1
+            pass  # the reader of a pipe has closed it, as head -1 does
         case VmdumpError():
             environment.error(error)
         case OSError(strerror=str(reason), filename=str(filename)):
@@ -110,15 +110,15 @@ def _explain(error: BaseException, environment: Environment) -> ExitStatus:
         case MemoryError():
             environment.error("out of memory")
         case RecursionError():
-            environment.error("the source nests deeper than this command can follow; vmdump dump and show can")
+            environment.error("the source nests too deeply for this command; vmdump dump and show have no limit")
         case _:
-            debug = "VMDUMP_DEBUG=1 shows where"
+            debug = "VMDUMP_DEBUG=1 prints a traceback"
             environment.error(f"internal error: {type(error).__name__}: {error}; please report this ({debug})")
     return ExitStatus.FAILED
 
 
-def _clean_up_when_ended() -> None:
-    """Lets kill and a closed terminal end the process as Ctrl-C does: no QEMU and no temporary file is left behind."""
+def _handle_termination() -> None:
+    """Make SIGTERM and SIGHUP end the process as Ctrl-C does, so that no QEMU or temporary file is left behind."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)

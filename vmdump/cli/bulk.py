@@ -1,4 +1,4 @@
-"""vmdump bulk: read many QEMUs into a folder."""
+"""vmdump bulk: read many QEMUs into an output directory."""
 
 from __future__ import annotations
 
@@ -10,70 +10,73 @@ from vmdump.cli.source_arguments import UsageError, add_directory, add_file, sec
 if TYPE_CHECKING:
     import argparse
 
-    from vmdump.bulk.run import Tally
+    from vmdump.bulk.tally import Tally
     from vmdump.cli.environment import Environment
 
-HELP = "read many QEMUs, from binaries, dumps, directories and packages, into a folder"
+HELP = "read many QEMUs into an output directory"
 EPILOG = """\
 examples:
   vmdump bulk /usr/bin/qemu-system-* -o dumps
   vmdump bulk old/*.deb new/*.deb -o dumps --format extended
   vmdump bulk qemu-7.2/ qemu-10.0/ -o dumps --format parquet
 
-Packages (.deb, .rpm, wheels, tarballs) are read without being installed, and
-nothing of them is executed; those of one build are unpacked over each other.
-Directories are searched for all of these, by content.
+Packages (.deb, .rpm, wheels, tarballs) are read without installing them or
+executing anything; packages of one build are unpacked together. Directories
+are searched recursively for binaries, dumps and packages, by content.
 
-DIR gets LABEL/TARGET/MACHINE.json, LABEL being the QEMU's version, and
-manifest.json, which says of each source what has become of it. A second run
-reads what is missing or has changed, and drops what is not among its sources
-(with --add it stays). The order of the sources is that of vmdump check: from an
-earlier one to a later one is forward. A source that can't be read is an error,
-exit code 3, and the rest is there; a script called qemu-system-* is skipped.
+Dumps are written to DIR/LABEL/TARGET/MACHINE.json, where LABEL is the version
+of the QEMU; DIR/manifest.json records the result for each source. Sources that
+are already in DIR and unchanged are skipped; dumps of other sources are removed
+unless --add is given. vmdump check --matrix DIR takes earlier sources as older.
+If a source cannot be read, the others are still written, and the exit code is
+3. Scripts named qemu-system-* are skipped.
 
 formats:
-  json       as QEMU's -dump-vmstate        json.zst   the same, compressed
-  extended   with all that is known         parquet    that, compressed, and
-                                                       rows for vmdump query
+  json        as QEMU's -dump-vmstate
+  json.zst    the same, compressed with Zstandard
+  extended    with the metadata of vmdump dump --all
+  parquet     extended and compressed, with rows for vmdump query
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
-    add_file(parser, "source", nargs="+", metavar="SOURCE", help="a QEMU binary, a dump, a directory or a package")
-    add_directory(parser, "-o", "--output", required=True, metavar="DIR", help="the folder; made if need be")
+    """Define the command's arguments."""
+    add_file(parser, "source", nargs="+", metavar="SOURCE", help="a QEMU binary, dump, package, or directory of these")
+    add_directory(parser, "-o", "--output", required=True, metavar="DIR", help="output directory; created if missing")
     parser.add_argument(
-        "--add", action="store_true", help="keep what DIR has of other sources, which come first (default: drop it)"
+        "--add",
+        action="store_true",
+        help="keep the dumps of other sources, as older ones (default: remove them)",
     )
-    parser.add_argument("--jobs", type=_jobs, metavar="N", help="how many at a time (default: one a CPU)")
+    parser.add_argument("--jobs", type=_jobs, metavar="N", help="number of workers (default: one for each CPU)")
     parser.add_argument(
         "--machines",
         default="default",
         metavar="default|all|GLOB",
-        help="which machine types' dumps (default: default)",
+        help="machine types to write dumps for (default: default)",
     )
     parser.add_argument(
         "--format",
         default="json",
         choices=["json", "json.zst", "extended", "parquet"],
-        help="see below (default: json)",
+        help="output format, see below (default: json)",
     )
     parser.add_argument(
         "--executor",
         default="processes",
         metavar="EXECUTOR",
-        help="processes, threads, or dask://HOST:PORT, a Dask scheduler whose workers see the same files; start these "
+        help="processes, threads, or dask://HOST:PORT: a Dask scheduler whose workers share the file system, started "
         "with PYTHONSAFEPATH=1 (default: processes)",
     )
     parser.add_argument(
-        "--timeout", type=seconds, default=120.0, metavar="SECONDS", help="how long a source may take (default: 120)"
+        "--timeout", type=seconds, default=120.0, metavar="SECONDS", help="time limit of a source (default: 120)"
     )
     parser.add_argument(
         "--max-size",
         type=size,
         metavar="SIZE",
-        help="the most bytes that a dump may have and a package may unpack to, as in 500M or 2G (default: 1G and 16G, "
-        "and no more than 200 times the compressed size)",
+        help="limit for the decompressed size of a dump or package, such as 500M or 2G (default: 1G for dumps, 16G for "
+        "packages, and at most 200 times the compressed size)",
     )
 
 
@@ -90,16 +93,17 @@ def _jobs(text: str) -> int:
 
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
-    """Reads what is missing."""
-    from vmdump.bulk.run import Options, Tally
+    """Read the sources that are new or have changed."""
     from vmdump.bulk.run import run as run_bulk
+    from vmdump.bulk.tally import Tally
+    from vmdump.bulk.tasks import Options
     from vmdump.bulk.workers import make_workers
     from vmdump.cli.terminal.progress import Progress
 
     _check_packages(args.format)
     if not args.executor.startswith("dask://") and args.executor not in ("processes", "threads"):
-        raise UsageError(f"--executor: {args.executor!r} is none of processes, threads, dask://HOST:PORT")
-    preload = ["vmdump.bulk.rows"] if args.format == "parquet" else []  # pyarrow takes as long as a dozen dumps
+        raise UsageError(f"--executor: invalid value {args.executor!r}; choose processes, threads or dask://HOST:PORT")
+    preload = ["vmdump.bulk.query.parquet"] if args.format == "parquet" else []  # pyarrow takes as long as many dumps
     workers = make_workers(args.executor, args.jobs, preload=preload)
     options = Options(args.machines, args.format, args.timeout, args.max_size)
     tally = Tally()
@@ -112,10 +116,8 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
         except BaseException as error:
             progress.close()
             kept = f"{tally.finished} of {tally.total} are in {printable(args.output)}"
-            if isinstance(error, KeyboardInterrupt):
-                environment.error(f"{kept}; the same command goes on from there")
-            elif tally.finished:
-                environment.error(f"{kept}, and stay; once there is room, the same command goes on from there")
+            if isinstance(error, KeyboardInterrupt) or tally.finished:
+                environment.error(f"{kept}; run the same command again to continue")
             raise
     environment.print(f"{printable(args.output)}: {_in_words(tally)}")
     return ExitStatus.FAILED if tally.errors else ExitStatus.DONE
@@ -127,11 +129,11 @@ def _in_words(tally: Tally) -> str:
 
 
 def _check_packages(format: str) -> None:
-    """What a format needs is told before anything is read."""
+    """Raise VmdumpError if a package that the format needs is missing."""
     from importlib.util import find_spec
 
     from vmdump.errors import VmdumpError
 
     needed = {"json.zst": ["zstandard"], "parquet": ["zstandard", "pyarrow"]}
     if any(find_spec(name) is None for name in needed.get(format, [])):
-        raise VmdumpError(f"--format {format} needs packages: pip install 'vmdump[bulk]'")
+        raise VmdumpError(f"--format {format} needs optional packages: pip install 'vmdump[bulk]'")

@@ -1,4 +1,4 @@
-"""vmdump cache: the images that vmdump remembers."""
+"""vmdump cache: show or clear the cache of parsed QEMU binaries."""
 
 from __future__ import annotations
 
@@ -15,39 +15,38 @@ if TYPE_CHECKING:
     from vmdump.cli.terminal.table import Column
     from vmdump.sources.image_cache.folder import CacheFolder, Entry
 
-HELP = "show or clear the images that are remembered, so that they are read once"
+HELP = "show or clear the cache of parsed QEMU binaries"
 EPILOG = """\
 examples:
-  vmdump cache                             what is remembered
-  vmdump cache --clear                     forget it all
+  vmdump cache                             list the entries
+  vmdump cache --clear                     remove all entries
 
-A QEMU binary that was read is remembered in $XDG_CACHE_HOME/vmdump, or
-~/.cache/vmdump, until the content of the binary, of its modules, or vmdump
-changes; what was not used for longest goes when there are more than 256 MiB.
-With --json the keys are
-  binary, version        path, and what QEMU says of itself
+Parsed QEMU binaries are cached in $XDG_CACHE_HOME/vmdump (~/.cache/vmdump). An
+entry is valid until the binary, its modules or vmdump change. Above 256 MiB the
+least recently used entries are removed. With --json the keys are
+  binary, version        path and version string of the QEMU
   size                   in bytes
-  created, used          seconds since 1970
+  created, used          in seconds since 1970
 """
 
-#: Units of time in seconds, and how they are written.
+#: Units of time in seconds, and their symbols.
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
-    parser.add_argument("--clear", action="store_true", help="remove all of it")
-    parser.add_argument("--json", action="store_true", help="as a JSON list, one object an image")
+    """Define the command's arguments."""
+    parser.add_argument("--clear", action="store_true", help="remove all entries")
+    parser.add_argument("--json", action="store_true", help="print a JSON list with an object for each entry")
 
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
-    """Prints the table, or clears the folder."""
+    """Print the entries, or remove them."""
     from vmdump.sources.image_cache.cache import NO_FOLDER
     from vmdump.sources.image_cache.folder import find_folder
 
     folder = find_folder()
     if folder is None:
-        raise VmdumpError(f"no cache folder: {NO_FOLDER}; set $HOME")
+        raise VmdumpError(f"no cache directory: {NO_FOLDER}; set $HOME")
     if args.clear:
         count = folder.clear()
         environment.print(f"{printable(folder.path)}: {count} file{'' if count == 1 else 's'} removed")
@@ -62,7 +61,7 @@ def _list(folder: CacheFolder, as_json: bool, environment: Environment) -> None:
 
     entries = folder.entries()
     if (reason := folder.why_unused()) is not None:
-        environment.error(f"it is not used: {reason}")
+        environment.error(f"the cache is not used: {reason}")
     if as_json:
         print_json(environment, [_json_object(entry) for entry in entries])
         return
@@ -93,7 +92,7 @@ def _version(entry: Entry) -> str | None:
 
 
 def _mebibytes(size: int) -> str:
-    """Bytes in MiB.
+    """Format bytes as MiB.
 
     >>> _mebibytes(1900000)
     '1.8 MiB'
@@ -102,7 +101,7 @@ def _mebibytes(size: int) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """Whole units of time; less than nothing (a clock that was set back) is nothing.
+    """Format seconds as whole units of time. A negative duration, after a clock change, is 0.
 
     >>> _duration(59), _duration(7200.5), _duration(-3)
     ('59 s', '2 h', '0 s')

@@ -1,4 +1,4 @@
-"""vmdump check: can what one QEMU sends be loaded by another?"""
+"""vmdump check: report whether the device state of one QEMU can be loaded by another."""
 
 from __future__ import annotations
 
@@ -20,79 +20,84 @@ if TYPE_CHECKING:
     from vmdump.cli.environment import Environment, ExitStatus
     from vmdump.report.options import RuleText
 
-HELP = "tell whether the device state of one QEMU can be loaded by another"
+HELP = "check whether one QEMU can load the device state of another"
 EPILOG = """\
 examples:
   vmdump check old/qemu-system-x86_64 new/qemu-system-x86_64
   vmdump check old.json.xz new.json.xz --direction forward --type 'virtio-*'
   vmdump check old.json.xz new.json.xz --ignore 'type-absent,subsection-*'
   vmdump check --matrix 7.2.json 8.2.json 10.0.json
-  vmdump check --matrix dumps --format html -o pages   of vmdump bulk's DIR
+  vmdump check --matrix dumps --format html -o pages   output of bulk
 
-Both directions are checked, OLD -> NEW (forward) and back. What is found is
-  breaks        never loads, whatever the VM does; or loads wrong values
-  conditional   does not load when a condition holds, which is named
+Both directions are checked: OLD -> NEW (forward) and NEW -> OLD (backward). The
+verdicts on each device type are
+  breaks        loading always fails, or silently loads wrong values
+  conditional   loading fails under the condition given
   absent        the destination has no such device
-  unknown       a part could not be compared, which is named
-  accepted      what was found is accepted by the configuration, or ignored
-  safe          compared, and loads; with --verbose, what has changed anyway
-vmdump explain RULE explains the [rule] of a finding. --select and --ignore take
-rules and patterns of them; vmdump.toml may have select and ignore, too.
+  unknown       a part, which is named, could not be compared
+  accepted      all findings are accepted by the configuration, or ignored
+  safe          loads; --verbose also shows compatible changes
+vmdump explain RULE explains the [rule] of a finding. --select and --ignore, or
+select and ignore in vmdump.toml, choose rules by id or pattern.
 
---format concise has one line a finding; --statistics counts the findings of
-each rule, with --format json as a list of objects, whose keys are
+--format concise prints one line for each finding. --statistics counts the
+findings of each rule; the keys of its objects with --format json are
   direction, rule, verdict, count
 
-The sources must be of one target. Binaries are compared under the newest
-machine type that all of them know, or -M; of different ones vmdump warns.
+All sources must have the same target. Binaries are compared under the newest
+machine type that all of them have, or that of -M. vmdump warns if the machine
+types differ.
 
-Binaries tell most. A dump file of QEMU's own has neither types, hooks nor the
-state of CPUs, one of QEMU 8.1 and older no lengths of arrays; what rests on
-less says so. All verdicts are for sides that are configured alike.
+Binaries give the most accurate verdicts. Dump files of QEMU itself lack types,
+hooks and the state of CPUs, those of QEMU 8.1 and older also array lengths;
+verdicts affected by that say so. All verdicts assume that source and
+destination are configured alike.
 
 exit codes:
-  0 nothing breaks; 1 something does (or, with --fail-on, may);
-  2 usage; 3 could not complete
+  0 nothing breaks; 1 something breaks (or has the --fail-on verdict or worse);
+  2 usage error; 3 could not complete
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Define the command's arguments."""
     add_sources(parser, "sources", nargs="+", metavar="SOURCE")
     parser.add_argument(
         "--matrix",
         action="store_true",
-        help="check each SOURCE against each other, and print a table of the worst; of a folder that vmdump bulk has "
-        "filled, those of each target",
+        help="check every pair of SOURCEs, and print a summary table; SOURCE may be an output directory of vmdump "
+        "bulk, whose QEMUs are checked for each target",
     )
     parser.add_argument(
-        "--target", default="*", metavar="GLOB", help="of such a folder, these targets only (default: all)"
+        "--target", default="*", metavar="GLOB", help="with such a directory: only these targets (default: all)"
     )
     parser.add_argument(
         "--between-sources",
         action="store_true",
-        help="of such a folder, only pairs of QEMUs of two SOURCEs of vmdump bulk, such as an old and a new directory",
+        help="with such a directory: only pairs of QEMUs from different SOURCEs of vmdump bulk, such as old/ and new/",
     )
-    parser.add_argument("--any-target", action="store_true", help="compare sources of different targets, too")
+    parser.add_argument("--any-target", action="store_true", help="allow sources of different targets")
     parser.add_argument(
-        "--direction", choices=["both", "forward", "backward"], default="both", help="which way (default: both)"
+        "--direction",
+        choices=["both", "forward", "backward"],
+        default="both",
+        help="direction to check (default: both)",
     )
     parser.add_argument(
         "--type",
         action="append",
         default=[],
         metavar="GLOB",
-        help="only QOM types of this pattern, or with this name in an error line (0000:00:01.3/piix4_pm); may be "
-        "repeated",
+        help="only QOM types that match, or a name from an error message (0000:00:01.3/piix4_pm); may be repeated",
     )
     add_report(parser)
     add_reading(parser)
 
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
-    """Writes what is found."""
+    """Check the sources and write the report."""
     collects = gc.isenabled()
-    gc.disable()  # next to nothing of what is made here is garbage, and it would be gone through again and again
+    gc.disable()  # collections would traverse many live objects and free next to none
     try:
         if is_folder(args):
             return check_folder(args, environment, _rule_texts(args.format))
@@ -103,7 +108,7 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
 
 
 def _rule_texts(format: str) -> Mapping[str, RuleText]:
-    """What is said of the rules in those formats that say it."""
+    """Return the texts of the rules for formats that include them."""
     if format not in ("sarif", "html"):
         return {}
     from vmdump.check.rules import rule, rule_ids
@@ -113,13 +118,13 @@ def _rule_texts(format: str) -> Mapping[str, RuleText]:
 
 
 def check_sources(args: argparse.Namespace, environment: Environment) -> CheckResult:
-    """The check that the arguments ask for. Raises UsageError, VmdumpError."""
+    """Run the check of the sources. Raises UsageError, VmdumpError."""
     from vmdump.check.checker import check
     from vmdump.check.sides import Side
     from vmdump.dump.lookup import require_types
 
     if args.matrix and len(args.sources) == 1:
-        raise UsageError(f"{args.sources[0]}: no folder that vmdump bulk has filled; give one, or several SOURCEs")
+        raise UsageError(f"{args.sources[0]}: not an output directory of vmdump bulk; give one, or several SOURCEs")
     if len(args.sources) < 2 or (len(args.sources) > 2 and not args.matrix):
         raise UsageError(f"{len(args.sources)} SOURCE(s) given; give two, or --matrix and several")
     dumps = open_sources(args.sources, args, environment)

@@ -1,4 +1,4 @@
-"""vmdump check --matrix DIR: all pairs of the QEMUs of each target in a folder that vmdump bulk has filled."""
+"""vmdump check --matrix DIR: check all pairs of QEMUs, for each target, in an output directory of vmdump bulk."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from vmdump.cli.environment import ExitStatus, printable
-from vmdump.cli.report_arguments import accept, finish, put_report, status_of
+from vmdump.cli.report_arguments import accept, finish, status_of, write_report
 from vmdump.cli.source_arguments import UsageError
 from vmdump.cli.source_list import compare_sides, directions
 from vmdump.dump.output import make_directory, write_file
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 
 def is_folder(args: argparse.Namespace) -> bool:
-    """Whether the command line is about such a folder."""
+    """Return whether the command line names an output directory."""
     return bool(args.matrix) and len(args.sources) == 1 and os.path.isdir(args.sources[0])
 
 
 def check_folder(args: argparse.Namespace, environment: Environment, rules: Mapping[str, RuleText]) -> ExitStatus:
-    """Checks, keeps the verdicts in the folder for vmdump query, and writes the reports. Raises VmdumpError.
+    """Check all targets, store the verdicts for vmdump query, and write the reports. Raises VmdumpError.
 
-    HTML goes to a folder, index.html and TARGET.html for each; if not, one target is reported as any check is, as HTML
-    to FILE.html; of several, text has a table each. What is not checked, a target that one QEMU alone has or a source
-    that vmdump bulk could not read, is named; with such a source the check is not complete.
+    HTML goes to a directory with index.html and TARGET.html for each target, or for one target to FILE.html. Text has a
+    table for each target. Targets with a single QEMU are skipped with a notice. If vmdump bulk could not read a source,
+    the status is FAILED.
     """
     results, is_whole = _check_targets(args, environment)
     status = _write(results, args, environment, rules)
@@ -53,14 +53,14 @@ def _write(
         return finish(result, args, environment, rules=rules)
     if args.format not in ("text", "concise") or args.write_baseline:
         raise UsageError(
-            f"{args.sources[0]}: has {len(results)} targets, {', '.join(results)}; choose one with --target, or take "
-            "--format html -o DIR, which makes a page for each"
+            f"{args.sources[0]}: has {len(results)} targets, {', '.join(results)}; choose one with --target, or use "
+            "--format html -o DIR for a page for each"
         )
     return _write_tables(results, args, environment)
 
 
 def _check_targets(args: argparse.Namespace, environment: Environment) -> tuple[dict[str, CheckResult], bool]:
-    """The result of each target that has several producers, and whether all sources are in the folder."""
+    """Return the result of each target with several producers, and whether vmdump bulk has read all sources."""
     from fnmatch import fnmatchcase
 
     from vmdump.bulk.manifest import read_manifest
@@ -82,23 +82,23 @@ def _check_targets(args: argparse.Namespace, environment: Environment) -> tuple[
             numbers = sorted({number for each in dumps for number in each.arguments})
             places = ", ".join(manifest.sources[number] for number in numbers) or folder
             names = ", ".join(each.label for each in dumps)
-            environment.error(f"{target}: not checked: only {places} has it ({names})")
+            environment.error(f"{target}: not checked, as only {places} has it ({names})")
             continue
         results[target] = _check_target(target, dumps, pairs, args, environment)
     if not results:
         raise VmdumpError(
-            f"{folder}: no target {args.target} with two QEMUs or more among {', '.join(found) or 'none'}; "
-            "give vmdump bulk both, or --add further ones"
+            f"{folder}: no target matching {args.target} has two QEMUs (targets: {', '.join(found) or 'none'}); add "
+            "more with vmdump bulk --add"
         )
     return results, not errors
 
 
 def _pairs(found: Sequence[ProducerDump], args: argparse.Namespace) -> list[tuple[int, int]]:
-    """The pairs of a target's dumps to check, by number. One that was found twice is a pair with itself: 0, 1."""
+    """Return the pairs of a target's dumps to check, by index. A single QEMU found twice gives 0, 1 and 1, 0."""
     if len(found) == 1:
-        is_twice = found[0].n_files > 1 or len(found[0].arguments) > 1
-        is_wanted = is_twice and (len(found[0].arguments) > 1 or not args.between_sources)
-        return directions(2, args.direction) if is_wanted else []
+        is_duplicate = found[0].n_files > 1 or len(found[0].arguments) > 1
+        is_checked = is_duplicate and (len(found[0].arguments) > 1 or not args.between_sources)
+        return directions(2, args.direction) if is_checked else []
     pairs = directions(len(found), args.direction)
     if args.between_sources:
         ends = [(min(each.arguments, default=0), max(each.arguments, default=0)) for each in found]
@@ -113,7 +113,7 @@ def _check_target(
     args: argparse.Namespace,
     environment: Environment,
 ) -> CheckResult:
-    """The check of pairs of a target's dumps, which is kept for vmdump query."""
+    """Check pairs of a target's dumps, and store the verdicts for vmdump query."""
     from vmdump.bulk.query.verdicts import write_verdicts
     from vmdump.check.checker import Labelled, check
     from vmdump.check.sides import Side
@@ -140,16 +140,17 @@ def _check_target(
     result = result._replace(dumps=known)
     try:
         write_verdicts(args.sources[0], target, [result])
-    except OutputError as error:  # a folder to read from is checked all the same
-        environment.error(f"verdicts are not kept for vmdump query: {error}")
+    except OutputError as error:  # the directory may be read-only
+        environment.error(f"the verdicts were not stored for vmdump query: {error}")
     return result
 
 
 def _machines(
     target: str, found: Sequence[ProducerDump], dumps: Sequence[DeviceDump], environment: Environment
 ) -> list[str]:
-    """The machine types that dumps stand for: their own, or one that all of the QEMUs know. In all of a QEMU's types a
-    dump says the same of the devices.
+    """Return the machine types to report for dumps: their own, or one that all QEMUs have if these differ.
+
+    A dump has the same devices for all machine types of a QEMU.
     """
     from vmdump.check.sides import common_machine
     from vmdump.sources.qemu_image.machine_types import MachineType
@@ -162,13 +163,13 @@ def _machines(
         ]
         machine = common_machine(sides)
         if machine is not None:
-            environment.error(f"{target}: using machine type {machine}, the newest that all sides know")
+            environment.error(f"{target}: using machine type {machine}, the newest that all sources have")
             return [machine] * len(machines)
     return machines
 
 
 def _write_tables(results: Mapping[str, CheckResult], args: argparse.Namespace, environment: Environment) -> ExitStatus:
-    """A table a target, as one report."""
+    """Write one report with a table for each target."""
     from vmdump.report import render
 
     report, status = b"", ExitStatus.DONE
@@ -176,14 +177,14 @@ def _write_tables(results: Mapping[str, CheckResult], args: argparse.Namespace, 
         accepted, options, _ = accept(result, args, {}, environment)
         report += f"{printable(target)}:\n".encode() + render(accepted, args.format, options)
         status = max(status, status_of(accepted, options))
-    put_report(report, args, environment)
+    write_report(report, args, environment)
     return status
 
 
 def _write_pages(
     results: Mapping[str, CheckResult], args: argparse.Namespace, rules: Mapping[str, RuleText]
 ) -> ExitStatus:
-    """The overview, and a page a target."""
+    """Write the overview and a page for each target."""
     from vmdump.report import render
     from vmdump.report.html import overview
 

@@ -1,11 +1,11 @@
-"""vmdump classic: QEMU's own script, scripts/vmstate-static-checker.py, in its words and with its exit code."""
+"""vmdump classic: QEMU's scripts/vmstate-static-checker.py, with the same output and exit code."""
 
 from __future__ import annotations
 
 import gc
 from typing import TYPE_CHECKING
 
-from vmdump.cli.source_arguments import UsageError, add_file, add_max_size
+from vmdump.cli.source_arguments import UsageError, add_file, add_host, add_max_size, refuse_inapplicable, roots_of
 
 if TYPE_CHECKING:
     import argparse
@@ -13,36 +13,40 @@ if TYPE_CHECKING:
     from vmdump.check.static_checker import Json
     from vmdump.cli.environment import Environment
 
-HELP = "compare two dumps as QEMU's vmstate-static-checker.py does"
+HELP = "compare two dumps exactly as vmstate-static-checker.py does"
 EPILOG = """\
 examples:
   vmdump classic -s old.json -d new.json
   vmdump classic -s old.json.xz -d /usr/bin/qemu-system-x86_64 --reverse
 
-What is printed and the exit code, the number of findings (255 at most), are
-those of the script of QEMU 10.0, for what it sees and for what it misses.
-FILE is what the script takes, also compressed (gzip, xz, Zstandard), or a QEMU
-binary, with its default machine, which is read without being run.
+Output and exit code (the number of findings, at most 255) are those of QEMU
+10.0's scripts/vmstate-static-checker.py, including what it misses. vmdump check
+finds more.
 
-Where the script ends with a traceback (a file that is no dump), an error is
-told on standard error, and the exit code is 3.
+FILE is a dump file, plain or compressed (gzip, xz, Zstandard), or a QEMU
+binary, which is read without being run, with its default machine. If the script
+ends with a traceback, for a file that is not a dump, vmdump prints an error and
+exits with 3.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
-    add_file(parser, "-s", "--src", metavar="FILE", required=True, help="what is migrated from; - for standard input")
-    add_file(parser, "-d", "--dest", metavar="FILE", required=True, help="what is migrated to; - for standard input")
-    parser.add_argument("--reverse", action="store_true", help="from --dest to --src")
+    """Define the command's arguments."""
+    add_file(parser, "-s", "--src", metavar="FILE", required=True, help="dump of the source; - for standard input")
+    add_file(
+        parser, "-d", "--dest", metavar="FILE", required=True, help="dump of the destination; - for standard input"
+    )
+    parser.add_argument("--reverse", action="store_true", help="swap source and destination")
+    add_host(parser.add_argument_group("QEMU binaries"), several=True)
     add_max_size(parser)
 
 
 def run(args: argparse.Namespace, environment: Environment) -> int:
-    """Prints the findings, and returns how many they are."""
+    """Print the findings, and return their number."""
     if args.src == args.dest == "-":
         raise UsageError("standard input can be one of the two; give a file for the other")
     collects = gc.isenabled()
-    gc.disable()  # two dumps are some 100,000 objects, none of them garbage, that it would go through again and again
+    gc.disable()  # collections would traverse the 100,000 objects of two dumps and free none
     try:
         return _compare(args, environment)
     finally:
@@ -52,8 +56,13 @@ def run(args: argparse.Namespace, environment: Environment) -> int:
 
 def _compare(args: argparse.Namespace, environment: Environment) -> int:
     from vmdump.check.static_checker import MAX_FINDINGS, compare
+    from vmdump.sources.open import identify
 
-    src, dest = (_load(path, args.max_size, environment) for path in (args.src, args.dest))
+    paths = (args.src, args.dest)
+    roots = roots_of(paths, args.root)
+    found = [identify(path, root=root) for path, root in zip(paths, roots, strict=True)]
+    refuse_inapplicable(args, [kind for kind, _ in found])
+    src, dest = (_load(*each, root, args, environment) for each, root in zip(found, roots, strict=True))
     if args.reverse:
         src, dest = dest, src
     text, findings = [], 0
@@ -66,14 +75,14 @@ def _compare(args: argparse.Namespace, environment: Environment) -> int:
     return min(findings, MAX_FINDINGS)
 
 
-def _load(path: str, max_size: int | None, environment: Environment) -> Json:
-    """What a dump file holds, as it is, or the dump of a QEMU binary."""
+def _load(kind: str, path: str, root: str | None, args: argparse.Namespace, environment: Environment) -> Json:
+    """Return the content of a dump file, unchecked, or the dump of a QEMU binary."""
     from vmdump.check.static_checker import load
     from vmdump.sources.dump_file import open_bytes, read_bytes
-    from vmdump.sources.open import is_binary, open
+    from vmdump.sources.open import BINARY, open
 
     if path == "-":
-        return load(read_bytes(environment.stdin, "<stdin>", max_size), "<stdin>")
-    if is_binary(path):
-        return load(open(path, report=environment.error).to_bytes(), path)
-    return load(open_bytes(path, max_size), path)
+        return load(read_bytes(environment.stdin, "<stdin>", args.max_size), "<stdin>")
+    if kind == BINARY:
+        return load(open(path, root=root, host=args.host, report=environment.error).to_bytes(), path)
+    return load(open_bytes(path, args.max_size), path)

@@ -1,4 +1,4 @@
-"""vmdump devices: which device classes a source has."""
+"""vmdump devices: list the device classes of a source."""
 
 from __future__ import annotations
 
@@ -23,36 +23,38 @@ examples:
   vmdump devices /usr/bin/qemu-system-s390x --json
   vmdump devices /usr/bin/qemu-system-x86_64 --all
 
-MIN is the minimum_version_id. FIELDS counts those of nested descriptions and of
-subsections too, SUBS the device's own subsections. The table is sorted by type.
-With --json the order is the dump's, and the keys are
+MIN is the minimum_version_id. FIELDS includes the fields of nested descriptions
+and subsections, SUBS counts the device's own subsections. The table is sorted
+by type. --json keeps the order of the dump, and the keys are
   type                   QOM type name
-  description            name of its VMStateDescription
+  description            name of the VMStateDescription
   version_id, minimum_version_id
-  fields, subsections    how many
+  fields, subsections    their number
   abstract               whether the class is abstract
-  parents                its parent types, nearest first
+  parents                parent types, nearest first
   desc                   DeviceClass.desc
-  module                 the module that it comes from
-and null is what the source does not tell. With --all there are also the
-descriptions on no device class, whose type is null, and whose further keys are
+  module                 module that provides the type
+Values that the source does not contain are null. --all adds standalone VMSDs,
+which belong to no device class: type is null, and there are the further keys
   uses                   register, save, VirtioDeviceClass, legacy_vmsd, GTREE
   types                  device types whose classes refer to it
-  symbol                 as the binary exports it
+  symbol                 exported symbol in the binary
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
-    parser.add_argument("--json", action="store_true", help="as a JSON list, one object a device")
+    """Define the command's arguments."""
+    parser.add_argument("--json", action="store_true", help="print a JSON list with an object for each device")
     parser.add_argument(
-        "--all", action="store_true", help="also the descriptions that are on no device class, of a QEMU binary"
+        "--all",
+        action="store_true",
+        help="include the standalone VMSDs of a QEMU binary (see below)",
     )
     add_source(parser)
 
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
-    """Prints the list."""
+    """Print the list."""
     from vmdump.cli.terminal.table import print_json, print_table
 
     dump = open_source(args, environment)

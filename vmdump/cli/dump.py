@@ -1,4 +1,4 @@
-"""vmdump dump: write a dump as QEMU's -dump-vmstate does."""
+"""vmdump dump: write a dump in the format of QEMU's -dump-vmstate."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ HELP = "write the device state of a source as QEMU's -dump-vmstate does"
 EPILOG = """\
 examples:
   vmdump dump -M q35 -o q35.json           the built-in devices and all modules
-  vmdump dump x86_64.json.xz               a dump file, checked and written anew
+  vmdump dump x86_64.json.xz               validate and rewrite a dump file
   vmdump dump /usr/bin/qemu-system-x86_64 -M pc -o pc.json
   vmdump dump /usr/bin/qemu-system-x86_64 --all -o x86_64.json
 
-With --extended there is more than QEMU shows, as further keys: of a field its
-info, flags, offset, and where its length comes from; of a description its
-hooks, needed, priority; of a device its parents and module; and the producer.
-With --all there are also the descriptions that are on no device class, such as
-that of the CPU, in vmschkmachine.Descriptions. All commands read such a file
-back, and so does whoever reads QEMU's own.
+--extended adds keys that QEMU does not write: info, flags, offset and the
+source of the length of a field; hooks, needed and priority of a description;
+parents and module of a device; and the producer of the dump. --all also adds
+standalone VMSDs, which belong to no device class, such as that of the CPU, as
+vmschkmachine.Descriptions. All commands read these files, and so do programs
+that read QEMU's own dumps.
 
-FILE appears whole or not at all.
+FILE is written atomically: on failure it is left unchanged.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
-    add_file(parser, "-o", "--output", default="-", metavar="FILE", help="where to write (default: -, standard output)")
+    """Define the command's arguments."""
+    add_file(parser, "-o", "--output", default="-", metavar="FILE", help="output file (default: -, standard output)")
     parser.add_argument(
-        "--engine", choices=["fast", "stdio"], help="which C code writes (default: fast); the bytes are the same"
+        "--engine", choices=["fast", "stdio"], help="C implementation (default: fast); the output is identical"
     )
-    parser.add_argument("--extended", action="store_true", help="with all that is known beside what QEMU prints")
+    parser.add_argument("--extended", action="store_true", help="add metadata that QEMU does not write")
     parser.add_argument(
-        "--all", action="store_true", help="the same, with descriptions that are on no device class, of a QEMU binary"
+        "--all", action="store_true", help="like --extended, with the standalone VMSDs of a QEMU binary"
     )
     add_source(parser)
 
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
-    """Writes the dump."""
+    """Write the dump."""
     extended = args.extended or args.all
     if extended and args.engine is not None:
-        raise UsageError("--engine is for QEMU's own form; the extended one has one engine")
+        raise UsageError("--engine does not apply to the extended form")
     engine = None if args.engine is None else _engine(args.engine)
     form = {"engine": engine, "extended": extended, "standalone": args.all}
     if args.output != "-":
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
         if not stdout.isatty():
             dump.write(stdout.buffer, **form)
             return ExitStatus.DONE
-    # JSON has control characters as escapes, but others that steer a terminal as they are.
+    # JSON escapes control characters, but not all characters that a terminal interprets.
     environment.print(dump.to_bytes(**form).decode("utf-8", "backslashreplace"))
     return ExitStatus.DONE
 

@@ -1,4 +1,4 @@
-"""What a command sees of the world: its streams, whether they are terminals, variables; and what it may answer."""
+"""The environment of a command: streams, terminal, environment variables; and the exit codes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from io import BufferedReader
     from typing import ClassVar, TextIO
 
-#: What errors call standard output.
+#: Name of standard output in errors.
 STDOUT = "<stdout>"
 
 
 class ExitStatus(int):
-    """Exit codes of all commands. No enum.IntEnum: to import enum takes a tenth of the time of a whole dump."""
+    """Exit codes of all commands. Not an IntEnum: importing enum takes a tenth of the time of a whole dump."""
 
     DONE: ClassVar[ExitStatus]  #: done; nothing found
     FINDINGS: ClassVar[ExitStatus]  #: done; something found
@@ -33,7 +33,7 @@ ExitStatus.INTERRUPTED = ExitStatus(130)
 
 
 class Environment:
-    """The streams and environment variables of one run; tests make their own."""
+    """The streams and environment variables of one run. Tests create their own."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Environment:
         stderr: TextIO | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        """The process's own where not given."""
+        """Args: replacements for the process's own streams and environment variables."""
         self._stdin = sys.stdin if stdin is None else stdin
         self._stdout = sys.stdout if stdout is None else stdout
         self._stderr = sys.stderr if stderr is None else stderr
@@ -51,21 +51,21 @@ class Environment:
 
     @property
     def stdin(self) -> BufferedReader:
-        """Where a source called - comes from. Raises SourceError when the process was started without one."""
+        """The stream of the source "-". Raises SourceError if the process has no standard input."""
         if self._stdin is None:
             raise SourceError("stdin is closed; give the source as a file")
-        return self._stdin.buffer  # type: ignore[return-value]  # which a process's own stdin has
+        return self._stdin.buffer  # type: ignore[return-value]  # a BufferedReader
 
     @property
     def stdout(self) -> TextIO:
-        """Where results go. Raises OutputError when the process was started without one."""
+        """The stream of results. Raises OutputError if the process has no standard output."""
         if self._stdout is None:
-            raise OutputError("stdout is closed; send it somewhere, or use -o FILE")
+            raise OutputError("stdout is closed; redirect it, or use -o FILE")
         return self._stdout
 
     @property
     def draws(self) -> bool:
-        """Whether stdout is a terminal that wants to be drawn on: colours, boxes. NO_COLOR and TERM=dumb say no."""
+        """Whether stdout is a terminal for colours and boxes, not disabled by NO_COLOR or TERM=dumb."""
         return (
             self.stdout.isatty()
             and not self.environ.get("NO_COLOR")
@@ -74,7 +74,7 @@ class Environment:
 
     @property
     def width(self) -> int:
-        """How many characters a line of prose has: as many as the terminal, from 40 to 120; 100 where there is none."""
+        """The width of prose in characters: the terminal's, from 40 to 120; 100 without a terminal."""
         if not self.stdout.isatty():
             return 100
         try:
@@ -84,14 +84,18 @@ class Environment:
         return min(max(columns or 80, 40), 120)
 
     def can_print(self, text: str) -> bool:
-        """Whether stdout's encoding has all the characters of text."""
+        """Return whether stdout's encoding can represent text."""
         return _encodable(text, self.stdout) == text
 
     def print(self, text: str, end: str = "\n", *, is_drawn: bool = False) -> None:
-        """Prints a result to stdout, with end where that is not its end, and sends it off: a failure is noticed here.
+        """Print a result to stdout, followed by end unless it ends so, and flush. Raises OutputError.
 
-        A character that stdout's encoding does not have is printed as its escape; on a terminal, any that can't be
-        printed, unless the text is drawn: then it is printable already, and has the terminal's sequences in it.
+        Characters that stdout's encoding lacks are escaped; on a terminal, unprintable characters, too.
+
+        Args:
+            text: the result.
+            end: the last characters.
+            is_drawn: text contains terminal sequences, and is printable otherwise.
         """
         with self.sending() as stdout:
             if not is_drawn and not text.isprintable() and stdout.isatty():
@@ -101,7 +105,7 @@ class Environment:
 
     @contextlib.contextmanager
     def sending(self) -> Iterator[TextIO]:
-        """stdout, to write to in the body. Raises OutputError, which names it, for what the system refuses."""
+        """Yield stdout for writing. Turns an OSError of the body into an OutputError that names stdout."""
         stdout = self.stdout
         try:
             yield stdout
@@ -110,23 +114,23 @@ class Environment:
             raise OutputError(error.errno, error.strerror, STDOUT) from error
 
     def error(self, message: object) -> None:
-        """Tells an error, on one line of stderr. Where that is not possible there is nobody left to tell."""
-        self._tell(f"vmdump: {printable(' '.join(str(message).splitlines()))}\n")
+        """Report an error as one line on stderr. Ignores errors of stderr itself."""
+        self._write_error(f"vmdump: {printable(' '.join(str(message).splitlines()))}\n")
 
     def progress_terminal(self) -> TextIO | None:
-        """stderr, where it is a terminal that wants to be drawn on; a display that changes goes there."""
+        """Return stderr if it is a terminal for a progress display, else None."""
         stderr = self._stderr
         if stderr is None or self.environ.get("NO_COLOR") or self.environ.get("TERM", "dumb") in ("", "dumb"):
             return None
         return stderr if stderr.isatty() else None
 
     def traceback(self) -> None:
-        """Prints where the exception that is being handled comes from: for who sets VMDUMP_DEBUG."""
+        """Print the traceback of the exception being handled, for VMDUMP_DEBUG."""
         from traceback import format_exc
 
-        self._tell(format_exc())
+        self._write_error(format_exc())
 
-    def _tell(self, text: str) -> None:
+    def _write_error(self, text: str) -> None:
         if self._stderr is None:
             return
         try:
@@ -137,7 +141,7 @@ class Environment:
 
 
 def printable(text: str) -> str:
-    r"""The text with what can't be printed made visible.
+    r"""Return text with unprintable characters escaped.
 
     >>> print(printable("\x1b[31mred"), printable(os.fsdecode(b"caf\xe9.json")))
     \x1b[31mred caf\xe9.json
@@ -155,7 +159,7 @@ def _encodable(text: str, stream: TextIO) -> str:
 
 
 def _abandon(stream: TextIO) -> None:
-    """Keeps the interpreter from trying the same again at its end, where a failure changes the exit code."""
+    """Redirect a broken stream to /dev/null, so that the final flush at exit does not fail and change the exit code."""
     if stream is sys.__stdout__ or stream is sys.__stderr__:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())

@@ -1,4 +1,4 @@
-"""vmdump explain: a rule of the check or the linter."""
+"""vmdump explain: explain a rule, or an error message of QEMU."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ if TYPE_CHECKING:
 
     from vmdump.cli.environment import Environment
 
-HELP = "explain a rule, or a line that QEMU printed"
+HELP = "explain a rule, or an error message of QEMU"
 EPILOG = """\
 examples:
   vmdump explain field-added
   vmdump explain "Missing section footer for 0000:00:03.0/virtio-gpu"
-  vmdump rules                             lists the rules
+  vmdump rules                             list the rules
 
-Of an error line it prints the rules whose findings predict it; vmdump check
-with the two QEMUs tells which of them it is.
+For an error message, the rules whose findings predict it are listed. vmdump
+check with the two QEMUs then finds which of them applies.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Define the command's arguments."""
     parser.add_argument(
-        "rule", metavar="RULE", help="the rule's id, as findings have it in brackets; or a line that QEMU printed"
+        "rule", metavar="RULE", help="id of a rule, as in brackets behind a finding; or a line printed by QEMU"
     )
 
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
-    """Prints the explanation."""
+    """Print the explanation."""
     from vmdump.check.rules import rule, unknown_rule
 
     try:
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
 
 
 def _line(line: str) -> str | None:
-    """What an error line of QEMU means: the rules that predict it. None for any other text."""
+    """Return the rules that predict an error message of QEMU, as text; None for any other text."""
     from shlex import quote
 
     from vmdump.check.rules import rule, rule_ids
@@ -63,5 +63,5 @@ def _line(line: str) -> str | None:
     lines += ["", "rules that predict it:", *(f"  {each.id:<{width}}  {each.WHAT}" for each in rules), ""]
     name = arguments.get("section") or arguments.get("description")
     only = f" --type {quote(name)}" if name else ""
-    lines.append(f"vmdump check OLD NEW{only} tells which it is; vmdump explain RULE tells more")
+    lines.append(f"vmdump check OLD NEW{only} finds which one applies; vmdump explain RULE explains it")
     return "\n".join(map(printable, lines))

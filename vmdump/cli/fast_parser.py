@@ -1,9 +1,8 @@
-"""Reads a command line that is as it should be, without argparse, whose import and set-up take as long as a whole dump.
+"""Parses the command line of ``vmdump dump`` without argparse, whose import and set-up take as long as a whole dump.
 
-The arguments have one definition, the calls that a command's add_arguments makes. Here they are made on a Reader, which
-notes them; in parser.py on an argparse parser. The Reader understands options that are spelt in full, with their values
-behind them, and SOURCE and TYPE among them. Of anything else (help, mistakes, -oFILE, --) it says None, and argparse
-is asked: its words are the errors.
+The arguments are defined once: dump.add_arguments makes the same calls on a FastParser as on an argparse parser.
+FastParser accepts options that are spelt in full, each with its value as the next word or behind "=", and SOURCE among
+them. For everything else (help, errors, -oFILE, --) it returns None, and argparse parses the command line.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Namespace:
-    """The values of arguments, as attributes: what commands use of argparse.Namespace."""
+    """Argument values as attributes: the part of argparse.Namespace that commands use."""
 
     run_command: Callable[[Any, Any], Any]
 
@@ -23,12 +22,12 @@ class Namespace:
         self.__dict__.update(values)
 
     def __contains__(self, name: str) -> bool:
-        """Whether there is such an argument."""
+        """Return whether the command has an argument of this name."""
         return name in self.__dict__
 
 
 class _Argument:
-    """What add_argument was called with."""
+    """The arguments of an add_argument call. Raises TypeError for those that FastParser does not support."""
 
     def __init__(
         self,
@@ -39,28 +38,26 @@ class _Argument:
         default: Any = None,
         type: Callable[[str], Any] = str,
         choices: Iterable[Any] | None = None,
-        required: bool = False,
         metavar: str | None = None,
         help: str | None = None,
     ) -> None:
-        if action not in ("store", "store_true", "append") or nargs not in (None, "?", "+"):
-            raise TypeError(f"{names}: action {action}, nargs {nargs}: the Reader has to learn them")
+        is_option = names[0].startswith("-")
+        if action not in ("store", "store_true", "append") or nargs != (None if is_option else "?"):
+            raise TypeError(f"{names}: FastParser does not support action {action} with nargs {nargs}")
         self.dest = next((name for name in names if name.startswith("--")), names[0]).lstrip("-").replace("-", "_")
-        self.action, self.is_optional, self.type, self.choices = action, nargs == "?", type, choices
-        self.is_list = nargs == "+"
-        self.is_required = required
+        self.action, self.type, self.choices = action, type, choices
         self.default = False if action == "store_true" else default
 
 
-class Reader:
-    """Takes the same calls as an argparse parser of a command, and reads the arguments that they define."""
+class FastParser:
+    """An argument parser for options and optional positional arguments."""
 
     def __init__(self) -> None:
         self._options: dict[str, _Argument] = {}
         self._positionals: list[_Argument] = []
 
     def add_argument(self, *names: str, **how: Any) -> _Argument:
-        """As in argparse; TypeError for what is not understood here."""
+        """Define an argument as in argparse. Raises TypeError for what is not supported."""
         argument = _Argument(names, **how)
         if names[0].startswith("-"):
             self._options.update(dict.fromkeys(names, argument))
@@ -68,63 +65,42 @@ class Reader:
             self._positionals.append(argument)
         return argument
 
-    def add_argument_group(self, title: str) -> Reader:
-        """Groups are for the help alone."""
+    def add_argument_group(self, title: str) -> FastParser:
+        """Return the parser itself: groups only structure the help."""
         return self
 
-    def read(self, argv: Sequence[str]) -> Namespace | None:
-        """The values of all arguments as argparse would find them; None where it has to be asked."""
+    def parse(self, argv: Sequence[str]) -> Namespace | None:
+        """Return the values that argparse would find; None if argparse has to parse the command line."""
         values = {each.dest: each.default for each in (*self._options.values(), *self._positionals)}
-        positionals: list[str] = []
+        positionals = iter(self._positionals)
         words = iter(argv)
-        runs = 0  # of positionals, with options between them
-        is_in_run = False
         for word in words:
             name, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
             option = self._options.get(name)
             if option is None:
-                if word.startswith("-") and word != "-":
+                argument = next(positionals, None)
+                if argument is None or not _store(values, argument, word):
                     return None
-                positionals.append(word)
-                runs += not is_in_run
-                is_in_run = True
-                continue
-            is_in_run = False
-            if option.action == "store_true":
+            elif option.action == "store_true":
                 if equals:
                     return None
                 values[option.dest] = True
-            else:
-                text = value if equals else next(words, "-missing")
-                if not _store(values, option, text, may_begin_with_dash=bool(equals)):
-                    return None
-        if any(each.is_required and values[each.dest] is None for each in self._options.values()):
-            return None
-        asked = self._positionals
-        if any(each.is_list for each in asked):
-            if len(asked) > 1 or runs > 1:
-                return None  # to argparse, those behind an option are too many
-            values[asked[0].dest] = []
-            asked = asked * max(len(positionals), 1)
-        n_optional = len(positionals) - sum(not each.is_optional for each in asked)
-        for each in [each for each in asked if each.is_optional][max(n_optional, 0) :]:  # the first ones get theirs
-            asked = [other for other in asked if other is not each]
-        if len(positionals) != len(asked):
-            return None
-        return Namespace(values) if all(map(_store, [values] * len(asked), asked, positionals)) else None
+            elif not _store(values, option, value if equals else next(words, "-missing"), may_begin_with_dash=equals):
+                return None
+        return Namespace(values)
 
 
-def _store(values: dict[str, Any], argument: _Argument, text: str, may_begin_with_dash: bool = False) -> bool:
-    """Whether this is a value of the argument; then it is in values."""
+def _store(values: dict[str, Any], argument: _Argument, text: str, may_begin_with_dash: object = False) -> bool:
+    """Store the value of an argument, and return True; False if text is none."""
     if text.startswith("-") and text != "-" and not may_begin_with_dash:
         return False
     try:
         value = argument.type(text)
-    except Exception:  # whatever it is, argparse knows what to say
+    except Exception:  # argparse reports it
         return False
     if argument.choices is not None and value not in argument.choices:
         return False
-    if argument.action == "append" or argument.is_list:
+    if argument.action == "append":
         values[argument.dest] = [*values[argument.dest], value]
     else:
         values[argument.dest] = value

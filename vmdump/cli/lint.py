@@ -1,4 +1,4 @@
-"""vmdump lint: what is wrong with the descriptions of one QEMU."""
+"""vmdump lint: find defects in the descriptions of one QEMU."""
 
 from __future__ import annotations
 
@@ -20,34 +20,33 @@ examples:
   vmdump lint x86_64.json.xz --verbose
   vmdump lint x86_64.json.xz --format concise --ignore 'size-*'
 
-A defect can't work, whatever is migrated; each is a paragraph. A notice is what
-may be meant so, as a subsection that is always sent: they are counted, a rule a
-line, and listed with --verbose. vmdump explain RULE explains a [rule].
-With --format json, a list of objects; the keys are
+A defect never works, whatever is migrated. A notice may be intended, such as a
+subsection that is always sent; notices are counted for each rule, and listed
+with --verbose. vmdump explain RULE explains the [rule] of a finding.
+--format json prints a list of objects with the keys
   level (defect, notice), rule, type, path, message, error, remedy
-and with --statistics level, rule, count.
+or, with --statistics, level, rule, count.
 
 exit codes:
-  0 no defects; 1 defects (notices alone do not count); 2 usage; 3 could not
-  complete
+  0 no defects; 1 defects (not notices); 2 usage error; 3 could not complete
 """
 
-#: What --format takes; restated from vmdump.report.lint, so that building a parser does not load it.
+#: Values of --format. Restated from vmdump.report.lint, so that building a parser does not import it.
 FORMATS = ("text", "concise", "json")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Define the command's arguments."""
     add_sources(parser, "source", metavar="SOURCE")
     group = parser.add_argument_group("report")
-    group.add_argument("-v", "--verbose", action="store_true", help="each notice on its own")
-    group.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="what is printed (default: text)")
+    group.add_argument("-v", "--verbose", action="store_true", help="list each notice")
+    group.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="report format (default: text)")
     add_selection(group)
     add_reading(parser)
 
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
-    """Prints the findings."""
+    """Print the findings."""
     from vmdump.check.lint import is_defect, lint
     from vmdump.report.lint import render
     from vmdump.report.options import Options

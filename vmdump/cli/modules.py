@@ -1,4 +1,4 @@
-"""vmdump modules: the module table."""
+"""vmdump modules: print the module table."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ if TYPE_CHECKING:
     from vmdump.cli.environment import Environment
     from vmdump.cli.terminal.table import Column
 
-HELP = "list the modules that are found, what they provide and need, and their state"
+HELP = "list the available modules and their state"
 EPILOG = """\
 examples:
-  vmdump modules                           what is found, without loading it
+  vmdump modules                           list modules without loading them
   vmdump modules --load --module-dir ./build
-                                           what becomes of each in a dump
+                                           load them, and print the result
 
-Modules in C and Python are code: --load executes it, and so does every command
-without a SOURCE. Without --load they are only read.
+Loading a C or Python module executes it. --load does so, as does every command
+without SOURCE. Without --load, modules are only inspected.
 
 The table is in the order of loading. With --json the keys are
-  name                   of the file, without its suffix
+  name                   file name without suffix
   kind                   python or c
-  arch                   the only target that it is for, or null
+  arch                   the only target that it supports, or null
   objs, deps, opts       QOM types that it provides, modules that it needs,
                          QemuOpts groups that it registers
   state                  not loaded, loaded, failed, arch mismatch, not found
-  file                   what was or would be opened, or null
-  error                  why it is not loaded, or null
+  file                   file that was or would be opened, or null
+  error                  why loading failed, or null
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
-    parser.add_argument("--load", action="store_true", help="load them, as a dump does")
-    parser.add_argument("--json", action="store_true", help="as a JSON list, one object a module")
+    """Define the command's arguments."""
+    parser.add_argument("--load", action="store_true", help="load the modules, as vmdump dump does")
+    parser.add_argument("--json", action="store_true", help="print a JSON list with an object for each module")
     add_modules(parser)
 
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
-    """Prints the table."""
+    """Print the table."""
     from vmdump.cli.terminal.table import print_json, print_table
 
     with make_session(args, environment) as session:

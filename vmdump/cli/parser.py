@@ -1,6 +1,4 @@
-"""The argparse parser of the whole command line: for what reader.py passes on (help, mistakes, rarer spellings), for
-completion and the man page.
-"""
+"""The argparse parser of the command line, for all that fast_parser.py does not parse, completion and the man page."""
 
 from __future__ import annotations
 
@@ -12,12 +10,12 @@ from vmdump.cli.source_arguments import UsageError
 from vmdump.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any, NoReturn
 
 DESCRIPTION = """\
-What device state a QEMU migrates: QEMU's -dump-vmstate for devices that are
-declared in Python, for C modules, dump files and QEMU binaries.
+Show and compare the device state that QEMU migrates: QEMU's -dump-vmstate for
+QEMU binaries (read, not run), dump files, C modules and devices in Python.
 """
 
 EPILOG = """\
@@ -25,30 +23,30 @@ QEMU's own spelling works too:
   vmdump -dump-vmstate FILE [-M MACHINE]
 
 exit codes:
-  0 done, nothing found; 1 findings; 2 usage; 3 could not complete;
+  0 success, no findings; 1 findings; 2 usage error; 3 could not complete;
   130 interrupted
 
 environment:
-  QEMU_MODULE_DIR       look for modules here, after --module-dir; modules in C
-                        and Python are executed when they are loaded
-  XDG_CACHE_HOME        images that were read are in its folder vmdump
+  QEMU_MODULE_DIR       searched for modules after --module-dir; loading a C or
+                        Python module executes it
+  XDG_CACHE_HOME        parsed QEMU binaries are cached in its directory vmdump
                         (default: ~/.cache)
-  XDG_STATE_HOME        the key of that cache is in its folder vmdump
+  XDG_STATE_HOME        the key of the cache is in its directory vmdump
                         (default: ~/.local/state)
-  NO_COLOR, TERM=dumb   draw nothing, on a terminal too
-  VMDUMP_DEBUG          if set, errors come with a traceback
+  NO_COLOR, TERM=dumb   no colours and no progress display
+  VMDUMP_DEBUG          if set, print a traceback with each error
 """
 
 
 class Answer(Exception):  # noqa: N818
-    """What the parser itself answers: the text of --help or --version."""
+    """The text of --help or --version."""
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises instead of printing and exiting: where, and whether that works, is the environment's business."""
+    """An ArgumentParser that raises instead of printing and exiting."""
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
-        """What argparse calls to check a command or a choice."""
+        """Called by argparse to check a command or a choice."""
         if action.choices is not None and value not in action.choices:
             from vmdump.suggestion import did_you_mean
 
@@ -59,21 +57,21 @@ class Parser(argparse.ArgumentParser):
             raise argparse.ArgumentError(action, f"invalid choice: {value!r}; {hint}")
 
     def error(self, message: str) -> NoReturn:
-        """What argparse calls when the command line is wrong."""
+        """Called by argparse for an invalid command line."""
         raise UsageError(f"{message}; see {self.prog} --help")
 
     def _print_message(self, message: str, file: Any = None) -> NoReturn:
-        """What argparse calls for --help and --version."""
+        """Called by argparse for --help and --version."""
         raise Answer(message)
 
 
 class CommandParser(Parser):
-    """A command's parser: options may stand between SOURCE and TYPE, and between several SOURCEs, too."""
+    """The parser of a command. Options may stand between positional arguments."""
 
     _intermixing = False
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """What argparse calls for a command, and parse_known_intermixed_args calls in turn."""
+        """Called by argparse for a command, and by parse_known_intermixed_args."""
         if not self._intermixing:
             self._check_options(args)
         positionals = self._get_positional_actions()
@@ -86,7 +84,7 @@ class CommandParser(Parser):
             self._intermixing = False
 
     def _check_options(self, args: Sequence[str]) -> None:
-        """Refuse unknown options first: argparse reports what their values look like, or what else is missing."""
+        """Raise UsageError for an unknown option, for which argparse would report its value or a missing argument."""
         for arg in args:
             if arg == "--":
                 return
@@ -100,10 +98,8 @@ class CommandParser(Parser):
                 self.error(f"no option {name}" + (f"; {hint}" if (hint := did_you_mean(name, known)) else ""))
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line."""
-    from vmdump.cli import COMMANDS
-
+def build_parser(names: Iterable[str]) -> argparse.ArgumentParser:
+    """Return the parser of a command line with these commands."""
     parser = Parser(
         prog="vmdump",
         description=DESCRIPTION,
@@ -113,7 +109,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"vmdump {__version__}")
     commands = parser.add_subparsers(prog=parser.prog, metavar="COMMAND", required=True, parser_class=CommandParser)
-    for name in COMMANDS:
+    for name in names:
         module = import_module(f"vmdump.cli.{name}")
         command = commands.add_parser(
             name,

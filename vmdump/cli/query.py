@@ -1,4 +1,4 @@
-"""vmdump query: ask a folder that vmdump bulk has filled."""
+"""vmdump query: query an output directory of vmdump bulk."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from vmdump.bulk.query.database import Answer
     from vmdump.cli.environment import Environment
 
-HELP = "ask what is in a folder of dumps, in SQL or by a question's name"
+HELP = "query an output directory of vmdump bulk"
 EPILOG = """\
 examples:
   vmdump query --list
@@ -21,32 +21,32 @@ examples:
   vmdump query field dumps --with field=mig_config --with device=spapr*
   vmdump query "SELECT info, count(*) FROM fields GROUP BY info" dumps
 
-DIR is what vmdump bulk --format parquet has written. SQL is DuckDB's, one
-SELECT over these views; it can't write, nor read anything else:
-  rows          everything, with producer and target; a row each for
-                devices, descriptions, fields and subsections
+DIR is an output directory of vmdump bulk --format parquet. SQL is a single
+SELECT in DuckDB's dialect. It cannot write, and reads only the views
+  rows          a row for each device, description, field and subsection,
+                with producer and target
   devices, descriptions, fields, subsections, producers
-  verdicts      what vmdump check has said, where it was kept in DIR
-DESCRIBE fields tells a view's columns.
+  verdicts      results of vmdump check --matrix DIR
+DESCRIBE fields lists the columns of a view.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
-    parser.add_argument("query", nargs="?", metavar="SQL|QUESTION", help="a SELECT, or a question's name (--list)")
-    add_directory(parser, "dir", nargs="?", metavar="DIR", help="the folder")
+    """Define the command's arguments."""
+    parser.add_argument("query", nargs="?", metavar="SQL|NAME", help="a SELECT, or the name of a query (see --list)")
+    add_directory(parser, "dir", nargs="?", metavar="DIR", help="the output directory")
     parser.add_argument(
         "--with",
         action="append",
         default=[],
         type=_parameter,
         metavar="NAME=VALUE",
-        help="a question's parameter, or SQL's $NAME; may be repeated",
+        help="set a parameter of the named query, or $NAME in SQL; may be repeated",
     )
     parser.add_argument(
-        "--format", default="table", choices=["table", "csv", "json"], help="how the rows are printed (default: table)"
+        "--format", default="table", choices=["table", "csv", "json"], help="output format (default: table)"
     )
-    parser.add_argument("--list", action="store_true", help="the questions that have names, and their parameters")
+    parser.add_argument("--list", action="store_true", help="list the named queries and their parameters")
 
 
 def _parameter(text: str) -> tuple[str, str]:
@@ -59,24 +59,24 @@ def _parameter(text: str) -> tuple[str, str]:
 
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
-    """Asks, and prints the answer."""
+    """Run the query and print the result."""
     if args.list:
         _list(environment)
         return ExitStatus.DONE
     if args.query is None or args.dir is None:
-        raise UsageError("SQL or a question's name, and DIR; vmdump query --list has the questions")
+        raise UsageError("SQL or the name of a query, and DIR, are required; vmdump query --list lists the names")
     from vmdump.bulk.query.database import query
 
-    sql, parameters = _ask(args.query, dict(getattr(args, "with")))
+    sql, parameters = _resolve(args.query, dict(getattr(args, "with")))
     answer = query(args.dir, sql, parameters)
     for each in answer.skipped:
-        environment.error(f"verdicts are skipped: {each}")
+        environment.error(f"skipped unreadable verdicts: {each}")
     _print(answer, args.format, environment)
     return ExitStatus.FAILED if answer.is_incomplete else ExitStatus.DONE
 
 
-def _ask(text: str, given: dict[str, str]) -> tuple[str, dict[str, str]]:
-    """The SQL that is meant, and its parameters. Raises UsageError."""
+def _resolve(text: str, given: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """Return the SQL of a query, and its parameters. Raises UsageError."""
     from vmdump.bulk.query.named import QUESTIONS
 
     question = QUESTIONS.get(text)
@@ -84,13 +84,13 @@ def _ask(text: str, given: dict[str, str]) -> tuple[str, dict[str, str]]:
         if text.isidentifier():
             from vmdump.suggestion import did_you_mean
 
-            hint = did_you_mean(text, QUESTIONS, "vmdump query --list has them all")
-            raise UsageError(f"no question {text!r}; {hint}")
+            hint = did_you_mean(text, QUESTIONS, "vmdump query --list lists the names")
+            raise UsageError(f"no query {text!r}; {hint}")
         return text, given
     if unknown := sorted(given.keys() - question.parameters.keys()):
         from vmdump.suggestion import did_you_mean
 
-        hint = did_you_mean(unknown[0], question.parameters, f"it has {', '.join(question.parameters)}")
+        hint = did_you_mean(unknown[0], question.parameters, f"choose from {', '.join(question.parameters)}")
         raise UsageError(f"{text} has no parameter {unknown[0]!r}; {hint}")
     values = {name: given.get(name, default) for name, (_, default) in question.parameters.items()}
     if device := values.get("device"):
@@ -139,12 +139,12 @@ def _print(answer: Answer, format: str, environment: Environment) -> None:
 
 
 def _distinct(names: list[str]) -> list[str]:
-    """Names that are all different: of equal ones all but the first get a number."""
+    """Return distinct names: all but the first of equal ones get a number."""
     return [name if name not in names[:index] else f"{name}_{index + 1}" for index, name in enumerate(names)]
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON has it."""
+    """Return a value for JSON."""
     if isinstance(value, (list, tuple)):
         return [_plain(each) for each in value]
     if isinstance(value, dict):
@@ -153,7 +153,7 @@ def _plain(value: Any) -> Any:
 
 
 def _cell(value: Any) -> str | int | None:
-    """A value as a cell has it."""
+    """Return a value for a cell of a table or CSV file."""
     if isinstance(value, (list, tuple)):
         return " ".join(str(each) for each in value)
     if isinstance(value, bool):

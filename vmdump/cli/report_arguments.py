@@ -1,8 +1,8 @@
-"""What becomes of a check's result: the options --format, -o, --statistics, --select, --ignore, --config,
---write-baseline and --fail-on, for every command that checks::
+"""The report of a check: the options --format, -o, --statistics, --select, --ignore, --config, --write-baseline and
+--fail-on, for every command that checks::
 
     add_arguments(parser)                                   # where the command's arguments are defined
-    return finish(result, args, environment, rules=...)     # its last line
+    return finish(result, args, environment, rules=...)     # at the end of its run function
 """
 
 from __future__ import annotations
@@ -25,67 +25,67 @@ if TYPE_CHECKING:
     from vmdump.cli.environment import Environment
     from vmdump.report.options import Options, RuleText
 
-#: The formats of vmdump.report.FORMATS, and the verdicts that can fail a check; restated, so that building a parser
-#: loads none of it. The tests compare them.
+#: vmdump.report.FORMATS, and the verdicts that can fail a check. Restated, so that building a parser does not import
+#: them; tests compare them.
 FORMATS = ("text", "concise", "json", "junit", "sarif", "github", "html")
 FAIL_ON = ("breaks", "conditional", "absent", "unknown")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options."""
+    """Define the options of a report."""
     group = parser.add_argument_group("report")
-    group.add_argument("-v", "--verbose", action="store_true", help="with what is safe, and each type that is absent")
+    group.add_argument("-v", "--verbose", action="store_true", help="also list compatible changes and each absent type")
     group.add_argument(
         "--format",
         choices=FORMATS,
         default=FORMATS[0],
         metavar="FORMAT",
-        help=f"what is written: {', '.join(FORMATS)} (default: text)",
+        help=f"report format: {', '.join(FORMATS)} (default: text)",
     )
     add_selection(group)
-    add_file(group, "-o", "--output", default="-", metavar="FILE", help="where to write (default: -, standard output)")
+    add_file(group, "-o", "--output", default="-", metavar="FILE", help="output file (default: -, standard output)")
     group.add_argument(
         "--fail-on",
         choices=FAIL_ON,
-        help="the mildest verdict for which the exit code is 1 (default: what the configuration says, else breaks)",
+        help="exit with 1 for this verdict or worse (default: fail-on of the configuration, else breaks)",
     )
     add_file(
         group,
         "--config",
         metavar="FILE",
-        help="accepted findings, as TOML (default: vmdump.toml here, else [tool.vmdump] of pyproject.toml)",
+        help="configuration with accepted findings (default: ./vmdump.toml, else [tool.vmdump] in ./pyproject.toml)",
     )
     add_file(
         group,
         "--write-baseline",
         metavar="FILE",
-        help="write a configuration that accepts what is found; to the configuration in use, what is new is added",
+        help="write a configuration that accepts all findings, or add new entries to the one in use",
     )
 
 
 def add_selection(parser: argparse._ActionsContainer) -> None:
-    """The options that say which rules' findings count, and that they are counted."""
+    """Define the options that select rules and count findings."""
     parser.add_argument(
         "--select",
         action="append",
         default=[],
         metavar="RULE",
-        help="only findings of these rules count; a list with commas or a pattern (field-*), may be repeated",
+        help="report only findings of these rules: ids or patterns (field-*), separated by commas; may be repeated",
     )
     parser.add_argument(
         "--ignore",
         action="append",
         default=[],
         metavar="RULE",
-        help="findings of these rules count neither in verdicts nor in the exit code; reports say how many there are",
+        help="ignore findings of these rules in verdicts and exit code; reports give their number",
     )
     parser.add_argument(
-        "--statistics", action="store_true", help="count the findings of each rule instead (text, json)"
+        "--statistics", action="store_true", help="print the number of findings of each rule instead (text, json)"
     )
 
 
 def selection(args: argparse.Namespace, config: Config | None = None) -> Selection:
-    """What the options ask for; where they say nothing, the configuration. Raises UsageError for unknown rules."""
+    """Return the rules selected by the options, else by the configuration. Raises UsageError for unknown rules."""
     from vmdump.check.selection import Selection, patterns
 
     chosen = []
@@ -99,9 +99,9 @@ def selection(args: argparse.Namespace, config: Config | None = None) -> Selecti
 
 
 def check_statistics(args: argparse.Namespace) -> None:
-    """Raises UsageError where the format has no statistics."""
+    """Raise UsageError for --statistics with a format that has none."""
     if args.statistics and args.format not in ("text", "concise", "json"):
-        raise UsageError(f"--statistics: --format {args.format} has none; take text or json")
+        raise UsageError(f"--statistics does not apply to --format {args.format}; use text or json")
 
 
 def finish(
@@ -111,10 +111,10 @@ def finish(
     *,
     rules: Mapping[str, RuleText] = MappingProxyType({}),
 ) -> ExitStatus:
-    """Accepts what the configuration accepts, writes baseline and report, and says whether the check failed.
+    """Apply the configuration, write baseline and report, and return the exit status.
 
-    rules: what reports say of rules, by id. A baseline changes neither report nor exit code of the run that writes it.
-    Raises ConfigError, OutputError and UsageError.
+    rules: texts of rules by id, for the report. A baseline does not affect the report and exit status of the run that
+    writes it. Raises ConfigError, OutputError and UsageError.
     """
     from vmdump.report import render
 
@@ -125,7 +125,7 @@ def finish(
 
         _write_baseline(accepted, args.write_baseline, config, date.today())
     report = render(accepted, args.format, options)
-    put_report(report, args, environment)
+    write_report(report, args, environment)
     return status_of(accepted, options)
 
 
@@ -135,8 +135,9 @@ def accept(
     rules: Mapping[str, RuleText],
     environment: Environment | None = None,
 ) -> tuple[CheckResult, Options, Config | None]:
-    """The result without what is ignored and what the configuration accepts, what reports are told, and the
-    configuration. environment: text is laid out for its terminal. Raises ConfigError, UsageError.
+    """Return the result without ignored and accepted findings, the options of reports, and the configuration.
+
+    environment: text is wrapped for its terminal. Raises ConfigError, UsageError.
     """
     from vmdump.check.config import apply, find_config, load_config
     from vmdump.check.results import Verdict
@@ -153,7 +154,7 @@ def accept(
         from datetime import date
 
         result = apply(result, config, date.today())
-        if result.ignored:  # an entry is stale if it accepts nothing of all that was found
+        if result.ignored:  # an entry is stale only if it matches no finding, ignored or not
             result = result._replace(stale=apply(everything, config, date.today()).stale)
     fail_on = Verdict(args.fail_on) if args.fail_on else config.fail_on if config else None
     options = Options(
@@ -165,14 +166,14 @@ def accept(
 
 
 def status_of(result: CheckResult, options: Options) -> ExitStatus:
-    """Whether the check failed."""
+    """Return FINDINGS if the check failed, else DONE."""
     from vmdump.report.tally import worst
 
     return ExitStatus.FINDINGS if options.fails(worst(result)) else ExitStatus.DONE
 
 
 def _write_baseline(result: CheckResult, path: str, config: Config | None, today: datetime.date) -> None:
-    """Writes entries for what is new: behind those of the configuration in use, or to a new file."""
+    """Write entries for new findings to a new file, or append them to the configuration in use."""
     import os
 
     from vmdump.check.baseline import add_to, baseline
@@ -181,13 +182,13 @@ def _write_baseline(result: CheckResult, path: str, config: Config | None, today
     new = baseline(result, today, table=table_of(path))
     if os.path.isfile(path):
         if config is None or not os.path.samefile(path, config.path):
-            raise UsageError(f"--write-baseline: {path} is there already; --config {path} adds to it what is new")
+            raise UsageError(f"--write-baseline: {path} exists; use --config {path} to add new entries to it")
         new = add_to(path, new)
     write_file(path, new.encode())
 
 
-def put_report(report: bytes, args: argparse.Namespace, environment: Environment) -> None:
-    """Writes a report to the file --output, or for - to standard output. Raises OutputError."""
+def write_report(report: bytes, args: argparse.Namespace, environment: Environment) -> None:
+    """Write a report to the file --output, or to standard output for "-". Raises OutputError."""
     if args.output == "-":
         # Text has colours on a terminal, and has escaped all other control characters.
         environment.print(report.decode(), end="", is_drawn=args.format in ("text", "concise"))

@@ -1,4 +1,4 @@
-"""vmdump rules: what the check and the linter know."""
+"""vmdump rules: list the rules of vmdump check and vmdump lint."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ examples:
   vmdump rules
   vmdump rules --json
 
-The verdict is that of a finding at its worst; where conditions stand around it,
-as in a subsection that is not always sent, it is conditional. Rules of lint
-have a level instead: defect, or notice. With --json the keys are
+The verdict is the worst one of a finding. Below a condition, such as in a
+subsection that is not always sent, it becomes conditional. Rules of lint have
+a level instead: defect or notice. With --json the keys are
   rule, command, verdict, level, what
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
-    parser.add_argument("--json", action="store_true", help="as a JSON list, one object a rule")
+    """Define the command's arguments."""
+    parser.add_argument("--json", action="store_true", help="print a JSON list with an object for each rule")
 
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
-    """Prints the list."""
+    """Print the list."""
     from vmdump.check.rules import rule, rule_ids
     from vmdump.cli.terminal.table import print_json, print_table
 
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     columns: dict[str, Column] = {
         "RULE": [row["rule"] for row in rows],
         "COMMAND": [row["command"] for row in rows],
-        "SAYS": [row["verdict"] or row["level"] for row in rows],
+        "VERDICT": [row["verdict"] or row["level"] for row in rows],
         "WHAT": [row["what"] for row in rows],
     }
     print_table(environment, columns)

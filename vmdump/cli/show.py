@@ -1,4 +1,4 @@
-"""vmdump show: what one device migrates, as a tree."""
+"""vmdump show: print the device state of one device as a tree."""
 
 from __future__ import annotations
 
@@ -15,51 +15,51 @@ if TYPE_CHECKING:
     from vmdump.dump.device_dump import DeviceDump
     from vmdump.sources.session import Session
 
-HELP = "show what one device migrates, as a tree"
+HELP = "show the migrated state of one device as a tree"
 EPILOG = """\
 examples:
   vmdump show e1000                        a built-in device
   vmdump show x86_64.json.xz e1000
   vmdump show /usr/bin/qemu-system-x86_64 e1000
-  vmdump show /usr/bin/qemu-system-x86_64 cpu    on no device class: by its name
-  vmdump show x86_64.json.xz 0000:00:01.3/piix4_pm      as an error line has it
+  vmdump show /usr/bin/qemu-system-x86_64 cpu           a standalone VMSD
+  vmdump show x86_64.json.xz 0000:00:01.3/piix4_pm      as in an error message
 
-TYPE is a QOM type, or a name from QEMU's error lines: a section, with or
-without the path of its device and its instance id, or a description that is
-nested in others. If several types have that section, each is shown.
+TYPE is a QOM type, or a name from an error message of QEMU: a section, with or
+without device path and instance id, or the name of a nested description. If
+several types have this section, all of them are shown.
 
-A line is a field (BYTES of an element, times how many; n: as many as the device
-says at run time), with below it the description of a nested struct; or a
-subsection. A dump file tells less than a device that is declared here: neither
-how a value is put on the wire nor which test decides.
+Each line is a field or a subsection. BYTES is the number of elements times the
+size of one; n is a number known only at run time. The description of a nested
+struct follows indented. Dump files of QEMU itself contain neither the encoding
+of values nor the names of tests.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Define the command's arguments."""
     add_source(parser)
     parser.add_argument(
         "type",
         metavar="TYPE",
-        help="the device's QOM type, or the name of a section or a description, as QEMU's error lines have it; "
-        "vmdump devices --all lists them",
+        help="a QOM type, or the name of a section or description as in QEMU's error messages; vmdump devices --all "
+        "lists them",
     )
     parser.add_argument(
         "instance",
         nargs="?",
         type=_instance,
         metavar="INSTANCE",
-        help="the instance id behind a section's name in an error line ('cpu' 0), so that both can be pasted; ignored",
+        help="the instance id behind a section's name in an error message ('cpu' 0); accepted for pasting, ignored",
     )
 
 
 def _instance(text: str) -> int:
-    """An instance id as error lines have it: decimal, or 0x and hexadecimal."""
+    """Parse an instance id as in error messages: decimal, or hexadecimal with 0x."""
     return int(text, 0)
 
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
-    """Prints the tree."""
+    """Print the tree."""
     if args.source is not None:
         _show(args.type, open_source(args, environment), None, environment)
         return ExitStatus.DONE
@@ -69,14 +69,14 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
 
 
 def _show(name: str, dump: DeviceDump, session: Session | None, environment: Environment) -> None:
-    """Print what a name stands for; that a device has no state, where a session knows the type. Raises VmdumpError."""
+    """Print the state that a name refers to, or that a type of the session has none. Raises VmdumpError."""
     found = dump.find(name)
     if found:
         from vmdump.cli.terminal.device_tree import print_trees
 
         print_trees(environment, found)
     elif session and _is_device(session, name):
-        environment.print(f"{name}: has no VMStateDescription: nothing of it is migrated")
+        environment.print(f"{name}: no VMStateDescription, so no state is migrated")
     else:
         raise VmdumpError(_unknown(name, dump))
 
@@ -90,5 +90,5 @@ def _unknown(name: str, dump: DeviceDump) -> str:
     from vmdump.dump.lookup import known_names, section_name
     from vmdump.suggestion import did_you_mean
 
-    hint = did_you_mean(section_name(name), known_names(dump), "vmdump devices lists those that are there")
-    return f"no device type {name!r} with a description among {len(dump)}; {hint}"
+    hint = did_you_mean(section_name(name), known_names(dump), "vmdump devices lists the types")
+    return f"none of the {len(dump)} device types is called {name!r}, nor is a section or description; {hint}"

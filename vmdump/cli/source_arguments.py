@@ -1,27 +1,29 @@
-"""Arguments that several commands share, and what they stand for."""
+"""Arguments that several commands share, and opening the SOURCE that they describe."""
 
 from __future__ import annotations
 
 import os
 
 from vmdump.errors import VmdumpError
-from vmdump.sources.open import is_binary, open, source_path
+from vmdump.sources.open import BINARY, BUILTIN, DUMP, PROCESS, identify, inapplicable, load
 
 TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
     from vmdump.cli.environment import Environment
     from vmdump.dump.device_dump import DeviceDump
     from vmdump.emulator.host_profile import HostProfile
+    from vmdump.sources.image_cache.cache import Image
     from vmdump.sources.session import Session
 
-#: What completes to file names, and to directories, in the scripts that shtab makes (its FILE and DIRECTORY).
+#: Completion of files and directories in shtab's scripts: shtab.FILE and shtab.DIRECTORY.
 _FILE = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
 _DIRECTORY = {"bash": "_shtab_compgen_dirs", "zsh": "_files -/", "tcsh": "d"}
 
-#: The longest --timeout, in seconds: eleven days. The system calls that wait take no more than twice that.
+#: The longest --timeout, in seconds: eleven days. The system calls that wait accept up to twice that.
 _MAX_TIMEOUT = 1e6
 
 #: Units of sizes, in bytes.
@@ -29,16 +31,16 @@ _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 class UsageError(VmdumpError):
-    """A command line that asks for nothing that there is: exit code 2."""
+    """An invalid command line: exit code 2."""
 
 
 def add_file(parser: argparse._ActionsContainer, *names: str, **options: Any) -> None:
-    """Adds an argument that is a path."""
+    """Add an argument that is a path."""
     _complete(parser.add_argument(*names, **options), _FILE)
 
 
 def add_directory(parser: argparse._ActionsContainer, *names: str, **options: Any) -> None:
-    """Adds an argument that is a directory's path."""
+    """Add an argument that is the path of a directory."""
     _complete(parser.add_argument(*names, **options), _DIRECTORY)
 
 
@@ -47,70 +49,79 @@ def _complete(argument: argparse.Action, how: dict[str, str]) -> None:
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
-    """The source of a dump and how it is read."""
+    """Add SOURCE and the options for reading it."""
     add_file(
         parser,
         "source",
         nargs="?",
         metavar="SOURCE",
-        help="a QEMU binary, which is read without being run; a file that -dump-vmstate wrote (plain, gzip, xz, "
-        "Zstandard; - for standard input); without it: the built-in devices and all modules",
+        help="a QEMU binary, which is read without being run; or a dump file (plain, gzip, xz, Zstandard; - for "
+        "standard input). Default: the built-in devices and all modules",
     )
     group = parser.add_argument_group("machines")
     group.add_argument(
         "-M",
         "--machine",
         metavar="MACHINE",
-        help="the machine type (default: the default one, else none); help lists them",
+        help="machine type (default: the source's default, else none); -M help lists them",
     )
     group.add_argument(
-        "--run", action="store_true", help="run SOURCE, a QEMU binary, with -dump-vmstate and this MACHINE"
+        "--run", action="store_true", help="run SOURCE, a QEMU binary, with -dump-vmstate instead of reading it"
     )
     group.add_argument(
         "--timeout",
         type=seconds,
         default=60.0,
         metavar="SECONDS",
-        help="how long reading or running a QEMU may take (default: 60)",
+        help="time limit for reading or running a QEMU binary (default: 60)",
     )
     group.add_argument(
-        "--no-cache", action="store_true", help="read a QEMU binary anew, and do not remember it (see vmdump cache)"
+        "--no-cache",
+        action="store_true",
+        help="do not use the cache of parsed QEMU binaries (see vmdump cache)",
     )
     add_max_size(parser.add_argument_group("dump files"))
-    group = parser.add_argument_group("QEMU binaries")
+    add_host(parser.add_argument_group("QEMU binaries"))
+    add_modules(parser)
+
+
+def add_host(group: argparse._ActionsContainer, *, several: bool = False) -> None:
+    """Add --root and --host; several: one --root for each directory that SOURCEs lie in."""
+    how: dict[str, Any] = {"action": "append", "default": []} if several else {}
+    where = "a SOURCE in DIR belongs" if several else "SOURCE belongs"
     add_directory(
         group,
         "--root",
         "--sysroot",
         metavar="DIR",
-        help="SOURCE and its modules belong to a system that is unpacked in DIR: its module dir and its links are "
-        "DIR's",
+        help=f"{where} to a system unpacked in DIR: find its modules and resolve its symbolic links there"
+        + ("; may be repeated" if several else ""),
+        **how,
     )
     group.add_argument(
         "--host",
         type=_host,
         metavar="PROFILE",
-        help="what the host offers that SOURCE would find, as in memfd=off,sgx_vepc=on,page_size=65536 (default: "
+        help="the host features that QEMU would detect, such as memfd=off,sgx_vepc=on,page_size=65536 (default: "
         "memfd=on,sgx_vepc=off,page_size=4096)",
     )
-    add_modules(parser)
 
 
 def add_max_size(group: argparse._ActionsContainer) -> None:
-    """How large a dump file may be."""
+    """Add --max-size."""
     group.add_argument(
         "--max-size",
         type=size,
         metavar="SIZE",
-        help="the most bytes that a dump file may have, decompressed, as in 500M or 2G (default: 1G, and no more than "
-        "200 times the compressed size)",
+        help="limit for the decompressed size of a dump file, such as 500M or 2G (default: 1G, and at most 200 times "
+        "the compressed size)",
     )
 
 
 def add_modules(parser: argparse.ArgumentParser) -> None:
-    """Which modules there are and which are loaded."""
+    """Add the options that select modules."""
     group = parser.add_argument_group("modules")
-    group.add_argument("--arch", metavar="ARCH", help="the target whose modules are loaded (default: x86_64)")
+    group.add_argument("--arch", metavar="ARCH", help="target whose modules are loaded (default: x86_64)")
     add_directories(group)
     add_file(
         group,
@@ -118,25 +129,25 @@ def add_modules(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="load this module too, which executes it; may be repeated",
+        help="also load this module, which executes it; may be repeated",
     )
 
 
 def add_directories(group: argparse._ActionsContainer) -> None:
-    """Where modules are looked for."""
+    """Add --module-dir."""
     add_directory(
         group,
         "--module-dir",
         action="append",
         default=[],
         metavar="DIR",
-        help="look for modules here first, before $QEMU_MODULE_DIR; may be repeated. Without SOURCE, modules in C and "
-        "Python are executed: name only directories that you trust. Those of a QEMU binary are read",
+        help="search this directory for modules, before $QEMU_MODULE_DIR; may be repeated. Without SOURCE, C and "
+        "Python modules are executed: use only directories that you trust. Modules of a QEMU binary are only read",
     )
 
 
 def seconds(text: str) -> float:
-    """What --timeout takes."""
+    """Parse the value of --timeout."""
     try:
         seconds = float(text)
     except ValueError:
@@ -149,12 +160,12 @@ def seconds(text: str) -> float:
 
 
 def size(text: str) -> int:
-    """What --max-size takes: bytes, or with a unit, K, M, G or T, as QEMU's options take them."""
+    """Parse the value of --max-size: bytes, or a number with a unit K, M, G or T, as in QEMU's options."""
     number, unit = (text[:-1], text[-1:].upper()) if text[-1:].upper() in _UNITS else (text, "")
     if not (number.isascii() and number.isdecimal() and len(number) <= 18):
         from argparse import ArgumentTypeError
 
-        raise ArgumentTypeError(f"{text!r} is not a size, as in 500M or 2G")
+        raise ArgumentTypeError(f"{text!r} is not a size such as 500M or 2G")
     return int(number) * _UNITS.get(unit, 1)
 
 
@@ -170,14 +181,10 @@ def _host(text: str) -> HostProfile:
 
 
 def make_session(args: argparse.Namespace, environment: Environment) -> Session:
-    """The session that --arch, --module-dir and --module ask for; modules that fail are told on stderr."""
+    """Return the session that --arch, --module-dir and --module describe. Reports modules that fail on stderr."""
     from vmdump.sources.session import DEFAULT_ARCH, Session
 
-    if "run" in args and args.run:
-        raise UsageError("--run needs SOURCE, a QEMU binary")
-    for option in ("root", "host"):
-        if getattr(args, option, None) is not None:
-            raise UsageError(f"--{option} needs SOURCE, a QEMU binary that is not run")
+    refuse_inapplicable(args, [BUILTIN])
     session = Session(
         arch=DEFAULT_ARCH if args.arch is None else args.arch,
         module_dirs=module_dirs(args, environment),
@@ -198,70 +205,90 @@ def _check_arch(arch: str, session: Session) -> None:
 
 
 def open_source(args: argparse.Namespace, environment: Environment, details: bool = True) -> DeviceDump:
-    """The dump that the arguments ask for; details as in vmdump.open. Raises UsageError, and as that."""
+    """Return the dump of SOURCE; details as in vmdump.open. Raises UsageError, and what vmdump.open raises."""
     if args.source is None:
         with make_session(args, environment) as session:
             return session.dump(args.machine)
-    if args.run:
-        _refuse(args, "a QEMU that is run", "arch", "module", "root", "host")
-    elif is_binary(source_path(args.source, args.root)):
-        _refuse(args, "a QEMU binary", "arch", "module")
-    else:
-        _refuse(args, "a dump file", "machine", "arch", "module", "module_dir", "root", "host")
-    if args.source == "-" and not args.run:
-        from vmdump.sources.dump_file import read_dump_file
+    kind, path = identify(args.source, root=args.root, run=args.run)
+    refuse_inapplicable(args, [kind])
+    loaded = load_source(kind, path, args.root, module_dirs(args, environment), args, environment, details)
+    return loaded.dump(args.machine) if kind == BINARY else loaded  # type: ignore[union-attr, return-value]
 
-        return read_dump_file(environment.stdin, "<stdin>", args.max_size)
-    return open(
-        args.source,
-        machine=args.machine,
-        run=args.run,
-        sysroot=args.root,
-        host=args.host,
-        module_dirs=module_dirs(args, environment),
-        timeout=args.timeout,
-        max_size=args.max_size,
-        details=details,
-        cache=not args.no_cache,
-        report=environment.error,
-    )
+
+def load_source(
+    kind: str,
+    path: str,
+    root: str | None,
+    directories: tuple[str, ...],
+    args: argparse.Namespace,
+    environment: Environment,
+    details: bool = True,
+) -> DeviceDump | Image:
+    """Open a source that has been identified, with the options of the command line. Raises as vmdump.open does."""
+    return load(
+        kind, path, machine=args.machine, root=root, host=args.host, module_dirs=directories, timeout=args.timeout,
+        max_size=args.max_size, details=details, cache=not args.no_cache, report=environment.error,
+        stdin=environment.stdin if path == "-" else None,
+    )  # fmt: skip
 
 
 def machine_help(args: argparse.Namespace, environment: Environment) -> str:
-    """What -M help prints: the machine types of the source. Raises UsageError, and what vmdump.open raises."""
-    source = args.source if "source" in args else args.sources[0]
+    """Return the machine types of the first source, for -M help. Raises UsageError, and what vmdump.open raises."""
+    sources = args.sources if "sources" in args else [args.source]
+    source = sources[0]
     if source is None:
         from vmdump.qom.machines import machine_help
 
         with make_session(args, environment) as session:
             session.modules.module_load_qom_all()
             return machine_help(session.types)
-    if args.run:
+    root = roots_of(sources, args.root)[0] if isinstance(args.root, list) else args.root
+    kind, path = identify(source, root=root, run=args.run)
+    if kind == PROCESS:
         from vmdump.sources.qemu_process import list_machines
 
-        return list_machines(source, module_dirs=module_dirs(args, environment), timeout=args.timeout)
-    root, host = getattr(args, "root", None), getattr(args, "host", None)
-    if is_binary(source_path(source, root)):
-        from vmdump.qom.machines import help_text
-        from vmdump.sources.image_cache.cache import open_image
-        from vmdump.sources.qemu_image.options import ImageOptions
+        return list_machines(path, module_dirs=module_dirs(args, environment), timeout=args.timeout)
+    if kind == DUMP:
+        raise UsageError(f"{source}: a dump file does not list machine types; give a QEMU binary")
+    from vmdump.qom.machines import help_text
 
-        options = ImageOptions(module_dirs(args, environment), False, root, host and tuple(host))
-        image = open_image(source, options, report=environment.error, cache=not args.no_cache, timeout=args.timeout)
-        return help_text(image.machines)
-    raise UsageError(f"{source}: a dump file does not say which machine types there were; a QEMU binary does")
+    image = load_source(kind, path, root, module_dirs(args, environment), args, environment, details=False)
+    return help_text(image.machines)  # type: ignore[union-attr]
 
 
-def _refuse(args: argparse.Namespace, source: str, *options: str) -> None:
-    """An option that would change nothing is a misunderstanding, and is told."""
-    for option in options:
-        if getattr(args, option) not in (None, [], False):
-            raise UsageError(f"--{option.replace('_', '-')} is not for {source}")
+def roots_of(paths: Sequence[str], roots: Sequence[str]) -> list[str | None]:
+    """Return the innermost --root that each source lies in; a single source belongs to a single --root.
+
+    Raises SourceError for a root that is no directory, UsageError for one that no source lies in.
+    """
+    if not roots:
+        return [None] * len(paths)
+    if len(paths) == len(roots) == 1:
+        return [roots[0]]
+    from vmdump.sources.sysroot import check_root, inside
+
+    real = sorted({check_root(root): root for root in roots}.items(), key=lambda each: -len(each[0]))
+    found = [next((root for path_of, root in real if inside(path, path_of) is not None), None) for path in paths]
+    for _, root in real:
+        if root not in found:
+            raise UsageError(f"--root: no SOURCE lies in {root}")
+    return found
+
+
+def refuse_inapplicable(args: argparse.Namespace, kinds: Iterable[str]) -> None:
+    """Raise UsageError for an option that applies to none of the sources, rather than ignore it."""
+    names = ("run", "machine", "arch", "module", "module_dir", "root", "host")
+    given = [name for name in names if getattr(args, name, None) not in (None, [], False)]
+    unused = inapplicable(kinds, given)
+    if unused is not None:
+        option, sources = unused
+        hint = "; give a QEMU binary as SOURCE" if sources == "the built-in devices" else ""
+        raise UsageError(f"--{option.replace('_', '-')} does not apply to {sources}{hint}")
 
 
 def module_dirs(args: argparse.Namespace, environment: Environment) -> tuple[str, ...]:
-    """Those asked for; one that is not there is told on stderr, as the loader passes over it."""
+    """Return the values of --module-dir. Reports missing directories, which the loader skips, on stderr."""
     for directory in args.module_dir:
         if not os.path.isdir(directory):
-            environment.error(f"{directory}: --module-dir is not a directory; no modules come from there")
+            environment.error(f"{directory}: --module-dir is not a directory; it provides no modules")
     return tuple(args.module_dir)

@@ -1,10 +1,22 @@
-"""The sources of a command that takes several: each with all that it knows, and a name that tells them apart."""
+"""The sources of a command that takes several: options, opening them, pairs and labels."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from vmdump.cli.source_arguments import UsageError, add_directories, add_file, add_max_size, module_dirs, seconds
+from vmdump.cli.source_arguments import (
+    UsageError,
+    add_directories,
+    add_file,
+    add_host,
+    add_max_size,
+    load_source,
+    module_dirs,
+    refuse_inapplicable,
+    roots_of,
+    seconds,
+)
+from vmdump.sources.open import identify
 
 if TYPE_CHECKING:
     import argparse
@@ -14,74 +26,63 @@ if TYPE_CHECKING:
     from vmdump.check.sides import MachineName, Side
     from vmdump.cli.environment import Environment
     from vmdump.dump.device_dump import DeviceDump
+    from vmdump.sources.image_cache.cache import Image
 
 SOURCE_HELP = (
-    "a QEMU binary, which is read without being run; a file that vmdump dump or -dump-vmstate wrote (plain, gzip, xz, "
-    "Zstandard; - for standard input)"
+    "a QEMU binary, which is read without being run; or a dump file of vmdump or QEMU's -dump-vmstate (plain, gzip, "
+    "xz, Zstandard; - for standard input)"
 )
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
-    """How sources are read."""
-    group = parser.add_argument_group("binaries")
+    """Add the options for reading sources."""
+    group = parser.add_argument_group("QEMU binaries")
     group.add_argument(
         "-M",
         "--machine",
         metavar="MACHINE",
-        help="the machine type of binaries (default: the default; of several "
-        "binaries, the newest type that all of them know)",
+        help="machine type of binaries (default: the newest that all sources have; its default for a single binary)",
     )
-    group.add_argument("--run", action="store_true", help="run binaries with -dump-vmstate, instead of reading them")
+    group.add_argument("--run", action="store_true", help="run binaries with -dump-vmstate instead of reading them")
     group.add_argument(
         "--timeout",
         type=seconds,
         default=60.0,
         metavar="SECONDS",
-        help="how long reading or running a QEMU may take (default: 60)",
+        help="time limit for reading or running a QEMU binary (default: 60)",
     )
     group.add_argument(
-        "--no-cache", action="store_true", help="read binaries anew, and do not remember them (see vmdump cache)"
+        "--no-cache",
+        action="store_true",
+        help="do not use the cache of parsed QEMU binaries (see vmdump cache)",
     )
+    add_host(group, several=True)
     add_directories(group)
     add_max_size(parser.add_argument_group("dump files"))
 
 
 def add_sources(parser: argparse.ArgumentParser, *names: str, **options: str) -> None:
-    """An argument that is a source."""
+    """Add an argument that is a source."""
     add_file(parser, *names, help=SOURCE_HELP, **options)
 
 
 def open_sources(paths: Sequence[str], args: argparse.Namespace, environment: Environment) -> list[DeviceDump]:
-    """The dumps of sources. Raises UsageError, and what vmdump.open raises."""
-    from vmdump.sources.open import is_binary
-
+    """Return the dumps of sources. Raises UsageError, and what vmdump.open raises."""
     if paths.count("-") > 1:
         raise UsageError("standard input can be one of the sources; give files for the others")
-    binaries = [is_binary(path) or (args.run and _is_script(path)) for path in paths]
-    if args.run and not any(binaries):
-        raise UsageError("--run needs a SOURCE that is a QEMU binary")
-    if not args.run and not any(binaries):
-        for option in ("machine", "module_dir"):
-            if getattr(args, option):
-                raise UsageError(f"--{option.replace('_', '-')} is not for dump files")
     directories = module_dirs(args, environment)
+    roots = roots_of(paths, args.root)
+    found = [identify(path, root=root, run=args.run) for path, root in zip(paths, roots, strict=True)]
+    refuse_inapplicable(args, [kind for kind, _ in found])
     sources = [
-        _open(path, args, directories, environment, binary=binary) for path, binary in zip(paths, binaries, strict=True)
+        load_source(kind, path, root, directories, args, environment)
+        for (kind, path), root in zip(found, roots, strict=True)
     ]
     return _dumps(sources, args.machine, environment)
 
 
-class _Image(Protocol):
-    """A binary that is read: a QemuImage, or one from the cache."""
-
-    @property
-    def machines(self) -> Sequence[MachineName]: ...
-
-    def dump(self, machine: str | None = None) -> DeviceDump: ...
-
-
-def _dumps(sources: Sequence[DeviceDump | _Image], machine: str | None, environment: Environment) -> list[DeviceDump]:
-    """The dumps of sources. Without a machine, binaries are dumped with one that all sources know."""
+def _dumps(sources: Sequence[DeviceDump | Image], machine: str | None, environment: Environment) -> list[DeviceDump]:
+    """Return the dumps of sources. Without a machine, binaries are dumped with one that all sources have."""
     from vmdump.dump.device_dump import DeviceDump
 
     images = [each for each in sources if not isinstance(each, DeviceDump)]
@@ -95,7 +96,7 @@ def _dumps(sources: Sequence[DeviceDump | _Image], machine: str | None, environm
 
 
 def _choose_machine(sides: list[Sequence[MachineName]], named: set[str], environment: Environment) -> str | None:
-    """The machine type to dump binaries with, which is reported; named: those of the dumps beside them."""
+    """Choose the machine type to dump binaries with, and report it. named: the machine types of the dump files."""
     if named:
         is_known = all(named <= {machine.name for machine in machines} for machines in sides)
         return named.pop() if len(named) == 1 and is_known else None
@@ -103,62 +104,25 @@ def _choose_machine(sides: list[Sequence[MachineName]], named: set[str], environ
 
     machine = common_machine(sides)
     if machine is not None:
-        environment.error(f"using machine type {machine}, the newest that all sides know; -M chooses another")
+        environment.error(f"using machine type {machine}, the newest that all sources have; -M selects another")
     return machine
-
-
-def _is_script(path: str) -> bool:
-    """Whether a file is a script, which may start a QEMU."""
-    from vmdump.files.input_file import is_regular
-
-    try:
-        if not is_regular(path):
-            return False
-        with open(path, "rb") as file:
-            return file.read(2) == b"#!"
-    except OSError:
-        return False  # whoever reads it says what is wrong
-
-
-def _open(
-    path: str, args: argparse.Namespace, directories: tuple[str, ...], environment: Environment, *, binary: bool
-) -> DeviceDump | _Image:
-    if path == "-":
-        from vmdump.sources.dump_file import read_dump_file
-
-        return read_dump_file(environment.stdin, "<stdin>", args.max_size)
-    if args.run and binary:
-        from vmdump.sources.qemu_process import run_qemu
-
-        return run_qemu(
-            path, machine=args.machine, module_dirs=directories, timeout=args.timeout,
-            report=environment.error,
-        )  # fmt: skip
-    if binary:
-        from vmdump.sources.image_cache.cache import open_image
-        from vmdump.sources.qemu_image.options import ImageOptions
-
-        options = ImageOptions(directories)
-        return open_image(path, options, report=environment.error, cache=not args.no_cache, timeout=args.timeout)
-    from vmdump.sources.dump_file import open_dump_file
-
-    return open_dump_file(path, args.max_size)
 
 
 def compare_sides(
     sides: Sequence[Side], environment: Environment, *, any_target: bool, machines: Sequence[str] | None = None
 ) -> None:
-    """Refuses sides of different targets, unless any_target says that they are wanted, and warns of different machine
-    types; machines: these, in place of the dumps' own. Raises UsageError.
+    """Raise UsageError for sides of different targets, unless any_target; warn about different machine types.
+
+    machines: machine types in place of the dumps' own.
     """
     from vmdump.check.sides import different_targets, machine_warning
 
     unlike = None if any_target else different_targets(sides)
     if unlike is not None:
-        (first, is_of), (second, other) = unlike
+        (first, target), (second, other) = unlike
         raise UsageError(
-            f"{first.label} is of {is_of}, {second.label} of {other}: a VM can't migrate between targets; "
-            "--any-target compares them all the same"
+            f"{first.label} is for {target}, {second.label} for {other}: a VM cannot migrate between targets; "
+            "--any-target compares them anyway"
         )
     warning = machine_warning([side.label for side in sides], machines or [side.dump.machine for side in sides])
     if warning is not None:
@@ -166,7 +130,7 @@ def compare_sides(
 
 
 def directions(count: int, which: str) -> list[tuple[int, int]]:
-    """The pairs of so many sources, by number, that a --direction means.
+    """Return the pairs of sources, by index, for a --direction.
 
     >>> directions(3, "forward"), directions(2, "both")
     ([(0, 1), (0, 2), (1, 2)], [(0, 1), (1, 0)])
@@ -176,7 +140,7 @@ def directions(count: int, which: str) -> list[tuple[int, int]]:
 
 
 def labelled(paths: Sequence[str], dumps: Sequence[DeviceDump]) -> list[Labelled]:
-    """The dumps of sources with their labels; a configuration may name them by their files, too."""
+    """Return the dumps with their labels, and with file names as aliases for the configuration."""
     from vmdump.check.checker import Labelled
     from vmdump.check.labels import Named, file_labels, labels
 

@@ -1,4 +1,4 @@
-"""vmdump.open: determine the kind of a source, and open it."""
+"""Identifies a source and opens it: vmdump.open for Python, identify and load for the command line and vmdump bulk."""
 
 from __future__ import annotations
 
@@ -11,11 +11,29 @@ from vmdump.errors import SourceError, VmdumpError
 
 TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from vmdump.dump.device_dump import DeviceDump
     from vmdump.emulator.host_profile import HostProfile
+    from vmdump.sources.image_cache.cache import Image
     from vmdump.sources.session import Session
+
+#: Kinds of sources: vmdump's own devices, a Session, a dump file, a QEMU binary that is read, one that is run.
+BUILTIN, SESSION, DUMP, BINARY, PROCESS = "builtin", "session", "dump", "binary", "process"
+
+_NAMES = {
+    BUILTIN: "the built-in devices", SESSION: "a Session", DUMP: "dump files", BINARY: "QEMU binaries that are read",
+    PROCESS: "QEMU binaries that are run",
+}  # fmt: skip
+
+#: The options of `open` and of the command line that apply to some kinds only.
+_OPTIONS = {
+    BUILTIN: ("machine", "module_dirs", "module_dir", "module", "arch"),
+    SESSION: ("machine",),
+    DUMP: (),
+    BINARY: ("machine", "module_dirs", "module_dir", "root", "sysroot", "host"),
+    PROCESS: ("machine", "module_dirs", "module_dir", "run"),
+}
 
 
 def open(
@@ -33,34 +51,38 @@ def open(
     report: Callable[[object], None] | None = None,
     root: str | os.PathLike[str] | None = None,
 ) -> DeviceDump:
-    """Open a source and return its DeviceDump, a mapping from QOM type name to Device.
+    """Return the dump of a source.
 
     Args:
-        source: the path of a dump file (plain, gzip, xz or Zstandard; "-" for standard input) or of a QEMU binary; a
-            Session; or None for the built-in devices and all modules.
-        machine: name or alias of a machine type. Not for dump files, which describe one machine.
-        run: run the QEMU binary with -dump-vmstate. Default: read it without running it.
-        sysroot: directory of an unpacked system, in which links and modules of a QEMU binary are looked up.
-        host: what the host offers to a QEMU binary that is read; see `HostProfile`.
-        module_dirs: directories that are searched for modules before QEMU's own. Not for dump files and Sessions.
-        timeout: seconds that reading or running a QEMU binary may take.
-        max_size: limit of a dump file's decompressed size in bytes. Default: 1 GiB, and 200 times its compressed size.
-        details: False reads only what QEMU's own dump contains, which is faster. Default: also read standalone
-            descriptions and the metadata of the extended form.
-        cache: False reads a QEMU binary again, and does not write to the cache in ~/.cache/vmdump.
-        report: called with each warning: modules that do not load, defects of a binary, stderr of a QEMU that is run.
-            Default: they are logged to the logger "vmdump".
+        source: the path of a dump file, plain or compressed (gzip, xz, Zstandard), or "-" for standard input; the path
+            of a QEMU binary, which is read without being run; a Session; or None for the built-in devices and all
+            modules.
+        machine: a machine type's name or alias, for sources other than dump files.
+        run: run the QEMU binary with -dump-vmstate instead of reading it.
+        sysroot: for a binary that is read: the directory that its packages are unpacked in. Its modules and symbolic
+            links are resolved within.
+        host: for a binary that is read: the host features that QEMU detects at start-up.
+        module_dirs: searched for modules before QEMU's own directories.
+        timeout: for a QEMU binary, read or run; in seconds.
+        max_size: the largest dump file accepted, decompressed, in bytes; None: 1 GiB, and at most 200 times the
+            compressed size.
+        details: for a binary that is read: False skips what QEMU's own dump does not contain, such as standalone
+            VMSDs, and is faster.
+        cache: False neither uses nor updates the user's cache of parsed binaries.
+        report: called with every problem that does not end the reading: modules that fail to load, defects of a
+            binary, messages of a QEMU that is run, a cache that cannot be used. Default: the logger "vmdump".
         root: deprecated name of sysroot.
 
-    Raises SourceError, with the position of the error, if the source can't be read; VmdumpError for an unknown machine
-    type, and for arguments that do not apply to the source; what `Session.dump` raises.
+    Raises:
+        SourceError: the source cannot be read.
+        VmdumpError: an option does not apply to this kind of source; or as Session.dump raises.
 
     >>> import vmdump
-    >>> vmdump.open(machine="q35")
-    <DeviceDump of 'pc-q35-10.0': 64 devices>
     >>> vmdump.open("x86_64.json.gz")
     Traceback (most recent call last):
     vmdump.errors.SourceError: x86_64.json.gz: No such file or directory
+    >>> vmdump.open(machine="q35")
+    <DeviceDump of 'pc-q35-10.0': 64 devices>
     """
     if root is not None:
         sysroot = _sysroot_of(root, sysroot)
@@ -68,43 +90,30 @@ def open(
         from vmdump.notices import log_warning
 
         report = log_warning
-    if source is None or not isinstance(source, (str, os.PathLike)):
-        _refuse("a QEMU binary or a dump file", run=run or None, sysroot=sysroot, host=host, max_size=max_size)
-        if source is not None:
-            _refuse("any source but a Session, which has its own", module_dirs=module_dirs or None)
-            return source.dump(machine)
+    if source is None:
+        kind, path = BUILTIN, ""
+    elif isinstance(source, (str, os.PathLike)):
+        kind, path = identify(source, root=sysroot, run=run)
+    else:
+        kind, path = SESSION, ""
+    directories = tuple(os.fspath(each) for each in module_dirs)
+    options = {"machine": machine, "run": run, "sysroot": sysroot, "host": host, "module_dirs": directories}
+    unused = inapplicable([kind], (name for name, value in options.items() if value not in (None, False, ())))
+    if unused is not None:
+        option, names = unused
+        raise VmdumpError((f"{path}: " if path else "") + f"{option}= does not apply to {names}")
+    if kind == SESSION:
+        return source.dump(machine)  # type: ignore[union-attr]
+    if kind == BUILTIN:
         from vmdump.sources.session import Session
 
-        with Session(module_dirs=module_dirs, report=report) as session:
+        with Session(module_dirs=directories, report=report) as session:
             return session.dump(machine)
-    path = source_path(source, sysroot)
-    if run:
-        _refuse("a QEMU binary that is read, not run", sysroot=sysroot, host=host)
-        from vmdump.sources.qemu_process import run_qemu
-
-        directories = tuple(os.fspath(each) for each in module_dirs)
-        return run_qemu(path, machine=machine, module_dirs=directories, timeout=timeout, report=report)
-    if is_binary(path):
-        from vmdump.sources.image_cache.cache import open_image
-        from vmdump.sources.qemu_image.options import ImageOptions
-
-        options = ImageOptions(
-            tuple(os.fspath(each) for each in module_dirs),
-            details,
-            None if sysroot is None else os.fspath(sysroot),
-            host and tuple(host),
-        )
-        return open_image(path, options, report=report, cache=cache, timeout=timeout).dump(machine)
-    _refuse("a QEMU binary", path, sysroot=sysroot, host=host, module_dirs=module_dirs or None)
-    if machine is not None:
-        raise VmdumpError(f"{path}: a dump file describes one machine; machine= applies to QEMU binaries only")
-    from vmdump.sources.dump_file import open_dump_file, read_dump_file
-
-    if path == "-":
-        if sys.stdin is None:
-            raise SourceError("stdin is closed; give the source as a file")
-        return read_dump_file(sys.stdin.buffer, "<stdin>", max_size)  # type: ignore[arg-type]  # a BufferedReader
-    return open_dump_file(path, max_size)
+    loaded = load(
+        kind, path, machine=machine, root=sysroot, host=host, module_dirs=directories, timeout=timeout,
+        max_size=max_size, details=details, cache=cache, report=report,
+    )  # fmt: skip
+    return loaded.dump(machine) if kind == BINARY else loaded  # type: ignore[union-attr, return-value]
 
 
 def _sysroot_of(root: str | os.PathLike[str], sysroot: object) -> str | os.PathLike[str]:
@@ -117,29 +126,91 @@ def _sysroot_of(root: str | os.PathLike[str], sysroot: object) -> str | os.PathL
     return root
 
 
-def _refuse(applies_to: str, path: str | None = None, **arguments: object) -> None:
-    """Raise VmdumpError for an argument that does not apply to the source. None: the argument was not given."""
-    given = " and ".join(f"{name}=" for name, value in arguments.items() if value is not None)
-    if given:
-        where = f"{path}: " if path is not None else ""
-        raise VmdumpError(f"{where}{given} can't be used with this source, but only with {applies_to}")
+def identify(
+    source: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None, run: bool = False
+) -> tuple[str, str]:
+    """Return the kind of the source at a path (DUMP, BINARY or PROCESS), and the path with links below root resolved.
 
+    With run, binaries, scripts and names without a file, which are looked up in $PATH, are a PROCESS. Only regular
+    files are opened; any other file is a DUMP, whose reader reports the problem. Raises SourceError for an invalid
+    root.
+    """
+    path = os.fspath(source)
+    if root is not None:
+        from vmdump.sources.sysroot import followed
 
-def source_path(path: str | os.PathLike[str], sysroot: str | os.PathLike[str] | None) -> str:
-    """Return the path of a source with its links resolved within sysroot, if given. Raises SourceError."""
-    if sysroot is None:
-        return os.fspath(path)
-    from vmdump.sources.sysroot import followed
-
-    return followed(path, sysroot)
+        path = followed(path, root)
+    start = _first_bytes(path)
+    if run and (start.startswith((b"\x7fELF", b"#!")) or not (path == "-" or os.path.lexists(path))):
+        return PROCESS, path
+    return (BINARY if start == b"\x7fELF" else DUMP), path
 
 
 def is_binary(path: str) -> bool:
-    """Whether path is an ELF file, so a QEMU binary and not a dump. Pipes are not read."""
+    """Return whether there is an ELF file at path."""
+    return _first_bytes(path) == b"\x7fELF"
+
+
+def _first_bytes(path: str) -> bytes:
+    """Return the first four bytes of a regular file; b"" for anything else, which is not opened."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
-            return False
+            return b""
         with io.open(path, "rb") as file:  # noqa: UP020 - `open` is this module's own here
-            return file.read(4) == b"\x7fELF"
+            return file.read(4)
     except (OSError, ValueError):
-        return False  # reading the source reports the error
+        return b""  # whatever opens the file next reports the error
+
+
+def inapplicable(kinds: Iterable[str], options: Iterable[str]) -> tuple[str, str] | None:
+    """Return the first option that applies to none of the kinds, and the kinds in words; None if all apply.
+
+    >>> inapplicable([DUMP], ["machine"])
+    ('machine', 'dump files')
+    """
+    known = list(dict.fromkeys(kinds))
+    for option in options:
+        if not any(option in _OPTIONS[kind] for kind in known):
+            return option, " or ".join(_NAMES[kind] for kind in known)
+    return None
+
+
+def load(
+    kind: str,
+    path: str,
+    *,
+    machine: str | None = None,
+    root: str | os.PathLike[str] | None = None,
+    host: HostProfile | None = None,
+    module_dirs: tuple[str, ...] = (),
+    timeout: float = 60.0,
+    max_size: int | None = None,
+    details: bool = True,
+    cache: bool = True,
+    report: Callable[[object], None] | None = None,
+    stdin: io.BufferedReader | None = None,
+) -> DeviceDump | Image:
+    """Open a source that identify has found: the dump of a DUMP or PROCESS, the Image of a BINARY.
+
+    An image has its machine types, and makes a dump for each. The arguments are those of `open`; stdin is read for the
+    path "-" (default: the process's own). Raises SourceError.
+    """
+    if kind == BINARY:
+        from vmdump.sources.image_cache.cache import open_image
+        from vmdump.sources.qemu_image.options import ImageOptions
+
+        options = ImageOptions(
+            tuple(map(os.fspath, module_dirs)), details, None if root is None else os.fspath(root), host and tuple(host)
+        )
+        return open_image(path, options, report=report, cache=cache, timeout=timeout)
+    if kind == PROCESS:
+        from vmdump.sources.qemu_process import run_qemu
+
+        return run_qemu(path, machine=machine, module_dirs=module_dirs, timeout=timeout, report=report)
+    from vmdump.sources.dump_file import open_dump_file, read_dump_file
+
+    if path != "-":
+        return open_dump_file(path, max_size)
+    if stdin is None and sys.stdin is None:
+        raise SourceError("stdin is closed; give the source as a file")
+    return read_dump_file(stdin or sys.stdin.buffer, "<stdin>", max_size)  # type: ignore[arg-type]  # a BufferedReader

@@ -19,7 +19,7 @@ from vmdump.dump import tree as engine
 from vmdump.dump.device_dump import DeviceDump
 from vmdump.dump.producer import Producer
 from vmdump.errors import SourceError
-from vmdump.signals import held_back
+from vmdump.signals import deferred_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -177,7 +177,7 @@ class _Qemu:
 def _running(command: list[str], environ: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """Start a process with pipes. If it still runs when the body ends, kill it and its child processes."""
     with contextlib.ExitStack() as stack:
-        with held_back():  # an exception here would lose the started process
+        with deferred_signals():  # in its middle an exception would lose a process just started
             process = subprocess.Popen(
                 command, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                 bufsize=0, start_new_session=True,

@@ -17,7 +17,7 @@ from vmdump.version import __version__
 if TYPE_CHECKING:
     from vmdump.dump.device_dump import DeviceDump
 
-#: The target that the built-in devices and machines belong to.
+#: The target of the built-in devices and machines.
 DEFAULT_ARCH = "x86_64"
 
 
@@ -169,6 +169,4 @@ def _read_module(path: str, openers: Sequence[Opener]) -> ModuleInfo:
             info = opener.read_info(path)
             if info is not None:
                 return msgspec.structs.replace(info, name=file.removesuffix(opener.suffix), path=path)
-    raise ModuleError(
-        f"{path}: not a module of vmdump; it is built with #include <vmdump/module.h>, or is a Python file"
-    )
+    raise ModuleError(f"{path}: not a module of vmdump; give a library built with <vmdump/module.h>, or a Python file")

@@ -1,7 +1,7 @@
-"""Archives as streams of members: what is inside Debian packages, RPMs, wheels and tarballs. Nothing is written here.
+"""Reads Debian packages, RPMs, wheels and tarballs as streams of members, without writing anything.
 
-An archive is read once from front to end (a zip from its directory), with limits on what it may unpack to, so that a
-small hostile one costs no more than it may. Every defect is a SourceError that names the archive.
+An archive is read once, from start to end (a zip by its directory), within limits on its unpacked size, which bound the
+cost of a hostile one. Every defect is a SourceError that names the archive.
 
 Source: deb(5), ar(5), tar(5), cpio(5) "New ASCII Format"; rpm's docs/manual/format.md (lead, header structures).
 """
@@ -27,14 +27,14 @@ from vmdump.files.input_file import open_regular
 if TYPE_CHECKING:
     from vmdump.files.decompress import Stream
 
-#: What a package may unpack to without max_size: bytes of all members, packed as they stream; and their number.
+#: Default limits of a package: bytes of its decompressed content, and number of members.
 MAX_BYTES = 16 << 30
 MAX_MEMBERS = 500_000
 
-#: What the archive with a Debian package's control file may unpack to, in bytes.
+#: Limit of the decompressed control archive of a Debian package, in bytes.
 _MAX_CONTROL = 64 << 20
 
-#: How files in a zip may be compressed: zipfile reads other methods without a limit to what it takes. Wheels use these.
+#: Accepted compression methods of a zip, those of wheels. zipfile reads the other methods without a memory limit.
 _ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 #: The largest header of an RPM, in bytes. Source: rpm lib/header.c HEADER_DATA_MAX.
@@ -43,16 +43,17 @@ _MAX_RPM_HEADER = 256 << 20
 DEB, RPM, ZIP = b"!<arch>\n", b"\xed\xab\xee\xdb", b"PK\x03\x04"
 _RPM_HEADER = b"\x8e\xad\xe8\x01"
 
-#: What tells a tar archive, and where. Source: tar(5) "POSIX ustar Archives".
+#: The magic of a tar archive, and its offset. Source: tar(5) "POSIX ustar Archives".
 _TAR, _TAR_AT = b"ustar", 257
 
 
 class Member(NamedTuple):
-    """A file or link of an archive.
+    """A file or link in an archive.
 
-    path is as the archive has it; target is where a link points to (a hard link's begins with "/", as it counts from
-    the archive's top), None for a file; size is a file's, in bytes; read gives its content once, before the next member
-    is asked for.
+    path: as stored in the archive.
+    target: where a link points; None for a file. That of a hard link begins with "/", the top of the archive.
+    size: of a file, in bytes.
+    read: returns the content. It may be called once, before the next member is requested.
     """
 
     path: str
@@ -61,7 +62,7 @@ class Member(NamedTuple):
     read: Callable[[], bytes]
 
 
-#: What the libraries raise for archives that are not whole, or not what they say.
+#: What the libraries raise for truncated, corrupt or mislabelled archives.
 _DEFECTS = (
     OSError, EOFError, ValueError, struct.error, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile,
     RuntimeError, NotImplementedError, OverflowError, KeyError, IndexError,
@@ -69,7 +70,7 @@ _DEFECTS = (
 
 
 def archive_kind(path: str) -> str | None:
-    """``deb``, ``rpm``, ``zip`` or ``tar`` (compressed or not), by content; None for anything else."""
+    """Return ``deb``, ``rpm``, ``zip`` or ``tar`` (compressed or not), by content; None for anything else."""
     try:
         with open_regular(path) as file:
             start = file.read(8)
@@ -85,34 +86,36 @@ def archive_kind(path: str) -> str | None:
 
 
 def read_archive(path: str, max_size: int | None = None) -> Iterator[Member]:
-    """The files and links of the archive at path, which unpack to max_size bytes at most (None: MAX_BYTES). Raises
-    SourceError where it is not whole.
+    """Yield the files and links of the archive at path.
+
+    max_size: limit of the unpacked content in bytes; None: MAX_BYTES. Raises SourceError for a truncated or corrupt
+    archive, and for one that exceeds a limit.
     """
     bounds = limits(max_size, MAX_BYTES)
     try:
         with open_regular(path) as file:
             for count, member in enumerate(_READERS[archive_kind(path) or "tar"](file, path, bounds)):
                 if count >= MAX_MEMBERS:
-                    raise SourceError(f"{path}: more than {MAX_MEMBERS} members; is it a package of QEMU?")
-                yield member._replace(read=partial(_told, path, member.read))
+                    raise SourceError(f"{path}: more than {MAX_MEMBERS} members, the limit for a package")
+                yield member._replace(read=partial(_read_member, path, member.read))
     except SourceError:
         raise
     except _DEFECTS as error:
-        raise SourceError(f"{path}: {_reason(error)}; is it whole?") from error
+        raise SourceError(f"{path}: {_reason(error)}; the file may be truncated or corrupt") from error
 
 
-def _told(path: str, read: Callable[[], bytes]) -> bytes:
-    """What read gives; its errors are told as those of the archive at path."""
+def _read_member(path: str, read: Callable[[], bytes]) -> bytes:
+    """Return the content of a member. Raises SourceError, which names the archive at path."""
     try:
         return read()
     except SourceError:
         raise
     except _DEFECTS as error:
-        raise SourceError(f"{path}: {_reason(error)}; is it whole?") from error
+        raise SourceError(f"{path}: {_reason(error)}; the file may be truncated or corrupt") from error
 
 
 def deb_control(path: str) -> dict[str, str]:
-    """The fields of a Debian package's control file, by name in lower case. Raises SourceError."""
+    """Return the fields of a Debian package's control file by name, in lower case. Raises SourceError."""
     control = Limits(_MAX_CONTROL, None)
     try:
         with open_regular(path) as file:
@@ -124,17 +127,17 @@ def deb_control(path: str) -> dict[str, str]:
     except SourceError:
         raise
     except _DEFECTS as error:
-        raise SourceError(f"{path}: {_reason(error)}; is it whole?") from error
-    raise SourceError(f"{path}: a Debian package without a control file; is it whole?")
+        raise SourceError(f"{path}: {_reason(error)}; the file may be truncated or corrupt") from error
+    raise SourceError(f"{path}: a Debian package without a control file; the file may be truncated or corrupt")
 
 
 def rpm_tags(path: str) -> dict[int, str]:
-    """The strings in an RPM's header, by the number of their tag. Raises SourceError."""
+    """Return the strings in an RPM's header by tag number. Raises SourceError."""
     try:
         with open_regular(path) as file:
             return _rpm_header(file)
     except _DEFECTS as error:
-        raise SourceError(f"{path}: {_reason(error)}; is it whole?") from error
+        raise SourceError(f"{path}: {_reason(error)}; the file may be truncated or corrupt") from error
 
 
 def _reason(error: Exception) -> str:
@@ -145,7 +148,7 @@ def _reason(error: Exception) -> str:
 
 
 def _fill(file: Stream, size: int) -> bytes:
-    """Size bytes of a stream; less at its end only."""
+    """Return size bytes of a stream, fewer only at its end."""
     data = b""
     while len(data) < size and (more := file.read(size - len(data))):
         data += more
@@ -155,7 +158,7 @@ def _fill(file: Stream, size: int) -> bytes:
 def _exactly(file: Stream, size: int) -> bytes:
     data = _fill(file, size)
     if len(data) < size:
-        raise EOFError("it ends in the middle")
+        raise EOFError("unexpected end of file")
     return data
 
 
@@ -163,7 +166,7 @@ def _exactly(file: Stream, size: int) -> bytes:
 
 
 class _Part(io.RawIOBase):
-    """A part of a file as a stream."""
+    """A range of a file as a stream."""
 
     def __init__(self, file: IO[bytes], offset: int, size: int) -> None:
         self._file, self._at, self._end = file, offset, offset + size
@@ -176,7 +179,7 @@ class _Part(io.RawIOBase):
         self._file.seek(self._at)
         data = self._file.read(left if size < 0 else min(size, left))
         if not data and left and size:
-            raise EOFError("it ends in the middle")
+            raise EOFError("unexpected end of file")
         self._at += len(data)
         return data
 
@@ -189,10 +192,10 @@ def _ar_members(file: IO[bytes]) -> Iterator[tuple[str, Stream]]:
         if not header:
             return
         if len(header) < 60 or header[58:] != b"`\n":
-            raise ValueError("a damaged ar archive")
+            raise ValueError("corrupt ar archive")
         size = int(header[48:58])
         if size < 0:
-            raise ValueError("a damaged ar archive")
+            raise ValueError("corrupt ar archive")
         yield header[:16].decode(errors="replace").rstrip().rstrip("/"), _Part(file, at + 60, size)
         at += 60 + size + size % 2
 
@@ -202,7 +205,7 @@ def _deb_members(file: IO[bytes], name: str, bounds: Limits) -> Iterator[Member]
         if member.startswith("data.tar"):
             yield from _tar_members(decompressed(part, name, bounds), name, bounds)
             return
-    raise SourceError(f"{name}: a Debian package without data; is it whole?")
+    raise SourceError(f"{name}: a Debian package without data; the file may be truncated or corrupt")
 
 
 def _control_fields(text: str) -> dict[str, str]:
@@ -214,7 +217,7 @@ def _control_fields(text: str) -> dict[str, str]:
 
 
 def _tar_members(file: Any, name: str, bounds: Limits) -> Iterator[Member]:
-    left = bounds.size  # for sparse files, whose holes are not in the archive
+    left = bounds.size  # counts sparse files, whose holes take no space in the archive
     with tarfile.open(fileobj=file, mode="r|", bufsize=1 << 18) as archive:
         for info in archive:
             if info.issym() or info.islnk():
@@ -224,7 +227,7 @@ def _tar_members(file: Any, name: str, bounds: Limits) -> Iterator[Member]:
                 if left < 0:
                     raise size_error(name, bounds)
                 yield Member(info.name, None, info.size, _tar_reader(archive, info))
-            archive.members = []  # type: ignore[attr-defined, unused-ignore]  # which it collects for random access
+            archive.members = []  # type: ignore[attr-defined, unused-ignore]  # collected for random access
 
 
 def _tar_reader(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Callable[[], bytes]:
@@ -249,7 +252,7 @@ def _zip_members(file: IO[bytes], name: str, bounds: Limits) -> Iterator[Member]
             if info.is_dir():
                 continue
             if info.compress_type not in _ZIP_METHODS:
-                raise ValueError(f"{info.filename!r} is compressed by method {info.compress_type}, which is not read")
+                raise ValueError(f"{info.filename!r}: compression method {info.compress_type} is not supported")
             if stat.S_ISLNK(info.external_attr >> 16):
                 if info.file_size <= 4096:  # PATH_MAX
                     target = _zip_reader(archive, info)().decode(errors="surrogateescape")
@@ -267,16 +270,16 @@ def _zip_reader(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[],
 
 
 def _cpio_members(file: Stream) -> Iterator[Member]:
-    #: Names of hard links whose content comes with the last of them.
+    #: Names of hard links by inode. The last link has the content.
     waiting: dict[tuple[bytes, ...], list[str]] = {}
     while True:
         header = _exactly(file, 110)
         if header[:6] not in (b"070701", b"070702"):
-            raise ValueError("a payload that is no cpio archive in the new ASCII format")
+            raise ValueError("the payload is not a cpio archive in the new ASCII format")
         words = [header[at : at + 8] for at in range(6, 110, 8)]
         mode, n_links, size, name_size = (int(words[i], 16) for i in (1, 4, 6, 11))
         if not 0 < name_size <= 4096 or size < 0:  # PATH_MAX
-            raise ValueError("a damaged cpio archive")
+            raise ValueError("corrupt cpio archive")
         path = os.fsdecode(_exactly(file, name_size).rstrip(b"\0"))
         _exactly(file, -(110 + name_size) % 4)
         if path == "TRAILER!!!":
@@ -291,7 +294,7 @@ def _cpio_members(file: Stream) -> Iterator[Member]:
 
         if stat.S_ISLNK(mode):
             if size > 4096:
-                raise ValueError("a damaged cpio archive")
+                raise ValueError("corrupt cpio archive")
             yield Member(path, os.fsdecode(read()), 0, bytes)
         elif stat.S_ISREG(mode) and n_links > 1 and not size:
             waiting.setdefault(inode, []).append(path)
@@ -313,11 +316,11 @@ _RPM_STRING_TYPES = (6, 9)
 
 
 def _rpm_header(file: Stream) -> dict[int, str]:
-    """The strings in the header of the file, which then stands at the payload. Raises ValueError, EOFError."""
+    """Return the strings in the header, and leave the file at the payload. Raises ValueError, EOFError."""
     if _exactly(file, 96)[:4] != RPM:
-        raise ValueError("no RPM")
+        raise ValueError("not an RPM")
     index, store = _rpm_structure(file)
-    _exactly(file, -(len(index) + len(store)) % 8)  # the signature's, which is padded
+    _exactly(file, -(len(index) + len(store)) % 8)  # padding of the signature
     index, store = _rpm_structure(file)
     tags = {}
     for tag, kind, offset, _ in struct.iter_unpack(">IIII", index):
@@ -329,7 +332,7 @@ def _rpm_header(file: Stream) -> dict[int, str]:
 def _rpm_structure(file: Stream) -> tuple[bytes, bytes]:
     magic, n_entries, size = struct.unpack(">4s4xII", _exactly(file, 16))
     if magic != _RPM_HEADER or n_entries * 16 + size > _MAX_RPM_HEADER:
-        raise ValueError("a damaged RPM header")
+        raise ValueError("corrupt RPM header")
     return _exactly(file, n_entries * 16), _exactly(file, size)
 
 

@@ -1,9 +1,8 @@
-"""Packages that ship QEMU: which belong together, and unpacking what is QEMU's of them, below one folder.
+"""Groups packages that ship QEMU, and unpacks their QEMU binaries and modules.
 
-Nothing of a package is installed or executed. Of its files those are kept that are a QEMU (by content), or lie where a
-QEMU looks for modules (``qemu/*.so``), and links. A package can't make anything appear outside of the folder, nor go
-through a link: files come first, into directories that were made here, each looked at before it is entered; links come
-last, where nothing is.
+Nothing is installed or executed. Unpacking keeps QEMU binaries (by content), modules (``qemu/*.so``) and symbolic
+links. A package cannot write outside of its directory or through a link: files are written first, into directories
+that are created here and opened without following links; links are created last, where nothing exists.
 """
 
 from __future__ import annotations
@@ -28,17 +27,17 @@ from vmdump.bulk.packages.archives import (
 )
 from vmdump.errors import SourceError
 
-#: What tells a QEMU that migrates: the word that its dump begins with.
+#: A string in every QEMU that can migrate: the first key of its dump.
 QEMU_MARK = b"vmschkmachine"
 
-#: The largest file of a package that is looked into, in bytes: a QEMU with all its debug information has 400 MB.
+#: The largest member that is read, in bytes. A QEMU with debug information has 400 MB.
 MAX_FILE_BYTES = 1 << 30
 
-#: The deepest path, in names, and the longest, in bytes.
+#: The longest path of a member, in components and in bytes.
 _MAX_DEPTH = 64
 _MAX_PATH = 1024
 
-#: How many members of a package are named as errors, and as notices.
+#: How many errors, and how many notices, are reported for a package.
 _MAX_LINES = 20
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -46,9 +45,12 @@ _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Package(NamedTuple):
-    """A package file. group: what is equal for those that are unpacked over each other: the source that they were
-    built from, its version and architecture; None for one that stands alone. name: the package's own; arguments: the
-    numbers of the sources that it was found in.
+    """A package file.
+
+    group: format, source package, version and architecture; packages with the same group are unpacked together. None
+        for a package that is unpacked alone.
+    name: the binary package's name.
+    arguments: indices of the command line's sources that it was found in.
     """
 
     path: str
@@ -59,7 +61,7 @@ class Package(NamedTuple):
 
 
 def identify_package(path: str) -> Package | None:
-    """The package at path; None for what is none. Raises SourceError for one that is not whole."""
+    """Return the package at path, None if it is none. Raises SourceError for a truncated or corrupt package."""
     kind = archive_kind(path)
     if kind == "deb":
         control = deb_control(path)
@@ -75,9 +77,9 @@ def identify_package(path: str) -> Package | None:
 
 
 def groups_of(packages: Iterable[Package]) -> list[list[Package]]:
-    """The packages that are unpacked over each other: those of one build in one directory, and further ones of that
-    build from elsewhere. A group has one package of a name: a second one is a build of its own, whatever version it
-    says that it is.
+    """Group the packages that are unpacked together: those of one build, from the same directory first.
+
+    A group has one package of each name: a second one belongs to another build, even if its version is the same.
     """
     by_place: dict[object, list[Package]] = {}
     for package in packages:
@@ -97,7 +99,7 @@ def groups_of(packages: Iterable[Package]) -> list[list[Package]]:
 
 
 def _split(packages: Iterable[Package]) -> list[list[Package]]:
-    """The packages in as few lists as have each name once."""
+    """Distribute packages to the fewest lists in which each name is unique."""
     parts: list[dict[str, Package]] = []
     for package in packages:
         part = next((each for each in parts if package.name not in each), None)
@@ -107,9 +109,11 @@ def _split(packages: Iterable[Package]) -> list[list[Package]]:
     return [list(part.values()) for part in parts]
 
 
-class Kept(NamedTuple):
-    """What was unpacked of a package: paths of files, from the folder on, and links with what they say. errors: what
-    is meant to be a QEMU and can't be read; notices: what is passed over. Both name the member.
+class UnpackResult(NamedTuple):
+    """The members of a package that were kept.
+
+    files: paths relative to the directory. links: pairs of path and target. errors: unreadable members that should be
+    QEMU binaries. notices: skipped members. The latter two begin with the member's path.
     """
 
     files: tuple[str, ...]
@@ -118,11 +122,11 @@ class Kept(NamedTuple):
     notices: tuple[str, ...] = ()
 
 
-def unpack(path: str, folder: str, max_size: int | None = None) -> Kept:
-    """Unpacks what is QEMU's of the package at path into folder, which has to be there; its links are told, not made.
-    max_size: see read_archive.
+def unpack(path: str, folder: str, max_size: int | None = None) -> UnpackResult:
+    """Unpack QEMU binaries and modules from the package at path into an existing folder. Links are only returned.
 
-    Raises SourceError for a package that is not whole or that means harm, OSError for a folder that can't be written.
+    max_size: see read_archive. Raises SourceError for a corrupt or possibly malicious package, OSError if the folder
+    cannot be written.
     """
     files, links = [], []
     errors: list[str] = []
@@ -138,10 +142,10 @@ def unpack(path: str, folder: str, max_size: int | None = None) -> Kept:
             is_expected = expects_qemu(member.path)
             if member.size > MAX_FILE_BYTES:
                 if is_expected:
-                    _note(errors, f"{place or member.path}: larger than {MAX_FILE_BYTES >> 20} MiB, and not read")
+                    _note(errors, f"{place or member.path}: skipped, larger than {MAX_FILE_BYTES >> 20} MiB")
                 continue
             if member.path.endswith((".deb", ".rpm")):
-                _note(notices, f"{place or member.path}: a package inside of a package is not read; unpack it first")
+                _note(notices, f"{place or member.path}: packages inside of packages are not read; unpack it first")
             if not is_expected and (member.size < 4 or not _may_be_kept(member.path)):
                 continue
             content = member.read()
@@ -152,25 +156,25 @@ def unpack(path: str, folder: str, max_size: int | None = None) -> Kept:
                 continue
             if place is None:
                 raise SourceError(
-                    f"{path}: {member.path!r} would lie outside of the package's own folder; it means harm"
+                    f"{path}: member {member.path!r} escapes the extraction directory; the package may be malicious"
                 )
             _write_new(top, place, content, path)
             files.append(place)
     finally:
         os.close(top)
-    return Kept(tuple(files), tuple(links), tuple(errors), tuple(notices))
+    return UnpackResult(tuple(files), tuple(links), tuple(errors), tuple(notices))
 
 
 def _note(lines: list[str], line: str) -> None:
-    """Adds a line, unless there are many: a hostile package has any number."""
+    """Append a line, up to a limit that bounds the output for hostile packages."""
     if len(lines) < _MAX_LINES:
         lines.append(line)
     elif len(lines) == _MAX_LINES:
-        lines.append("and further members, which are not listed")
+        lines.append("further members are not listed")
 
 
 def _may_be_kept(path: str) -> bool:
-    """Whether a file is worth reading: firmware and documentation is not."""
+    """Return whether a member could be a QEMU binary or module, by its suffix."""
     return not path.endswith(
         (".deb", ".rpm", ".gz", ".xz", ".zst", ".py", ".html", ".mo", ".rom", ".bin", ".img", ".fd", ".debug")
     )
@@ -184,7 +188,7 @@ def _is_kept(path: str, content: bytes) -> bool:
 
 
 def safe_path(path: str) -> str | None:
-    """A member's path without a leading slash or dots, as it is used below a folder; None for one that leaves it.
+    """Return a member's path relative to the extraction directory; None for a path that escapes it.
 
     >>> safe_path("./usr/bin/qemu-system-s390x"), safe_path("usr/../../etc/passwd")
     ('usr/bin/qemu-system-s390x', None)
@@ -197,7 +201,7 @@ def safe_path(path: str) -> str | None:
 
 
 def _write_new(top: int, place: str, content: bytes, package: str) -> None:
-    """Writes a file at a place below the descriptor top; one that is there already, of the same package, stays."""
+    """Write a file relative to the descriptor top, unless the package has written it already."""
     with _parent(top, place, package) as (parent, name):
         try:
             fd = os.open(name, _NEW_FILE, 0o600, dir_fd=parent)
@@ -209,7 +213,7 @@ def _write_new(top: int, place: str, content: bytes, package: str) -> None:
 
 @contextlib.contextmanager
 def _parent(top: int, place: str, package: str):  # type: ignore[no-untyped-def]
-    """The directory of a place, as a descriptor, and the name in it. Directories are made; none is a link."""
+    """Yield the parent of a path as a descriptor, and the name in it. Creates directories; follows no links."""
     *directories, name = place.split("/")
     here = os.dup(top)
     try:
@@ -220,7 +224,7 @@ def _parent(top: int, place: str, package: str):  # type: ignore[no-untyped-def]
                 below = os.open(directory, _DIRECTORY, dir_fd=here)
             except NotADirectoryError:
                 raise SourceError(
-                    f"{package}: {place!r} goes through something that is no directory; is it whole?"
+                    f"{package}: a parent of {place!r} is not a directory; the package may be corrupt"
                 ) from None
             os.close(here)
             here = below
@@ -229,30 +233,29 @@ def _parent(top: int, place: str, package: str):  # type: ignore[no-untyped-def]
         os.close(here)
 
 
-def merge(layers: list[tuple[str, Kept]], root: str) -> None:
-    """Moves the files of unpacked packages, each in a folder of its own, into one root, and makes their links there.
+def merge(layers: list[tuple[str, UnpackResult]], root: str) -> None:
+    """Move the files of unpacked packages, each in its own folder, to root, and create their links there.
 
-    Of two files or links at one place the first one's stays, which is so for files of one build. A link is as the
-    package has it; what it means is a matter of who follows it: within the root (`vmdump.sources.sysroot`).
-    Raises SourceError, OSError.
+    The first of several files or links with one path is kept. Link targets are stored verbatim;
+    `vmdump.sources.sysroot` resolves them within root. Raises SourceError, OSError.
     """
     top = os.open(root, _DIRECTORY)
     try:
         for folder, kept in layers:
             for place in kept.files:
                 with _parent(top, place, folder) as (parent, name):
-                    if not _is_there(name, parent):
+                    if not _exists(name, parent):
                         os.rename(os.path.join(folder, place), name, dst_dir_fd=parent)
         for folder, kept in layers:
             for place, target in kept.links:
                 with contextlib.suppress(SourceError), _parent(top, place, folder) as (parent, name):
-                    if not _is_there(name, parent):
+                    if not _exists(name, parent):
                         os.symlink(target, name, dir_fd=parent)
     finally:
         os.close(top)
 
 
-def _is_there(name: str, parent: int) -> bool:
+def _exists(name: str, parent: int) -> bool:
     try:
         os.stat(name, dir_fd=parent, follow_symlinks=False)
     except FileNotFoundError:

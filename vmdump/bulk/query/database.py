@@ -1,8 +1,8 @@
-"""Asking a folder that `vmdump bulk` has filled: which producers it has of a target, and SQL over its rows.
+"""Lists the producers in an output directory of vmdump bulk, and runs SQL over its rows.
 
-SQL is DuckDB's, one statement that reads: it sees the views below, no file outside of the folder's rows, and can write
-nothing. Views: rows (all, see rows.py, with producer and target), devices, descriptions, fields, subsections,
-producers, and verdicts (what `vmdump check` has said and was kept: verdicts.py).
+SQL is a single SELECT in DuckDB's dialect. It can read the views below, and neither write nor read other files. Views:
+rows (all columns of parquet.py, with producer and target), devices, descriptions, fields, subsections, producers, and
+verdicts (those of vmdump check that verdicts.py has stored).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from vmdump.bulk.manifest import Entry
 
-#: A version as a list of numbers, by which it sorts.
+#: SQL for a version as a list of numbers, which sorts correctly.
 _SORTABLE = "list_transform(string_split(qemu_version, '.'), lambda x: try_cast(x AS INTEGER))"
 
 _VIEWS = {
@@ -44,11 +44,12 @@ _VIEWS = {
 
 
 class ProducerDump(NamedTuple):
-    """A QEMU's dump in a folder: its label, the target, and the path of the dump of its first machine.
+    """A QEMU's dump in an output directory.
 
-    producer: what the folder and the columns of the views call the QEMU; version: what it says of itself;
-    machine_types: all that it has, as (name, alias, family, is_default); arguments: the numbers of the sources on
-    vmdump bulk's command line that it was found in; n_files: in how many files.
+    label: short name of the QEMU for people. target: of the dump. path: the dump of its first machine.
+    producer: the QEMU's name in paths and in the views. version: its version string.
+    machine_types: all of them, as (name, alias, family, is_default).
+    arguments: indices of the sources of vmdump bulk that it was found in; n_files: the number of files.
     """
 
     label: str
@@ -62,8 +63,10 @@ class ProducerDump(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a query gave: names of columns, and rows of plain values. skipped: files of verdicts that can't be read,
-    with the reason; is_incomplete: whether the query asked for verdicts, so that theirs are missing.
+    """The result of a query: names of columns, and rows of plain values.
+
+    skipped: unreadable files of verdicts, with the reason. is_incomplete: whether the query reads verdicts, so that
+    rows may be missing.
     """
 
     columns: tuple[str, ...]
@@ -72,20 +75,19 @@ class Answer(NamedTuple):
     is_incomplete: bool = False
 
 
-#: Seconds between two looks for signals, and those that a query has to end after one.
+#: Seconds between two checks for signals, and seconds that an interrupted query gets to end.
 _TICK = 0.1
 _PATIENCE = 1.0
 
-#: Rows that are fetched at a time.
+#: Rows fetched at a time.
 _ROWS = 10_000
 
 
 def producers(directory: str | os.PathLike[str], target: str | None = None) -> list[ProducerDump]:
-    """The dumps in a folder, one a producer and target; target: of that alone. They are in the order of targets, then
-    of the sources on vmdump bulk's command line; within one source, of versions.
+    """Return the dumps in an output directory, one for each producer and target, or those of one target.
 
-    They are in the form that they were written in: --format extended and parquet keep all that is known. Raises
-    SourceError for a folder without a manifest.
+    They are sorted by target, then by the sources of vmdump bulk, then by version. The dumps are in the format that
+    they were written in; extended and parquet have all details. Raises SourceError for a directory without a manifest.
     """
     found: dict[tuple[str, str], ProducerDump] = {}
     known: dict[str, Named] = {}
@@ -103,12 +105,12 @@ def producers(directory: str | os.PathLike[str], target: str | None = None) -> l
                 arguments = tuple(sorted({*same.arguments, *arguments}))
                 each = same._replace(arguments=arguments, n_files=same.n_files + 1)
             found[name, producer] = each
-    called = dict(zip(known, labels(list(known.values())), strict=True))  # the same for each target
+    called = dict(zip(known, labels(list(known.values())), strict=True))  # the same for every target
     return [each._replace(label=called[each.producer]) for each in sorted(found.values(), key=_order)]
 
 
 def _named(entry: Entry) -> Named:
-    """What the label of an entry's producer is made of."""
+    """Return what determines the label of an entry's producer."""
     producer = entry["producer"]
     version, host = (str(producer.get(key) or "") for key in ("version", "host"))
     return Named(version, host, os.path.join(entry["source"], entry["member"] or "").rstrip("/"), producer["label"])
@@ -119,7 +121,7 @@ def _order(each: ProducerDump) -> tuple[Any, ...]:
 
 
 def version_order(label: str) -> tuple[tuple[int, int | str], ...]:
-    """What labels sort by: numbers in them as such.
+    """Return a sort key for labels that compares numbers in them as numbers.
 
     >>> sorted(["10.0.2", "7.2.22", "10.0.13"], key=version_order)
     ['7.2.22', '10.0.2', '10.0.13']
@@ -128,7 +130,7 @@ def version_order(label: str) -> tuple[tuple[int, int | str], ...]:
 
 
 def _in_order(directory: str) -> list[str]:
-    """All producers, in the order of the sources of vmdump bulk; none for a folder without a manifest."""
+    """Return all producers in the order of vmdump bulk's sources; none for a directory without a manifest."""
     try:
         found = producers(directory)
     except SourceError:
@@ -137,23 +139,23 @@ def _in_order(directory: str) -> list[str]:
 
 
 def query(directory: str | os.PathLike[str], sql: str, parameters: Mapping[str, str] | None = None) -> Answer:
-    """What one statement of SQL gives over a folder's rows; parameters are its $names.
+    """Run a SELECT over the rows in an output directory; parameters: values of its $names.
 
-    Raises VmdumpError: no rows there, no such SQL, or one that does not only read. What a signal handler raises
-    (KeyboardInterrupt) ends it at once.
+    An exception from a signal handler, such as KeyboardInterrupt, ends the query at once. Raises VmdumpError: there are
+    no rows, or the SQL is invalid or not a single SELECT.
     """
     duckdb = _import_duckdb()
     try:
         for text in (sql, *(parameters or {}).values()):
             text.encode()
     except UnicodeEncodeError as error:
-        raise VmdumpError("query: text that is not valid UTF-8; SQL and parameters have to be") from error
+        raise VmdumpError("query: SQL and parameters must be valid UTF-8") from error
     connection = duckdb.connect(":memory:")
     return _interruptible(connection, lambda: _query(duckdb, connection, os.fspath(directory), sql, parameters or {}))
 
 
 def _interruptible(connection: Any, body: Callable[[], Answer]) -> Answer:
-    """Runs the body in a thread, as DuckDB does not return to Python's signal handlers before it is done."""
+    """Run body in a thread, since DuckDB does not let Python's signal handlers run before it is done."""
     future: Future[Answer] = Future()
 
     def run() -> None:
@@ -167,7 +169,7 @@ def _interruptible(connection: Any, body: Callable[[], Answer]) -> Answer:
         thread.start()
         while not future.done():
             with contextlib.suppress(TimeoutError):
-                future.exception(_TICK)  # signals are answered between two waits
+                future.exception(_TICK)  # signal handlers run between two waits
     except BaseException:
         connection.interrupt()
         thread.join(_PATIENCE)
@@ -179,10 +181,10 @@ def _query(duckdb: Any, connection: Any, directory: str, sql: str, parameters: M
     try:
         skipped = _open_folder(duckdb, connection, directory)
         _check_statement(duckdb, connection, sql, parameters)
-        is_incomplete = bool(skipped) and _asks_verdicts(duckdb, sql)
+        is_incomplete = bool(skipped) and _reads_verdicts(duckdb, sql)
         cursor = connection.execute(sql, dict(parameters) or None)
         rows: list[tuple[Any, ...]] = []
-        while some := cursor.fetchmany(_ROWS):  # fetchall answers nothing until all rows are Python's
+        while some := cursor.fetchmany(_ROWS):  # fetchall cannot be interrupted
             rows += some
         return Answer(tuple(column[0] for column in cursor.description or ()), rows, skipped, is_incomplete)
     except duckdb.Error as error:
@@ -191,9 +193,9 @@ def _query(duckdb: Any, connection: Any, directory: str, sql: str, parameters: M
         connection.close()
 
 
-def _asks_verdicts(duckdb: Any, sql: str) -> bool:
-    """Whether SQL reads the verdicts. DuckDB names no tables of a statement with parameters: these become NULL."""
-    with duckdb.connect(":memory:") as parser:  # which knows no views that it would look into
+def _reads_verdicts(duckdb: Any, sql: str) -> bool:
+    """Return whether SQL reads the view verdicts. Replaces parameters by NULL, as get_table_names takes none."""
+    with duckdb.connect(":memory:") as parser:  # without the views, which it would expand
         try:
             return "verdicts" in map(str.lower, parser.get_table_names(re.sub(r"\$\w+", "NULL", sql)))
         except duckdb.Error:
@@ -204,33 +206,34 @@ def _import_duckdb() -> Any:
     try:
         import duckdb
     except ImportError:
-        raise VmdumpError("vmdump query needs a package: pip install 'vmdump[bulk]'") from None
+        raise VmdumpError("vmdump query needs the package duckdb: pip install 'vmdump[bulk]'") from None
     return duckdb
 
 
 def _check_statement(duckdb: Any, connection: Any, sql: str, parameters: Mapping[str, str]) -> None:
-    """Refuses what is not one statement that reads."""
+    """Raise VmdumpError unless sql is a single SELECT whose parameters are given."""
     statements = connection.extract_statements(sql)
     if len(statements) != 1:
-        raise VmdumpError(f"query: {len(statements)} statements of SQL; ask one thing at a time")
+        raise VmdumpError(f"query: {len(statements)} SQL statements; use a single SELECT")
     (statement,) = statements
-    if statement.type != duckdb.StatementType.SELECT:  # EXPLAIN ANALYZE does what it explains
-        raise VmdumpError(f"query: {statement.type.name} is not for here; what is asked has to be a SELECT")
-    asked = set(statement.named_parameters)
-    if asked != set(parameters):
-        missing, unknown = sorted(asked - set(parameters)), sorted(set(parameters) - asked)
+    if statement.type != duckdb.StatementType.SELECT:  # EXPLAIN ANALYZE executes the statement
+        raise VmdumpError(f"query: {statement.type.name} is not allowed; use a single SELECT")
+    needed = set(statement.named_parameters)
+    if needed != set(parameters):
+        missing, unknown = sorted(needed - set(parameters)), sorted(set(parameters) - needed)
         what = f"needs --with {missing[0]}=VALUE" if missing else f"has no ${unknown[0]}"
         raise VmdumpError(f"query: the SQL {what}")
 
 
 def _open_folder(duckdb: Any, connection: Any, directory: str) -> list[str]:
-    """Gives a database in memory the views; from then on it reads no file but the folder's rows. Returns the files of
-    verdicts that can't be read, with the reason.
+    """Create the views in an in-memory database, and restrict it to the files of rows.
+
+    Returns the unreadable files of verdicts, with the reason.
     """
     top = os.path.realpath(directory)
     files = _row_files(top)
     if not files:
-        raise VmdumpError(f"{directory}: no rows to ask; vmdump bulk --format parquet -o {directory} makes them")
+        raise VmdumpError(f"{directory}: no rows to query; vmdump bulk --format parquet -o {directory} writes them")
     try:
         connection.execute("SET autoinstall_known_extensions = false")
         connection.execute("SET autoload_known_extensions = false")
@@ -258,12 +261,12 @@ def _open_folder(duckdb: Any, connection: Any, directory: str) -> list[str]:
 
 
 def _reason(error: Exception) -> str:
-    """What DuckDB says, without the picture of the place."""
+    """Return DuckDB's message without the excerpt of the SQL."""
     return " ".join(str(error).partition("\n\nLINE ")[0].split())
 
 
 def _row_files(top: str) -> list[str]:
-    """The folder's files of rows."""
+    """Return the Parquet files below an output directory."""
     return sorted(filter(is_regular, glob.glob(f"{glob.escape(top)}/rows/producer=*/target=*/rows.parquet")))
 
 

@@ -1,4 +1,4 @@
-"""Questions that are asked often, by name: SQL over the views of store.py, with parameters."""
+"""Named queries: SQL over the views of database.py, with parameters."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 
 class Question(NamedTuple):
-    """A question: its name, what it asks, its parameters with what each means and its default (None: it has to be
-    given), and the SQL.
+    """A named query.
+
+    asks: the question it answers. parameters: meaning and default by name; a default of None means required.
     """
 
     name: str
@@ -18,7 +19,7 @@ class Question(NamedTuple):
 
 _DEVICE_MEANING = "QOM type, or section as in an error line, with * for any text"
 
-# The types that $device names: those of this type, else those of this section, else the same in any case of letters.
+# The types that $device matches: by type, else by section, else by either ignoring case.
 _NAMED_TYPES = """named AS (
         SELECT type FROM (
             SELECT type, CASE WHEN type GLOB $device THEN 1 WHEN section GLOB $device THEN 2 ELSE 3 END AS rank,
@@ -42,8 +43,8 @@ _DEVICE = Question(
     """,
 )
 
-# What is told of a field where a dump is QEMU's own is compared; num only where both tell it (QEMU 8.2 and newer do).
-_FACTS = {
+# Compares the properties of a field that QEMU's own dumps have; num only if both dumps have it (QEMU 8.2 and later).
+_PROPERTIES = {
     "size": "size",
     "num": "num",
     "version_id": "version_id",
@@ -52,17 +53,17 @@ _FACTS = {
 }
 _SIDE = ", ".join(
     f"any_value({name}) FILTER (f.producer = b.{end}) AS {name}_{when}"
-    for name in _FACTS
+    for name in _PROPERTIES
     for end, when in (("source", "before"), ("destination", "after"))
 )
 _CHANGE = ", ".join(
     f"CASE WHEN {name}_before <> {name}_after THEN format('{words} {{}} -> {{}}', {name}_before, {name}_after) END"
-    for name, words in _FACTS.items()
+    for name, words in _PROPERTIES.items()
 )
 
 _FIELD = Question(
     "field",
-    "where did field Y change: from which QEMU to which, in the order of the sources, and how",
+    "where did field Y change: between which QEMUs, in the order of the sources, and how",
     {
         "field": ("the field's name, or the end of its path, as in core.timadj; * for any text", None),
         "device": (_DEVICE_MEANING, "*"),
@@ -108,7 +109,7 @@ _FIELD = Question(
 
 _UNOWNED = Question(
     "unowned",
-    "which descriptions are on no device class, and how are they used",
+    "which standalone VMSDs are there, and how are they used",
     {"target": ("the target", "*")},
     """
     SELECT name AS description, d.producer, symbol, uses, list(DISTINCT target ORDER BY target) AS targets
@@ -121,7 +122,7 @@ _UNOWNED = Question(
 
 _BLOCKED = Question(
     "blocked",
-    "which types can't migrate from A to B, and why, as vmdump check has said",
+    "which types cannot migrate from A to B, and why, according to vmdump check",
     {"from": ("a producer or version", None), "to": ("a producer or version", None), "target": ("the target", "*")},
     """
     SELECT target, type, verdict, rule, path, message FROM verdicts
@@ -132,5 +133,5 @@ _BLOCKED = Question(
     """,
 )
 
-#: All of them, by name.
+#: The named queries by name.
 QUESTIONS = {each.name: each for each in (_DEVICE, _FIELD, _UNOWNED, _BLOCKED)}

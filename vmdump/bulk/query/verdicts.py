@@ -1,6 +1,6 @@
-"""Verdicts of `vmdump check`, kept in a folder of dumps, so that `vmdump query` can ask them too.
+"""Stores the verdicts of vmdump check in an output directory of vmdump bulk, for vmdump query.
 
-They are in verdicts/TARGET.jsonl, one JSON array a type and direction, with the columns below.
+verdicts/TARGET.jsonl has one JSON array for each type and direction, with the columns below.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from vmdump.check.results import CheckResult
 
-#: source and destination are producers' labels; verdict is finding.Verdict; the others are of the first finding that
-#: makes it, null where there is none.
+#: source and destination: labels of producers. verdict: a results.Verdict. rule and what follows: of the first finding
+#: with that verdict, or null.
 VERDICT_COLUMNS = (
     "target",
     "source",
@@ -41,9 +41,9 @@ _NOT_A_NAME = re.compile(r"[^A-Za-z0-9._+~-]+")
 
 
 def write_verdicts(directory: str | os.PathLike[str], target: str, results: list[CheckResult]) -> None:
-    """Keeps the results of a target in the place of those before. A dump's first alias is its producer's name.
+    """Store the results of a target, in place of earlier ones. Raises OutputError.
 
-    Raises OutputError.
+    A dump's first alias is the name of its producer.
     """
     path = _path(directory, target)
     make_directory(os.path.dirname(path))
@@ -52,7 +52,7 @@ def write_verdicts(directory: str | os.PathLike[str], target: str, results: list
 
 
 def forget_verdicts(directory: str | os.PathLike[str], target: str) -> None:
-    """Removes the results of a target, whose dumps are others now."""
+    """Remove the results of a target whose dumps have changed."""
     with contextlib.suppress(OSError):
         os.unlink(_path(directory, target))
 
@@ -62,7 +62,7 @@ def _path(directory: str | os.PathLike[str], target: str) -> str:
 
 
 def read_verdicts(directory: str | os.PathLike[str]) -> tuple[list[list[str | None]], list[str]]:
-    """All rows in a folder, none where nothing was kept; and the files that can't be read, with the reason."""
+    """Return all stored rows, and the unreadable files with the reason."""
     folder = os.path.join(directory, "verdicts")
     rows: list[list[str | None]] = []
     damaged = []
@@ -80,17 +80,17 @@ def read_verdicts(directory: str | os.PathLike[str]) -> tuple[list[list[str | No
             rows += [_row(line) for line in read_input(path, _MAX_BYTES).splitlines()]
         except (OSError, ValueError, RecursionError) as error:
             reason = getattr(error, "strerror", None) or error
-            damaged.append(f"{path}: {reason}; vmdump check --matrix {os.fspath(directory)} writes it anew")
+            damaged.append(f"{path}: {reason}; vmdump check --matrix {os.fspath(directory)} rewrites it")
     return rows, damaged
 
 
 def _row(line: bytes) -> list[str | None]:
     row: list[str | None] = json.loads(line)
     if not isinstance(row, list) or len(row) != len(VERDICT_COLUMNS):
-        raise ValueError(f"a line that is no list of {len(VERDICT_COLUMNS)} columns")
+        raise ValueError(f"a line is not an array of {len(VERDICT_COLUMNS)} columns")
     if not all(value is None or isinstance(value, str) for value in row):
-        raise ValueError("a column that is neither text nor null")
-    "".join(filter(None, row)).encode()  # raises ValueError for halves of UTF-16 surrogate pairs
+        raise ValueError("a column is neither a string nor null")
+    "".join(filter(None, row)).encode()  # raises ValueError for lone surrogates
     return row
 
 

@@ -1,1 +1,1 @@
-"""Output for terminals: tables, styles, device trees, progress."""
+"""Terminal output: tables, styles, device trees, progress."""

@@ -1,4 +1,4 @@
-"""A device's state as a tree: a line a field, a nested description's own below it, subsections last."""
+"""Prints device state as a tree: a line for each field, nested descriptions indented below, subsections last."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from vmdump.cli.terminal.styled import Part as Text
     from vmdump.vmstate.model import VMStateDescription, VMStateField
 
-#: The longest tree that is shown, in lines. Descriptions that share others can stand for any number.
+#: The longest tree that is printed, in lines. Shared descriptions can multiply to any number.
 MAX_LINES = 100_000
 
-#: The widest name column; what is longer moves its own line alone.
+#: The widest name column, in characters. Longer names shift their own line only.
 _NAME_WIDTH = 60
 
-#: The most names of types in a title.
+#: The most type names in a title.
 _MAX_NAMES = 6
 
-#: Branches where stdout's encoding has no better.
+#: ASCII branches, for encodings without box-drawing characters.
 _ASCII = str.maketrans("├│└─", "||`-")
 
 _VARRAY = (
@@ -45,20 +45,20 @@ class _Line(NamedTuple):
 
 
 def print_trees(environment: Environment, found: Sequence[Device | StandaloneVMState | Part]) -> None:
-    """Print what devices and descriptions migrate, equal trees once. Raises VmdumpError for more than MAX_LINES."""
-    alike: dict[tuple[_Line, ...], list[Device | StandaloneVMState | Part]] = {}
+    """Print the trees of devices and descriptions; equal trees once. Raises VmdumpError for more than MAX_LINES."""
+    equal: dict[tuple[_Line, ...], list[Device | StandaloneVMState | Part]] = {}
     for each in found:
         lines = tuple(islice(_lines(each.vmsd), MAX_LINES + 1))
         if len(lines) > MAX_LINES:
             raise VmdumpError(
-                f"{each.name}: more than {MAX_LINES} lines, not shown; do its descriptions nest too often?"
+                f"{each.name}: more than {MAX_LINES} lines, the limit for a tree; its descriptions repeat too often"
             )
-        alike.setdefault(lines, []).append(each)
+        equal.setdefault(lines, []).append(each)
     rows: list[list[Text]] = []
-    for tree, of in alike.items():
+    for tree, of in equal.items():
         rows += [[], *_title(of)] if rows else _title(of)
         if isinstance(of[0], Device) and not of[0].has_description:
-            rows.append([("no Description: nothing of it is migrated", PLAIN)])
+            rows.append([("no Description, so no state is migrated", PLAIN)])
             continue
         if not environment.can_print("├│└─"):
             tree = tuple(line._replace(branches=line.branches.translate(_ASCII)) for line in tree)
@@ -67,7 +67,7 @@ def print_trees(environment: Environment, found: Sequence[Device | StandaloneVMS
 
 
 def _title(of: Sequence[Device | StandaloneVMState | Part]) -> Iterator[list[Text]]:
-    """What a tree is of: the type, its parents, and what else is known of it; or all the types, by name."""
+    """Yield the title of a tree: one device with its parents, or the names of all devices with this tree."""
     devices = [each for each in of if isinstance(each, Device)]
     holders = dict.fromkeys(holder for each in of if isinstance(each, Part) for holder in each.holders)
     if len(devices) == 1:
@@ -78,7 +78,7 @@ def _title(of: Sequence[Device | StandaloneVMState | Part]) -> Iterator[list[Tex
         if isinstance(each, StandaloneVMState):
             yield [(printable(each.name), BOLD), (printable(_root_remarks(each)), PLAIN)]
     if holders:
-        yield [(printable(of[0].name), BOLD), (printable(f", a part of {_names(list(holders))}"), PLAIN)]
+        yield [(printable(of[0].name), BOLD), (printable(f", part of {_names(list(holders))}"), PLAIN)]
     yield []
 
 
@@ -92,12 +92,12 @@ def _device_title(device: Device) -> Iterator[list[Text]]:
 
 
 def _names(names: Sequence[str]) -> str:
-    """Names in a line; of many, some, and how many more."""
+    """Join names; beyond _MAX_NAMES, give the number of the others."""
     more = [f"and {len(names) - _MAX_NAMES} more"] if len(names) > _MAX_NAMES else []
     return ", ".join([*names[:_MAX_NAMES], *more])
 
 
-#: How a description on no device class is used, in words.
+#: Uses of a standalone VMSD, in words.
 _USES = {
     "register": "passed to vmstate_register", "save": "passed to vmstate_save_state", "GTREE": "the keys of a GTREE",
     "VirtioDeviceClass": "VirtioDeviceClass.vmsd",
@@ -107,16 +107,16 @@ _USES = {
 def _root_remarks(root: StandaloneVMState) -> str:
     of = f" of {root.types[0]}" if root.types else ""
     of += f" and {len(root.types) - 1} more" if len(root.types) > 1 else ""
-    uses = ", ".join(_USES.get(use, use) for use in root.uses) or "no use of it is found"
-    return f", on no device class: {uses}{of}" + (f"; exported as {root.symbol}" if root.symbol else "")
+    uses = ", ".join(_USES.get(use, use) for use in root.uses) or "no use found"
+    return f", standalone VMSD: {uses}{of}" + (f"; exported as {root.symbol}" if root.symbol else "")
 
 
 def _table(lines: list[_Line]) -> Iterator[list[Text]]:
-    """Lines with their columns aligned."""
+    """Yield lines with aligned columns."""
     name_width = min(_NAME_WIDTH, max(len(line.branches) + len(line.name) for line in lines if line.size))
     size_width = max(len(line.size) for line in lines)
     for branches, name, size, remarks, has_children in lines:
-        # A name without a size may take its place.
+        # A name without a size may extend into the size column.
         width = name_width - len(branches) + (0 if size else 2 + size_width)
         yield [
             (branches, DIM),
@@ -127,7 +127,7 @@ def _table(lines: list[_Line]) -> Iterator[list[Text]]:
 
 
 def _lines(vmsd: VMStateDescription) -> Iterator[_Line]:
-    """The lines of a tree, top down. Descriptions may nest deeper than Python's stack: no recursion."""
+    """Yield the lines of a tree, top down. Iterative, as descriptions may nest deeper than Python's stack."""
     yield _Line("", vmsd.name, "", ", ".join(_desc_remarks(vmsd)), has_children=True)
     stack = [_children(vmsd, "")]
     while stack:
@@ -141,7 +141,7 @@ def _lines(vmsd: VMStateDescription) -> Iterator[_Line]:
 
 
 def _children(vmsd: VMStateDescription, branches: str) -> Iterator[tuple[_Line, VMStateDescription | None, str]]:
-    """A line for each field and subsection, the description that goes below it, and the branches that go there."""
+    """Yield a line for each field and subsection, the description below it, and the branches for that."""
     fields, subsections = vmsd.fields or (), vmsd.subsections or ()
     glyphs = chain(repeat(("├─ ", "│  "), len(fields) + len(subsections) - 1), [("└─ ", "   ")])
     for field, (branch, below) in zip(fields, glyphs, strict=False):
@@ -189,7 +189,7 @@ def _field_remarks(field: VMStateField) -> Iterator[str]:
 
 
 def _size(field: VMStateField) -> str:
-    """Bytes of an element, behind how many elements there are."""
+    """Return the number of elements times the bytes of one."""
     if field.flags & VMStateFlags.VBUFFER:
         return f"n x {field.size}" if field.flags & VMStateFlags.MULTIPLY else "n"
     factors = [str(field.size)]
@@ -201,7 +201,7 @@ def _size(field: VMStateField) -> str:
 
 
 def _condition(test: object, word: str = "if") -> str:
-    """A run-time test in words: by its function's name, where it has one."""
+    """Return a run-time test in words: the name of its function if known."""
     name = getattr(test, "__name__", "")
     if name.isidentifier():
         return f"{word} {name}"

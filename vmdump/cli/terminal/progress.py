@@ -1,4 +1,4 @@
-"""How far a long command is: a display on a terminal, lines elsewhere."""
+"""Progress of vmdump bulk: a display on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from vmdump.cli.environment import printable
 
 if TYPE_CHECKING:
-    from vmdump.bulk.run import Event, Tally
+    from vmdump.bulk.tally import Event, Tally
     from vmdump.cli.environment import Environment
 
 
 class Progress:
-    """Shows events on stderr, and how far the tally is. rich is imported only where it draws."""
+    """Shows events and the tally on stderr. Imports rich only for a terminal."""
 
     def __init__(self, environment: Environment, tally: Tally) -> None:
         self._environment, self._tally, self._display = environment, tally, None
@@ -31,13 +31,13 @@ class Progress:
         self.close()
 
     def close(self) -> None:
-        """Takes the display away."""
+        """Remove the display."""
         if self._display is not None:
             self._display.stop()
             self._display = None
 
     def show(self, event: Event) -> None:
-        """Shows a source that is done."""
+        """Show a source that is done."""
         tally, error = self._tally, event.entry["error"]
         if error is not None:
             self._print(printable(error))
@@ -55,7 +55,7 @@ class Progress:
             self._print(f"{event.title}: {report}")
 
     def notice(self, text: str) -> None:
-        """Shows what was dropped or passed over."""
+        """Show a notice, such as a dropped dump or a skipped file."""
         self._print(printable(text))
 
     def _print(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Rows of text on stdout: drawn by rich on a terminal that wants it, plain elsewhere. The text is the same."""
+"""Rows of styled text on stdout: styled by rich on a terminal, plain elsewhere. The text is the same."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ if TYPE_CHECKING:
 
     from vmdump.cli.environment import Environment
 
-#: Styles, as rich calls them.
+#: Names of rich's styles.
 PLAIN, BOLD, DIM, GREEN, CYAN = "", "bold", "dim", "green", "cyan"
 
-#: Text and its style; printable already.
+#: Printable text and its style.
 Part = tuple[str, str]
 
 
 def print_rows(environment: Environment, rows: Iterable[Sequence[Part]]) -> None:
-    """Prints rows, without the blanks at their ends. Raises OutputError."""
+    """Print rows without trailing blanks. Raises OutputError."""
     if environment.draws:
         environment.print(_drawn(rows), is_drawn=True)
     else:

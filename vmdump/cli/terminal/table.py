@@ -1,4 +1,4 @@
-"""Tables: columns as wide as they need to be, for people; or JSON, for programs."""
+"""Output of lists: as a table for people, as JSON for programs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def print_table(environment: Environment, columns: Mapping[str, Column]) -> None:
-    """Prints columns of one length under their heads. Numbers are set to the right; - stands for what is not there."""
+    """Print columns of equal length under their heads. Numbers are aligned right; None and "" are printed as -."""
     aligned = [_aligned(head, column) for head, column in columns.items()]
     heads, *rows = zip(*aligned, strict=True)
     print_rows(
@@ -29,7 +29,7 @@ def print_table(environment: Environment, columns: Mapping[str, Column]) -> None
 
 
 def _aligned(head: str, column: Column) -> list[str]:
-    """The head and the cells of a column, all of one width."""
+    """Return the head and the cells of a column, padded to one width."""
     cells = [head, *("-" if cell in (None, "") else printable(str(cell)) for cell in column)]
     width = max(map(len, cells))
     if column and all(isinstance(cell, int) for cell in column):
@@ -38,7 +38,7 @@ def _aligned(head: str, column: Column) -> list[str]:
 
 
 def print_json(environment: Environment, objects: Sequence[Mapping[str, object]]) -> None:
-    """Prints a list of objects, in ASCII, so that it survives any encoding and holds any file name."""
+    """Print a list of objects in ASCII, which every encoding and every file name survives."""
     import json
 
     environment.print(json.dumps(objects, indent=2))
