@@ -1,7 +1,7 @@
 """The machine types of each of QEMU's targets, without their versions and with their aliases; "none" is in all.
 
-As Debian's QEMU 5.2, 7.2, 10.0 and 11.1 have them; tests/test_sides.py holds it against the QEMUs that are there. A
-dump says no more of its target than the name of its machine type.
+As Debian's QEMU 5.2, 7.2, 10.0 and 11.1 have them; tests/check/test_sides.py compares it with installed
+QEMUs. A dump says no more of its target than the name of its machine type.
 """
 
 from __future__ import annotations
