@@ -16,19 +16,19 @@ test: .venv/dev
 # The binaries of every target of Debian's QEMU 5.2, 7.2, 10.0 and 11.1, xen's, and some for AArch64, unpacked and read.
 test-all-images: .venv/dev
 	.ci/images build/images --all
-	VMDUMP_IMAGES=$(CURDIR)/build/images .venv/bin/pytest tests/test_qemu_image.py tests/test_qemu_boot.py
+	VMDUMP_IMAGES=$(CURDIR)/build/images .venv/bin/pytest tests/sources/test_qemu_image.py tests/emulator/test_boot.py
 
 # Lint, format and types.
 check: .venv/dev
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
-	.venv/bin/clang-format --dry-run --Werror $$(find csrc -name "*.[ch]") tests/c/*.c tests/fuzz/*.c tests/fuzz/*.h
+	.venv/bin/clang-format --dry-run --Werror $$(find csrc -name "*.[ch]") tests/csrc/*.c tests/fuzz/*.c tests/fuzz/*.h
 	.venv/bin/mypy
 
 format: .venv/dev
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
-	.venv/bin/clang-format -i $$(find csrc -name "*.[ch]") tests/c/*.c tests/fuzz/*.c tests/fuzz/*.h
+	.venv/bin/clang-format -i $$(find csrc -name "*.[ch]") tests/csrc/*.c tests/fuzz/*.c tests/fuzz/*.h
 
 # The test suite once more, in a copy whose C core is built with ASan and UBSan.
 sanitize: .venv/dev
@@ -46,7 +46,7 @@ bench: .venv/dev
 # How right the checks are, held against real migrations: QEMU's script, vmdump check of binaries (those below
 # $VMDUMP_IMAGES, as .ci/images lays them out, else what was read of them) and of dumps.
 judge: .venv/dev
-	.venv/bin/python tests/judge.py
+	.venv/bin/python tests/support/judge.py
 
 # The source distribution, and the wheel from it.
 dist: .venv/dev

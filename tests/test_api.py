@@ -10,8 +10,8 @@ import warnings
 from pathlib import Path
 
 import pytest
-from conftest import DATA
-from descriptions import desc, dump, field, struct, validate
+from support.descriptions import desc, dump, field, struct, validate
+from support.paths import DATA
 
 import vmdump
 from vmdump.check.checker import Labelled

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from conftest import find_qemu, read_real_dump
+from support.dumps import read_real_dump
+from support.qemu import find_qemu
 
 import vmdump
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import find_qemu
+from support.qemu import find_qemu
 
 N_DEVICES = 1_000_000
 

@@ -5,10 +5,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from types import FrameType
 
 import pytest
+from support.paths import TESTS
 
 from vmdump.signals import deferred_signals
 
@@ -57,7 +57,7 @@ def test_suite_under_nohup() -> None:
     """What nohup ignores is not ignored by the tests' processes, some of which are ended so."""
     script = "import conftest, signal; print([signal.getsignal(n) == signal.SIG_IGN for n in (1, 2)])"
     command = ["sh", "-c", 'trap "" HUP INT; exec "$@"', "sh", sys.executable, "-c", script]
-    done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, cwd=TESTS, capture_output=True, text=True, check=True)
     assert done.stdout == "[False, False]\n"
 
 

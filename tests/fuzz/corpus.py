@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from elf_builder import AARCH64, DATA, PHDR_DYNAMIC, STT_TLS, X86_64, Symbol, elf_object
+from support.elf_builder import AARCH64, DATA, PHDR_DYNAMIC, STT_TLS, X86_64, Symbol, elf_object
 
 #: FUZZ_BASE in guest.h.
 BASE = 0x10600000
@@ -73,7 +73,7 @@ def host() -> list[bytes]:
 def parse() -> list[bytes]:
     """For parse.c: the first devices of real dumps, and the extended form with all its keys."""
     inputs = []
-    for path in sorted((Path(__file__).parent.parent / "data" / "dumps").glob("*/aarch64.json.xz")):
+    for path in sorted((DATA / "dumps").glob("*/aarch64.json.xz")):
         dump = lzma.decompress(path.read_bytes())
         for at in (0, len(dump) // 2):
             start, end = dump.index(b'\n  "', at), dump.index(b"\n  },\n", at + 2000)

@@ -1,7 +1,7 @@
 """Machine types of QEMU's targets, without versions and with aliases. All targets also have "none".
 
 A dump identifies its target only by the machine type. Source: Debian's QEMU 5.2, 7.2, 10.0 and 11.1;
-tests/test_sides.py compares the table with the QEMUs that are installed.
+tests/check/test_sides.py compares the table with the QEMUs that are installed.
 """
 
 from __future__ import annotations

@@ -1,0 +1,371 @@
+"""The rules: each fires on what it is about, keeps still on what is nearly that, and explains itself."""
+
+import re
+
+import pytest
+from support.descriptions import (
+    array,
+    desc,
+    dump,
+    field,
+    findings,
+    lint_rules,
+    plain,
+    rules,
+    struct,
+    unused,
+    validate,
+    varray,
+)
+
+from vmdump.check.results import Verdict
+from vmdump.check.rules import rule, rule_ids
+from vmdump.dump.device_dump import DeviceDump
+from vmdump.dump.producer import Defect, Producer
+from vmdump.vmstate.model import VMStateDescription, VMStateField, VMStateFlags, VMStateInfo
+
+A, B, C = field("a"), field("b"), field("c")
+TESTED = field("t", field_exists=True)
+A_ROOT = desc("root", A)
+TWICE = desc("dev/sub", C, needed=True)
+PAIR = tuple[DeviceDump, DeviceDump]
+
+
+def pair(ours: VMStateDescription, theirs: VMStateDescription) -> PAIR:
+    """The same type on both sides."""
+    return dump(dev=ours), dump(dev=theirs)
+
+
+def fields(ours: tuple[VMStateField, ...], theirs: tuple[VMStateField, ...]) -> PAIR:
+    """Descriptions that differ in their fields alone."""
+    return pair(desc("dev", *ours), desc("dev", *theirs))
+
+
+def subsections(ours: list[VMStateDescription], theirs: list[VMStateDescription]) -> PAIR:
+    """Descriptions that differ in their subsections alone."""
+    return pair(desc("dev", A, subsections=ours), desc("dev", A, subsections=theirs))
+
+
+def nested(ours: VMStateDescription, theirs: VMStateDescription) -> PAIR:
+    """Descriptions that differ in what they nest."""
+    return fields((struct("s", ours), B), (struct("s", theirs), B))
+
+
+def sub(name: str = "dev/sub", *more: VMStateField, needed: bool = True, version_id: int = 1) -> VMStateDescription:
+    """A subsection."""
+    return desc(name, C, *more, needed=needed, version_id=version_id, minimum_version_id=version_id)
+
+
+def custom(name: str, info: str, size: int = 4) -> VMStateField:
+    """A field with a VMStateInfo of the device's own."""
+    return VMStateField(name, info=VMStateInfo(info), size=size, flags=VMStateFlags.SINGLE)
+
+
+def plains(ours: tuple[VMStateField, ...], theirs: tuple[VMStateField, ...]) -> PAIR:
+    """Likewise, of which QEMU's own dumps tell."""
+    one, two = fields(ours, theirs)
+    return plain(one), plain(two)
+
+
+def on_host(pointer: int, *more: VMStateField) -> tuple[VMStateField, ...]:
+    """Fields, and structs of three pointers or more, on a host whose pointers have that size."""
+    structs = (VMStateField(f"s{n}", vmsd=desc(f"s{n}", A), size=n * pointer) for n in range(3, 6))
+    return *structs, *more
+
+
+def versioned(version: int, *more: VMStateField, carrier: int = 40) -> VMStateDescription:
+    """A struct in a struct, in a version that is sent before it, from the place of the carrier."""
+    part = desc("part", field("a", offset=0), *more, version_id=version)
+    inner = VMStateField("s", vmsd=part, flags=VMStateFlags.STRUCT, offset=16, size=64)
+    return desc("dev", field("s.version", "uint8", offset=carrier), inner)
+
+
+def buffer(name: str, size: int) -> VMStateField:
+    """Memory as it is."""
+    return field(name, "buffer", size=size, flags=VMStateFlags.BUFFER)
+
+
+def defective(*defects: Defect) -> DeviceDump:
+    """A dump of a binary in which something was wrong."""
+    return DeviceDump(dump(desc("dev", A)).tree, Producer("image", defects=defects))
+
+
+#: For each rule of the check: two dumps that it fires on, and two that are nearly such.
+CHECK: dict[str, tuple[PAIR, PAIR]] = {
+    "section-version-too-new": (
+        pair(desc("dev", A, version_id=2), desc("dev", A)),
+        pair(desc("dev", A), desc("dev", A, version_id=2)),
+    ),
+    "section-version-too-old": (
+        pair(desc("dev", A), desc("dev", A, version_id=2, minimum_version_id=2)),
+        pair(desc("dev", A, version_id=2), desc("dev", A, version_id=3, minimum_version_id=2)),
+    ),
+    "section-renamed": (
+        pair(desc("npcm7xx-gcr", A), desc("npcm-gcr", A)),
+        # Only the type is called otherwise.
+        (dump(npcm7xx_gcr=desc("gcr", A)), dump(npcm_gcr=desc("gcr", A))),
+    ),
+    "type-absent": ((dump(desc("dev", A)), dump(desc("other", A))), (dump(desc("dev", A)), dump(other=desc("dev", A)))),
+    "type-moved": (
+        (dump(desc("ide", A)), dump(desc("other", A), roots=((desc("ide", A), "register"),))),
+        (dump(desc("ide", A)), dump(desc("ide", A), roots=((desc("ide", A), "register"),))),
+    ),
+    "unmigratable": (
+        pair(desc("dev", A, unmigratable=True), desc("dev", A)),
+        # What can't be sent anyway is sent no more.
+        pair(desc("dev", A, unmigratable=True), desc("dev", A, unmigratable=True)),
+    ),
+    "unmigratable-destination": (
+        pair(desc("dev", A), desc("dev", A, unmigratable=True)),
+        # QEMU asks sections, not their parts.
+        nested(desc("part", A), desc("part", A, unmigratable=True)),
+    ),
+    "unmigratable-on-both-sides": (
+        pair(desc("dev", A, unmigratable=True), desc("dev", A, unmigratable=True)),
+        pair(desc("dev", A), desc("dev", A)),
+    ),
+    "section-missing": (
+        (dump(desc("dev", A), roots=((desc("css", A), "register"),)), dump(desc("dev", A), roots=((A_ROOT, "save"),))),
+        # A device of the destination has the section; what is no section of its own.
+        (
+            dump(desc("dev", A), roots=((desc("css", A), "register"), (desc("part", A), "save"))),
+            dump(desc("css", A), desc("dev", A), roots=((A_ROOT, "save"),)),
+        ),
+    ),
+    "code-not-compared": (
+        fields((A, custom("b", "virtio")), (A, custom("b", "virtio"))),
+        # QEMU's own code for PCI puts as many bytes as the field has.
+        fields((A, field("b", "pci config", size=256)), (A, field("b", "pci config", size=256))),
+    ),
+    "size-not-told": (
+        plains((A, custom("b", "virtio", 0)), (A, custom("b", "virtio", 0))),
+        plains((A, unused(0)), (A, unused(0))),
+    ),
+    "lengths-not-told": (
+        plains((A, B), (A, B)),  # no dump of QEMU 8.2 and newer: those have a number of elements somewhere
+        plains((A, array("b", 2)), (A, array("b", 2))),
+    ),
+    "structure-not-read": (
+        (defective(Defect("a list of fields has no terminator", 0x40, device="dev")), defective()),
+        # Of another type.
+        (defective(Defect("a list of fields has no terminator", 0x40, device="other")), defective()),
+    ),
+    "hook-added": (
+        pair(desc("dev", A), desc("dev", A, post_load=True)),
+        # The source's refuses nothing; what saves loads nothing.
+        pair(desc("dev", A, post_load=True, pre_load=True), desc("dev", A, post_load=True, pre_save=True)),
+    ),
+    "word-size-differs": (
+        plains(on_host(8, field("t", "timer")), on_host(4, field("t", "timer", size=4))),
+        # On hosts of one word size it is a number that has shrunk.
+        plains(on_host(8, field("t", "timer")), on_host(8, field("t", "timer", size=4))),
+    ),
+    "field-of-newer-version": (
+        pair(versioned(8, field("n", offset=4, field_exists=True)), versioned(7)),
+        # The number lies in another place: it is not of the struct.
+        pair(versioned(8, field("n", offset=4, field_exists=True), carrier=8), versioned(7, carrier=8)),
+    ),
+    "field-added": (fields((A,), (A, B)), pair(desc("dev", A), desc("dev", A, field("b", version_id=2), version_id=2))),
+    "field-removed": (fields((A, B), (A,)), fields((A, B), (A, unused(4)))),
+    "field-size-changed": (fields((A, B), (field("a", "uint64"), B)), fields((A, B), (field("a", "int32"), B))),
+    "array-length-changed": (
+        fields((array("a", 333), B), (array("a", 384), B)),
+        fields((array("a", 4), B), (array("a", 3), field("a3"), B)),
+    ),
+    "nested-version-guards-nothing": (
+        nested(desc("part", A), desc("part", A, field("n", version_id=2), version_id=2)),
+        # Both sides have it, whatever their versions say.
+        nested(desc("part", A, field("n")), desc("part", A, field("n", version_id=2), version_id=2)),
+    ),
+    "nested-version-ignored": (
+        nested(
+            desc("part", custom("a", "tlb"), version_id=2),
+            desc("part", custom("a", "tlb"), version_id=3, minimum_version_id=3),
+        ),
+        # A version that the destination reads, and one of which nothing is written by code.
+        (
+            dump(
+                dev=desc("dev", struct("s", desc("part", custom("a", "tlb"), version_id=2))),
+                other=desc("other", struct("s", desc("part", A, version_id=2))),
+            ),
+            dump(
+                dev=desc("dev", struct("s", desc("part", custom("a", "tlb"), version_id=3, minimum_version_id=2))),
+                other=desc("other", struct("s", desc("part", A, version_id=3, minimum_version_id=3))),
+            ),
+        ),
+    ),
+    "field-never-sent": (
+        fields((A, B), (A, field("b", version_id=2))),
+        fields((A, field("b", version_id=2)), (A, field("b", version_id=2), unused(0))),
+    ),
+    "field-added-with-test": (fields((A,), (A, TESTED)), fields((A, TESTED), (A, TESTED, unused(0)))),
+    "field-removed-with-test": (fields((A, TESTED), (A,)), fields((A, TESTED), (A, TESTED, unused(0)))),
+    "test-dropped": (
+        fields((A, field("b", field_exists=True)), (A, B)),
+        fields((A, field("b", field_exists=True)), (field("x"), field("b", field_exists=True))),
+    ),
+    "test-added": (
+        fields((A, B), (A, field("b", field_exists=True))),
+        # A test alone decides: the version that it stands beside does not count.
+        fields(
+            (A, field("b", field_exists=True)), (A, field("b", field_exists=True, version_id=9)),
+        ),
+    ),
+    "run-time-length": (
+        fields((varray("a"), B), (varray("a", "uint8"), B)),
+        fields((varray("a"), B), (varray("renamed_a"), B)),
+    ),
+    "encoding-unknown": (
+        fields((custom("a", "fsr"), B), (field("env.a"), B)),
+        fields((custom("a", "fsr"), B), (custom("env.a", "fsr"), B)),
+    ),
+    "encoding-misload": (
+        fields((array("a", 2), B), (buffer("a", 8), B)),
+        fields((array("a", 8, "uint8"), B), (buffer("a", 8), B)),
+    ),
+    "fields-swapped-misload": (fields((A, B, C), (B, A, C)), fields((A, B, C), (field("x"), field("y"), C))),
+    "shifted-misload": (
+        fields((field("n"), A, B, C), (A, B, C, field("m"))),
+        # The bytes add up, but for what is never read.
+        fields((field("n"), A, B, C), (A, B, C, field("m", "uint64"))),
+    ),
+    "test-shifted-misload": (
+        fields(
+            (A, field("mig_x", field_exists=True), C, field("n")), (A, field("x", field_exists=True), C),
+        ),
+        fields((A, field("x", field_exists=True), C, field("n")), (A, field("x", field_exists=True), C)),
+    ),
+    "value-compared": (
+        fields((A, B), (A, field("b", "uint32 equal"))),
+        fields((A, field("b", "uint32 equal")), (field("x"), field("b", "uint32 equal"))),
+    ),
+    "subsection-unknown": (subsections([sub()], []), subsections([sub()], [sub(), sub("dev/other")])),
+    "subsection-always-sent": (subsections([sub(needed=False)], []), subsections([sub()], [])),
+    "subsection-version": (
+        subsections([sub(version_id=2)], [sub()]),
+        subsections([sub()], [desc("dev/sub", C, version_id=2, needed=True)]),
+    ),
+    "subsection-duplicate-name": (
+        subsections([sub(), sub("dev/sub", B)], [sub(), sub("dev/sub", B)]),
+        # One that is in the list twice fills the same fields.
+        subsections([TWICE, TWICE], [sub(), sub("dev/sub", B)]),
+    ),
+    "subsection-not-found": (
+        nested(desc("part", A, subsections=[sub("part/x")]), desc("piece", A, subsections=[sub("part/x")])),
+        nested(desc("part", A, subsections=[sub("part/x")]), desc("par", A, subsections=[sub("part/x")])),
+    ),
+    "subsection-added": (subsections([], [sub()]), subsections([sub()], [])),
+    "field-renamed": (fields((A, B), (field("x"), B)), fields((A, B), (A, field("b", "int32")))),
+    "fields-regrouped": (
+        fields((A, B, C), (array("ab", 2), C)),
+        fields((A, B, C), (field("x"), field("y"), C)),
+    ),
+    "field-retired": (fields((A, B), (unused(4), B)), fields((unused(4), B), (field("a"), B))),
+    "field-revived": (fields((unused(4), B), (A, B)), fields((A, B), (unused(4), B))),
+}  # fmt: skip
+
+
+#: For each rule of the linter: a dump that it fires on, and one that is nearly such.
+LINT: dict[str, tuple[DeviceDump, DeviceDump]] = {
+    "minimum-above-version": (dump(desc("dev", A, minimum_version_id=2)), dump(desc("dev", A, minimum_version_id=1))),
+    "field-above-version": (dump(desc("dev", field("a", version_id=2))), dump(desc("dev", field("a", version_id=1)))),
+    "nested-version-guard": (
+        dump(desc("dev", struct("s", desc("part", field("a", version_id=2), version_id=2)))),
+        dump(desc("dev", field("a", version_id=2), version_id=2)),
+    ),
+    "subsection-prefix": (dump(desc("dev", A, subsections=[sub("x")])), dump(desc("dev", A, subsections=[sub()]))),
+    "duplicate-subsection": (
+        dump(desc("dev", A, subsections=[sub(), sub()])),
+        dump(desc("dev", A, subsections=[sub(), sub("dev/sub2")])),
+    ),
+    "duplicate-section": (
+        dump(one=desc("dev", A), two=desc("dev", B)),
+        dump(one=desc("dev", A), two=desc("dev", A)),
+    ),
+    "subsection-without-needed": (
+        dump(desc("dev", A, subsections=[sub(needed=False)])),
+        dump(desc("dev", A, subsections=[sub()])),
+    ),
+    "compared-with-configuration": (dump(desc("dev", field("a", "uint32 equal"))), dump(desc("dev", A))),
+    "size-zero": (dump(desc("dev", unused(0))), dump(desc("dev", varray("a")))),
+    "broken-structure": (defective(Defect("a list of fields has no terminator", 0x40)), defective()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHECK)
+def test_check_rule(name: str) -> None:
+    """The rule fires on its hit, in one finding at least, and not on its near miss."""
+    hit, miss = CHECK[name]
+    assert name in rules(*hit)
+    assert name not in rules(*miss)
+
+
+@pytest.mark.parametrize("name", LINT)
+def test_lint_rule(name: str) -> None:
+    """Likewise."""
+    hit, miss = LINT[name]
+    assert name in lint_rules(hit)
+    assert name not in lint_rules(miss)
+
+
+def test_validation_is_compared() -> None:
+    """An assertion that is new in the destination compares; one under another name in its place is taken for it."""
+    assert rules(*fields((A,), (A, validate("a in range")))) == ["value-compared"]
+    assert rules(*fields((A, validate("a must match")), (A, validate("a in range")))) == []
+    assert "compared-with-configuration" in lint_rules(dump(desc("dev", A, validate("a in range"))))
+
+
+def test_every_rule_has_both() -> None:
+    """A hit and a near miss for each file in the package, and no other."""
+    assert sorted([*CHECK, *LINT]) == rule_ids()
+
+
+@pytest.mark.parametrize("name", rule_ids())
+def test_rule_explains_itself(name: str) -> None:
+    """All of a rule's texts are there; a misload says so in its name; a conditional one names its condition."""
+    found = rule(name)
+    assert all((found.WHAT, found.WHY, found.EXAMPLE, found.REMEDY, found.REFERENCES, found.MESSAGE))
+    assert found.VERDICT in set(Verdict) - {Verdict.ACCEPTED}
+    sometimes = ("section-version-too-old", "section-missing")
+    assert (found.CONDITION is not None) == (found.VERDICT == "conditional" or name in sometimes)
+    assert found.LEVEL in ((None,) if name in CHECK else ("defect", "notice"))
+    assert all("QEMU" in reference for reference in found.REFERENCES)
+
+
+@pytest.mark.parametrize("name", rule_ids())
+def test_no_remedy_gives_a_nested_field_a_version(name: str) -> None:
+    """In a nested struct no remedy says to raise a version, or to give one: it does not travel."""
+    remedy = rule(name).remedy(nested=True)
+    about_sections = ("section-version-too-old", "section-version-too-new", "minimum-above-version")
+    assert name in about_sections or not re.search(
+        r"give it a version_id|[Rr]aise (the description's )?version", remedy
+    )
+
+
+@pytest.mark.parametrize("name", ["", "field_added", "fields-added", "../finding", "__init__"])
+def test_no_such_rule(name: str) -> None:
+    """What is no rule is told by a KeyError, whatever it looks like."""
+    with pytest.raises(KeyError):
+        rule(name)
+
+
+def errors(rule_id: str, source: DeviceDump, destination: DeviceDump) -> list[str | None]:
+    """The quoted lines of the findings of a rule."""
+    return [each.error for each in findings(source, destination) if each.rule == rule_id]
+
+
+def test_error_lines() -> None:
+    """Where QEMU has two lines for one rule, the finding quotes the one that is printed; no message quotes any.
+
+    Source: QEMU 10.0.13 migration/vmstate.c vmstate_load_state.
+    """
+    old, new = sub(), sub(version_id=2)
+    too_new = "dev/sub: incoming version_id 2 is too new for local version_id 1"
+    too_old = "dev/sub: incoming version_id 1 is too old for local minimum version_id  2"
+    assert errors("subsection-version", *subsections([new], [old])) == [too_new]
+    assert errors("subsection-version", *subsections([old], [new])) == [too_old]
+    assertion = "Input validation failed: dev/a in range"
+    assert errors("value-compared", *fields((A,), (A, validate("a in range")))) == [assertion]
+    assert errors("value-compared", *fields((A,), (field("a", "uint32 equal"),))) == ["Failed to load dev:a"]
+    assert errors("field-renamed", *fields((A, B), (A, C))) == [None]
+    assert not any("`" in rule(each).MESSAGE for each in rule_ids())

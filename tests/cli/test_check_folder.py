@@ -1,0 +1,284 @@
+"""vmdump check --matrix DIR: a folder that vmdump bulk has filled, all pairs of each target, and the overview."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from support.descriptions import desc, dump, field
+from support.paths import DATA
+
+from vmdump.bulk.query.database import producers, query
+from vmdump.check.checker import Labelled, check
+from vmdump.cli import main
+from vmdump.report.html import overview
+from vmdump.sources.open import open as open_source
+from vmdump.vmstate import VMStateFlags
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two QEMUs for each of two targets."""
+    top = tmp_path_factory.mktemp("folder")
+    for version in ("7.2.22", "10.0.13"):
+        for target in ("m68k", "x86_64"):
+            (top / version).mkdir(exist_ok=True)
+            shutil.copy(DATA / "extended" / f"qemu-{version}-{target}.json.xz", top / version / f"{target}.json.xz")
+    assert main(["bulk", str(top), "-o", str(top / "out"), "--format", "parquet", "--executor", "threads"]) == 0
+    return top / "out"
+
+
+def test_a_table_a_target(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each target has its matrix, and what breaks fails the whole."""
+    assert main(["check", "--matrix", str(folder)]) == 1
+    printed = capsys.readouterr().out
+    assert re.findall(r"^(\w+):$", printed, re.MULTILINE) == list(
+        dict.fromkeys(each.target for each in producers(folder))
+    )
+    assert printed.count("from \\ to") == 2
+
+
+def test_one_target(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--target chooses, and then all formats are there; verdicts are those of the two dumps checked by themselves."""
+    found = [each for each in producers(folder) if each.target == "m68k"]
+    assert len(found) == 2
+    assert main(["check", "--matrix", str(folder), "--target", "m68k", "--format", "json"]) == 1
+    verdicts = json.loads(capsys.readouterr().out)["verdicts"]
+    alone = check([Labelled(each.label, open_source(each.path)) for each in found])
+    assert set(verdicts) == set(alone.results)
+    for direction, types in alone.results.items():
+        assert {each.type: str(each.verdict) for each in types}.items() <= verdicts[direction].items()
+
+
+def test_verdicts_can_be_asked(folder: Path) -> None:
+    """What was said is kept for vmdump query."""
+    main(["check", "--matrix", str(folder), "--target", "x86_64"])
+    answer = query(folder, "SELECT DISTINCT type FROM verdicts WHERE verdict = 'breaks' AND target = 'x86_64'")
+    assert {"am53c974", "dc390"} <= {row[0] for row in answer.rows}
+
+
+def test_pages(folder: Path, tmp_path: Path) -> None:
+    """The overview and a page a target; every link leads to a page and a direction that there are."""
+    out = tmp_path / "pages"
+    assert main(["check", "--matrix", str(folder), "--format", "html", "-o", str(out)]) == 1
+    assert {path.name for path in out.iterdir()} == {"index.html", "m68k.html", "x86_64.html"}
+    page = (out / "index.html").read_text()
+    links = set(re.findall(r'href="([^"#]+)(?:#([^"]+))?"', page))
+    assert links
+    for name, anchor in links:
+        assert (out / unquote(name)).exists()
+        assert not anchor or " -> " in unquote(anchor)
+    assert "am53c974" in page
+    assert "<script" not in page
+    # One target's are pages as well, unless a page is asked for.
+    for name, made in (("one", {"index.html", "m68k.html"}), ("one.html", set())):
+        command = ["check", "--matrix", str(folder), "--target", "m68k", "--format", "html", "-o", str(tmp_path / name)]
+        assert main(command) == 1
+        assert (tmp_path / name).is_dir() == bool(made)
+        assert {path.name for path in (tmp_path / name).glob("*")} == made
+
+
+def test_what_a_folder_can_not(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Several targets in one file, a target of one QEMU alone, a folder of nothing: told."""
+    assert main(["check", "--matrix", str(folder), "--format", "json"]) == 2
+    assert "has 2 targets" in capsys.readouterr().err
+    assert main(["check", "--matrix", str(folder), "--target", "sparc"]) == 3
+    assert "no target matching sparc has two QEMUs" in capsys.readouterr().err
+    assert main(["check", "--matrix", str(tmp_path)]) == 3
+    assert capsys.readouterr().err.startswith("vmdump: ")
+    (tmp_path / "file").write_text("")
+    assert main(["check", "--matrix", str(folder), "--format", "html", "-o", str(tmp_path / "file")]) == 3
+    assert f"{tmp_path / 'file'}: " in capsys.readouterr().err
+
+
+def test_several_tables_in_a_file(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file gets what standard output would."""
+    assert main(["check", "--matrix", str(folder)]) == 1
+    printed = capsys.readouterr().out
+    assert main(["check", "--matrix", str(folder), "-o", str(tmp_path / "report")]) == 1
+    assert capsys.readouterr().out == ""
+    assert (tmp_path / "report").read_text() == printed
+
+
+def test_verdicts_that_can_not_be_kept(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that can only be read is checked all the same, and it is told."""
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("verdicts"))
+    (copy / "verdicts").write_text("")
+    assert main(["check", "--matrix", str(copy), "--target", "m68k"]) == 1
+    captured = capsys.readouterr()
+    assert captured.err == f"vmdump: the verdicts were not stored for vmdump query: {copy}/verdicts: File exists\n"
+    assert "from \\ to" in captured.out
+
+
+def test_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One source alone that is no folder is told by name."""
+    assert main(["check", "--matrix", str(tmp_path / "missing")]) == 2
+    assert capsys.readouterr().err.startswith(f"vmdump: {tmp_path}/missing: not an output directory")
+
+
+def dump_of(version: int) -> bytes:
+    """A dump with one device, of this version; it has the length of an array, as dumps of QEMU 8.2 and newer do."""
+    regs = field("regs", num=2, flags=VMStateFlags.ARRAY)
+    return dump(dev=desc("dev", field("a"), regs, version_id=version, minimum_version_id=1)).to_bytes()
+
+
+def fill(folder: Path, **files: bytes) -> Path:
+    """The directory, with these dumps by target."""
+    folder.mkdir(exist_ok=True)
+    for target, content in files.items():
+        (folder / f"{target}.json").write_bytes(content)
+    return folder
+
+
+def bulk(*args: object) -> int:
+    """Fills a folder."""
+    return main(["bulk", *map(str, args), "--format", "parquet", "--executor", "threads"])
+
+
+def ways(out: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, tuple[str, dict[str, str]]]:
+    """Of a folder's only target: each direction with its way and verdicts, as the JSON report has them."""
+    main(["check", "--matrix", str(out), "--format", "json"])
+    report = json.loads(capsys.readouterr().out)
+    return {label: (each["way"], report["verdicts"][label]) for label, each in report["directions"].items()}
+
+
+@pytest.mark.parametrize("names", [("old", "new"), ("z", "a"), ("a", "z")])
+def test_direction_is_the_order_of_the_sources(
+    names: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Forward is from the first source to the second, in every format, also where the folder was filled otherwise."""
+    old, new = fill(tmp_path / names[0], x86_64=dump_of(2)), fill(tmp_path / names[1], x86_64=dump_of(1))
+    out = tmp_path / "out"
+    there, back = f"{names[0]} -> {names[1]}", f"{names[1]} -> {names[0]}"
+    # To version 1 is what breaks: "savevm: unsupported version 2 for 'dev' v1" is what QEMU says.
+    for first, second, broken, safe in ((old, new, "forward", "backward"), (new, old, "backward", "forward")):
+        assert bulk(first, second, "-o", out) == 0
+        capsys.readouterr()
+        assert ways(out, capsys) == {there: (broken, {"dev": "breaks"}), back: (safe, {"dev": "safe"})}
+        for direction, code in ((broken, 1), (safe, 0)):
+            for format in ("text", "json", "junit", "sarif", "github", "html"):
+                pages = ["-o", str(tmp_path / f"pages-{format}")] if format == "html" else []
+                command = ["check", "--matrix", str(out), "--direction", direction, "--format", format, *pages]
+                assert main(command) == code, command
+        capsys.readouterr()
+        assert main(["check", "--matrix", str(out), "--direction", broken]) == 1
+        table = capsys.readouterr().out.splitlines()
+        assert table[0].split()[3:] == [first.name, second.name]
+        answer = query(out, "SELECT source, destination, verdict FROM verdicts")
+        assert answer.rows == [(names[0], names[1], "breaks")]
+
+
+def test_questions_follow_the_order_of_the_sources(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where a field changed is asked from source to source, too, whatever they are called."""
+    more = dump(dev=desc("dev", field("a"), field("b"))).to_bytes()
+    one, two = fill(tmp_path / "one", arm=dump_of(1)), fill(tmp_path / "two", arm=more)
+    for given, change in (((one, two), "added"), ((two, one), "removed")):
+        assert bulk(*given, "-o", tmp_path / "out") == 0
+        capsys.readouterr()
+        assert main(["query", "field", str(tmp_path / "out"), "--with", "field=b", "--format", "csv"]) == 0
+        source, destination = (directory.name for directory in given)
+        assert capsys.readouterr().out.splitlines()[1:] == [f"dev,b,{source},{destination},{change},arm"]
+
+
+def test_verdicts_of_other_sources_are_forgotten(tmp_path: Path) -> None:
+    """vmdump query has verdicts of what is in the folder, not of what was dropped or has changed."""
+    out = tmp_path / "out"
+    old, new = fill(tmp_path / "old", arm=dump_of(2), avr=dump_of(2)), fill(tmp_path / "new", arm=dump_of(1))
+    fill(new, avr=dump_of(1))
+    assert bulk(old, new, "-o", out) == 0
+    assert main(["check", "--matrix", str(out)]) == 1
+    (new / "avr.json").unlink()
+    (old / "avr.json").unlink()
+    assert bulk(old, new, "-o", out) == 0
+    assert query(out, "SELECT DISTINCT target FROM verdicts").rows == [("arm",)]
+    fill(new, arm=dump_of(3))
+    assert bulk(old, new, "-o", out) == 0
+    assert query(out, "SELECT count(*) FROM verdicts").rows == [(0,)]
+
+
+def test_a_target_on_one_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A target that one side alone has is named; alone it is no check."""
+    old, new = fill(tmp_path / "old", x86_64=dump_of(1), arm=dump_of(1)), fill(tmp_path / "new", x86_64=dump_of(1))
+    assert bulk(old, new, "-o", tmp_path / "out") == 0
+    capsys.readouterr()
+    assert main(["check", "--matrix", str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().err == f"vmdump: arm: not checked, as only {old} has it (old)\n"
+    assert main(["check", "--matrix", str(tmp_path / "out"), "--target", "arm"]) == 3
+
+
+def test_between_sources(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With several QEMUs in one source, those of two sources alone are compared, if this is asked for."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    for folder, target, content in (
+        (old / "8.2", "x86_64", dump_of(3)),
+        (old / "7.2", "x86_64", dump_of(2)),
+        (new / "10.0", "x86_64", dump_of(4)),
+        (new / "9.2", "x86_64", dump_of(1)),
+        (old / "7.2", "arm", dump_of(2)),
+        (old / "8.2", "arm", dump_of(1)),
+    ):
+        folder.parent.mkdir(exist_ok=True)
+        fill(folder, **{target: content})
+    out = tmp_path / "out"
+    assert bulk(old, new, "-o", out) == 0
+    capsys.readouterr()
+    command = ["check", "--matrix", str(out), "--between-sources", "--direction", "forward", "--format", "json"]
+    assert main(command) == 1
+    captured = capsys.readouterr()
+    assert captured.err == f"vmdump: arm: not checked, as only {old} has it (7.2, 8.2)\n"
+    assert {label: each["dev"] for label, each in json.loads(captured.out)["verdicts"].items()} == {
+        "7.2 -> 9.2": "breaks", "7.2 -> 10.0": "safe", "8.2 -> 9.2": "breaks", "8.2 -> 10.0": "safe",
+    }  # fmt: skip
+    # One that is in both is on both sides.
+    fill(new / "9.2", x86_64=dump_of(2))
+    shutil.move(new / "9.2", new / "7.2")
+    assert bulk(old, new, "-o", out) == 0
+    capsys.readouterr()
+    assert main(command) == 1
+    verdicts = json.loads(capsys.readouterr().out)["verdicts"]
+    assert {label: each["dev"] for label, each in verdicts.items()} == {
+        "8.2 -> 7.2": "breaks", "8.2 -> 10.0": "safe", "7.2 -> 10.0": "safe",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["itself", "a copy", "a copy of one name"])
+def test_identical_sides(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two sides that are the same are checked like others, and pass."""
+    old = fill(tmp_path / "one", x86_64=dump_of(1))
+    new = {"itself": old, "a copy": tmp_path / "two", "a copy of one name": tmp_path / "other" / "one"}[kind]
+    new.parent.mkdir(exist_ok=True)
+    fill(new, x86_64=dump_of(1))
+    assert bulk(old, new, "-o", tmp_path / "out") == 0
+    capsys.readouterr()
+    assert main(["check", "--matrix", str(tmp_path / "out"), "--direction", "forward", "--verbose"]) == 0
+    captured = capsys.readouterr()
+    assert "1 safe" in captured.out
+    assert captured.err == ""
+    if kind != "a copy":
+        assert query(tmp_path / "out", "SELECT source, destination FROM verdicts").rows == [("one", "one")]
+
+
+def test_unlike_sides(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a folder, too, targets are not mixed in silence, and different machine types are named."""
+    real = {name: DATA / "extended" / f"qemu-10.0.13-{name}.json.xz" for name in ("m68k", "x86_64")}
+    for name, path in real.items():
+        (tmp_path / name).mkdir()
+        shutil.copy(path, tmp_path / name / "dump.json.xz")
+    assert bulk(tmp_path / "m68k", tmp_path / "x86_64", "-o", tmp_path / "out") == 0
+    capsys.readouterr()
+    assert main(["check", "--matrix", str(tmp_path / "out")]) == 2
+    assert "a VM cannot migrate between targets" in capsys.readouterr().err
+    assert main(["check", "--matrix", str(tmp_path / "out"), "--any-target"]) in (0, 1)
+
+
+def test_hostile_names() -> None:
+    """Names are text, whatever they hold."""
+    from support.check_sample import HOSTILE, make_result
+
+    page = overview.render({name: make_result() for name in HOSTILE})
+    assert "<script" not in page
+    assert "<img" not in page
+    assert "\x1b" not in page

@@ -1,0 +1,36 @@
+"""The core without memory: every allocation fails once; an error comes back, and nothing leaks."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.dumps import read_real_dump
+from support.paths import ROOT
+
+
+def test_every_allocation_fails_once(tmp_path: Path) -> None:
+    """Tree, parser, engines and hash table return VMD_NO_MEMORY and free their memory."""
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler")
+    program = tmp_path / "alloc_failure"
+    declarations = tmp_path / "declarations.h"
+    declarations.write_text(
+        "#include <stdlib.h>\nvoid *test_malloc(size_t);\nvoid *test_calloc(size_t, size_t);\n"
+        "void *test_realloc(void *, size_t);\nvoid test_free(void *);\nvoid *test_malloc_kept(size_t);\n"
+    )
+    options = ["-std=gnu11", "-O1", "-g", "-D_GNU_SOURCE", f"-I{ROOT / 'csrc'}", "-include", declarations]
+    templates = tmp_path / "templates.o"
+    kept = ["-Dmalloc=test_malloc_kept", "-c", ROOT / "csrc/format/templates.c"]
+    subprocess.run([compiler, *options, *kept, "-o", templates], check=True)
+    folders = ("base", "tree", "parse", "dump")
+    sources = [ROOT / "tests/csrc/alloc_failure.c", ROOT / "csrc/format/extended.c"]
+    sources += [file for each in folders for file in ROOT.glob(f"csrc/{each}/*.c")]
+    renamed = [f"-D{name}=test_{name}" for name in ("malloc", "calloc", "realloc", "free")]
+    subprocess.run([compiler, *options, *renamed, *sources, templates, "-o", program], check=True)
+    dump = tmp_path / "dump.json"
+    dump.write_bytes(read_real_dump("10.0.13", "avr"))
+    done = subprocess.run([program, dump], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert int(done.stdout) > 10

@@ -1,0 +1,426 @@
+"""How a QEMU binary is booted: where its functions are, its machines, where its modules are, what its host has."""
+
+import os
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.elf_builder import elf_object
+from support.qemu import find_qemu
+
+import vmdump
+from vmdump.cli import main
+from vmdump.emulator.elf import ElfFile, map_object
+from vmdump.emulator.find_functions import Functions
+from vmdump.emulator.guest import Guest
+from vmdump.emulator.host_profile import HostProfile
+from vmdump.emulator.machine_code import Code
+from vmdump.errors import SourceError, VmdumpError
+from vmdump.qom.machines import help_text
+from vmdump.sources.qemu_image.image import QemuImage
+from vmdump.sources.qemu_image.module_opener import search_dirs
+from vmdump.sources.sysroot import resolve
+
+
+def run_qemu(*command: str) -> str:
+    """What a QEMU prints."""
+    environ = {key: value for key, value in os.environ.items() if key != "LD_PRELOAD"}
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=environ).stdout
+
+
+def run_dump(qemu: Path, tmp_path: Path, *wrapper: str) -> bytes:
+    """What the binary writes itself, of no machine."""
+    target = tmp_path / "native.json"
+    run_qemu(*wrapper, str(qemu), "-M", "none", "-nodefaults", "-display", "none", "-dump-vmstate", str(target))
+    return target.read_bytes()
+
+
+def without_exports(data: bytes) -> bytes:
+    """The binary with the names of QEMU's symbols taken away: what a build without modules exports."""
+    (shoff,), (shentsize, shnum) = struct.unpack_from("<Q", data, 40), struct.unpack_from("<HH", data, 58)
+    changed = bytearray(data)
+    for number in range(shnum):
+        kind, offset, size = struct.unpack_from("<4xI16xQQ", data, shoff + number * shentsize)
+        if kind != 11:  # SHT_DYNSYM
+            continue
+        for at in range(offset, offset + size, 24):
+            _, info, _, section = struct.unpack_from("<IBBH", data, at)
+            if section and info & 15 == 2:  # STT_FUNC that is defined
+                changed[at : at + 4] = bytes(4)
+    return bytes(changed)
+
+
+# Functions --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("target", ["x86_64", "aarch64"])
+def test_without_exports(target: str, tmp_path: Path) -> None:
+    """A binary that exports nothing reads as it does with its symbols: dump and machines are the binary's own."""
+    plain, bare = tmp_path / f"qemu-system-{target}", tmp_path / "bare"
+    shutil.copy(find_qemu(target), plain)
+    bare.write_bytes(without_exports(plain.read_bytes()))
+    image = QemuImage(bare)
+    assert not image._qemu.functions.exported
+    assert image.machines == QemuImage(plain).machines
+    assert image.dump("none").to_bytes() == run_dump(plain, tmp_path)
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("target", ["x86_64", "aarch64"])
+def test_functions_by_what_they_do(target: str) -> None:
+    """What functions do leads to the very addresses that the symbols have."""
+    path = find_qemu(target)
+    elf = ElfFile(Path(path).read_bytes(), path)
+    guest = Guest(path, elf.arch)
+    main = map_object(guest, elf, is_main=True)
+    functions = Functions(guest, elf, main)
+    functions.exported = False
+    for name in ("register_module_init", "object_class_get_list", "qemu_console_early_init", "qemu_init"):
+        assert functions.find(name) == main.symbols[name]
+    assert functions.find("target_info_qom_set_target") == main.symbols.get("target_info_qom_set_target")
+
+
+#: qemu_console_early_init of Debian's QEMU 7.2 for AArch64 and x86-64 hosts: where it is, its instructions, what
+#: objdump says that they load and call.
+CODE = {
+    183: (
+        0x424D00,
+        "fd7bbfa9 802c0090 00003691 fd030091 e8870f94 600000b4 fd7bc1a8 c0035fd6 fd7bc1a8 604300d0 00403591 00800291 "
+        "4c850f14",
+        [0x9B4D80, 0xC92D50, 0xC92DF0],
+        [0x806CB0, 0x806260],
+    ),
+    62: (
+        0x418910,
+        "4883ec08 488d3d40605800 e820fa3e00 4885c0 740b 4883c408 c3 660f1f440000 488d3dc9e18700 4883c408 e9d0f03e00",
+        [0x99E95B, 0xC96B00],
+        [0x808340, 0x807A10],
+    ),
+}
+
+
+def object_with_functions(machine: int, address: int, code: bytes, others: list[int]) -> Code:
+    """Code that is loaded at an address, and functions elsewhere, all of them listed in an .eh_frame_hdr."""
+    header_at, top = 0x10000, 0x1100000
+    starts = sorted([address, address + len(code), *others])
+    header = b"\x01\x1b\x03\x3b" + struct.pack("<iI", 0, len(starts))
+    header += b"".join(struct.pack("<ii", start - header_at, 0) for start in starts)
+    segments = [(1, 5, 0, address, 0, len(code), len(code), 1), (0x6474E550, 4, 0, header_at, 0, 1, 1, 1)]
+    data = b"\x7fELF\x02\x01\x01" + bytes(9)
+    data += struct.pack("<HHIQQQIHHHHHH", 3, machine, 1, 0, 64, 0, 0, 64, 56, len(segments), 0, 0, 0)
+    data += b"".join(struct.pack("<IIQQQQQQ", *segment) for segment in segments)
+    guest = Guest("x", machine)
+    bias = guest.alloc(top, 0x10000)
+    guest.write(bias + address, code)
+    guest.write(bias + header_at, header)
+    return Code(guest, ElfFile(data + bytes(len(code)), "x"), bias)
+
+
+@pytest.mark.parametrize("machine", CODE)
+def test_instructions(machine: int) -> None:
+    """The forms of both hosts in which addresses are loaded and functions called."""
+    address, text, loads, calls = CODE[machine]
+    code = bytes.fromhex(text)
+    found = object_with_functions(machine, address, code, calls)
+    bias = found.bias
+    function = found.function(bias + address + 4)
+    assert function == (bias + address, bias + address + len(code))
+    assert [each - bias for each in found.loads(function)] == loads
+    assert [each - bias for each in found.calls(function)] == calls
+    assert list(found.calls(function, second_is_1=True)) == []
+    assert found.functions_that_load({bias + loads[0]}) == {function}
+    assert found.function(bias) is None
+
+
+@pytest.mark.parametrize(
+    ("machine", "text"),
+    [
+        # mov $1, %esi; mov %r12, %rdi; call, of dump_vmstate_json_to_file in QEMU 7.2
+        (62, "be01000000 4c89e7 e815000000"),
+        # add x0, x25, #0x50; mov w1, #1; bl
+        (183, "20430191 21008052 14000094"),
+    ],
+)
+def test_second_argument(machine: int, text: str) -> None:
+    """A call whose second argument is 1 is told from others; a byte is read at a distance from a register."""
+    code = bytes.fromhex(text)
+    target = 0x400000 + len(code) + 0x15 if machine == 62 else 0x400008 + 4 * 0x14
+    found = object_with_functions(machine, 0x400000, code, [target])
+    function = found.function(found.bias + 0x400000)
+    assert function
+    assert list(found.calls(function, second_is_1=True)) == [found.bias + target]
+
+
+@pytest.mark.parametrize(
+    ("machine", "text"),
+    [
+        # cmpb $0, 0xc6(%rbx); movzbl 0xc5(%rax), %eax
+        (62, "80bbc600000000 0fb680c5000000"),
+        # ldrb w0, [x1, #0xc6]; ldrb w2, [x3, #0xc5]; ldr x0, [x1, #0xc8]
+        (183, "20184339 62144339 206440f9"),
+    ],
+)
+def test_byte_reads(machine: int, text: str) -> None:
+    """Bytes that are read at a distance from a register, and nothing wider."""
+    found = object_with_functions(machine, 0x400000, bytes.fromhex(text), [])
+    function = found.function(found.bias + 0x400000)
+    assert function
+    assert list(found.byte_reads(function)) == [0xC6, 0xC5]
+
+
+@settings(max_examples=100)
+@given(st.sampled_from([62, 183]), st.binary(min_size=1, max_size=300), st.binary(max_size=60), st.integers(0, 20))
+def test_any_code(machine: int, code: bytes, table: bytes, at: int) -> None:
+    """Bytes that are no instructions, and a table of functions that is damaged: nothing is found, or a SourceError."""
+    found = object_with_functions(machine, 0x400000, code, [0x500000])
+    found.guest.write(found.bias + 0x10000 + at, table)
+    try:
+        damaged = Code(found.guest, found.elf, found.bias)
+        function = damaged.function(found.bias + 0x400000)
+        if function:
+            assert all(isinstance(each, int) for each in (*damaged.loads(function), *damaged.byte_reads(function)))
+            assert set(damaged.calls(function)) <= {damaged.function(each)[0] for each in damaged.calls(function)}
+        assert damaged.functions_that_load({found.bias}) <= {function}
+    except SourceError as error:
+        assert "\n" not in str(error)
+
+
+def test_no_functions_listed() -> None:
+    """A binary without .eh_frame_hdr: there are no functions, and nothing breaks."""
+    found = object_with_functions(62, 0x400000, b"\xc3" * 16, [])
+    empty = Code(found.guest, ElfFile(elf_object(), "x"), found.bias)
+    assert empty.function(found.bias + 0x400000) is None
+    assert empty.functions_that_load({1}) == set()
+
+
+# Roots ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A tree with links as Debian's packages have them, some of which mean another place on this system."""
+    root = tmp_path / "root"
+    for directory in ("usr/bin", "usr/lib/x/qemu", "run/qemu/1.0", "var", "etc"):
+        (root / directory).mkdir(parents=True)
+    for link, target in (
+        ("bin", "usr/bin"), ("var/run", "/run"), ("up", "../../../../../../etc"), ("usr/bin/kvm", "/etc/alternative"),
+        ("etc/alternative", "../usr/bin/qemu"), ("circle", "/circle2"), ("circle2", "circle"), ("abs", "/usr/lib/x"),
+    ):  # fmt: skip
+        (root / link).symlink_to(target)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/usr/bin/qemu", "/usr/bin/qemu"),
+        ("/bin/qemu", "/usr/bin/qemu"),
+        ("/bin/kvm", "/usr/bin/qemu"),
+        ("/var/run/qemu/1.0", "/run/qemu/1.0"),
+        ("/up/x", "/etc/x"),
+        ("/abs/../y/./qemu", "/usr/lib/y/qemu"),
+        ("/../..", ""),
+        ("/no/such/../file", "/no/file"),
+    ],
+)
+def test_resolve(root: Path, path: str, expected: str) -> None:
+    """Links are the root's: where chroot would see them; none leads out of it."""
+    assert resolve(path, str(root)) == f"{root}{expected}"
+
+
+def test_root_errors(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Links in a circle, a root that is none, and sources that have no root."""
+    with pytest.raises(SourceError, match="/circle: too many levels of symbolic links below"):
+        resolve("/circle", str(root))
+    with pytest.raises(SourceError, match="nowhere: not a directory; give the one into which packages were unpacked"):
+        vmdump.open("x", sysroot=root / "nowhere")
+    with pytest.raises(VmdumpError, match="sysroot= does not apply to the built-in devices"):
+        vmdump.open(sysroot=root)
+    assert main(["dump", "--root", str(root)]) == 2
+    assert "--root does not apply to the built-in devices" in capsys.readouterr().err
+    (root / "x.json").write_text("{}")
+    assert main(["dump", "--host", "memfd=off", str(root / "x.json")]) == 2
+    assert "--host does not apply to dump files" in capsys.readouterr().err
+
+
+def test_search_dirs(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a root: the module dir relative to the binary, then as it was built, then upgrades', all within the root."""
+    monkeypatch.delenv("QEMU_MODULE_DIR", raising=False)
+    data = b"\0/usr/lib/x/qemu\0QEMU emulator version 9 (1.0)\0/var/run/qemu/%s\0"
+    (root / "opt/bin").mkdir(parents=True)
+    expected = [f"{root}/usr/lib/x/qemu", f"{root}/run/qemu/1.0"]
+    assert search_dirs(f"{root}/usr/bin/qemu", data, (), root) == expected
+    assert search_dirs(f"{root}/opt/bin/qemu", data, ("/mine",), root) == ["/mine", f"{root}/opt/lib/x/qemu", *expected]
+    assert search_dirs(str(tmp_path / "qemu"), data, (), root) == expected
+    elsewhere = tmp_path.parent / "link"
+    elsewhere.symlink_to(root)
+    assert search_dirs(f"{elsewhere}/usr/bin/qemu", data, (), elsewhere) == expected
+    assert search_dirs(f"{root}/usr/bin/qemu", data, ()) == [f"{root}/usr/lib/x/qemu", "/var/run/qemu/1.0"]
+
+
+@pytest.mark.qemu
+def test_root(root: Path, tmp_path: Path) -> None:
+    """The installed QEMU, its file moved out of a root that has its modules: the dump of the installed one."""
+    qemu = Path(find_qemu("x86_64")).resolve()
+    module_dir = next(iter(Path("/usr/lib").glob("*/qemu/hw-display-qxl.so"))).parent
+    (root / module_dir.parent.relative_to("/")).mkdir(parents=True)
+    (root / module_dir.relative_to("/")).symlink_to("/modules")
+    shutil.copytree(module_dir, root / "modules")
+    moved = tmp_path / "moved"
+    shutil.copy(qemu, moved)
+    shutil.copy(qemu, root / "usr/bin/qemu")
+    native = run_dump(qemu, tmp_path)
+    assert vmdump.open(moved, machine="none").to_bytes() != native
+    assert vmdump.open(moved, machine="none", sysroot=root).to_bytes() == native
+    # A link that leads nowhere on this system.
+    assert main(["dump", str(root / "usr/bin/kvm"), "-M", "none", "--root", str(root), "-o", str(tmp_path / "x")]) == 0
+    assert (tmp_path / "x").read_bytes() == native
+    # So do the commands that compare.
+    assert main(["classic", "-s", str(root / "usr/bin/kvm"), "-d", str(tmp_path / "x"), "--root", str(root)]) == 0
+    assert main(["check", str(root / "usr/bin/kvm"), str(tmp_path / "x"), "-M", "none", "--root", str(root)]) == 0
+
+
+# Hosts ------------------------------------------------------------------------------------------------------------
+
+#: Makes a real QEMU see another host: no memfd_create, or a /dev/sgx_vepc.
+PRELOAD = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <string.h>
+#ifdef NO_MEMFD
+int memfd_create(const char *name, unsigned flags) { errno = ENOSYS; return -1; }
+#endif
+#ifdef SGX_VEPC
+static int open_it(const char *function, const char *path, int flags, int mode)
+{
+    int (*real)(const char *, int, ...) = (int (*)(const char *, int, ...))dlsym(RTLD_NEXT, function);
+    return real(strcmp(path, "/dev/sgx_vepc") ? path : "/dev/null", flags, mode);
+}
+int open(const char *path, int flags, int mode) { return open_it("open", path, flags, mode); }
+int open64(const char *path, int flags, int mode) { return open_it("open64", path, flags, mode); }
+int __open64_2(const char *path, int flags) { return open_it("open64", path, flags, 0); }
+#endif
+"""
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize(
+    ("target", "host", "define", "type_name"),
+    [
+        ("aarch64", "memfd=off", "NO_MEMFD", "memory-backend-memfd"),
+        ("x86_64", "sgx_vepc=on", "SGX_VEPC", "memory-backend-epc"),
+    ],
+)
+def test_hosts(target: str, host: str, define: str, type_name: str, tmp_path: Path) -> None:
+    """On another host other types are registered, and devices come in another order: as QEMU has them there."""
+    qemu = find_qemu(target)
+    (tmp_path / "host.c").write_text(PRELOAD)
+    library = tmp_path / "host.so"
+    command = f"gcc -w -shared -fPIC -D{define} -o {library} {tmp_path}/host.c -ldl"
+    subprocess.run(command.split(), check=True)
+    native = run_dump(Path(qemu), tmp_path, "env", f"LD_PRELOAD={library}")
+    profile = HostProfile.parse(host)
+    assert vmdump.open(qemu, machine="none", host=profile).to_bytes() == native
+    assert vmdump.open(qemu, machine="none").to_bytes() == run_dump(Path(qemu), tmp_path) != native
+    there = QemuImage(qemu, host=profile)._qemu.has_type(type_name)
+    assert there != QemuImage(qemu)._qemu.has_type(type_name)
+    listed = run_qemu("env", f"LD_PRELOAD={library}", qemu, "-object", "help")
+    assert (f"  {type_name}\n" in listed) == there
+
+
+@pytest.mark.parametrize("machine", [62, 183])
+def test_page_size(machine: int) -> None:
+    """The guest sees the profile's page size, by both ways to ask."""
+    guest = Guest("x", machine, HostProfile(page_size=65536))
+    assert guest.call(guest.host_function("getpagesize")) == 65536
+    assert guest.call(guest.host_function("sysconf"), os.sysconf_names["SC_PAGESIZE"]) == 65536
+
+
+@pytest.mark.parametrize("text", ["memfd", "memfd=maybe", "page_size=4095", "kvm=on", "=on"])
+def test_wrong_hosts(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is no host profile is told, with what is one."""
+    assert main(["dump", "qemu", "--host", text]) == 2
+    error = capsys.readouterr().err
+    assert f"{text!r} is not a host feature; use memfd=on, " in error
+    assert error.count("\n") == 1
+
+
+# Packages of other releases and hosts ------------------------------------------------------------------------------
+
+IMAGES = Path(os.environ.get("VMDUMP_IMAGES", "/nonexistent"))
+
+#: .ci/images --all: $VMDUMP_IMAGES/roots/RELEASE-ARCH, with all libraries.
+UNPACKED = [
+    (root, path.relative_to(root))
+    for root in sorted(IMAGES.glob("roots/*"))
+    for path in sorted([*root.glob("usr/bin/qemu-system-*"), *root.glob("usr/libexec/xen-qemu-system-*")])
+    if not path.is_symlink() and path.read_bytes()[:4] == b"\x7fELF"
+]
+
+#: Those that can be run without /dev/kvm and Xen only with this accelerator.
+BARE = ("qemu-system-x86_64-microvm", "xen-qemu-system-i386")
+
+#: They crash while they dump: vmstate_pmu's subsections have no terminator.
+CRASHES = {("bullseye-amd64", "qemu-system-ppc"), ("bullseye-amd64", "qemu-system-ppc64")}
+
+
+def run_in_root(root: Path, binary: Path, *options: str) -> "subprocess.CompletedProcess[str]":
+    """Runs a binary of a root with the root's libraries and modules."""
+    triplet = "aarch64-linux-gnu" if root.name.endswith("-arm64") else "x86_64-linux-gnu"
+    libraries = [f"{root}/{path}" for path in (f"usr/lib/{triplet}", f"lib/{triplet}", f"usr/lib/{triplet}/pulseaudio")]
+    if triplet == "x86_64-linux-gnu":
+        loader = [resolve("/lib64/ld-linux-x86-64.so.2", str(root)), "--library-path", ":".join(libraries)]
+    else:
+        emulator = f"{IMAGES}/tools/usr/bin/qemu-aarch64-static"
+        loader = [emulator, "-L", str(root), "-E", f"LD_LIBRARY_PATH={':'.join(libraries)}"]
+    environ = {key: value for key, value in os.environ.items() if key != "LD_PRELOAD"}
+    environ["QEMU_MODULE_DIR"] = f"{root}/usr/lib/{triplet}/qemu"
+    accel = ["-accel", "qtest"] if binary.name in BARE else []
+    return subprocess.run(
+        [*loader, str(root / binary), *accel, *options], capture_output=True, text=True, env=environ, check=False
+    )
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize(("root", "binary"), UNPACKED, ids=[f"{root.name}-{path.name}" for root, path in UNPACKED])
+def test_releases_and_hosts(root: Path, binary: Path, tmp_path: Path) -> None:
+    """QEMU 5.2 to 11.1, for x86-64 and AArch64 hosts, exported symbols or none: dump and -M help are the binary's."""
+    failures: list[object] = []
+    image = QemuImage(root / binary, root=root, report=failures.append)
+    assert failures == []
+    native = run_in_root(root, binary, "-M", "help")
+    assert (native.returncode, native.stdout) == (0, help_text(image.machines))
+    target = tmp_path / "native.json"
+    native = run_in_root(root, binary, "-M", "none", "-nodefaults", "-display", "none", "-dump-vmstate", str(target))
+    if (root.name, binary.name) in CRASHES:
+        assert native.returncode < 0
+        dump = image.dump("none")
+        defects = [(defect.what, defect.device) for defect in dump.producer.defects if defect.device]
+        assert defects == [("a list of subsections has no terminator", "via-pmu")]
+        # hw/misc/macio/pmu.c: vmstate_pmu.subsections = { &vmstate_pmu_adb }
+        assert [each.name for each in dump["via-pmu"].vmsd.subsections or ()] == ["pmu/adb"]
+        return
+    assert native.returncode == 0, native.stderr
+    assert image.dump("none").to_bytes() == target.read_bytes()
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize(
+    ("root", "binary"),
+    [each for each in UNPACKED if each[1].name.rpartition("-")[2] in ("x86_64", "aarch64", "riscv32", "s390x")],
+)
+def test_releases_and_hosts_without_exports(root: Path, binary: Path, tmp_path: Path) -> None:
+    """With the exports taken away they read as with them, which the test above compares with what they write."""
+    plain, bare = tmp_path / "plain", tmp_path / "bare"
+    shutil.copy(root / binary, plain)
+    bare.write_bytes(without_exports(plain.read_bytes()))
+    expected, image = QemuImage(plain), QemuImage(bare)
+    assert (expected._qemu.functions.exported, image._qemu.functions.exported) == (True, False)
+    assert image.machines == expected.machines
+    assert image.dump("none").to_bytes() == expected.dump("none").to_bytes()

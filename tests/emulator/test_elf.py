@@ -1,0 +1,327 @@
+"""ELF objects: mapped, relocated, or refused with the place in the file; damaged ones too."""
+
+import ctypes
+import struct
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.elf_builder import (
+    AARCH64,
+    DT_GNU_HASH,
+    DT_HASH,
+    DT_INIT_ARRAY,
+    DT_RELA,
+    DT_RELR,
+    DT_STRSZ,
+    DT_STRTAB,
+    DT_SYMTAB,
+    PHDR_DYNAMIC,
+    PHDR_LOAD,
+    STT_TLS,
+    X86_64,
+    Symbol,
+    elf_object,
+)
+from support.elf_builder import DATA as AT
+
+from vmdump._core import ffi
+from vmdump.emulator.elf import ElfFile, MappedObject, MappedSegment, map_object
+from vmdump.emulator.guest import Guest
+from vmdump.errors import SourceError
+from vmdump.sources.qemu_image.image import QemuImage
+
+GOOD = elf_object()
+
+
+def changed(offset: int, data: bytes) -> bytes:
+    """A good object with some bytes of its header replaced."""
+    return GOOD[:offset] + data + GOOD[offset + len(data) :]
+
+
+#: More undefined symbols than there is room for, each with a name of its own.
+COUNT = 4200
+NAMES = b"\0" + b"".join(b"%05d\0" % i for i in range(COUNT))
+IMPORTS = struct.pack("<II", 1, COUNT) + b"".join(
+    struct.pack("<IBBHQQ", 1 + 6 * i, 0x12, 0, 0, 0, 0) for i in range(COUNT)
+)
+MANY = {DT_HASH: AT, DT_SYMTAB: AT + 8, DT_STRTAB: AT + len(IMPORTS), DT_STRSZ: len(NAMES)}
+IMPORTS += NAMES
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (b"", "not an ELF file"),
+        (b"{}", "not an ELF file"),
+        (GOOD[:40], "shorter than an ELF header"),
+        (
+            changed(4, b"\x01"),
+            "a 32-bit ELF file for x86-64; supported hosts are x86-64 and AArch64, both 64-bit",
+        ),
+        (changed(5, b"\x02"), "a 64-bit ELF file for an unknown CPU .*; supported hosts are"),
+        (changed(18, b"\xf3\x00"), "a 64-bit ELF file for RISC-V; supported hosts are x86-64 and AArch64"),
+        (changed(18, b"\xe7\x03"), r"for an unknown CPU \(ELF machine 999\); supported hosts are"),
+        (changed(16, b"\x01"), "a relocatable object, not linked; give a QEMU system emulator"),
+        (changed(16, b"\x04"), "a core file, the memory of a process that crashed; give the QEMU binary itself"),
+        (changed(8, b"AI\x02"), "an AppImage; unpack it"),
+        (changed(200, b"UPX!"), r"compressed by UPX; decompress it \(upx -d\) and give the result"),
+        (elf_object(is_qemu=False), "not a QEMU system emulator, but another program; give a qemu-system-"),
+        (
+            elf_object(is_qemu=False, data=b"\0qemu-img version 7.2.22\0"),
+            "not a QEMU system emulator, but qemu-img, one of QEMU's tools",
+        ),
+        (
+            elf_object(is_qemu=False, data=b"QEMU_LD_PREFIX\0qemu-x86_64 version 7.2.22\0", dynamic={DT_SYMTAB: None}),
+            "not a QEMU system emulator, but qemu-x86_64, user-mode emulation, which has no devices",
+        ),
+        (changed(16, b"\x02"), "not position-independent"),
+        (changed(32, b"\xff" * 8), "program headers are outside of the file"),
+        (changed(56, b"\xff\xff"), "program headers are outside of the file"),
+        (changed(PHDR_LOAD + 32, b"\xff" * 8), "a segment of 18446744073709551615 bytes is outside of the file"),
+        (changed(PHDR_LOAD + 16, b"\xff" * 8), "is outside of the file"),
+        (GOOD[:-1], "is outside of the file"),
+        (changed(PHDR_LOAD, b"\0\0\0\0"), "nothing to load"),
+        (changed(PHDR_DYNAMIC, b"\0\0\0\0"), "no dynamic section"),
+        (elf_object(dynamic={DT_STRTAB: None}), "no dynamic symbols; statically linked"),
+        (elf_object(dynamic={DT_SYMTAB: None}), "no dynamic symbols; statically linked"),
+        (changed(PHDR_DYNAMIC + 16, struct.pack("<Q", 200 << 20)), "no dynamic symbols; statically linked"),
+        (elf_object(dynamic={DT_HASH: None}), "no hash table of its dynamic symbols"),
+        (elf_object(), "register_module_init was not found: not a QEMU system emulator"),
+        (elf_object(dynamic={DT_SYMTAB: 1 << 40}), "outside of its memory"),
+        (elf_object(dynamic={DT_HASH: 1 << 40}), "outside of its memory"),
+        (elf_object(dynamic={DT_STRTAB: 1 << 40}), "its dynamic symbols are outside of its memory"),
+        (elf_object(dynamic={DT_STRSZ: 1 << 40}), "its dynamic symbols are outside of its memory"),
+        (elf_object(dynamic={DT_STRSZ: 100 << 20}), "more dynamic symbols than any QEMU has"),
+        (elf_object(dynamic={DT_STRSZ: 1}, symbols=[(b"name", 1, AT)]), r"a symbol's name is outside of .dynstr"),
+        (
+            elf_object(data=struct.pack("<II", 1, 2**20 + 1), dynamic={DT_HASH: AT}),
+            "more dynamic symbols than any QEMU",
+        ),
+        (elf_object(data=struct.pack("<II", 1, 2**32 - 1), dynamic={DT_HASH: AT}), "outside of its memory"),
+        (elf_object(dynamic={DT_GNU_HASH: 1 << 40}), "the hash table of its dynamic symbols is outside of its memory"),
+        # (buckets, first symbol, bloom words, shift): too many of each; a chain without an end.
+        (
+            elf_object(data=struct.pack("<4I", 2**32 - 1, 1, 0, 0), dynamic={DT_GNU_HASH: AT}),
+            "the hash table of its dynamic symb",
+        ),
+        (
+            elf_object(data=struct.pack("<4I", 1, 1, 2**32 - 1, 0), dynamic={DT_GNU_HASH: AT}),
+            "the hash table of its dynamic symb",
+        ),
+        (
+            elf_object(data=struct.pack("<5I", 1, 1, 0, 0, 2**32 - 1), dynamic={DT_GNU_HASH: AT}),
+            "the hash table of its",
+        ),
+        (
+            elf_object(data=struct.pack("<5I", 1, 1, 0, 0, 1), dynamic={DT_GNU_HASH: AT}),
+            "hash table of its dynamic symbols",
+        ),
+        (elf_object(relr=[AT], dynamic={DT_RELR: 1 << 40}), "the relocations are outside of the file"),
+        (elf_object(jmprel=[(1 << 40, 7, 0, 0)]), "relocation 0 at .*: a relocation is outside of the file"),
+        (elf_object(rela=[(AT, 8, 0, 0), (AT, 6, 1, 0)]), "relocation 1 at .*: a relocation is outside of the file"),
+        (elf_object(relr=[AT, 1 | 1 << 63, 1 << 40]), "relocation 2 at .*: a relocation is outside of the file"),
+        (
+            elf_object(symbols=[(b"f%d" % i, 0, 0) for i in range(4)], data=IMPORTS, dynamic=MANY),
+            "imports more functions",
+        ),
+        (elf_object(tls=(8, 1 << 20, 16)), "1048576 bytes of thread-local data; only the main binary may have any"),
+        (elf_object(tls=(8, 8, 1 << 60)), "8 bytes of thread-local data; only the main binary may have any"),
+        (elf_object(tls=(16, 8, 1)), "a segment of 16 bytes is outside of the file"),
+        (elf_object(rela=[(AT, 8, 0, 0)], dynamic={DT_RELA: 1 << 40}), "the relocations are outside of the file"),
+        (elf_object(rela=[(1 << 40, 8, 0, 0)]), "a relocation is outside of the file"),
+        (elf_object(rela=[(AT, 6, 9, 0)]), "a relocation is outside of the file"),
+        (elf_object(rela=[(AT, 37, 0, 0)]), "relocation 0 at .*: unknown relocation type"),
+        (elf_object(relr=[1 << 40]), "a relocation is outside of the file"),
+        (elf_object(init_array=[1], dynamic={DT_INIT_ARRAY: 1 << 40}), "outside of its memory"),
+    ],
+)
+def test_wrong_files(data: bytes, error: str, tmp_path: Path) -> None:
+    """What is no QEMU that can be read is told, with its name."""
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    with pytest.raises(SourceError, match=error) as caught:
+        QemuImage(path)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+@settings(max_examples=150)
+@given(st.lists(st.tuples(st.integers(0, len(GOOD) - 300), st.binary(min_size=1, max_size=9)), min_size=1, max_size=4))
+def test_damaged_files(changes: list[tuple[int, bytes]]) -> None:
+    """An object with bytes overwritten at random: mapped, or refused; nothing else, however it is broken."""
+    data = GOOD
+    for at, new in changes:
+        data = data[:at] + new + data[at + len(new) :]
+    try:
+        elf = ElfFile(data, "x")
+        map_object(Guest("x", elf.arch), elf, is_main=True)
+    except SourceError as error:
+        assert "\n" not in str(error)
+
+
+#: Relocation types. Source: the System V ABI's supplements for x86-64 and AArch64.
+TYPES = {
+    X86_64: {
+        "NONE": 0, "64": 1, "COPY": 5, "GLOB_DAT": 6, "JUMP_SLOT": 7, "RELATIVE": 8, "DTPMOD": 16, "DTPOFF": 17,
+        "TPOFF": 18,
+    },
+    AARCH64: {
+        "NONE": 0, "64": 257, "COPY": 1024, "GLOB_DAT": 1025, "JUMP_SLOT": 1026, "RELATIVE": 1027, "DTPMOD": 1028,
+        "DTPOFF": 1029, "TPOFF": 1030,
+    },
+}  # fmt: skip
+
+MACHINES = pytest.mark.parametrize("machine", [X86_64, AARCH64], ids=["x86_64", "aarch64"])
+
+
+def mapped(data: bytes, *scope: MappedObject, guest: Guest | None = None, is_main: bool = True) -> MappedObject:
+    """An object in a guest, a new one unless it is given."""
+    elf = ElfFile(data, "x")
+    return map_object(guest or Guest("x", elf.arch), elf, scope, is_main=is_main)
+
+
+def words(guest: Guest, address: int, count: int) -> tuple[int, ...]:
+    """Words of 64 bits of a guest."""
+    return struct.unpack(f"<{count}Q", guest.read(address, 8 * count))
+
+
+@MACHINES
+def test_relocations(machine: int) -> None:
+    """RELATIVE, 64, GLOB_DAT, JUMP_SLOT, NONE and RELR, of both hosts."""
+    types = TYPES[machine]
+    data = elf_object(
+        machine=machine,
+        data=b"".join(struct.pack("<Q", 0x100 * i) for i in range(80)),
+        symbols=[(b"theirs", 0, 0), (b"mine", 1, AT + 64)],
+        rela=[
+            (AT, types["RELATIVE"], 0, 0x40),
+            (AT + 8, types["64"], 2, 5),
+            (AT + 16, types["GLOB_DAT"], 1, 0),
+            (AT + 72, types["NONE"], 1, 7),
+        ],
+        jmprel=[(AT + 24, types["JUMP_SLOT"], 1, 0)],
+        relr=[AT + 32, 1 | 1 << 1 | 1 << 3, 1 | 1 << 63],
+    )
+    guest = Guest("x", machine)
+    object_ = mapped(data, guest=guest)
+    bias, theirs = object_.bias, guest.host_function("theirs")
+    assert words(guest, bias + AT, 4) == (bias + 0x40, bias + AT + 64 + 5, theirs, theirs)
+    # RELR: the word at AT + 32 (the fifth); of the 63 behind it the first and the third; of the next 63 the last.
+    assert words(guest, bias + AT + 32, 6) == (bias + 0x400, bias + 0x500, 0x600, bias + 0x700, 0x800, 0x900)
+    last = 5 + 63 + 62
+    assert guest.pointer(bias + AT + 8 * 79) == 0x100 * 79
+    assert object_.symbols == {"mine": bias + AT + 64}
+    assert list(slots(object_)) == [bias + AT + 8 * i for i in (0, 1, 2, 4, 5, 7, last)]
+
+
+def slots(object_: MappedObject) -> list[int]:
+    """Where relocations have put addresses."""
+    addresses, count = object_.slots()
+    return ffi.unpack(addresses, count) if count else []
+
+
+@MACHINES
+def test_thread_local_data(machine: int) -> None:
+    """TPOFF, DTPMOD, DTPOFF; where data begins, initialised, as __tls_get_addr says."""
+    types = TYPES[machine]
+    data = elf_object(
+        machine=machine,
+        data=b"12345678" + bytes(64),
+        tls=(8, 40, 16),
+        symbols=[Symbol(b"local", 1, 24, STT_TLS)],
+        rela=[(AT + 16, types["TPOFF"], 1, 3), (AT + 24, types["DTPMOD"], 1, 0), (AT + 32, types["DTPOFF"], 1, 4)],
+    )
+    guest = Guest("x", machine)
+    object_ = mapped(data, guest=guest)
+    offset, module, in_module = words(guest, object_.bias + AT + 16, 3)
+    # The 40 bytes take 48. They end at the thread pointer on x86-64, and begin 16 bytes behind it on AArch64.
+    assert offset == (24 + 3 - 48) % 2**64 if machine == X86_64 else offset == 24 + 3 + 16
+    assert (module, in_module) == (1, 24 + 4)
+    start = guest.call(guest.host_function("__tls_get_addr"), object_.bias + AT + 24) - in_module
+    assert guest.read(start, 40) == b"12345678" + bytes(32)
+    with pytest.raises(SourceError, match="thread-local data; only the main binary may have any"):
+        mapped(data, object_, guest=guest, is_main=False)
+
+
+@MACHINES
+def test_copied_variable(machine: int) -> None:
+    """COPY: g_ascii_table, the one variable that QEMU has a copy of, is as GLib's; other variables are zeros."""
+    copy = TYPES[machine]["COPY"]
+    symbols = [Symbol(b"g_ascii_table", 1, AT, 1, 8), Symbol(b"stdout", 1, AT + 8, 1, 8)]
+    data = elf_object(machine=machine, symbols=symbols, rela=[(AT, copy, 1, 0), (AT + 8, copy, 2, 0)])
+    guest = Guest("x", machine)
+    bias = mapped(data, guest=guest).bias
+    try:
+        glib = ctypes.CDLL("libglib-2.0.so.0")
+    except OSError:
+        pytest.skip("no GLib here to compare with; Debian has it: libglib2.0-0")
+    real = ctypes.POINTER(ctypes.c_uint16).in_dll(glib, "g_ascii_table")
+    assert struct.unpack("<256H", guest.read(guest.pointer(bias + AT), 512)) == tuple(real[:256])
+    assert guest.pointer(bias + AT + 8) == 0
+
+
+@MACHINES
+def test_scope(machine: int) -> None:
+    """Undefined symbols: the first object's in scope that has them, else the host's; QEMU's queue always the host's."""
+    names = [b"both", b"second", b"strlen", b"register_dso_module_init"]
+    guest = Guest("x", machine)
+    first = mapped(elf_object(machine=machine, symbols=[(names[0], 1, AT), (names[3], 1, AT)]), guest=guest)
+    second = mapped(elf_object(machine=machine, symbols=[(names[0], 1, AT), (names[1], 1, AT + 8)]), guest=guest)
+    data = elf_object(
+        machine=machine,
+        symbols=[(name, 0, 0) for name in names],
+        rela=[(AT + 8 * i, TYPES[machine]["GLOB_DAT"], 1 + i, 0) for i in range(4)],
+    )
+    third = mapped(data, first, second, guest=guest, is_main=False)
+    assert words(guest, third.bias + AT, 4) == (
+        first.symbols["both"],
+        second.symbols["second"],
+        guest.host_function("strlen"),
+        guest.host_function("register_dso_module_init"),
+    )
+
+
+@pytest.mark.parametrize("has_gnu_hash", [False, True])
+def test_symbols(has_gnu_hash: bool) -> None:
+    """A mapping of what is defined; what an address is within; both forms of hash table say how many there are."""
+    symbols = [
+        Symbol(b"undefined"),
+        Symbol(b"f", 1, AT + 16, size=16),
+        Symbol(b"g", 1, AT + 48, size=8),
+        Symbol(b"no_size", 1, AT + 64),
+        Symbol(b"\xff", 1, AT + 72, size=1),
+    ]
+    object_ = mapped(elf_object(symbols=symbols, has_gnu_hash=has_gnu_hash))
+    at = object_.bias + AT
+    assert object_.symbols == {"f": at + 16, "g": at + 48, "no_size": at + 64, "\udcff": at + 72}
+    assert len(object_.symbols) == 4
+    assert "undefined" not in object_.symbols
+    assert object_.symbols.get("nothing") is None
+    named = {offset: object_.symbol_at(at + offset) for offset in (15, 16, 31, 32, 48, 55, 56, 64, 72)}
+    assert named == {15: None, 16: "f", 31: "f", 32: None, 48: "g", 55: "g", 56: None, 64: None, 72: "\udcff"}
+
+
+def test_segments(tmp_path: Path) -> None:
+    """Where an object's parts are, and what for; where strings are looked for; constructors but for their marks."""
+    data = elf_object(data=b"constants".ljust(256, b"\0"), init_array=[0, 0x1234, 2**64 - 1, 0x5678])
+    whole = mapped(data)
+    end = whole.bias + AT + 256
+    assert whole.segments == [MappedSegment(whole.bias, end, executable=True, writable=True)]
+    assert whole.constants() == b""
+    assert whole.constructors == [0x1234, 0x5678]
+    # Only readable, and readable and executable.
+    for flags in (4, 5):
+        part = mapped(data[: PHDR_LOAD + 4] + bytes([flags]) + data[PHDR_LOAD + 5 :])
+        assert part.segments == [MappedSegment(part.bias, end, executable=flags == 5, writable=False)]
+        assert part.constants().endswith(b"constants".ljust(256, b"\0"))
+
+
+def test_file_becomes_shorter(tmp_path: Path) -> None:
+    """A file that is cut off while it is read."""
+    path = tmp_path / "file"
+    path.write_bytes(GOOD)
+    with ElfFile.open(str(path)) as elf:
+        path.write_bytes(GOOD[:0x1010])
+        with pytest.raises(SourceError, match=f"^{path}: at 0x1010: the file was truncated while it was being read"):
+            map_object(Guest("x", X86_64), elf, is_main=True)
