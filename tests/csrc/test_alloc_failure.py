@@ -1,4 +1,4 @@
-"""The core without memory: every allocation fails once; an error comes back, and nothing leaks."""
+"""Out-of-memory handling of the C core: fail each allocation in turn; errors are returned and nothing leaks."""
 
 import shutil
 import subprocess
@@ -10,7 +10,7 @@ from support.paths import ROOT
 
 
 def test_every_allocation_fails_once(tmp_path: Path) -> None:
-    """Tree, parser, engines and hash table say VMD_NO_MEMORY, and free what they had."""
+    """Tree, parser, engines and hash table return VMD_NO_MEMORY and free their allocations."""
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
         pytest.skip("no C compiler")
