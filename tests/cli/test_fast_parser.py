@@ -1,4 +1,4 @@
-"""Command lines read without argparse: as argparse reads them, or not at all."""
+"""Command lines parsed without argparse: with argparse's result, or not at all."""
 
 from collections.abc import Sequence
 from importlib import import_module
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from vmdump.cli import COMMANDS, _read, build_parser
 from vmdump.errors import VmdumpError
 
-#: What command lines are made of: options with and without values, values, mistakes, and what argparse alone knows.
+#: Words of command lines: options with and without values, values, mistakes, and forms that only argparse parses.
 WORDS = [
     "-o", "-", "--", "-M", "q35", "--machine", "--machine=pc", "--machine=", "--output=-x", "-ofile", "--engine",
     "fast", "slow", "--engine=stdio", "--timeout", "5", "--timeout=1e9", "-5", "--run", "--run=1", "--module-dir",
@@ -25,7 +25,7 @@ PARSER = build_parser()
 
 
 def parse(argv: Sequence[str]) -> dict[str, object] | None:
-    """What argparse makes of a command line; None when it has something to say instead."""
+    """Return argparse's result, or None if it prints help or an error."""
     try:
         return vars(PARSER.parse_args(argv))
     except Exception:
@@ -39,7 +39,7 @@ def parse(argv: Sequence[str]) -> dict[str, object] | None:
 @example(["check", "a", "-v", "b"])
 @example(["check", "-v", "a", "b", "--direction", "forward"])
 def test_as_argparse(argv: list[str]) -> None:
-    """What is read at all, argparse reads so too."""
+    """Any command line that the fast parser accepts has argparse's result."""
     args = _read(argv)
     if args is not None:
         assert vars(args) == parse(argv)
@@ -58,7 +58,7 @@ def test_as_argparse(argv: list[str]) -> None:
     ],
 )  # fmt: skip
 def test_good(argv: str) -> None:
-    """The usual command lines are read, as argparse reads them."""
+    """The usual command lines are accepted, with argparse's result."""
     args = _read(argv.split())
     assert args is not None
     assert vars(args) == parse(argv.split())
@@ -73,19 +73,19 @@ def test_good(argv: str) -> None:
     ],
 )  # fmt: skip
 def test_left_to_argparse(argv: list[str]) -> None:
-    """Whatever else there is, is left to argparse."""
+    """All others are left to argparse."""
     assert _read(argv) is None
 
 
 def test_every_default_is_a_new_list() -> None:
-    """Values of one command line do not come up in the next."""
+    """List defaults are not shared between command lines."""
     assert _read(["dump", "--module", "a"]).module == ["a"]
     assert _read(["dump"]).module == []
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_have_help(command: str) -> None:
-    """Each command's file has what the parser makes its help of; and its parser says so."""
+    """Each command's file has the strings that the parser's help is built from."""
     module = import_module(f"vmdump.cli.{command}")
     with pytest.raises(Exception, match=module.HELP[1:20]) as caught:
         PARSER.parse_args([command, "--help"])
