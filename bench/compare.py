@@ -61,7 +61,7 @@ HEADS = ("what", "figure", "+-", "ratio", "goal", "verdict")
 
 
 def main() -> None:
-    """Measures, prints, and writes the JSON file."""
+    """Measure, print, and write the JSON file."""
     args = _parse_arguments()
     rounds = args.rounds or (QUICK_ROUNDS if args.quick else ROUNDS)
     machine = describe_machine()
@@ -73,7 +73,7 @@ def main() -> None:
         for comparison in GROUPS[group](args.quick):
             results = measure(comparison, rounds)
             print(f"\n{comparison.title}\n{_table(comparison, results)}", flush=True)
-            runs.append((group, dataclasses.replace(comparison, cases=()), results))  # cases keep trees alive
+            runs.append((group, dataclasses.replace(comparison, cases=()), results))  # cases hold references to trees
     if not args.quick:
         _compare_with_last(runs)
     promised = promise_rows(result for _, _, results in runs for result in results)
@@ -87,7 +87,7 @@ def main() -> None:
 
 
 def _compare_with_last(runs: list[tuple[str, Comparison, list[Result]]]) -> None:
-    """Also plots, and keeps this run for the next one."""
+    """Print changes since the last run, plot, and store this run."""
     changes = changes_since((comparison, results) for _, comparison, results in runs)
     print("\nChanges since the last run" + "".join(f"\n  {line}" for line in changes or ["none, or there was none"]))
     for path in plot_curves((result for _, _, results in runs for result in results), BUILD):

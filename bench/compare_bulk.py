@@ -1,5 +1,5 @@
-"""vmdump bulk over Debian's packages of a whole QEMU, against running the same binaries natively one after another; and
-all machines of a binary against one. Run by compare.py; needs what .ci/images downloads, in $VMDUMP_IMAGES.
+"""vmdump bulk on Debian's packages of a whole QEMU, compared with running the same binaries one after another, and all
+machines of a binary compared with one. Run by compare.py; needs .ci/images' downloads in $VMDUMP_IMAGES.
 """
 
 import glob
@@ -22,7 +22,7 @@ ONE, ALL = "read and render: one machine", "read and render: all machines"
 
 
 def compare_bulk(quick: bool) -> Iterator[Comparison]:
-    """Wall time of whole runs, and CPU time of what a worker does for a binary."""
+    """Wall time of whole runs, and CPU time of a worker for one binary."""
     images = Path(os.environ.get("VMDUMP_IMAGES", "/nonexistent"))
     debs = sorted(glob.glob(f"{glob.escape(str(images))}/debs/{VERSION}/*.deb"))
     title = f"bulk: Debian's QEMU {VERSION} from its packages"
@@ -75,7 +75,7 @@ def _run_native(binary: str, directory: str) -> None:
 
 
 def _unpack(debs: list[str], root: Path) -> list[str]:
-    """The QEMUs of packages, unpacked by dpkg-deb, each once."""
+    """Unpack packages with dpkg-deb, each once."""
     for deb in debs:
         subprocess.run(["dpkg-deb", "-x", deb, root], check=True)
     found = (path for folder in ("bin", "libexec") for path in sorted((root / "usr" / folder).glob("qemu-system-*")))

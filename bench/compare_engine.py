@@ -36,7 +36,7 @@ GOALS = {
 
 
 def compare_engine(quick: bool) -> Iterator[Comparison]:
-    """Everything about one tree."""
+    """All comparisons on one tree."""
     dump = read_aarch64()
     tree = engine.parse(dump)
     for which in Engine:
@@ -64,7 +64,7 @@ def _to_null(tree: Tree, fd: int) -> Comparison:
 
 
 def _to_memory(tree: Tree, dump: bytes) -> Comparison:
-    """Into memory that has its pages; vmdump has no such function in Python, so this asks the core itself."""
+    """Dump into a buffer with mapped pages, through the C core, as the Python API has no such function."""
     memory = ctypes.create_string_buffer(len(dump))
     into, error = ffi.cast("char *", ctypes.addressof(memory)), ffi.new("struct vmd_error *")
 
@@ -124,7 +124,7 @@ def _to_file(tree: Tree, dump: bytes, path: Path) -> Comparison:
 
 
 def _json_encoders(tree: Tree, dump: bytes) -> Comparison:
-    """Equal objects, which these libraries have as dicts and lists and vmdump as its tree."""
+    """Encode equal objects: dicts and lists for these libraries, the tree for vmdump."""
     objects = json.loads(dump)
     encoders: dict[str, Callable[[], object]] = {
         "json.dumps, indent=2": lambda: json.dumps(objects, indent=2),
@@ -157,7 +157,7 @@ def _json_encoders(tree: Tree, dump: bytes) -> Comparison:
 
 
 def _json_parsers(dump: bytes) -> Comparison:
-    """From bytes to a vmdump.dump.tree.Tree, or to dicts and lists."""
+    """Parse bytes into a vmdump.dump.tree.Tree, or into dicts and lists."""
     import msgspec
 
     parsers: dict[str, Callable[[], object]] = {

@@ -34,7 +34,7 @@ PHASES = ("read", "map", "constructors", "init functions", "classes", "modules",
 
 
 class Binary(NamedTuple):
-    """A QEMU binary, and where its modules are, if not where it looks for them itself."""
+    """A QEMU binary, and its module directory unless it is the default."""
 
     target: str
     path: str
@@ -50,7 +50,7 @@ def compare_image(quick: bool) -> Iterator[Comparison]:
 
 
 def find_binaries() -> list[Binary]:
-    """Those that are there; of several versions of an unpacked one the first that runs here, so that it is compared."""
+    """Return the available binaries; of several unpacked versions, the first that runs on this machine."""
     installed = [(target, shutil.which(f"qemu-system-{target}")) for target in ("x86_64", "aarch64")]
     binaries = [Binary(target, path) for target, path in installed if path]
     images = Path(os.environ.get("VMDUMP_IMAGES", "/nonexistent"))
@@ -64,7 +64,7 @@ def find_binaries() -> list[Binary]:
 
 
 def _native(binary: Binary, output: str) -> tuple[list[str], dict[str, str]]:
-    """The command and the variables with which the binary writes its dump itself."""
+    """Return the command and environment variables with which the binary writes its own dump."""
     options = ["-M", "none", "-nodefaults", "-display", "none", "-dump-vmstate", output]
     return [binary.path, *options], {"QEMU_MODULE_DIR": binary.module_dir} if binary.module_dir else {}
 

@@ -16,7 +16,7 @@ from measure import Case, Comparison, Goal, Row
 
 CHILD = Path(__file__).parent / "peak_memory.py"
 
-#: What the child is asked to do, and the row that it makes.
+#: The child's mode, and the row that it makes.
 DUMPS = {"fast": "fast, to /dev/null", "stdio": "stdio, to /dev/null", "bytes": "fast, to bytes"}
 
 SIZE = "the dump itself"

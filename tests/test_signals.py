@@ -1,4 +1,4 @@
-"""Signals that are held back: delivered when the body has ended, however it ended, with all handlers as before."""
+"""Deferred signals: delivered when the body ends in any way, with all handlers restored."""
 
 import signal
 import subprocess
@@ -16,13 +16,13 @@ NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
-    """What the command line does for all of them."""
+    """A handler that raises, as the command line's does."""
     raise KeyboardInterrupt(number)
 
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    """Each signal raises."""
+    """Make each signal raise."""
     before = [signal.signal(number, interrupt) for number in NUMBERS]
     yield
     for number, handler in zip(NUMBERS, before, strict=True):
@@ -35,7 +35,7 @@ def check_handlers() -> None:
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_delivered_behind_the_body(number: signal.Signals) -> None:
-    """The body is not torn, and what came is raised then."""
+    """The body completes, and the signal is delivered afterwards."""
     done = []
     with pytest.raises(KeyboardInterrupt), held_back():
         signal.raise_signal(number)
@@ -45,7 +45,7 @@ def test_delivered_behind_the_body(number: signal.Signals) -> None:
 
 
 def test_delivered_behind_a_body_that_fails() -> None:
-    """A signal is not lost because the body raises something else."""
+    """A signal is delivered even if the body raises."""
     with pytest.raises(KeyboardInterrupt) as caught, held_back():
         signal.raise_signal(signal.SIGINT)
         raise OSError
@@ -54,7 +54,7 @@ def test_delivered_behind_a_body_that_fails() -> None:
 
 
 def test_suite_under_nohup() -> None:
-    """What nohup ignores is not ignored by the tests' processes, some of which are ended so."""
+    """Signals ignored under nohup are not ignored in the tests' processes."""
     script = "import conftest, signal; print([signal.getsignal(n) == signal.SIG_IGN for n in (1, 2)])"
     command = ["sh", "-c", 'trap "" HUP INT; exec "$@"', "sh", sys.executable, "-c", script]
     done = subprocess.run(command, cwd=TESTS, capture_output=True, text=True, check=True)
@@ -62,7 +62,7 @@ def test_suite_under_nohup() -> None:
 
 
 def test_nothing_came() -> None:
-    """Without a signal nothing happens, nested or in another thread, which has none to hold back."""
+    """Without a signal nothing happens, nested or in another thread, where signals cannot be deferred."""
     with held_back(), held_back():
         thread = threading.Thread(target=lambda: held_back().__enter__())
         thread.start()
