@@ -34,7 +34,7 @@ def check_handlers() -> None:
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_delivered_behind_the_body(number: signal.Signals) -> None:
+def test_delivered_after_the_body(number: signal.Signals) -> None:
     """The body completes, and the signal is delivered afterwards."""
     done = []
     with pytest.raises(KeyboardInterrupt), held_back():
@@ -44,7 +44,7 @@ def test_delivered_behind_the_body(number: signal.Signals) -> None:
     check_handlers()
 
 
-def test_delivered_behind_a_body_that_fails() -> None:
+def test_delivered_after_a_failing_body() -> None:
     """A signal is delivered even if the body raises."""
     with pytest.raises(KeyboardInterrupt) as caught, held_back():
         signal.raise_signal(signal.SIGINT)
@@ -61,7 +61,7 @@ def test_suite_under_nohup() -> None:
     assert done.stdout == "[False, False]\n"
 
 
-def test_nothing_came() -> None:
+def test_no_signal() -> None:
     """Without a signal nothing happens, nested or in another thread, where signals cannot be deferred."""
     with held_back(), held_back():
         thread = threading.Thread(target=lambda: held_back().__enter__())

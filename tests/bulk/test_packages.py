@@ -278,7 +278,7 @@ def outside(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("path", ["../outside/q", "usr/../../outside/q", "./../outside/q", "a/" * 100 + "q"])
-def test_paths_that_leave(kind: str, path: str, tmp_path: Path, outside: Path) -> None:
+def test_paths_that_lead_outside(kind: str, path: str, tmp_path: Path, outside: Path) -> None:
     """Paths with .. and overlong paths are refused in every archive format."""
     package = tmp_path / "package"
     package.write_bytes(KINDS[kind]([File(path, QEMU)]))
@@ -337,7 +337,7 @@ def test_through_the_link_of_another_package(tmp_path: Path, outside: Path) -> N
     assert not (outside / "precious").is_symlink()
 
 
-def test_binary_behind_a_link_that_leads_out(tmp_path: Path, outside: Path) -> None:
+def test_binary_behind_a_link_that_leads_outside(tmp_path: Path, outside: Path) -> None:
     """Links are resolved within the package; a target outside is not a binary of the package."""
     (outside / "qemu-system-x86_64").write_bytes(QEMU)
     path = tmp_path / "package.tar"
@@ -389,7 +389,7 @@ def test_too_many_members(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
         unpacked(path, tmp_path)
 
 
-def test_xz_that_wants_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_xz_with_a_huge_dictionary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An xz stream with a dictionary above the memory limit is refused before decompression."""
     monkeypatch.setattr(decompress, "MAX_MEMORY", 1 << 20)
     path = tmp_path / "package"

@@ -366,7 +366,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_nothing_is_skipped_in_silence(
+def test_unreadable_files_are_errors(
     name: str, sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An unreadable file that is meant to be a QEMU, dump or package is an error with exit code 3; also for check."""
@@ -395,7 +395,7 @@ def test_dangling_links(sources: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert f"vmdump: {sources}/qemu-system-arm: a link to missing, which is not there\n" in captured.err
 
 
-def test_what_only_has_the_name(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_with_a_misleading_name(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A script named like a QEMU is skipped with a notice; documentation with such a name is ignored."""
     script = sources / "qemu-system-i386"
     script.write_text("#!/bin/sh\nexec qemu-system-x86_64\n")
@@ -440,7 +440,7 @@ def test_members_of_packages(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         ]
 
 
-def test_a_source_with_nothing_in_it(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_source_without_contents(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A source without any dump or QEMU is an error, and then nothing is removed."""
     (tmp_path / "empty").mkdir()
     out = tmp_path / "out"
@@ -453,7 +453,7 @@ def test_a_source_with_nothing_in_it(sources: Path, tmp_path: Path, capsys: pyte
     assert {each.label for each in producers(out)} == {"7.2.22", "10.0.13"}
 
 
-def test_nothing_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_directory_without_sources(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A directory without any source is reported."""
     (tmp_path / "empty").mkdir()
     assert bulk(tmp_path / "empty", "-o", tmp_path / "out") == 3
@@ -641,7 +641,7 @@ def test_interrupted(
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("place", ["put", "write"])
-def test_what_an_interruption_leaves_is_counted(
+def test_interrupted_count_agrees_with_the_manifest(
     place: str, when: str, sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wherever SIGINT arrives, the printed count and the manifest agree."""
@@ -686,7 +686,7 @@ def test_interrupted_at_any_time(tmp_path: Path) -> None:
     assert codes <= {0, 130}
 
 
-def test_source_that_is_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_source(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Outputs of a missing source are kept; when it is back, nothing has to be read."""
     path, out = tmp_path / "avr.json", tmp_path / "out"
     path.write_bytes(read_real_dump("7.2.22", "avr"))
@@ -810,7 +810,7 @@ def test_terminal(sources: Path, tmp_path: Path) -> None:
         assert "\x1b" not in stderr.getvalue()
 
 
-def test_executor_that_is_none() -> None:
+def test_unknown_executor() -> None:
     """The library function refuses unknown executors too."""
     with pytest.raises(VmdumpError, match="no executor 'cluster'"):
         make_workers("cluster", 1)

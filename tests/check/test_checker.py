@@ -71,7 +71,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize("kind", ["dumps", "extended"])
 @pytest.mark.parametrize("name", ANSWERS)
-def test_answers(name: str, kind: str) -> None:
+def test_reports_of_the_script(name: str, kind: str) -> None:
     """Each report of QEMU's script is judged correctly, from dumps and from binaries."""
     result = x86_64_forward(kind)[name]
     verdict, rule = ANSWERS[name]
@@ -81,13 +81,13 @@ def test_answers(name: str, kind: str) -> None:
     assert rule in [finding.rule for finding in result.findings]
 
 
-def test_all_of_the_script_is_answered() -> None:
+def test_the_list_is_complete() -> None:
     """The list above has every type that the script reports."""
     lines = judge.classic_lines("x86_64", "7.2", "10.0")
     assert {name for name, said in lines.items() if said} == set(ANSWERS)
 
 
-def test_judged_with_binaries() -> None:
+def test_accuracy_with_binaries() -> None:
     """On recorded migrations nearly all reported breaks failed, all failures are reported, few verdicts are
     conditional.
     """
@@ -101,7 +101,7 @@ def test_judged_with_binaries() -> None:
     assert {(each.src, each.type) for each in score.misloads} == {("10.0", "am53c974"), ("10.0", "dc390")}
 
 
-def test_judged_with_dumps() -> None:
+def test_accuracy_with_dumps() -> None:
     """7.2's dumps lack array lengths; the one failure missed for that reason, usb_dwc3's, is unknown."""
     score = judge.total(judge.judge(judge.ask(judge.check_dumps)))
     assert score.precision is not None
@@ -181,7 +181,7 @@ def test_misses_of_the_script(ours: list[VMStateField], theirs: list[VMStateFiel
     assert verdicts(*pair) == {"dev": expected}
 
 
-def test_no_kin() -> None:
+def test_unrelated_types_with_one_section_name() -> None:
     """An unrelated device that shares a section name is not taken for the renamed device."""
     pci, isa = (desc("cirrus_vga", *fields) for fields in ([A], [B, C]))
     assert verdicts(dump(cirrus_vga=pci), dump(isa_cirrus_vga=isa)) == {"cirrus-vga": Verdict.ABSENT}
@@ -304,7 +304,7 @@ def test_subsection_that_is_never_found(name: str, of: Callable[[DeviceDump], De
     assert verdicts(always, always) == {"virtio-balloon-device": Verdict.BREAKS}
 
 
-def test_what_lint_knows_breaks_a_load() -> None:
+def test_lint_defects_break_a_load() -> None:
     """Every lint defect that stops a load is also found between two equal sides."""
     refused = dump(desc("dev", A, version_id=1, minimum_version_id=2))
     assert verdicts(refused, refused) == {"dev": Verdict.BREAKS}
@@ -406,7 +406,7 @@ def test_section_on_no_device_class() -> None:
     assert verdicts(old, plain(old)).keys() == {"dev"}
 
 
-def test_absent_as_far_as_a_dump_tells() -> None:
+def test_absent_in_a_dump_file() -> None:
     """For a dump file the finding says that the type may be registered by other means."""
     (found,) = findings(plain(dump(desc("dev", A))), plain(dump(desc("other", B))))
     assert found.verdict is Verdict.ABSENT
@@ -459,7 +459,7 @@ def test_lengths(ours: VMStateField, theirs: VMStateField, expected: str) -> Non
     assert verdicts(one, two) == verdicts(two, one) == {"dev": expected}
 
 
-def test_made_up_for() -> None:
+def test_removed_field_with_replacement() -> None:
     """A removed field breaks, unless a run-time length may send as many bytes in its place."""
     gone = [A, B, C], [A, C]
     in_its_place = [A, B, C], [A, field("n", "uint16", field_exists=True), field("m", "uint16"), C]
@@ -580,7 +580,7 @@ def test_the_same_bytes_at_other_places() -> None:
     assert verdicts(ours, joined) == verdicts(joined, ours) == {"dev": "safe"}
 
 
-def test_namesakes_are_told_apart_by_place() -> None:
+def test_subsections_with_equal_names_match_by_place() -> None:
     """A subsection matches the one of that name in the same list, at any depth, not one of another struct."""
 
     def part(*names: str) -> VMStateDescription:

@@ -83,7 +83,7 @@ def test_what_an_entry_accepts(tmp_path: Path, keys: str, directions: list[str])
     assert accepted_in(tmp_path, keys) == directions
 
 
-def test_the_verdict_of_what_is_left(tmp_path: Path) -> None:
+def test_the_verdict_of_the_remaining_findings(tmp_path: Path) -> None:
     """A type has the worst verdict of its remaining findings; accepted ones are listed with their reason."""
     mild = finding("subsection-unknown")._replace(verdict=Verdict.CONDITIONAL)
     one = config(tmp_path, '[[accept]]\nrule = "field-removed"\nreason = "not\\n  ours"')

@@ -179,9 +179,9 @@ def test_command(tmp_path: Path) -> None:
     result = run("classic", "-s", old, "-d", new)
     assert (result.code, result.stdout, result.stderr) == (0, "", "")
     result = run("classic", "-s", old, "-d", new, "--reverse")
-    told = 'Section "S", Description "D": expected field "b", while dest has no further fields\n'
-    assert (result.code, result.stdout, result.stderr) == (1, told, "")
-    assert run("classic", "--src", new, "--dest", old).stdout == told
+    expected = 'Section "S", Description "D": expected field "b", while dest has no further fields\n'
+    assert (result.code, result.stdout, result.stderr) == (1, expected, "")
+    assert run("classic", "--src", new, "--dest", old).stdout == expected
 
 
 def test_command_reads_all_that_the_others_read(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_many_findings(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ('{"S": {', "not JSON: Expecting property name enclosed in double quotes: line 1 column 8 (char 7)"),
         ("[]", "no JSON object"),
@@ -220,13 +220,13 @@ def test_many_findings(tmp_path: Path) -> None:
         ("\udc80", "not JSON"),
     ],
 )
-def test_no_dump(text: str, told: str, tmp_path: Path) -> None:
+def test_no_dump(text: str, expected: str, tmp_path: Path) -> None:
     """Input that is not a JSON object is an error that names the file."""
     broken = tmp_path / "broken.json"
     broken.write_bytes(text.encode(errors="surrogateescape"))
     good = write(tmp_path / "good.json", {})
     for argv in (("-s", broken, "-d", good), ("-s", good, "-d", broken)):
-        assert f"{broken}: {told}" in run_failing(3, "classic", *argv)
+        assert f"{broken}: {expected}" in run_failing(3, "classic", *argv)
     assert "No such file" in run_failing(3, "classic", "-s", good, "-d", tmp_path / "missing.json")
 
 

@@ -82,7 +82,7 @@ def test_condition(files: dict[str, Path]) -> None:
     assert "\n  if: the destination's test of t passes\n" in out
 
 
-def test_alike_types_are_told_once(tmp_path: Path) -> None:
+def test_equal_findings_are_printed_once(tmp_path: Path) -> None:
     """Types with equal findings share a paragraph; absent types share a line."""
     names = [f"dev{number}" for number in range(12)]
     dump(**dict.fromkeys(names, desc("dev", A, B)), **{f"gone{n}": desc(f"gone{n}", A) for n in range(9)}).write(
@@ -274,7 +274,7 @@ def test_explain_unknown() -> None:
     assert "vmdump rules lists" in Result("explain", "xyz").err
 
 
-def test_findings_of_one_rule_are_told_together(tmp_path: Path) -> None:
+def test_findings_of_one_rule_share_a_paragraph(tmp_path: Path) -> None:
     """Fields with equal findings share a paragraph that lists their paths; --verbose prints each."""
     import json
 
@@ -293,7 +293,7 @@ def test_findings_of_one_rule_are_told_together(tmp_path: Path) -> None:
 
     old, new = dump("old.json", "a", "b"), dump("new.json", "a", "b", "third", "fourth", "fifth")
     argv = ("check", old, new, "--direction", "forward")
-    told, verbose = Result(*argv), Result(*argv, "--verbose")
-    assert told.out.count("[field-added]") == 1
-    assert "  at: d / third\n  also: fourth, fifth\n" in told.out
+    plain, verbose = Result(*argv), Result(*argv, "--verbose")
+    assert plain.out.count("[field-added]") == 1
+    assert "  at: d / third\n  also: fourth, fifth\n" in plain.out
     assert verbose.out.count("[field-added]") == 3

@@ -52,7 +52,7 @@ def test_one_target(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert {each.type: str(each.verdict) for each in types}.items() <= verdicts[direction].items()
 
 
-def test_verdicts_can_be_asked(folder: Path) -> None:
+def test_verdicts_are_stored(folder: Path) -> None:
     """Verdicts are stored for vmdump query."""
     main(["check", "--matrix", str(folder), "--target", "x86_64"])
     answer = query(folder, "SELECT DISTINCT type FROM verdicts WHERE verdict = 'breaks' AND target = 'x86_64'")
@@ -80,7 +80,7 @@ def test_pages(folder: Path, tmp_path: Path) -> None:
         assert {path.name for path in (tmp_path / name).glob("*")} == made
 
 
-def test_what_a_folder_can_not(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_folder_errors(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Several targets in one file, a target with one QEMU, and an empty directory are errors."""
     assert main(["check", "--matrix", str(folder), "--format", "json"]) == 2
     assert "has 2 targets" in capsys.readouterr().err
@@ -102,7 +102,7 @@ def test_several_tables_in_a_file(folder: Path, tmp_path: Path, capsys: pytest.C
     assert (tmp_path / "report").read_text() == printed
 
 
-def test_verdicts_that_can_not_be_kept(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_verdicts_that_cannot_be_stored(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A read-only directory is checked, with a warning that verdicts are not stored."""
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("verdicts"))

@@ -151,7 +151,7 @@ def test_version() -> None:
 
 
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("argv", "expected"),
     [
         ([], "COMMAND"),
         (["frobnicate"], "'frobnicate'"),
@@ -180,9 +180,9 @@ def test_version() -> None:
         (["-M", "q35"], "no command 'q35'"),
     ],
 )
-def test_usage(argv: list[str], told: str) -> None:
+def test_usage(argv: list[str], expected: str) -> None:
     """Invalid command lines end with exit code 2 and a message."""
-    assert told in run_failing(2, *argv)
+    assert expected in run_failing(2, *argv)
 
 
 def test_completion(tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ def test_machine_help(argv: list[str], word: str, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("argv", "expected"),
     [
         (["dump", "-M", "q36"], "unsupported machine type 'q36'; use -M help"),
         (["dump", "{tmp}/missing.json"], "{tmp}/missing.json: No such file or directory"),
@@ -297,10 +297,10 @@ def test_machine_help(argv: list[str], word: str, monkeypatch: pytest.MonkeyPatc
         (["dump", "x\ny\x1b[31m"], "vmdump: x y\\x1b[31m: No such file"),
     ],
 )
-def test_failure(argv: list[str], told: str, x86_64: bytes, tmp_path: Path) -> None:
+def test_failure(argv: list[str], expected: str, x86_64: bytes, tmp_path: Path) -> None:
     """A failure gives exit code 3, one line with the place, nothing on stdout, and no file."""
     (tmp_path / "cut.json").write_bytes(x86_64[:5000])
-    assert told.format(tmp=tmp_path) in run_failing(3, *(arg.format(tmp=tmp_path) for arg in argv))
+    assert expected.format(tmp=tmp_path) in run_failing(3, *(arg.format(tmp=tmp_path) for arg in argv))
     assert [path.name for path in tmp_path.iterdir()] == ["cut.json"]
 
 
@@ -425,16 +425,16 @@ def test_show_without_description(module: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "expected"),
     [
         ("e1001", "no device type 'e1001' with a description among 213; did you mean e1000"),
         ("E100", "did you mean e1000"),
         ("zzzzzz", "vmdump devices lists those that are there"),
     ],
 )
-def test_show_unknown(name: str, told: str, dump_file: Path) -> None:
+def test_show_unknown(name: str, expected: str, dump_file: Path) -> None:
     """An unknown type is an error with the nearest names."""
-    assert told in run_failing(3, "show", dump_file, name)
+    assert expected in run_failing(3, "show", dump_file, name)
 
 
 def test_show_no_device() -> None:
@@ -618,7 +618,7 @@ def test_full_stderr() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "told"),
+    ("error", "code", "expected"),
     [
         (KeyboardInterrupt(), 130, "interrupted"),
         (MemoryError(), 3, "out of memory"),
@@ -632,7 +632,7 @@ def test_full_stderr() -> None:
 )
 @pytest.mark.parametrize("debug", ["", "1"])
 def test_errors(
-    error: BaseException, code: int, told: str, debug: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    error: BaseException, code: int, expected: str, debug: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Any exception ends in one line and an exit code; VMDUMP_DEBUG adds the traceback."""
 
@@ -643,7 +643,7 @@ def test_errors(
     result = run("dump", "-o", tmp_path / "x", VMDUMP_DEBUG=debug)
     *traceback, line = result.stderr.splitlines()
     assert result.code == code
-    assert line.startswith(f"vmdump: {told}")
+    assert line.startswith(f"vmdump: {expected}")
     assert ("Traceback (most recent call last):" in traceback) == bool(debug)
     assert bool(traceback) == bool(debug)
 

@@ -147,7 +147,7 @@ def test_head_in_the_middle(environ: dict[str, str], dump_file: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("argv", "redirect", "code", "told"),
+    ("argv", "redirect", "code", "expected"),
     [
         (["dump", "FILE"], ">/dev/full", 3, "<stdout>: No space left on device"),
         (["devices", "FILE"], ">/dev/full", 3, "<stdout>: No space left on device"),
@@ -165,12 +165,12 @@ def test_head_in_the_middle(environ: dict[str, str], dump_file: str) -> None:
     ],
 )
 def test_failing_streams(
-    argv: list[str], redirect: str, code: int, told: str, environ: dict[str, str], dump_file: str
+    argv: list[str], redirect: str, code: int, expected: str, environ: dict[str, str], dump_file: str
 ) -> None:
     """Closed, full or empty streams give an exit code and one line with the place."""
     done = run(environ, *(dump_file if arg == "FILE" else arg for arg in argv), redirect=redirect)
     assert (done.returncode, done.stdout) == (code, b"")
-    assert done.stderr.decode() == f"vmdump: {told}\n"
+    assert done.stderr.decode() == f"vmdump: {expected}\n"
 
 
 @pytest.mark.parametrize("redirect", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", "2>/dev/full"])
@@ -185,7 +185,7 @@ def test_streams_not_needed(
 
 @pytest.mark.parametrize("redirect", ["2>&-", "2>/dev/full"])
 @pytest.mark.parametrize(("argv", "code"), [(["dump", "/nonexistent"], 3), (["frobnicate"], 2)])
-def test_nobody_to_tell(argv: list[str], code: int, redirect: str, environ: dict[str, str]) -> None:
+def test_without_stderr(argv: list[str], code: int, redirect: str, environ: dict[str, str]) -> None:
     """Without stderr the exit code is the same."""
     assert run(environ, *argv, redirect=redirect).returncode == code
 

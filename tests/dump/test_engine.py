@@ -229,7 +229,7 @@ def test_bad_names(bad: str) -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_the_first_error_is_told() -> None:
+def test_the_first_error_is_reported() -> None:
     """Of several invalid descriptions the first is always reported, regardless of addresses."""
     good, *wrong = (VMStateDescription(f"d{n}", version_id=2**31 if n else 1) for n in range(20))
     for order in (wrong, wrong[::-1]):

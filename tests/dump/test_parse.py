@@ -311,7 +311,7 @@ def test_mutations(data: bytes, mutations: list[tuple[float, int, bytes]]) -> No
     assert msgspec.json.decode(tree.dump_bytes()) == msgspec.json.decode(data)
 
 
-def test_a_description_told_again_is_shared() -> None:
+def test_repeated_description_is_shared() -> None:
     """Equal text is one description, lowered, kept and written once; a single different byte makes another."""
     data = repeated()
     assert data == json.dumps(json.loads(data), indent=2).encode() + b"\n"
@@ -335,7 +335,7 @@ def test_a_description_told_again_is_shared() -> None:
 
 
 @pytest.mark.parametrize("depth", [400, 401])
-def test_a_description_told_again_deeper(depth: int) -> None:
+def test_repeated_description_at_greater_depth(depth: int) -> None:
     """A repeated description at greater depth still counts against the depth limit of 1000."""
     above = 600
     head, tail = json.dumps({**DESC, "Subsections": []}, separators=(",", ":")).split("]")

@@ -333,7 +333,7 @@ def test_aarch64_beyond_armv8_0() -> None:
     assert guest.call(code + 32) == 42
 
 
-def test_functions_that_are_missed(guest: Guest) -> None:
+def test_functions_that_the_host_lacks(guest: Guest) -> None:
     """A function that the host lacks returns 0 and is reported once, if it was called."""
     guest.host_function("never_called")
     assert call(guest, "shm_open", "x") == 0

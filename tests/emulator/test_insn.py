@@ -128,7 +128,7 @@ def test_refused_before_it_is_executed(code: str) -> None:
         assert caught.value.address == function + 1
 
 
-def test_what_is_not_executed_is_not_refused() -> None:
+def test_instructions_that_are_not_executed_are_allowed() -> None:
     """AVX instructions in code that is never executed are allowed: jz over one."""
     guest, (function,) = guest_with("31c0" + "7404" + VECTOR["vpxor %xmm1,%xmm1,%xmm0"] + RET)
     assert guest.call(function) == 0

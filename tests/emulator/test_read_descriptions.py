@@ -183,7 +183,7 @@ def test_flags_of_newer_qemus() -> None:
     assert [field.num_offset for field in got] == [None, 8, 16, 24]
 
 
-def test_how_lists_end_is_found_out() -> None:
+def test_detection_of_the_end_flag() -> None:
     """A reader that accepts any end flag reports the one that most lists have."""
     structs = Structs(QEMU_6)
     reader = Reader(structs.guest, QEMU_6, lib.VMD_END_ANY)
@@ -230,7 +230,7 @@ def test_lists_without_terminator() -> None:
     assert structs.reader.new_defects() == []
 
 
-def test_list_before_something_that_nothing_points_to() -> None:
+def test_list_before_an_unreferenced_object() -> None:
     """Without a known next object, the list ends at the malformed entry."""
     structs = Structs(QEMU_5, end_flags=0)
     inner = structs.desc("d/inner")
@@ -240,7 +240,7 @@ def test_list_before_something_that_nothing_points_to() -> None:
     assert structs.reader.new_defects() == [("a list of subsections has no terminator", subsections)]
 
 
-def test_what_is_not_repaired() -> None:
+def test_entries_that_are_not_repaired() -> None:
     """A malformed entry before the start of the next object does not count as a missing terminator."""
     structs = Structs(QEMU_6)
     inner = structs.desc("d/inner")

@@ -51,7 +51,7 @@ FILES = {
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("command", ["dump", "devices", "lint", "check"])
-def test_what_it_is(name: str, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_kinds(name: str, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One line and exit code 3 in every command that reads sources."""
     content, expected = FILES[name]
     path = tmp_path / name
@@ -72,7 +72,7 @@ def test_zip(tmp_path: Path) -> None:
         open_dump_file(tmp_path / "x.whl")
 
 
-def test_dumps_are_none_of_these() -> None:
+def test_dumps_are_left_to_their_readers() -> None:
     """Possible dumps, damaged or not, and ELF files are left to their readers."""
     for start in (
         b"",
@@ -97,7 +97,7 @@ def run(*command: str) -> None:
     platform.machine() not in ("x86_64", "aarch64") or not shutil.which("gcc") or not shutil.which("objcopy"),
     reason="no compiler for 64-bit objects",
 )
-def test_what_compilers_make(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_compiler_outputs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Real object files, static libraries, programs and separate debug information are recognised."""
     source, linked = tmp_path / "a.c", tmp_path / "a.out"
     source.write_text("int main(void) { return 0; }\n")

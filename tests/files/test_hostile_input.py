@@ -153,7 +153,7 @@ def test_bomb_in_little_memory(tmp_path: Path) -> None:
     ],
     ids=["empty members", "file name", "padding", "skippable frames"],
 )
-def test_fruitless(data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compressed_data_without_output(data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compressed data without output is refused, as it may be endless."""
     monkeypatch.setattr(decompress, "_MAX_FRUITLESS", 100_000)
     path = tmp_path / "dump"

@@ -97,7 +97,7 @@ def made_by_header(tmp_path_factory):
 
 
 @pytest.mark.parametrize("index", range(len(FACTS["fields"])), ids=[fact["c"] for fact in FACTS["fields"]])
-def test_macro_makes_what_qemus_makes(made_by_header, index):
+def test_macro_makes_the_field_of_qemus(made_by_header, index):
     """Every attribute of the field equals that of QEMU's macro."""
     assert made_by_header[index] == FACTS["fields"][index]["field"]
 
@@ -200,8 +200,8 @@ def refusals(tmp_path_factory):
     # By default gcc attributes errors to the header's lines instead of the invocation.
     option = "-ferror-limit=0" if is_clang else "-ftrack-macro-expansion=0"
     command = [cc, "-std=gnu11", "-Werror", "-fsyntax-only", option, f"-I{INCLUDE}", source]
-    told = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}).stderr
-    errors = re.findall(rf"^{re.escape(str(source))}:(\d+):\d+: error: (.*)$", told, re.MULTILINE)
+    stderr = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}).stderr
+    errors = re.findall(rf"^{re.escape(str(source))}:(\d+):\d+: error: (.*)$", stderr, re.MULTILINE)
     by_line: dict[int, list[str]] = {}
     for line, text in errors:
         by_line.setdefault(int(line) - head.count("\n") - 1, []).append(text)

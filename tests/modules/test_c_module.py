@@ -167,13 +167,13 @@ def test_modinfo_survives_the_linker(tmp_path, tide):
     assert opener.read_info(str(file)) == opener.read_info(str(tide / "tide-ccw.so"))
 
 
-def test_a_module_that_provides_nothing_is_one_nevertheless(build):
+def test_module_that_provides_nothing(build):
     """VMDUMP_MODULE() alone makes a shared object a module."""
     file = build("idle", "#include <vmdump/module.h>\nVMDUMP_MODULE();\n")
     assert CModuleOpener().read_info(str(file)) == ModuleInfo("idle", kind="c")
 
 
-def test_other_files_are_no_modules(build, tmp_path):
+def test_other_files_are_skipped(build, tmp_path):
     """A shared object without declarations and a file that is not ELF are skipped."""
     foreign = build("foreign", "int answer(void);\nint answer(void) { return 42; }\n")
     (tmp_path / "text.so").write_text("INPUT(libc.so)")
@@ -193,7 +193,7 @@ def test_other_files_are_no_modules(build, tmp_path):
         (b"arch=arm\0arch=x86_64\0", "it is for arm and x86_64; keep one module_arch()"),
     ],
 )
-def test_declarations_that_make_no_sense(tmp_path, records, text):
+def test_malformed_declarations(tmp_path, records, text):
     """Errors name the file, the offset and the record."""
     file = tmp_path / "odd.so"
     file.write_bytes(make_elf(records))
@@ -202,7 +202,7 @@ def test_declarations_that_make_no_sense(tmp_path, records, text):
     assert str(caught.value).startswith(f"failed to open module: {file}: {text}")
 
 
-def test_declarations_of_later_headers_are_passed_over(tmp_path):
+def test_declarations_of_later_headers_are_skipped(tmp_path):
     """Unknown keys and padding between object files are skipped."""
     file = tmp_path / "new.so"
     file.write_bytes(make_elf(b"\0\0obj=a\0\0\0kconfig=PCI\0obj=b\0obj=a\0"))
@@ -380,7 +380,7 @@ def test_dump_of_the_tide_board(tide):
     }
 
 
-def test_what_is_never_printed(tide, registry):
+def test_attributes_that_are_never_printed(tide, registry):
     """Offsets, infos, flags and hooks of a C description are in the model."""
     rtc = registry(tide)["tide-rtc"].vmsd
     assert [(f.name, f.offset, f.info and f.info.name) for f in rtc.fields] == [
@@ -580,7 +580,7 @@ def test_failing_init(build, registry):
     assert registry().load_error("refuses") == f"failed to initialize module: {file}: vmdump_module_init returned 3"
 
 
-def test_init_that_says_why(build, registry):
+def test_init_that_reports_an_error(build, registry):
     """The first error that the module reports is the reason, whatever it returns."""
     file = build("explains", INIT % 'vmdump_error("%d timers are missing \\xff", 2); vmdump_error("more"); return 0;')
     assert registry().load_error("explains") == f"failed to initialize module: {file}: 2 timers are missing \\xff"
@@ -649,7 +649,7 @@ def test_rollback(build, registry, finished):
         ('.name = "a", .parent = TYPE_DEVICE, .interfaces = endless', "type 'a' has more than 32 interfaces; end them"),
     ],
 )  # fmt: skip
-def test_type_info_that_makes_no_sense(build, registry, members, text):
+def test_malformed_type_info(build, registry, members, text):
     """An invalid TypeInfo is an error with the type and the reason."""
     file = build(
         "odd",
@@ -784,7 +784,7 @@ def test_c_child_sees_its_c_parents_description(tide, build, registry, tmp_path)
     assert types["grandchild"].vmsd is types["tide-rtc"].vmsd
 
 
-def test_c_takes_the_description_away(build, registry):
+def test_c_removes_the_description(build, registry):
     """NULL becomes None, for a description and for a string."""
     build("mute", DEVICE + CLASS_BODY.format("dc->vmsd = NULL; dc->fw_name = NULL;"), TYPE="mute", PARENT="python-base")
     types = registry()

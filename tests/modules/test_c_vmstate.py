@@ -99,7 +99,7 @@ def test_empty_lists_are_lists() -> None:
     assert vmsd.fields == vmsd.subsections == ()
 
 
-def test_made_is_remembered() -> None:
+def test_conversions_are_cached() -> None:
     """Equal addresses give the same object, across calls."""
     made: dict[int, VMStateDescription] = {}
     inner = description(b"inner")

@@ -222,7 +222,7 @@ def test_cyclic_deps_end(tmp_path: Path) -> None:
     assert house.opener.opened == ["c", "b", "a"]
 
 
-def test_failure_in_a_cycle_forgets_only_who_failed(tmp_path: Path) -> None:
+def test_failure_in_a_cycle_resets_only_the_failed_module(tmp_path: Path) -> None:
     """In a cycle, b is loaded while a counts as loaded; if a fails, b stays and a may be tried again."""
     house = House(tmp_path, ModuleInfo("a", deps=("b",)), ModuleInfo("b", deps=("a",)), files="a b")
     house.opener.on_open["a"] = ModuleError("failed to open module: no")
@@ -452,7 +452,7 @@ def test_failing_module_leaves_no_types_behind(tmp_path: Path) -> None:
     assert house.types.names == ["type-of-good"]
 
 
-def test_module_loaded_on_demand_goes_with_the_one_that_failed(tmp_path: Path) -> None:
+def test_module_loaded_on_demand_is_removed_with_the_failed_one(tmp_path: Path) -> None:
     """A module loaded within a failing registration is finished and forgotten with it."""
     house = House(tmp_path, ModuleInfo("outer"), ModuleInfo("inner"), files="outer inner")
 
@@ -522,7 +522,7 @@ def test_two_threads_open_a_module_once(tmp_path: Path) -> None:
     assert house.opener.opened == ["usb"]
 
 
-def test_loaders_know_nothing_of_each_other(tmp_path: Path) -> None:
+def test_loaders_are_independent(tmp_path: Path) -> None:
     """Loaders share no loaded modules."""
     first, second = House(tmp_path, files="usb"), House(tmp_path)
     assert (first.load("usb"), second.load("usb")) == ((LOADED, []), (LOADED, []))
@@ -674,7 +674,7 @@ def test_states_of_all_rows(tmp_path: Path) -> None:
     assert rows["top"].deps == ("gone",)
 
 
-def test_arch_mismatch_shows_before_anyone_tries(tmp_path: Path) -> None:
+def test_arch_mismatch_shows_before_loading(tmp_path: Path) -> None:
     """module_load_qom_all skips such a row without an error; its state has the reason."""
     house = House(tmp_path, ModuleInfo("ccw", arch="s390x", objs=("t",)), files="ccw")
     house.loader.module_load_qom_all()
@@ -716,7 +716,7 @@ def test_search_dirs_in_order() -> None:
 
 
 @pytest.mark.parametrize("executable", ["", None])
-def test_search_dirs_of_little(executable: str | None) -> None:
+def test_search_dirs_with_empty_settings(executable: str | None) -> None:
     """Empty settings count as unset."""
     arguments = {"environ": {"QEMU_MODULE_DIR": ""}, "executable": executable, "version": "1"}
     assert module_search_dirs(**arguments, upgrades=False) == []
@@ -782,7 +782,7 @@ def test_table_asks_the_openers_in_order(tmp_path: Path) -> None:
     assert [(row.name, row.kind) for row in table] == [("both", "c"), ("plain", "qemu")]
 
 
-def test_table_skips_what_is_no_module(tmp_path: Path) -> None:
+def test_table_skips_other_files(tmp_path: Path) -> None:
     """Missing dirs, files without modinfo, other suffixes and dangling links are skipped."""
     (tmp_path / "empty.fake").touch()
     (tmp_path / "readme.txt").write_text("text")

@@ -221,7 +221,7 @@ def test_two_modules_for_one_type(tmp_path: Path) -> None:
     assert house.load("a") == (ALREADY_LOADED, [])
 
 
-def test_type_that_is_registered_already_takes_the_module_back(tmp_path: Path) -> None:
+def test_module_with_a_registered_type_is_removed(tmp_path: Path) -> None:
     """All of the module's types are removed, the other module's stay."""
     house = House(tmp_path, a=module_source("t"), b=module_source("own", "t"))
     house.load("a")
@@ -326,7 +326,7 @@ def test_keyboard_interrupt_passes_through(tmp_path: Path) -> None:
     assert (house.types.type_get_by_name("t"), private_modules()) == (None, [])
 
 
-def test_failure_after_registering_takes_types_back(tmp_path: Path) -> None:
+def test_failure_after_registering_removes_types(tmp_path: Path) -> None:
     """Types registered before init raised are removed; once fixed, the same module loads."""
     house = House(tmp_path, bad=module_source("t1", then="1 / 0"))
     assert house.load("bad")[0] == ERROR
@@ -426,7 +426,7 @@ def test_modinfo_is_optional_and_read_without_execution(tmp_path: Path) -> None:
         "if VMDUMP_STAMP == 1: pass\n",
     ],
 )
-def test_other_python_files_are_no_modules(tmp_path: Path, source: str) -> None:
+def test_other_python_files_are_skipped(tmp_path: Path, source: str) -> None:
     """Files with neither a stamp nor an init function at top level are skipped."""
     house = House(tmp_path, other=source)
     assert (house.broken, house.loader.states()) == ([], [])

@@ -74,7 +74,7 @@ def test_junit_in_gitlab(options: Options, statuses: list[str]) -> None:
         assert int(element.attrib["skipped"]) == statuses.count("skipped")
 
 
-def test_junit_tells_why() -> None:
+def test_junit_gives_the_reason() -> None:
     """A failure has the finding's message, rule and path; accepted findings are in the case's output."""
     case = junit(five()).findall("testsuite/testcase")
     failure = case[4].find("failure")

@@ -101,7 +101,7 @@ def with_names(names: list[str] | tuple[str, ...]) -> CheckResult:
     return CheckResult(dumps, {f"{names[0]} -> B": types}, [(accepted, names[1])], list(names))
 
 
-def test_a_matrix_says_things_once() -> None:
+def test_a_matrix_stores_things_once() -> None:
     """What directions share is stored once, so further directions cost little."""
 
     def data(dumps: int) -> Any:
@@ -446,7 +446,7 @@ def test_themes(tab: Browser, tmp_path: Path) -> None:
 
 
 @in_browser
-def test_nothing_is_asked_for(tab: Browser, tmp_path: Path) -> None:
+def test_no_requests(tab: Browser, tmp_path: Path) -> None:
     """Only the file itself is requested."""
     path = save(tmp_path, make_result(3, 30, HOSTILE))
     tab.open(path)
@@ -483,7 +483,7 @@ def test_narrow_screens(tab: Browser, tmp_path: Path, width: int, dumps: int) ->
 
 
 @in_browser
-def test_what_can_be_used_has_a_name(tab: Browser, tmp_path: Path) -> None:
+def test_focusable_elements_have_names(tab: Browser, tmp_path: Path) -> None:
     """Every focusable element has a name in the accessibility tree, and the page has its landmarks."""
     tab.open(save(tmp_path, make_result(3, 30)))
     nodes = [node for node in tab.command("Accessibility.getFullAXTree")["nodes"] if not node["ignored"]]

@@ -23,7 +23,7 @@ def load(result: CheckResult, options: Options = DEFAULTS) -> Any:
     return document
 
 
-def test_the_schema_is_one() -> None:
+def test_the_schema_is_valid() -> None:
     """The schema is valid in its declared draft."""
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
@@ -36,7 +36,7 @@ def test_matches_its_schema(dumps: int) -> None:
     assert list(document["producers"]) == ["A", "B", "C", "D"][:dumps]
 
 
-def test_says_what_was_found() -> None:
+def test_contents() -> None:
     """Verdicts by direction and type, findings, accepted findings with their reason, and stale entries."""
     finding = Finding("r", Verdict.BREAKS, "A -> B", "t", "s / d / f", "m")
     types = [TypeResult("t", Verdict.BREAKS, "s", [finding], []), TypeResult("u", Verdict.SAFE, "u", [], [])]

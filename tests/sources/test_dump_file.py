@@ -81,7 +81,7 @@ def test_damaged(kind: str, damage: str, avr: bytes, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", COMPRESS)
-def test_from_where_it_stands(kind: str, avr: bytes, tmp_path: Path) -> None:
+def test_reads_from_the_current_position(kind: str, avr: bytes, tmp_path: Path) -> None:
     """A file object is read from its current position."""
     path = tmp_path / "dump"
     path.write_bytes(b"behind this" + COMPRESS[kind](avr))

@@ -60,7 +60,7 @@ class House:
         self.dirs[0].mkdir()
         self.binary.write_bytes(b"\x7fELF binary")
         (self.dirs[0] / "hw-a.so").write_bytes(b"module")
-        self.reads, self.told = 0, []
+        self.reads, self.reported = 0, []
         self.options = ImageOptions()
 
     def read(
@@ -70,7 +70,7 @@ class House:
         return FakeImage(self.binary, self.dirs, report)
 
     def open(self, **how: Any) -> "cache.Image":
-        return cache.open_image(self.binary, self.options, report=lambda error: self.told.append(str(error)), **how)
+        return cache.open_image(self.binary, self.options, report=lambda error: self.reported.append(str(error)), **how)
 
     def is_hit(self) -> bool:
         """Whether a dump comes from the cache."""
@@ -108,7 +108,7 @@ def test_hit(house: House) -> None:
     assert image.machines == MACHINES
     assert image.dump("none").to_bytes() == DUMP
     assert image.dump("none").producer == Producer("image", str(house.binary), "QEMU emulator version 7.2.22")
-    assert house.told == ["hw-b is of another build"] * 2
+    assert house.reported == ["hw-b is of another build"] * 2
 
 
 @pytest.mark.parametrize(
@@ -390,7 +390,7 @@ def test_concurrent_writers(tmp_path: Path) -> None:
     assert [file.name for file in Path(folder).iterdir()] == ["same.image"]
 
 
-def test_the_folder_is_made_by_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_created_concurrently(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If another process creates the folder at the same time, the entry is written."""
     real_mkdir = os.mkdir
 
@@ -502,10 +502,10 @@ def test_key_mode(house: House) -> None:
     """Only the user can read the key; a key readable by others or of another size is refused and reported."""
     path = key_file()
     assert (stat.S_IMODE(path.stat().st_mode), path.stat().st_size) == (0o600, 32)
-    house.told.clear()
+    house.reported.clear()
     path.chmod(0o640)
     assert not house.is_hit()
-    assert house.told[0] == (
+    assert house.reported[0] == (
         f"the cache of images is not used: {path}: other users can read or write it (mode 640); --no-cache does without"
     )
     path.chmod(0o600)
@@ -526,19 +526,19 @@ def test_key_mode(house: House) -> None:
         (lambda path: os.chown(path, 65534, -1), "belongs to another user (uid 65534)"),
     ],
 )
-def test_why_it_is_not_used(spoil: Callable[[Path], None], reason: str, house: House) -> None:
+def test_unused_folder_is_reported(spoil: Callable[[Path], None], reason: str, house: House) -> None:
     """An unusable folder is reported with the reason, once in a process."""
     if os.geteuid() and "another" in reason:
         pytest.skip("only root can give a folder away")
     path = Path(folder_of().path)
     spoil(path)
-    house.told.clear()
+    house.reported.clear()
     house.open(cache=False)
-    assert not any("cache" in line for line in house.told)
+    assert not any("cache" in line for line in house.reported)
     for _ in range(3):
         assert not house.is_hit()
-    told = [line for line in house.told if "cache" in line]
-    assert told == [f"the cache of images is not used: {path}: {reason}; --no-cache does without"]
+    reported = [line for line in house.reported if "cache" in line]
+    assert reported == [f"the cache of images is not used: {path}: {reason}; --no-cache does without"]
 
 
 @pytest.mark.parametrize(("xdg", "home", "path"), [
@@ -635,7 +635,7 @@ def test_options(command: list[str], house: House, capsys: pytest.CaptureFixture
 
 
 def test_python(house: House) -> None:
-    """vmdump.open uses the cache unless told otherwise by cache=False."""
+    """vmdump.open uses the cache unless cache=False."""
     assert vmdump.open(house.binary, machine="none").to_bytes() == DUMP
     assert house.reads == 1
     assert vmdump.open(house.binary, machine="none", cache=False).to_bytes() == DUMP

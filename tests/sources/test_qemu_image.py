@@ -196,7 +196,7 @@ def test_class_init_that_faults(host: str, device: str, tmp_path: Path, capsys: 
 
 
 @pytest.mark.qemu
-def test_library_function_that_is_missed(
+def test_missing_library_function(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A library function that start-up calls and the emulator lacks is reported on one line, also
@@ -220,7 +220,7 @@ def test_library_function_that_is_missed(
 
 @pytest.mark.qemu
 @pytest.mark.parametrize("target", ["x86_64", "aarch64"])
-def test_no_library_function_is_missed(target: str) -> None:
+def test_no_missing_library_function(target: str) -> None:
     """All library functions that Debian's QEMU calls are emulated, or have no effect."""
     reports: list[str] = []
     vmdump.open(find_qemu(target), cache=False, report=lambda each: reports.append(str(each)))

@@ -196,7 +196,7 @@ def test_version(script: str, version: str | None, make_qemu: MakeQemu) -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "told"),
+    ("script", "expected"),
     [
         ("echo 'no KVM' >&2; echo >&2; echo 'no TCG' >&2; exit 3", "exit code 3. It said: no KVM | no TCG"),
         ("exit 1", "exit code 1. It said nothing"),
@@ -210,13 +210,13 @@ def test_version(script: str, version: str | None, make_qemu: MakeQemu) -> None:
         ("cat $DUMP; echo bye", " -dump-vmstate:"),
     ],
 )
-def test_failing_qemu(script: str, told: str, make_qemu: MakeQemu) -> None:
+def test_failing_qemu(script: str, expected: str, make_qemu: MakeQemu) -> None:
     """A QEMU that fails, crashes, or writes something else is an error with its exit status and output."""
     qemu = make_qemu(script)
     with pytest.raises(SourceError) as caught:
         run_qemu(qemu)
     assert str(caught.value).startswith(qemu)
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -228,7 +228,7 @@ def test_failing_machine_help(script: str, make_qemu: MakeQemu) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "expected"),
     [
         ("missing", "can't be run: No such file or directory"),
         ("missing/qemu", "can't be run: No such file or directory"),
@@ -238,14 +238,14 @@ def test_failing_machine_help(script: str, make_qemu: MakeQemu) -> None:
         ("nul\0", "can't be run: embedded null byte"),
     ],
 )
-def test_no_qemu(name: str, told: str, make_qemu: MakeQemu, tmp_path: Path) -> None:
+def test_no_qemu(name: str, expected: str, make_qemu: MakeQemu, tmp_path: Path) -> None:
     """Files that cannot be run are errors."""
     make_qemu("")
     (tmp_path / "foreign").write_bytes(b"\x7fELF" + bytes(60))
     (tmp_path / "foreign").chmod(0o755)
     with pytest.raises(SourceError) as caught:
         run_qemu(tmp_path / name)
-    assert str(caught.value) == f"{os.path.abspath(tmp_path / name)}: {told}"
+    assert str(caught.value) == f"{os.path.abspath(tmp_path / name)}: {expected}"
 
 
 @pytest.mark.parametrize(

@@ -146,14 +146,14 @@ def test_failing_modules_are_reported(tmp_path: Path) -> None:
     (tmp_path / "bad.py").write_text(MODULE.replace("VMDUMP_STAMP = 1", "VMDUMP_STAMP = 2"))
     (tmp_path / "worse.py").write_text("VMDUMP_STAMP = (")
     (tmp_path / "good.py").write_text(MODULE)
-    told: list[ModuleError] = []
-    session = bare(module_dirs=[tmp_path], report=told.append)
+    reported: list[ModuleError] = []
+    session = bare(module_dirs=[tmp_path], report=reported.append)
     assert list(session.dump()) == ["my-device"]
-    assert len(told) == 2
-    assert told == session.modules.errors
-    assert any("worse.py:1" in str(error) for error in told)
+    assert len(reported) == 2
+    assert reported == session.modules.errors
+    assert any("worse.py:1" in str(error) for error in reported)
     session.dump()
-    assert len(told) == 2
+    assert len(reported) == 2
 
 
 @pytest.mark.parametrize("name", ["missing.py", "no-module.py", "no-module.txt"])

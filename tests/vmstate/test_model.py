@@ -63,7 +63,7 @@ def test_priorities_are_qemus():
     assert [int(priority) for priority in MigrationPriority] == [0, 1, 2, 3, 4, 5]
 
 
-def test_qemus_slip_in_a_name_stays():
+def test_qemus_misspelling_is_kept():
     """QEMU's misspelling is kept, as streams contain it."""
     assert vmstate_info_uint64_equal.name == "int64 equal"
 
@@ -194,7 +194,7 @@ def test_hash_of_an_exponential_tree():
     assert hash(description) == hash(VMStateDescription("level 59"))
 
 
-def test_a_description_has_room_for_what_the_engine_keeps():
+def test_descriptions_have_attributes_and_weak_references():
     """Descriptions have an attribute dictionary and weak references, which do not affect comparison."""
     description = VMStateDescription("x")
     description.__dict__["native"] = object()
@@ -249,7 +249,7 @@ def fresh_python(program):
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_the_model_does_without_ctypes():
+def test_the_model_does_not_import_ctypes():
     """The model does not import ctypes."""
     program = "import sys, vmdump.vmstate.model; print('ctypes' in sys.modules, end=' '); "
     program += "from vmdump.vmstate import VMSTATE_UINT8; print('ctypes' in sys.modules)"
@@ -266,7 +266,7 @@ def test_the_package_exports_model_and_constructors():
     assert not {"msgspec", "Any", "offsetof", "Structure"} & set(namespace)
 
 
-def test_the_package_knows_what_it_does_not_have():
+def test_unknown_name_is_an_import_error():
     """An unknown name is an ImportError."""
     with pytest.raises(ImportError):
         exec("from vmdump.vmstate import VMSTATE_NIX")
