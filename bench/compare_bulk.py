@@ -17,7 +17,7 @@ from measure import Case, Comparison, Goal, Row
 
 VERSION = "7.2.22"
 
-NATIVE, COLD, UNCHANGED = "the binaries natively, one after another", "bulk, two jobs, cold", "bulk, unchanged"
+NATIVE, COLD, UNCHANGED = "the binaries themselves, one after another", "bulk, two jobs, cold", "bulk, unchanged"
 ONE, ALL = "read and render: one machine", "read and render: all machines"
 
 
@@ -27,7 +27,7 @@ def compare_bulk(quick: bool) -> Iterator[Comparison]:
     debs = sorted(glob.glob(f"{glob.escape(str(images))}/debs/{VERSION}/*.deb"))
     title = f"bulk: Debian's QEMU {VERSION} from its packages"
     if not debs:
-        note = "skipped: no packages; .ci/images DIRECTORY downloads them, VMDUMP_IMAGES=DIRECTORY says where"
+        note = "skipped: no packages; run .ci/images DIRECTORY and set VMDUMP_IMAGES=DIRECTORY"
         yield Comparison(title, [], [], clock="wall time", notes=[note])
         return
     debs = debs[:2] if quick else debs
@@ -51,7 +51,7 @@ def compare_bulk(quick: bool) -> Iterator[Comparison]:
             f"bulk: machines of {os.path.basename(x86_64)}",
             [_timed(ONE, lambda: _read(x86_64, "default")), _timed(ALL, lambda: _read(x86_64, "all"))],
             [Row(ONE), Row(ALL, ONE, goal=Goal(at_most=1.5))],
-            clock="wall time, without the writing",
+            clock="wall time, excluding writing",
         )
 
 

@@ -1,7 +1,7 @@
 """The check of two full dumps as a whole process, against QEMU's own script. Run by compare.py.
 
-The script is QEMU's where VMDUMP_CLASSIC_SCRIPT names it (.ci/classic-script fetches it); what it can't do without,
-reading two JSON files with Python, is measured in any case.
+QEMU's script is given by VMDUMP_CLASSIC_SCRIPT (.ci/classic-script fetches it). Reading two JSON files with Python, a
+lower bound for the script, is always measured.
 """
 
 import lzma

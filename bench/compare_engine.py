@@ -1,7 +1,7 @@
 """The C core on the real aarch64 dump: engine against engine, memcpy, JSON libraries. Run by compare.py.
 
-Read it as: how many times vmdump's time does the other take? A ratio above 1 is in vmdump's favour. As in all real
-dumps, descriptions come again in it, two thirds of its bytes; in compare_large.py and compare_growth.py none do.
+Ratios are the other's time over vmdump's; above 1 is in vmdump's favour. As in all real dumps, repeated descriptions
+make up two thirds of the bytes; compare_large.py and compare_growth.py have none.
 """
 
 import ctypes
@@ -22,7 +22,7 @@ from vmdump.dump.tree import Tree
 TREE = "aarch64 of QEMU 7.2"
 MEMCPY, WRITE = "memcpy of the finished dump", "write(2) of the finished dump"
 
-#: A file system in memory, where there is one.
+#: A directory on a tmpfs, if available.
 TMPFS = Path("/dev/shm")
 
 #: Source: the issue on speed; so are all goals here. It is of the engine, so it is set where the sink costs little.
@@ -41,7 +41,7 @@ def compare_engine(quick: bool) -> Iterator[Comparison]:
     tree = engine.parse(dump)
     for which in Engine:
         if tree.dump_bytes(which) != dump:
-            raise SystemExit(f"the {which.value} engine does not write what QEMU wrote: nothing to compare")
+            raise SystemExit(f"the {which.value} engine does not write QEMU's bytes")
     with open(os.devnull, "wb", buffering=0) as null:
         yield _to_null(tree, null.fileno())
     yield _to_memory(tree, dump)
@@ -144,9 +144,9 @@ def _json_encoders(tree: Tree, dump: bytes) -> Comparison:
     encoders["msgspec, encode"] = lambda: msgspec.json.encode(objects)
     for name, encode in encoders.items():
         if json.loads(encode()) != objects:
-            raise SystemExit(f"{name}: not the same objects: nothing to compare")
+            raise SystemExit(f"{name}: decodes to other objects")
     return Comparison(
-        f"{TREE} to indented JSON in a new object; without indentation where the row names none",
+        f"{TREE} to indented JSON in a new object; rows without indent are compact",
         [
             cpu_timed("vmdump, dump_bytes", tree.dump_bytes),
             *(cpu_timed(name, encode) for name, encode in encoders.items()),

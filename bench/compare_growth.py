@@ -1,8 +1,8 @@
 """How time grows with fields, depth and devices. Run by compare.py, which plots each curve.
 
-Read it as: what does a field, a device, a megabyte cost, and how many times that of the tree before? 1 is linear. The
-smallest trees lie in a cache, so it is the largest against the one before that is judged; of depths each, against depth
-1, by the output's bytes, because indentation grows with it.
+Figures are costs for each field, device or megabyte; ratios are to the next smaller tree, where 1 means linear growth.
+The smallest trees fit in a cache, so only the largest is judged. Every depth is judged, against depth 1 and by bytes of
+output, because indentation grows with depth.
 """
 
 import os

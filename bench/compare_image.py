@@ -1,10 +1,10 @@
 """QEMU binaries: read anew, read from the cache, and run to write the dump themselves. Run by compare.py.
 
-Read it as: how many times the CPU time of QEMU's own -dump-vmstate does it take to get the same dump without running
-QEMU? Below that, where the time of a first read goes, phase by phase, measured inside of one process.
+Ratios are vmdump's CPU time over that of QEMU's own -dump-vmstate. A second table has the phases of a first read,
+measured inside one process.
 
-Of the four binaries two are installed (Debian's qemu-system-x86, -arm) and two are those of $VMDUMP_IMAGES, which
-.ci/images unpacks; what is not there is left out.
+Of the four binaries two are installed (Debian's qemu-system-x86, -arm) and two are in $VMDUMP_IMAGES, unpacked by
+.ci/images; missing ones are skipped.
 """
 
 import os
@@ -25,7 +25,7 @@ from vmdump.sources.qemu_image.image import QemuImage
 
 FIRST, SECOND, NATIVE = "first read (--no-cache)", "second read (cached)", "native run"
 
-#: Issue 3's goals: CPU time of a first read over that of a native run, and of a second one; peak memory in bytes.
+#: Goals of issue 3: CPU time over that of running the binary, for a first and a second read; peak memory in bytes.
 FIRST_GOALS = {"x86_64": Goal(at_most=7), "aarch64": Goal(at_most=9)}
 SECOND_GOAL = Goal(at_most=1)
 MEMORY_GOAL = Goal(at_most=150e6)
@@ -82,7 +82,7 @@ def _compare_processes(binary: Binary, directory: Path) -> Comparison:
         process_case(SECOND, [*dump, directory / "second.json"], environ),
     ]
     rows = [Row(FIRST), Row(SECOND)]
-    notes = [f"{NATIVE}: left out, this binary does not run here"]
+    notes = [f"{NATIVE}: skipped, this binary does not run here"]
     if _runs(binary):
         command, more = _native(binary, str(directory / "native.json"))
         cases.append(process_case(NATIVE, command, environ | more))
@@ -95,7 +95,7 @@ def _compare_processes(binary: Binary, directory: Path) -> Comparison:
 
 def _compare_phases(binary: Binary) -> Comparison:
     return Comparison(
-        f"{binary.target}: where the time of a first read goes",
+        f"{binary.target}: phases of a first read",
         [_phases_case(binary)],
         [Row("all phases"), *(Row(phase, "all phases") for phase in PHASES)],
     )

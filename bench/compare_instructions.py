@@ -1,8 +1,8 @@
 """Instructions that the C core executes for the aarch64 dump, counted by callgrind. Run by
 compare.py.
 
-Read it as: is the code another than in the last run? There is no noise in it. Instructions are not time: the engine
-is without AVX-512, as valgrind's CPU is.
+The counts have no noise, so a difference from the last run is a difference of the code. They are not times: valgrind's
+CPU has no AVX-512.
 """
 
 import re

@@ -1,7 +1,7 @@
 """Trees larger than any cache: the engine when memory is the bottleneck. Run by compare.py.
 
-Read it as: how many times memcpy's time does a dump of as many bytes take, and how many times the fast engine's the
-reference's? Every device has a description of its own.
+Ratios are a dump's time over a memcpy of as many bytes, and the reference engine's time over the fast one's. No two
+devices share a description.
 """
 
 import ctypes

@@ -1,8 +1,8 @@
 """Whole processes: vmdump, the QEMU that writes the same dump, and an empty Python program. Run by
 compare.py.
 
-Read it as: how much CPU time and memory does the other take of what vmdump takes? A ratio above 1 is in vmdump's
-favour; that of `python -c pass` is the share that no code of vmdump's can save.
+Ratios are the other's CPU time or memory over vmdump's; above 1 is in vmdump's favour. The ratio of `python -c pass` is
+the share of Python itself.
 """
 
 import os
@@ -94,7 +94,7 @@ def process_case(name: str, command: Sequence[str | os.PathLike[str]], environ: 
         launch = [sys.executable, "-I", "-S", "-c", LAUNCHER, *map(os.fspath, command)]
         launched = subprocess.run(launch, env=environ, stdout=subprocess.PIPE, check=False, text=True)
         if launched.returncode:
-            raise SystemExit(f"{name}: failed, see above: nothing to compare")
+            raise SystemExit(f"{name}: failed, see above")
         seconds, peak = map(float, launched.stdout.split())
         return {name: seconds, memory_of(name): peak}
 

@@ -1,6 +1,6 @@
 """From Python's declarations to a dump, for 10^3 to 10^6 fields. Run by compare.py.
 
-Read it as: what does a field cost, and does it cost the same when there are more of them? A ratio is to 10^3 fields.
+Figures are costs for each field; ratios are to the cost at 10^3 fields.
 """
 
 import itertools
@@ -26,7 +26,7 @@ PROMISES = (
     ("second dump", Goal(at_most=50e-9), "registry of Python devices, second and later dumps"),
     ("first dump", Goal(at_most=350e-9), "registry of Python devices, first dump, objects just made"),
 )
-CONSTRUCTORS = "VMSTATE_* of the kinds that are frequent in QEMU"
+CONSTRUCTORS = "VMSTATE_* of kinds frequent in QEMU"
 
 
 def compare_registry(quick: bool) -> Iterator[Comparison]:

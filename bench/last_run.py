@@ -1,7 +1,4 @@
-"""Comparison with the last run: ratios are comparable between days, times hardly, instructions are.
-
-Ratios bear comparison between days, figures of time hardly; instructions do.
-"""
+"""Comparison with the last run. Ratios and instruction counts are comparable between days, times hardly."""
 
 import json
 from collections.abc import Iterable

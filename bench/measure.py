@@ -1,8 +1,8 @@
-"""Interleaved measuring. Nothing to run here; compare.py does.
+"""Interleaved measurement.
 
-What is compared takes turns, A B C A B C ..., because a machine's speed drifts: it changes clocks, others work on it. A
-ratio is taken within a round, between neighbours in time, and the median of all rounds is what counts. The garbage
-collector is on, as in any program, and has nothing left to do when a case begins.
+Cases take turns, A B C A B C ..., because a machine's speed drifts (clock frequency, other load). A ratio is taken
+within a round, between neighbours in time, and the median over all rounds is the result. The garbage collector is
+enabled, as in any program, and runs before each case.
 """
 
 import gc
@@ -43,9 +43,9 @@ class Goal:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table. The ratio is this row's figure over that of the row against; the goal is the ratio's, or,
-    without one, the figure's. promise: the line of the last table that it is, in the issue's words. curve and at: the
-    plot that it is a point of, and where.
+    """A line of the table. The ratio is this row's figure over that of the row named by against; the goal applies to
+    the ratio, or without one to the figure. promise: the row's name in the last table, in the issue's words. curve and
+    at: the plot to which the row contributes a point, and its x coordinate.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is measured in turns, and which rows it makes. Without cases, the notes say why it is skipped."""
+    """Cases that are interleaved, and the rows made from them. Without cases, the notes give the reason."""
 
     title: str
     cases: Sequence[Case] = ()

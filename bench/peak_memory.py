@@ -1,8 +1,8 @@
-"""Run by compare_memory.py: makes a tree, dumps it, and prints how much memory the dump took at its peak.
+"""Make a tree, dump it, and print the dump's peak memory. Run by compare_memory.py.
 
-python bench/peak_memory.py fast|stdio|bytes N_FIELDS DEPTH. Prints a JSON object: peak is in bytes above what was in
-use before the dump, size is the dump's. getrusage's ru_maxrss would not do: it never falls, so the making of the tree,
-and even the parent process, would hide the dump.
+python bench/peak_memory.py fast|stdio|bytes N_FIELDS DEPTH. Prints a JSON object: peak is in bytes above the
+usage before the dump, size is the dump's. getrusage's ru_maxrss cannot be used: it never falls, so it includes the
+construction of the tree and even the parent process.
 """
 
 import ctypes

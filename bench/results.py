@@ -4,9 +4,9 @@ from promises import markdown_table
 
 PAGE = """# Results of one run
 
-Written by `python bench/compare.py --results bench/RESULTS.md`; `make bench` repeats it. What is compared takes turns;
-figures are medians of the rounds, ratios medians of ratios within a round, in CPU time. +- is half the distance between
-the quartiles, and a goal that lies between them is neither met nor missed but unclear.
+Written by `python bench/compare.py --results bench/RESULTS.md`; `make bench` repeats it. Cases are interleaved;
+figures are medians over the rounds, ratios medians of ratios within a round, in CPU time. +- is half the interquartile
+range; a goal between the quartiles is unclear.
 
 {machine}
 

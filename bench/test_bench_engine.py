@@ -1,6 +1,6 @@
 """Micro-benchmarks of the C core's entry points: pytest bench/ --benchmark-only -k engine
 
-Read the medians, and only beside others of the same run; --benchmark-group-by=group puts rivals together.
+Compare medians of one run only; --benchmark-group-by=group shows alternatives together.
 """
 
 import os

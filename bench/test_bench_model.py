@@ -1,6 +1,6 @@
 """Micro-benchmarks of making fields and descriptions: pytest bench/ --benchmark-only -k model
 
-Read the medians, and only beside others of the same run: the bare VMStateField is the floor of every constructor.
+Compare medians of one run only; the bare VMStateField is the lower bound of every constructor.
 """
 
 import pytest

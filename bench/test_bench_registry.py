@@ -1,6 +1,6 @@
 """Micro-benchmarks of the type table and the session: pytest bench/ --benchmark-only -k registry
 
-Read the medians, and only beside others of the same run.
+Compare medians of one run only.
 """
 
 import pytest
