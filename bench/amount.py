@@ -1,8 +1,8 @@
-"""Figures in words. Nothing to run here."""
+"""Formatting of figures."""
 
 
 def amount(value: float, unit: str) -> str:
-    """0.000203 and "s a field" as "203 us a field"; bytes in KiB or MiB; anything else is counted in millions."""
+    """Format a figure: 0.000203 and "s a field" as "203 us a field"; bytes in KiB or MiB; counts in millions."""
     base, _, per = unit.partition(" ")
     per = per and " " + per
     if base == "B":

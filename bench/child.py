@@ -1,4 +1,4 @@
-"""Child processes that are measured. Nothing to run here."""
+"""The environment of measured child processes."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ import vmdump
 
 
 def child_environ(**more: str) -> dict[str, str]:
-    """The environment in which a child imports the vmdump that this process has, wherever it runs."""
+    """Return an environment in which a child imports this process's vmdump from any directory."""
     package = str(Path(vmdump.__file__).parent.parent)
     path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
     return {**os.environ, "PYTHONPATH": path, **more}

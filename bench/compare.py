@@ -1,17 +1,17 @@
-"""vmdump against what it is measured by, interleaved, as ratios.
+"""Benchmarks of vmdump: interleaved comparisons, as ratios.
 
     python bench/compare.py                       everything, 15 rounds at most: ten minutes
-    python bench/compare.py --quick               3 rounds, small sizes: whether it runs
+    python bench/compare.py --quick               3 rounds, small sizes: a smoke test
     python bench/compare.py --rounds 31 --json FILE
-    python bench/compare.py engine process        these groups alone
+    python bench/compare.py engine process        only these groups
 
-Figures are medians of the rounds; a ratio is the median of the rounds' ratios, each taken within one round. Only ratios
-bear comparison between machines or days. +- is half the distance between the quartiles. A goal is what an issue asks of
-a ratio or a figure; "unclear" means that it lies between the quartiles. No result is a failure: the exit code is 0
-unless something breaks.
+Figures are medians over the rounds; a ratio is the median of the rounds' ratios, each within one round. Only ratios
+are comparable between machines or days. +- is half the interquartile range. A goal is an issue's requirement on a ratio
+or a figure; "unclear" means that it lies between the quartiles. Missed goals do not change the exit code, which is 0
+unless an error occurs.
 
-The last table is of what was promised. What differs from the last full run is told before it; that is kept in
-build/bench/last.json, with a plot of each curve beside it.
+The last table shows the promised results. Before it, differences from the last full run are printed, which is stored in
+build/bench/last.json, beside a plot of each curve.
 
 To add a comparison: yield a Comparison (measure.py) from a compare_*.py, and list its function in GROUPS.
 """
@@ -61,7 +61,7 @@ HEADS = ("what", "figure", "+-", "ratio", "goal", "verdict")
 
 
 def main() -> None:
-    """Measures, prints, and writes the JSON file."""
+    """Measure, print, and write the JSON file."""
     args = _parse_arguments()
     rounds = args.rounds or (QUICK_ROUNDS if args.quick else ROUNDS)
     machine = describe_machine()
@@ -73,12 +73,12 @@ def main() -> None:
         for comparison in GROUPS[group](args.quick):
             results = measure(comparison, rounds)
             print(f"\n{comparison.title}\n{_table(comparison, results)}", flush=True)
-            runs.append((group, dataclasses.replace(comparison, cases=()), results))  # cases keep trees alive
+            runs.append((group, dataclasses.replace(comparison, cases=()), results))  # cases hold references to trees
     if not args.quick:
         _compare_with_last(runs)
     promised = promise_rows(result for _, _, results in runs for result in results)
     if promised:
-        print(f"\nWhat was promised\n{text_table(promised)}")
+        print(f"\nPromised results\n{text_table(promised)}")
     if args.results:
         args.results.write_text(results_page(machine, rounds, promised))
     if args.json:
@@ -87,24 +87,24 @@ def main() -> None:
 
 
 def _compare_with_last(runs: list[tuple[str, Comparison, list[Result]]]) -> None:
-    """Also plots, and keeps this run for the next one."""
+    """Print changes since the last run, plot, and store this run."""
     changes = changes_since((comparison, results) for _, comparison, results in runs)
-    print("\nChanges since the last run" + "".join(f"\n  {line}" for line in changes or ["none, or there was none"]))
+    print("\nChanges since the last run" + "".join(f"\n  {line}" for line in changes or ["none, or no earlier run"]))
     for path in plot_curves((result for _, _, results in runs for result in results), BUILD):
         print(f"plotted: {path}")
 
 
 def _parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Measures vmdump against what it is measured by.")
+    parser = argparse.ArgumentParser(description="Compare vmdump with QEMU, libraries and its own reference engine.")
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(GROUPS)} (default: all)")
     parser.add_argument("--rounds", type=int, metavar="N", help=f"default: {ROUNDS}, with --quick {QUICK_ROUNDS}")
-    parser.add_argument("--quick", action="store_true", help="few rounds, small sizes: not for judging")
+    parser.add_argument("--quick", action="store_true", help="few rounds, small sizes: not for conclusions")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every round's figures here")
     parser.add_argument("--results", type=Path, metavar="FILE", help="also write the last table here, as Markdown")
     args = parser.parse_args()
     unknown = [group for group in args.groups if group not in GROUPS]
     if unknown or (args.rounds is not None and args.rounds < 1):
-        parser.error(f"no such group: {unknown[0]}" if unknown else "--rounds takes 1 or more")
+        parser.error(f"no such group: {unknown[0]}" if unknown else "--rounds must be at least 1")
     return args
 
 

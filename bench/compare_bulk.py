@@ -1,5 +1,5 @@
-"""vmdump bulk over Debian's packages of a whole QEMU, against running the same binaries natively one after another; and
-all machines of a binary against one. Run by compare.py; needs what .ci/images downloads, in $VMDUMP_IMAGES.
+"""vmdump bulk on Debian's packages of a whole QEMU, compared with running the same binaries one after another, and all
+machines of a binary compared with one. Run by compare.py; needs .ci/images' downloads in $VMDUMP_IMAGES.
 """
 
 import glob
@@ -45,7 +45,7 @@ def compare_bulk(quick: bool) -> Iterator[Comparison]:
     debs = sorted(glob.glob(f"{glob.escape(str(images))}/debs/{VERSION}/*.deb"))
     title = f"bulk: Debian's QEMU {VERSION} from its packages"
     if not debs:
-        note = "skipped: no packages; .ci/images DIRECTORY downloads them, VMDUMP_IMAGES=DIRECTORY says where"
+        note = "skipped: no packages; run .ci/images DIRECTORY and set VMDUMP_IMAGES=DIRECTORY"
         yield Comparison(title, [], [], clock="wall time", notes=[note])
         return
     debs = debs[:2] if quick else debs
@@ -69,7 +69,7 @@ def compare_bulk(quick: bool) -> Iterator[Comparison]:
             f"bulk: machines of {os.path.basename(x86_64)}",
             [_timed(ONE, lambda: _read(x86_64, "default")), _timed(ALL, lambda: _read(x86_64, "all"))],
             [Row(ONE), Row(ALL, ONE, goal=Goal(at_most=1.5))],
-            clock="wall time, without the writing",
+            clock="wall time, excluding writing",
         )
 
 
@@ -93,7 +93,7 @@ def _run_native(binary: str, directory: str) -> None:
 
 
 def _unpack(debs: list[str], root: Path) -> list[str]:
-    """The QEMUs of packages, unpacked by dpkg-deb, each once."""
+    """Unpack packages with dpkg-deb, each once."""
     for deb in debs:
         subprocess.run(["dpkg-deb", "-x", deb, root], check=True)
     found = (path for folder in ("bin", "libexec") for path in sorted((root / "usr" / folder).glob("qemu-system-*")))

@@ -1,7 +1,7 @@
 """The check of two full dumps as a whole process, against QEMU's own script. Run by compare.py.
 
-The script is QEMU's where VMDUMP_CLASSIC_SCRIPT names it (.ci/classic-script fetches it); what it can't do without,
-reading two JSON files with Python, is measured in any case.
+QEMU's script is given by VMDUMP_CLASSIC_SCRIPT (.ci/classic-script fetches it). Reading two JSON files with Python, a
+lower bound for the script, is always measured.
 """
 
 import json
@@ -16,10 +16,10 @@ from compare_process import installed_environ, process_comparison
 from inputs import AARCH64
 from measure import Comparison, Goal, Row
 
-#: Findings are no failure here.
+#: Findings are not a failure here.
 ANYWAY = ["/bin/sh", "-c", '"$0" "$@" >/dev/null || :']
 
-#: What the script does looks one way.
+#: The script compares one direction.
 FORWARD = "vmdump check OLD NEW, forward"
 SCRIPT = "QEMU's script"
 
@@ -27,7 +27,7 @@ LOADS = "import json, sys; [json.load(open(path)) for path in sys.argv[1:]]"
 
 
 def compare_check(quick: bool) -> Iterator[Comparison]:
-    """CPU time and peak memory of aarch64, QEMU 7.2 against 10.0: 1.9 MB each."""
+    """CPU time and peak memory for aarch64, QEMU 7.2 against 10.0: 1.9 MB each."""
     with tempfile.TemporaryDirectory(prefix="vmdump-bench-") as temporary:
         directory = Path(temporary)
         old, new = directory / "old.json", directory / "new.json"

@@ -1,7 +1,7 @@
-"""A dump file read and written again, against JSON libraries. Run by compare.py.
+"""A dump file read and written again, compared with JSON libraries. Run by compare.py.
 
-Read it as: how many times vmdump's time does the other take? Files are in memory, where there is a tmpfs; CPU time
-counts the kernel's part of reading and writing them.
+Ratios are the library's time over vmdump's. Files are on a tmpfs if there is one; CPU time includes the kernel's part
+of reading and writing them.
 """
 
 import json

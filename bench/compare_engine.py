@@ -1,7 +1,7 @@
 """The C core on the real aarch64 dump: engine against engine, memcpy, JSON libraries. Run by compare.py.
 
-Read it as: how many times vmdump's time does the other take? A ratio above 1 is in vmdump's favour. As in all real
-dumps, descriptions come again in it, two thirds of its bytes; in compare_large.py and compare_growth.py none do.
+Ratios are the other's time over vmdump's; above 1 is in vmdump's favour. As in all real dumps, repeated descriptions
+make up two thirds of the bytes; compare_large.py and compare_growth.py have none.
 """
 
 import ctypes
@@ -22,7 +22,7 @@ from vmdump.dump.tree import Tree
 TREE = "aarch64 of QEMU 7.2"
 MEMCPY, WRITE = "memcpy of the finished dump", "write(2) of the finished dump"
 
-#: A file system in memory, where there is one.
+#: A directory on a tmpfs, if available.
 TMPFS = Path("/dev/shm")
 
 #: Source: the issue on speed; so are all goals here. It is of the engine, so it is set where the sink costs little.
@@ -36,12 +36,12 @@ GOALS = {
 
 
 def compare_engine(quick: bool) -> Iterator[Comparison]:
-    """Everything about one tree."""
+    """All comparisons on one tree."""
     dump = read_aarch64()
     tree = engine.parse(dump)
     for which in Engine:
         if tree.dump_bytes(which) != dump:
-            raise SystemExit(f"the {which.value} engine does not write what QEMU wrote: nothing to compare")
+            raise SystemExit(f"the {which.value} engine does not write QEMU's bytes")
     with open(os.devnull, "wb", buffering=0) as null:
         yield _to_null(tree, null.fileno())
     yield _to_memory(tree, dump)
@@ -64,7 +64,7 @@ def _to_null(tree: Tree, fd: int) -> Comparison:
 
 
 def _to_memory(tree: Tree, dump: bytes) -> Comparison:
-    """Into memory that has its pages; vmdump has no such function in Python, so this asks the core itself."""
+    """Dump into a buffer with mapped pages, through the C core, as the Python API has no such function."""
     memory = ctypes.create_string_buffer(len(dump))
     into, error = ffi.cast("char *", ctypes.addressof(memory)), ffi.new("struct vmd_error *")
 
@@ -124,7 +124,7 @@ def _to_file(tree: Tree, dump: bytes, path: Path) -> Comparison:
 
 
 def _json_encoders(tree: Tree, dump: bytes) -> Comparison:
-    """Equal objects, which these libraries have as dicts and lists and vmdump as its tree."""
+    """Encode equal objects: dicts and lists for these libraries, the tree for vmdump."""
     objects = json.loads(dump)
     encoders: dict[str, Callable[[], object]] = {
         "json.dumps, indent=2": lambda: json.dumps(objects, indent=2),
@@ -144,9 +144,9 @@ def _json_encoders(tree: Tree, dump: bytes) -> Comparison:
     encoders["msgspec, encode"] = lambda: msgspec.json.encode(objects)
     for name, encode in encoders.items():
         if json.loads(encode()) != objects:
-            raise SystemExit(f"{name}: not the same objects: nothing to compare")
+            raise SystemExit(f"{name}: decodes to other objects")
     return Comparison(
-        f"{TREE} to indented JSON in a new object; without indentation where the row names none",
+        f"{TREE} to indented JSON in a new object; rows without indent are compact",
         [
             cpu_timed("vmdump, dump_bytes", tree.dump_bytes),
             *(cpu_timed(name, encode) for name, encode in encoders.items()),
@@ -157,7 +157,7 @@ def _json_encoders(tree: Tree, dump: bytes) -> Comparison:
 
 
 def _json_parsers(dump: bytes) -> Comparison:
-    """From bytes to a vmdump.dump.tree.Tree, or to dicts and lists."""
+    """Parse bytes into a vmdump.dump.tree.Tree, or into dicts and lists."""
     import msgspec
 
     parsers: dict[str, Callable[[], object]] = {

@@ -1,8 +1,8 @@
 """How time grows with fields, depth and devices. Run by compare.py, which plots each curve.
 
-Read it as: what does a field, a device, a megabyte cost, and how many times that of the tree before? 1 is linear. The
-smallest trees lie in a cache, so it is the largest against the one before that is judged; of depths each, against depth
-1, by the output's bytes, because indentation grows with it.
+Figures are costs for each field, device or megabyte; ratios are to the next smaller tree, where 1 means linear growth.
+The smallest trees fit in a cache, so only the largest is judged. Every depth is judged, against depth 1 and by bytes of
+output, because indentation grows with depth.
 """
 
 import os
@@ -19,12 +19,12 @@ FIELDS = (10**5, 10**6, 10**7)
 DEPTHS = (1, 3, 10, 30, 60, 100, 300, 1000)
 DEVICES = (10**4, 10**5, 10**6)
 
-#: How much dearer the largest may be and still be called linear or flat.
+#: Maximum ratio at the largest size that still counts as linear or flat.
 GOAL = Goal(at_most=1.5)
 
 
 def compare_growth(quick: bool) -> Iterator[Comparison]:
-    """The fast engine to /dev/null, and the parser; --quick without the largest."""
+    """The fast engine to /dev/null, and the parser; --quick omits the largest."""
     end = -1 if quick else None
     fields = [make_tree(n // FIELDS_A_DEVICE) for n in FIELDS[:end]]
     yield _curve("dump, fields", "s a field", FIELDS, fields, FIELDS)
@@ -58,7 +58,7 @@ def _parse_curve(dumps: list[bytes]) -> Comparison:
 
 
 def _rows(curve: str, names: list[str], sizes: tuple[int, ...], unit: str) -> list[Row]:
-    """The last one is judged, against the one before; of depths each, against the first."""
+    """The last row is judged against the one before; of depths, each against the first."""
     rows = [Row(names[0], unit=unit, curve=curve, at=sizes[0])]
     for index in range(1, len(names)):
         against = 0 if sizes is DEPTHS else index - 1

@@ -1,10 +1,10 @@
 """QEMU binaries: read anew, read from the cache, and run to write the dump themselves. Run by compare.py.
 
-Read it as: how many times the CPU time of QEMU's own -dump-vmstate does it take to get the same dump without running
-QEMU? Below that, where the time of a first read goes, phase by phase, measured inside of one process.
+Ratios are vmdump's CPU time over that of QEMU's own -dump-vmstate. A second table has the phases of a first read,
+measured inside one process.
 
-Of the four binaries two are installed (Debian's qemu-system-x86, -arm) and two are those of $VMDUMP_IMAGES, which
-.ci/images unpacks; what is not there is left out.
+Of the four binaries two are installed (Debian's qemu-system-x86, -arm) and two are in $VMDUMP_IMAGES, unpacked by
+.ci/images; missing ones are skipped.
 """
 
 import os
@@ -25,7 +25,7 @@ from vmdump.sources.qemu_image.image import QemuImage
 
 FIRST, SECOND, NATIVE = "first read (--no-cache)", "second read (cached)", "native run"
 
-#: Issue 3's goals: CPU time of a first read over that of a native run, and of a second one; peak memory in bytes.
+#: Goals of issue 3: CPU time over that of running the binary, for a first and a second read; peak memory in bytes.
 FIRST_GOALS = {"x86_64": Goal(at_most=7), "aarch64": Goal(at_most=9)}
 SECOND_GOAL = Goal(at_most=1)
 MEMORY_GOAL = Goal(at_most=150e6)
@@ -34,7 +34,7 @@ PHASES = ("read", "map", "constructors", "init functions", "classes", "modules",
 
 
 class Binary(NamedTuple):
-    """A QEMU binary, and where its modules are, if not where it looks for them itself."""
+    """A QEMU binary, and its module directory unless it is the default."""
 
     target: str
     path: str
@@ -50,7 +50,7 @@ def compare_image(quick: bool) -> Iterator[Comparison]:
 
 
 def find_binaries() -> list[Binary]:
-    """Those that are there; of several versions of an unpacked one the first that runs here, so that it is compared."""
+    """Return the available binaries; of several unpacked versions, the first that runs on this machine."""
     installed = [(target, shutil.which(f"qemu-system-{target}")) for target in ("x86_64", "aarch64")]
     binaries = [Binary(target, path) for target, path in installed if path]
     images = Path(os.environ.get("VMDUMP_IMAGES", "/nonexistent"))
@@ -64,7 +64,7 @@ def find_binaries() -> list[Binary]:
 
 
 def _native(binary: Binary, output: str) -> tuple[list[str], dict[str, str]]:
-    """The command and the variables with which the binary writes its dump itself."""
+    """Return the command and environment variables with which the binary writes its own dump."""
     options = ["-M", "none", "-nodefaults", "-display", "none", "-dump-vmstate", output]
     return [binary.path, *options], {"QEMU_MODULE_DIR": binary.module_dir} if binary.module_dir else {}
 
@@ -82,7 +82,7 @@ def _compare_processes(binary: Binary, directory: Path) -> Comparison:
         process_case(SECOND, [*dump, directory / "second.json"], environ),
     ]
     rows = [Row(FIRST), Row(SECOND)]
-    notes = [f"{NATIVE}: left out, this binary does not run here"]
+    notes = [f"{NATIVE}: skipped, this binary does not run here"]
     if _runs(binary):
         command, more = _native(binary, str(directory / "native.json"))
         cases.append(process_case(NATIVE, command, environ | more))
@@ -95,7 +95,7 @@ def _compare_processes(binary: Binary, directory: Path) -> Comparison:
 
 def _compare_phases(binary: Binary) -> Comparison:
     return Comparison(
-        f"{binary.target}: where the time of a first read goes",
+        f"{binary.target}: phases of a first read",
         [_phases_case(binary)],
         [Row("all phases"), *(Row(phase, "all phases") for phase in PHASES)],
     )

@@ -1,7 +1,8 @@
-"""Instructions that the core executes for the aarch64 dump, as callgrind counts them. Run by compare.py.
+"""Instructions that the C core executes for the aarch64 dump, counted by callgrind. Run by
+compare.py.
 
-Read it as: is the code another than in the last run? There is no noise in it. Instructions are not time: the engine
-is without AVX-512, as valgrind's CPU is.
+The counts have no noise, so a difference from the last run is a difference of the code. They are not times: valgrind's
+CPU has no AVX-512.
 """
 
 import re
@@ -16,7 +17,7 @@ from child import child_environ
 from inputs import AARCH64
 from measure import Case, Comparison, Row
 
-#: Row, and the function of the core within which is counted.
+#: Row, and the C function within which instructions are counted.
 COUNTED = {"dump, fast engine": "vmd_dump_fd", "parse": "vmd_tree_parse"}
 
 CHILD = """

@@ -1,7 +1,7 @@
-"""Trees that no cache holds: the engine where memory is what takes time. Run by compare.py.
+"""Trees larger than any cache: the engine when memory is the bottleneck. Run by compare.py.
 
-Read it as: how many times memcpy's time does a dump of as many bytes take, and how many times the fast engine's the
-reference's? Every device has a description of its own.
+Ratios are a dump's time over a memcpy of as many bytes, and the reference engine's time over the fast one's. No two
+devices share a description.
 """
 
 import ctypes
@@ -17,7 +17,7 @@ from vmdump.dump.engine import Engine
 from vmdump.vmstate import VMSTATE_UINT64, VMStateDescription
 
 N_DEVICES = 10**5
-#: So many that a device takes 8.7 kB.
+#: Fields for a device of 8.7 kB.
 N_FIELDS = 62
 
 #: Devices of 20 fields, for 21 MB and 214 MB.
@@ -28,7 +28,7 @@ FAST_VS_STDIO, VS_MEMCPY = Goal(at_least=20), Goal(at_most=1.5)
 
 
 def compare_large(quick: bool) -> Iterator[Comparison]:
-    """870 MB to /dev/null, 21 and 214 MB to memory; --quick: a hundredth of it."""
+    """870 MB to /dev/null, 21 and 214 MB to memory; --quick uses a hundredth of it."""
     scale = 100 if quick else 1
     for n_devices in MEMORY_DEVICES:
         yield _to_memory(n_devices // scale)

@@ -1,7 +1,6 @@
 """Peak memory of a dump above the tree itself, measured in a child process. Run by compare.py.
 
-Read it as: how much does a dump of any size and depth need? It should be the output's chunk and little more, for both
-engines, and for bytes the dump itself.
+For any size and depth it should be little more than the output buffer, for both engines; for bytes, the dump's size.
 """
 
 import json
@@ -16,12 +15,12 @@ from measure import Case, Comparison, Goal, Row
 
 CHILD = Path(__file__).parent / "peak_memory.py"
 
-#: What the child is asked to do, and the row that it makes.
+#: The child's mode, and the row that it makes.
 DUMPS = {"fast": "fast, to /dev/null", "stdio": "stdio, to /dev/null", "bytes": "fast, to bytes"}
 
 SIZE = "the dump itself"
 
-#: Fields and depth of the trees; of the last two the fast engine alone is measured. Source: the issue on speed.
+#: Fields and depth of the trees; the last two are measured with the fast engine only. Source: the issue on speed.
 SHAPES = ((10**6, 1), (10**7, 1), (10**5, 1000))
 GOAL = Goal(at_most=2e6)
 
@@ -42,7 +41,7 @@ def compare_memory(quick: bool) -> Iterator[Comparison]:
                 Row(DUMPS["fast"], goal=GOAL, unit="B", promise=promise),
                 *(Row(DUMPS[name], SIZE, unit="B") for name in dumps),
             ],
-            clock="the most pages at any time in a child process (VmHWM, reset before the dump)",
+            clock="peak resident memory of a child process (VmHWM, reset before the dump)",
             max_rounds=5,
         )
 

@@ -1,7 +1,8 @@
-"""Whole processes: vmdump, the QEMU that writes the same dump, and a Python that does nothing. Run by compare.py.
+"""Whole processes: vmdump, the QEMU that writes the same dump, and an empty Python program. Run by
+compare.py.
 
-Read it as: how much CPU time and memory does the other take of what vmdump takes? A ratio above 1 is in vmdump's
-favour; that of `python -c pass` is the share that no code of vmdump's can save.
+Ratios are the other's CPU time or memory over vmdump's; above 1 is in vmdump's favour. The ratio of `python -c pass` is
+the share of Python itself.
 """
 
 import os
@@ -18,8 +19,8 @@ from measure import Case, Comparison, Goal, Row
 QEMU = "qemu-system-aarch64"
 PROMISE = "python -m vmdump dump x.json -o y.json vs qemu-system-aarch64, CPU time"
 
-#: Starts a process and prints what it took: a process's peak memory counts that of its parent at the moment of the
-#: fork, so the parent has to be a small one.
+#: Starts a process and prints its CPU time and peak memory. The latter includes the parent's memory at fork time, so
+#: the parent must be small.
 LAUNCHER = """
 import os, sys
 pid = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, 2, 1)])
@@ -54,8 +55,8 @@ def compare_process(quick: bool) -> Iterator[Comparison]:
 
 
 def installed_environ() -> dict[str, str]:
-    """Children are the vmdump that is installed where this process's Python is, and find its bytecode beside it: a path
-    or a prefix of their own would cost them a tenth of their time.
+    """Return an environment in which children use the installed vmdump and its bytecode: another path or bytecode
+    prefix would cost a tenth of their time.
     """
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
@@ -67,7 +68,7 @@ def process_comparison(
     notes: Sequence[str],
     more: Sequence[Row] = (),
 ) -> Comparison:
-    """CPU time and peak memory of commands, against those of the first; and more rows."""
+    """Compare CPU time and peak memory of commands with the first's; and yield more rows."""
     first = next(iter(commands))
     cases = [process_case(name, command, environ) for name, command in commands.items()]
     against = {name: None if name == first else first for name in commands}
@@ -93,7 +94,7 @@ def process_case(name: str, command: Sequence[str | os.PathLike[str]], environ: 
         launch = [sys.executable, "-I", "-S", "-c", LAUNCHER, *map(os.fspath, command)]
         launched = subprocess.run(launch, env=environ, stdout=subprocess.PIPE, check=False, text=True)
         if launched.returncode:
-            raise SystemExit(f"{name}: failed, see above: nothing to compare")
+            raise SystemExit(f"{name}: failed, see above")
         seconds, peak = map(float, launched.stdout.split())
         return {name: seconds, memory_of(name): peak}
 

@@ -1,6 +1,6 @@
 """From Python's declarations to a dump, for 10^3 to 10^6 fields. Run by compare.py.
 
-Read it as: what does a field cost, and does it cost the same when there are more of them? A ratio is to 10^3 fields.
+Figures are costs for each field; ratios are to the cost at 10^3 fields.
 """
 
 import itertools
@@ -12,7 +12,7 @@ from measure import Case, Comparison, Goal, Row, cpu_timed, divided
 
 SIZES = (10**3, 10**4, 10**5, 10**6)
 
-#: A step of the way, and what its time is divided by.
+#: A step, and the divisor of its time.
 STEPS = {
     "making fields": "s a field",
     "registering types": "s a type",
@@ -20,17 +20,17 @@ STEPS = {
     "second dump": "s a field",
 }
 
-#: The size whose figures are held against the goals, and those. Source: the issue on speed.
+#: The size whose figures have goals, and the goals. Source: the issue on speed.
 JUDGED = 10**5
 PROMISES = (
     ("second dump", Goal(at_most=50e-9), "registry of Python devices, second and later dumps"),
     ("first dump", Goal(at_most=350e-9), "registry of Python devices, first dump, objects just made"),
 )
-CONSTRUCTORS = "VMSTATE_* of the kinds that are frequent in QEMU"
+CONSTRUCTORS = "VMSTATE_* of kinds frequent in QEMU"
 
 
 def compare_registry(quick: bool) -> Iterator[Comparison]:
-    """All sizes in turns; --quick goes up to 10^4."""
+    """All sizes interleaved; --quick goes up to 10^4."""
     sizes = SIZES[:2] if quick else SIZES
     smallest = sizes[0]
     yield Comparison(
@@ -90,7 +90,7 @@ def _registry_case(n_fields: int) -> Case:
         clock.append(time.process_time_ns())
         second = session.dump(machine="none")
         clock.append(time.process_time_ns())
-        del first, second  # whose end is not measured
+        del first, second  # whose deallocation is not measured
         parts = {"s a field": n_fields, "s a type": n_fields // FIELDS_A_DEVICE}
         seconds = [(end - start) * 1e-9 for start, end in itertools.pairwise(clock)]
         return {

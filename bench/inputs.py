@@ -1,4 +1,4 @@
-"""What is measured: a real dump, and devices that are made as an author makes them. Nothing to run here."""
+"""Inputs of the benchmarks: a real dump, and devices declared as an author would."""
 
 import ctypes
 import functools
@@ -28,18 +28,18 @@ from vmdump.vmstate import (
 #: The largest real dump of QEMU 7.2: 626 devices, 10,217 fields, 1.9 MB.
 AARCH64 = Path(__file__).parent.parent / "tests" / "data" / "dumps" / "qemu-7.2.22" / "aarch64.json.xz"
 
-#: Fields of a device that make_fields makes; the real aarch64 dump has 16 a device.
+#: Number of fields that make_fields makes for a device; the real aarch64 dump has 16.
 FIELDS_A_DEVICE = 20
 
 
 @functools.cache
 def read_aarch64() -> bytes:
-    """The bytes that QEMU wrote."""
+    """Return the bytes that QEMU wrote."""
     return lzma.decompress(AARCH64.read_bytes())
 
 
 class ChipState(ctypes.Structure):
-    """A device's state: the kinds of members that are frequent in QEMU."""
+    """A device's state, with the kinds of members that are frequent in QEMU."""
 
     _fields_ = (
         *((f"flag{i}", ctypes.c_bool) for i in range(2)),
@@ -58,7 +58,7 @@ def _has_irq(state: object, version_id: int) -> bool:
 
 
 def make_fields() -> list[VMStateField]:
-    """FIELDS_A_DEVICE fields and a terminator."""
+    """Return FIELDS_A_DEVICE fields and a terminator."""
     return [
         VMSTATE_BOOL("flag0", ChipState),
         VMSTATE_BOOL("flag1", ChipState),
@@ -85,7 +85,7 @@ def make_fields() -> list[VMStateField]:
 
 
 def make_descriptions(n_fields: int) -> list[VMStateDescription]:
-    """Descriptions with n_fields fields in all, none of them shared."""
+    """Return descriptions with n_fields fields in total, none shared."""
     return [
         VMStateDescription(f"chip{i}", version_id=2, minimum_version_id=1, fields=make_fields())
         for i in range(n_fields // FIELDS_A_DEVICE)
@@ -93,7 +93,7 @@ def make_descriptions(n_fields: int) -> list[VMStateDescription]:
 
 
 def make_nested(depth: int) -> VMStateDescription:
-    """A description with FIELDS_A_DEVICE fields, and so the one below it as its subsection: depth levels in all."""
+    """Return a description with FIELDS_A_DEVICE fields and one subsection like it, depth levels in total."""
     below: list[VMStateDescription] = []
     for level in range(depth):
         below = [VMStateDescription(f"chip/{level}", fields=make_fields(), subsections=below)]
@@ -101,7 +101,7 @@ def make_nested(depth: int) -> VMStateDescription:
 
 
 def make_tree(n_devices: int, vmsd: VMStateDescription | None = None) -> Tree:
-    """A native tree in which no two devices share a description: one device's text, read with other names in each."""
+    """Return a native tree without shared descriptions, parsed from one device's text with varying names."""
     vmsd = vmsd or make_descriptions(FIELDS_A_DEVICE)[0]
     mark = b"@" * 7
     text = lower("none", [(mark.decode(), vmsd)]).dump_bytes().replace(b'"name": "', b'"name": "' + mark)
@@ -115,11 +115,11 @@ def _class_init(klass: object, vmsd: VMStateDescription) -> None:
 
 
 def make_session() -> Session:
-    """A session with QOM's base types alone."""
+    """Return a session with only QOM's base types."""
     return Session(builtin=False, entry_points=False)
 
 
 def register_types(session: Session, descriptions: Sequence[VMStateDescription]) -> None:
-    """A device type for each description."""
+    """Register a device type for each description."""
     for vmsd in descriptions:
         session.type_register(TypeInfo(vmsd.name, parent="device", class_init=_class_init, class_data=vmsd))

@@ -1,7 +1,4 @@
-"""The run before: what has changed since. Nothing to run here; compare.py does.
-
-Ratios bear comparison between days, figures of time hardly; instructions do.
-"""
+"""Comparison with the last run. Ratios and instruction counts are comparable between days, times hardly."""
 
 import json
 from collections.abc import Iterable
@@ -12,13 +9,13 @@ from measure import Comparison, Result
 BUILD = Path(__file__).parent.parent / "build" / "bench"
 LAST = BUILD / "last.json"
 
-#: Smaller changes are not worth a line.
+#: Smaller changes are not printed.
 NOISE = 0.05
 
 
 def changes_since(runs: Iterable[tuple[Comparison, list[Result]]]) -> list[str]:
-    """A line for each row that differs from the last run by more than noise; then this is the last run. Rows that were
-    not measured now stay as they were.
+    """Return a line for each row that differs from the last run by more than noise, and store this run as the last.
+    Rows that were not measured are kept.
     """
     kept: dict[str, float] = json.loads(LAST.read_text()) if LAST.exists() else {}
     values = {_key(comparison, result): _value(result) for comparison, results in runs for result in results}

@@ -1,4 +1,4 @@
-"""What a figure depends on: machine, Python, compiler, packages, commit. Nothing to run here; compare.py does."""
+"""The conditions of a measurement: machine, Python, compiler, packages, commit."""
 
 import importlib.metadata
 import os
@@ -14,7 +14,7 @@ PACKAGES = ("cffi", "msgspec", "orjson", "pytest-benchmark")
 
 
 def describe_machine() -> dict[str, str]:
-    """Name and value of everything that is recorded, in the order in which it is printed."""
+    """Return name and value of all conditions, in print order."""
     return {
         "machine": f"{platform.machine()}, {platform.system()} {'.'.join(platform.release().split('.')[:2])}",
         "CPU": f"{_cpu_model()}, {len(os.sched_getaffinity(0))} of {os.cpu_count()} usable",
@@ -28,7 +28,7 @@ def describe_machine() -> dict[str, str]:
 
 
 def qemu_version(program: str) -> str | None:
-    """The first line that a QEMU says of itself, or None where there is none."""
+    """Return the first line of a QEMU's --version, or None without a QEMU."""
     if shutil.which(program) is None:
         return None
     return subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.partition("\n")[0]
@@ -50,7 +50,7 @@ def _version(package: str) -> str:
 
 
 def _commit() -> str | None:
-    """The commit of a checkout, with + where files differ from it."""
+    """Return the commit of the checkout, with + if files are modified."""
     git = ["git", "-C", str(Path(__file__).parent)]
     try:
         head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)

@@ -1,8 +1,8 @@
-"""Interleaved measuring. Nothing to run here; compare.py does.
+"""Interleaved measurement.
 
-What is compared takes turns, A B C A B C ..., because a machine's speed drifts: it changes clocks, others work on it. A
-ratio is taken within a round, between neighbours in time, and the median of all rounds is what counts. The garbage
-collector is on, as in any program, and has nothing left to do when a case begins.
+Cases take turns, A B C A B C ..., because a machine's speed drifts (clock frequency, other load). A ratio is taken
+within a round, between neighbours in time, and the median over all rounds is the result. The garbage collector is
+enabled, as in any program, and runs before each case.
 """
 
 import gc
@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-#: One turn of a case: what it measured, by the names of rows. In seconds or bytes, or of these a field.
+#: One turn of a case: measurements by row name, in seconds or bytes, in total or for each field.
 Case = Callable[[], dict[str, float]]
 
-#: A function is called so often in a turn that it takes this many seconds: caches get warm, the clock's grain is fine.
+#: Minimum duration of a turn in seconds, by repeated calls, so that caches are warm and clock resolution does not
+#: matter.
 TURN = 0.005
 
 CPU_CLOCK = "CPU time of this process"
@@ -22,17 +23,17 @@ CPU_CLOCK = "CPU time of this process"
 
 @dataclass(frozen=True)
 class Goal:
-    """What an issue asks of a ratio, or of a figure that has none: at least or at most so much."""
+    """A goal of a ratio, or of a figure without one: a lower or an upper bound."""
 
     at_least: float | None = None
     at_most: float | None = None
 
     def text(self, amount: Callable[[float], str] = "{:g}".format) -> str:
-        """As in a table; amount writes a number."""
+        """Format for a table; amount formats a number."""
         return f">= {amount(self.at_least)}" if self.at_least is not None else f"<= {amount(self.at_most)}"
 
     def verdict(self, low: float, high: float) -> str:
-        """For the middle half of the rounds' values: where the goal lies inside it, these rounds cannot tell."""
+        """Judge the middle half of the rounds' values; a goal inside it is unclear."""
         worst, best = (low, high) if self.at_least is not None else (-high, -low)
         goal = self.at_least if self.at_least is not None else -self.at_most
         if worst >= goal:
@@ -42,9 +43,9 @@ class Goal:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table. The ratio is this row's figure over that of the row against; the goal is the ratio's, or,
-    without one, the figure's. promise: the line of the last table that it is, in the issue's words. curve and at: the
-    plot that it is a point of, and where.
+    """A line of the table. The ratio is this row's figure over that of the row named by against; the goal applies to
+    the ratio, or without one to the figure. promise: the row's name in the last table, in the issue's words. curve and
+    at: the plot to which the row contributes a point, and its x coordinate.
     """
 
     name: str
@@ -58,19 +59,19 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is measured in turns, and which rows it makes. Without cases, the notes say why it is skipped."""
+    """Cases that are interleaved, and the rows made from them. Without cases, the notes give the reason."""
 
     title: str
     cases: Sequence[Case] = ()
     rows: Sequence[Row] = ()
     clock: str = CPU_CLOCK
     notes: Sequence[str] = ()
-    max_rounds: int | None = None  # where a round takes long, or is free of noise
+    max_rounds: int | None = None  # for rounds that take long or have no noise
 
 
 @dataclass(frozen=True)
 class Result:
-    """A row with its figures, one a round."""
+    """A row with its figures, one for each round."""
 
     row: Row
     figures: list[float]
@@ -91,14 +92,14 @@ class Result:
         return self.row.goal.verdict(*middle_half(self.ratios or self.figures))
 
     def goal_text(self, amount: Callable[[float], str]) -> str | None:
-        """The goal as in a table; amount writes a figure."""
+        """Format the goal for a table; amount formats a figure."""
         if self.row.goal is None:
             return None
         return self.row.goal.text() if self.ratios else self.row.goal.text(amount)
 
 
 def middle_half(values: list[float]) -> tuple[float, float]:
-    """The lower and the upper quartile."""
+    """Return the lower and upper quartile."""
     if len(values) == 1:
         return values[0], values[0]
     low, _, high = statistics.quantiles(values, n=4, method="inclusive")
@@ -106,7 +107,7 @@ def middle_half(values: list[float]) -> tuple[float, float]:
 
 
 def cpu_timed(name: str, function: Callable[[], object]) -> Case:
-    """A case: the CPU seconds, user and system, that this process takes for one call."""
+    """Return a case that measures this process's CPU seconds (user and system) for one call."""
     number = 0
 
     def turn() -> dict[str, float]:
@@ -119,7 +120,7 @@ def cpu_timed(name: str, function: Callable[[], object]) -> Case:
 
 
 def divided(case: Case, number: float) -> Case:
-    """The case's figures, each a number-th: of what so many things took, what one takes."""
+    """Return a case with figures divided by number."""
     return lambda: {name: figure / number for name, figure in case().items()}
 
 
@@ -131,7 +132,7 @@ def _seconds(function: Callable[[], object], number: int) -> float:
 
 
 def interleave(cases: Sequence[Case], rounds: int) -> dict[str, list[float]]:
-    """Every case once a round, after one round that does not count: the figures of each row, one a round."""
+    """Run every case once a round, after one warm-up round, and return the figures of each row, one for each round."""
     figures: dict[str, list[float]] = {}
     for turn in range(rounds + 1):
         for case in cases:
@@ -144,7 +145,7 @@ def interleave(cases: Sequence[Case], rounds: int) -> dict[str, list[float]]:
 
 
 def measure(comparison: Comparison, rounds: int) -> list[Result]:
-    """The comparison's rows."""
+    """Return the comparison's rows."""
     figures = interleave(comparison.cases, min(rounds, comparison.max_rounds or rounds))
     results = []
     for row in comparison.rows:

@@ -1,4 +1,4 @@
-"""A curve as SVG, by hand: both axes logarithmic, a dot a row. Nothing to run here; compare.py does."""
+"""Curves as SVG with logarithmic axes, a dot for each row."""
 
 import math
 from collections import defaultdict
@@ -13,7 +13,7 @@ WIDTH, HEIGHT, MARGIN = 640, 360, 70
 
 
 def plot_curves(results: Iterable[Result], folder: Path) -> list[Path]:
-    """A file for each curve that has two points or more, named as it is."""
+    """Write a file for each curve with at least two points, named after the curve."""
     curves: dict[str, list[Result]] = defaultdict(list)
     for result in results:
         if result.row.curve:

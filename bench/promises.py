@@ -1,4 +1,4 @@
-"""The last table: what was promised, and whether it is so. Nothing to run here; compare.py does."""
+"""The last table: each promised result, and whether it is met."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ HEADS = ("what", "goal", "figure", "+-", "verdict")
 
 
 def promise_rows(results: Iterable[Result]) -> list[tuple[str, ...]]:
-    """A line for each result that someone was promised something of, under HEADS."""
+    """Return a line for each result with a promise, under HEADS."""
     rows = []
     for result in results:
         if result.row.promise:
@@ -25,13 +25,13 @@ def promise_rows(results: Iterable[Result]) -> list[tuple[str, ...]]:
 
 
 def text_table(rows: list[tuple[str, ...]]) -> str:
-    """For a terminal."""
+    """Format for a terminal."""
     rows = [HEADS, *rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADS))]
     return "\n".join("  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 def markdown_table(rows: list[tuple[str, ...]]) -> str:
-    """For a file."""
+    """Format for a file."""
     lines = [HEADS, tuple("---" for _ in HEADS), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -1,12 +1,12 @@
-"""A run's results as a page: RESULTS.md. Nothing to run here; compare.py --results does."""
+"""The page of a run's results, RESULTS.md (compare.py --results)."""
 
 from promises import markdown_table
 
 PAGE = """# Results of one run
 
-Written by `python bench/compare.py --results bench/RESULTS.md`; `make bench` repeats it. What is compared takes turns;
-figures are medians of the rounds, ratios medians of ratios within a round, in CPU time. +- is half the distance between
-the quartiles, and a goal that lies between them is neither met nor missed but unclear.
+Written by `python bench/compare.py --results bench/RESULTS.md`; `make bench` repeats it. Cases are interleaved;
+figures are medians over the rounds, ratios medians of ratios within a round, in CPU time. +- is half the interquartile
+range; a goal between the quartiles is unclear.
 
 {machine}
 
@@ -15,6 +15,6 @@ the quartiles, and a goal that lies between them is neither met nor missed but u
 
 
 def results_page(machine: dict[str, str], rounds: int, rows: list[tuple[str, ...]]) -> str:
-    """The page; rows as promises.py makes them."""
+    """Return the page; rows as promises.py makes them."""
     lines = [f"- {name}: {value}" for name, value in {**machine, "rounds": f"{rounds} at most"}.items()]
     return PAGE.format(machine="\n".join(lines), table=markdown_table(rows))

@@ -1,6 +1,6 @@
 """Micro-benchmarks of the C core's entry points: pytest bench/ --benchmark-only -k engine
 
-Read the medians, and only beside others of the same run; --benchmark-group-by=group puts rivals together.
+Compare medians of one run only; --benchmark-group-by=group shows alternatives together.
 """
 
 import os
@@ -49,7 +49,7 @@ def test_dump_bytes(benchmark, tree, which):
 @ENGINES
 @pytest.mark.benchmark(group="smallest dump")
 def test_dump_of_nothing(benchmark, null, which):
-    """What a dump costs besides its fields."""
+    """The fixed cost of a dump without fields."""
     benchmark(lower("none", []).dump_fd, null, which)
 
 
@@ -67,7 +67,7 @@ def test_parse(benchmark):
 
 @pytest.mark.benchmark(group="lower 10,000 fields")
 def test_lower_new(benchmark):
-    """Descriptions that were never native."""
+    """Lower descriptions for the first time."""
     n_fields = 10_000
 
     def setup():
@@ -78,7 +78,7 @@ def test_lower_new(benchmark):
 
 @pytest.mark.benchmark(group="lower 10,000 fields")
 def test_lower_again(benchmark):
-    """Descriptions that are native already."""
+    """Lower descriptions that have been lowered before."""
     n_fields = 10_000
     devices = [(vmsd.name, vmsd) for vmsd in make_descriptions(n_fields)]
     kept = lower("none", devices)
@@ -87,7 +87,7 @@ def test_lower_again(benchmark):
 
 @pytest.mark.benchmark(group="model of a native description")
 def test_description(benchmark):
-    """Native to VMStateDescription, one device."""
+    """Raise one device's native description to a VMStateDescription."""
     (vmsd,) = make_descriptions(FIELDS_A_DEVICE)
     tree = lower("none", [(vmsd.name, vmsd)])
     assert len(benchmark(description_of, tree.native.devices[0].vmsd).fields) == FIELDS_A_DEVICE
@@ -96,7 +96,7 @@ def test_description(benchmark):
 @pytest.mark.benchmark(group="ghash order")
 @pytest.mark.parametrize("n_names", [100, 1_000, 10_000, 100_000])
 def test_ghash_order(benchmark, n_names):
-    """GLib's order of so many type names."""
+    """GLib's order of that many type names."""
     names = "".join(f"type-{i}\0" for i in range(n_names)).encode()
     order = ffi.new("uint32_t[]", n_names)
     assert benchmark(lib.vmd_ghash_order, names, n_names, order) == lib.VMD_OK

@@ -1,6 +1,6 @@
 """Micro-benchmarks of making fields and descriptions: pytest bench/ --benchmark-only -k model
 
-Read the medians, and only beside others of the same run: the bare VMStateField is the floor of every constructor.
+Compare medians of one run only; the bare VMStateField is the lower bound of every constructor.
 """
 
 import pytest
@@ -41,13 +41,13 @@ def test_constructor(benchmark, make):
 
 
 def test_bare_field(benchmark):
-    """VMStateField itself, with the arguments that a constructor gives."""
+    """VMStateField itself, with a constructor's arguments."""
     info, single = vmstate_info_uint32, VMStateFlags.SINGLE
     assert benchmark(lambda: VMStateField("reg0", 16, 4, 0, single, 0, 0, info, None, None)).size == 4
 
 
 @pytest.mark.benchmark(group="one description")
 def test_description(benchmark):
-    """A description of 20 fields that exist, which are checked and made a tuple."""
+    """A description of 20 existing fields, which are checked and stored as a tuple."""
     fields = make_fields()
     assert len(benchmark(VMStateDescription, "chip", version_id=2, fields=fields).fields) == len(fields) - 1

@@ -1,6 +1,6 @@
 """Micro-benchmarks of the type table and the session: pytest bench/ --benchmark-only -k registry
 
-Read the medians, and only beside others of the same run.
+Compare medians of one run only.
 """
 
 import pytest
@@ -12,14 +12,14 @@ N_TYPES = 1_000
 
 
 def make_registered() -> Session:
-    """N_TYPES device types, no class initialised."""
+    """Register N_TYPES device types without initialising a class."""
     session = make_session()
     register_types(session, make_descriptions(N_TYPES * FIELDS_A_DEVICE))
     return session
 
 
 def list_devices(session: Session) -> int:
-    """How many device classes are listed."""
+    """Return the number of listed device classes."""
     return len(session.types.object_class_get_list("device", include_abstract=True))
 
 
@@ -32,21 +32,21 @@ def test_register(benchmark):
 
 @pytest.mark.benchmark(group="1,000 types")
 def test_first_list(benchmark):
-    """object_class_get_list where it initialises all classes."""
+    """object_class_get_list, which initialises all classes."""
     listed = benchmark.pedantic(list_devices, setup=lambda: ((make_registered(),), {}), rounds=15, warmup_rounds=1)
     assert listed == N_TYPES + 1
 
 
 @pytest.mark.benchmark(group="1,000 types")
 def test_list(benchmark):
-    """object_class_get_list of classes that are initialised."""
+    """object_class_get_list with initialised classes."""
     session = make_registered()
     assert list_devices(session) == benchmark(list_devices, session) == N_TYPES + 1
 
 
 @pytest.mark.benchmark(group="1,000 types")
 def test_second_dump(benchmark):
-    """Session.dump where all is native already: listing, and a new tree."""
+    """Session.dump after everything has been lowered: listing, and a new tree."""
     session = make_registered()
     kept = session.dump("none")
     assert len(benchmark(session.dump, "none")) == len(kept) == N_TYPES
@@ -55,14 +55,14 @@ def test_second_dump(benchmark):
 @pytest.mark.benchmark(group="sessions")
 @pytest.mark.parametrize("builtin", [False, True], ids=["empty", "built-in devices"])
 def test_session(benchmark, builtin):
-    """A new session; the module search is in it, the devices' import is not."""
+    """A new session, including the module search but not the devices' import."""
     Session(builtin=builtin, entry_points=False)
     benchmark(Session, builtin=builtin, entry_points=False)
 
 
 @pytest.mark.benchmark(group="sessions")
 def test_dump_of_built_in_devices(benchmark):
-    """Session.dump for the second time, of some thirty devices."""
+    """A second Session.dump, of some thirty devices."""
     session = Session(entry_points=False)
     session.dump()
     benchmark(session.dump)

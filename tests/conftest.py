@@ -1,4 +1,4 @@
-"""What several tests need: the real dumps, real QEMUs, and descriptions made at random."""
+"""Settings and fixtures for all tests: signal handlers, hypothesis profile, private cache directories."""
 
 import itertools
 import os
@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from support.dumps import read_real_dump
 
-# Processes of the tests are interrupted; what nohup and a shell's background make deaf to that would wait forever.
+# Tests interrupt their child processes. nohup and background shells ignore SIGINT and SIGHUP, and children inherit
+# that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
@@ -18,7 +19,7 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 
 _COUNT = itertools.count()
 
-# In CI each run tries the same examples, so that a change is what makes it fail; elsewhere each tries others.
+# In CI examples are the same in each run, so that only a change of the code can make a run fail.
 settings.register_profile(
     "vmdump",
     deadline=None,
@@ -30,7 +31,7 @@ settings.load_profile("vmdump")
 
 @pytest.fixture(autouse=True, scope="session")
 def no_user_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The user's own cache is neither read nor written: not by tests, nor by the processes that they start."""
+    """Keep the user's cache and state directories untouched, by tests and by their child processes."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache-home")))
         monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state-home")))
@@ -39,7 +40,7 @@ def no_user_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def cache_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every test reads images anew: it begins without a cache."""
+    """Give each test an empty cache directory."""
     path = tmp_path_factory.getbasetemp() / f"cache-home-{next(_COUNT)}"
     monkeypatch.setenv("XDG_CACHE_HOME", str(path))
     monkeypatch.setenv("XDG_STATE_HOME", f"{path}-state")
@@ -48,5 +49,5 @@ def cache_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 
 @pytest.fixture(scope="session")
 def aarch64_dump() -> bytes:
-    """The largest real dump of QEMU 7.2."""
+    """The largest real dump of QEMU 7.2, uncompressed."""
     return read_real_dump("7.2.22", "aarch64")

@@ -18,7 +18,7 @@ MODULES = [
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A module's docstrings, as doctests."""
+    """A module's doctests run."""
     monkeypatch.chdir(tmp_path)
     module = importlib.import_module(name)
     result = doctest.testmod(module)
@@ -29,5 +29,5 @@ def test_examples(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     "name", [name for name in vmdump.__all__ if name != "__version__" and not name.endswith("Error")]
 )
 def test_public_names_have_examples(name: str) -> None:
-    """Every public name is documented with an example: its own or one of its methods'."""
+    """Every public name has an example, or one of its methods has."""
     assert any(test.examples for test in doctest.DocTestFinder().find(getattr(vmdump, name), name))

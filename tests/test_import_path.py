@@ -1,4 +1,4 @@
-"""Nothing is imported from the current directory, or from a source's: not by vmdump, nor by the processes it starts."""
+"""Neither vmdump nor its child processes import from the current directory or a source's directory."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ import vmdump
 
 ROOT = Path(vmdump.__file__).parent.parent
 
-#: Modules of Python's own, of the packages that vmdump needs, and of those that it does without.
+#: Modules of the standard library, and of required and optional packages.
 NAMES = (
     "argparse", "ast", "cffi", "concurrent", "contextlib", "ctypes", "datetime", "distributed", "fnmatch",
     "gzip", "hashlib", "importlib", "json", "logging", "lzma", "msgspec", "multiprocessing", "pickle",
@@ -22,7 +22,7 @@ NAMES = (
     "subprocess", "tempfile", "threading", "tomllib", "unicorn", "uuid", "weakref", "zstandard",
 )  # fmt: skip
 
-#: What they do when they are executed.
+#: Their code, which leaves a mark when executed.
 TRAP = "import os\nopen(os.path.join(os.environ['MARKS'], f'{__name__}-{os.getpid()}'), 'w').close()\n"
 
 #: As pip installs the command.
@@ -31,7 +31,7 @@ SCRIPT = "import sys\nfrom vmdump.__main__ import main\nif __name__ == '__main__
 
 @pytest.fixture
 def hostile(tmp_path: Path) -> Path:
-    """A directory full of modules that nobody should import; with a dump."""
+    """A directory with modules of these names and a dump."""
     directory = tmp_path / "hostile"
     directory.mkdir()
     for name in NAMES:
@@ -46,12 +46,12 @@ def hostile(tmp_path: Path) -> Path:
 
 
 def run(hostile: Path, how: str, *args: object) -> "subprocess.CompletedProcess[str]":
-    """Runs vmdump in the directory, as a script or with python -m. $MARKS/* says what was imported from there."""
+    """Run vmdump in the directory, as a script or with python -m. Imported modules leave a file in $MARKS."""
     installed = hostile.parent / "bin"
     installed.mkdir(exist_ok=True)
     (installed / "vmdump").write_text(SCRIPT)
     command = {"script": [str(installed / "vmdump")], "module": ["-m", "vmdump"]}[how]
-    if how == "module":  # Python itself imports these, from there, before it runs any module
+    if how == "module":  # Python itself imports these from there at start-up
         (hostile / "importlib.py").unlink()
         (hostile / "contextlib.py").unlink()
     marks = hostile.parent / "marks"
@@ -64,7 +64,7 @@ def run(hostile: Path, how: str, *args: object) -> "subprocess.CompletedProcess[
 
 
 def imported(hostile: Path) -> list[str]:
-    """The modules of the directory that were executed."""
+    """Return the modules of the directory that were executed."""
     return sorted({path.name.partition("-")[0] for path in (hostile.parent / "marks").iterdir()})
 
 
@@ -78,13 +78,13 @@ def test_bulk(how: str, hostile: Path) -> None:
 
 @pytest.mark.qemu
 def test_bulk_binary(hostile: Path) -> None:
-    """Nor do they when they emulate a QEMU, whose emulator is a package that is looked for on the path."""
+    """Workers that emulate a QEMU import Unicorn, but nothing from the current directory."""
     done = run(hostile, "script", "bulk", find_qemu("x86_64"), "-o", "out")
     assert (done.returncode, imported(hostile)) == (0, []), done.stderr
 
 
 def test_bulk_in_a_checkout(hostile: Path) -> None:
-    """In a directory with another vmdump, without its C core, as a fresh checkout has it, the installed one works."""
+    """In a checkout without a built C core the installed vmdump is used."""
     (hostile / "vmdump").mkdir()
     (hostile / "vmdump" / "__init__.py").write_text(TRAP)
     done = run(hostile, "script", "bulk", "avr.json.zst", "-o", "out")
@@ -103,16 +103,16 @@ def test_bulk_in_a_checkout(hostile: Path) -> None:
     ],
 )
 def test_commands(how: str, args: list[str], hostile: Path) -> None:
-    """No command imports from the current directory, nor loads modules that something there declares as installed."""
+    """No command imports from the current directory, or loads modules from entry points declared there."""
     done = run(hostile, how, *args)
     assert (done.returncode, imported(hostile)) == (0, []), done.stderr
 
 
 def test_script_beside_sources(hostile: Path) -> None:
-    """A command that is installed in the directory of the sources does not import from there either."""
+    """A script installed beside the sources does not import from there either."""
     (hostile / "vmdump-command").write_text(SCRIPT)
     (hostile.parent / "bin").symlink_to(hostile)
-    for name in ("signal", "re"):  # what a script as pip installs it has imported before vmdump has a say
+    for name in ("signal", "re"):  # modules that pip's script imports before vmdump's
         (hostile / f"{name}.py").unlink()
     done = run(hostile, "script", "bulk", "avr.json.zst", "-o", hostile.parent / "out")
     assert done.returncode == 0, done.stderr
@@ -120,7 +120,7 @@ def test_script_beside_sources(hostile: Path) -> None:
 
 
 def test_dash_e(hostile: Path) -> None:
-    """Where Python can't be kept off the current directory (-E), vmdump bulk says so, and what to do."""
+    """If PYTHON* variables are ignored (-E), vmdump bulk reports the danger and the remedy."""
     code = "from vmdump.bulk.workers import make_workers; make_workers('processes', 1)"
     prelude = f"import sys; sys.path[:0] = {[str(ROOT), *sys.path]!r}; "
     for flags, expected in ((["-E"], "use python -I, or -P"), (["-I"], ""), (["-E", "-P"], "")):

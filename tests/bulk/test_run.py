@@ -1,4 +1,4 @@
-"""vmdump bulk over dumps and hostile binaries: what it writes, what a second run does, and what ends it."""
+"""vmdump bulk on dumps and hostile binaries: its output, incremental runs, errors, and interruptions."""
 
 import gzip
 import io
@@ -44,7 +44,7 @@ TARGETS = ("avr", "m68k", "rx", "s390x", "sparc", "tricore")
 
 @pytest.fixture
 def sources(tmp_path: Path) -> Path:
-    """A directory of dumps of two versions, some packed, among files that are none."""
+    """A directory with dumps of two versions, some compressed, among other files."""
     directory = tmp_path / "sources"
     for version in ("7.2.22", "10.0.13"):
         folder = directory / f"qemu-{version}"
@@ -59,7 +59,7 @@ def sources(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def endless(tmp_path: Path) -> Path:
-    """What looks like a QEMU, and whose constructor never ends."""
+    """A file that looks like a QEMU and whose constructor never returns."""
     path = tmp_path / "qemu-system-endless"
     path.write_bytes(
         elf_object(
@@ -74,11 +74,11 @@ def endless(tmp_path: Path) -> Path:
     return path
 
 
-# What it writes ---------------------------------------------------------------------------------------------------
+# Output -----------------------------------------------------------------------------------------------------------
 
 
 def test_directory_of_dumps(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every dump, found by content, byte for byte, by version and target; and the manifest, which says so."""
+    """Every dump is found by content and written byte for byte, by version and target, and listed in the manifest."""
     out = tmp_path / "out"
     assert bulk(sources, "-o", out) == 0
     captured = capsys.readouterr()
@@ -103,7 +103,7 @@ def test_directory_of_dumps(sources: Path, tmp_path: Path, capsys: pytest.Captur
 
 @pytest.mark.parametrize(("format", "suffix"), [("json.zst", ".json.zst"), ("extended", ".json"), ("json", ".json")])
 def test_formats(format: str, suffix: str, tmp_path: Path) -> None:
-    """Each form holds the dump of vmdump dump, compressed or not."""
+    """Each output format, compressed or not, holds the dump of vmdump dump."""
     source = tmp_path / "sparc.json"
     source.write_bytes(read_real_dump("10.0.13", "sparc"))
     assert bulk(source, "-o", tmp_path / "out", "--format", format) == 0
@@ -117,7 +117,7 @@ def test_formats(format: str, suffix: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("executor", ["threads", "processes"])
 def test_any_number_of_jobs(executor: str, sources: Path, tmp_path: Path) -> None:
-    """The folder does not depend on the executor, nor on the number of workers."""
+    """The output does not depend on the executor or the number of workers."""
     (sources / "qemu-7.2.22" / "broken.json").write_text('{\n  "vmschkmachine": {')
     assert bulk(sources, "-o", tmp_path / "one", "--jobs", 1) == 3
     assert bulk(sources, "-o", tmp_path / "four", "--jobs", 4, executor=executor) == 3
@@ -125,7 +125,7 @@ def test_any_number_of_jobs(executor: str, sources: Path, tmp_path: Path) -> Non
 
 
 def test_store(sources: Path, tmp_path: Path) -> None:
-    """The producers of a target, by version, with dumps to open: what a matrix of checks is made of."""
+    """producers() returns a target's producers by version, with dumps that can be opened."""
     out = tmp_path / "out"
     assert bulk(sources, "-o", out) == 0
     found = producers(out, "s390x")
@@ -137,7 +137,7 @@ def test_store(sources: Path, tmp_path: Path) -> None:
 
 
 def test_two_of_one_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Different dumps that would have one place get two; equal ones share it."""
+    """Different dumps with equal version and target get different paths; equal ones share a path."""
     for folder, version in (("a", "7.2.22"), ("b", "10.0.13"), ("c", "7.2.22")):
         (tmp_path / folder / "mine").mkdir(parents=True)
         (tmp_path / folder / "mine" / "m68k.json").write_bytes(read_real_dump(version, "m68k"))
@@ -150,7 +150,7 @@ def test_two_of_one_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_machine_with_any_name(tmp_path: Path) -> None:
-    """Names in dumps lead nowhere: neither a machine's nor a directory's."""
+    """Names inside dumps cannot lead outside the output directory."""
     folder = tmp_path / ".. weird\n"
     folder.mkdir()
     dump = read_real_dump("7.2.22", "avr").replace(b'"Name": "none"', b'"Name": "../../../evil"', 1)
@@ -164,7 +164,7 @@ def test_machine_with_any_name(tmp_path: Path) -> None:
 
 
 def test_output_in_the_source(sources: Path) -> None:
-    """The folder itself is no source."""
+    """An output directory inside a source is not read as a source."""
     assert bulk(sources, "-o", sources / "out") == 0
     assert bulk(sources, "-o", sources / "out") == 0
     assert len(entries(sources / "out")) == 12
@@ -174,7 +174,7 @@ def test_output_in_the_source(sources: Path) -> None:
 
 
 def test_second_run(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A second run reads what is missing or has changed, drops what a changed source had, and is complete again."""
+    """A second run reads missing and changed sources, removes their old outputs, and leaves complete output."""
     out = tmp_path / "out"
     assert bulk(sources, "-o", out) == 0
     before = {path: path.stat().st_ino for path in out.rglob("*.json")}
@@ -187,7 +187,7 @@ def test_second_run(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert bulk(sources, "-o", out) == 0
     assert capsys.readouterr().out == f"{out}: 2 read, 10 unchanged\n"
     assert (out / "7.2.22" / "m68k" / "none.json").read_bytes() == read_real_dump("7.2.22", "m68k")
-    # The changed dump does not take the place of what others may know the old one by.
+    # A changed dump gets a path of its own, as the old path may be referred to.
     (entry,) = [each for each in entries(out) if each["source"] == str(changed)]
     assert (out / entry["outputs"][0]).name == "other.json"
     assert not (out / "7.2.22" / "rx" / "none.json").exists()
@@ -197,7 +197,7 @@ def test_second_run(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_other_options(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With another format all is read anew, and the old files go."""
+    """With another format all sources are read again and the old files removed."""
     out = tmp_path / "out"
     assert bulk(sources, "-o", out) == 0
     capsys.readouterr()
@@ -208,7 +208,7 @@ def test_other_options(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_other_sources(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A run over other sources drops what is there, with its files, and names it."""
+    """A run on other sources removes and names the sources that are gone."""
     old, new, out = sources / "qemu-7.2.22", sources / "qemu-10.0.13", tmp_path / "out"
     assert bulk(old, "-o", out) == 0
     capsys.readouterr()
@@ -222,7 +222,9 @@ def test_other_sources(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_sources_add_up(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With --add, runs over different sources add to one folder, in their order; what a source has no more goes."""
+    """With --add, runs on different sources share one output directory, in their order; files gone from a source are
+    removed.
+    """
     old, new, out = sources / "qemu-7.2.22", sources / "qemu-10.0.13", tmp_path / "out"
     assert bulk(new, "-o", out) == 0
     assert bulk(old, "-o", out, "--add") == 0
@@ -239,7 +241,7 @@ def test_sources_add_up(sources: Path, tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_a_source_under_another_name(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is in the place of a source that is gone is all that is judged, under the label that it has alone."""
+    """A source that replaces a removed one is the only one judged, under the label it has alone."""
     folder, out = sources / "qemu-7.2.22", tmp_path / "out"
     assert bulk(folder, "-o", out) == 0
     (folder / "m68k.json.xz").unlink()
@@ -252,7 +254,7 @@ def test_a_source_under_another_name(sources: Path, tmp_path: Path, capsys: pyte
 
 
 def test_a_source_that_has_changed_keeps_its_label(sources: Path, tmp_path: Path) -> None:
-    """A folder does not depend on what a changed source had before."""
+    """Labels do not depend on a source's earlier contents."""
     path = sources / "qemu-7.2.22" / "m68k.json.xz"
     assert bulk(sources, "-o", tmp_path / "kept") == 0
     shutil.copy(DATA / "dumps" / "qemu-10.0.13" / "m68k.json.xz", path)
@@ -263,7 +265,7 @@ def test_a_source_that_has_changed_keeps_its_label(sources: Path, tmp_path: Path
 
 @pytest.mark.parametrize("names", [("old", "new"), ("z", "a"), ("10.0", "7.2")])
 def test_order_of_the_sources(names: tuple[str, str], tmp_path: Path) -> None:
-    """Producers come in the order of the sources, whatever these are called, also when a folder has them already."""
+    """Producers are in the order of the sources on the command line, also in an existing output directory."""
     first, second = (tmp_path / name for name in names)
     for directory, version in ((first, "10.0.13"), (second, "7.2.22")):
         directory.mkdir()
@@ -275,7 +277,7 @@ def test_order_of_the_sources(names: tuple[str, str], tmp_path: Path) -> None:
 
 
 def test_versions_of_one_source(tmp_path: Path) -> None:
-    """Within one source they come in the order of versions."""
+    """Producers of one source are in the order of their versions."""
     for version in ("9.2.0", "10.0.13"):
         (tmp_path / "sources" / version).mkdir(parents=True)
         (tmp_path / "sources" / version / "avr.json").write_bytes(
@@ -286,7 +288,7 @@ def test_versions_of_one_source(tmp_path: Path) -> None:
 
 
 def test_a_manifest_of_an_older_vmdump(sources: Path, tmp_path: Path) -> None:
-    """One without sources and arguments is read: producers are in the order of versions."""
+    """A manifest without sources and arguments is read, with producers in the order of versions."""
     out = tmp_path / "out"
     assert bulk(sources, "-o", out) == 0
     content = json.loads((out / "manifest.json").read_text())
@@ -300,7 +302,7 @@ def test_a_manifest_of_an_older_vmdump(sources: Path, tmp_path: Path) -> None:
 
 
 def test_damaged_manifest(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A manifest that is none is told, and nothing is overwritten."""
+    """A damaged manifest is reported, and nothing is overwritten."""
     out = tmp_path / "out"
     out.mkdir()
     known = '{"vmdump_manifest": 1, "entries": [], '
@@ -316,11 +318,11 @@ def test_damaged_manifest(sources: Path, tmp_path: Path, capsys: pytest.CaptureF
         assert (out / "manifest.json").read_text() == content
 
 
-# What goes wrong --------------------------------------------------------------------------------------------------
+# Errors ---------------------------------------------------------------------------------------------------------
 
 
 def test_errors(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each source that can't be read is one line, an entry with the error, and exit code 3; the rest is there."""
+    """Each unreadable source is one line, a manifest entry with the error, and exit code 3; the others are written."""
     (sources / "qemu-7.2.22" / "avr.json.xz").write_bytes(b"\xfd7zXZ\0 broken")
     whole = packages.deb([packages.File("usr/bin/qemu-system-x86_64", packages.QEMU)], ".gz", gzip.compress)
     (sources / "broken.deb").write_bytes(whole[:-50])
@@ -345,7 +347,7 @@ def test_errors(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert not [name for name in os.listdir(out) if name.startswith(".")]
 
 
-#: What is meant to be a QEMU or a dump and is none, and words of the error.
+#: Files named like a QEMU or dump that are neither, and a part of the error.
 BROKEN = {
     "qemu-system-arm": (packages.QEMU[:64], "an ELF file without the code that dumps device state"),
     "bin/qemu-system-ppc": (b"", "an empty file"),
@@ -365,10 +367,10 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_nothing_is_skipped_in_silence(
+def test_unreadable_files_are_errors(
     name: str, sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is meant to be a QEMU, a dump or a package and can't be read is an error, exit code 3; also for check."""
+    """An unreadable file that is meant to be a QEMU, dump or package is an error with exit code 3; also for check."""
     path, out = sources / name, tmp_path / "out"
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(BROKEN[name][0])
@@ -384,7 +386,7 @@ def test_nothing_is_skipped_in_silence(
 
 
 def test_dangling_links(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A link that is called like a QEMU or a package and leads nowhere is an error; others are nobody's."""
+    """A dangling link named like a QEMU or package is an error; other dangling links are ignored."""
     (sources / "qemu-system-arm").symlink_to("missing")
     (sources / "a.deb").symlink_to("missing")
     (sources / "notes").symlink_to("missing")
@@ -394,8 +396,8 @@ def test_dangling_links(sources: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert f"vmdump: {sources}/qemu-system-arm: dangling link to missing\n" in captured.err
 
 
-def test_what_only_has_the_name(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A script is skipped with a notice, in a directory or named; documentation with a QEMU's name is no QEMU."""
+def test_files_with_a_misleading_name(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A script named like a QEMU is skipped with a notice; documentation with such a name is ignored."""
     script = sources / "qemu-system-i386"
     script.write_text("#!/bin/sh\nexec qemu-system-x86_64\n")
     overrides = sources / "share" / "lintian" / "qemu-system-x86"
@@ -412,7 +414,7 @@ def test_what_only_has_the_name(sources: Path, tmp_path: Path, capsys: pytest.Ca
 
 
 def test_members_of_packages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The same holds for what is in a package."""
+    """The same rules apply to members of packages."""
     files = [
         packages.File("./usr/bin/qemu-system-arm", packages.QEMU[:64]),
         packages.File("./usr/bin/qemu-system-i386", b"#!/bin/sh\n"),
@@ -439,8 +441,8 @@ def test_members_of_packages(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         ]
 
 
-def test_a_source_with_nothing_in_it(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A source that means nothing is an error, also beside others, and then nothing is dropped."""
+def test_source_without_contents(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A source without any dump or QEMU is an error, and then nothing is removed."""
     (tmp_path / "empty").mkdir()
     out = tmp_path / "out"
     assert bulk(sources / "qemu-7.2.22", "-o", out) == 0
@@ -452,8 +454,8 @@ def test_a_source_with_nothing_in_it(sources: Path, tmp_path: Path, capsys: pyte
     assert {each.label for each in producers(out)} == {"7.2.22", "10.0.13"}
 
 
-def test_nothing_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A directory without any source is told."""
+def test_directory_without_sources(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A directory without any source is reported."""
     (tmp_path / "empty").mkdir()
     assert bulk(tmp_path / "empty", "-o", tmp_path / "out") == 3
     assert "no QEMU binary, dump or package found" in capsys.readouterr().err
@@ -469,14 +471,14 @@ def test_nothing_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     ],
 )
 def test_usage(args: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is no such option is told, with exit code 2."""
+    """Invalid options end with exit code 2 and a message."""
     assert main(["bulk", str(tmp_path), "-o", str(tmp_path / "out"), *args]) == 2
     assert words in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
 def test_time_out(endless: Path, sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A source that takes too long is that source's error; the rest is there."""
+    """A source that exceeds the time limit is an error of that source only."""
     out = tmp_path / "out"
     assert bulk(endless, sources, "-o", out, "--timeout", 1, "--jobs", 2, executor="processes") == 3
     (failed,) = [entry for entry in entries(out) if entry["error"] is not None]
@@ -499,7 +501,9 @@ def test_memory(sources: Path, tmp_path: Path) -> None:
 
 
 class Fragile(Executor):
-    """An executor that a path in a task breaks, with all that is in it, as a crash does a pool of processes."""
+    """An executor that breaks, with all queued tasks, at a task with a given path, as a process pool does after a
+    crash.
+    """
 
     def __init__(self, path: str) -> None:
         self._path, self._threads, self._is_broken = path, ThreadPoolExecutor(3), threading.Event()
@@ -523,7 +527,7 @@ class Fragile(Executor):
 
 
 def test_crash(sources: Path, tmp_path: Path) -> None:
-    """A source on which a worker crashes is found among those that went down with it, and is the only error."""
+    """The source that crashed a worker is identified among the tasks that were lost, and is the only error."""
     culprit = str(sources / "qemu-10.0.13" / "rx.json.xz")
     made = []
 
@@ -539,7 +543,7 @@ def test_crash(sources: Path, tmp_path: Path) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that nobody has waited for does not."""
+    """Whether a process runs; zombies do not count."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -547,7 +551,7 @@ def is_alive(pid: int) -> bool:
 
 
 def wait_for_end(processes: list[int]) -> None:
-    """They end, if not at once."""
+    """Wait until the processes have ended."""
     deadline = time.monotonic() + 30
     while any(map(is_alive, processes)):
         assert time.monotonic() < deadline
@@ -556,7 +560,7 @@ def wait_for_end(processes: list[int]) -> None:
 
 @pytest.fixture
 def many(tmp_path: Path) -> Path:
-    """Enough dumps that a run takes a while."""
+    """Enough dumps for a run of some seconds."""
     directory = tmp_path / "many"
     for number in range(12):
         (directory / str(number)).mkdir(parents=True)
@@ -567,7 +571,7 @@ def many(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def started(many: Path, tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """A run over them, in a process of its own, once it has written something."""
+    """A run on these dumps in a child process that has already written output."""
     command = [*VMDUMP, "bulk", str(many), "-o", str(tmp_path / "out"), "--jobs", "2"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         while len(list((tmp_path / "out").glob("*/*/none.json"))) < 3:
@@ -579,7 +583,7 @@ def started(many: Path, tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def test_hangup_ignored(many: Path, tmp_path: Path) -> None:
-    """Under nohup the workers, too, go on when the terminal goes away, which sends SIGHUP to all of a group."""
+    """Under nohup, workers also continue after SIGHUP to the process group."""
     out = tmp_path / "out"
     command = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *VMDUMP, "bulk", many, "-o", out, "--jobs", "2"]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True) as process:
@@ -597,7 +601,7 @@ def test_hangup_ignored(many: Path, tmp_path: Path) -> None:
 
 
 def check_complete(many: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A further run makes the folder what one that was not ended would have made."""
+    """Check that a further run completes the output."""
     capsys.readouterr()
     assert bulk(many, "-o", tmp_path / "out") == 0
     bulk(many, "-o", tmp_path / "whole")
@@ -607,10 +611,10 @@ def check_complete(many: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
 def test_killed(
     started: "subprocess.Popen[bytes]", many: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """After kill -9 no process goes on, and the next run makes it complete, with nothing left over."""
+    """After SIGKILL no worker survives, and the next run completes the output without leftovers."""
     workers = children(started.pid)
     assert len(workers) >= 2
-    (tmp_path / "out" / ".none.json.1-0123456789abcdef.tmp").write_text("half")  # as if in the middle of a file
+    (tmp_path / "out" / ".none.json.1-0123456789abcdef.tmp").write_text("half")  # as if killed while writing a file
     (tmp_path / "out" / ".vmdump-unpack-abc" / "usr").mkdir(parents=True)
     started.kill()
     started.wait()
@@ -621,7 +625,7 @@ def test_killed(
 def test_interrupted(
     started: "subprocess.Popen[bytes]", many: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Ctrl-C leaves what is finished, says how to go on, and ends all processes."""
+    """SIGINT keeps finished outputs, prints how to continue, and ends all processes."""
     workers = children(started.pid)
     started.send_signal(signal.SIGINT)
     assert started.stderr is not None
@@ -638,10 +642,10 @@ def test_interrupted(
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("place", ["put", "write"])
-def test_what_an_interruption_leaves_is_counted(
+def test_interrupted_count_agrees_with_the_manifest(
     place: str, when: str, sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Wherever Ctrl-C comes, also between an entry of the manifest and its count, they say the same."""
+    """Wherever SIGINT arrives, the printed count and the manifest agree."""
     do, calls = getattr(Manifest, place), 0
 
     def interrupted(self: Manifest, *args: Any) -> None:
@@ -663,7 +667,7 @@ def test_what_an_interruption_leaves_is_counted(
 
 
 def test_interrupted_at_any_time(tmp_path: Path) -> None:
-    """Ctrl-C, which a terminal sends to all processes, ends it without a word of theirs, also while they start."""
+    """SIGINT to the process group ends a run without output from workers, also during their start."""
     (tmp_path / "avr.json").write_bytes(read_real_dump("7.2.22", "avr"))
     command = [*VMDUMP, "bulk", tmp_path / "avr.json", "-o", tmp_path / "out", "--jobs", "2"]
     codes = set()
@@ -683,8 +687,8 @@ def test_interrupted_at_any_time(tmp_path: Path) -> None:
     assert codes <= {0, 130}
 
 
-def test_source_that_is_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What was read of a source stays when it can't be found; when it is back, there is nothing to do."""
+def test_missing_source(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Outputs of a missing source are kept; when it is back, nothing has to be read."""
     path, out = tmp_path / "avr.json", tmp_path / "out"
     path.write_bytes(read_real_dump("7.2.22", "avr"))
     assert bulk(path, "-o", out) == 0
@@ -702,7 +706,7 @@ def test_source_that_is_away(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 def test_errors_name_the_source_as_given(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A relative path is told once, and as it was given."""
+    """Errors name a relative path once, as given."""
     monkeypatch.chdir(tmp_path)
     Path("avr.json").write_bytes(read_real_dump("7.2.22", "avr")[:-100])
     assert bulk("avr.json", "-o", "out") == 3
@@ -712,7 +716,7 @@ def test_errors_name_the_source_as_given(
 
 
 def test_worker_killed(started: "subprocess.Popen[bytes]", tmp_path: Path) -> None:
-    """A worker that is killed costs nothing: its source is read once more."""
+    """If a worker is killed, its source is read again."""
     leaves = [pid for pid in children(started.pid) if not children(pid)]
     workers = [pid for pid in leaves if b"forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     os.kill(workers[0], signal.SIGKILL)
@@ -721,7 +725,7 @@ def test_worker_killed(started: "subprocess.Popen[bytes]", tmp_path: Path) -> No
 
 
 def test_full_disk(tmp_path: Path) -> None:
-    """Where nothing more can be written that is told, what is finished stays, and a run with room is complete."""
+    """A full disk is reported, finished outputs are kept, and a later run completes."""
     sources = tmp_path / "sources" / "7.2.22"
     sources.mkdir(parents=True)
     for target in ("avr", "m68k", "x86_64", "xtensa"):
@@ -747,7 +751,7 @@ def test_full_disk(tmp_path: Path) -> None:
 
 
 def test_no_room_to_unpack(tmp_path: Path) -> None:
-    """Likewise where a package can't be unpacked: nothing of it is left."""
+    """A full disk while unpacking is reported, and leaves no extracted files."""
     content = packages.QEMU + os.urandom(1 << 20)
     (tmp_path / "a.tar").write_bytes(packages.tar([packages.File("usr/bin/qemu-system-avr", content)]))
     out = tmp_path / "out"
@@ -763,7 +767,7 @@ def test_no_room_to_unpack(tmp_path: Path) -> None:
 
 
 def test_two_at_once(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Two runs do not write to one folder at a time."""
+    """Two runs cannot write to one output directory at the same time."""
     from vmdump.bulk.manifest import locked
 
     with locked(str(tmp_path / "out")):
@@ -772,7 +776,7 @@ def test_two_at_once(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_output_is_a_file(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A folder that is a file is told."""
+    """An output directory that is a file is an error."""
     (tmp_path / "out").write_text("mine")
     assert bulk(sources, "-o", tmp_path / "out") == 3
     assert capsys.readouterr().err == f"vmdump: {tmp_path}/out: Not a directory\n"
@@ -783,14 +787,14 @@ def test_output_is_a_file(sources: Path, tmp_path: Path, capsys: pytest.CaptureF
 
 
 class Terminal(io.StringIO):
-    """A stream that says that it is a terminal."""
+    """A stream that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True
 
 
 def test_terminal(sources: Path, tmp_path: Path) -> None:
-    """On a terminal there is a display, which is taken away at the end; errors stay above it."""
+    """On a terminal a progress display is shown and removed at the end; errors stay above it."""
     (sources / "broken.json").write_text('{\n  "vmschkmachine": {')
     stdout, stderr = io.StringIO(), Terminal()
     environment = Environment(stdout=stdout, stderr=stderr, environ={"TERM": "xterm"})
@@ -807,7 +811,7 @@ def test_terminal(sources: Path, tmp_path: Path) -> None:
         assert "\x1b" not in stderr.getvalue()
 
 
-def test_executor_that_is_none() -> None:
-    """The library says it too."""
+def test_unknown_executor() -> None:
+    """The library function refuses unknown executors too."""
     with pytest.raises(VmdumpError, match="no executor 'cluster'"):
         make_workers("cluster", 1)

@@ -1,4 +1,6 @@
-"""The check against real dumps, against proven misses of QEMU's script, and what must hold of any descriptions."""
+"""The check on real dumps, on load failures that QEMU's script misses, and properties that hold for
+any descriptions.
+"""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -27,13 +29,13 @@ from vmdump.vmstate.model import VMStateDescription, VMStateField, VMStateFlags,
 
 
 def real_dump(version: str, target: str) -> DeviceDump:
-    """A dump that QEMU wrote."""
+    """Return a dump that QEMU wrote."""
     return DeviceDump(parse(read_real_dump(version, target)), Producer("file"))
 
 
 @functools.cache
 def x86_64_forward(kind: str) -> dict[str, TypeResult]:
-    """The types of x86_64, 7.2 -> 10.0: of QEMU's own dumps, or of what binaries tell."""
+    """The type results of x86_64, 7.2 -> 10.0, from QEMU's own dumps or from binaries."""
     if kind == "dumps":
         pair = [real_dump(version, "x86_64") for version in ("7.2.22", "10.0.13")]
     else:
@@ -42,19 +44,19 @@ def x86_64_forward(kind: str) -> dict[str, TypeResult]:
     return {each.type: each for each in result.results["A -> B"]}
 
 
-#: Each type of which QEMU's script says something on the full dumps of x86_64, 7.2 -> 10.0, and what is so.
+#: Each type that QEMU's script reports on the full dumps of x86_64, 7.2 -> 10.0, and the correct verdict.
 ANSWERS = {
     # eitr_intr_pending became unused bytes, itr_intr_pending too; timadj has a test that old machine types switch off.
     "e1000e": ("conditional", "field-added-with-test"),
     # ghes_addr_le is called hw_error_le.
     "acpi-ged": ("safe", "field-renamed"),
     "acpi-ged-x86": ("safe", "type-moved"),
-    # Abstract parents, children and siblings, whose sections other types have.
+    # Abstract parents, children and siblings, whose sections other types cover.
     "pci-piix3": ("safe", "type-moved"),
     "PIIX3-xen": ("safe", "type-moved"),
     "virtio-vga-gl": ("safe", "type-moved"),
     "virtio-vga-gl-base-type": ("safe", "type-moved"),
-    # What has a section of its name is no kin, and sends other bytes.
+    # An unrelated type has a section of that name with different contents.
     "serial-mm": ("absent", "type-absent"),
     # Not built any more for this target, or (qxl) not in this build.
     "sysbus-ahci": ("absent", "type-absent"),
@@ -72,24 +74,26 @@ ANSWERS = {
 
 @pytest.mark.parametrize("kind", ["dumps", "extended"])
 @pytest.mark.parametrize("name", ANSWERS)
-def test_answers(name: str, kind: str) -> None:
-    """What QEMU's script alarms about is answered, from dumps and from binaries alike."""
+def test_reports_of_the_script(name: str, kind: str) -> None:
+    """Each report of QEMU's script is judged correctly, from dumps and from binaries."""
     result = x86_64_forward(kind)[name]
     verdict, rule = ANSWERS[name]
-    # What is in both is not judged here: code that writes state, hooks and lengths that dumps do not tell.
+    # Ignore what both sides have: state written by code, hooks, and lengths that dumps lack.
     known = max((f.verdict for f in result.findings if f.verdict is not Verdict.UNKNOWN), key=Verdict.severity)
     assert known == verdict
     assert rule in [finding.rule for finding in result.findings]
 
 
-def test_all_of_the_script_is_answered() -> None:
-    """The list above is all that the script says."""
+def test_the_list_is_complete() -> None:
+    """The list above has every type that the script reports."""
     lines = judge.classic_lines("x86_64", "7.2", "10.0")
     assert {name for name, said in lines.items() if said} == set(ANSWERS)
 
 
-def test_judged_with_binaries() -> None:
-    """Against real migrations: nearly all that is said to break did, all that failed is told, few are conditional."""
+def test_accuracy_with_binaries() -> None:
+    """On recorded migrations nearly all reported breaks failed, all failures are reported, few verdicts are
+    conditional.
+    """
     scores = judge.judge(judge.ask(judge.check_images))
     score = judge.total(scores)
     assert score.precision is not None
@@ -100,8 +104,8 @@ def test_judged_with_binaries() -> None:
     assert {(each.src, each.type) for each in score.misloads} == {("10.0", "am53c974"), ("10.0", "dc390")}
 
 
-def test_judged_with_dumps() -> None:
-    """Dumps of 7.2 lack the lengths of arrays: the one failure that is not told for that, usb_dwc3's, is unknown."""
+def test_accuracy_with_dumps() -> None:
+    """7.2's dumps lack array lengths; the one failure missed for that reason, usb_dwc3's, is unknown."""
     score = judge.total(judge.judge(judge.ask(judge.check_dumps)))
     assert score.precision is not None
     assert score.precision >= 0.97
@@ -111,7 +115,7 @@ def test_judged_with_dumps() -> None:
 
 @pytest.mark.parametrize("version", ["7.2.22", "8.2.2", "10.0.13"])
 def test_against_itself(version: str) -> None:
-    """A real dump can load what it sends: nothing is found but what can't be compared."""
+    """A real dump against itself has no findings but those for parts that cannot be compared."""
     same = [Labelled(label, real_dump(version, "x86_64")) for label in "AB"]
     result = check(same)
     assert list(result.results) == ["A -> B", "B -> A"]
@@ -121,8 +125,8 @@ def test_against_itself(version: str) -> None:
 
 
 def test_binary_against_its_own_dump() -> None:
-    """A dump of the same QEMU differs in nothing that both tell; what is on no device class is left out. What code
-    writes stays unknown, as the dump does not tell that it is the same build.
+    """A binary and its own dump differ in nothing that both contain, apart from standalone descriptions. State written
+    by code is unknown, as the dump does not identify the build.
     """
     binary = vmdump.open(DATA / "extended" / "qemu-10.0.13-m68k.json.xz")
     written = real_dump("10.0.13", "m68k")
@@ -131,7 +135,7 @@ def test_binary_against_its_own_dump() -> None:
 
 
 def test_layout() -> None:
-    """Both sides beside each other: the destination's drq_state is added, and has no counterpart."""
+    """In the side-by-side layout the destination's drq_state is added and has no counterpart."""
     layout = x86_64_forward("extended")["am53c974"].layout
     added = [row for row in layout if row.change == "added" and row.destination]
     assert [row.destination.path for row in added if row.destination] == ["esp.drq_state"]
@@ -143,13 +147,13 @@ def test_layout() -> None:
 
 
 def test_cpu_covers_its_models() -> None:
-    """A CPU's section hangs on no device class; its models are named."""
+    """A CPU's section belongs to no device class; its result names the CPU models."""
     cpu = x86_64_forward("extended")["cpu"]
     assert "qemu64-x86_64-cpu" in cpu.covers
 
 
 def test_state_inside_virtio() -> None:
-    """What VirtioDeviceClass refers to belongs to the device type: 10.0 may send a subsection that 7.2 lacks."""
+    """A VirtioDeviceClass's description counts for the device type: 10.0 may send a subsection that 7.2 lacks."""
     new, old = (vmdump.open(DATA / "extended" / f"qemu-{v}-x86_64.json.xz") for v in ("10.0.13", "7.2.22"))
     result = check([Labelled("A", new), Labelled("B", old)], types=["virtio-net-device"])
     (found,) = [f for each in result.results["A -> B"] for f in each.findings if f.verdict is not Verdict.UNKNOWN]
@@ -157,7 +161,7 @@ def test_state_inside_virtio() -> None:
     assert found.path == "virtio-net / virtio-net-device / virtio-net-device/backend"
 
 
-# The misses that are proven for QEMU's script -----------------------------------------------------------------------
+# Load failures that QEMU's script misses ----------------------------------------------------------------------------
 
 A, B, C = field("a"), field("b"), field("c")
 
@@ -174,31 +178,31 @@ A, B, C = field("a"), field("b"), field("c")
     ids=["field appended", "num changed", "test dropped", "field version above its description's"],
 )
 def test_misses_of_the_script(ours: list[VMStateField], theirs: list[VMStateField], expected: str, of: object) -> None:
-    """Each is caught, with binaries and with dumps that tell lengths."""
+    """Each is detected, with binaries and with dumps that print array lengths."""
     assert callable(of)
     pair = [of(dump(desc("dev", *fields))) for fields in (ours, theirs)]
     assert verdicts(*pair) == {"dev": expected}
 
 
-def test_no_kin() -> None:
-    """A device of another kind whose section happens to have the same name is not what it has become."""
+def test_unrelated_types_with_one_section_name() -> None:
+    """An unrelated device that shares a section name is not taken for the renamed device."""
     pci, isa = (desc("cirrus_vga", *fields) for fields in ([A], [B, C]))
     assert verdicts(dump(cirrus_vga=pci), dump(isa_cirrus_vga=isa)) == {"cirrus-vga": Verdict.ABSENT}
     assert verdicts(dump(cirrus_vga=pci), dump(isa_cirrus_vga=pci)) == {"cirrus-vga": Verdict.SAFE}
 
 
-# Particulars ------------------------------------------------------------------------------------------------------
+# Single cases -----------------------------------------------------------------------------------------------------
 
 
 def test_goes_on_after_a_break() -> None:
-    """The second difference is found behind the first."""
+    """The second difference is found after the first."""
     found = findings(dump(desc("dev", A, B, C)), dump(desc("dev", A, field("n"), B, field("m", "uint64"), C)))
     assert [each.path for each in found] == ["dev / n", "dev / m"]
     assert {each.verdict for each in found} == {Verdict.BREAKS}
 
 
 def test_finding_has_all() -> None:
-    """Rule, direction, both sides, QEMU's error, condition, remedy."""
+    """A finding has rule, direction, both sides, QEMU's error, condition and remedy."""
     (found,) = findings(dump(desc("dev", A)), dump(desc("dev", A, B)))
     assert (found.rule, found.direction, found.type, found.path) == ("field-added", "A -> B", "dev", "dev / b")
     assert found.source is None
@@ -210,7 +214,7 @@ def test_finding_has_all() -> None:
 
 
 def test_within_a_subsection() -> None:
-    """What breaks a subsection breaks only where it is sent."""
+    """A break inside a subsection is conditional on the subsection being sent."""
     old, new = (desc("dev/s", *fields, needed=True) for fields in ([A], [A, B]))
     (found,) = findings(dump(desc("dev", C, subsections=[old])), dump(desc("dev", C, subsections=[new])))
     assert (found.rule, found.verdict) == ("field-added", Verdict.CONDITIONAL)
@@ -221,7 +225,7 @@ def test_within_a_subsection() -> None:
 
 
 def test_within_an_array() -> None:
-    """What differs in elements counts for each; of an array that may have none it is conditional."""
+    """A difference in array elements counts for each element; it is conditional if the array may be empty."""
     old, new = desc("part", A), desc("part", A, B)
     fixed = [dump(desc("dev", struct("s", each, num=3), C)) for each in (old, new)]
     (found,) = findings(*fixed)
@@ -233,21 +237,23 @@ def test_within_an_array() -> None:
 
 
 def test_version_within_an_array() -> None:
-    """A version guards nothing in an array of structs either: QEMU 9.0's virtio-gpu could not load 8.2's so."""
+    """A version guards nothing in an array of structs: QEMU 9.0's virtio-gpu could not load 8.2's state for that
+    reason.
+    """
     old, new = desc("one-scanout", A), desc("one-scanout", A, field("fb.format", version_id=2), version_id=2)
     pair = [desc("toy-gpu", struct("scanout", each, num=16)) for each in (old, new)]
     for one, two in (map(dump, pair), map(plain, map(dump, pair))):
         (found,) = [each for each in findings(one, two) if each.verdict is not Verdict.UNKNOWN]
         assert (found.rule, found.verdict) == ("nested-version-guards-nothing", Verdict.BREAKS)
         assert found.path == "toy-gpu / one-scanout / scanout[].fb.format"
-    # Without a version of its own it is just added, and the remedy gives it none.
+    # Without a version it is a plain addition, and the remedy proposes no version.
     (found,) = findings(
         *(dump(desc("toy-gpu", struct("scanout", desc("one-scanout", *f), num=2))) for f in ([A], [A, B]))
     )
     assert found.rule == "field-added"
     assert found.remedy is not None
     assert "give it a version_id" not in found.remedy
-    # A subsection inside an element has a version that travels.
+    # The version of a subsection inside an element is sent.
     sub = [
         desc("one-scanout/s", *f, needed=True, version_id=v) for f, v in (([A], 1), ([A, field("n", version_id=2)], 2))
     ]
@@ -256,7 +262,7 @@ def test_version_within_an_array() -> None:
 
 
 def test_number_of_elements_by_configuration() -> None:
-    """Where no field sends the number, the device's configuration has it: what breaks an element breaks the whole."""
+    """If no field sends the number of elements, configuration decides it: a break in an element breaks the type."""
 
     def made(part: VMStateDescription, *more: VMStateField, flags: int = 0) -> DeviceDump:
         flags |= VMStateFlags.STRUCT | VMStateFlags.VARRAY_UINT32
@@ -270,7 +276,7 @@ def test_number_of_elements_by_configuration() -> None:
     assert verdicts(made(old, sent), made(new, sent)) == {"virtio-gpu-scanouts": Verdict.CONDITIONAL}
     allocated = [made(each, flags=VMStateFlags.ALLOC) for each in (old, new)]
     assert verdicts(*allocated) == {"virtio-gpu-scanouts": Verdict.CONDITIONAL}
-    # The description that a subsection is of may send it.
+    # A subsection's parent description may send it.
     parts = [
         VMStateField("s", vmsd=each, flags=F.STRUCT | F.VARRAY_UINT32, num_offset=100, offset=0) for each in (old, new)
     ]
@@ -282,12 +288,11 @@ def test_number_of_elements_by_configuration() -> None:
 @pytest.mark.parametrize("of", [lambda each: each, plain], ids=["binary", "dump"])
 @pytest.mark.parametrize("name", ["vitio-balloon-device/page-poison", "virtio-balloon-device"])
 def test_subsection_that_is_never_found(name: str, of: Callable[[DeviceDump], DeviceDump]) -> None:
-    """A name that does not begin with its parent's is not looked for, whatever the destination calls it.
-
-    Real QEMU 5.2 -> 5.2 and 5.2 -> 7.2, which has the name right, both end with `Missing section footer for
-    0000:00:02.0/virtio-balloon`, where the guest uses the feature.
+    """A subsection whose name does not begin with its parent's is never looked up. Real QEMU 5.2 -> 5.2 and 5.2 -> 7.2,
+    which has the right name, both end with `Missing section footer for 0000:00:02.0/virtio-balloon` if the guest uses
+    the feature.
     """
-    number = array("stat", 2)  # so that a dump tells numbers of elements
+    number = array("stat", 2)  # so that the dump prints numbers of elements
     wrong, right = (
         of(dump(desc("virtio-balloon-device", number, subsections=[desc(each, A, needed=True)])))
         for each in (name, "virtio-balloon-device/page-poison")
@@ -302,8 +307,8 @@ def test_subsection_that_is_never_found(name: str, of: Callable[[DeviceDump], De
     assert verdicts(always, always) == {"virtio-balloon-device": Verdict.BREAKS}
 
 
-def test_what_lint_knows_breaks_a_load() -> None:
-    """Every defect that stops a load is found between two equal sides too."""
+def test_lint_defects_break_a_load() -> None:
+    """Every lint defect that stops a load is also found between two equal sides."""
     refused = dump(desc("dev", A, version_id=1, minimum_version_id=2))
     assert verdicts(refused, refused) == {"dev": Verdict.BREAKS}
     within = dump(desc("dev", A, subsections=[desc("dev/s", A, needed=True, minimum_version_id=2)]))
@@ -311,7 +316,7 @@ def test_what_lint_knows_breaks_a_load() -> None:
 
 
 def test_the_same_build_needs_no_comparing() -> None:
-    """What code writes, the same code reads: equal build ids prove that it is the same."""
+    """If the build ids are equal, state written by code counts as loadable."""
     made = [dump(desc("dev", field("a", "virtio"))).tree for _ in "AB"]
     one, two = (DeviceDump(tree, Producer("image", build_id="ab")) for tree in made)
     assert verdicts(one, two) == {"dev": Verdict.SAFE}
@@ -320,9 +325,8 @@ def test_the_same_build_needs_no_comparing() -> None:
 
 
 def test_hosts_of_unlike_word_size() -> None:
-    """Sizes of pointers and timers are the host's: what Debian's QEMU 7.2.22 for i386 dumps, its build for amd64 loads.
-
-    tests/data/hosts has what ``qemu-system-x86_64 -M none -dump-vmstate`` of Debian's i386 package wrote.
+    """Sizes of pointers and timers depend on the host: the dump of Debian's QEMU 7.2.22 for i386 is loadable by its
+    amd64 build. tests/data/hosts has what ``qemu-system-x86_64 -M none -dump-vmstate`` of Debian's i386 package wrote.
     """
     narrow = vmdump.open(DATA / "hosts" / "qemu-7.2.22-i386-x86_64.json.xz")
     wide = real_dump("7.2.22", "x86_64")
@@ -330,25 +334,25 @@ def test_hosts_of_unlike_word_size() -> None:
         assert set(verdicts(*pair).values()) == {Verdict.SAFE, Verdict.UNKNOWN}
         timers = {each.type for each in findings(*pair) if each.rule == "word-size-differs"}
         assert {"ich9-usb-uhci1", "usb-ehci", "sdhci-pci"} <= timers
-    # What is broken otherwise stays so.
+    # Other differences still break.
     assert verdicts(narrow, real_dump("10.0.13", "x86_64"))["am53c974"] is Verdict.BREAKS
 
 
 def test_struct_put_around_fields() -> None:
-    """Nothing on the wire marks a struct: one around fields, or one less, is the same."""
+    """The stream does not mark structs: adding or removing a struct around fields changes nothing."""
     flat = dump(desc("dev", A, B, C))
     deep = dump(desc("dev", A, struct("s", desc("part", B, version_id=7, minimum_version_id=7)), C))
     assert rules(flat, deep) == rules(deep, flat) == []
 
 
 def test_nested_version_is_not_enforced() -> None:
-    """A nested 7 > 6 loads."""
+    """A nested description's version is not checked: 7 > 6 loads."""
     six, seven = (dump(desc("dev", struct("s", desc("part", A, version_id=each)))) for each in (6, 7))
     assert verdicts(seven, six) == verdicts(six, seven) == {"dev": Verdict.SAFE}
 
 
 def test_field_of_a_later_version() -> None:
-    """A version guards in the section itself: 1 -> 2 loads, 2 -> 1 is refused."""
+    """In the section itself a version guards: 1 -> 2 loads, 2 -> 1 is refused."""
     one = dump(desc("dev", A))
     two = dump(desc("dev", A, field("b", version_id=2), version_id=2))
     assert verdicts(one, two) == {"dev": Verdict.SAFE}
@@ -356,14 +360,14 @@ def test_field_of_a_later_version() -> None:
 
 
 def test_sizes_of_structs_in_memory() -> None:
-    """The size of a struct is the compiler's business: PCIDevice grew, and nobody noticed."""
+    """A struct's size in memory does not matter (PCIDevice grew)."""
     part = desc("part", A)
     ours, theirs = (VMStateField("s", vmsd=part, flags=VMStateFlags.STRUCT, size=size) for size in (2608, 2736))
     assert rules(dump(desc("dev", ours)), dump(desc("dev", theirs))) == []
 
 
 def test_less_is_known_of_dumps() -> None:
-    """A verdict that rests on less says so."""
+    """A verdict that rests on missing metadata says so."""
     found, _ = findings(plain(dump(desc("dev", A))), plain(dump(desc("dev", A, B))))
     assert found.note is not None
     assert found.note.startswith("judged by sizes alone: a dump lacks types")
@@ -372,7 +376,7 @@ def test_less_is_known_of_dumps() -> None:
 
 
 def test_vstruct_version() -> None:
-    """A VSTRUCT travels in struct_version_id, on both sides."""
+    """A VSTRUCT is sent in struct_version_id, on both sides."""
     part = desc("part", A, field("b", version_id=2), version_id=2)
     one, two = (
         VMStateField("s", vmsd=part, flags=VMStateFlags.VSTRUCT, struct_version_id=version) for version in (1, 2)
@@ -382,7 +386,7 @@ def test_vstruct_version() -> None:
 
 
 def test_state_saved_by_own_code() -> None:
-    """What a device's code saves inside its section belongs to the device; names tell whose it is."""
+    """State that code saves in a device's section counts for that device, identified by name."""
     old, new = (desc("virtio-gpu-scanouts", *fields) for fields in ([A], [A, B]))
     device = desc("virtio-gpu", VMStateField("virtio-gpu", info=VMStateInfo("virtio-gpu")))
     pair = [dump(virtio_gpu_device=device, other=desc("virtio", A), roots=((each, "save"),)) for each in (old, new)]
@@ -390,8 +394,8 @@ def test_state_saved_by_own_code() -> None:
 
 
 def test_section_on_no_device_class() -> None:
-    """It is a section like others, and has a verdict of its own; one that the other side lacks fails where it is sent,
-    which its being registered does not tell. A CPU's is always sent.
+    """A standalone description is compared like a section, with a verdict of its own. If the other side lacks it, the
+    load fails where it is sent, which registration does not show. A CPU's is always sent.
     """
     old, new = (dump(desc("dev", A), roots=((desc("cpu", *fields), "register"),)) for fields in ([A], [A, B]))
     assert verdicts(old, new) == {"dev": Verdict.SAFE, "cpu": Verdict.BREAKS}
@@ -401,12 +405,12 @@ def test_section_on_no_device_class() -> None:
     (found,) = findings(legacy, other)
     assert (found.rule, found.verdict, found.condition) == ("section-missing", Verdict.BREAKS, None)
     assert found.error == "Unknown savevm section or instance 'cpu' 0"
-    # A dump file tells of none: that is no finding.
+    # A dump file contains none, which is not a finding.
     assert verdicts(old, plain(old)).keys() == {"dev"}
 
 
-def test_absent_as_far_as_a_dump_tells() -> None:
-    """A dump file does not tell what is registered by other means; the finding says so."""
+def test_absent_in_a_dump_file() -> None:
+    """For a dump file the finding says that the type may be registered by other means."""
     (found,) = findings(plain(dump(desc("dev", A))), plain(dump(desc("other", B))))
     assert found.verdict is Verdict.ABSENT
     assert "unless by other means than a device class" in found.message
@@ -429,14 +433,14 @@ F = VMStateFlags
             field("a", "buffer", size=3, flags=F.VBUFFER | F.MULTIPLY),
             "conditional",
         ),
-        # The code of a buffer gets the size; that of a member in memory says nothing.
+        # The code of a buffer gets the size; a custom VMStateInfo's size in memory says nothing.
         (
             field("a", "pci config", size=256, flags=F.BUFFER),
             field("a", "pci config", size=4096, flags=F.BUFFER),
             "breaks",
         ),
         (field("a", "virtqueue", size=96), field("a", "virtqueue", size=104), "unknown"),
-        # A marker byte before each element; a byte before each and one behind the last.
+        # A marker byte before each element; or a byte before each and one after the last.
         (
             struct("a", desc("part", A), num=3),
             VMStateField(
@@ -453,13 +457,13 @@ F = VMStateFlags
     ],
 )  # fmt: skip
 def test_lengths(ours: VMStateField, theirs: VMStateField, expected: str) -> None:
-    """What decides the bytes of a field beside what its name and its elements' size say."""
+    """Attributes besides name and element size that decide a field's size in the stream."""
     one, two = dump(desc("dev", A, ours, B)), dump(desc("dev", A, theirs, B))
     assert verdicts(one, two) == verdicts(two, one) == {"dev": expected}
 
 
-def test_made_up_for() -> None:
-    """A field that is gone breaks, unless run time may decide to send as many bytes in its place."""
+def test_removed_field_with_replacement() -> None:
+    """A removed field breaks, unless a run-time length may send as many bytes in its place."""
     gone = [A, B, C], [A, C]
     in_its_place = [A, B, C], [A, field("n", "uint16", field_exists=True), field("m", "uint16"), C]
     may_be = [A, B, C], [A, varray("n", "uint8"), C]
@@ -468,7 +472,7 @@ def test_made_up_for() -> None:
 
 
 def test_too_deep() -> None:
-    """Deeper than Python's stack is an error that says so; equal ones are no matter."""
+    """Descriptions nested deeper than Python's stack are an error; if both sides are equal they are safe."""
 
     def deep(innermost: VMStateField) -> VMStateDescription:
         vmsd = desc("d", innermost)
@@ -482,14 +486,14 @@ def test_too_deep() -> None:
 
 
 def test_types() -> None:
-    """Patterns choose types."""
+    """Patterns select types."""
     both = dump(desc("dev-a", A), desc("dev-b", A))
     result = check([Labelled("A", both), Labelled("B", both)], types=["*-b"])
     assert [each.type for each in result.results["A -> B"]] == ["dev-b"]
 
 
 def test_too_much() -> None:
-    """Descriptions that share others exponentially end in an error, not in all of memory."""
+    """Descriptions that expand exponentially end in an error, not in exhausted memory."""
     vmsd = desc("d0", A)
     for level in range(40):
         vmsd = desc(f"d{level + 1}", struct("x", vmsd), struct("y", vmsd))
@@ -498,14 +502,14 @@ def test_too_much() -> None:
     assert findings(dump(dev=vmsd), dump(dev=vmsd)) == []
 
 
-# What must hold of any descriptions ---------------------------------------------------------------------------------
+# Properties of any descriptions -------------------------------------------------------------------------------------
 
 NAMES = st.sampled_from([f"f{number}" for number in range(12)])
 
 
 @st.composite
 def field_lists(draw: st.DrawFn) -> list[VMStateField]:
-    """Fields of different names: values, arrays, unused bytes, some with a test."""
+    """Fields with unique names: values, arrays, unused bytes, some with a test."""
     made = []
     for name in draw(st.lists(NAMES, min_size=1, max_size=8, unique=True)):
         kind = draw(st.sampled_from(["value", "array", "varray", "unused"]))
@@ -535,14 +539,14 @@ def descriptions(draw: st.DrawFn) -> VMStateDescription:
 
 @given(descriptions())
 def test_any_description_loads_itself(vmsd: VMStateDescription) -> None:
-    """A -> A is safe, from a binary; a dump that tells no lengths of arrays leaves them unknown."""
+    """A -> A is safe for a binary; for a dump without array lengths it is unknown."""
     assert findings(dump(vmsd), dump(vmsd)) == []
     assert set(verdicts(dump(vmsd), plain(dump(vmsd))).values()) <= {Verdict.SAFE, Verdict.UNKNOWN}
 
 
 @given(field_lists(), st.data())
 def test_renaming_is_safe(fields: list[VMStateField], data: st.DataObject) -> None:
-    """A field under a name that no other has is the same field."""
+    """A renamed field is the same field."""
     index = data.draw(st.integers(0, len(fields) - 1))
     old = fields[index]
     kept = {name: getattr(old, name) for name in old.__struct_fields__}
@@ -555,7 +559,7 @@ def test_renaming_is_safe(fields: list[VMStateField], data: st.DataObject) -> No
 def test_splitting_unused_is_safe(
     before: list[VMStateField], after: list[VMStateField], size: int, data: st.DataObject
 ) -> None:
-    """A run of unused bytes may be cut anywhere."""
+    """Unused bytes may be split anywhere."""
     cut = data.draw(st.integers(1, size - 1))
     whole = dump(desc("dev", *before, unused(size), *after))
     split = dump(desc("dev", *before, unused(cut), unused(size - cut), *after))
@@ -564,13 +568,13 @@ def test_splitting_unused_is_safe(
 
 @given(field_lists(), st.sampled_from(["uint8", "uint32", "timer"]))
 def test_appending_breaks(fields: list[VMStateField], info: str) -> None:
-    """A field that is appended without a guard breaks both ways."""
+    """An unguarded appended field breaks in both directions."""
     old, new = (dump(desc("dev", *each)) for each in (fields, [*fields, field("appended", info)]))
     assert verdicts(old, new) == verdicts(new, old) == {"dev": Verdict.BREAKS}
 
 
 def test_the_same_bytes_at_other_places() -> None:
-    """Fields of the same bytes in all are not regrouped where one is read from what was sent of another."""
+    """Fields with equal total size are not regrouped if one would be read from another's bytes."""
     ours, theirs = (dump(desc("dev", field("a", one), field("b", two), field("c", three))) for one, two, three in (
         ("uint8", "uint32", "uint16"), ("uint32", "uint8", "uint16"),
     ))  # fmt: skip
@@ -579,8 +583,8 @@ def test_the_same_bytes_at_other_places() -> None:
     assert verdicts(ours, joined) == verdicts(joined, ours) == {"dev": "safe"}
 
 
-def test_namesakes_are_told_apart_by_place() -> None:
-    """A subsection is read as its namesake in the same list, however deep, and not as one of another struct."""
+def test_subsections_with_equal_names_match_by_place() -> None:
+    """A subsection matches the one of that name in the same list, at any depth, not one of another struct."""
 
     def part(*names: str) -> VMStateDescription:
         fields = {"same": field("a"), "other": field("a", "uint64")}
@@ -598,7 +602,7 @@ def test_namesakes_are_told_apart_by_place() -> None:
 
 @given(field_lists(), field_lists())
 def test_symmetry(ours: list[VMStateField], theirs: list[VMStateField]) -> None:
-    """Without versions and subsections what is safe one way is safe the other: what one sends, the other reads."""
+    """Without versions and subsections, what is safe in one direction is safe in the other."""
     one, two = dump(desc("dev", *ours)), dump(desc("dev", *theirs))
     assert (verdicts(one, two) == {"dev": "safe"}) == (verdicts(two, one) == {"dev": "safe"})
     known = [[each for each in side if not each.field_exists and each.num_offset is None] for side in (ours, theirs)]
@@ -608,7 +612,7 @@ def test_symmetry(ours: list[VMStateField], theirs: list[VMStateField]) -> None:
 
 @given(field_lists(), field_lists())
 def test_never_safe_with_other_bytes(ours: list[VMStateField], theirs: list[VMStateField]) -> None:
-    """Where all bytes are known and differ in all, it is not safe: summed up here once more."""
+    """If all sizes are known and the totals differ, the verdict is not safe; totals are computed independently here."""
     bytes_of = {"uint8": 1, "bool": 1, "uint16": 2, "uint32": 4, "uint64": 8, "timer": 8}
 
     def total(fields: list[VMStateField]) -> int:

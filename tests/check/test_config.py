@@ -1,4 +1,4 @@
-"""Reviewed differences: which findings a configuration accepts, what it tells of itself, and baselines."""
+"""Accepted findings: matching of configuration entries, reports about the configuration itself, and baselines."""
 
 import datetime
 import tomllib
@@ -16,19 +16,19 @@ TODAY = datetime.date(2026, 11, 25)
 
 
 def config(tmp_path: Path, text: str, name: str = "vmdump.toml") -> Config:
-    """The configuration that the text says."""
+    """Parse a configuration."""
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
     return load_config(path)
 
 
 def finding(rule: str = "field-removed", type: str = "e1000", path: str = "e1000 / e1000 / mac_reg[0]") -> Finding:
-    """One that breaks, forward."""
+    """Return a finding that breaks, forward."""
     return Finding(rule, Verdict.BREAKS, "A -> B", type, path, "m")
 
 
 def result(*findings: Finding) -> CheckResult:
-    """Both directions of two dumps; a type in each that has these findings, as if they went that way."""
+    """Return a check of two dumps with these findings in both directions."""
     dumps = [Dump("A", Producer("file", version="7.2.22"), "pc"), Dump("B", Producer("file", version="10.0.13"), "pc")]
     return CheckResult(
         dumps,
@@ -43,7 +43,7 @@ def result(*findings: Finding) -> CheckResult:
 
 
 def accepted_in(tmp_path: Path, keys: str) -> list[str]:
-    """The directions in which an entry with these keys accepts the finding."""
+    """Return the directions in which an entry with these keys accepts the finding."""
     entry = f'[[accept]]\nreason = "known"\n{keys}'
     applied = apply(result(finding()), config(tmp_path, entry), TODAY)
     return [each.direction for each, _ in applied.suppressed]
@@ -79,12 +79,12 @@ BOTH = ["A -> B", "B -> A"]
     ],
 )
 def test_what_an_entry_accepts(tmp_path: Path, keys: str, directions: list[str]) -> None:
-    """All keys of an entry must match, as patterns, whole and in their case; its last day counts."""
+    """All keys of an entry must match, as full, case-sensitive patterns; its last day is included."""
     assert accepted_in(tmp_path, keys) == directions
 
 
-def test_the_verdict_of_what_is_left(tmp_path: Path) -> None:
-    """A type has the worst verdict of the findings that are left, and the accepted ones are told with their reason."""
+def test_the_verdict_of_the_remaining_findings(tmp_path: Path) -> None:
+    """A type has the worst verdict of its remaining findings; accepted ones are listed with their reason."""
     mild = finding("subsection-unknown")._replace(verdict=Verdict.CONDITIONAL)
     one = config(tmp_path, '[[accept]]\nrule = "field-removed"\nreason = "not\\n  ours"')
     applied = apply(result(finding(), mild), one, TODAY)
@@ -96,14 +96,14 @@ def test_the_verdict_of_what_is_left(tmp_path: Path) -> None:
 
 
 def test_a_verdict_that_no_finding_explains(tmp_path: Path) -> None:
-    """A type whose verdict is worse than its findings keeps it: accepting a finding hides nothing else."""
+    """A type whose verdict is worse than its findings keeps it when these are accepted."""
     mild = finding()._replace(verdict=Verdict.CONDITIONAL)
     applied = apply(result(mild), config(tmp_path, '[[accept]]\ntype = "*"\nreason = "r"'), TODAY)
     assert applied.results["A -> B"][0].verdict is Verdict.BREAKS
 
 
 def test_harmless_findings_need_no_accepting(tmp_path: Path) -> None:
-    """What is safe stays where it is, and uses no entry."""
+    """Safe findings are not accepted and use no entry."""
     safe = finding()._replace(verdict=Verdict.SAFE)
     applied = apply(result(safe), config(tmp_path, '[[accept]]\ntype = "*"\nreason = "r"'), TODAY)
     assert not applied.suppressed
@@ -132,7 +132,7 @@ def test_stale_entries(tmp_path: Path) -> None:
 
 
 def test_misspelt_rule(tmp_path: Path) -> None:
-    """An entry for a rule that there is not gets a suggestion, not the advice to remove it."""
+    """An entry for an unknown rule gets a suggestion, not the advice to remove it."""
     text = '[[accept]]\nrule = "field-remove"\nreason = "r"\n[[accept]]\nrule = "feild-*"\nreason = "r"'
     misspelt, pattern = apply(result(finding()), config(tmp_path, text), TODAY).stale
     assert "no rule 'field-remove'; did you mean field-removed" in misspelt
@@ -149,7 +149,7 @@ def test_renamed_rule(tmp_path: Path) -> None:
 
 
 def test_two_entries_for_one_finding(tmp_path: Path) -> None:
-    """Both are used; the finding is accepted once."""
+    """Both entries count as used; the finding is accepted once."""
     text = '[[accept]]\ntype = "e1000"\nreason = "one"\n[[accept]]\nrule = "*"\nreason = "two"'
     applied = apply(result(finding()), config(tmp_path, text), TODAY)
     assert [reason for _, reason in applied.suppressed] == ["one", "one"]
@@ -178,7 +178,7 @@ def test_two_entries_for_one_finding(tmp_path: Path) -> None:
     ],
 )
 def test_errors(tmp_path: Path, text: str, message: str) -> None:
-    """What is wrong is told with file, line and key on one line, with what to write instead."""
+    """Each error is one line with file, line, key, and what to write instead."""
     with pytest.raises(ConfigError) as error:
         config(tmp_path, text)
     assert message in str(error.value)
@@ -187,7 +187,7 @@ def test_errors(tmp_path: Path, text: str, message: str) -> None:
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    """A missing file, a directory, and what is not UTF-8."""
+    """Missing files, directories, and text that is not UTF-8 are errors."""
     with pytest.raises(ConfigError, match=r"none\.toml: No such file"):
         load_config(tmp_path / "none.toml")
     with pytest.raises(ConfigError, match="Is a directory"):
@@ -198,7 +198,9 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_the_projects_file(tmp_path: Path) -> None:
-    """pyproject.toml serves where it has tool.vmdump, and its lines and names are told; vmdump.toml comes first."""
+    """pyproject.toml is used if it has tool.vmdump, with its own lines and key names in messages; vmdump.toml takes
+    precedence.
+    """
     assert find_config(tmp_path) is None
     project = tmp_path / "pyproject.toml"
     project.write_text('[project]\nname = "vmdump-user"\n')
@@ -224,7 +226,9 @@ def test_the_projects_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dumps", [2, 3])
 def test_a_baseline_accepts_what_was_found(tmp_path: Path, dumps: int) -> None:
-    """It loads as it is, accepts every finding that can fail, hostile names included, and says that nobody looked."""
+    """A baseline loads unchanged, accepts every finding that can fail the check, including hostile names, and says that
+    nobody reviewed it.
+    """
     odd = (*HOSTILE, "[!a]*?", "tab\there \x7f", b"caf\xe9".decode("utf-8", "surrogateescape"))
     found = make_result(dumps, 60, odd)
     loaded = config(tmp_path, baseline(found, TODAY))
@@ -239,7 +243,7 @@ def test_a_baseline_accepts_what_was_found(tmp_path: Path, dumps: int) -> None:
 
 
 def test_a_baseline_accepts_nothing_else(tmp_path: Path) -> None:
-    """Each entry is for its finding alone: another rule, type, path or direction is not accepted."""
+    """An entry matches its finding only: no other rule, type, path or direction."""
     one = result(finding())
     only = one._replace(results={"A -> B": one.results["A -> B"], "B -> A": []})
     loaded = config(tmp_path, baseline(only, TODAY))
@@ -248,7 +252,7 @@ def test_a_baseline_accepts_nothing_else(tmp_path: Path) -> None:
 
 
 def test_a_baseline_of_a_project(tmp_path: Path) -> None:
-    """For a pyproject.toml the table has that file's name."""
+    """A baseline for pyproject.toml uses that file's table names."""
     text = baseline(result(finding()), TODAY, table="tool.vmdump.accept")
     assert len(tomllib.loads(text)["tool"]["vmdump"]["accept"]) == 2
     assert len(config(tmp_path, text, "pyproject.toml").accepted) == 2

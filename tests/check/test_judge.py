@@ -1,4 +1,4 @@
-"""The judge counts as it says, and what QEMU's script is known to be worth comes out."""
+"""The accuracy measurement: its counts, and its known results for QEMU's script."""
 
 import json
 import subprocess
@@ -22,13 +22,13 @@ from support.judge import (
 
 
 def migration(name: str, real: str, *kinds: str) -> Migration:
-    """A line of the data."""
+    """A record of the data."""
     return Migration(
         "x86_64", "7.2", "10.0", name, name, real, 1, 1, 0, kinds, ("pc", "device", "reset", "why\nmore"), []
     )
 
 
-#: Types by what became of them and what was said of them, and the list that each belongs to.
+#: Types by outcome and verdict, and the list to which each belongs.
 CASES = [
     (migration("a", "fail", "layout:length"), "breaks", "hits"),
     (migration("b", "fail", "layout:length"), "misload", "hits"),
@@ -54,21 +54,21 @@ PAIR = Pair("x86_64", "7.2", "10.0")
 
 
 def score_of_cases() -> dict[Pair, Score]:
-    """All cases judged at once."""
+    """Score all cases at once."""
     said = {each.type: verdict for each, verdict, _ in CASES if verdict}
     return judge.judge({PAIR: said}, [each for each, _, _ in CASES])
 
 
 @pytest.mark.parametrize(("case", "verdict", "name"), CASES, ids=[each.type for each, _, _ in CASES])
 def test_lists(case: Migration, verdict: str | None, name: str | None) -> None:
-    """Each type counts where it belongs, and nowhere else."""
+    """Each type is counted in its list and in no other."""
     score = Score()
     score.add(case, verdict)
     assert {key: value for key, value in vars(score).items() if value} == ({name: [case]} if name else {})
 
 
 def test_figures() -> None:
-    """Precision, recall and the share of conditional ones; pairs without verdicts are not judged."""
+    """Precision, recall and share of conditional verdicts; pairs without verdicts are not judged."""
     score = score_of_cases()[PAIR]
     assert (score.precision, score.recall, score.conditional_share) == (3 / 4, 5 / 9, 1 / 7)
     assert Score().precision is None
@@ -76,13 +76,13 @@ def test_figures() -> None:
 
 
 def test_no_verdict_of_that_name() -> None:
-    """A verdict that is none is an error, not a safe one."""
+    """An unknown verdict is an error, not safe."""
     with pytest.raises(ValueError, match="'fine' is no verdict"):
         Score().add(CASES[0][0], "fine")
 
 
 def test_table() -> None:
-    """Errors are listed with their evidence; what no description shows stands apart."""
+    """Errors are listed with their evidence; failures that no description shows are listed apart."""
     lines = list(judge.table(score_of_cases()))
     assert " ".join(lines[1].split()) == "x86_64 7.2 -> 10.0 7 9 3 1 0.750 5 3 0.556 1 0.143 1 0.143"
     assert "false alarm: x86_64 7.2 -> 10.0: j: loaded 1 times" in lines
@@ -94,7 +94,7 @@ def test_table() -> None:
 
 
 def test_recorded_classic() -> None:
-    """QEMU's script on this data: counted here from the lines themselves."""
+    """The result for QEMU's script equals counts made from the recorded lines."""
     known = [m for m in read_migrations() if m.real in ("ok", "fail")]
     said = [m for m in known if m.classic_checker]
     hits = sum(m.real == "fail" for m in said)
@@ -105,9 +105,8 @@ def test_recorded_classic() -> None:
 
 
 def test_classic_agrees() -> None:
-    """vmdump's implementation says what the script said, line by line, but where the builds of the dumps differ.
-
-    hpet: the 10.0.13 in tests/data calls a field by another name; qxl: it is built without.
+    """vmdump's implementation agrees with the script line by line, except where the builds of the dumps differ. hpet:
+    the 10.0.13 in tests/data renames a field; qxl: it is not built.
     """
     lines = {pair: classic_lines(*pair) for pair in dict.fromkeys(m.pair for m in read_migrations())}
     differing = {
@@ -125,7 +124,9 @@ def test_classic_agrees() -> None:
 
 
 def test_checked(tmp_path: Path) -> None:
-    """The JSON of a check: directions by their versions; only misloads makes a misload; the command reads it."""
+    """The JSON of a check: directions by version; a type is a misload only if all its findings are; the command reads
+    it.
+    """
     directions = ("qemu-7.2.22/x86_64.json -> qemu-10.0.13/x86_64.json", "10.0.13 -> 7.2.22")
     findings = [
         {"direction": directions[0], "type": name, "verdict": verdict, "rule": rule}
@@ -152,6 +153,6 @@ def test_checked(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("label", ["7.2 -> 8.2", "7.2 and 10.0 -> 10.0"])
 def test_unknown_versions(label: str) -> None:
-    """A direction between other versions can't be judged by this data, and is told."""
+    """Directions between unrecorded versions are an error."""
     with pytest.raises(ValueError, match=r"names not one of the versions 7\.2, 10\.0"):
         checked("x86_64", {"verdicts": {label: {}}})

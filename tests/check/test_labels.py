@@ -1,4 +1,4 @@
-"""Labels of dumps: short, unique, and the same words that people use; baselines survive when they change."""
+"""Labels of dumps: short, unique, in common terms; baselines stay valid when labels change."""
 
 import datetime
 import os
@@ -23,12 +23,12 @@ TODAY = datetime.date(2026, 11, 29)
 def qemu(
     number: str, package: str | None = None, path: str = "/usr/bin/qemu-system-x86_64", host: str = "x86_64"
 ) -> Named:
-    """A binary, with the line that it prints for --version."""
+    """A binary with the version line that it prints."""
     return Named(f"QEMU emulator version {number}" + (f" ({package})" if package else ""), host, path)
 
 
 def file(path: str) -> Named:
-    """A dump file as QEMU writes it: without a version."""
+    """A dump file as QEMU writes it, without a version."""
     return Named(path=path)
 
 
@@ -38,19 +38,19 @@ DEB17, DEB18 = "Debian 1:7.2+dfsg-7+deb12u17", "Debian 1:7.2+dfsg-7+deb12u18"
 @pytest.mark.parametrize(
     ("sources", "expected"),
     [
-        # Versions tell most apart, wherever the binaries lie and whoever built them.
+        # Versions suffice in most cases, regardless of path and builder.
         ([qemu("7.2.22", DEB18), qemu("10.0.13", "Debian 1:10.0.13+ds-0+deb13u1")], ["7.2.22", "10.0.13"]),
         ([qemu("7.2.22", path="/usr/bin/q"), qemu("10.0.13", path="tmp/x/usr/bin/q")], ["7.2.22", "10.0.13"]),
         ([qemu("7.2.22")], ["7.2.22"]),
         ([], []),
-        # The distribution's version where it is needed, and only there.
+        # The distribution's version only where needed.
         ([qemu("7.2.22", DEB17), qemu("7.2.22", DEB18)], [f"7.2.22 ({DEB17})", f"7.2.22 ({DEB18})"]),
         ([qemu("7.2.22"), qemu("7.2.22", DEB18)], ["7.2.22", f"7.2.22 ({DEB18})"]),
         (
             [qemu("7.2.22", DEB17), qemu("7.2.22", DEB18), qemu("10.0.13", DEB18)],
             [f"7.2.22 ({DEB17})", f"7.2.22 ({DEB18})", "10.0.13"],
         ),
-        # The host, then the file, then a directory.
+        # Then host, file name, directory.
         (
             [qemu("7.2.22", DEB18), qemu("7.2.22", DEB18, host="aarch64")],
             ["7.2.22 (x86_64 host)", "7.2.22 (aarch64 host)"],
@@ -79,9 +79,9 @@ DEB17, DEB18 = "Debian 1:7.2+dfsg-7+deb12u17", "Debian 1:7.2+dfsg-7+deb12u18"
         ([qemu("7.2.22"), file("new.json")], ["7.2.22", "new.json"]),
         ([qemu("7.2.22"), file("7.2.22")], ["7.2.22 (qemu-system-x86_64)", "7.2.22 (7.2.22)"]),
         ([qemu("7.2.22", path="a/q"), qemu("7.2.22", path="b/d.json", host="")], ["7.2.22 (q)", "7.2.22 (d.json)"]),
-        # A version that is none of QEMU's words is no number.
+        # A version line without a version number.
         ([Named("who knows", path="a.json"), Named("", path="b.json")], ["a.json", "b.json"]),
-        # What a direction is split by is in no label.
+        # Labels do not contain the separator of directions.
         ([file("a -> b"), file("a → b")], ["a → b", "a → b (2)"]),
         ([file("a -> b/x"), file("c/x")], ["a → b", "c"]),
         ([Named(name="7.2", path="p/x.json"), Named(name="8.0", path="p/x.json")], ["7.2", "8.0"]),
@@ -89,7 +89,7 @@ DEB17, DEB18 = "Debian 1:7.2+dfsg-7+deb12u17", "Debian 1:7.2+dfsg-7+deb12u18"
     ],
 )  # fmt: skip
 def test_labels(sources: list[Named], expected: list[str]) -> None:
-    """Sources are called by what people would call them, and no more than tells them apart."""
+    """Labels have the common name of each source and only the parts needed to distinguish them."""
     assert labels(sources) == expected
 
 
@@ -109,7 +109,7 @@ TEXTS = st.sampled_from(["7.2.22", "a", "b", "a (1)", "unnamed", "->", " -> ", "
     )
 )
 def test_labels_are_unique(sources: list[Named]) -> None:
-    """Whatever versions and paths are, labels are unique, not empty, and hold no arrow."""
+    """For any versions and paths, labels are unique, not empty, and without an arrow."""
     made = labels(sources)
     assert len(made) == len(sources)
     assert len(set(made)) == len(made)
@@ -135,24 +135,24 @@ def result(*versions: str | None, aliases: tuple[str, ...] = ()) -> CheckResult:
 
 
 def left(checked: CheckResult, path: Path) -> list[str]:
-    """The directions in which something is still not accepted."""
+    """The directions with findings that are not accepted."""
     applied = apply(checked, load_config(path), TODAY)
     return [direction for direction, (each,) in applied.results.items() if each.findings]
 
 
 def test_baseline_survives_other_labels(tmp_path: Path) -> None:
-    """A baseline of a matrix of versions still accepts when a further QEMU makes the labels longer."""
+    """A baseline of a version matrix stays valid if another QEMU makes the labels longer."""
     path = tmp_path / "vmdump.toml"
     path.write_text(baseline(result("7.2.22", "8.2.2", "10.0.13"), TODAY))
     assert left(result("7.2.22", "8.2.2", "10.0.13"), path) == []
-    longer = result("7.2.22", "8.2.2", "10.0.13", "10.0.13")  # two of one version, so that places are told
+    longer = result("7.2.22", "8.2.2", "10.0.13", "10.0.13")  # two of one version, so that labels need paths
     assert [dump.label for dump in longer.dumps] == ["7.2.22", "8.2.2", "10.0.13 (2)", "10.0.13 (3)"]
     assert left(longer, path) == ["10.0.13 (2) -> 10.0.13 (3)", "10.0.13 (3) -> 10.0.13 (2)"]
     assert left(result("8.2.2", "7.2.22"), path) == ["8.2.2 -> 7.2.22", "7.2.22 -> 8.2.2"]
 
 
 def test_baseline_without_versions(tmp_path: Path) -> None:
-    """Dumps without versions are told apart by labels, in each direction by itself."""
+    """Dumps without versions are identified by labels, per direction."""
     path = tmp_path / "vmdump.toml"
     checked = result(None, None, None)
     path.write_text(baseline(checked, TODAY))
@@ -163,7 +163,7 @@ def test_baseline_without_versions(tmp_path: Path) -> None:
 
 
 def test_directions_of_older_configurations(tmp_path: Path) -> None:
-    """Entries that name files, as labels once were, accept as before; so do those that name a folder's producers."""
+    """Entries that name files, as labels once did, or a folder's producers, still match."""
     path = tmp_path / "vmdump.toml"
     path.write_text('[[accept]]\nrule = "r"\ndirection = "old.json -> new.json"\nreason = "known"\n')
     checked = result("7.2.22", "10.0.13", aliases=("old.json", "new.json"))
@@ -171,7 +171,7 @@ def test_directions_of_older_configurations(tmp_path: Path) -> None:
 
 
 def test_labels_of_a_folder(tmp_path: Path) -> None:
-    """Producers in a folder of bulk are called by their versions, and by more where two have the same."""
+    """Producers in a bulk output directory are labelled by version, with more only for equal versions."""
 
     def entry(label: str, version: str | None, target: str) -> dict[str, object]:
         lists = {"outputs": [f"{label}/{target}/pc.json"], "rows": [], "files": [], "machines": [], "reports": []}

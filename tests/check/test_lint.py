@@ -1,4 +1,4 @@
-"""The linter on real binaries and on descriptions that are made up; its rules are in test_rules.py."""
+"""The linter on real binaries and on synthetic descriptions; its rules are tested in test_rules.py."""
 
 import pytest
 from support.descriptions import array, desc, dump, field, lint_rules, plain, struct, unused
@@ -11,7 +11,7 @@ from vmdump.vmstate.model import VMStateDescription
 
 
 def real(version: str, target: str) -> set[tuple[str, str, str]]:
-    """Rule, type and path of the defects of a real binary."""
+    """Return rule, type and path of the defects of a real binary."""
     found = lint(Labelled("A", vmdump.open(DATA / "extended" / f"qemu-{version}-{target}.json.xz")))
     return {(each.rule, each.type, each.path) for each in found if is_defect(each)}
 
@@ -30,12 +30,12 @@ def test_real_defects() -> None:
 @pytest.mark.parametrize("version", ["7.2.22", "10.0.13"])
 @pytest.mark.parametrize("target", ["x86_64", "m68k"])
 def test_no_real_defects(target: str, version: str) -> None:
-    """Others have none, though notices."""
+    """Other binaries have notices but no defects."""
     assert real(version, target) == set()
 
 
 def test_clean() -> None:
-    """Nothing at all."""
+    """A sound description has neither defects nor notices."""
     part = desc("part", field("a", version_id=1))
     subsection = desc("dev/x", array("c", 2), needed=True)
     vmsd = desc("dev", struct("s", part), unused(4), field("b", version_id=2), version_id=2, subsections=[subsection])
@@ -43,7 +43,7 @@ def test_clean() -> None:
 
 
 def test_deep() -> None:
-    """Defects are found in what is nested, in subsections and in what is on no device class; shared ones once."""
+    """Defects are found in nested descriptions, subsections and standalone descriptions; in shared ones once."""
     bad = desc("bad", field("a", version_id=2))
     assert lint_rules(dump(desc("dev", struct("s", bad), struct("t", bad)))) == ["field-above-version"]
     assert lint_rules(dump(desc("dev", subsections=[desc("dev/bad", struct("s", bad), needed=True)]))) == [
@@ -56,14 +56,14 @@ def test_deep() -> None:
 
 
 def test_dump_file() -> None:
-    """A dump file does not tell infos and hooks: nothing is said of them."""
+    """For a dump file, which lacks infos and hooks, the linter reports nothing about these."""
     vmsd: VMStateDescription = desc("dev", field("a", "uint32 equal"), unused(0), subsections=[desc("dev/x")])
     assert lint_rules(plain(dump(vmsd))) == []
     assert lint_rules(dump(vmsd)) == ["compared-with-configuration", "size-zero", "subsection-without-needed"]
 
 
 def test_finding() -> None:
-    """The label stands for the direction; defects break, notices are safe."""
+    """The direction of a finding is the dump's label; defects have verdict breaks, notices safe."""
     (found,) = lint(Labelled("A", dump(desc("dev", field("a", version_id=2)))))
     assert (found.direction, found.type, found.verdict) == ("A", "dev", "breaks")
     assert found.message == "a is never sent: its version_id 2 is above version 1 of dev"

@@ -1,4 +1,4 @@
-"""The rules: each fires on what it is about, keeps still on what is nearly that, and explains itself."""
+"""Each rule fires on its hits, not on its near misses, and has complete documentation."""
 
 import re
 
@@ -37,17 +37,17 @@ def pair(ours: VMStateDescription, theirs: VMStateDescription) -> PAIR:
 
 
 def fields(ours: tuple[VMStateField, ...], theirs: tuple[VMStateField, ...]) -> PAIR:
-    """Descriptions that differ in their fields alone."""
+    """Descriptions that differ only in their fields."""
     return pair(desc("dev", *ours), desc("dev", *theirs))
 
 
 def subsections(ours: list[VMStateDescription], theirs: list[VMStateDescription]) -> PAIR:
-    """Descriptions that differ in their subsections alone."""
+    """Descriptions that differ only in their subsections."""
     return pair(desc("dev", A, subsections=ours), desc("dev", A, subsections=theirs))
 
 
 def nested(ours: VMStateDescription, theirs: VMStateDescription) -> PAIR:
-    """Descriptions that differ in what they nest."""
+    """Descriptions that differ only in a nested struct."""
     return fields((struct("s", ours), B), (struct("s", theirs), B))
 
 
@@ -57,40 +57,40 @@ def sub(name: str = "dev/sub", *more: VMStateField, needed: bool = True, version
 
 
 def custom(name: str, info: str, size: int = 4) -> VMStateField:
-    """A field with a VMStateInfo of the device's own."""
+    """A field with the device's own VMStateInfo."""
     return VMStateField(name, info=VMStateInfo(info), size=size, flags=VMStateFlags.SINGLE)
 
 
 def plains(ours: tuple[VMStateField, ...], theirs: tuple[VMStateField, ...]) -> PAIR:
-    """Likewise, of which QEMU's own dumps tell."""
+    """The same, reduced to what QEMU's own dump prints."""
     one, two = fields(ours, theirs)
     return plain(one), plain(two)
 
 
 def on_host(pointer: int, *more: VMStateField) -> tuple[VMStateField, ...]:
-    """Fields, and structs of three pointers or more, on a host whose pointers have that size."""
+    """Fields, with structs of three pointers or more, on a host with that pointer size."""
     structs = (VMStateField(f"s{n}", vmsd=desc(f"s{n}", A), size=n * pointer) for n in range(3, 6))
     return *structs, *more
 
 
 def versioned(version: int, *more: VMStateField, carrier: int = 40) -> VMStateDescription:
-    """A struct in a struct, in a version that is sent before it, from the place of the carrier."""
+    """A struct whose version is sent before it, in the carrier struct."""
     part = desc("part", field("a", offset=0), *more, version_id=version)
     inner = VMStateField("s", vmsd=part, flags=VMStateFlags.STRUCT, offset=16, size=64)
     return desc("dev", field("s.version", "uint8", offset=carrier), inner)
 
 
 def buffer(name: str, size: int) -> VMStateField:
-    """Memory as it is."""
+    """A field of raw memory."""
     return field(name, "buffer", size=size, flags=VMStateFlags.BUFFER)
 
 
 def defective(*defects: Defect) -> DeviceDump:
-    """A dump of a binary in which something was wrong."""
+    """A dump of a binary with a reported defect."""
     return DeviceDump(dump(desc("dev", A)).tree, Producer("image", defects=defects))
 
 
-#: For each rule of the check: two dumps that it fires on, and two that are nearly such.
+#: For each rule of the check: a hit and a near miss, two dumps each.
 CHECK: dict[str, tuple[PAIR, PAIR]] = {
     "section-version-too-new": (
         pair(desc("dev", A, version_id=2), desc("dev", A)),
@@ -102,7 +102,7 @@ CHECK: dict[str, tuple[PAIR, PAIR]] = {
     ),
     "section-renamed": (
         pair(desc("npcm7xx-gcr", A), desc("npcm-gcr", A)),
-        # Only the type is called otherwise.
+        # Only the type's name differs.
         (dump(npcm7xx_gcr=desc("gcr", A)), dump(npcm_gcr=desc("gcr", A))),
     ),
     "type-absent": ((dump(desc("dev", A)), dump(desc("other", A))), (dump(desc("dev", A)), dump(other=desc("dev", A)))),
@@ -112,7 +112,7 @@ CHECK: dict[str, tuple[PAIR, PAIR]] = {
     ),
     "unmigratable": (
         pair(desc("dev", A, unmigratable=True), desc("dev", A)),
-        # What can't be sent anyway is sent no more.
+        # A state that could not be sent is no longer sent.
         pair(desc("dev", A, unmigratable=True), desc("dev", A, unmigratable=True)),
     ),
     "unmigratable-destination": (
@@ -126,7 +126,7 @@ CHECK: dict[str, tuple[PAIR, PAIR]] = {
     ),
     "section-missing": (
         (dump(desc("dev", A), roots=((desc("css", A), "register"),)), dump(desc("dev", A), roots=((A_ROOT, "save"),))),
-        # A device of the destination has the section; what is no section of its own.
+        # A destination device has the section; and a description that is not a section.
         (
             dump(desc("dev", A), roots=((desc("css", A), "register"), (desc("part", A), "save"))),
             dump(desc("css", A), desc("dev", A), roots=((A_ROOT, "save"),)),
@@ -134,7 +134,7 @@ CHECK: dict[str, tuple[PAIR, PAIR]] = {
     ),
     "code-not-compared": (
         fields((A, custom("b", "virtio")), (A, custom("b", "virtio"))),
-        # QEMU's own code for PCI puts as many bytes as the field has.
+        # QEMU's own code for PCI writes as many bytes as the field has.
         fields((A, field("b", "pci config", size=256)), (A, field("b", "pci config", size=256))),
     ),
     "size-not-told": (
@@ -142,7 +142,7 @@ CHECK: dict[str, tuple[PAIR, PAIR]] = {
         plains((A, unused(0)), (A, unused(0))),
     ),
     "lengths-not-told": (
-        plains((A, B), (A, B)),  # no dump of QEMU 8.2 and newer: those have a number of elements somewhere
+        plains((A, B), (A, B)),  # not a dump of QEMU 8.2 or newer, which print numbers of elements
         plains((A, array("b", 2)), (A, array("b", 2))),
     ),
     "structure-not-read": (
@@ -152,17 +152,17 @@ CHECK: dict[str, tuple[PAIR, PAIR]] = {
     ),
     "hook-added": (
         pair(desc("dev", A), desc("dev", A, post_load=True)),
-        # The source's refuses nothing; what saves loads nothing.
+        # The source's hook refuses nothing; a save hook does not run at load.
         pair(desc("dev", A, post_load=True, pre_load=True), desc("dev", A, post_load=True, pre_save=True)),
     ),
     "word-size-differs": (
         plains(on_host(8, field("t", "timer")), on_host(4, field("t", "timer", size=4))),
-        # On hosts of one word size it is a number that has shrunk.
+        # Between hosts of equal word size it is a number that has shrunk.
         plains(on_host(8, field("t", "timer")), on_host(8, field("t", "timer", size=4))),
     ),
     "field-of-newer-version": (
         pair(versioned(8, field("n", offset=4, field_exists=True)), versioned(7)),
-        # The number lies in another place: it is not of the struct.
+        # The number lies elsewhere: it is not a member of the struct.
         pair(versioned(8, field("n", offset=4, field_exists=True), carrier=8), versioned(7, carrier=8)),
     ),
     "field-added": (fields((A,), (A, B)), pair(desc("dev", A), desc("dev", A, field("b", version_id=2), version_id=2))),
@@ -174,7 +174,7 @@ CHECK: dict[str, tuple[PAIR, PAIR]] = {
     ),
     "nested-version-guards-nothing": (
         nested(desc("part", A), desc("part", A, field("n", version_id=2), version_id=2)),
-        # Both sides have it, whatever their versions say.
+        # Both sides have it, regardless of versions.
         nested(desc("part", A, field("n")), desc("part", A, field("n", version_id=2), version_id=2)),
     ),
     "nested-version-ignored": (
@@ -182,7 +182,7 @@ CHECK: dict[str, tuple[PAIR, PAIR]] = {
             desc("part", custom("a", "tlb"), version_id=2),
             desc("part", custom("a", "tlb"), version_id=3, minimum_version_id=3),
         ),
-        # A version that the destination reads, and one of which nothing is written by code.
+        # A version that the destination reads, and a description without state written by code.
         (
             dump(
                 dev=desc("dev", struct("s", desc("part", custom("a", "tlb"), version_id=2))),
@@ -206,7 +206,7 @@ CHECK: dict[str, tuple[PAIR, PAIR]] = {
     ),
     "test-added": (
         fields((A, B), (A, field("b", field_exists=True))),
-        # A test alone decides: the version that it stands beside does not count.
+        # If there is a test, the version is not checked.
         fields(
             (A, field("b", field_exists=True)), (A, field("b", field_exists=True, version_id=9)),
         ),
@@ -226,7 +226,7 @@ CHECK: dict[str, tuple[PAIR, PAIR]] = {
     "fields-swapped-misload": (fields((A, B, C), (B, A, C)), fields((A, B, C), (field("x"), field("y"), C))),
     "shifted-misload": (
         fields((field("n"), A, B, C), (A, B, C, field("m"))),
-        # The bytes add up, but for what is never read.
+        # The totals agree except for bytes that are never read.
         fields((field("n"), A, B, C), (A, B, C, field("m", "uint64"))),
     ),
     "test-shifted-misload": (
@@ -247,7 +247,7 @@ CHECK: dict[str, tuple[PAIR, PAIR]] = {
     ),
     "subsection-duplicate-name": (
         subsections([sub(), sub("dev/sub", B)], [sub(), sub("dev/sub", B)]),
-        # One that is in the list twice fills the same fields.
+        # One that is listed twice loads the same fields.
         subsections([TWICE, TWICE], [sub(), sub("dev/sub", B)]),
     ),
     "subsection-not-found": (
@@ -265,7 +265,7 @@ CHECK: dict[str, tuple[PAIR, PAIR]] = {
 }  # fmt: skip
 
 
-#: For each rule of the linter: a dump that it fires on, and one that is nearly such.
+#: For each rule of the linter: a hit and a near miss.
 LINT: dict[str, tuple[DeviceDump, DeviceDump]] = {
     "minimum-above-version": (dump(desc("dev", A, minimum_version_id=2)), dump(desc("dev", A, minimum_version_id=1))),
     "field-above-version": (dump(desc("dev", field("a", version_id=2))), dump(desc("dev", field("a", version_id=1)))),
@@ -294,7 +294,7 @@ LINT: dict[str, tuple[DeviceDump, DeviceDump]] = {
 
 @pytest.mark.parametrize("name", CHECK)
 def test_check_rule(name: str) -> None:
-    """The rule fires on its hit, in one finding at least, and not on its near miss."""
+    """The rule fires on its hit and not on its near miss."""
     hit, miss = CHECK[name]
     assert name in rules(*hit)
     assert name not in rules(*miss)
@@ -302,27 +302,29 @@ def test_check_rule(name: str) -> None:
 
 @pytest.mark.parametrize("name", LINT)
 def test_lint_rule(name: str) -> None:
-    """Likewise."""
+    """The rule fires on its hit and not on its near miss."""
     hit, miss = LINT[name]
     assert name in lint_rules(hit)
     assert name not in lint_rules(miss)
 
 
 def test_validation_is_compared() -> None:
-    """An assertion that is new in the destination compares; one under another name in its place is taken for it."""
+    """A new assertion in the destination is reported as a comparison; one with another name in its
+    place is the same.
+    """
     assert rules(*fields((A,), (A, validate("a in range")))) == ["value-compared"]
     assert rules(*fields((A, validate("a must match")), (A, validate("a in range")))) == []
     assert "compared-with-configuration" in lint_rules(dump(desc("dev", A, validate("a in range"))))
 
 
 def test_every_rule_has_both() -> None:
-    """A hit and a near miss for each file in the package, and no other."""
+    """Each rule file in the package has a hit and a near miss, and there are no others."""
     assert sorted([*CHECK, *LINT]) == rule_ids()
 
 
 @pytest.mark.parametrize("name", rule_ids())
 def test_rule_explains_itself(name: str) -> None:
-    """All of a rule's texts are there; a misload says so in its name; a conditional one names its condition."""
+    """Each rule has all texts; misload rules are named so, conditional rules name their condition."""
     found = rule(name)
     assert all((found.WHAT, found.WHY, found.EXAMPLE, found.REMEDY, found.REFERENCES, found.MESSAGE))
     assert found.VERDICT in set(Verdict) - {Verdict.ACCEPTED}
@@ -334,7 +336,7 @@ def test_rule_explains_itself(name: str) -> None:
 
 @pytest.mark.parametrize("name", rule_ids())
 def test_no_remedy_gives_a_nested_field_a_version(name: str) -> None:
-    """In a nested struct no remedy says to raise a version, or to give one: it does not travel."""
+    """No remedy for a nested struct proposes a version, as it is not sent."""
     remedy = rule(name).remedy(nested=True)
     about_sections = ("section-version-too-old", "section-version-too-new", "minimum-above-version")
     assert name in about_sections or not re.search(
@@ -344,20 +346,19 @@ def test_no_remedy_gives_a_nested_field_a_version(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "field_added", "fields-added", "../finding", "__init__"])
 def test_no_such_rule(name: str) -> None:
-    """What is no rule is told by a KeyError, whatever it looks like."""
+    """An unknown rule id is a KeyError."""
     with pytest.raises(KeyError):
         rule(name)
 
 
 def errors(rule_id: str, source: DeviceDump, destination: DeviceDump) -> list[str | None]:
-    """The quoted lines of the findings of a rule."""
+    """Return the error lines quoted by a rule's findings."""
     return [each.error for each in findings(source, destination) if each.rule == rule_id]
 
 
 def test_error_lines() -> None:
-    """Where QEMU has two lines for one rule, the finding quotes the one that is printed; no message quotes any.
-
-    Source: QEMU 10.0.13 migration/vmstate.c vmstate_load_state.
+    """If QEMU has two error lines for a rule, the finding quotes the one that is printed; messages quote none. Source:
+    QEMU 10.0.13 migration/vmstate.c vmstate_load_state.
     """
     old, new = sub(), sub(version_id=2)
     too_new = "dev/sub: incoming version_id 2 is too new for local version_id 1"

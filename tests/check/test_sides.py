@@ -1,4 +1,4 @@
-"""Sides of a check: which target and machine type they are of, and which machine type binaries are compared under."""
+"""Sides of a check: their target and machine type, and the machine type under which binaries are compared."""
 
 import os
 from pathlib import Path
@@ -16,7 +16,7 @@ from vmdump.sources.qemu_image.machine_types import MachineType
 
 
 def of_machine(path: Path, machine: str) -> Path:
-    """A dump file with one device, of this machine."""
+    """Write a dump file with one device and this machine type."""
     content = dump(e=desc("e", field("a"))).to_bytes()
     before = content.split(b'"Name": "', 2)
     path.write_bytes(b'"Name": "'.join([before[0], machine.encode() + before[1][before[1].index(b'"') :], before[2]]))
@@ -24,14 +24,14 @@ def of_machine(path: Path, machine: str) -> Path:
 
 
 def side(path: Path) -> Side:
-    """The file as one side."""
+    """The file as a side of a check."""
     return Side(path.name, vmdump.open(path), str(path))
 
 
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        (("a.json", "pc-q35-7.2"), ("b.json", "virt-10.0")),  # no target has both
+        (("a.json", "pc-q35-7.2"), ("b.json", "virt-10.0")),  # no target has both machine types
         (("a.json", "pc-q35-rhel9.6.0"), ("b.json", "s390-ccw-virtio-rhel9.6.0")),
         (("x86_64.json", "none"), ("aarch64.json", "none")),
         (("mips.json", "malta"), ("mipsel.json", "malta")),
@@ -39,7 +39,7 @@ def side(path: Path) -> Side:
     ],
 )
 def test_other_targets(first: tuple[str, str], second: tuple[str, str], tmp_path: Path) -> None:
-    """Dumps of different targets are refused with exit code 2, unless they are asked for."""
+    """Dumps of different targets are refused with exit code 2, unless --any-target is given."""
     files = [of_machine(tmp_path / name.removesuffix(".xz"), machine) for name, machine in (first, second)]
     result = Result("check", *files)
     assert (result.code, result.out) == (2, "")
@@ -58,7 +58,7 @@ def test_other_targets(first: tuple[str, str], second: tuple[str, str], tmp_path
     ],
 )
 def test_other_machine_types(first: tuple[str, str], second: tuple[str, str], tmp_path: Path) -> None:
-    """Different machine types, of what may be one target, are compared with a warning that names both."""
+    """Different machine types of possibly one target are compared with a warning that names both."""
     files = [of_machine(tmp_path / name, machine) for name, machine in (first, second)]
     result = Result("check", *files)
     assert result.code == 0
@@ -69,7 +69,7 @@ def test_other_machine_types(first: tuple[str, str], second: tuple[str, str], tm
 
 
 def test_directories_of_a_bulk_folder(tmp_path: Path) -> None:
-    """A directory's name is a target's, unless something better is known: it may be the host's."""
+    """A directory's name gives the target only if nothing better is known, as it may be the host's."""
     (tmp_path / "x86_64").mkdir()
     (tmp_path / "aarch64").mkdir()
     paths = [tmp_path / "x86_64" / "none.json", tmp_path / "aarch64" / "none.json"]
@@ -79,7 +79,7 @@ def test_directories_of_a_bulk_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("other", "is_unlike"), [("7.2.22-m68k", False), ("10.0.13-x86_64", True)])
 def test_cpu_types(other: str, is_unlike: bool, tmp_path: Path) -> None:
-    """Dumps that tell CPU types are compared by them, whatever the files are called."""
+    """Dumps with CPU types are compared by these, regardless of file names."""
     paths = [tmp_path / "a.json.xz", tmp_path / "b.json.xz"]
     for path, name in zip(paths, ("10.0.13-m68k", other), strict=True):
         path.symlink_to(DATA / "extended" / f"qemu-{name}.json.xz")
@@ -95,7 +95,7 @@ def test_real_dumps_of_one_target() -> None:
 
 
 def machine(name: str, alias: str | None = None, *, is_default: bool = False) -> MachineType:
-    """A machine type of which no more is known."""
+    """A machine type with a name only."""
     return MachineType(name, alias, None, None, None, is_default)
 
 
@@ -120,7 +120,7 @@ VIRT_100 = [machine("virt-10.0", "virt"), machine("virt-7.2"), machine("virt-6.2
     ],
 )
 def test_common_machine(sides: list[list[MachineType]], expected: str | None) -> None:
-    """The newest type that all know; versions are compared as numbers."""
+    """The newest machine type that all binaries have is chosen; versions are compared as numbers."""
     assert common_machine(sides) == expected
 
 
@@ -135,7 +135,7 @@ def images() -> list[Path]:
 
 @pytest.mark.qemu
 def test_machines_of_real_qemus() -> None:
-    """The table of machine types has all of the QEMUs that are there, with their targets."""
+    """The table has all machine types of the available QEMUs, with their targets."""
     for path in images():
         target = path.name.removeprefix("qemu-system-").removesuffix("-microvm")
         root = path.parents[2]
@@ -146,7 +146,7 @@ def test_machines_of_real_qemus() -> None:
 
 @pytest.mark.qemu
 def test_binaries_are_compared_under_one_machine() -> None:
-    """Without -M two binaries are compared under the newest machine type that both know, which is said."""
+    """Without -M two binaries are compared under the newest common machine type, which is reported."""
     found = {path.parents[2].name: str(path) for path in images() if path.name == "qemu-system-x86_64"}
     old, new = found["7.2.22"], found["10.0.13"]
     result = Result("check", old, new, "--type", "e1000", "--format", "json")

@@ -1,4 +1,4 @@
-"""vmdump classic: message by message, and against QEMU's own script over real dumps and over changed ones."""
+"""vmdump classic: each message, and equal output to QEMU's own script on real and on mutated dumps."""
 
 import contextlib
 import copy
@@ -48,14 +48,14 @@ def dump_of(vmsd: dict[str, Any], section: str = "S", version: int = 1, minimum:
 
 
 def printed(src: dict[str, Any], dest: dict[str, Any]) -> tuple[str, int]:
-    """What is printed of two dumps, and how many findings it is."""
+    """Return the printed messages for two dumps and the number of findings."""
     messages = list(compare(src, dest))
     return "".join(message.text for message in messages), sum(message.counts for message in messages)
 
 
 A, B, C = field("a"), field("b"), field("c")
 
-#: Two descriptions D in a section S, and what the script prints of them.
+#: Two descriptions D in a section S, and the script's output.
 DESCRIPTIONS = {
     "equal": (description("D", A, B), description("D", A, B), ""),
     "more fields in dest": (description("D", A), description("D", A, B), ""),
@@ -136,13 +136,13 @@ DESCRIPTIONS = {
 
 @pytest.mark.parametrize("case", DESCRIPTIONS)
 def test_messages_of_descriptions(case: str) -> None:
-    """Each thing that can be wrong with a description is told in the script's words, and counted."""
+    """Each defect of a description is printed in the script's words and counted."""
     src, dest, text = DESCRIPTIONS[case]
     assert printed(dump_of(src), dump_of(dest)) == (text, text.count("\n"))
 
 
 def test_messages_of_sections() -> None:
-    """Sections that are gone, that were renamed, of other versions or entries, and machines."""
+    """Removed and renamed sections, version errors, missing entries, and machines are printed and counted."""
     vmsd = description("D", A)
     assert printed(dump_of(vmsd), {}) == ('Section "S" does not exist in dest\n', 1)
     assert printed(dump_of(vmsd, "e1000"), dump_of(vmsd, "e1000-82540em")) == ("", 0)
@@ -158,7 +158,7 @@ def test_messages_of_sections() -> None:
 
 
 def test_a_sections_minimum_version() -> None:
-    """It begins a line, which the next message ends, and does not count."""
+    """The message about a minimum version has no newline of its own and does not count."""
     old, new = dump_of(description("D")), dump_of(description("D", version=2, minimum=2), version=2, minimum=2)
     assert printed(old, new) == ('Section "S" Section "S" Description "D": minimum version error: 1 < 2\n', 1)
 
@@ -167,25 +167,25 @@ def test_a_sections_minimum_version() -> None:
 
 
 def write(path: Path, dump: object) -> Path:
-    """A dump file."""
+    """Write a dump file."""
     path.write_text(json.dumps(dump))
     return path
 
 
 def test_command(tmp_path: Path) -> None:
-    """It prints the findings, the exit code counts them, --reverse goes the other way."""
+    """The command prints the findings, returns their number, and --reverse swaps the sides."""
     old = write(tmp_path / "old.json", dump_of(description("D", A)))
     new = write(tmp_path / "new.json", dump_of(description("D", A, B)))
     result = run("classic", "-s", old, "-d", new)
     assert (result.code, result.stdout, result.stderr) == (0, "", "")
     result = run("classic", "-s", old, "-d", new, "--reverse")
-    told = 'Section "S", Description "D": expected field "b", while dest has no further fields\n'
-    assert (result.code, result.stdout, result.stderr) == (1, told, "")
-    assert run("classic", "--src", new, "--dest", old).stdout == told
+    expected = 'Section "S", Description "D": expected field "b", while dest has no further fields\n'
+    assert (result.code, result.stdout, result.stderr) == (1, expected, "")
+    assert run("classic", "--src", new, "--dest", old).stdout == expected
 
 
 def test_command_reads_all_that_the_others_read(tmp_path: Path) -> None:
-    """Compressed files and standard input."""
+    """Compressed files and standard input are read."""
     old = tmp_path / "old.json.xz"
     old.write_bytes(lzma.compress(json.dumps(dump_of(description("D", A))).encode()))
     result = run("classic", "-s", "-", "-d", old, stdin=b"{}")
@@ -205,14 +205,14 @@ def test_command_reads_binaries() -> None:
 
 
 def test_many_findings(tmp_path: Path) -> None:
-    """The exit code ends at 255; the messages do not."""
+    """The exit code is limited to 255; the messages are not."""
     old = write(tmp_path / "old.json", {f"S{i}": {} for i in range(300)})
     result = run("classic", "-s", old, "-d", write(tmp_path / "new.json", {}))
     assert (result.code, result.stdout.count("\n")) == (255, 300)
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ('{"S": {', "not JSON: Expecting property name enclosed in double quotes: line 1 column 8 (char 7)"),
         ("[]", "not a JSON object"),
@@ -220,23 +220,23 @@ def test_many_findings(tmp_path: Path) -> None:
         ("\udc80", "not JSON"),
     ],
 )
-def test_no_dump(text: str, told: str, tmp_path: Path) -> None:
-    """What is no JSON object is told, with the file's name; nothing reads as compatible."""
+def test_no_dump(text: str, expected: str, tmp_path: Path) -> None:
+    """Input that is not a JSON object is an error that names the file."""
     broken = tmp_path / "broken.json"
     broken.write_bytes(text.encode(errors="surrogateescape"))
     good = write(tmp_path / "good.json", {})
     for argv in (("-s", broken, "-d", good), ("-s", good, "-d", broken)):
-        assert f"{broken}: {told}" in run_failing(3, "classic", *argv)
+        assert f"{broken}: {expected}" in run_failing(3, "classic", *argv)
     assert "No such file" in run_failing(3, "classic", "-s", good, "-d", tmp_path / "missing.json")
 
 
 def test_standard_input_twice() -> None:
-    """It can be read once."""
+    """Standard input can be given once."""
     assert "standard input" in run_failing(2, "classic", "-s", "-", "-d", "-")
 
 
 def test_a_dump_that_lacks_something(tmp_path: Path) -> None:
-    """Where the script ends with a traceback: what was found up to there, and an error that names the section."""
+    """Where the script crashes, vmdump prints the findings so far and an error with the section."""
     old = write(tmp_path / "old.json", {"R": {}, **dump_of(description("D", A))})
     new = write(tmp_path / "new.json", {"S": {}})
     result = run("classic", "-s", old, "-d", new)
@@ -253,7 +253,7 @@ Script = Callable[..., tuple[str, int | None]]
 
 @pytest.fixture(scope="module")
 def script() -> Script:
-    """QEMU's script, as a function: what it prints, and its exit code, None where it crashes."""
+    """QEMU's script as a function that returns its output and its exit code, or None if it crashes."""
     path = os.environ.get("VMDUMP_CLASSIC_SCRIPT")
     if path is None:
         if os.environ.get("CI"):
@@ -286,7 +286,7 @@ def real_pairs() -> Iterator[tuple[Path, Path]]:
 
 
 def target(path: Path) -> str:
-    """x86_64 of qemu-7.2.22/x86_64-microvm.json.xz."""
+    """Return the target of a path: x86_64 for qemu-7.2.22/x86_64-microvm.json.xz."""
     return path.name.partition(".")[0].removesuffix("-microvm")
 
 
@@ -300,7 +300,7 @@ def target(path: Path) -> str:
     ],
 )
 def test_real_dumps(src: Path, dest: Path, direction: list[str], script: Script, tmp_path: Path) -> None:
-    """All pairs of real dumps of a target: the script's output, byte for byte, and its exit code."""
+    """For all pairs of real dumps of a target, output and exit code equal the script's."""
     plain = []
     for number, path in enumerate((src, dest)):
         plain.append(tmp_path / f"{number}.json")
@@ -310,7 +310,7 @@ def test_real_dumps(src: Path, dest: Path, direction: list[str], script: Script,
     assert result.stderr == ""
 
 
-#: Sections whose names the script knows, or with structs, arrays, unused bytes and subsections.
+#: Sections that the script treats specially, or with structs, arrays, unused bytes and subsections.
 SECTIONS = ("ICH9-LPC", "apic", "cirrus-vga", "e1000", "hda-output", "isa-serial", "mch", "mc146818rtc", "pckbd",
             "PIIX3", "qxl", "sd-card", "usb-ccid",
             "usb-host", "usb-mouse", "vmware-svga", "xio3130-downstream")  # fmt: skip
@@ -323,13 +323,13 @@ NUMBERS = st.integers(0, 5)
 
 @pytest.fixture(scope="module")
 def sections() -> dict[str, Any]:
-    """Real sections that are changed."""
+    """Real sections to mutate."""
     dump = json.loads(read_real_dump("10.0.13", "x86_64"))
     return {name: dump[name] for name in SECTIONS if name in dump}
 
 
 def nodes(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Every object and list of a dump, with the key under which it stands."""
+    """Yield every object and list of a dump with its key."""
     if isinstance(value, (dict, list)):
         yield key, value
         for name, inner in value.items() if isinstance(value, dict) else ((key, each) for each in value):
@@ -337,7 +337,7 @@ def nodes(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def change(draw: Callable[[st.SearchStrategy[Any]], Any], dump: dict[str, Any], breaking: bool) -> None:
-    """Changes one thing somewhere in a dump; with breaking, so that it may be no dump afterwards."""
+    """Make one change anywhere in a dump; with breaking, the result need not be a dump."""
     found = list(nodes(dump))
     key, node = found[draw(st.integers(0, len(found) - 1))]
     if isinstance(node, list):
@@ -366,7 +366,7 @@ def change(draw: Callable[[st.SearchStrategy[Any]], Any], dump: dict[str, Any], 
 
 
 def change_list(draw: Callable[[st.SearchStrategy[Any]], Any], items: list[Any], key: str) -> None:
-    """Changes a list of fields or subsections: its items' number, their order, their nesting."""
+    """Change the number, order or nesting of items in a list of fields or subsections."""
     first, last = sorted((draw(st.integers(0, len(items))), draw(st.integers(0, len(items)))))
     some = items[first:last]
     if key == "Fields":
@@ -397,7 +397,9 @@ def change_list(draw: Callable[[st.SearchStrategy[Any]], Any], items: list[Any],
 def test_changed_dumps(
     breaking: bool, data: st.DataObject, sections: dict[str, Any], script: Script, tmp_path: Path
 ) -> None:
-    """Any changes to real sections: the script's output and exit code; where it crashes, no more than it printed."""
+    """For any changes to real sections, output and exit code equal the script's; if it crashes, the output is no more
+    than its own.
+    """
     names = data.draw(st.lists(st.sampled_from(sorted(sections)), min_size=1, max_size=3, unique=True))
     src = copy.deepcopy({name: sections[name] for name in names})
     for _ in range(data.draw(st.integers(0, 3))):
@@ -412,7 +414,7 @@ def test_changed_dumps(
 
 
 def check_against(result: Result, text: str, code: int | None) -> None:
-    """Holds what vmdump did against what the script did."""
+    """Compare vmdump's output and exit code with the script's."""
     if code is None:
         assert result.code == 3
         assert text.startswith(result.stdout)

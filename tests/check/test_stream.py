@@ -1,4 +1,4 @@
-"""What travels of a description: items, in order, with the bytes that migration/vmstate.c would write for them."""
+"""The migration stream of a description: items in order, with the sizes that migration/vmstate.c would write."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def wire(vmsd: VMStateDescription, version: int | None = None, *, loading: bool 
 
 
 def sizes(vmsd: VMStateDescription, **how: Any) -> list[tuple[str, int]]:
-    """Paths and bytes of items that are known."""
+    """Return path and size of items with a known size."""
     return [(item.path, item.size) for item in wire(vmsd, **how).items]
 
 
@@ -46,7 +46,7 @@ def sizes(vmsd: VMStateDescription, **how: Any) -> list[tuple[str, int]]:
     ],
 )
 def test_bytes(made: VMStateField, size: int) -> None:
-    """Infos have bytes of their own, whatever the member takes in memory; arrays num times those."""
+    """A VMStateInfo decides the size in the stream, regardless of the size in memory; arrays have num times that."""
     (item,) = wire(desc("dev", made)).items
     assert (item.kind, item.size) == (FIXED, size)
 
@@ -74,13 +74,13 @@ def test_bytes(made: VMStateField, size: int) -> None:
     ],
 )
 def test_bytes_of_run_time(made: VMStateField, kind: str, words: str) -> None:
-    """What the device or its code decides is told so."""
+    """Sizes decided by the device or its code are marked as such."""
     (item,) = wire(desc("dev", made)).items
     assert (item.kind, in_words(item)) == (kind, words)
 
 
 def test_struct_is_flattened() -> None:
-    """A struct stands for its fields, at any depth; an array of structs for elements."""
+    """A struct is replaced by its fields at any depth; an array of structs by its elements."""
     inner = desc("inner", A, B)
     outer = desc("outer", struct("in", inner), B)
     assert sizes(desc("dev", A, struct("out", outer), unused(3))) == [
@@ -93,7 +93,7 @@ def test_struct_is_flattened() -> None:
 
 
 def test_versions() -> None:
-    """A field is there from its version on; a test alone decides its own; a nested struct has its own version."""
+    """A field is present from its version on; a test replaces its version; a nested struct has its own version."""
     later = field("b", version_id=2)
     tested = field("t", version_id=2, field_exists=True)
     vmsd = desc("dev", A, later, tested, struct("s", desc("part", later, version_id=2)), version_id=2)
@@ -103,7 +103,7 @@ def test_versions() -> None:
 
 
 def test_vstruct() -> None:
-    """A VSTRUCT travels in the version that its field names."""
+    """A VSTRUCT is sent in the version that its field names."""
     part = desc("part", A, field("b", version_id=2), version_id=2)
     versions = [
         VMStateField("s", vmsd=part, flags=VMStateFlags.VSTRUCT, struct_version_id=version) for version in (1, 2)
@@ -112,7 +112,7 @@ def test_vstruct() -> None:
 
 
 def test_with_tmp() -> None:
-    """get_tmp loads in the field's version, which nobody sets; put_tmp saves in the description's own."""
+    """get_tmp loads with the field's version, which is never set; put_tmp saves with the description's."""
     part = desc("part", A, field("b", version_id=1), minimum_version_id=0)
     vmsd = desc("dev", VMStateField("tmp", vmsd=part, info=VMStateInfo("tmp"), size=64))
     assert [path for path, _ in sizes(vmsd)] == ["tmp.a", "tmp.b"]
@@ -120,14 +120,14 @@ def test_with_tmp() -> None:
 
 
 def test_tested_struct() -> None:
-    """The test of a struct is that of each of its fields."""
+    """The test of a struct applies to each of its fields."""
     part = desc("part", A, B)
     guards = [item.guard for item in wire(desc("dev", A, struct("s", part, field_exists=True))).items]
     assert guards == [None, "s", "s"]
 
 
 def test_subsections_and_assertions() -> None:
-    """Subsections stand beside the items, those of nested structs where they are; assertions carry nothing."""
+    """Subsections are kept apart from items, those of nested structs in place; assertions send nothing."""
     part = desc("part", A, subsections=[desc("part/x", A)])
     lowered = wire(desc("dev", struct("s", part), validate("fine"), B, subsections=[desc("dev/y", A)]))
     assert [(each.vmsd.name, each.parent.name, each.index) for each in lowered.subsections] == [
@@ -139,7 +139,7 @@ def test_subsections_and_assertions() -> None:
 
 
 def test_dump_file() -> None:
-    """A dump file tells sizes; which field is an array of what length only since QEMU 8.2."""
+    """A dump file has sizes; array lengths only since QEMU 8.2."""
     native = Native(plain(dump(desc("dev", A, array("c", 3)))))
     assert (native.detailed, native.nums) == (False, True)
 
@@ -155,7 +155,7 @@ def test_dump_file() -> None:
 
 
 def same(ours: VMStateDescription, theirs: VMStateDescription, *, nums: bool = True, of: Any = dump) -> bool:
-    """Whether the core finds two descriptions equal."""
+    """Whether the C core considers two descriptions equal."""
     pair = [Native(of(dev=each) if of is dump else of(dump(dev=each))) for each in (ours, theirs)]
     return equal(*[[each.devices["dev"].address] for each in pair], nums=nums)[0]
 
@@ -173,7 +173,7 @@ DIFFERENCES = [
     desc("dev", A, array("c", 2), subsections=[desc("dev/x", A)]),
     desc("dev", struct("a", desc("part", A)), array("c", 2)),
 ]
-#: What a dump file does not tell.
+#: Attributes that a dump file lacks.
 DETAILS = [
     desc("dev", field("a", "int32"), array("c", 2)),
     desc("dev", A, field("c", num=2, flags=VMStateFlags.ARRAY | VMStateFlags.ARRAY_OF_POINTER)),
@@ -186,7 +186,7 @@ ONE = desc("dev", A, array("c", 2))
 
 @pytest.mark.parametrize("other", DIFFERENCES)
 def test_unequal(other: VMStateDescription) -> None:
-    """Each difference counts, one way and the other, in binaries and in dumps."""
+    """Each difference counts, in both directions, in binaries and in dumps."""
     assert not same(ONE, other)
     assert not same(other, ONE)
     assert not same(ONE, other, of=plain)
@@ -194,13 +194,13 @@ def test_unequal(other: VMStateDescription) -> None:
 
 @pytest.mark.parametrize("other", DETAILS)
 def test_unequal_in_details(other: VMStateDescription) -> None:
-    """What dumps leave out counts where both sides know it."""
+    """Attributes that dumps lack count if both sides have them."""
     assert not same(ONE, other)
     assert same(ONE, other, of=plain)
 
 
 def test_equal() -> None:
-    """Where the members lie in memory does not count; the length of arrays only where both tell it."""
+    """Offsets in memory do not count; array lengths count only if both sides have them."""
     assert same(ONE, desc("dev", field("a", offset=64), array("c", 2), pre_save=True, priority=1))
     assert same(ONE, desc("dev", A, array("c", 3)), nums=False, of=plain)
     grown = [desc("dev", VMStateField("s", vmsd=ONE, flags=VMStateFlags.STRUCT, size=size)) for size in (64, 72)]
@@ -208,7 +208,7 @@ def test_equal() -> None:
 
 
 def test_equal_in_no_time() -> None:
-    """Pairs that were compared are remembered: 2^60 fields on either side."""
+    """Compared pairs are cached: 2^60 fields on each side take no time."""
 
     def deep() -> VMStateDescription:
         vmsd = desc("d0", A)
@@ -220,7 +220,7 @@ def test_equal_in_no_time() -> None:
 
 
 def test_flags_are_the_models() -> None:
-    """The check's plain numbers are VMStateFlags."""
+    """The check's integer flags equal VMStateFlags."""
     names = {name for name, value in vars(native).items() if name.isupper() and isinstance(value, int)}
     names -= {"VARRAY", "NOT_TOLD", "TYPE_CHECKING"}
     assert len(names) == 19

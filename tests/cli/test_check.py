@@ -1,4 +1,4 @@
-"""vmdump check, lint, explain and rules: what they print, where to, and their exit codes."""
+"""vmdump check, lint, explain and rules: output, streams and exit codes."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ from vmdump.cli.source_arguments import roots_of
 from vmdump.vmstate.model import VMStateDescription
 
 A, B = field("a"), field("b")
-#: Descriptions of one device through its versions.
+#: Descriptions of one device in several versions.
 OLD = desc("dev", A)
 NEWER = desc("dev", A, field("b", version_id=2), version_id=2)
 TESTED = desc("dev", A, field("t", field_exists=True))
@@ -33,8 +33,8 @@ def files(tmp_path: Path) -> dict[str, Path]:
 
 
 def test_check(files: dict[str, Path]) -> None:
-    """A heading for each direction in which something was found; headline, QEMU's error and remedy on lines of their
-    own; totals of both directions at the end, that of the order given first.
+    """Each direction with findings has a heading; headline, QEMU's error and remedy have a line each; totals of both
+    directions follow, the given order first.
     """
     result = Result("check", files["old"], files["newer"])
     assert result.code == 1
@@ -65,12 +65,12 @@ def test_check(files: dict[str, Path]) -> None:
     ],
 )
 def test_exit_codes(pair: tuple[str, str], options: list[str], code: int, files: dict[str, Path]) -> None:
-    """1 for what breaks, and for what may where that is asked for."""
+    """Exit code 1 for breaks, and for conditional findings with --fail-on conditional."""
     assert Result("check", *[files[each] for each in pair], *options).code == code
 
 
 def test_verbose(files: dict[str, Path]) -> None:
-    """What is safe is told with --verbose alone."""
+    """Safe findings are printed only with --verbose."""
     assert "field-renamed" not in Result("check", files["old"], files["renamed"]).out
     verbose = Result("check", files["old"], files["renamed"], "-v").out
     assert "safe: dev: a is named other in the destination [field-renamed]\n  at: dev / other\n" in verbose
@@ -78,13 +78,13 @@ def test_verbose(files: dict[str, Path]) -> None:
 
 
 def test_condition(files: dict[str, Path]) -> None:
-    """A conditional finding says when."""
+    """A conditional finding prints its condition."""
     out = Result("check", files["old"], files["tested"]).out
     assert "\n  if: the destination's test of t passes\n" in out
 
 
-def test_alike_types_are_told_once(tmp_path: Path) -> None:
-    """One paragraph for many types, and one line for all that are absent."""
+def test_equal_findings_are_printed_once(tmp_path: Path) -> None:
+    """Types with equal findings share a paragraph; absent types share a line."""
     names = [f"dev{number}" for number in range(12)]
     dump(**dict.fromkeys(names, desc("dev", A, B)), **{f"gone{n}": desc(f"gone{n}", A) for n in range(9)}).write(
         tmp_path / "a.json", extended=True
@@ -100,7 +100,7 @@ def test_alike_types_are_told_once(tmp_path: Path) -> None:
 
 
 def test_output(files: dict[str, Path], tmp_path: Path) -> None:
-    """-o writes a file, whole; stdout stays empty."""
+    """-o writes a whole file and nothing to stdout."""
     target = tmp_path / "report.txt"
     result = Result("check", files["old"], files["newer"], "-o", target)
     assert (result.code, result.out) == (1, "")
@@ -108,21 +108,21 @@ def test_output(files: dict[str, Path], tmp_path: Path) -> None:
 
 
 def test_matrix(files: dict[str, Path]) -> None:
-    """Each against each; the exit code of the worst."""
+    """--matrix compares all pairs; the exit code is that of the worst."""
     result = Result("check", "--matrix", files["old"], files["newer"], files["tested"])
     assert result.code == 1
     assert [line.split() for line in result.out.splitlines()] == [
         ["from", "\\", "to", "old.json", "newer.json", "tested.json"],
         ["old.json", "-", "safe", "1", "conditional"],
         ["newer.json", "1", "breaks", "-", "1", "breaks"],
-        # A field that only a test lets through, read by one that is not there in version 1.
+        # A field with a test, read by one that is absent in version 1.
         ["tested.json", "1", "conditional", "1", "conditional", "-"],
     ]
     assert Result("check", "--matrix", files["old"], files["old"], files["old"]).code == 0
 
 
 def test_accepted_is_not_safe(files: dict[str, Path], tmp_path: Path) -> None:
-    """A type whose findings are all accepted is counted as accepted in text, in the matrix and in JSON."""
+    """A type whose findings are all accepted counts as accepted in text, matrix and JSON."""
     config = tmp_path / "vmdump.toml"
     config.write_text('[[accept]]\nrule = "*"\ntype = "*"\nreason = "known"\n')
     sources = (files["newer"], files["old"])
@@ -138,7 +138,7 @@ def test_accepted_is_not_safe(files: dict[str, Path], tmp_path: Path) -> None:
 
 
 def test_unknown(tmp_path: Path) -> None:
-    """What was not compared is told once for all types, is no failure, and is one with --fail-on unknown."""
+    """Parts that were not compared are reported once for all types, and fail only with --fail-on unknown."""
     fields = [{"field": "virtio", "version_id": 0, "field_exists": False, "size": 0}]
     vmsd = {"version_id": 1, "minimum_version_id": 1, "Fields": fields}
     numbered = [{"field": "a", "version_id": 0, "field_exists": False, "size": 4, "num": 2}]
@@ -166,7 +166,7 @@ def test_unknown(tmp_path: Path) -> None:
 
 
 def test_standard_input(files: dict[str, Path]) -> None:
-    """One of the sources may come from there."""
+    """One of the sources may be standard input."""
     result = Result("check", "-", files["newer"], "--direction", "forward", stdin=files["old"].read_bytes())
     assert (result.code, result.out) == (0, "stdin -> newer.json: 1 safe\n")
 
@@ -188,7 +188,7 @@ def test_standard_input(files: dict[str, Path]) -> None:
     ],
 )
 def test_usage(argv: list[str], message: str, files: dict[str, Path]) -> None:
-    """What asks for nothing that there is."""
+    """Invalid arguments end with exit code 2."""
     result = Result("check", *[files["old"] if arg == "FILE" else arg for arg in argv])
     assert (result.code, result.out) == (2, "")
     assert message in result.err
@@ -206,7 +206,7 @@ def test_roots_of(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("bad", [b"", b"{", b"[]", b'{"dev": {}}'])
 def test_failed_load_is_no_compatibility(bad: bytes, files: dict[str, Path], tmp_path: Path) -> None:
-    """A source that can't be read is an error, with nothing on stdout, on either side."""
+    """An unreadable source on either side is an error with empty stdout."""
     path = tmp_path / "bad.json"
     path.write_bytes(bad)
     for pair in ((path, files["old"]), (files["old"], path)):
@@ -217,7 +217,7 @@ def test_failed_load_is_no_compatibility(bad: bytes, files: dict[str, Path], tmp
 
 
 def test_no_type_matches(files: dict[str, Path]) -> None:
-    """A pattern that nothing matches is no pass."""
+    """A --type pattern that matches nothing is an error."""
     result = Result("check", files["old"], files["old"], "--type", "nix*")
     assert (result.code, result.out) == (3, "")
     assert "no type matches nix*; vmdump devices lists them" in result.err
@@ -225,7 +225,7 @@ def test_no_type_matches(files: dict[str, Path]) -> None:
 
 @pytest.mark.qemu
 def test_binary() -> None:
-    """A binary against what an older one told: CPUs take part, modules are loaded."""
+    """A binary against an older dump: CPUs are compared, modules loaded."""
     result = Result("check", find_qemu("x86_64"), DATA / "extended" / "qemu-10.0.13-x86_64.json.xz", "-M", "q35", "-v")
     assert result.code == 1
     assert "am53c974" in result.out
@@ -235,18 +235,18 @@ def test_binary() -> None:
 
 @pytest.mark.qemu
 def test_binary_that_is_run() -> None:
-    """With --run a binary writes its own dump, which tells less than what is read off it, and nothing else."""
+    """With --run a binary writes its own dump, without standalone descriptions and metadata."""
     qemu = find_qemu("x86_64")
     result = Result("check", "--run", qemu, DATA / "extended" / "qemu-7.2.22-x86_64.json.xz", "-M", "pc")
     assert (result.code, result.err) == (0, "")
     assert "breaks" not in result.out
 
 
-# The others -------------------------------------------------------------------------------------------------------
+# lint, rules, explain ---------------------------------------------------------------------------------------------
 
 
 def test_lint(tmp_path: Path) -> None:
-    """Defects are told and exit with 1; notices are counted, and told with --verbose."""
+    """Defects are printed and exit with 1; notices are counted, and printed with --verbose."""
     bad = tmp_path / "bad.json"
     dump(desc("dev", field("a", version_id=2), field("b", "uint32 equal"))).write(bad, extended=True)
     result = Result("lint", bad)
@@ -265,7 +265,7 @@ def test_lint(tmp_path: Path) -> None:
 
 
 def test_rules() -> None:
-    """All of them, as a table and as JSON."""
+    """All rules are listed, as a table and as JSON."""
     table, objects = Result("rules"), json.loads(Result("rules", "--json").out)
     assert sorted(each["rule"] for each in objects) == rule_ids()
     assert [line.split()[0] for line in table.out.splitlines()[1:]] == [each["rule"] for each in objects]
@@ -274,22 +274,22 @@ def test_rules() -> None:
 
 @pytest.mark.parametrize("name", rule_ids())
 def test_explain(name: str) -> None:
-    """Each rule is explained: why, an example, the remedy, where QEMU does so."""
+    """Each rule is explained: reason, example, remedy, QEMU source."""
     result = Result("explain", name)
     assert result.code == 0
     assert all(f"\n{head}: " in result.out for head in ("why", "example", "remedy", "source"))
 
 
 def test_explain_unknown() -> None:
-    """A near name is proposed."""
+    """An unknown rule gets a suggestion."""
     result = Result("explain", "field-aded")
     assert (result.code, result.out) == (3, "")
     assert "no rule 'field-aded'; did you mean field-added" in result.err
     assert "vmdump rules lists" in Result("explain", "xyz").err
 
 
-def test_findings_of_one_rule_are_told_together(tmp_path: Path) -> None:
-    """Many fields that break alike are one paragraph, with the others' paths; --verbose tells each."""
+def test_findings_of_one_rule_share_a_paragraph(tmp_path: Path) -> None:
+    """Fields with equal findings share a paragraph that lists their paths; --verbose prints each."""
     import json
 
     def dump(name: str, *fields: str) -> Path:
@@ -307,7 +307,7 @@ def test_findings_of_one_rule_are_told_together(tmp_path: Path) -> None:
 
     old, new = dump("old.json", "a", "b"), dump("new.json", "a", "b", "third", "fourth", "fifth")
     argv = ("check", old, new, "--direction", "forward")
-    told, verbose = Result(*argv), Result(*argv, "--verbose")
-    assert told.out.count("[field-added]") == 1
-    assert "  at: d / third\n  also: fourth, fifth\n" in told.out
+    plain, verbose = Result(*argv), Result(*argv, "--verbose")
+    assert plain.out.count("[field-added]") == 1
+    assert "  at: d / third\n  also: fourth, fifth\n" in plain.out
     assert verbose.out.count("[field-added]") == 3

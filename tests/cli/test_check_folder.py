@@ -1,4 +1,4 @@
-"""vmdump check --matrix DIR: a folder that vmdump bulk has filled, all pairs of each target, and the overview."""
+"""vmdump check --matrix DIR on an output directory of vmdump bulk: all pairs of each target, and the overview."""
 
 import json
 import re
@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_table_a_target(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each target has its matrix, and what breaks fails the whole."""
+    """Each target has a matrix, and any break fails the run."""
     assert main(["check", "--matrix", str(folder)]) == 1
     printed = capsys.readouterr().out
     assert re.findall(r"^(\w+):$", printed, re.MULTILINE) == list(
@@ -41,7 +41,7 @@ def test_a_table_a_target(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_one_target(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """--target chooses, and then all formats are there; verdicts are those of the two dumps checked by themselves."""
+    """--target selects one, which allows all formats; verdicts equal those of checking the two dumps alone."""
     found = [each for each in producers(folder) if each.target == "m68k"]
     assert len(found) == 2
     assert main(["check", "--matrix", str(folder), "--target", "m68k", "--format", "json"]) == 1
@@ -52,15 +52,15 @@ def test_one_target(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert {each.type: str(each.verdict) for each in types}.items() <= verdicts[direction].items()
 
 
-def test_verdicts_can_be_asked(folder: Path) -> None:
-    """What was said is kept for vmdump query."""
+def test_verdicts_are_stored(folder: Path) -> None:
+    """Verdicts are stored for vmdump query."""
     main(["check", "--matrix", str(folder), "--target", "x86_64"])
     answer = query(folder, "SELECT DISTINCT type FROM verdicts WHERE verdict = 'breaks' AND target = 'x86_64'")
     assert {"am53c974", "dc390"} <= {row[0] for row in answer.rows}
 
 
 def test_pages(folder: Path, tmp_path: Path) -> None:
-    """The overview and a page a target; every link leads to a page and a direction that there are."""
+    """There is an overview and a page for each target; every link leads to an existing page and direction."""
     out = tmp_path / "pages"
     assert main(["check", "--matrix", str(folder), "--format", "html", "-o", str(out)]) == 1
     assert {path.name for path in out.iterdir()} == {"index.html", "m68k.html", "x86_64.html"}
@@ -72,7 +72,7 @@ def test_pages(folder: Path, tmp_path: Path) -> None:
         assert not anchor or " -> " in unquote(anchor)
     assert "am53c974" in page
     assert "<script" not in page
-    # One target's are pages as well, unless a page is asked for.
+    # One target is written as pages too, unless a file is named.
     for name, made in (("one", {"index.html", "m68k.html"}), ("one.html", set())):
         command = ["check", "--matrix", str(folder), "--target", "m68k", "--format", "html", "-o", str(tmp_path / name)]
         assert main(command) == 1
@@ -80,8 +80,8 @@ def test_pages(folder: Path, tmp_path: Path) -> None:
         assert {path.name for path in (tmp_path / name).glob("*")} == made
 
 
-def test_what_a_folder_can_not(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Several targets in one file, a target of one QEMU alone, a folder of nothing: told."""
+def test_folder_errors(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Several targets in one file, a target with one QEMU, and an empty directory are errors."""
     assert main(["check", "--matrix", str(folder), "--format", "json"]) == 2
     assert "has 2 targets" in capsys.readouterr().err
     assert main(["check", "--matrix", str(folder), "--target", "sparc"]) == 3
@@ -94,7 +94,7 @@ def test_what_a_folder_can_not(folder: Path, tmp_path: Path, capsys: pytest.Capt
 
 
 def test_several_tables_in_a_file(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A file gets what standard output would."""
+    """-o writes to the file what stdout would get."""
     assert main(["check", "--matrix", str(folder)]) == 1
     printed = capsys.readouterr().out
     assert main(["check", "--matrix", str(folder), "-o", str(tmp_path / "report")]) == 1
@@ -102,8 +102,8 @@ def test_several_tables_in_a_file(folder: Path, tmp_path: Path, capsys: pytest.C
     assert (tmp_path / "report").read_text() == printed
 
 
-def test_verdicts_that_can_not_be_kept(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A folder that can only be read is checked all the same, and it is told."""
+def test_verdicts_that_cannot_be_stored(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A read-only directory is checked, with a warning that verdicts are not stored."""
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("verdicts"))
     (copy / "verdicts").write_text("")
@@ -114,19 +114,19 @@ def test_verdicts_that_can_not_be_kept(folder: Path, tmp_path: Path, capsys: pyt
 
 
 def test_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One source alone that is no folder is told by name."""
+    """A single source that is not such a directory is an error that names it."""
     assert main(["check", "--matrix", str(tmp_path / "missing")]) == 2
     assert capsys.readouterr().err.startswith(f"vmdump: {tmp_path}/missing: not an output directory")
 
 
 def dump_of(version: int) -> bytes:
-    """A dump with one device, of this version; it has the length of an array, as dumps of QEMU 8.2 and newer do."""
+    """A dump with one device of this version and an array length, as dumps of QEMU 8.2 and newer have."""
     regs = field("regs", num=2, flags=VMStateFlags.ARRAY)
     return dump(dev=desc("dev", field("a"), regs, version_id=version, minimum_version_id=1)).to_bytes()
 
 
 def fill(folder: Path, **files: bytes) -> Path:
-    """The directory, with these dumps by target."""
+    """Write these dumps by target into a directory."""
     folder.mkdir(exist_ok=True)
     for target, content in files.items():
         (folder / f"{target}.json").write_bytes(content)
@@ -134,12 +134,12 @@ def fill(folder: Path, **files: bytes) -> Path:
 
 
 def bulk(*args: object) -> int:
-    """Fills a folder."""
+    """Fill an output directory."""
     return main(["bulk", *map(str, args), "--format", "parquet", "--executor", "threads"])
 
 
 def ways(out: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, tuple[str, dict[str, str]]]:
-    """Of a folder's only target: each direction with its way and verdicts, as the JSON report has them."""
+    """Return each direction of the only target with its way and verdicts from the JSON report."""
     main(["check", "--matrix", str(out), "--format", "json"])
     report = json.loads(capsys.readouterr().out)
     return {label: (each["way"], report["verdicts"][label]) for label, each in report["directions"].items()}
@@ -149,11 +149,11 @@ def ways(out: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, tuple[str, 
 def test_direction_is_the_order_of_the_sources(
     names: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Forward is from the first source to the second, in every format, also where the folder was filled otherwise."""
+    """Forward is from the first source to the second in every format, regardless of the directory's history."""
     old, new = fill(tmp_path / names[0], x86_64=dump_of(2)), fill(tmp_path / names[1], x86_64=dump_of(1))
     out = tmp_path / "out"
     there, back = f"{names[0]} -> {names[1]}", f"{names[1]} -> {names[0]}"
-    # To version 1 is what breaks: "savevm: unsupported version 2 for 'dev' v1" is what QEMU says.
+    # Loading into version 1 breaks; QEMU prints "savevm: unsupported version 2 for 'dev' v1".
     for first, second, broken, safe in ((old, new, "forward", "backward"), (new, old, "backward", "forward")):
         assert bulk(first, second, "-o", out) == 0
         capsys.readouterr()
@@ -172,7 +172,7 @@ def test_direction_is_the_order_of_the_sources(
 
 
 def test_questions_follow_the_order_of_the_sources(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Where a field changed is asked from source to source, too, whatever they are called."""
+    """Named questions about changed fields use the order of the sources, too."""
     more = dump(dev=desc("dev", field("a"), field("b"))).to_bytes()
     one, two = fill(tmp_path / "one", arm=dump_of(1)), fill(tmp_path / "two", arm=more)
     for given, change in (((one, two), "added"), ((two, one), "removed")):
@@ -184,7 +184,7 @@ def test_questions_follow_the_order_of_the_sources(tmp_path: Path, capsys: pytes
 
 
 def test_verdicts_of_other_sources_are_forgotten(tmp_path: Path) -> None:
-    """vmdump query has verdicts of what is in the folder, not of what was dropped or has changed."""
+    """vmdump query returns no verdicts of removed or changed sources."""
     out = tmp_path / "out"
     old, new = fill(tmp_path / "old", arm=dump_of(2), avr=dump_of(2)), fill(tmp_path / "new", arm=dump_of(1))
     fill(new, avr=dump_of(1))
@@ -200,7 +200,7 @@ def test_verdicts_of_other_sources_are_forgotten(tmp_path: Path) -> None:
 
 
 def test_a_target_on_one_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A target that one side alone has is named; alone it is no check."""
+    """A target present on one side only is named; without another target it is an error."""
     old, new = fill(tmp_path / "old", x86_64=dump_of(1), arm=dump_of(1)), fill(tmp_path / "new", x86_64=dump_of(1))
     assert bulk(old, new, "-o", tmp_path / "out") == 0
     capsys.readouterr()
@@ -210,7 +210,7 @@ def test_a_target_on_one_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_between_sources(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With several QEMUs in one source, those of two sources alone are compared, if this is asked for."""
+    """With --between-sources, only pairs from two different sources are compared."""
     old, new = tmp_path / "old", tmp_path / "new"
     for folder, target, content in (
         (old / "8.2", "x86_64", dump_of(3)),
@@ -232,7 +232,7 @@ def test_between_sources(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert {label: each["dev"] for label, each in json.loads(captured.out)["verdicts"].items()} == {
         "7.2 -> 9.2": "breaks", "7.2 -> 10.0": "safe", "8.2 -> 9.2": "breaks", "8.2 -> 10.0": "safe",
     }  # fmt: skip
-    # One that is in both is on both sides.
+    # A QEMU that is in both sources is on both sides.
     fill(new / "9.2", x86_64=dump_of(2))
     shutil.move(new / "9.2", new / "7.2")
     assert bulk(old, new, "-o", out) == 0
@@ -246,7 +246,7 @@ def test_between_sources(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 @pytest.mark.parametrize("kind", ["itself", "a copy", "a copy of one name"])
 def test_identical_sides(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Two sides that are the same are checked like others, and pass."""
+    """Two identical sides are checked and pass."""
     old = fill(tmp_path / "one", x86_64=dump_of(1))
     new = {"itself": old, "a copy": tmp_path / "two", "a copy of one name": tmp_path / "other" / "one"}[kind]
     new.parent.mkdir(exist_ok=True)
@@ -262,7 +262,7 @@ def test_identical_sides(kind: str, tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_unlike_sides(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """In a folder, too, targets are not mixed in silence, and different machine types are named."""
+    """Different targets are refused and different machine types named here too."""
     real = {name: DATA / "extended" / f"qemu-10.0.13-{name}.json.xz" for name in ("m68k", "x86_64")}
     for name, path in real.items():
         (tmp_path / name).mkdir()
@@ -275,7 +275,7 @@ def test_unlike_sides(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_hostile_names() -> None:
-    """Names are text, whatever they hold."""
+    """Hostile names are escaped."""
     from support.check_sample import HOSTILE, make_result
 
     page = overview.render({name: make_result() for name in HOSTILE})

@@ -1,4 +1,4 @@
-"""The command line in this process, in environments of its own: what it prints, where to, and its exit codes."""
+"""The command line in this process: output, streams and exit codes."""
 
 import errno
 import gzip
@@ -25,7 +25,7 @@ COMMANDS = (
     "dump", "devices", "show", "modules", "check", "lint", "explain", "rules", "classic", "bulk", "query", "cache"
 )  # fmt: skip
 
-#: A module whose device has one of everything that a tree tells apart.
+#: A module whose device has every construct that the device tree shows differently.
 MODULE = """
 VMDUMP_STAMP = 1
 module_info = {"objs": ["my-device", "my-bridge"]}
@@ -92,7 +92,7 @@ my                   version 3, minimum 2, priority PCI_BUS, unmigratable
 
 
 class Terminal(io.TextIOWrapper):
-    """A stdout that is a terminal."""
+    """A standard output that is a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -100,13 +100,13 @@ class Terminal(io.TextIOWrapper):
 
 @pytest.fixture(scope="module")
 def x86_64() -> bytes:
-    """A real dump, of QEMU 8.2."""
+    """A real dump of QEMU 8.2."""
     return read_real_dump("8.2.2", "x86_64")
 
 
 @pytest.fixture(scope="module")
 def dump_file(x86_64: bytes, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same as a file."""
+    """The dump of x86_64 as a file."""
     path = tmp_path_factory.mktemp("dump") / "x86_64.json"
     path.write_bytes(x86_64)
     return path
@@ -125,7 +125,7 @@ def module(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("argv", [["--help"], *([command, "--help"] for command in COMMANDS)])
 def test_help(argv: list[str]) -> None:
-    """Help goes to stdout, has an example that parses, is ASCII, and fits 80 columns."""
+    """Help goes to stdout, has examples that parse, is ASCII, and fits 80 columns."""
     result = run(*argv)
     assert (result.code, result.stderr) == (0, "")
     assert result.stdout.isascii()
@@ -138,7 +138,7 @@ def test_help(argv: list[str]) -> None:
 
 
 def test_narrow_help(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Help folds itself into a terminal of 30 columns."""
+    """Help wraps to a terminal of 30 columns."""
     monkeypatch.setenv("COLUMNS", "30")
     result = run("dump", "--help")
     assert result.code == 0
@@ -146,12 +146,12 @@ def test_narrow_help(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_version() -> None:
-    """--version says which vmdump this is."""
+    """--version prints vmdump's version."""
     assert run("--version").stdout == f"vmdump {__version__}\n"
 
 
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("argv", "expected"),
     [
         ([], "COMMAND"),
         (["frobnicate"], "'frobnicate'"),
@@ -180,13 +180,13 @@ def test_version() -> None:
         (["-M", "q35"], "no command 'q35'"),
     ],
 )
-def test_usage(argv: list[str], told: str) -> None:
-    """A command line that asks for nothing that there is: exit code 2, and a line that says what is wrong."""
-    assert told in run_failing(2, *argv)
+def test_usage(argv: list[str], expected: str) -> None:
+    """Invalid command lines end with exit code 2 and a message."""
+    assert expected in run_failing(2, *argv)
 
 
 def test_completion(tmp_path: Path) -> None:
-    """shtab makes scripts of the parser that bash can read, and that complete file names."""
+    """shtab's scripts are valid bash and complete file names."""
     shtab = pytest.importorskip("shtab")
     script = tmp_path / "vmdump.bash"
     script.write_text(shtab.complete(build_parser(), "bash"))
@@ -200,7 +200,7 @@ def test_completion(tmp_path: Path) -> None:
 
 
 def test_man_page() -> None:
-    """argparse-manpage makes a man page of the parser."""
+    """argparse-manpage makes a man page from the parser."""
     manpage = pytest.importorskip("argparse_manpage.manpage")
     text = str(manpage.Manpage(build_parser()))
     assert text.startswith(".TH VMDUMP")
@@ -214,7 +214,7 @@ def test_man_page() -> None:
 @pytest.mark.parametrize("engine", ["fast", "stdio"])
 @pytest.mark.parametrize("source", ["plain", "gzip", "stdin", "gzip on stdin"])
 def test_dump_file(source: str, engine: str, x86_64: bytes, dump_file: Path, tmp_path: Path) -> None:
-    """A dump file comes out as it went in, whichever way, by both engines."""
+    """A dump file is written back unchanged, from file or stdin, by both engines."""
     compressed = tmp_path / "x86_64"
     compressed.write_bytes(gzip.compress(x86_64, 1))
     result = {
@@ -228,7 +228,7 @@ def test_dump_file(source: str, engine: str, x86_64: bytes, dump_file: Path, tmp
 
 
 def test_dump_output(x86_64: bytes, dump_file: Path, tmp_path: Path) -> None:
-    """-o writes to a file, which may be the source itself; - is stdout."""
+    """-o writes to a file, which may be the source; - is stdout."""
     target = tmp_path / "copy.json"
     assert run("dump", dump_file, "-o", target).bytes == b""
     assert target.read_bytes() == x86_64
@@ -248,7 +248,7 @@ def test_dump_output(x86_64: bytes, dump_file: Path, tmp_path: Path) -> None:
     ],
 )
 def test_qemu_spelling(argv: list[str]) -> None:
-    """QEMU's own options mean the same as vmdump dump. The alias q35 is resolved, as QEMU does."""
+    """QEMU's own option spelling equals vmdump dump. The alias q35 is resolved, as by QEMU."""
     result = run(*argv)
     assert (result.code, result.stderr) == (0, "")
     dump = json.loads(result.bytes)
@@ -257,7 +257,7 @@ def test_qemu_spelling(argv: list[str]) -> None:
 
 
 def test_default_machine() -> None:
-    """Without -M it is the default machine, as with QEMU."""
+    """Without -M the default machine is used, as by QEMU."""
     default = re.search(r"^(\S+).*\(default\)", run("dump", "-M", "help").stdout, re.MULTILINE)
     assert default is not None
     assert json.loads(run("dump").bytes)["vmschkmachine"] == {"Name": default[1]}
@@ -266,7 +266,7 @@ def test_default_machine() -> None:
 @pytest.mark.parametrize("argv", [["dump"], ["devices"], ["show", "e1000"], ["-dump-vmstate", "x"]])
 @pytest.mark.parametrize("word", ["help", "?"])
 def test_machine_help(argv: list[str], word: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """-M help lists the machines, whatever the command, which is not run."""
+    """-M help lists the machine types for any command, which is not run."""
     monkeypatch.chdir(tmp_path)
     result = run(*argv, "-M", word)
     assert (result.code, result.stderr) == (0, "")
@@ -276,7 +276,7 @@ def test_machine_help(argv: list[str], word: str, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("argv", "expected"),
     [
         (["dump", "-M", "q36"], "unsupported machine type 'q36'; use -M help"),
         (["dump", "{tmp}/missing.json"], "{tmp}/missing.json: No such file or directory"),
@@ -297,10 +297,10 @@ def test_machine_help(argv: list[str], word: str, monkeypatch: pytest.MonkeyPatc
         (["dump", "x\ny\x1b[31m"], "vmdump: x y\\x1b[31m: No such file"),
     ],
 )
-def test_failure(argv: list[str], told: str, x86_64: bytes, tmp_path: Path) -> None:
-    """What can't be done: exit code 3, a line with the place, nothing on stdout, no file."""
+def test_failure(argv: list[str], expected: str, x86_64: bytes, tmp_path: Path) -> None:
+    """A failure gives exit code 3, one line with the place, nothing on stdout, and no file."""
     (tmp_path / "cut.json").write_bytes(x86_64[:5000])
-    assert told.format(tmp=tmp_path) in run_failing(3, *(arg.format(tmp=tmp_path) for arg in argv))
+    assert expected.format(tmp=tmp_path) in run_failing(3, *(arg.format(tmp=tmp_path) for arg in argv))
     assert [path.name for path in tmp_path.iterdir()] == ["cut.json"]
 
 
@@ -308,11 +308,11 @@ def test_failure(argv: list[str], told: str, x86_64: bytes, tmp_path: Path) -> N
 
 
 def test_devices(x86_64: bytes, dump_file: Path) -> None:
-    """The table has a line a device, sorted; what a dump file can't tell has no column."""
+    """The table has a line for each device, sorted; metadata that a dump file lacks has no column."""
     head, *lines = run("devices", dump_file).stdout.splitlines()
     assert head.split() == ["TYPE", "DESCRIPTION", "VERSION", "MIN", "FIELDS", "SUBS"]
     start, end = head.index("DESCRIPTION"), head.index("VERSION")
-    for number in ("VERSION", "MIN", "FIELDS", "SUBS"):  # set to the right
+    for number in ("VERSION", "MIN", "FIELDS", "SUBS"):  # right-aligned
         assert all(line[head.index(number) + len(number) - 1].isdigit() for line in lines)
     written = json.loads(x86_64)
     del written["vmschkmachine"]
@@ -330,7 +330,7 @@ def test_devices(x86_64: bytes, dump_file: Path) -> None:
 
 
 def test_devices_of_modules(module: Path) -> None:
-    """Of vmdump's own devices the table has the parent, and of modules' the module."""
+    """For vmdump's own devices the table has the parent, for modules' devices the module."""
     result = run("devices", "--module", module)
     assert (result.code, result.stderr) == (0, "")
     lines = [line.split() for line in result.stdout.splitlines()]
@@ -340,7 +340,7 @@ def test_devices_of_modules(module: Path) -> None:
 
 
 def test_devices_json(x86_64: bytes, dump_file: Path, module: Path) -> None:
-    """--json has the documented keys, in the order of the dump; null is what is not known."""
+    """--json has the documented keys in the order of the dump; unknown values are null."""
     devices = json.loads(run("devices", "--json", dump_file).stdout)
     written = json.loads(x86_64)
     assert [device["type"] for device in devices] == list(written)[1:]
@@ -368,14 +368,14 @@ def test_devices_json(x86_64: bytes, dump_file: Path, module: Path) -> None:
 
 
 def test_show(module: Path) -> None:
-    """The tree of a device that has one of everything."""
+    """The tree of a device with every construct."""
     result = run("show", "my-device", "--module", module)
     assert (result.code, result.stderr) == (0, "")
     assert result.stdout == TREE
 
 
 def test_show_ascii(module: Path) -> None:
-    """Where the encoding has no box characters the branches are ASCII art."""
+    """If the encoding lacks box characters, branches are ASCII."""
     result = run("show", "my-device", "--module", module, encoding="ascii")
     assert result.stdout == TREE.replace("├─", "|-").replace("└─", "`-").replace("│", "|")
 
@@ -392,7 +392,7 @@ def test_show_ascii(module: Path) -> None:
     ],
 )
 def test_colours(command: str, environ: dict[str, str], is_coloured: bool, module: Path) -> None:
-    """A terminal that wants colours gets the same text in colours; a name can't add its own."""
+    """A terminal gets the same text with colours; names cannot add escape sequences."""
     argv = (command, *(["my-device"] if command == "show" else []), "--module", module)
     plain, drawn = run(*argv).stdout, run(*argv, stdout=Terminal, **environ).stdout
     assert ("\x1b[" in drawn) == is_coloured
@@ -403,7 +403,7 @@ def test_colours(command: str, environ: dict[str, str], is_coloured: bool, modul
     "argv", [["SOURCE", "e1000"], ["SOURCE", "--timeout", "9", "e1000"], ["--timeout", "9", "SOURCE", "e1000"]]
 )
 def test_show_of_a_file(argv: list[str], dump_file: Path) -> None:
-    """A dump file's tree says as much as the file; options may stand anywhere."""
+    """The tree of a dump file shows what the file has; options may be anywhere."""
     result = run("show", *(str(dump_file) if arg == "SOURCE" else arg for arg in argv))
     lines = result.stdout.splitlines()
     assert lines[0] == "e1000"
@@ -418,14 +418,14 @@ def test_show_of_a_file(argv: list[str], dump_file: Path) -> None:
 
 
 def test_show_without_description(module: Path) -> None:
-    """A device type without a description is an answer, not an error."""
+    """A device type without a description is reported without an error."""
     result = run("show", "my-bridge", "--module", module)
     assert (result.code, result.stderr) == (0, "")
     assert result.stdout == "my-bridge: no VMStateDescription, so no state is migrated\n"
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "expected"),
     [
         (
             "e1001",
@@ -435,9 +435,9 @@ def test_show_without_description(module: Path) -> None:
         ("zzzzzz", "vmdump devices lists the types"),
     ],
 )
-def test_show_unknown(name: str, told: str, dump_file: Path) -> None:
-    """An unknown type is an error, with the nearest names."""
-    assert told in run_failing(3, "show", dump_file, name)
+def test_show_unknown(name: str, expected: str, dump_file: Path) -> None:
+    """An unknown type is an error with the nearest names."""
+    assert expected in run_failing(3, "show", dump_file, name)
 
 
 def test_show_no_device() -> None:
@@ -461,7 +461,7 @@ def vmdump_module_init(types): types.type_register(TypeInfo("deep", parent="devi
 
 
 def test_show_deep(tmp_path: Path) -> None:
-    """Descriptions may nest deeper than Python's stack."""
+    """Descriptions nested deeper than Python's stack are shown."""
     (tmp_path / "deep.py").write_text(nested(900, 1))
     result = run("show", "deep", "--module", tmp_path / "deep.py")
     assert result.code == 0
@@ -469,7 +469,7 @@ def test_show_deep(tmp_path: Path) -> None:
 
 
 def test_show_endless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A tree that is exponentially larger than its descriptions is not begun."""
+    """A tree that expands exponentially is refused at once."""
     (tmp_path / "deep.py").write_text(nested(30, 2))
     monkeypatch.setattr(tree, "MAX_LINES", 1000)
     assert "deep: more than 1000 lines, the limit" in run_failing(3, "show", "deep", "--module", tmp_path / "deep.py")
@@ -480,7 +480,7 @@ def test_show_endless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def modules(tmp_path: Path) -> Path:
-    """A directory of modules: a good one, one for another target, and several that fail."""
+    """A directory of modules: a working one, one for another target, and several that fail."""
     directory = tmp_path / "modules"
     directory.mkdir()
     (directory / "my-device.py").write_text(MODULE)
@@ -495,7 +495,7 @@ def modules(tmp_path: Path) -> Path:
 
 
 def test_modules(modules: Path) -> None:
-    """The table says what each module is and needs; what it can't read is told on stderr."""
+    """The table lists what each module provides and needs; unreadable modules are reported on stderr."""
     result = run("modules", "--module-dir", modules)
     assert result.code == 0
     assert result.stdout == (
@@ -509,7 +509,7 @@ def test_modules(modules: Path) -> None:
 
 
 def test_modules_load(modules: Path) -> None:
-    """--load says what becomes of each."""
+    """--load reports the result for each module."""
     result = run("modules", "--load", "--json", "--module-dir", modules)
     assert result.code == 0
     table = {row["name"]: row for row in json.loads(result.stdout)}
@@ -528,7 +528,7 @@ def test_modules_load(modules: Path) -> None:
 
 
 def test_failing_modules(modules: Path) -> None:
-    """A dump with modules that fail: each is told on stderr, all the rest is dumped, and the exit code is 0."""
+    """Each failing module is reported on stderr, the rest is dumped, and the exit code is 0."""
     result = run("dump", "--module-dir", modules)
     assert result.code == 0
     assert {"my-device", "e1000"} <= set(json.loads(result.bytes))
@@ -539,7 +539,7 @@ def test_failing_modules(modules: Path) -> None:
 
 @pytest.mark.parametrize("name", ["missing", "file"])
 def test_missing_module_dir(name: str, tmp_path: Path) -> None:
-    """A --module-dir that is not there is told, and is no failure."""
+    """A missing --module-dir is reported but not a failure."""
     (tmp_path / "file").touch()
     result = run("dump", "--module-dir", tmp_path / name)
     assert result.code == 0
@@ -548,13 +548,13 @@ def test_missing_module_dir(name: str, tmp_path: Path) -> None:
 
 
 def test_no_modules(tmp_path: Path) -> None:
-    """Without modules there are the heads alone, and an empty list."""
+    """Without modules the table has only its header, and the JSON list is empty."""
     assert run("modules", "--module-dir", tmp_path).stdout == "NAME  KIND  ARCH  OBJS  DEPS  STATE  FILE\n"
     assert json.loads(run("modules", "--json", "--module-dir", tmp_path).stdout) == []
 
 
 def test_strange_file_names(tmp_path: Path) -> None:
-    """A file name that is not UTF-8 or steers terminals is shown with escapes, in one row, and exact in JSON."""
+    """File names that are not UTF-8 or contain control characters are escaped in the table and exact in JSON."""
     name = b"a\xff\n\x1b[31m".decode("utf-8", "surrogateescape")
     (tmp_path / f"{name}.py").write_text('VMDUMP_STAMP = 1\nmodule_info = {"objs": ["bad"]}\n')
     lines = run("modules", "--module-dir", tmp_path).stdout.splitlines()
@@ -569,7 +569,7 @@ def test_strange_file_names(tmp_path: Path) -> None:
 
 
 class Refusing(io.TextIOWrapper):
-    """A stream that takes nothing."""
+    """A stream whose write fails."""
 
     error = errno.ENOSPC
 
@@ -578,25 +578,25 @@ class Refusing(io.TextIOWrapper):
 
 
 class ClosedPipe(Refusing):
-    """A pipe that nobody reads any more."""
+    """A pipe without a reader."""
 
     error = errno.EPIPE
 
 
 def test_full_stdout(dump_file: Path) -> None:
-    """A stdout that takes nothing is a failure, for results and for help."""
+    """A failing stdout is an error, for results and for help."""
     for argv in (["devices", dump_file], ["--help"], ["modules", "--json"], ["dump", "-M", "help"]):
         assert run_failing(3, *argv, stdout=Refusing) == "vmdump: <stdout>: it refuses\n"
 
 
 def test_closed_pipe(dump_file: Path) -> None:
-    """Who closes the pipe has seen enough: no message, but not done either."""
+    """If the reader closes the pipe, there is no message but exit code 3."""
     result = run("devices", dump_file, stdout=ClosedPipe)
     assert (result.code, result.stderr) == (3, "")
 
 
 def test_no_streams(monkeypatch: pytest.MonkeyPatch, dump_file: Path, tmp_path: Path) -> None:
-    """A process may be started without stdin, stdout and stderr; what needs none of them still works."""
+    """Without stdin, stdout and stderr, commands that need none of them work."""
     errors = io.StringIO()
     for name in ("stdin", "stdout", "stderr"):
         monkeypatch.setattr(sys, name, None)
@@ -613,13 +613,13 @@ def test_no_streams(monkeypatch: pytest.MonkeyPatch, dump_file: Path, tmp_path: 
 
 
 def test_full_stderr() -> None:
-    """A stderr that takes nothing changes no exit code."""
+    """A failing stderr does not change the exit code."""
     environment = Environment(stderr=Refusing(io.BytesIO()), stdout=io.StringIO(), environ={"VMDUMP_DEBUG": "1"})
     assert main(["dump", "/nonexistent"], environment) == 3
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "told"),
+    ("error", "code", "expected"),
     [
         (KeyboardInterrupt(), 130, "interrupted"),
         (MemoryError(), 3, "out of memory"),
@@ -633,9 +633,9 @@ def test_full_stderr() -> None:
 )
 @pytest.mark.parametrize("debug", ["", "1"])
 def test_errors(
-    error: BaseException, code: int, told: str, debug: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    error: BaseException, code: int, expected: str, debug: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Whatever is raised ends in one line and an exit code; a traceback is for who asks."""
+    """Any exception ends in one line and an exit code; VMDUMP_DEBUG adds the traceback."""
 
     def fail(*args: object, **options: object) -> None:
         raise error
@@ -644,13 +644,13 @@ def test_errors(
     result = run("dump", "-o", tmp_path / "x", VMDUMP_DEBUG=debug)
     *traceback, line = result.stderr.splitlines()
     assert result.code == code
-    assert line.startswith(f"vmdump: {told}")
+    assert line.startswith(f"vmdump: {expected}")
     assert ("Traceback (most recent call last):" in traceback) == bool(debug)
     assert bool(traceback) == bool(debug)
 
 
 def test_debug() -> None:
-    """VMDUMP_DEBUG shows where an error of vmdump's own comes from, too."""
+    """VMDUMP_DEBUG shows the traceback of vmdump's own errors, too."""
     result = run("dump", "/nonexistent", VMDUMP_DEBUG="1")
     assert result.code == 3
     assert result.stderr.startswith("Traceback (most recent call last):\n")
@@ -658,7 +658,7 @@ def test_debug() -> None:
 
 
 def test_module_errors_are_not_raised(tmp_path: Path) -> None:
-    """A module whose class_init raises ends the command with a line, whatever it raises."""
+    """A module whose class_init raises ends the command with one line, whatever the exception."""
     (tmp_path / "m.py").write_text(
         'VMDUMP_STAMP = 1\nmodule_info = {"objs": ["m"]}\nfrom vmdump.qom import TypeInfo\n'
         "def class_init(klass, data): raise SystemExit('no\\nway')\n"
@@ -671,7 +671,7 @@ def test_module_errors_are_not_raised(tmp_path: Path) -> None:
 def test_own_streams(
     make: Callable[[], Environment], capsys: pytest.CaptureFixture[str], dump_file: Path, x86_64: bytes
 ) -> None:
-    """Without an environment of its own the command line uses the process's."""
+    """Without an Environment the process's own streams are used."""
     assert main(["show", str(dump_file), "e1001"], make()) == 3
     assert main(["show", str(dump_file), "isa-serial"], make()) == 0
     captured = capsys.readouterr()
@@ -683,7 +683,7 @@ def test_own_streams(
     "argv", [["dump"], ["devices"], ["show", "my-device"], ["modules", "--load"], ["dump", "-M", "help"]]
 )
 def test_modules_are_finished(argv: list[str], tmp_path: Path) -> None:
-    """Every command that loads modules runs their finish entry points, once."""
+    """Every command that loads modules calls their finish entry points once."""
     mark = tmp_path / "finished"
     finish = f"\ndef vmdump_module_finish():\n    with open({str(mark)!r}, 'a') as file: file.write('x')\n"
     (tmp_path / "mine.py").write_text(

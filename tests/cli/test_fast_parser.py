@@ -80,7 +80,7 @@ def test_every_default_is_a_new_list() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_have_help(command: str) -> None:
-    """Each command's file has what the parser makes its help of; and its parser says so."""
+    """Each command's file has the strings that the parser's help is built from."""
     module = import_module(f"vmdump.cli.{command}")
     with pytest.raises(Exception, match=module.HELP[1:20]) as caught:
         PARSER.parse_args([command, "--help"])

@@ -20,7 +20,7 @@ from support.qemu import find_qemu
 
 VMDUMP = (sys.executable, "-m", "vmdump")
 
-#: Modules that a plain ``vmdump dump FILE -o FILE`` has no use for.
+#: Modules that a plain ``vmdump dump FILE -o FILE`` must not import.
 NOT_NEEDED = {
     "argparse", "asyncio", "cffi", "ctypes", "dataclasses", "difflib", "enum", "gettext", "hashlib",
     "importlib.metadata", "inspect", "json", "locale", "logging", "msgspec", "pathlib", "re", "rich", "shutil",
@@ -31,7 +31,7 @@ NOT_NEEDED = {
     "vmdump.vmstate",
 }  # fmt: skip
 
-#: A module whose device's dump has five gigabytes: a description that nests another one twice, twenty times over.
+#: A module whose device's dump has five gigabytes: a description that nests another one twice, to a depth of twenty.
 HUGE = """
 VMDUMP_STAMP = 1
 module_info = {"objs": ["huge"]}
@@ -47,7 +47,7 @@ def vmdump_module_init(types): types.type_register(TypeInfo("huge", parent="devi
 
 @pytest.fixture(scope="module")
 def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The variables of a user who has set none, with compiled modules kept from one process to the next."""
+    """A minimal environment, with a bytecode cache shared by the processes."""
     unset = ("PYTHON", "LC_", "LANG", "QEMU_", "VMDUMP_", "NO_COLOR", "TERM", "COLUMNS")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(unset)}
     return {
@@ -60,13 +60,13 @@ def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def x86_64() -> bytes:
-    """A real dump, larger than any pipe holds."""
+    """A real dump, larger than any pipe buffer."""
     return read_real_dump("8.2.2", "x86_64")
 
 
 @pytest.fixture(scope="module")
 def dump_file(x86_64: bytes, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The same as a file."""
+    """The dump of x86_64 as a file."""
     path = tmp_path_factory.mktemp("dump") / "x86_64.json"
     path.write_bytes(x86_64)
     return str(path)
@@ -84,7 +84,7 @@ def huge(tmp_path: Path) -> Iterator[str]:
 def run(
     environ: dict[str, str], *argv: str | bytes, redirect: str = "", **more: str
 ) -> subprocess.CompletedProcess[bytes]:
-    """Runs a command line, behind the shell's redirections. A traceback is never right."""
+    """Run a command line with shell redirections, and check that it prints no traceback."""
     done = subprocess.run(
         ["sh", "-c", f'exec "$@" {redirect}', "sh", *VMDUMP, *argv], env=environ | more, stdin=subprocess.DEVNULL,
         capture_output=True, timeout=60,
@@ -98,7 +98,7 @@ def run(
 
 
 def test_done(environ: dict[str, str], dump_file: str, x86_64: bytes, tmp_path: Path) -> None:
-    """A dump goes to stdout, or to a file and nothing to stdout."""
+    """A dump goes to stdout, or to a file with nothing on stdout."""
     done = run(environ, "dump", dump_file)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout == x86_64
@@ -109,7 +109,7 @@ def test_done(environ: dict[str, str], dump_file: str, x86_64: bytes, tmp_path: 
 
 @pytest.mark.parametrize("argv", [["dump", "FILE"], ["devices", "FILE"], ["devices", "--json", "FILE"], ["--help"]])
 def test_head(argv: list[str], environ: dict[str, str], dump_file: str) -> None:
-    """A reader who has gone, as head -1 has, ends the command with code 3 and without a word."""
+    """If the reader closes the pipe, as head -1 does, the exit code is 3 without a message."""
     read, write = os.pipe()
     os.close(read)
     with subprocess.Popen(
@@ -123,7 +123,7 @@ def test_head(argv: list[str], environ: dict[str, str], dump_file: str) -> None:
 
 
 def test_broken_output(environ: dict[str, str], dump_file: str) -> None:
-    """An output that was asked for by name is told, when nobody reads it."""
+    """If an output given with -o loses its reader, that is reported."""
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(
@@ -134,7 +134,7 @@ def test_broken_output(environ: dict[str, str], dump_file: str) -> None:
 
 
 def test_head_in_the_middle(environ: dict[str, str], dump_file: str) -> None:
-    """So does one who goes in the middle of the dump."""
+    """The same holds if the reader closes the pipe in the middle of the dump."""
     with subprocess.Popen(
         [*VMDUMP, "dump", dump_file], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
     ) as process:
@@ -147,7 +147,7 @@ def test_head_in_the_middle(environ: dict[str, str], dump_file: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("argv", "redirect", "code", "told"),
+    ("argv", "redirect", "code", "expected"),
     [
         (["dump", "FILE"], ">/dev/full", 3, "<stdout>: No space left on device"),
         (["devices", "FILE"], ">/dev/full", 3, "<stdout>: No space left on device"),
@@ -165,19 +165,19 @@ def test_head_in_the_middle(environ: dict[str, str], dump_file: str) -> None:
     ],
 )
 def test_failing_streams(
-    argv: list[str], redirect: str, code: int, told: str, environ: dict[str, str], dump_file: str
+    argv: list[str], redirect: str, code: int, expected: str, environ: dict[str, str], dump_file: str
 ) -> None:
-    """Streams that are closed, full or empty: an exit code, and one line with the place."""
+    """Closed, full or empty streams give an exit code and one line with the place."""
     done = run(environ, *(dump_file if arg == "FILE" else arg for arg in argv), redirect=redirect)
     assert (done.returncode, done.stdout) == (code, b"")
-    assert done.stderr.decode() == f"vmdump: {told}\n"
+    assert done.stderr.decode() == f"vmdump: {expected}\n"
 
 
 @pytest.mark.parametrize("redirect", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", "2>/dev/full"])
 def test_streams_not_needed(
     redirect: str, environ: dict[str, str], dump_file: str, x86_64: bytes, tmp_path: Path
 ) -> None:
-    """A dump from a file to a file needs no streams, and writes to none that happens to get their numbers."""
+    """A dump from file to file works without streams, and does not write to files that get their descriptors."""
     done = run(environ, "dump", dump_file, "-o", str(tmp_path / "copy.json"), redirect=redirect)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     assert (tmp_path / "copy.json").read_bytes() == x86_64
@@ -185,13 +185,13 @@ def test_streams_not_needed(
 
 @pytest.mark.parametrize("redirect", ["2>&-", "2>/dev/full"])
 @pytest.mark.parametrize(("argv", "code"), [(["dump", "/nonexistent"], 3), (["frobnicate"], 2)])
-def test_nobody_to_tell(argv: list[str], code: int, redirect: str, environ: dict[str, str]) -> None:
-    """Without a stderr the exit code is the same."""
+def test_without_stderr(argv: list[str], code: int, redirect: str, environ: dict[str, str]) -> None:
+    """Without stderr the exit code is the same."""
     assert run(environ, *argv, redirect=redirect).returncode == code
 
 
 def test_unwritable_directory(environ: dict[str, str], dump_file: str, tmp_path: Path) -> None:
-    """A directory that can't be written to: said, with the file's name."""
+    """An unwritable directory is reported with the file's name."""
     tmp_path.chmod(0o555)
     directory = "/sys" if os.geteuid() == 0 else tmp_path  # root can write nearly everywhere
     done = run(environ, "dump", dump_file, "-o", f"{directory}/copy.json")
@@ -200,7 +200,7 @@ def test_unwritable_directory(environ: dict[str, str], dump_file: str, tmp_path:
 
 
 def test_file_size_limit(environ: dict[str, str], dump_file: str, tmp_path: Path) -> None:
-    """A limit on the size of files (ulimit -f) is an error as a full disk is, and leaves nothing behind."""
+    """A file size limit (ulimit -f) is an error like a full disk, and leaves no file."""
     target = tmp_path / "copy.json"
     target.write_text("old")
     done = subprocess.run(
@@ -216,7 +216,7 @@ def test_file_size_limit(environ: dict[str, str], dump_file: str, tmp_path: Path
 
 
 def interrupt(process: subprocess.Popen[bytes], number: int) -> None:
-    """Sends a signal and checks how the process ends."""
+    """Send a signal and check the exit code and output."""
     process.send_signal(number)
     assert process.stderr is not None
     assert process.stderr.read() == b"vmdump: interrupted\n"
@@ -225,7 +225,7 @@ def interrupt(process: subprocess.Popen[bytes], number: int) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_pipe(number: int, environ: dict[str, str], dump_file: str) -> None:
-    """Ctrl-C while a reader is slow, kill, and a terminal that goes away: exit code 130 and one line."""
+    """SIGINT, SIGTERM and SIGHUP, while writing to a slow reader, give exit code 130 and one line."""
     with subprocess.Popen(
         [*VMDUMP, "dump", dump_file], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
     ) as process:
@@ -236,7 +236,7 @@ def test_interrupted_pipe(number: int, environ: dict[str, str], dump_file: str) 
 
 @pytest.mark.parametrize("engine", ["fast", "stdio"])
 def test_interrupted_file(engine: str, environ: dict[str, str], huge: str, tmp_path: Path) -> None:
-    """Ctrl-C in the middle of a long dump leaves the old file, and no new one."""
+    """SIGINT during a long dump leaves the old file and no temporary one."""
     (tmp_path / "out").mkdir()
     target = tmp_path / "out" / "dump.json"
     target.write_text("old")
@@ -251,7 +251,7 @@ def test_interrupted_file(engine: str, environ: dict[str, str], huge: str, tmp_p
 
 
 def test_interrupted_stdin(environ: dict[str, str]) -> None:
-    """Ctrl-C while waiting for a source on stdin."""
+    """SIGINT while waiting for stdin ends the command."""
     with subprocess.Popen(
         [*VMDUMP, "dump", "-"], env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -265,7 +265,7 @@ def test_interrupted_stdin(environ: dict[str, str]) -> None:
 
 
 def test_hangup_ignored(environ: dict[str, str], dump_file: str) -> None:
-    """A command under nohup goes on when the terminal goes away."""
+    """Under nohup a command continues after SIGHUP."""
     with subprocess.Popen(
         ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *VMDUMP, "dump", dump_file], env=environ,
         stdout=subprocess.PIPE, bufsize=0,
@@ -283,7 +283,7 @@ def test_hangup_ignored(environ: dict[str, str], dump_file: str) -> None:
 
 @pytest.mark.parametrize("locale", [{"LC_ALL": "C.UTF-8"}, {"LC_ALL": "C"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])
 def test_file_names(locale: dict[str, str], environ: dict[str, str], x86_64: bytes, tmp_path: Path) -> None:
-    """A file name is any bytes, to read and to write, and shown with escapes in errors."""
+    """File names may be any bytes, for input and output, and are escaped in errors."""
     source, target = os.path.join(os.fsencode(tmp_path), b"caf\xe9"), os.path.join(os.fsencode(tmp_path), b"\xff\n")
     Path(os.fsdecode(source)).write_bytes(x86_64)
     assert run(environ, b"dump", source, b"-o", target, **locale).returncode == 0
@@ -296,7 +296,7 @@ def test_file_names(locale: dict[str, str], environ: dict[str, str], x86_64: byt
     ("locale", "branch"),
     [
         ({"LC_ALL": "C.UTF-8"}, "├─ ".encode()),
-        ({"LC_ALL": "C"}, "├─ ".encode()),  # Python takes it for UTF-8 (PEP 538)
+        ({"LC_ALL": "C"}, "├─ ".encode()),  # Python uses UTF-8 instead (PEP 538)
         ({"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}, b"|- "),
         ({"PYTHONIOENCODING": "ascii"}, b"|- "),
         ({"PYTHONIOENCODING": "latin-1:strict"}, b"|- "),
@@ -311,7 +311,7 @@ def test_encodings(locale: dict[str, str], branch: bytes, environ: dict[str, str
 
 
 def run_in_terminal(environ: dict[str, str], *argv: str, columns: int = 80) -> str:
-    """What a command line shows on a terminal."""
+    """Return a command line's output on a terminal."""
     terminal, ours = pty.openpty()
     fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     shown = b""
@@ -330,13 +330,13 @@ def run_in_terminal(environ: dict[str, str], *argv: str, columns: int = 80) -> s
 @pytest.mark.parametrize("argv", [["show", "FILE", "e1000"], ["devices", "FILE"]])
 @pytest.mark.parametrize("columns", [20, 200])
 def test_terminal(argv: list[str], columns: int, environ: dict[str, str], dump_file: str) -> None:
-    """A terminal gets colours, however narrow it is, and otherwise what a pipe gets; unless it wants none."""
+    """A terminal gets colours at any width, and otherwise the text that a pipe gets; NO_COLOR turns colours off."""
     argv = [dump_file if arg == "FILE" else arg for arg in argv]
     plain = run(environ, *argv).stdout.decode()
     drawn = run_in_terminal(environ | {"TERM": "xterm-256color"}, *argv, columns=columns)
     assert "\x1b[1m" in drawn
     assert re.sub(r"\x1b\[[0-9;]*m", "", drawn) == plain
-    assert not re.search(r"\x1b\[\d+m *\x1b\[0m$", drawn, re.MULTILINE)  # nothing is coloured where nothing is
+    assert not re.search(r"\x1b\[\d+m *\x1b\[0m$", drawn, re.MULTILINE)  # spaces are not coloured
     assert run_in_terminal(environ | {"TERM": "dumb"}, *argv, columns=columns) == plain
     assert run_in_terminal(environ | {"TERM": "xterm", "NO_COLOR": "1"}, *argv, columns=columns) == plain
 
@@ -345,7 +345,7 @@ def test_terminal(argv: list[str], columns: int, environ: dict[str, str], dump_f
 
 
 def test_imports(environ: dict[str, str], dump_file: str, tmp_path: Path) -> None:
-    """A dump from a file to a file imports nothing that it does not need."""
+    """A dump from file to file imports no module beyond those needed."""
     probe = "import sys; from vmdump.cli import main; code = main(sys.argv[1:]); print(*sys.modules); sys.exit(code)"
     argv = ["dump", dump_file, "-o", str(tmp_path / "copy.json")]
     done = subprocess.run([sys.executable, "-c", probe, *argv], env=environ, capture_output=True, text=True, check=True)
@@ -356,7 +356,7 @@ def test_imports(environ: dict[str, str], dump_file: str, tmp_path: Path) -> Non
 
 @pytest.mark.qemu
 def test_imports_from_the_cache(environ: dict[str, str], tmp_path: Path) -> None:
-    """A dump of an image that is remembered imports nothing that reads images, and hashes nothing."""
+    """A dump of a cached image imports no module that reads images, and hashes nothing."""
     probe = (
         "import sys; from vmdump.files import fingerprint; fingerprint.GRANULARITY = 0; from vmdump.cli import main; "
         "code = main(sys.argv[1:]); print(*sys.modules); sys.exit(code)"
@@ -375,7 +375,7 @@ def test_imports_from_the_cache(environ: dict[str, str], tmp_path: Path) -> None
 
 
 def test_end(environ: dict[str, str], dump_file: str, tmp_path: Path) -> None:
-    """A process that has run no code but vmdump's own ends at once; one that has runs what that has left to the end."""
+    """A process without foreign code exits at once; otherwise exit handlers run."""
     mark = "import atexit; atexit.register(lambda: print('the end', flush=True)); "
     (tmp_path / "mine.py").write_text("VMDUMP_STAMP = 1\nmodule_info = {'objs': ['mine']}\n" + mark)
     probe = mark.replace("the end", "nothing") + "from vmdump.__main__ import main; main()"
@@ -387,7 +387,7 @@ def test_end(environ: dict[str, str], dump_file: str, tmp_path: Path) -> None:
 
 
 def test_debug(environ: dict[str, str]) -> None:
-    """VMDUMP_DEBUG shows where an error comes from, and changes nothing else."""
+    """VMDUMP_DEBUG shows the traceback and changes nothing else."""
     done = subprocess.run([*VMDUMP, "dump", "/nonexistent"], env=environ | {"VMDUMP_DEBUG": "1"}, capture_output=True)
     assert done.returncode == 3
     assert done.stderr.startswith(b"Traceback (most recent call last):\n")

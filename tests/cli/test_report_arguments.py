@@ -1,4 +1,4 @@
-"""What becomes of a check's result on the command line: options, files, exit codes."""
+"""Report options: formats, output files, --fail-on, configurations, baselines, and the exit code."""
 
 import argparse
 import errno
@@ -22,12 +22,12 @@ from vmdump.report import FORMATS
 
 @pytest.fixture(autouse=True)
 def empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The current directory has no configuration but the test's own."""
+    """Run in a directory without a configuration."""
     monkeypatch.chdir(tmp_path)
 
 
 def finish(result: CheckResult, *argv: str) -> tuple[ExitStatus, str]:
-    """The exit code, and what was printed."""
+    """Return exit code and output."""
     parser = Parser()
     report_options.add_arguments(parser)
     stdout = io.TextIOWrapper(io.BytesIO(), "utf-8")
@@ -37,14 +37,14 @@ def finish(result: CheckResult, *argv: str) -> tuple[ExitStatus, str]:
 
 
 def with_verdict(verdict: Verdict) -> CheckResult:
-    """One type with one finding."""
+    """A result of one type with one finding."""
     finding = Finding("r", verdict, "A -> B", "t", "p", "m")
     dumps = [Dump("A", Producer("file"), "pc"), Dump("B", Producer("file"), "pc")]
     return CheckResult(dumps, {"A -> B": [TypeResult("t", verdict, "s", [finding], [])]})
 
 
 def test_choices() -> None:
-    """The options offer all formats that there are, and all verdicts that can fail."""
+    """The options offer all formats, and all verdicts that can fail."""
     assert report_options.FORMATS == FORMATS
     assert set(report_options.FAIL_ON) == set(Verdict) - {Verdict.SAFE, Verdict.ACCEPTED}
 
@@ -61,7 +61,7 @@ def test_choices() -> None:
 )
 @pytest.mark.parametrize("verdict", list(Verdict))
 def test_exit_codes(verdict: Verdict, fail_on: str | None, failing: str) -> None:
-    """1 for what --fail-on names and worse, 0 else; the configuration says it where the option does not."""
+    """Exit code 1 for verdicts at least as bad as --fail-on, else 0; without the option the configuration decides."""
     expected = ExitStatus.FINDINGS if verdict in failing.split() else ExitStatus.DONE
     assert finish(with_verdict(verdict), *(["--fail-on", fail_on] if fail_on else []))[0] == expected
     if fail_on:
@@ -74,7 +74,7 @@ def test_exit_codes(verdict: Verdict, fail_on: str | None, failing: str) -> None
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_formats(format: str) -> None:
-    """Each is printed, or written to a file, the same."""
+    """Each format is the same on stdout and in a file."""
     result = make_result()
     printed = finish(result, "--format", format)[1]
     assert finish(result, "--format", format, "-o", "file") == (ExitStatus.FINDINGS, "")
@@ -83,7 +83,7 @@ def test_formats(format: str) -> None:
 
 
 def test_accepted_findings_do_not_fail() -> None:
-    """The configuration of the directory, or that of --config, accepts; the report says so."""
+    """Findings accepted by the directory's configuration or --config do not fail, and the report lists them."""
     Path("vmdump.toml").write_text('[[accept]]\nrule = "r"\nreason = "known"')
     status, printed = finish(with_verdict(Verdict.BREAKS))
     assert (status, "reason: known" in printed) == (ExitStatus.DONE, True)
@@ -94,7 +94,7 @@ def test_accepted_findings_do_not_fail() -> None:
 
 
 def test_a_baseline() -> None:
-    """It changes nothing in the run that writes it, and accepts everything in the next."""
+    """Writing a baseline does not change the run's result; the next run accepts everything."""
     assert finish(make_result(), "--write-baseline", "vmdump.toml") == finish(make_result(), "--config", "/dev/null")
     status, printed = finish(make_result(), "--format", "json")
     assert status == ExitStatus.DONE
@@ -102,7 +102,7 @@ def test_a_baseline() -> None:
 
 
 def test_a_baseline_is_added_to() -> None:
-    """The configuration in use keeps what people wrote; nothing is added twice; other files are not touched."""
+    """New entries are appended to the configuration in use, none twice; other files are not changed."""
     own = '# ours\n[[accept]]\nrule = "r"\ndirection = "backward"\nreason = "known"'
     Path("vmdump.toml").write_text(own)
     for _ in range(2):
@@ -117,7 +117,7 @@ def test_a_baseline_is_added_to() -> None:
 
 
 def test_a_baseline_into_an_array() -> None:
-    """Where TOML has no way to add entries, that is told, and the file stays."""
+    """If TOML syntax does not allow appending entries, that is an error and the file is unchanged."""
     own = 'accept = [{rule = "x", reason = "y"}]'
     Path("vmdump.toml").write_text(own)
     with pytest.raises(ConfigError, match=r"vmdump\.toml: .* write each entry as \[\[accept\]\]"):
@@ -126,7 +126,7 @@ def test_a_baseline_into_an_array() -> None:
 
 
 def test_a_report_that_cannot_be_written() -> None:
-    """A full disk and a missing directory are told as such."""
+    """A full disk and a missing directory are reported."""
     with pytest.raises(OutputError) as error:
         finish(make_result(), "-o", "/dev/full")
     assert error.value.errno == errno.ENOSPC

@@ -1,4 +1,4 @@
-"""The core without memory: every allocation fails once; an error comes back, and nothing leaks."""
+"""Out-of-memory handling of the C core: fail each allocation in turn; errors are returned and nothing leaks."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""csrc/base/ghash.c against the real GLib: same keys, same history, same order of iteration."""
+"""csrc/base/ghash.c compared with GLib: equal keys and history give equal iteration order."""
 
 import ctypes
 import os
@@ -18,7 +18,7 @@ ffi, lib = _core.ffi, _core.lib
 CSRC = ROOT / "csrc"
 UINT32 = ctypes.c_uint32
 
-#: csrc/base/ghash.c with a table on the heap and an allocator that can be told to fail.
+#: csrc/base/ghash.c with a heap-allocated table and an allocator that fails on request.
 SHIM = """
 #include <stdlib.h>
 long allocations_left = -1;
@@ -63,7 +63,7 @@ def vmd_order(names: list[bytes]) -> list[int]:
 
 @pytest.fixture(scope="session")
 def core(tmp_path_factory) -> ctypes.CDLL:
-    """The C table with the shim around it, compiled as it is in the package but for its visibility."""
+    """Compile the C table and the shim with exported symbols."""
     compiler = shutil.which(os.environ.get("CC", "cc"))
     require(compiler, "a C compiler")
     folder = tmp_path_factory.mktemp("ghash")
@@ -87,7 +87,7 @@ def core(tmp_path_factory) -> ctypes.CDLL:
 
 
 class CoreTable:
-    """The table under test, with the interface of GLibTable; hashes maps keys to their hashes."""
+    """The table under test, with the interface of GLibTable; hashes maps keys to hash values."""
 
     def __init__(self, core: ctypes.CDLL, hashes) -> None:
         self.core, self.hashes = core, hashes
@@ -119,7 +119,7 @@ class CoreTable:
 
 
 def replay(core: ctypes.CDLL, hashes: dict[int, int], operations: list[int]) -> None:
-    """Does the same to both tables and compares them after each step: n inserts key n, -n removes it."""
+    """Apply operations to both tables and compare after each: n inserts key n, -n removes it."""
     require(load_glib(), "libglib-2.0.so.0")
     hash_func = ctypes.CFUNCTYPE(UINT32, ctypes.c_void_p)(lambda key: hashes[key])
     with GLibTable(hash_func) as expected, CoreTable(core, hashes) as actual:
@@ -137,12 +137,14 @@ NAMES = st.binary(min_size=0, max_size=12).filter(lambda name: b"\0" not in name
 
 @given(st.lists(NAMES, unique=True, max_size=200))
 def test_order_of_any_bytes(names):
-    """Any bytes as names, above 0x7f too, which GLib hashes as negative numbers."""
+    """Iteration order is GLib's for any byte strings; g_str_hash treats bytes above 0x7f as negative."""
     assert vmd_order(names) == glib_order(names)
 
 
 def test_order_of_names_like_types():
-    """Thousands of sets of names that look like QEMU's, of all sizes up to those of a big target."""
+    """Iteration order is GLib's for thousands of sets of names like QEMU's types, of all sizes up to the largest
+    target's.
+    """
     random_ = random.Random(2)
     words = [
         "virtio",
@@ -169,13 +171,13 @@ def test_order_of_names_like_types():
 
 @pytest.mark.parametrize("n", [0, 1, 7, 8, 9, 4096, 100_000])
 def test_order_of_many(n):
-    """Tables that grew many times, and the edges of the smallest one."""
+    """Iteration order is GLib's for tables that grew many times, and at the boundaries of the smallest."""
     names = [f"type-{index * 7919 % 1_000_003}".encode() for index in range(n)]
     assert vmd_order(names) == glib_order(names)
 
 
 def test_order_depends_on_insertion():
-    """Names with the same hash stand in the order in which they came: there is more to it than sorting by hash."""
+    """Names with equal hashes keep their insertion order."""
     assert 33 * ord("a") + ord("b") == 33 * ord("b") + ord("A")
     assert vmd_order([b"ab", b"bA"]) == glib_order([b"ab", b"bA"])
     assert vmd_order([b"bA", b"ab"]) == glib_order([b"bA", b"ab"])
@@ -183,7 +185,7 @@ def test_order_depends_on_insertion():
 
 
 def test_order_of_equal_names():
-    """As g_hash_table_insert() does, the last of equal names replaces the value; the rest of order stays as it was."""
+    """Like g_hash_table_insert(), a repeated name replaces the value and keeps the order."""
     order = ffi.new("uint32_t[]", [77, 77, 77])
     assert lib.vmd_ghash_order(b"a\0b\0a\0", 3, order) == lib.VMD_OK
     assert list(order) == [*glib_order([b"a", b"b", b"a"]), 77]
@@ -191,19 +193,19 @@ def test_order_of_equal_names():
 
 @given(st.binary(max_size=40).filter(lambda name: b"\0" not in name))
 def test_string_hash(core, name):
-    """g_str_hash() of any bytes."""
+    """The string hash equals g_str_hash() for any bytes."""
     require(load_glib(), "libglib-2.0.so.0")
     assert core.vmd_str_hash(name) == load_glib().g_str_hash(name)
 
 
-#: Few hashes, among them those that mark slots, so that keys collide, displace each other and land on tombstones.
+#: Few hash values, including the slot markers, so that keys collide and land on tombstones.
 HASHES = st.one_of(st.sampled_from([0, 1, 2, 3, 8, 15, 2**31, 2**32 - 1]), st.integers(0, 2**32 - 1))
 
 
 @settings(max_examples=300)
 @given(st.data())
 def test_any_history(core, data):
-    """Any sequence of insertions, replacements and removals, compared after every step."""
+    """Any sequence of insertions, replacements and removals gives GLib's table after every step."""
     n_keys = data.draw(st.integers(1, 60))
     hashes = dict(enumerate(data.draw(st.lists(HASHES, min_size=n_keys, max_size=n_keys)), 1))
     keys = st.integers(1, n_keys)
@@ -211,7 +213,7 @@ def test_any_history(core, data):
 
 
 def test_grow_and_shrink(core):
-    """Up to 500 keys and down to none, twice, with churn that leaves tombstones at every size."""
+    """Growing to 500 keys and shrinking to none, twice, with tombstones at every size, gives GLib's table."""
     random_ = random.Random(3)
     hashes = {key: random_.getrandbits(32) for key in range(1, 501)}
     keys = list(hashes)
@@ -226,7 +228,7 @@ def test_grow_and_shrink(core):
 
 
 def test_lookup(core):
-    """A key is found with its latest value, also behind a tombstone on its way; a removed one is not."""
+    """Lookup returns a key's latest value, also behind tombstones, and nothing for a removed key."""
     with CoreTable(core, {1: 5, 2: 5, 3: 5}) as table:
         for key in 1, 2:
             table.insert(key, key * 10)
@@ -236,7 +238,7 @@ def test_lookup(core):
 
 
 def test_memory_runs_out(core):
-    """An insertion that finds no memory to grow changes nothing, and succeeds when there is memory again."""
+    """An insertion that cannot allocate changes nothing, and succeeds once memory is available."""
     hashes = {key: key * 2654435761 % 2**32 for key in range(1, 300)}
     allocations_left = ctypes.c_long.in_dll(core, "allocations_left")
     failures = 0
@@ -256,7 +258,7 @@ def test_memory_runs_out(core):
 
 
 def test_memory_runs_out_at_the_start(core):
-    """Neither making a table nor the one-shot order fails otherwise than by saying so; order is untouched."""
+    """Table creation and the one-shot order function report failed allocations and leave the order untouched."""
     allocations_left = ctypes.c_long.in_dll(core, "allocations_left")
     order = (UINT32 * 20)(*[77] * 20)
     names = b"".join(b"%d\0" % index for index in range(20))

@@ -1,4 +1,6 @@
-"""The built-in devices: each section against a real QEMU's dump, conditions and hooks on real state, machine types."""
+"""Built-in devices: each section compared with a real QEMU's dump, conditions and hooks on real
+state, machine types.
+"""
 
 import doctest
 import importlib
@@ -38,7 +40,7 @@ from vmdump.errors import QOMError, VMStateError
 from vmdump.qom import DeviceCategory, TypeTable, register_base_types
 from vmdump.vmstate import VMSTATE_UINT8, QEMUTimer, VMStateDescription, VMStateField, VMStateFlags
 
-#: Kinds of device, each with at least one concrete type.
+#: Device kinds, each with at least one concrete type.
 KINDS = {
     "serial port": {"isa-serial", "pci-serial"},
     "parallel port": {"isa-parallel"},
@@ -64,7 +66,7 @@ KINDS = {
     "flash": {"cfi.pflash01"},
     "memory card": {"sd-card", "sd-card-spi", "emmc"},
 }
-#: Abstract types with a description, which a dump has too.
+#: Abstract types with a description, which a dump also contains.
 ABSTRACT = {"pit-common", "pic-common", "ioapic-common", "pci-uhci-usb", "pci-vga", "fw_cfg", "sdmmc-common"}
 NAMES = sorted(set().union(*KINDS.values()) | ABSTRACT)
 
@@ -77,7 +79,7 @@ def real() -> dict:
 
 @pytest.fixture(scope="module")
 def table() -> TypeTable:
-    """A table with the built-in types."""
+    """A type table with the built-in types."""
     table = TypeTable()
     register_base_types(table)
     devices.register_types(table)
@@ -85,7 +87,7 @@ def table() -> TypeTable:
 
 
 def sections(dump: bytes) -> dict[str, bytes]:
-    """A dump's text, cut into its devices' sections."""
+    """Return the text of each device's section."""
     found = re.findall(rb'^  "([^"]+)": \{\n.*?^  \}', dump, re.MULTILINE | re.DOTALL)
     starts = [dump.index(b'\n  "%s": {\n' % name) for name in found]
     ends = [*starts[1:], len(dump) - len(b"\n}\n")]
@@ -97,7 +99,7 @@ def sections(dump: bytes) -> dict[str, bytes]:
 
 
 def differences(vmsd: VMStateDescription, dumped: dict, where: str) -> list[str]:
-    """Every item that only one side has, or has another way; the dump's rules are those of dump_vmstate_vmsd."""
+    """Return every attribute that differs; attributes are printed by the rules of dump_vmstate_vmsd."""
     ours = {"name": vmsd.name, "version_id": vmsd.version_id, "minimum_version_id": vmsd.minimum_version_id}
     if vmsd.fields is not None:
         ours["Fields"] = [field for field in vmsd.fields if not field.flags & VMStateFlags.MUST_EXIST]
@@ -118,7 +120,7 @@ def differences(vmsd: VMStateDescription, dumped: dict, where: str) -> list[str]
 
 
 def field_differences(field: VMStateField, dumped: dict, where: str) -> list[str]:
-    """As differences, of one field."""
+    """The same for one field."""
     ours = {"field": field.name, "version_id": field.version_id, "field_exists": bool(field.field_exists)}
     if field.flags & VMStateFlags.ARRAY:
         ours["num"] = field.num
@@ -137,7 +139,7 @@ def field_differences(field: VMStateField, dumped: dict, where: str) -> list[str
 
 
 def test_which_devices(table: TypeTable) -> None:
-    """The devices with a description are those listed above, at least 18 of them concrete, of at least 10 kinds."""
+    """The devices with a description are those listed above: at least 18 concrete ones of at least 10 kinds."""
     classes = table.object_class_get_list("device", include_abstract=True)
     described = [klass for klass in classes if klass.vmsd is not None]
     assert sorted(klass.get_name() for klass in described) == NAMES
@@ -150,12 +152,12 @@ def test_which_devices(table: TypeTable) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_description(name: str, table: TypeTable, real: dict) -> None:
-    """Every item of the description has its match in QEMU's, and the other way round."""
+    """Every attribute of the description matches QEMU's and vice versa."""
     assert differences(table.object_class_by_name(name).vmsd, real[name]["Description"], name) == []
 
 
 def test_description_comparison_can_fail(real: dict) -> None:
-    """A field or subsection too many or too few, or another value, is found."""
+    """An additional or missing field or subsection, or another value, is found."""
     vmsd = mc146818rtc.vmstate_rtc
     for path, value in (
         (("version_id",), 4),
@@ -180,7 +182,7 @@ def test_description_comparison_can_fail(real: dict) -> None:
 
 @pytest.mark.parametrize("engine", vmdump.Engine)
 def test_bytes_of_sections(engine: vmdump.Engine) -> None:
-    """Each section is QEMU's, byte for byte, through the public API."""
+    """Each section equals QEMU's byte for byte, through the public API."""
     theirs = sections(read_real_dump("10.0.13", "x86_64"))
     ours = sections(vmdump.Session(entry_points=False).dump(machine="none").to_bytes(engine=engine))
     assert len(theirs) == 225
@@ -192,7 +194,7 @@ def test_bytes_of_sections(engine: vmdump.Engine) -> None:
 
 
 def test_inherited_descriptions(table: TypeTable) -> None:
-    """Children print their parent's description; a description is one object for all that share it."""
+    """Children have their parent's description, as the same object."""
     for child, parent in (
         ("isa-pit", "pit-common"),
         ("kvm-pit", "pit-common"),
@@ -211,13 +213,13 @@ def test_inherited_descriptions(table: TypeTable) -> None:
 
 
 def test_parents_without_description(table: TypeTable) -> None:
-    """Where QEMU's parent class sets no description, neither does ours."""
+    """If QEMU's parent class sets no description, the built-in one does not either."""
     for name in ("device", "pci-device", "pci-ide", "e1000-base", "usb-hid", "ps2-device", "serial", "virtio-device"):
         assert table.object_class_by_name(name).vmsd is None, name
 
 
 def test_class_members(table: TypeTable) -> None:
-    """Bus, category, and whether a user can create or plug it, of some devices."""
+    """Bus, category, user_creatable and hotpluggable of some devices are QEMU's."""
     facts = {
         "isa-serial": ("ISA", DeviceCategory.INPUT, True, True),
         "mc146818rtc": ("ISA", DeviceCategory.MISC, True, True),
@@ -242,7 +244,7 @@ def test_class_members(table: TypeTable) -> None:
 
 
 def test_pci_interfaces(table: TypeTable) -> None:
-    """Every concrete PCI device is a conventional or an Express one."""
+    """Every concrete PCI device implements the conventional or the Express interface."""
     for klass in table.object_class_get_list("pci-device", include_abstract=False):
         kinds = [
             table.object_class_dynamic_cast(klass, f"{kind}-device") for kind in ("conventional-pci", "pci-express")
@@ -252,7 +254,7 @@ def test_pci_interfaces(table: TypeTable) -> None:
 
 
 def test_register_twice(table: TypeTable) -> None:
-    """A second registration is refused."""
+    """A second registration is an error."""
     with pytest.raises(QOMError, match="already exists"):
         devices.register_types(table)
 
@@ -271,7 +273,7 @@ def test_machines(table: TypeTable) -> None:
 
 
 def test_machine_in_dump() -> None:
-    """The machine type changes nothing but the name; the default is the i440FX PC."""
+    """The machine type changes only the name; the default is the i440FX PC."""
     session = vmdump.Session(entry_points=False)
     default = session.dump()
     assert default.machine == "pc-i440fx-10.0"
@@ -284,7 +286,7 @@ def test_machine_in_dump() -> None:
 
 
 def assert_inside(vmsd: VMStateDescription, size: int) -> None:
-    """Every field of a description has its place in a struct of that size, and so below."""
+    """Check that every field lies inside a struct of that size, recursively."""
     for field in vmsd.fields:
         behind_pointer = field.flags & VMStateFlags.POINTER or field.info is pci.vmstate_info_pci_config
         length = sizeof(c_void_p) if behind_pointer else field.size * max(1, field.num)
@@ -297,14 +299,14 @@ def assert_inside(vmsd: VMStateDescription, size: int) -> None:
 
 
 def test_offsets(table: TypeTable) -> None:
-    """Every field knows its place, and lies inside of its struct, down to the last nested one."""
+    """Every field has an offset and lies inside its struct, at any depth."""
     for name in NAMES:
         klass = table.object_class_by_name(name)
         assert_inside(klass.vmsd, klass.type.instance_size)
 
 
 def test_named_indices() -> None:
-    """Registers that are named by index lie where the card's documentation has them."""
+    """Registers named by index lie at the documented register offsets."""
     offsets = {field.name: field.offset for field in e1000.vmstate_e1000.fields}
     start = e1000.E1000State.mac_reg.offset
     assert offsets["mac_reg[STATUS]"] == start + 0x8
@@ -313,7 +315,7 @@ def test_named_indices() -> None:
 
 
 def test_whole_structs() -> None:
-    """Structs that are declared whole have QEMU's layout: the last member lies where the x86_64 ABI puts it."""
+    """Fully declared structs have QEMU's layout: the last member's offset follows from the x86_64 ABI."""
     assert fdc.FDrive.media_validated.offset == 47
     assert hpet.HPETTimer.last.offset == 72
     assert usb_hid.HIDState.s.offset == 296
@@ -330,7 +332,7 @@ def test_union() -> None:
 
 
 def test_sized() -> None:
-    """A struct grows to its size, keeps its name and members, and passes as a member; what can't be is refused."""
+    """A struct padded to a size keeps name and members and can be a member itself; impossible sizes are refused."""
 
     class Registers(Structure):
         """Two registers."""
@@ -349,7 +351,7 @@ def test_sized() -> None:
 
 
 def test_opaque() -> None:
-    """An opaque struct has its size, and the alignment of pointers."""
+    """An opaque struct has its size and the alignment of pointers."""
 
     class Holder(Structure):
         _fields_ = [("byte", c_uint8), ("device", layout.opaque("DeviceState", 152))]
@@ -359,7 +361,7 @@ def test_opaque() -> None:
 
 
 def test_header_macros_for_others() -> None:
-    """The macros that no built-in device uses describe the member that they are named after."""
+    """Macros that no built-in device uses describe the member that they name."""
     fifo = fifo8.VMSTATE_FIFO8("xmit_fifo", serial.SerialState)
     assert (fifo.offset, fifo.size, fifo.version_id) == (serial.SerialState.xmit_fifo.offset, 24, 0)
     assert (fifo.vmsd, fifo.flags, fifo.field_exists) == (fifo8.vmstate_fifo8, VMStateFlags.STRUCT, None)
@@ -373,7 +375,7 @@ def test_header_macros_for_others() -> None:
 
 
 def armed_timer() -> QEMUTimer:
-    """A timer that is going to expire."""
+    """An armed timer."""
     timer = QEMUTimer()
     cast(pointer(timer), POINTER(c_int64))[0] = 1_000_000
     return timer
@@ -387,12 +389,12 @@ def stopped_timer() -> QEMUTimer:
 
 
 def needed(vmsd: VMStateDescription, state: Structure) -> set[str]:
-    """The subsections that would be sent, by name. Without a condition they always are."""
+    """Return the names of the subsections that would be sent. Those without a condition always are."""
     return {sub.name for sub in vmsd.subsections if sub.needed is None or sub.needed(state)}
 
 
 def test_serial_subsections() -> None:
-    """An idle UART sends none; each is sent when its part of the state isn't what the destination takes it to be."""
+    """An idle UART sends none; each is sent if its state differs from what the destination assumes."""
     s = serial.SerialState(poll_msl=-1)
     assert needed(serial.vmstate_serial, s) == set()
     s.poll_msl = 0
@@ -405,7 +407,7 @@ def test_serial_subsections() -> None:
 
 
 def test_serial_thr_ipending() -> None:
-    """thr_ipending is sent while its interrupt is on and it differs from what the interrupt register says."""
+    """thr_ipending is sent if its interrupt is enabled and it differs from what the interrupt register implies."""
     sent = {
         (ier, iir, pending): serial.serial_thr_ipending_needed(
             serial.SerialState(ier=ier, iir=iir, thr_ipending=pending)
@@ -418,7 +420,7 @@ def test_serial_thr_ipending() -> None:
 
 
 def test_serial_timer() -> None:
-    """The FIFO timeout is sent when its timer is armed; without a timer it is not."""
+    """The FIFO timeout is sent if its timer is armed; without a timer it is not."""
     s = serial.SerialState()
     assert not serial.serial_fifo_timeout_timer_needed(s)
     s.fifo_timeout_timer = pointer(stopped_timer())
@@ -428,7 +430,7 @@ def test_serial_timer() -> None:
 
 
 def test_serial_hooks() -> None:
-    """fcr travels in a member of its own; what a subsection may bring starts as not there."""
+    """fcr is sent in a member of its own; state of optional subsections starts as absent."""
     s = serial.SerialState(fcr=0xC1)
     assert serial.vmstate_serial.pre_save(s) == 0
     assert s.fcr_vmstate == 0xC1
@@ -441,7 +443,7 @@ def test_serial_hooks() -> None:
     [(0x80, 1), (0xC0, 3), (0x00, 2), (0x40, 2), (0xA0, 2), (0xE0, 2)],
 )
 def test_fdc_phase(msr: int, phase: int) -> None:
-    """A phase that follows from the main status register isn't sent, and comes out again; any other is sent."""
+    """A phase that follows from the main status register is not sent but restored; any other is sent."""
     source = fdc.FDCtrl(msr=msr, phase=phase)
     assert not fdc.fdc_phase_needed(source)
     source.phase = phase % 3 + 1
@@ -454,7 +456,7 @@ def test_fdc_phase(msr: int, phase: int) -> None:
 
 
 def test_fdc_digital_output() -> None:
-    """The selected drive travels in the digital output register."""
+    """The selected drive is sent in the digital output register."""
     source = fdc.FDCtrl(dor=0x0C, cur_drv=1)
     fdc.vmstate_fdc.pre_save(source)
     destination = fdc.FDCtrl(dor_vmstate=source.dor_vmstate, phase=2)
@@ -463,7 +465,7 @@ def test_fdc_digital_output() -> None:
 
 
 def test_fdrive_subsections() -> None:
-    """The data rate is always sent; media_changed only of a drive with a medium."""
+    """The data rate is always sent; media_changed only for a drive with a medium."""
     assert needed(fdc.vmstate_fdrive, fdc.FDrive()) == {"fdrive/media_rate"}
     full = fdc.FDrive(blk=1, perpendicular=1)
     assert needed(fdc.vmstate_fdrive, full) == {"fdrive/media_rate", "fdrive/media_changed", "fdrive/perpendicular"}
@@ -473,7 +475,7 @@ def test_fdrive_subsections() -> None:
 
 @pytest.mark.parametrize(("extended", "pending_tmp"), [(False, 0x03), (True, 0x34)])
 def test_kbd_pending(extended: bool, pending_tmp: int) -> None:
-    """Pending data goes out in today's bits with the subsection, in the old ones without."""
+    """Pending data is sent in the current bits with the subsection, in the old ones without."""
     s = pckbd.KBDState(extended_state=extended, pending=0x34, outport=pckbd.KBD_OUT_RESET)
     assert pckbd.vmstate_kbd.pre_save(s) == 0
     assert s.pending_tmp == pending_tmp
@@ -481,14 +483,14 @@ def test_kbd_pending(extended: bool, pending_tmp: int) -> None:
 
 
 def test_kbd_outport() -> None:
-    """The output port is sent when it doesn't follow from the status."""
+    """The output port is sent if it does not follow from the status."""
     for status, outport in ((0x00, 0xCF), (0x01, 0xDF), (0x21, 0xFF)):
         assert not pckbd.kbd_outport_needed(pckbd.KBDState(status=status, outport=outport))
         assert pckbd.kbd_outport_needed(pckbd.KBDState(status=status, outport=outport ^ 0x02))
 
 
 def test_kbd_throttle_timer() -> None:
-    """The subsection says whether the throttle timer was armed."""
+    """The subsection has whether the throttle timer was armed."""
     s = pckbd.KBDState(migration_flags=0xFF)
     pckbd.vmstate_kbd_extended_state.pre_save(s)
     assert s.migration_flags == 0
@@ -498,7 +500,7 @@ def test_kbd_throttle_timer() -> None:
 
 
 def test_ps2_keyboard_subsections() -> None:
-    """A keyboard in its usual state sends none. The reply queue is seen through the base class's struct."""
+    """A keyboard in its usual state sends none. The reply queue is read through the base class's struct."""
     s = ps2.PS2KbdState()
     s.parent_obj.queue.cwptr = -1
     assert needed(ps2.vmstate_ps2_keyboard, s) == set()
@@ -509,7 +511,7 @@ def test_ps2_keyboard_subsections() -> None:
 
 
 def test_hpet() -> None:
-    """The offset is sent of a running timer only; another number of timers fails the assertion."""
+    """The offset is sent only for a running timer; another number of timers fails the assertion."""
     s = hpet.HPETState(hpet_offset_saved=True, num_timers=3, num_timers_save=3)
     assert needed(hpet.vmstate_hpet, s) == set()
     s.config = hpet.HPET_CFG_ENABLE
@@ -524,7 +526,7 @@ def test_hpet() -> None:
 
 @pytest.mark.parametrize("express", [False, True])
 def test_pci_config_space(express: bool) -> None:
-    """Of the two sizes of the config space, exactly one is sent."""
+    """Exactly one of the two sizes of the config space is sent."""
     s = pci.PCIDevice(cap_present=0x5 if express else 0x1)
     sent = [f.size for f in pci.vmstate_pci_device.fields if f.field_exists and f.field_exists(s, 2)]
     assert sent == [4096 if express else 256]
@@ -538,7 +540,7 @@ def test_aer_log() -> None:
 
 
 def test_root_port_msix() -> None:
-    """MSI-X of the root port is sent where the machine type says so."""
+    """The root port sends MSI-X if the machine type has it enabled."""
     test = pcie_root_port.vmstate_rp_dev.fields[-1].field_exists
     assert test(pcie_root_port.GenPCIERootPort(migrate_msix=True), 1)
     assert not test(pcie_root_port.GenPCIERootPort(migrate_msix=False), 1)
@@ -548,7 +550,7 @@ def test_root_port_msix() -> None:
     ("status", "error_status", "sent"), [(0x50, 0, False), (0x58, 0, True), (0x50, 0x10, True), (0x50, 0x08, False)]
 )
 def test_ide_pio_state(status: int, error_status: int, sent: bool) -> None:
-    """A PIO transfer is sent while it runs, or is to be retried: which the bus knows."""
+    """A PIO transfer is sent while it runs, or if the bus will retry it."""
     bus = ide.IDEBus(error_status=error_status)
     drive = bus.ifs[0]
     drive.bus = addressof(bus)
@@ -557,7 +559,9 @@ def test_ide_pio_state(status: int, error_status: int, sent: bool) -> None:
 
 
 def test_ide_others() -> None:
-    """The drive's identity, trays, events, errors and the bus master's status, each when there is something to say."""
+    """The drive's identity, trays, events, errors and the bus master's status are each sent if not in the default
+    state.
+    """
     drive = ide.IDEState()
     assert not ide.is_identify_set(drive, 3)
     assert not ide.ide_tray_state_needed(drive)
@@ -575,14 +579,14 @@ def test_ide_others() -> None:
 
 
 def test_ahci_ports() -> None:
-    """The number of ports lies where the array of ports is told to look for it."""
+    """The number of ports is at the offset to which the array of ports refers."""
     dev = ahci.vmstate_ahci.fields[0]
     assert dev.num_offset == ahci.AHCIState.ports.offset
     assert dev.offset == ahci.AHCIState.dev.offset
 
 
 def test_e1000() -> None:
-    """An instance id stands in version 1 only; machine types' flags turn subsections on."""
+    """An instance id is present only in version 1; machine type flags enable subsections."""
     unused = e1000.vmstate_e1000.fields[1]
     assert unused.field_exists(e1000.E1000State(), 1)
     assert not unused.field_exists(e1000.E1000State(), 2)
@@ -594,7 +598,7 @@ def test_e1000() -> None:
 
 
 def test_piix4_pm() -> None:
-    """With the hotplug bridge all buses' status is sent, without it the default bus's. Memory and CPUs likewise."""
+    """With the hotplug bridge all buses' status is sent, without it the default bus's; memory and CPUs likewise."""
     s = piix4_pm.PIIX4PMState()
 
     def sent() -> list[str]:
@@ -612,7 +616,7 @@ def test_piix4_pm() -> None:
 
 
 def test_smbus_eeprom() -> None:
-    """An EEPROM that nobody has read, and that no transfer is going on with, has no section."""
+    """An EEPROM that was not accessed, and has no transfer in progress, has no section."""
     eeprom = smbus_eeprom.SMBusEEPROMDevice()
     condition = smbus_eeprom.vmstate_smbus_eeprom.needed
     assert not condition(eeprom)
@@ -624,7 +628,7 @@ def test_smbus_eeprom() -> None:
 
 
 def test_fw_cfg() -> None:
-    """The sizes are sent unless all are whole pages; the narrow offset is read of version 1 only."""
+    """The sizes are sent unless all are whole pages; the narrow offset is read only in version 1."""
     s = fw_cfg.FWCfgState(acpi_mr_restore=True, table_mr_size=1 << 17, linker_mr_size=1 << 16, rsdp_mr_size=1 << 16)
     assert needed(fw_cfg.vmstate_fw_cfg, s) == set()
     s.rsdp_mr_size = 0x1001
@@ -637,19 +641,19 @@ def test_fw_cfg() -> None:
 
 
 def test_vga_endian() -> None:
-    """The byte order of the frame buffer is sent when it isn't the default."""
+    """The byte order of the frame buffer is sent if it is not the default."""
     assert needed(vga.vmstate_vga_common, vga.VGACommonState(big_endian_fb=True)) == {"vga.endian"}
     assert needed(vga.vmstate_vga_common, vga.VGACommonState(big_endian_fb=True, default_endian_fb=True)) == set()
 
 
 def test_pflash_block_write() -> None:
-    """A block write is sent while there is one: blk_offset is all ones when there isn't."""
+    """A block write is sent while in progress; otherwise blk_offset is all ones."""
     assert needed(pflash_cfi01.vmstate_pflash, pflash_cfi01.PFlashCFI01(blk_offset=-1)) == set()
     assert needed(pflash_cfi01.vmstate_pflash, pflash_cfi01.PFlashCFI01()) == {"pflash_cfi01_blk_write"}
 
 
 def test_sd_power_up() -> None:
-    """A card counts as powered up unless the subsection comes, which is sent of one that isn't."""
+    """A card is powered up unless the subsection is received, which is sent for one that is not."""
     card = sd.SDState(ocr=0x00FFFF00)
     assert sd.sd_ocr_vmstate_needed(card)
     sd.sd_vmstate.pre_load(card)
@@ -661,7 +665,7 @@ def test_sd_power_up() -> None:
 
 
 def test_sources_are_named() -> None:
-    """Each file of a device says which file of QEMU it is from."""
+    """Each device's file names its QEMU source file."""
     for module in pkgutil.iter_modules(devices.__path__):
         if module.name != "layout":
             doc = importlib.import_module(f"vmdump.devices.{module.name}").__doc__

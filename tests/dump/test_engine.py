@@ -1,4 +1,4 @@
-"""The engines: byte for byte QEMU's, within limits, to every sink, from any thread."""
+"""The dump engines: QEMU's output byte for byte, limits, every kind of sink, threads."""
 
 import errno
 import json
@@ -27,7 +27,7 @@ from vmdump.vmstate import VMStateDescription, VMStateField, VMStateFlags
 
 
 def written(tree: engine.Tree, code: int, size: int) -> bytes | int:
-    """What the engine of a number writes into so much memory, or the status with which it fails; never more."""
+    """Return what an engine writes into a buffer of that size, or its error status; check that it writes no further."""
     memory, error = ffi.new("char[]", b"#" * (size + 64)), ffi.new("struct vmd_error *")
     status = lib.vmd_dump_memory(tree.native, code, lib.VMD_FORM_QEMU, memory, size, ffi.NULL, ffi.NULL, error)
     assert ffi.buffer(memory, size + 64)[size:] == b"#" * 64
@@ -38,7 +38,7 @@ ENGINES = pytest.mark.parametrize("which", list(Engine), ids=lambda which: which
 
 
 def nested(depth: int, leaf: str = "leaf") -> VMStateDescription:
-    """A description in a description, depth levels in all."""
+    """A description nested to depth levels."""
     vmsd = VMStateDescription(leaf, fields=[VMStateField("x", size=1)])
     for level in range(depth - 1):
         vmsd = VMStateDescription(f"d{level}", fields=[VMStateField("inner", size=8, vmsd=vmsd)])
@@ -46,7 +46,7 @@ def nested(depth: int, leaf: str = "leaf") -> VMStateDescription:
 
 
 def doubling(levels: int) -> VMStateDescription:
-    """2^levels leaves, in levels + 1 descriptions."""
+    """A description that expands to 2^levels leaves, from levels + 1 descriptions."""
     vmsd = VMStateDescription("leaf", fields=[VMStateField("x", size=1)])
     for level in range(levels):
         vmsd = VMStateDescription(f"d{level}", fields=[VMStateField(side, vmsd=vmsd) for side in ("left", "right")])
@@ -56,7 +56,7 @@ def doubling(levels: int) -> VMStateDescription:
 @pytest.mark.parametrize("code", [lib.VMD_ENGINE_FAST, lib.VMD_ENGINE_FAST_BASELINE, lib.VMD_ENGINE_STDIO])
 @pytest.mark.parametrize("n_devices", [0, 1, 20, 60, 3000])
 def test_memory_of_any_size(code: int, n_devices: int) -> None:
-    """Nothing is written behind the memory, whether it is as large as the dump or less, by a byte, a window or all."""
+    """Nothing is written behind the buffer, whether it has the dump's size or is too small by a byte or more."""
     tree = lower("none", [(f"d{i}", nested(70 if i == 1 else 2, "leaf" * i)) for i in range(n_devices)])
     size = tree.size
     whole = tree.dump_bytes(Engine.STDIO)
@@ -72,7 +72,7 @@ def test_all_real_dumps_are_there() -> None:
 
 @pytest.mark.parametrize("path", REAL_DUMPS, ids=lambda path: f"{path.parent.name}-{path.name.partition('.')[0]}")
 def test_real_dump(path: Path) -> None:
-    """File -> tree -> both engines, and file -> tree -> model -> tree -> both engines: the same bytes."""
+    """File -> tree -> both engines, and file -> tree -> model -> tree -> both engines, give the same bytes."""
     data = lzma.decompress(path.read_bytes())
     tree = engine.parse(data)
     again = lower(
@@ -87,7 +87,7 @@ def test_real_dump(path: Path) -> None:
 
 @given(NAMES, st.dictionaries(NAMES, DESCRIPTIONS, max_size=4), st.booleans())
 def test_random_trees(machine: str, devices: dict[str, VMStateDescription], print_num: bool) -> None:
-    """Both engines write what SPEC says, the size is known beforehand, and JSON readers understand it."""
+    """Both engines write what the grammar says, the computed size is right, and JSON readers agree."""
     pairs = list(devices.items())
     expected = dump(machine, pairs, print_num).encode()
     tree = lower(machine, pairs, print_num=print_num)
@@ -100,14 +100,14 @@ def test_random_trees(machine: str, devices: dict[str, VMStateDescription], prin
 
 @given(DESCRIPTIONS)
 def test_model_survives(vmsd: VMStateDescription) -> None:
-    """Model -> tree -> model keeps all that is printed."""
+    """Model -> tree -> model keeps all printed attributes."""
     tree = lower("none", [("d", vmsd)])
     again = description_of(tree.native.devices[0].vmsd)
     assert lower("none", [("d", again)]).dump_bytes() == tree.dump_bytes()
 
 
 def test_empty_dump() -> None:
-    """No device at all: QEMU would leave a comma behind the machine, which is no JSON."""
+    """A dump without devices is valid JSON; QEMU would print a trailing comma after the machine."""
     tree = lower("none", [])
     expected = b'{\n  "vmschkmachine": {\n    "Name": "none"\n  }\n}\n'
     assert [tree.dump_bytes(which) for which in Engine] == [expected, expected]
@@ -117,7 +117,7 @@ def test_empty_dump() -> None:
 @ENGINES
 @pytest.mark.parametrize("depth", [1, 2, 20, 21, 22, 100, 1000])
 def test_depth(which: Engine, depth: int) -> None:
-    """Down to 1,000 levels, through the indent where templates end, both engines agree with SPEC."""
+    """Up to 1,000 levels, past the last indentation with templates, both engines agree with the reference."""
     vmsd = nested(depth)
     tree = lower("none", [("d", vmsd)])
     data = tree.dump_bytes(which)
@@ -130,7 +130,7 @@ def test_depth(which: Engine, depth: int) -> None:
 
 @ENGINES
 def test_deep_subsections(which: Engine) -> None:
-    """Subsections indent by 4, nested fields by 6: both kinds beyond the templates."""
+    """Subsections indent by 4 and nested fields by 6, beyond the templates too."""
     vmsd = VMStateDescription("s", fields=[], subsections=[])
     for level in range(60):
         fields = [
@@ -143,7 +143,7 @@ def test_deep_subsections(which: Engine) -> None:
 
 
 def test_too_deep() -> None:
-    """1,001 levels are refused with the description's name, not by a crash."""
+    """1,001 levels are refused with the description's name."""
     with pytest.raises(
         VMStateError, match=r"description 'd999' nests descriptions deeper than 1000 levels; flatten it"
     ):
@@ -153,7 +153,7 @@ def test_too_deep() -> None:
 
 
 def test_exponential_tree_is_refused_early() -> None:
-    """40 descriptions that stand for 2^40 leaves: refused by size, in no time, without writing a byte."""
+    """40 descriptions that expand to 2^40 leaves are refused by size, at once, without writing a byte."""
     read, write = os.pipe()
     try:
         for levels, size in ((40, r"\d+ bytes"), (200, r"more than 2\^64 bytes")):
@@ -171,7 +171,7 @@ def test_exponential_tree_is_refused_early() -> None:
 
 
 def test_shared_descriptions_are_lowered_once() -> None:
-    """A description that many devices share becomes one native description, also across dumps."""
+    """A description shared by many devices becomes one native description, across dumps as well."""
     vmsd = nested(3)
     first = lower("none", [(f"d{i}", vmsd) for i in range(100)])
     native = vmsd.__dict__["_lowered"]
@@ -184,7 +184,9 @@ def test_shared_descriptions_are_lowered_once() -> None:
 
 @pytest.mark.parametrize("print_num", [False, True])
 def test_shared_descriptions_are_written_alike(print_num: bool, tmp_path: Path) -> None:
-    """Descriptions of all sizes that come again, at one indentation or another, in one window or the next."""
+    """Repeated descriptions of any size are written alike, at equal or different indentation, within and across
+    windows.
+    """
     chance = random.Random(7)
     leaves = [
         VMStateDescription(
@@ -211,7 +213,7 @@ BAD_NAMES = ['a"b', "a\\b", "a\nb", "a\0b", "\x1f", "\ud800"]
 
 @pytest.mark.parametrize("bad", BAD_NAMES)
 def test_bad_names(bad: str) -> None:
-    """A name that QEMU would print into broken JSON is refused, saying where it stands."""
+    """A name that QEMU would print as broken JSON is refused, with its place."""
     good = VMStateDescription("good", fields=[VMStateField("ok", size=1)])
     cases = [
         ("the machine", bad, [("d", good)]),
@@ -227,8 +229,8 @@ def test_bad_names(bad: str) -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_the_first_error_is_told() -> None:
-    """Of several descriptions that do not fit, always the first: wherever they lie in memory."""
+def test_the_first_error_is_reported() -> None:
+    """Of several invalid descriptions the first is always reported, regardless of addresses."""
     good, *wrong = (VMStateDescription(f"d{n}", version_id=2**31 if n else 1) for n in range(20))
     for order in (wrong, wrong[::-1]):
         with pytest.raises(VMStateError, match=f"description '{order[0].name}'"):
@@ -248,14 +250,14 @@ def test_the_first_error_is_told() -> None:
     ],
 )
 def test_numbers_that_do_not_fit(field: dict[str, int], what: str) -> None:
-    """A number beyond its C type is refused, with description, field and range."""
+    """A number outside its C type is refused with description, field and range."""
     vmsd = VMStateDescription("d", fields=[VMStateField("ok"), VMStateField("wide", **field)])
     with pytest.raises(VMStateError, match=f"description 'd': field 'wide': {what} does not fit its C type"):
         lower("none", [("d", vmsd)])
 
 
 def test_versions_that_do_not_fit() -> None:
-    """The same for a description's versions."""
+    """The same holds for a description's versions."""
     with pytest.raises(VMStateError, match="version_id 2147483648"):
         lower("none", [("d", VMStateDescription("d", version_id=2**31))])
 
@@ -265,13 +267,13 @@ def test_versions_that_do_not_fit() -> None:
 
 @pytest.fixture(scope="module")
 def large_tree() -> engine.Tree:
-    """A tree of some 3 MB, more than a pipe and several chunks hold."""
+    """A tree with a dump of 3 MB, larger than a pipe buffer and several windows."""
     return lower("none", [("d", doubling(12))])
 
 
 @ENGINES
 def test_file_sinks(which: Engine, large_tree: engine.Tree, tmp_path: object) -> None:
-    """A descriptor and a FILE* get the bytes that memory gets."""
+    """A descriptor and a FILE* get the same bytes as memory."""
     expected = large_tree.dump_bytes(which)
     path = f"{tmp_path}/dump"
     with open(path, "wb") as file:
@@ -289,7 +291,7 @@ def test_file_sinks(which: Engine, large_tree: engine.Tree, tmp_path: object) ->
 
 
 def test_memory_that_is_too_small(large_tree: engine.Tree) -> None:
-    """One byte less than the size is an error, and nothing is written behind it."""
+    """A buffer one byte too small is an error, and nothing is written behind it."""
     memory = bytearray(b"\xaa" * (large_tree.size + 64))
     error = ffi.new("struct vmd_error *")
     for size in (large_tree.size - 1, 0, 7):
@@ -309,7 +311,7 @@ def test_memory_that_is_too_small(large_tree: engine.Tree) -> None:
 
 @ENGINES
 def test_full_disk(which: Engine, large_tree: engine.Tree) -> None:
-    """ENOSPC comes back with errno and words."""
+    """ENOSPC is returned with errno and message."""
     with open("/dev/full", "wb", buffering=0) as full, pytest.raises(OutputError, match="No space left") as caught:
         large_tree.dump_fd(full.fileno(), which)
     assert caught.value.errno == errno.ENOSPC
@@ -317,7 +319,7 @@ def test_full_disk(which: Engine, large_tree: engine.Tree) -> None:
 
 @ENGINES
 def test_closed_pipe(which: Engine, large_tree: engine.Tree) -> None:
-    """EPIPE too: nobody reads."""
+    """EPIPE is returned if there is no reader."""
     read, write = os.pipe()
     os.close(read)
     try:
@@ -329,13 +331,13 @@ def test_closed_pipe(which: Engine, large_tree: engine.Tree) -> None:
 
 
 def test_bad_descriptor(large_tree: engine.Tree) -> None:
-    """EBADF as well."""
+    """EBADF is returned for a bad descriptor."""
     with pytest.raises(OutputError, match="Bad file descriptor"):
         large_tree.dump_fd(-1)
 
 
 def read_slowly(fd: int, into: list[bytes], signal_main: bool) -> None:
-    """Reads to the end in small pieces, and interrupts the writer while it waits."""
+    """Read to the end in small pieces, and interrupt the writer while it waits."""
     while piece := os.read(fd, 30_000):
         into.append(piece)
         if signal_main:
@@ -346,7 +348,9 @@ def read_slowly(fd: int, into: list[bytes], signal_main: bool) -> None:
 @ENGINES
 @pytest.mark.parametrize("blocking", [True, False])
 def test_short_writes_and_signals(which: Engine, blocking: bool, large_tree: engine.Tree) -> None:
-    """A slow reader, EINTR and EAGAIN lose and repeat nothing. The reader is a thread: so the GIL is free meanwhile."""
+    """Short writes, EINTR and EAGAIN neither lose nor repeat bytes. The reader is a thread, so the GIL is released
+    meanwhile.
+    """
     seen: list[int] = []
     before = signal.signal(signal.SIGUSR1, lambda number, frame: seen.append(number))
     read, write = os.pipe()
@@ -367,7 +371,7 @@ def test_short_writes_and_signals(which: Engine, blocking: bool, large_tree: eng
 @ENGINES
 @pytest.mark.parametrize("target", ["memory", "/dev/null", "pipe"])
 def test_interruption(which: Engine, target: str) -> None:
-    """Ctrl-C ends a dump that would take long: while it renders, and while it waits for a reader."""
+    """SIGINT ends a long dump, both while rendering and while waiting for a reader."""
     tree = lower("none", [("d", doubling(17 if target == "memory" else 23))])
     read, write = os.pipe()
     null = os.open(os.devnull, os.O_WRONLY)
@@ -376,7 +380,7 @@ def test_interruption(which: Engine, target: str) -> None:
         "/dev/null": lambda: tree.dump_fd(null, which),
         "pipe": lambda: tree.dump_fd(write, which),
     }
-    lower("none", []).dump_bytes(which)  # what is imported on first use is there when the signal comes
+    lower("none", []).dump_bytes(which)  # import lazily loaded modules before the signal
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     signal.setitimer(signal.ITIMER_REAL, 0.01)
     start = time.monotonic()
@@ -392,7 +396,7 @@ def test_interruption(which: Engine, target: str) -> None:
 
 
 def test_a_handler_that_does_not_raise_ends_nothing(large_tree: engine.Tree) -> None:
-    """A signal that its handler takes leaves the dump whole."""
+    """If the signal handler does not raise, the dump is complete."""
     seen: list[int] = []
     before = signal.signal(signal.SIGALRM, lambda number, frame: seen.append(number))
     signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
@@ -406,7 +410,7 @@ def test_a_handler_that_does_not_raise_ends_nothing(large_tree: engine.Tree) -> 
 
 
 def test_threads() -> None:
-    """Many threads lower the same new descriptions and dump at once: each gets the right bytes."""
+    """Threads that lower the same new descriptions and dump at once each get the right bytes."""
     vmsds = [nested(20, leaf=f"leaf{i}") for i in range(20)]
     results: list[bytes] = []
 

@@ -1,4 +1,4 @@
-"""The extended form: all that is known, beside what QEMU prints; it loads back without loss."""
+"""The extended form: all metadata in addition to QEMU's output, loaded back without loss."""
 
 import contextlib
 import json
@@ -26,12 +26,12 @@ from vmdump.vmstate.model import VMStateInfo
 
 TEXTS = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=20)
 OFFSETS = st.none() | st.integers(0, 2**64 - 2)
-#: 8.2's flags, and bits that no QEMU has.
+#: 8.2's flags, and unassigned bits.
 FLAGS = st.integers(0, 2**16 - 1).map(lambda bits: bits & ~VMStateFlags.END) | st.sampled_from([0x20000, 0x40000004])
 
 
 def _detailed(children: st.SearchStrategy[VMStateDescription] | None) -> st.SearchStrategy[VMStateDescription]:
-    """Descriptions with every attribute that is kept."""
+    """Descriptions with every attribute that the form has."""
     nested = st.none() if children is None else st.none() | children
     fields = st.builds(
         VMStateField, NAMES, offset=OFFSETS, size=st.integers(0, 2**64 - 1), num=INT32, flags=FLAGS, version_id=INT32,
@@ -53,13 +53,13 @@ DETAILED = st.recursive(_detailed(None), _detailed, max_leaves=8)
 
 
 def without(value: Any, keys: set[str]) -> Any:
-    """JSON without some keys of its objects."""
+    """Return JSON without some keys of its objects."""
     if isinstance(value, dict):
         return {key: without(item, keys) for key, item in value.items() if key not in keys}
     return [without(item, keys) for item in value] if isinstance(value, list) else value
 
 
-#: The keys that the form adds, by the issue and csrc/format/extended.h.
+#: The keys that the form adds. Source: csrc/format/extended.h.
 ADDED = {
     "info", "flags", "offset", "struct_version_id", "start", "num_offset", "size_offset", "err_hint", "needed", "hooks",
     "priority", "unmigratable", "early_setup", "Validations", "parents", "abstract", "desc", "module", "prints_num",
@@ -70,7 +70,7 @@ ADDED = {
 @settings(max_examples=300)
 @given(DETAILED)
 def test_model_survives(vmsd: VMStateDescription) -> None:
-    """Every attribute of every part comes back as it was; and so do the bytes of both forms."""
+    """Every attribute of every part is kept, as are the bytes of both forms."""
     tree = lower("none", [("d", vmsd)], detailed=True)
     text = tree.dump_bytes(extended=True)
     again = engine.parse(text)
@@ -82,7 +82,7 @@ def test_model_survives(vmsd: VMStateDescription) -> None:
 
 @given(DESCRIPTIONS)
 def test_without_details_nothing_is_added(vmsd: VMStateDescription) -> None:
-    """Of a tree of which no more is known than QEMU prints, the extended form is QEMU's."""
+    """Without metadata the extended form equals QEMU's."""
     text = lower("none", [("d", vmsd)]).dump_bytes()
     tree = engine.parse(text)
     assert tree.dump_bytes(extended=True) == text
@@ -90,13 +90,13 @@ def test_without_details_nothing_is_added(vmsd: VMStateDescription) -> None:
 
 @given(DESCRIPTIONS)
 def test_assertions_without_details(vmsd: VMStateDescription) -> None:
-    """Where nothing says which fields are assertions, none are told, so that what is written can be read."""
+    """If it is unknown which fields are assertions, none are written, so that the file can be read."""
     text = lower("none", [("d", vmsd)]).dump_bytes(extended=True)
     assert engine.parse(text).dump_bytes(extended=True) == text
 
 
 def test_assertions_nest_no_deeper() -> None:
-    """The depth limit counts the descriptions of assertions, which the extended form writes."""
+    """The depth limit includes descriptions of assertions, which the extended form writes."""
     vmsd = VMStateDescription("d0", fields=[])
     for i in range(1, 1001):
         vmsd = VMStateDescription(f"d{i}", fields=[VMStateField("a", flags=VMStateFlags.MUST_EXIST, vmsd=vmsd)])
@@ -107,7 +107,7 @@ def test_assertions_nest_no_deeper() -> None:
 @settings(max_examples=100)
 @given(DETAILED)
 def test_superset(vmsd: VMStateDescription) -> None:
-    """Without the added keys, and "num" where QEMU prints none, it is what QEMU prints."""
+    """Without the added keys, and "num" where QEMU prints none, it equals QEMU's output."""
     tree = lower("none", [("d", vmsd)], detailed=True)
     plain, extended = json.loads(tree.dump_bytes()), json.loads(tree.dump_bytes(extended=True))
 
@@ -125,7 +125,7 @@ def test_superset(vmsd: VMStateDescription) -> None:
 
 
 def test_built_in_devices() -> None:
-    """What their authors have written of the built-in devices is in the form, and nothing else."""
+    """The form has exactly what the built-in devices declare."""
     dump = vmdump.open()
     tree = engine.parse(dump.to_bytes(extended=True))
     for index, device in enumerate(dump.values()):
@@ -135,7 +135,7 @@ def test_built_in_devices() -> None:
 
 
 def known(vmsd: VMStateDescription) -> Any:
-    """A description with its functions as the form keeps them: there, or not."""
+    """A description with its functions reduced to present or absent, as in the form."""
     import msgspec
 
     hooks = ("needed", "pre_load", "post_load", "pre_save", "post_save", "dev_unplug_pending")
@@ -154,7 +154,7 @@ def known(vmsd: VMStateDescription) -> Any:
 
 
 def test_layout_of_the_form() -> None:
-    """The form of one device, to the letter."""
+    """The exact text of the form for one device."""
     fields = [
         VMStateField("len", offset=8, size=4, info=VMStateInfo("uint32"), flags=VMStateFlags.SINGLE),
         VMStateField("len fits", 0, flags=VMStateFlags.ARRAY | VMStateFlags.MUST_EXIST, field_exists=True),
@@ -254,7 +254,7 @@ def test_layout_of_the_form() -> None:
 
 
 def test_prints_num_is_kept() -> None:
-    """A dump of a QEMU that prints no "num" has it in the extended form, and not in QEMU's own, once loaded."""
+    """A loaded dump of a QEMU that prints no "num" has it in the extended form only."""
     vmsd = VMStateDescription("d", fields=[VMStateField("f", size=1, num=3, flags=VMStateFlags.ARRAY)])
     tree = lower("none", [("d", vmsd)], print_num=False, detailed=True)
     text = tree.dump_bytes(extended=True)
@@ -290,7 +290,7 @@ CHECK = {**FIELD, "position": 0, "flags": ["MUST_EXIST"]}
     ],
 )
 def test_wrong_descriptions(desc: dict[str, Any], error: str) -> None:
-    """What contradicts itself is refused at its JSON path."""
+    """Contradictory metadata is refused with its JSON path."""
     device = {"Name": "t", "version_id": 1, "minimum_version_id": 1, "Description": {**DESC, **desc}}
     with pytest.raises(SourceError, match=error) as caught:
         engine.parse(json.dumps({"vmschkmachine": {"Name": "m"}, "t": device}).encode())
@@ -312,7 +312,7 @@ def test_wrong_descriptions(desc: dict[str, Any], error: str) -> None:
     ],
 )
 def test_wrong_machines(machine: dict[str, Any], error: str, tmp_path: Path) -> None:
-    """What is wrong in vmschkmachine is refused, with the file."""
+    """Invalid values in vmschkmachine are refused with the file name."""
     path = tmp_path / "x.json"
     path.write_text(json.dumps({"vmschkmachine": {"Name": "m", **machine}}))
     with pytest.raises(SourceError, match=error) as caught:
@@ -328,7 +328,7 @@ def test_producer_without_an_end(text: bytes) -> None:
 
 
 def test_producer() -> None:
-    """The facts of a producer that a file keeps: all but the place and the kind."""
+    """A file keeps a producer's metadata except path and kind."""
     producer = Producer(
         "image", "/usr/bin/q", "QEMU 9", "ab12", "aarch64", (ProducerModule("hw-x", "cd"), ProducerModule("hw-y")),
         (Defect("w", 7, "vmstate_x", "x"),),
@@ -348,7 +348,7 @@ def image() -> DeviceDump:
 
 @pytest.mark.qemu
 def test_image_survives(image: DeviceDump, tmp_path: Path) -> None:
-    """The extended dump of a binary loads back: devices, descriptions on no device, producer, bytes of both forms."""
+    """A binary's extended dump loads back: devices, standalone descriptions, producer, bytes of both forms."""
     path = tmp_path / "x86_64.json"
     image.write(path, extended=True)
     again = vmdump.open(path)
@@ -360,7 +360,7 @@ def test_image_survives(image: DeviceDump, tmp_path: Path) -> None:
     ]
 
 
-#: What QEMU 7.2's own dump leaves out, and how it is used: hw/ and target/ of its source.
+#: Descriptions that QEMU 7.2's own dump omits, with their use. Source: hw/ and target/.
 ROOTS = {
     "cpu": "legacy_vmsd", "cpu_common": "register", "apic": "register", "PCIBUS": "register", "i2c_bus": "register",
     "ide": "register", "globalstate": "register", "configuration": "save", "timer": "register", "virtio": "save",
@@ -378,8 +378,8 @@ def test_descriptions_on_no_device(image: DeviceDump) -> None:
     assert len(found["cpu"].vmsd.subsections or ()) == 43
     assert len(found["cpu"].vmsd.fields or ()) == 66
     assert found["cpu"].symbol == "vmstate_x86_cpu"
-    assert found["eeprom"].vmsd.version_id == 20061113  # a date, as hw/nvram/eeprom93xx.c has it
-    # eepro100's, which each model copies and gives its own name.
+    assert found["eeprom"].vmsd.version_id == 20061113  # a date as version, as in hw/nvram/eeprom93xx.c
+    # eepro100's, which each model copies under its own name.
     assert (found["(null)"].vmsd.fields or ())[0].name == "dev"
     assert found["virtio-net-device"].types == ("virtio-net-device",)
     assert not {device.vmsd_name for device in image.values()} & (ROOTS.keys() - {"ide"})
@@ -387,7 +387,7 @@ def test_descriptions_on_no_device(image: DeviceDump) -> None:
 
 @pytest.mark.qemu
 def test_classes(image: DeviceDump) -> None:
-    """Parents, abstract, desc and module, as QEMU itself says: -device help, qom-list-types."""
+    """parent, abstract, desc and module equal QEMU's answers to -device help and qom-list-types."""
     e1000 = image["e1000"]
     assert e1000.parents == ("e1000-base", "pci-device", "device", "object")
     assert (e1000.abstract, e1000.desc, e1000.module) == (False, "Intel Gigabit Ethernet", None)
@@ -406,7 +406,7 @@ def test_classes(image: DeviceDump) -> None:
 
 
 def stream_description(path: Path) -> Any:
-    """The JSON at the end of a migration stream, with which QEMU itself says what is in it."""
+    """Return the JSON at the end of a migration stream that describes its contents."""
     data = path.read_bytes()
     for at in range(len(data) - 5, 0, -1):
         if data[at] == 6 and at + 5 + struct.unpack_from(">I", data, at + 1)[0] == len(data):
@@ -415,7 +415,7 @@ def stream_description(path: Path) -> Any:
 
 
 def names_in_streams(vmsd: VMStateDescription) -> list[str]:
-    """What a stream calls the fields: those of one name are numbered (migration/vmstate.c vmfield_name_num)."""
+    """Return field names as in a stream, where equal names are numbered (migration/vmstate.c vmfield_name_num)."""
     names = [field.name for field in vmsd.fields or ()]
     return [
         name if names.count(name) == 1 else f"{name}[{names[:index].count(name)}]" for index, name in enumerate(names)
@@ -423,11 +423,11 @@ def names_in_streams(vmsd: VMStateDescription) -> list[str]:
 
 
 def same_fields(said: list[dict[str, Any]], vmsd: VMStateDescription, where: str) -> Iterator[str]:
-    """Holds what a stream says of fields against a description: they are some of its fields, in order."""
+    """Check that a stream's fields are some of a description's, in order."""
     fields = zip(names_in_streams(vmsd), vmsd.fields or (), strict=True)
     field, before = None, None
     for each in said:
-        if each["name"] != before:  # elements of an array that are not alike are said one by one
+        if each["name"] != before:  # different elements of an array are listed one by one
             field, before = next((field for name, field in fields if name == each["name"]), None), each["name"]
         assert field is not None, f"{where}: {each['name']}"
         kind = "struct" if field.flags & (VMStateFlags.STRUCT | VMStateFlags.VSTRUCT) else field.info.name
@@ -442,7 +442,7 @@ def same_fields(said: list[dict[str, Any]], vmsd: VMStateDescription, where: str
 
 
 def one_of(said: list[dict[str, Any]], vmsds: list[VMStateDescription], name: str) -> list[str]:
-    """same_fields of the one of several descriptions of one name that a section is of."""
+    """Apply same_fields with the description that matches, of several with the section's name."""
     for vmsd in vmsds[:-1]:
         with contextlib.suppress(AssertionError):
             return list(same_fields(said, vmsd, name))
@@ -451,7 +451,7 @@ def one_of(said: list[dict[str, Any]], vmsds: list[VMStateDescription], name: st
 
 @pytest.mark.qemu
 def test_against_a_migration(image: DeviceDump, tmp_path: Path) -> None:
-    """What a real QEMU says of a stream that it has written: infos and fields of 30 sections, the CPU's included."""
+    """Infos and fields of 30 sections, the CPU's included, agree with the description in a stream of a real QEMU."""
     path = tmp_path / "stream"
     command = [
         find_qemu("x86_64"), "-M", "pc", "-m", "16", "-S", "-nodefaults", "-display", "none", "-monitor", "stdio",

@@ -1,4 +1,4 @@
-"""Names as people have them: those of QEMU's error lines, and misspelt ones."""
+"""Lookup of names from QEMU's error lines, and suggestions for misspelt names."""
 
 import io
 import json
@@ -34,7 +34,7 @@ def real() -> DeviceDump:
 
 @pytest.fixture(scope="module")
 def sections() -> dict[str, list[str]]:
-    """From the same dump's JSON: the types of each section, in order."""
+    """The types of each section, in order, from the dump's JSON."""
     found: dict[str, list[str]] = {}
     for name, device in json.loads(read_real_dump("7.2.22", "x86_64")).items():
         if name != "vmschkmachine":
@@ -43,7 +43,7 @@ def sections() -> dict[str, list[str]]:
 
 
 def run(*argv: object) -> tuple[int, str, str]:
-    """A command's exit code, output and error."""
+    """Return a command's exit code, stdout and stderr."""
     stdout, stderr = io.StringIO(), io.StringIO()
     environment = Environment(stdout=stdout, stderr=stderr, environ={})
     code = main([str(arg) for arg in argv], environment)
@@ -71,7 +71,7 @@ def run(*argv: object) -> tuple[int, str, str]:
     ],
 )
 def test_section_name(text: str, section: str) -> None:
-    """What error lines put around the name of a section is no part of it."""
+    """The section name is extracted from QEMU's error lines."""
     assert section_name(text) == section
 
 
@@ -79,9 +79,8 @@ def test_section_name(text: str, section: str) -> None:
     "path", ["", "0000:00:01.3/", "0000:00:02.0:00.0/", "virtio-mmio@000000000a003e00/", "fe.0.0/"]
 )
 def test_every_section(path: str, real: DeviceDump, sections: dict[str, list[str]]) -> None:
-    """Every section of a real dump, behind any path of a device, is found by its name, with all of its types.
-
-    Without a path a QOM type of that name comes first.
+    """Every section of a real dump, with any device path before it, is found with all of its types. Without a path a
+    QOM type of that name comes first.
     """
     for section, types in sections.items():
         found = [each.name for each in real.find(f"{path}{section}")]
@@ -89,7 +88,7 @@ def test_every_section(path: str, real: DeviceDump, sections: dict[str, list[str
 
 
 def test_kinds() -> None:
-    """A type, then a section, then what is nested, then the same in other letters."""
+    """Search order: type, section, nested description, then the same case-insensitively."""
     sub = desc("dev/sub", field("s"), needed=True)
     inner = desc("inner", field("i"))
     vmsd = desc("dev", struct("part", inner), subsections=[sub])
@@ -118,14 +117,14 @@ def test_kinds() -> None:
 
 
 def test_type_before_section() -> None:
-    """A QOM type is meant before a section of its name; behind the path of a device only a section stands."""
+    """A QOM type takes precedence over a section of that name; after a device path only sections match."""
     made = dump(serial=desc("uart", field("a")), isa_serial=desc("serial", field("b")))
     assert [each.name for each in made.find("serial")] == ["serial"]
     assert [each.name for each in made.find("0000:00:01.0/serial")] == ["isa-serial"]
 
 
 def test_deep() -> None:
-    """Descriptions that nest deep are looked through all the same."""
+    """Deeply nested descriptions are searched."""
     vmsd = desc("bottom", field("a"))
     for _ in range(900):
         vmsd = desc("level", struct("s", vmsd))
@@ -147,12 +146,12 @@ def test_deep() -> None:
     ],
 )
 def test_matching_types(pattern: str, types: list[str], real: DeviceDump) -> None:
-    """A pattern that matches types stays as it is; of others the types count that have the section."""
+    """A pattern that matches types is used unchanged; other names select the types with that section."""
     assert matching_types([real], pattern) == types
 
 
 def test_patterns_are_escaped() -> None:
-    """A type's name is no pattern."""
+    """A type's name is not interpreted as a pattern."""
     made = dump(**{"a[1]": desc("dev", field("a"))})
     assert matching_types([made], "dev") == ["a[[]1]"]
 
@@ -169,14 +168,14 @@ def test_patterns_are_escaped() -> None:
     ],
 )
 def test_show(argv: list[str], title: str) -> None:
-    """The name of an error line, as it can be pasted, shows the type's state."""
+    """A name pasted from an error line shows the type's state."""
     code, out, err = run("show", X86_64, *argv)
     assert (code, err) == (0, "")
     assert out.startswith(title)
 
 
 def test_show_several(sections: dict[str, list[str]]) -> None:
-    """Equal trees are shown once, under all their types; others each."""
+    """Equal trees are shown once with all their types, different ones separately."""
     code, out, _ = run("show", X86_64, "0000:00:02.0/e1000")
     assert code == 0
     assert out.splitlines()[0] == ", ".join(sections["e1000"])
@@ -189,7 +188,7 @@ def test_show_several(sections: dict[str, list[str]]) -> None:
 
 
 def test_show_no_description(tmp_path: Path) -> None:
-    """A device that an edited dump has no description of migrates nothing."""
+    """A device without a description in an edited dump is shown as migrating nothing."""
     path = tmp_path / "dump.json"
     device = {"Name": "x", "version_id": 1, "minimum_version_id": 1}
     path.write_text(json.dumps({"vmschkmachine": {"Name": "none"}, "x": device}))
@@ -199,7 +198,7 @@ def test_show_no_description(tmp_path: Path) -> None:
 
 
 def test_no_section_without_description() -> None:
-    """A device without a description has no section, and hides nothing that is known of the others."""
+    """A device without a description has no section and hides no others."""
     data = json.loads(make_detailed().to_bytes(extended=True))
     edited = {"vmschkmachine": data.pop("vmschkmachine"), "x": {"Name": "x", "version_id": 1, "minimum_version_id": 1}}
     read = DeviceDump(parse(json.dumps({**edited, **data}).encode()), Producer("file"))
@@ -212,15 +211,15 @@ def test_no_section_without_description() -> None:
 
 
 def make_detailed() -> DeviceDump:
-    """A dump of which all is known."""
+    """A dump with full metadata."""
     made = dump(dev=desc("dev", field("a")))
     made.detailed_tree.set_device_metadata(0, parents=["device"], abstract=False)
     return made
 
 
 def test_edited_dump(tmp_path: Path) -> None:
-    """A Name that is not the key, as in QEMU's own dump2.json, is read by check, lint, devices, show and classic; the
-    section is found under its own name.
+    """check, lint, devices, show and classic read a dump whose Name differs from the key, as QEMU's dump2.json has; the
+    section is found by Name.
     """
     vmsd = {"name": "fw_cfg", "version_id": 2, "minimum_version_id": 1, "Fields": []}
     facts = {"version_id": 2, "minimum_version_id": 1, "Description": vmsd}
@@ -241,7 +240,7 @@ def test_edited_dump(tmp_path: Path) -> None:
 
 
 def test_check_type(tmp_path: Path) -> None:
-    """--type takes names of error lines; one that matches nothing is an error, also beside one that does."""
+    """--type accepts names from error lines; one that matches nothing is an error, also beside one that does."""
     old, new = tmp_path / "old.json", tmp_path / "new.json"
     dump(PM=desc("piix4_pm", field("a")), e1000=desc("e1000", field("a"))).write(old, extended=True)
     dump(PM=desc("piix4_pm", field("b")), e1000=desc("e1000", field("a"))).write(new, extended=True)
@@ -282,7 +281,7 @@ def test_check_type(tmp_path: Path) -> None:
     ],
 )
 def test_suggestions(argv: list[str], words: str, code: int) -> None:
-    """Each kind of name that is misspelt gets a suggestion, in one line."""
+    """Each kind of misspelt name gets a suggestion on one line."""
     got, out, err = run(*argv)
     assert (got, out) == (code, "")
     assert words in err
@@ -305,7 +304,7 @@ def test_every_option(command: str) -> None:
 
 
 def test_known_arch(tmp_path: Path) -> None:
-    """Every target of QEMU is known, and every one that a module is for."""
+    """Every target of QEMU is known, and every target of a module."""
     for arch in TARGETS:
         assert run("modules", "--arch", arch)[0] == 0
     (tmp_path / "mine.py").write_text('MODULE = {"arch": "vax", "objs": ["x"]}\ndef init(session):\n    pass\n')
@@ -315,6 +314,6 @@ def test_known_arch(tmp_path: Path) -> None:
 
 
 def test_machine() -> None:
-    """A machine type that there is not, with those that may be meant, names and aliases."""
+    """An unknown machine type gets suggestions from names and aliases."""
     with Session() as session, pytest.raises(VmdumpError, match=r"; did you mean q35\?$"):
         find_machine(session.types, "q36")

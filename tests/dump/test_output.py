@@ -1,4 +1,4 @@
-"""Output files appear whole or not at all."""
+"""Output files are written completely or not at all."""
 
 import errno
 import os
@@ -25,7 +25,7 @@ def small_dump() -> DeviceDump:
 
 
 def test_new_file(small_dump: DeviceDump, tmp_path: Path) -> None:
-    """A new file gets the dump and the mode that umask leaves; nothing else is left in the directory."""
+    """A new file has the dump and the mode given by umask; the directory has no other file."""
     before = os.umask(0o027)
     try:
         small_dump.write(tmp_path / "dump.json")
@@ -37,7 +37,7 @@ def test_new_file(small_dump: DeviceDump, tmp_path: Path) -> None:
 
 
 def test_existing_file(small_dump: DeviceDump, tmp_path: Path) -> None:
-    """An existing file is replaced, keeps its mode, and whoever has it open still sees the old content."""
+    """An existing file is replaced and keeps its mode; open descriptors still see the old content."""
     path = tmp_path / "dump.json"
     path.write_text("old")
     path.chmod(0o604)
@@ -50,7 +50,7 @@ def test_existing_file(small_dump: DeviceDump, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o444, 0o400, 0o000, 0o555])
 def test_read_only(mode: int, small_dump: DeviceDump, tmp_path: Path) -> None:
-    """A file that nobody may write to is not replaced, by root neither; through a link neither."""
+    """A read-only file is not replaced, not even by root or through a link."""
     path = tmp_path / "dump.json"
     path.write_text("old")
     path.chmod(mode)
@@ -65,7 +65,7 @@ def test_read_only(mode: int, small_dump: DeviceDump, tmp_path: Path) -> None:
 
 
 def test_file_of_another_user(small_dump: DeviceDump) -> None:
-    """A file that another user owns, and only its owner may write to, is not replaced either."""
+    """Another user's file that only its owner may write is not replaced."""
     if os.geteuid():
         pytest.skip("only root can become another user")
     with tempfile.TemporaryDirectory() as directory:
@@ -83,7 +83,7 @@ def test_file_of_another_user(small_dump: DeviceDump) -> None:
 
 
 def test_symbolic_link(small_dump: DeviceDump, tmp_path: Path) -> None:
-    """A link stays a link: the file that it points to is replaced."""
+    """A symbolic link is kept, and its target replaced."""
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real/dump.json")
     small_dump.write(tmp_path / "link")
@@ -93,7 +93,7 @@ def test_symbolic_link(small_dump: DeviceDump, tmp_path: Path) -> None:
 
 
 def test_relative_path(small_dump: DeviceDump, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bare name is a file in the current directory; a name of 255 bytes has room for the temporary one."""
+    """A bare name is in the current directory; a name of 255 bytes still allows a temporary file."""
     monkeypatch.chdir(tmp_path)
     name = "x" * 255
     small_dump.write(name)
@@ -105,7 +105,7 @@ def test_relative_path(small_dump: DeviceDump, tmp_path: Path, monkeypatch: pyte
 )
 @pytest.mark.parametrize("existing", [True, False])
 def test_failure_leaves_nothing(failure: BaseException, existing: bool, tmp_path: Path) -> None:
-    """What goes wrong in the middle leaves the old file as it was, or none."""
+    """An error during writing leaves the old file unchanged, or no file."""
     path = tmp_path / "dump.json"
     if existing:
         path.write_text("old")
@@ -130,7 +130,7 @@ def test_failure_leaves_nothing(failure: BaseException, existing: bool, tmp_path
     ],
 )
 def test_errors_name_the_file(path: str, reason: str, small_dump: DeviceDump, tmp_path: Path) -> None:
-    """Each failure is an OutputError that says which file and why, as an OSError too."""
+    """Each failure is an OutputError and an OSError, with file and reason."""
     (tmp_path / "file").touch()
     name = path.format(tmp=tmp_path)
     with pytest.raises(OutputError) as caught:
@@ -142,13 +142,13 @@ def test_errors_name_the_file(path: str, reason: str, small_dump: DeviceDump, tm
 
 
 def test_nul_in_the_name(small_dump: DeviceDump) -> None:
-    """A path that no file can have is an error of the same kind."""
+    """A path with a NUL byte is the same kind of error."""
     with pytest.raises(OutputError, match="embedded null"):
         small_dump.write("a\0b")
 
 
 def test_fifo(small_dump: DeviceDump, tmp_path: Path) -> None:
-    """What is no regular file is written to, not replaced."""
+    """Files that are not regular are written to, not replaced."""
     path = tmp_path / "fifo"
     os.mkfifo(path)
     got: list[bytes] = []
@@ -161,7 +161,7 @@ def test_fifo(small_dump: DeviceDump, tmp_path: Path) -> None:
 
 
 def test_file_objects(small_dump: DeviceDump, tmp_path: Path) -> None:
-    """File objects with and without a descriptor, from where they stand."""
+    """File objects with and without a descriptor are written from their current position."""
     import io
 
     memory = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The parser: what QEMU prints and nothing else, with the place of every error, and no input crashes it."""
+"""The parser: accepts exactly QEMU's format, reports the place of every error, and crashes on no input."""
 
 import contextlib
 import json
@@ -26,12 +26,12 @@ MACHINE = {"vmschkmachine": {"Name": "none"}}
 
 
 def document(**changes: Any) -> dict[str, Any]:
-    """A small dump with a device "t" whose description has these members too."""
+    """A small dump with a device "t" and these additional members in its description."""
     return {**MACHINE, "t": {**DEVICE, "Description": {**DESC, **changes}}}
 
 
 def with_field(**changes: Any) -> dict[str, Any]:
-    """A small dump with one field, some of whose members are changed; None takes one away."""
+    """A small dump with one field, with these members replaced; None removes one."""
     return document(Fields=[{key: value for key, value in {**FIELD, **changes}.items() if value is not None}])
 
 
@@ -71,7 +71,7 @@ FIELD_PATH = r'\$\["t"\].Description.Fields\[0\]'
     ],
 )
 def test_wrong_documents(content: Any, error: str) -> None:
-    """Each wrong value is refused at its JSON path."""
+    """Each invalid value is refused with its JSON path."""
     with pytest.raises(SourceError, match=error):
         engine.parse(json.dumps(content).encode())
 
@@ -100,7 +100,7 @@ TEXT = json.dumps(with_field(), indent=1)
     ],
 )
 def test_wrong_text(old: str, new: str, offset: int, error: str) -> None:
-    """Text that is no JSON is refused at its line and column: offset characters behind the start of what is new."""
+    """Invalid JSON is refused with line and column, offset characters after the start of the inserted text."""
     text = TEXT.replace(old, new, 1)
     before = text[: TEXT.index(old) + offset]
     line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
@@ -110,14 +110,14 @@ def test_wrong_text(old: str, new: str, offset: int, error: str) -> None:
 
 
 def test_truncated_at_every_byte() -> None:
-    """A file that ends too early never passes, wherever it ends."""
+    """A truncated file is refused, wherever it ends."""
     for end in range(len(TEXT.rstrip())):
         with pytest.raises(SourceError, match=r"ends too early|expected|lacks|not a file"):
             engine.parse(TEXT[:end].encode())
 
 
 def test_duplicates() -> None:
-    """A device or the machine twice: JSON readers would disagree on which one counts."""
+    """A repeated device or machine is refused, as JSON readers disagree on which one counts."""
     t, u = json.dumps(DEVICE), json.dumps({**DEVICE, "Name": "u"})
     with pytest.raises(SourceError, match=r'at \$\["t"\]: duplicate device type; remove one'):
         engine.parse(f'{{"vmschkmachine": {{"Name": "none"}}, "t": {t}, "u": {u}, "t": {t}}}'.encode())
@@ -126,7 +126,7 @@ def test_duplicates() -> None:
 
 
 def test_too_deep() -> None:
-    """A million opened braces end in an error, not in a crash."""
+    """A million opening braces are an error, not a crash."""
     inner = '"Fields": [{"Description": {' * 1_000_000
     with pytest.raises(SourceError, match="descriptions nest deeper than 1000"):
         engine.parse(f'{{"vmschkmachine": {{"Name": "none"}}, "t": {{"Description": {{{inner}'.encode())
@@ -135,7 +135,7 @@ def test_too_deep() -> None:
 
 
 def test_device_versions_are_kept() -> None:
-    """A device's own version may differ from its description's in files that people edit: both are kept."""
+    """A device's version that differs from its description's, as in edited files, is kept."""
     text = '{\n  "vmschkmachine": {\n    "Name": "none"\n  },\n  "t": {\n    "Name": "t",\n    "version_id": 3,\n' \
         '    "minimum_version_id": 2,\n    "Description": {\n      "name": "d",\n      "version_id": 1,\n' \
         '      "minimum_version_id": 0\n    }\n  }\n}\n'  # fmt: skip
@@ -144,8 +144,8 @@ def test_device_versions_are_kept() -> None:
     assert tree.dump_bytes().decode() == text
 
 
-#: What QEMU's checker has in its own sample, tests/vmstate-static-checker-data/dump2.json: a device whose Name is not
-#: its key, and one without Description.
+#: From QEMU's tests/vmstate-static-checker-data/dump2.json: a device whose Name differs from its key, and one without
+#: Description.
 EDITED = b"""\
 {
   "vmschkmachine": {
@@ -181,8 +181,8 @@ EDITED = b"""\
 
 
 def test_edited_devices(tmp_path: Path) -> None:
-    """The key is the type, as QEMU's checker has it; whatever Name says is kept, and so is that Description is missing:
-    the same bytes come out of every engine and of the extended form, and the size is known beforehand.
+    """The key is the type, as in QEMU's checker; Name and a missing Description are kept: every engine and the extended
+    form write the same bytes, and the computed size is right.
     """
     tree = engine.parse(EDITED)
     assert tree.device_names() == ["fw_cfg2", "cfi.pflash01", "pit"]
@@ -200,7 +200,7 @@ def test_edited_devices(tmp_path: Path) -> None:
 
 
 def test_edited_duplicates() -> None:
-    """Two devices of one Name are two devices; two of one key are an error, whatever their Names say."""
+    """Two devices with one Name are two devices; two with one key are an error, whatever their Names."""
     t, u = json.dumps(DEVICE), json.dumps({**DEVICE, "Name": "u"})
     machine = json.dumps(MACHINE).removesuffix("}")
     assert engine.parse(f'{machine}, "t": {t}, "u": {t}}}'.encode()).device_names() == ["t", "u"]
@@ -209,14 +209,14 @@ def test_edited_duplicates() -> None:
 
 
 def test_parents_without_description() -> None:
-    """What only the extended form has is not kept of a device without Description."""
+    """Extended-form metadata of a device without Description is dropped."""
     device = {"Name": "t", "version_id": 1, "minimum_version_id": 1, "parents": ["device"]}
     with pytest.raises(SourceError, match=r'at \$\["t"\]: a device with parents lacks Description'):
         engine.parse(json.dumps({**MACHINE, "t": device}).encode())
 
 
 def shuffled(value: Any, chance: random.Random) -> Any:
-    """The same JSON value with the keys of every object in another order."""
+    """Return the JSON value with the keys of every object in another order."""
     if isinstance(value, dict):
         items = [(key, shuffled(each, chance)) for key, each in value.items()]
         chance.shuffle(items)
@@ -226,7 +226,7 @@ def shuffled(value: Any, chance: random.Random) -> Any:
 
 @given(st.dictionaries(NAMES, DESCRIPTIONS, max_size=3), st.randoms(use_true_random=False), st.booleans())
 def test_any_spelling(devices: dict[str, VMStateDescription], chance: random.Random, ascii_only: bool) -> None:
-    """Keys in any order, any white space, any escapes: the same dump."""
+    """Key order, white space and escapes do not change the dump."""
     devices.pop("vmschkmachine", None)
     text = dump("none", list(devices.items()))
     value = json.loads(text)
@@ -237,7 +237,7 @@ def test_any_spelling(devices: dict[str, VMStateDescription], chance: random.Ran
 
 
 class Desc(msgspec.Struct, forbid_unknown_fields=True):
-    """What msgspec knows of a description."""
+    """A description as msgspec decodes it."""
 
     name: str
     version_id: int
@@ -247,7 +247,7 @@ class Desc(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Field(msgspec.Struct, forbid_unknown_fields=True):
-    """What msgspec knows of a field."""
+    """A field as msgspec decodes it."""
 
     field: str
     version_id: int
@@ -258,7 +258,7 @@ class Field(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Device(msgspec.Struct, forbid_unknown_fields=True):
-    """What msgspec knows of a device."""
+    """A device as msgspec decodes it."""
 
     Name: str
     version_id: int
@@ -272,7 +272,7 @@ TRICORE = read_real_dump("7.2.22", "tricore")
 
 
 def repeated() -> bytes:
-    """A dump as QEMU lays it out that tells a description twice, one like it twice, and parts of them in both."""
+    """A dump in QEMU's layout that repeats a description, has one similar to it, and parts of both."""
     with_num = {"field": "f", "version_id": 0, "field_exists": False, "num": 2, "size": 4}
     inner = {**DESC, "name": "inner", "Fields": [FIELD, {**FIELD, "version_id": 3}, with_num]}
     outer = {**DESC, "Fields": [{**FIELD, "Description": inner}, FIELD], "Subsections": [{**inner, "name": "d/sub"}]}
@@ -294,7 +294,7 @@ TEXTS = [TRICORE, repeated()]
 )
 @example(TRICORE, [(0, 0, b"\xef\xbb\xbf")])
 def test_mutations(data: bytes, mutations: list[tuple[float, int, bytes]]) -> None:
-    """A dump with bytes cut out and put in: refused, or read as msgspec reads it."""
+    """A dump with bytes removed and inserted is refused, or read as msgspec reads it."""
     for where, cut, put in mutations:
         at = int(where * len(data))
         data = data[:at] + put + data[at + cut :]
@@ -311,8 +311,8 @@ def test_mutations(data: bytes, mutations: list[tuple[float, int, bytes]]) -> No
     assert msgspec.json.decode(tree.dump_bytes()) == msgspec.json.decode(data)
 
 
-def test_a_description_told_again_is_shared() -> None:
-    """The same text is the same description, so that it is packed, kept and written once; any other byte is another."""
+def test_repeated_description_is_shared() -> None:
+    """Equal text is one description, lowered, kept and written once; a single different byte makes another."""
     data = repeated()
     assert data == json.dumps(json.loads(data), indent=2).encode() + b"\n"
     tree = engine.parse(data)
@@ -327,7 +327,7 @@ def test_a_description_told_again_is_shared() -> None:
     n_read = 0
     for at in range(begin, end):
         if chr(data[at]).isalpha():
-            changed = data[:at] + b"q" + data[at + 1 :]  # no key has that letter
+            changed = data[:at] + b"q" + data[at + 1 :]  # no key contains that letter
             with contextlib.suppress(SourceError):
                 assert engine.parse(changed).dump_bytes() == changed
                 n_read += 1
@@ -335,11 +335,11 @@ def test_a_description_told_again_is_shared() -> None:
 
 
 @pytest.mark.parametrize("depth", [400, 401])
-def test_a_description_told_again_deeper(depth: int) -> None:
-    """What has been read at one depth is not read less strictly at another: 1000 is the limit."""
+def test_repeated_description_at_greater_depth(depth: int) -> None:
+    """A repeated description at greater depth still counts against the depth limit of 1000."""
     above = 600
     head, tail = json.dumps({**DESC, "Subsections": []}, separators=(",", ":")).split("]")
-    # It is looked for by what stands where QEMU would put the name: here that is the same text at any depth.
+    # It is looked up by the text where QEMU prints the name, which is the same here at any depth.
     chain = head.replace('"d"', '"' + "d" * 3000 + '"') + head * (depth - 1) + ("]" + tail) * depth
     text = json.dumps(MACHINE).removesuffix("}")
     for name, desc in {"t": chain, "u": head * above + chain + ("]" + tail) * above}.items():
@@ -358,6 +358,6 @@ def test_a_description_told_again_deeper(depth: int) -> None:
 
 @given(st.binary(max_size=200))
 def test_garbage(data: bytes) -> None:
-    """Bytes at random are no dump."""
+    """Random bytes are refused."""
     with pytest.raises(SourceError):
         engine.parse(data)

@@ -1,4 +1,4 @@
-"""How a QEMU binary is booted: where its functions are, its machines, where its modules are, what its host has."""
+"""Booting a QEMU binary in the emulator: its functions, machine types, modules, and the emulated host."""
 
 import os
 import shutil
@@ -27,20 +27,20 @@ from vmdump.sources.sysroot import resolve
 
 
 def run_qemu(*command: str) -> str:
-    """What a QEMU prints."""
+    """Return a real QEMU's output."""
     environ = {key: value for key, value in os.environ.items() if key != "LD_PRELOAD"}
     return subprocess.run(command, check=True, capture_output=True, text=True, env=environ).stdout
 
 
 def run_dump(qemu: Path, tmp_path: Path, *wrapper: str) -> bytes:
-    """What the binary writes itself, of no machine."""
+    """Return the binary's own dump for machine none."""
     target = tmp_path / "native.json"
     run_qemu(*wrapper, str(qemu), "-M", "none", "-nodefaults", "-display", "none", "-dump-vmstate", str(target))
     return target.read_bytes()
 
 
 def without_exports(data: bytes) -> bytes:
-    """The binary with the names of QEMU's symbols taken away: what a build without modules exports."""
+    """Return the binary without QEMU's exported symbols, as a build without modules has."""
     (shoff,), (shentsize, shnum) = struct.unpack_from("<Q", data, 40), struct.unpack_from("<HH", data, 58)
     changed = bytearray(data)
     for number in range(shnum):
@@ -49,7 +49,7 @@ def without_exports(data: bytes) -> bytes:
             continue
         for at in range(offset, offset + size, 24):
             _, info, _, section = struct.unpack_from("<IBBH", data, at)
-            if section and info & 15 == 2:  # STT_FUNC that is defined
+            if section and info & 15 == 2:  # a defined STT_FUNC
                 changed[at : at + 4] = bytes(4)
     return bytes(changed)
 
@@ -60,7 +60,7 @@ def without_exports(data: bytes) -> bytes:
 @pytest.mark.qemu
 @pytest.mark.parametrize("target", ["x86_64", "aarch64"])
 def test_without_exports(target: str, tmp_path: Path) -> None:
-    """A binary that exports nothing reads as it does with its symbols: dump and machines are the binary's own."""
+    """A binary without exported symbols has the same dump and machine types."""
     plain, bare = tmp_path / f"qemu-system-{target}", tmp_path / "bare"
     shutil.copy(find_qemu(target), plain)
     bare.write_bytes(without_exports(plain.read_bytes()))
@@ -73,7 +73,7 @@ def test_without_exports(target: str, tmp_path: Path) -> None:
 @pytest.mark.qemu
 @pytest.mark.parametrize("target", ["x86_64", "aarch64"])
 def test_functions_by_what_they_do(target: str) -> None:
-    """What functions do leads to the very addresses that the symbols have."""
+    """Functions found by their code have the same addresses as by symbol."""
     path = find_qemu(target)
     elf = ElfFile(Path(path).read_bytes(), path)
     guest = Guest(path, elf.arch)
@@ -85,8 +85,8 @@ def test_functions_by_what_they_do(target: str) -> None:
     assert functions.find("target_info_qom_set_target") == main.symbols.get("target_info_qom_set_target")
 
 
-#: qemu_console_early_init of Debian's QEMU 7.2 for AArch64 and x86-64 hosts: where it is, its instructions, what
-#: objdump says that they load and call.
+#: qemu_console_early_init of Debian's QEMU 7.2 for AArch64 and x86-64 hosts: address, instructions, and the loaded and
+#: called addresses as in objdump's output.
 CODE = {
     183: (
         0x424D00,
@@ -105,7 +105,7 @@ CODE = {
 
 
 def object_with_functions(machine: int, address: int, code: bytes, others: list[int]) -> Code:
-    """Code that is loaded at an address, and functions elsewhere, all of them listed in an .eh_frame_hdr."""
+    """Code loaded at an address, and functions elsewhere, all listed in an .eh_frame_hdr."""
     header_at, top = 0x10000, 0x1100000
     starts = sorted([address, address + len(code), *others])
     header = b"\x01\x1b\x03\x3b" + struct.pack("<iI", 0, len(starts))
@@ -123,7 +123,7 @@ def object_with_functions(machine: int, address: int, code: bytes, others: list[
 
 @pytest.mark.parametrize("machine", CODE)
 def test_instructions(machine: int) -> None:
-    """The forms of both hosts in which addresses are loaded and functions called."""
+    """The instruction forms of both hosts that load addresses and call functions are decoded."""
     address, text, loads, calls = CODE[machine]
     code = bytes.fromhex(text)
     found = object_with_functions(machine, address, code, calls)
@@ -147,7 +147,7 @@ def test_instructions(machine: int) -> None:
     ],
 )
 def test_second_argument(machine: int, text: str) -> None:
-    """A call whose second argument is 1 is told from others; a byte is read at a distance from a register."""
+    """A call whose second argument is 1 is recognised; so is a byte read at an offset from a register."""
     code = bytes.fromhex(text)
     target = 0x400000 + len(code) + 0x15 if machine == 62 else 0x400008 + 4 * 0x14
     found = object_with_functions(machine, 0x400000, code, [target])
@@ -166,7 +166,7 @@ def test_second_argument(machine: int, text: str) -> None:
     ],
 )
 def test_byte_reads(machine: int, text: str) -> None:
-    """Bytes that are read at a distance from a register, and nothing wider."""
+    """Bytes read at an offset from a register are found, wider reads are not."""
     found = object_with_functions(machine, 0x400000, bytes.fromhex(text), [])
     function = found.function(found.bias + 0x400000)
     assert function
@@ -176,7 +176,7 @@ def test_byte_reads(machine: int, text: str) -> None:
 @settings(max_examples=100)
 @given(st.sampled_from([62, 183]), st.binary(min_size=1, max_size=300), st.binary(max_size=60), st.integers(0, 20))
 def test_any_code(machine: int, code: bytes, table: bytes, at: int) -> None:
-    """Bytes that are no instructions, and a table of functions that is damaged: nothing is found, or a SourceError."""
+    """Invalid instructions and a damaged function table give no result or a SourceError."""
     found = object_with_functions(machine, 0x400000, code, [0x500000])
     found.guest.write(found.bias + 0x10000 + at, table)
     try:
@@ -191,19 +191,19 @@ def test_any_code(machine: int, code: bytes, table: bytes, at: int) -> None:
 
 
 def test_no_functions_listed() -> None:
-    """A binary without .eh_frame_hdr: there are no functions, and nothing breaks."""
+    """A binary without .eh_frame_hdr has no functions, and nothing fails."""
     found = object_with_functions(62, 0x400000, b"\xc3" * 16, [])
     empty = Code(found.guest, ElfFile(elf_object(), "x"), found.bias)
     assert empty.function(found.bias + 0x400000) is None
     assert empty.functions_that_load({1}) == set()
 
 
-# Roots ------------------------------------------------------------------------------------------------------------
+# Sysroots ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A tree with links as Debian's packages have them, some of which mean another place on this system."""
+    """A tree with links as in Debian's packages, some with another meaning on this system."""
     root = tmp_path / "root"
     for directory in ("usr/bin", "usr/lib/x/qemu", "run/qemu/1.0", "var", "etc"):
         (root / directory).mkdir(parents=True)
@@ -229,12 +229,12 @@ def root(tmp_path: Path) -> Path:
     ],
 )
 def test_resolve(root: Path, path: str, expected: str) -> None:
-    """Links are the root's: where chroot would see them; none leads out of it."""
+    """Links are resolved within the sysroot, as under chroot; none leads outside."""
     assert resolve(path, str(root)) == f"{root}{expected}"
 
 
 def test_root_errors(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Links in a circle, a root that is none, and sources that have no root."""
+    """Circular links, an invalid sysroot, and sources that have no sysroot are errors."""
     with pytest.raises(SourceError, match="/circle: too many levels of symbolic links below"):
         resolve("/circle", str(root))
     with pytest.raises(SourceError, match="nowhere: not a directory; give the one into which packages were unpacked"):
@@ -249,7 +249,9 @@ def test_root_errors(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_search_dirs(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a root: the module dir relative to the binary, then as it was built, then upgrades', all within the root."""
+    """With a sysroot: the module dir relative to the binary, the configured one, the one for
+    upgrades, all inside it.
+    """
     monkeypatch.delenv("QEMU_MODULE_DIR", raising=False)
     data = b"\0/usr/lib/x/qemu\0QEMU emulator version 9 (1.0)\0/var/run/qemu/%s\0"
     (root / "opt/bin").mkdir(parents=True)
@@ -265,7 +267,7 @@ def test_search_dirs(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.qemu
 def test_root(root: Path, tmp_path: Path) -> None:
-    """The installed QEMU, its file moved out of a root that has its modules: the dump of the installed one."""
+    """A QEMU outside a sysroot that has its modules gives the installed QEMU's dump."""
     qemu = Path(find_qemu("x86_64")).resolve()
     module_dir = next(iter(Path("/usr/lib").glob("*/qemu/hw-display-qxl.so"))).parent
     (root / module_dir.parent.relative_to("/")).mkdir(parents=True)
@@ -287,7 +289,7 @@ def test_root(root: Path, tmp_path: Path) -> None:
 
 # Hosts ------------------------------------------------------------------------------------------------------------
 
-#: Makes a real QEMU see another host: no memfd_create, or a /dev/sgx_vepc.
+#: LD_PRELOAD library that simulates another host: no memfd_create, or a /dev/sgx_vepc.
 PRELOAD = """
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -318,7 +320,7 @@ int __open64_2(const char *path, int flags) { return open_it("open64", path, fla
     ],
 )
 def test_hosts(target: str, host: str, define: str, type_name: str, tmp_path: Path) -> None:
-    """On another host other types are registered, and devices come in another order: as QEMU has them there."""
+    """On another host other types are registered and the order differs, as with QEMU there."""
     qemu = find_qemu(target)
     (tmp_path / "host.c").write_text(PRELOAD)
     library = tmp_path / "host.so"
@@ -336,7 +338,7 @@ def test_hosts(target: str, host: str, define: str, type_name: str, tmp_path: Pa
 
 @pytest.mark.parametrize("machine", [62, 183])
 def test_page_size(machine: int) -> None:
-    """The guest sees the profile's page size, by both ways to ask."""
+    """The guest gets the profile's page size from both interfaces."""
     guest = Guest("x", machine, HostProfile(page_size=65536))
     assert guest.call(guest.host_function("getpagesize")) == 65536
     assert guest.call(guest.host_function("sysconf"), os.sysconf_names["SC_PAGESIZE"]) == 65536
@@ -344,7 +346,7 @@ def test_page_size(machine: int) -> None:
 
 @pytest.mark.parametrize("text", ["memfd", "memfd=maybe", "page_size=4095", "kvm=on", "=on"])
 def test_wrong_hosts(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is no host profile is told, with what is one."""
+    """Invalid host profiles are refused with an example of a valid one."""
     assert main(["dump", "qemu", "--host", text]) == 2
     error = capsys.readouterr().err
     assert f"{text!r} is not a host feature; use memfd=on, " in error
@@ -363,15 +365,15 @@ UNPACKED = [
     if not path.is_symlink() and path.read_bytes()[:4] == b"\x7fELF"
 ]
 
-#: Those that can be run without /dev/kvm and Xen only with this accelerator.
+#: Binaries that run without /dev/kvm and Xen only with this accelerator.
 BARE = ("qemu-system-x86_64-microvm", "xen-qemu-system-i386")
 
-#: They crash while they dump: vmstate_pmu's subsections have no terminator.
+#: QEMUs that crash in their own dump: vmstate_pmu's subsections have no terminator.
 CRASHES = {("bullseye-amd64", "qemu-system-ppc"), ("bullseye-amd64", "qemu-system-ppc64")}
 
 
 def run_in_root(root: Path, binary: Path, *options: str) -> "subprocess.CompletedProcess[str]":
-    """Runs a binary of a root with the root's libraries and modules."""
+    """Run a sysroot's binary with the sysroot's libraries and modules."""
     triplet = "aarch64-linux-gnu" if root.name.endswith("-arm64") else "x86_64-linux-gnu"
     libraries = [f"{root}/{path}" for path in (f"usr/lib/{triplet}", f"lib/{triplet}", f"usr/lib/{triplet}/pulseaudio")]
     if triplet == "x86_64-linux-gnu":
@@ -390,7 +392,9 @@ def run_in_root(root: Path, binary: Path, *options: str) -> "subprocess.Complete
 @pytest.mark.qemu
 @pytest.mark.parametrize(("root", "binary"), UNPACKED, ids=[f"{root.name}-{path.name}" for root, path in UNPACKED])
 def test_releases_and_hosts(root: Path, binary: Path, tmp_path: Path) -> None:
-    """QEMU 5.2 to 11.1, for x86-64 and AArch64 hosts, exported symbols or none: dump and -M help are the binary's."""
+    """QEMU 5.2 to 11.1, for x86-64 and AArch64 hosts, with and without exported symbols: dump and -M help equal the
+    binary's.
+    """
     failures: list[object] = []
     image = QemuImage(root / binary, root=root, report=failures.append)
     assert failures == []
@@ -416,7 +420,7 @@ def test_releases_and_hosts(root: Path, binary: Path, tmp_path: Path) -> None:
     [each for each in UNPACKED if each[1].name.rpartition("-")[2] in ("x86_64", "aarch64", "riscv32", "s390x")],
 )
 def test_releases_and_hosts_without_exports(root: Path, binary: Path, tmp_path: Path) -> None:
-    """With the exports taken away they read as with them, which the test above compares with what they write."""
+    """Without exported symbols the results equal those with them."""
     plain, bare = tmp_path / "plain", tmp_path / "bare"
     shutil.copy(root / binary, plain)
     bare.write_bytes(without_exports(plain.read_bytes()))

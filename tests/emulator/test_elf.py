@@ -1,4 +1,4 @@
-"""ELF objects: mapped, relocated, or refused with the place in the file; damaged ones too."""
+"""ELF objects are mapped and relocated, or refused with the place in the file; including damaged ones."""
 
 import ctypes
 import struct
@@ -36,11 +36,11 @@ GOOD = elf_object()
 
 
 def changed(offset: int, data: bytes) -> bytes:
-    """A good object with some bytes of its header replaced."""
+    """Return a good object with some header bytes replaced."""
     return GOOD[:offset] + data + GOOD[offset + len(data) :]
 
 
-#: More undefined symbols than there is room for, each with a name of its own.
+#: More undefined symbols than the limit, with distinct names.
 COUNT = 4200
 NAMES = b"\0" + b"".join(b"%05d\0" % i for i in range(COUNT))
 IMPORTS = struct.pack("<II", 1, COUNT) + b"".join(
@@ -138,7 +138,7 @@ IMPORTS += NAMES
     ],
 )
 def test_wrong_files(data: bytes, error: str, tmp_path: Path) -> None:
-    """What is no QEMU that can be read is told, with its name."""
+    """Files that are not a readable QEMU are refused by name."""
     path = tmp_path / "file"
     path.write_bytes(data)
     with pytest.raises(SourceError, match=error) as caught:
@@ -149,7 +149,7 @@ def test_wrong_files(data: bytes, error: str, tmp_path: Path) -> None:
 @settings(max_examples=150)
 @given(st.lists(st.tuples(st.integers(0, len(GOOD) - 300), st.binary(min_size=1, max_size=9)), min_size=1, max_size=4))
 def test_damaged_files(changes: list[tuple[int, bytes]]) -> None:
-    """An object with bytes overwritten at random: mapped, or refused; nothing else, however it is broken."""
+    """An object with random bytes overwritten is mapped or refused with a SourceError."""
     data = GOOD
     for at, new in changes:
         data = data[:at] + new + data[at + len(new) :]
@@ -176,19 +176,19 @@ MACHINES = pytest.mark.parametrize("machine", [X86_64, AARCH64], ids=["x86_64", 
 
 
 def mapped(data: bytes, *scope: MappedObject, guest: Guest | None = None, is_main: bool = True) -> MappedObject:
-    """An object in a guest, a new one unless it is given."""
+    """Map an object into a guest, by default a new one."""
     elf = ElfFile(data, "x")
     return map_object(guest or Guest("x", elf.arch), elf, scope, is_main=is_main)
 
 
 def words(guest: Guest, address: int, count: int) -> tuple[int, ...]:
-    """Words of 64 bits of a guest."""
+    """Read 64-bit words of a guest."""
     return struct.unpack(f"<{count}Q", guest.read(address, 8 * count))
 
 
 @MACHINES
 def test_relocations(machine: int) -> None:
-    """RELATIVE, 64, GLOB_DAT, JUMP_SLOT, NONE and RELR, of both hosts."""
+    """RELATIVE, 64, GLOB_DAT, JUMP_SLOT, NONE and RELR of both hosts are applied."""
     types = TYPES[machine]
     data = elf_object(
         machine=machine,
@@ -216,14 +216,14 @@ def test_relocations(machine: int) -> None:
 
 
 def slots(object_: MappedObject) -> list[int]:
-    """Where relocations have put addresses."""
+    """Return the places into which relocations wrote addresses."""
     addresses, count = object_.slots()
     return ffi.unpack(addresses, count) if count else []
 
 
 @MACHINES
 def test_thread_local_data(machine: int) -> None:
-    """TPOFF, DTPMOD, DTPOFF; where data begins, initialised, as __tls_get_addr says."""
+    """TPOFF, DTPMOD and DTPOFF, and __tls_get_addr, agree on the place of thread-local data."""
     types = TYPES[machine]
     data = elf_object(
         machine=machine,
@@ -246,7 +246,7 @@ def test_thread_local_data(machine: int) -> None:
 
 @MACHINES
 def test_copied_variable(machine: int) -> None:
-    """COPY: g_ascii_table, the one variable that QEMU has a copy of, is as GLib's; other variables are zeros."""
+    """COPY: g_ascii_table, the only variable that QEMU copies, has GLib's contents; other variables are zero."""
     copy = TYPES[machine]["COPY"]
     symbols = [Symbol(b"g_ascii_table", 1, AT, 1, 8), Symbol(b"stdout", 1, AT + 8, 1, 8)]
     data = elf_object(machine=machine, symbols=symbols, rela=[(AT, copy, 1, 0), (AT + 8, copy, 2, 0)])
@@ -263,7 +263,9 @@ def test_copied_variable(machine: int) -> None:
 
 @MACHINES
 def test_scope(machine: int) -> None:
-    """Undefined symbols: the first object's in scope that has them, else the host's; QEMU's queue always the host's."""
+    """Undefined symbols resolve to the first object in scope that has them, else the host; QEMU's queue always to the
+    host.
+    """
     names = [b"both", b"second", b"strlen", b"register_dso_module_init"]
     guest = Guest("x", machine)
     first = mapped(elf_object(machine=machine, symbols=[(names[0], 1, AT), (names[3], 1, AT)]), guest=guest)
@@ -284,7 +286,7 @@ def test_scope(machine: int) -> None:
 
 @pytest.mark.parametrize("has_gnu_hash", [False, True])
 def test_symbols(has_gnu_hash: bool) -> None:
-    """A mapping of what is defined; what an address is within; both forms of hash table say how many there are."""
+    """Defined symbols by name, and by address; both hash table formats give the number of symbols."""
     symbols = [
         Symbol(b"undefined"),
         Symbol(b"f", 1, AT + 16, size=16),
@@ -303,14 +305,14 @@ def test_symbols(has_gnu_hash: bool) -> None:
 
 
 def test_segments(tmp_path: Path) -> None:
-    """Where an object's parts are, and what for; where strings are looked for; constructors but for their marks."""
+    """The parts of an object, ranges searched for strings, and constructors without their markers."""
     data = elf_object(data=b"constants".ljust(256, b"\0"), init_array=[0, 0x1234, 2**64 - 1, 0x5678])
     whole = mapped(data)
     end = whole.bias + AT + 256
     assert whole.segments == [MappedSegment(whole.bias, end, executable=True, writable=True)]
     assert whole.constants() == b""
     assert whole.constructors == [0x1234, 0x5678]
-    # Only readable, and readable and executable.
+    # Read-only, and readable and executable.
     for flags in (4, 5):
         part = mapped(data[: PHDR_LOAD + 4] + bytes([flags]) + data[PHDR_LOAD + 5 :])
         assert part.segments == [MappedSegment(part.bias, end, executable=flags == 5, writable=False)]
@@ -318,7 +320,7 @@ def test_segments(tmp_path: Path) -> None:
 
 
 def test_file_becomes_shorter(tmp_path: Path) -> None:
-    """A file that is cut off while it is read."""
+    """A file truncated while it is read is an error."""
     path = tmp_path / "file"
     path.write_bytes(GOOD)
     with ElfFile.open(str(path)) as elf:

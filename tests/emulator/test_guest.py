@@ -1,4 +1,4 @@
-"""Guests: the functions of libc and GLib that they see, and what ends one that runs wild."""
+"""Guests: the emulated functions of libc and GLib, and limits for runaway code."""
 
 import signal
 import struct
@@ -18,19 +18,19 @@ from vmdump.errors import SourceError
 
 @pytest.fixture(params=[X86_64, AARCH64], ids=["x86_64", "aarch64"])
 def guest(request: pytest.FixtureRequest) -> Guest:
-    """An empty guest of each host."""
+    """An empty guest of each architecture."""
     return Guest("guest", request.param)
 
 
 def call(guest: Guest, name: str, *args: int | str) -> int:
-    """Calls a function of the host as the guest would."""
+    """Call a host function as the guest would."""
     return guest.call(
         guest.host_function(name), *(guest.string(each) if isinstance(each, str) else each for each in args)
     )
 
 
 def test_strings(guest: Guest) -> None:
-    """libc's and GLib's functions on strings."""
+    """String functions of libc and GLib."""
     assert call(guest, "strlen", "virtio") == 6
     assert call(guest, "strcmp", "a", "a") == 0
     assert call(guest, "strcmp", "a", "b") >> 63 == 1
@@ -55,7 +55,7 @@ def test_strings(guest: Guest) -> None:
 
 
 def test_memory(guest: Guest) -> None:
-    """malloc(0) is not NULL, g_malloc(0) is; memory is zeroed, realloc keeps what was there."""
+    """malloc(0) is not NULL, g_malloc(0) is; memory is zeroed, realloc keeps the contents."""
     assert call(guest, "malloc", 0) != 0
     assert call(guest, "g_malloc", 0) == 0
     block = call(guest, "g_malloc0", 8)
@@ -69,7 +69,7 @@ def test_memory(guest: Guest) -> None:
 
 
 def test_hash_table(guest: Guest) -> None:
-    """A GHashTable of strings, in GLib's order."""
+    """A GHashTable of strings iterates in GLib's order."""
     table = call(guest, "g_hash_table_new", guest.host_function("g_str_hash"), guest.host_function("g_str_equal"))
     names = [f"type-{i}" for i in range(100)]
     keys = {guest.string(name): name for name in names}
@@ -100,7 +100,7 @@ def test_hash_table(guest: Guest) -> None:
     ],
 )  # fmt: skip
 def test_wild_calls(guest: Guest, name: str, args: tuple[Any, ...]) -> None:
-    """Pointers to nowhere, and a guest that gives up, are errors."""
+    """Invalid pointers and a guest that aborts are errors."""
     with pytest.raises(SourceError, match="guest: function at"):
         call(guest, name, *args)
 
@@ -124,7 +124,7 @@ CODE = {
 @pytest.mark.parametrize("machine", [X86_64, AARCH64])
 @pytest.mark.parametrize("what", ["loop", "read from 0", "invalid", "halt", "jump to 0"])
 def test_wild_code(what: str, machine: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Code that never ends, or runs wild, ends in an error in bounded time."""
+    """Endless or invalid code ends in an error in bounded time."""
     monkeypatch.setattr(guest_module, "SECONDS", 0.2)
     machine_ = Guest("guest", machine)
     code = machine_.alloc(64)
@@ -135,7 +135,7 @@ def test_wild_code(what: str, machine: int, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("machine", [X86_64, AARCH64])
 def test_wild_callbacks(machine: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Functions of the host that call the guest: one that never returns, and one that calls the host for ever."""
+    """Host functions that call back into endless or endlessly recursive guest code end in an error."""
     monkeypatch.setattr(guest_module, "SECONDS", 0.3)
     looping = Guest("guest", machine)
     table = call(looping, "g_hash_table_new", 0, 0)
@@ -156,7 +156,7 @@ def test_wild_callbacks(machine: int, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("machine", [X86_64, AARCH64])
 @pytest.mark.parametrize("nested", [False, True])
 def test_slices(machine: int, nested: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However often a guest is interrupted, each of its calls of the host is served once, and its result is right."""
+    """However often a guest is interrupted, each host call is served once and the result is right."""
     monkeypatch.setattr(guest_module, "SLICE", 0.001)
     machine_ = Guest("guest", machine)
     code, count = machine_.alloc(64), 500_000
@@ -169,18 +169,18 @@ def test_slices(machine: int, nested: bool, monkeypatch: pytest.MonkeyPatch) -> 
         call(machine_, "g_hash_table_foreach", table, code, 0)
     else:
         machine_.call(code, malloc, count)
-    # A block of no bytes takes 16.
+    # An empty block takes 16 bytes.
     assert call(machine_, "malloc", 0) - before == 16 * (count + 1)
 
 
 class Alarm(Exception):
-    """What a signal handler raises."""
+    """An exception raised by a signal handler."""
 
 
 @pytest.mark.parametrize("machine", [X86_64, AARCH64])
 @pytest.mark.parametrize("nested", [False, True])
 def test_signals(machine: int, nested: bool) -> None:
-    """A signal handler runs while a guest does, and what it raises, as Ctrl-C does, ends the call and not the guest."""
+    """A signal handler runs during guest code; its exception ends the call, and the guest stays usable."""
     guest = Guest("guest", machine)
     code = guest.alloc(64)
     guest.write(code, CODE["loop"][machine])
@@ -202,7 +202,7 @@ def test_signals(machine: int, nested: bool) -> None:
 
 
 def test_limit_is_for_all_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time adds up over calls; when it is used up no call begins; a guest that is only kept uses none."""
+    """The time limit covers all calls together; after it no call begins; an idle guest uses no time."""
     monkeypatch.setattr(guest_module, "SECONDS", 0.2)
     guest = Guest("guest", X86_64)
     code = guest.alloc(64)
@@ -216,7 +216,7 @@ def test_limit_is_for_all_calls(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_limit_after_fork() -> None:
-    """A process that is forked off with a guest in it keeps to the limit, too."""
+    """The limit also holds in a forked process."""
     script = f"""
 import os
 from vmdump.errors import SourceError
@@ -253,7 +253,7 @@ def test_calls_in_a_row(guest: Guest) -> None:
 
 @pytest.mark.parametrize("machine", [X86_64, AARCH64])
 def test_callback_that_faults(machine: int) -> None:
-    """A function that goes wrong at one of a table's keys is ended there, told, and called with the rest."""
+    """A callback that faults for one key of a table is ended there and reported, and called for the others."""
     guest = Guest("guest", machine)
     table, data = call(guest, "g_hash_table_new", 0, 0), guest.alloc(64)
     for key, value in ((data + 8, 1), (16, 2), (data + 24, 3)):
@@ -267,7 +267,7 @@ def test_callback_that_faults(machine: int) -> None:
 
 
 def aarch64(*words: int) -> bytes:
-    """AArch64 instructions."""
+    """Encode AArch64 instructions."""
     return struct.pack(f"<{len(words)}I", *words)
 
 
@@ -307,7 +307,7 @@ KEPT = {
 
 @pytest.mark.parametrize("machine", [X86_64, AARCH64])
 def test_registers_after_a_callback_that_faults(machine: int) -> None:
-    """A function that goes wrong has not restored the callee-saved registers: its caller finds them as they were."""
+    """After a callback that faults, the caller's callee-saved registers are restored."""
     guest = Guest("guest", machine)
     table = call(guest, "g_hash_table_new", 0, 0)
     call(guest, "g_hash_table_insert", table, 1, 1)
@@ -320,7 +320,7 @@ def test_registers_after_a_callback_that_faults(machine: int) -> None:
 
 
 def test_aarch64_beyond_armv8_0() -> None:
-    """Instructions of ARMv8.1 to 8.3, which distributions may compile for: ldadd, ldapr, pacia, retaa."""
+    """Instructions of ARMv8.1 to 8.3, as distributions may use, are executed: ldadd, ldapr, pacia, retaa."""
     guest = Guest("guest", AARCH64)
     number, code = guest.alloc(8), guest.alloc(64)
     guest.write(number, struct.pack("<Q", 40))
@@ -333,8 +333,8 @@ def test_aarch64_beyond_armv8_0() -> None:
     assert guest.call(code + 32) == 42
 
 
-def test_functions_that_are_missed(guest: Guest) -> None:
-    """A function that the host does not have returns 0, and is named, once; one that only was imported is not."""
+def test_functions_that_the_host_lacks(guest: Guest) -> None:
+    """A function that the host lacks returns 0 and is reported once, if it was called."""
     guest.host_function("never_called")
     assert call(guest, "shm_open", "x") == 0
     assert call(guest, "shm_open", "y") == 0
@@ -344,14 +344,14 @@ def test_functions_that_are_missed(guest: Guest) -> None:
 
 
 def test_digests(guest: Guest) -> None:
-    """GnuTLS's list has what QEMU's devices ask for (SHA-256 is 6), and ends with 0."""
+    """gnutls_digest_list has the digests that QEMU's devices look up (SHA-256 is 6), and ends with 0."""
     digests = struct.unpack("<8I", guest.read(call(guest, "gnutls_digest_list"), 32))
     assert digests[-1] == 0
     assert {2, 3, 4, 6, 7, 8, 9} == set(digests[:-1])
 
 
 def test_pointer_array(guest: Guest) -> None:
-    """A GPtrArray grows, and has its pointers in order behind {pdata, len}."""
+    """A GPtrArray grows, with its pointers in order behind {pdata, len}."""
     array = call(guest, "g_ptr_array_new")
     for number in range(100):
         call(guest, "g_ptr_array_add", array, 1000 + number)
@@ -367,7 +367,7 @@ def test_pointer_array(guest: Guest) -> None:
 
 @pytest.mark.parametrize("machine", [X86_64, AARCH64])
 def test_qsort(machine: int) -> None:
-    """qsort sorts with the guest's function; of equal elements the order stays."""
+    """qsort sorts with the guest's comparison function, and is stable."""
     guest = Guest("guest", machine)
     compare = guest.alloc(32)  # *(int *)a - *(int *)b
     code = {X86_64: bytes.fromhex("8b072b06c3"), AARCH64: aarch64(0xB9400000, 0xB9400021, 0x4B010000, 0xD65F03C0)}
@@ -384,7 +384,7 @@ def test_qsort(machine: int) -> None:
 
 
 def test_sscanf(guest: Guest) -> None:
-    """Integers of every size; what does not match ends it; a conversion that it lacks is named."""
+    """Integers of every size are converted; a mismatch ends the scan; an unsupported conversion is reported."""
     to = guest.alloc(64)
     assert call(guest, "sscanf", "1f2E-7:x", "%02hhx%2hx-%d:%d", to, to + 8, to + 16, to + 24) == 3
     assert struct.unpack("<B7xH6xi", guest.read(to, 20)) == (0x1F, 0x2E, 7)
@@ -399,7 +399,7 @@ def test_sscanf(guest: Guest) -> None:
 
 
 def test_strings_with_a_limit(guest: Guest) -> None:
-    """g_strlcpy terminates what it cuts, and returns the whole length."""
+    """g_strlcpy terminates truncated strings and returns the full length."""
     to = guest.alloc(16)
     assert call(guest, "g_strlcpy", to, "main", 16) == 4
     assert guest.text(to) == "main"
@@ -410,7 +410,7 @@ def test_strings_with_a_limit(guest: Guest) -> None:
 
 
 def test_system_calls_fail(guest: Guest) -> None:
-    """There is no kernel and no file: -1, and errno says so (ENOSYS 38, ENOENT 2)."""
+    """System calls return -1 and set errno (ENOSYS 38, ENOENT 2)."""
     errno = call(guest, "__errno_location")
     for name, number in (("syscall", 38), ("open", 2)):
         assert call(guest, name, "/dev/null") == 2**64 - 1
@@ -419,7 +419,7 @@ def test_system_calls_fail(guest: Guest) -> None:
 
 
 def test_lists_that_never_end(guest: Guest) -> None:
-    """A list in a circle, and more tables than memory is meant for."""
+    """Circular lists, and more tables than memory allows, are errors."""
     link = guest.alloc(24)
     guest.write(link, struct.pack("<QQ", 1, link))
     for name in ("g_slist_append", "g_slist_length"):
@@ -431,7 +431,7 @@ def test_lists_that_never_end(guest: Guest) -> None:
 
 
 def test_queue_of_init_functions(guest: Guest) -> None:
-    """Init functions come out of the queue in order, all of them, once."""
+    """Init functions are taken from the queue in order, each once."""
     register = guest.host_function("register_dso_module_init")
     for number in range(3000):
         guest.call(register, number, number % 5)

@@ -1,4 +1,4 @@
-"""x86-64 instructions: their lengths, and which of them the emulator would execute wrong."""
+"""x86-64 instructions: their lengths, and those that the emulator would execute wrong."""
 
 import platform
 import re
@@ -41,12 +41,12 @@ OTHER = {
 
 
 def is_vector(code: str) -> bool:
-    """Whether the first instruction is one of those that are refused."""
+    """Whether the first instruction is refused."""
     return bool(lib.vmd_x86_64_is_vector(bytes.fromhex(code), len(code) // 2))
 
 
 def test_which_are_refused() -> None:
-    """VEX, EVEX and XOP on vectors and masks; not BMI1 and BMI2, which are VEX-encoded too, nor SSE."""
+    """VEX, EVEX and XOP instructions on vectors and masks are refused; BMI1, BMI2 (VEX-encoded too) and SSE are not."""
     assert [name for name, code in VECTOR.items() if not is_vector(code)] == []
     assert [name for name, code in OTHER.items() if is_vector(code)] == []
     for code in OTHER.values():
@@ -56,7 +56,7 @@ def test_which_are_refused() -> None:
 
 
 def test_finding() -> None:
-    """An instruction counts where it begins: bytes within another one, and behind the block, do not."""
+    """Only instruction boundaries within the block count."""
 
     def find(code: str, block: int | None = None) -> int:
         data = bytes.fromhex(code)
@@ -67,20 +67,20 @@ def test_finding() -> None:
     assert find(movabs + RET) == none
     assert find(movabs + vpxor) == 10
     assert find(movabs + vpxor, 10) == none
-    assert find("06" + vpxor) == none  # invalid: what is behind it is not reached
+    assert find("06" + vpxor) == none  # invalid: bytes after it are not reached
 
 
 #: Prefixes, as objdump prints them before the instruction.
 PREFIXES = re.compile(
     r"(?:(?:rep[nz]*|lock|notrack|bnd|data16|addr32|[cdefgs]s|xacquire|xrelease|rex[.WRXB]*)\s+)*(\S+)"
 )
-#: Instructions of 1985 to 2005 whose names begin as those of AVX and AVX-512 do.
+#: Older instructions whose names begin like those of AVX and AVX-512.
 OLD = ("verr", "verw", "vmcall", "vmlaunch", "vmread", "vmwrite", "vmresume", "vmxoff", "vmptrld")
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64" or not shutil.which("objdump"), reason="no x86-64 code to compare")
 def test_as_objdump() -> None:
-    """Every instruction of libc, which has AVX2 and AVX-512 variants, has the length that objdump says."""
+    """Every instruction of libc, which has AVX2 and AVX-512 variants, has the length that objdump prints."""
     libc = next(Path("/lib").glob("x86_64-linux-gnu/libc.so.6"), None)
     if libc is None:
         pytest.skip("no libc where Debian has it")
@@ -115,7 +115,7 @@ def guest_with(*blocks: str) -> tuple[Guest, list[int]]:
 
 @pytest.mark.parametrize("code", VECTOR.values(), ids=VECTOR)
 def test_refused_before_it_is_executed(code: str) -> None:
-    """The first code that a guest executes, or later code: no result, but an error that says where and why."""
+    """In the first code of a guest or later code, the instruction is an error with its address and the reason."""
     nop = "90"
     for before in ([], [nop + RET]):
         guest, (*earlier, function) = guest_with(*before, nop + code + RET)
@@ -128,14 +128,14 @@ def test_refused_before_it_is_executed(code: str) -> None:
         assert caught.value.address == function + 1
 
 
-def test_what_is_not_executed_is_not_refused() -> None:
-    """Functions that a CPU without AVX never reaches may have AVX instructions: jz over one."""
+def test_instructions_that_are_not_executed_are_allowed() -> None:
+    """AVX instructions in code that is never executed are allowed: jz over one."""
     guest, (function,) = guest_with("31c0" + "7404" + VECTOR["vpxor %xmm1,%xmm1,%xmm0"] + RET)
     assert guest.call(function) == 0
 
 
 def test_bmi_is_executed() -> None:
-    """BMI1 and BMI2 are right: andn, shlx."""
+    """BMI1 and BMI2 instructions give the right result: andn, shlx."""
     # andn %rsi,%rdi,%rax; shlx %rsi,%rdi,%rax
     guest, (andn, shlx) = guest_with("c4e2c0f2c6" + RET, "c4e2c9f7c7" + RET)
     assert guest.call(andn, 0b1100, 0b1010) == 0b0010
@@ -143,7 +143,7 @@ def test_bmi_is_executed() -> None:
 
 
 def test_refused_within_a_class_init() -> None:
-    """A class_init that faults costs one device; one with AVX instructions costs the dump: nobody knows its result."""
+    """A class_init that faults loses one device; one with AVX instructions ends the dump, as its result is unknown."""
     guest, (function,) = guest_with(VECTOR["vpxor %xmm1,%xmm1,%xmm0"] + RET)
     table = guest.call(guest.host_function("g_hash_table_new"), 0, 0)
     guest.call(guest.host_function("g_hash_table_insert"), table, 1, 1)
@@ -168,7 +168,7 @@ const char dump[] = "  \\"vmschkmachine\\": {\\n";
 @pytest.mark.skipif(platform.machine() != "x86_64" or not shutil.which("gcc"), reason="no compiler for x86-64")
 @pytest.mark.parametrize("level", ["x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4"])
 def test_compiled(level: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What GCC compiles for RHEL 10's baseline is refused; code for older ones is executed as far as it goes."""
+    """GCC's code for RHEL 10's baseline is refused; code for older ones is executed."""
     source, binary = tmp_path / "source.c", tmp_path / "qemu-system-x86_64"
     source.write_text(SOURCE)
     command = ["gcc", f"-march={level}", "-O3", "-shared", "-fPIC", "-nostartfiles", "-o", str(binary), str(source)]

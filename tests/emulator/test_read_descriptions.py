@@ -1,5 +1,5 @@
-"""Descriptions in a guest: read in every layout, found by their shape, got over where they are broken; and the code
-that uses them.
+"""Descriptions in guest memory: read in every struct layout, found by their shape, tolerated if malformed; and uses of
+their addresses in code.
 """
 
 import struct
@@ -14,7 +14,7 @@ from vmdump.sources.qemu_image.struct_layout import LAYOUTS, Reader, StructSizes
 from vmdump.vmstate import VMStateFlags as F
 from vmdump.vmstate.model import VMStateDescription
 
-#: Members of a field that are pointers or size_t.
+#: Members of VMStateField with the type of a pointer or size_t.
 WIDE = {
     "field_name", "field_err_hint", "field_offset", "field_bytes", "field_start", "field_num_offset",
     "field_size_offset", "field_info", "field_vmsd", "field_exists",
@@ -24,7 +24,7 @@ QEMU_5, QEMU_6, QEMU_11 = StructSizes(104, 104), StructSizes(104, 88), StructSiz
 
 
 class Structs:
-    """Writes descriptions into a guest in a layout."""
+    """Write descriptions into a guest in a given layout."""
 
     def __init__(self, layout: StructSizes, end_flags: int = 0x10000) -> None:
         self.guest = Guest("guest", X86_64)
@@ -41,7 +41,7 @@ class Structs:
         at: int = 0,
         minimum: int | None = None,
     ) -> int:
-        """A VMStateDescription; minimum: its minimum_version_id (default: version - 1)."""
+        """Write a VMStateDescription; minimum is its minimum_version_id (default: version - 1)."""
         at = at or self.guest.alloc(128)
         layout = self.layout
         self.guest.write(
@@ -55,17 +55,17 @@ class Structs:
         return at
 
     def info(self, name: str) -> int:
-        """A VMStateInfo."""
+        """Write a VMStateInfo."""
         return self.pointers(self.guest.string(name))
 
     def read(self, address: int) -> VMStateDescription:
-        """The model of the description at an address."""
+        """Return the model of the description at an address."""
         desc = self.reader.try_read(address)
         assert desc is not None, self.reader.why()
         return description_of(desc)
 
     def fields(self, *fields: dict[str, int], end: int | None = None) -> int:
-        """A list of VMStateField and its terminator."""
+        """Write a list of VMStateField with its terminator."""
         size = self.layout["field_size"]
         at = self.guest.alloc(size * (len(fields) + 1))
         for index, field in enumerate(fields):
@@ -77,7 +77,7 @@ class Structs:
         return at
 
     def pointers(self, *addresses: int) -> int:
-        """A list that ends in NULL."""
+        """Write a NULL-terminated list of pointers."""
         at = self.guest.alloc(8 * (len(addresses) + 1))
         self.guest.write(at, struct.pack(f"<{len(addresses)}Q", *addresses))
         return at
@@ -85,7 +85,7 @@ class Structs:
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 def test_reading(layout: StructSizes) -> None:
-    """Every member that is printed, in every layout; what is shared is read once."""
+    """Every printed member is read in every layout; shared descriptions once."""
     structs = Structs(layout)
     inner = structs.desc("inner")
     field = {
@@ -107,7 +107,7 @@ def test_reading(layout: StructSizes) -> None:
 
 
 def test_defects() -> None:
-    """Cycles, lists without an end, depth, names, pointers: told, with the address."""
+    """Cycles, unterminated lists, excessive depth, invalid names and pointers are reported with the address."""
     structs = Structs(QEMU_6)
     cycle = structs.guest.alloc(128)
     structs.desc("cycle", subsections=structs.pointers(cycle), at=cycle)
@@ -132,7 +132,9 @@ def test_defects() -> None:
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 def test_details(layout: StructSizes) -> None:
-    """What QEMU does not print, in every layout: info, offsets, start, hint, hooks, traits, priority."""
+    """Members that QEMU does not print are read in every layout: info, offsets, start, hint, hooks,
+    traits, priority.
+    """
     structs = Structs(layout)
     members = structs.layout
     field = {
@@ -161,7 +163,7 @@ def test_details(layout: StructSizes) -> None:
 
 
 def test_flags_of_newer_qemus() -> None:
-    """Where VMS_END has moved and the VARRAY flags are one, flags are read as QEMU 8.2 has them."""
+    """Flags of layouts where VMS_END moved and the VARRAY flags are merged are converted to QEMU 8.2's."""
     structs = Structs(QEMU_11, end_flags=0x20000)
     names = ["auto", "bytes", "words", "ints"]
     flags = [0x10042, 0x10, 0x10, 0x10]
@@ -181,8 +183,8 @@ def test_flags_of_newer_qemus() -> None:
     assert [field.num_offset for field in got] == [None, 8, 16, 24]
 
 
-def test_how_lists_end_is_found_out() -> None:
-    """A reader that takes any end says which one most lists have."""
+def test_detection_of_the_end_flag() -> None:
+    """A reader that accepts any end flag reports the one that most lists have."""
     structs = Structs(QEMU_6)
     reader = Reader(structs.guest, QEMU_6, lib.VMD_END_ANY)
     for end in (0x10000, 0x10000, 0):
@@ -192,7 +194,7 @@ def test_how_lists_end_is_found_out() -> None:
 
 
 class Slots:
-    """An object that points to addresses: what a reader needs of one to know where objects begin."""
+    """An object with addresses that relocations refer to, by which a reader finds where objects begin."""
 
     def __init__(self, structs: Structs, *addresses: int) -> None:
         at = structs.pointers(*addresses)
@@ -204,7 +206,7 @@ class Slots:
 
 
 def test_lists_without_terminator() -> None:
-    """A list that runs into what is no entry ends where the next object begins; the defect is told once."""
+    """A list that runs into a malformed entry ends where the next object begins; the defect is reported once."""
     structs = Structs(QEMU_5, end_flags=0)
     inner = structs.desc("d/inner")
     field = {"field_name": structs.guest.string("f"), "field_bytes": 1, "field_info": structs.info("uint8")}
@@ -228,8 +230,8 @@ def test_lists_without_terminator() -> None:
     assert structs.reader.new_defects() == []
 
 
-def test_list_before_something_that_nothing_points_to() -> None:
-    """Without a next object that is known, the list ends at what is no entry."""
+def test_list_before_an_unreferenced_object() -> None:
+    """Without a known next object, the list ends at the malformed entry."""
     structs = Structs(QEMU_5, end_flags=0)
     inner = structs.desc("d/inner")
     subsections = structs.pointers(inner, structs.guest.string("no description"), inner)
@@ -238,8 +240,8 @@ def test_list_before_something_that_nothing_points_to() -> None:
     assert structs.reader.new_defects() == [("a list of subsections has no terminator", subsections)]
 
 
-def test_what_is_not_repaired() -> None:
-    """An entry that is one, but wrong, before the next object begins is no missing terminator."""
+def test_entries_that_are_not_repaired() -> None:
+    """A malformed entry before the start of the next object does not count as a missing terminator."""
     structs = Structs(QEMU_6)
     inner = structs.desc("d/inner")
     subsections = structs.pointers(inner, structs.desc("d/wrong", fields=8), inner)
@@ -249,7 +251,7 @@ def test_what_is_not_repaired() -> None:
 
 
 def test_description_without_a_name() -> None:
-    """A description that has something but no name is reported as a defect, and read as QEMU prints it."""
+    """A description with contents but no name is a defect, and read as QEMU prints it."""
     structs = Structs(QEMU_6)
     at = structs.desc(None)
     assert structs.read(at).name == "(null)"
@@ -258,7 +260,7 @@ def test_description_without_a_name() -> None:
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 def test_empty_stub(layout: StructSizes) -> None:
-    """A stub of zeros, as QEMU's ramfb-stubs.c has for a device that is not built, is read, and no defect."""
+    """An all-zero stub, as in QEMU's ramfb-stubs.c for a device that is not built, is read without a defect."""
     structs = Structs(layout)
     stub = structs.read(structs.desc(None, version=0, minimum=0))
     assert (stub.name, stub.version_id, stub.fields, stub.subsections) == ("(null)", 0, None, None)
@@ -267,7 +269,7 @@ def test_empty_stub(layout: StructSizes) -> None:
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 def test_finding(layout: StructSizes) -> None:
-    """Descriptions are found between other structs that begin with a name."""
+    """Descriptions are found among other structs that begin with a name."""
     structs = Structs(layout)
     guest = structs.guest
     info = {"field_name": guest.string("f"), "field_bytes": 1, "field_info": structs.info("uint8")}
@@ -293,12 +295,12 @@ def test_finding(layout: StructSizes) -> None:
 
 
 def x86_64_lea(at: int, target: int, register: int = 7) -> bytes:
-    """lea target(%rip),%rdi (or another register)."""
+    """Encode lea target(%rip),%rdi (or another register)."""
     return struct.pack("<BBBi", 0x48, 0x8D, 5 | register << 3, target - at - 7)
 
 
 def aarch64_address(at: int, target: int, register: int = 0) -> bytes:
-    """adrp and add."""
+    """Encode adrp and add."""
     pages = (target >> 12) - (at >> 12)
     adrp = 0x90000000 | (pages & 3) << 29 | (pages >> 2 & 0x7FFFF) << 5 | register
     return struct.pack("<II", adrp, 0x91000000 | (target & 0xFFF) << 10 | register << 5 | register)
@@ -306,7 +308,7 @@ def aarch64_address(at: int, target: int, register: int = 0) -> bytes:
 
 @pytest.mark.parametrize("machine", [X86_64, AARCH64])
 def test_uses(machine: int) -> None:
-    """An address that code takes, with the call behind it; a call of something else, or none, is no use."""
+    """An address taken by code is a use if the expected call follows; another call, or none, is not."""
     guest = Guest("guest", machine)
     code = guest.alloc(8192, 4096)
     targets = [code + 4096 + 64 * index for index in range(4)]

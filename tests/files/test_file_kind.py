@@ -1,4 +1,4 @@
-"""Files that are no source: each command says on one line what the file is and what to give instead, and exits 3."""
+"""Files that are not a source: each command prints one line with the file's kind and the remedy, and exits with 3."""
 
 import platform
 import shutil
@@ -17,7 +17,7 @@ from vmdump.sources.dump_file import open_dump_file
 
 
 def pe(machine: int) -> bytes:
-    """A PE file's headers."""
+    """Return a PE file's headers."""
     return (b"MZ".ljust(60, b"\0") + struct.pack("<I", 128)).ljust(128, b"\0") + b"PE\0\0" + struct.pack("<H", machine)
 
 
@@ -54,8 +54,8 @@ FILES = {
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("command", ["dump", "devices", "lint", "check"])
-def test_what_it_is(name: str, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One line, exit code 3, in every command that takes sources."""
+def test_kinds(name: str, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line and exit code 3 in every command that reads sources."""
     content, expected = FILES[name]
     path = tmp_path / name
     path.write_bytes(content)
@@ -68,15 +68,15 @@ def test_what_it_is(name: str, command: str, tmp_path: Path, capsys: pytest.Capt
 
 
 def test_zip(tmp_path: Path) -> None:
-    """A wheel is a zip archive, which bulk reads."""
+    """A wheel is reported as a zip archive, with a hint to vmdump bulk."""
     with zipfile.ZipFile(tmp_path / "x.whl", "w") as archive:
         archive.writestr("qemu", "x")
     with pytest.raises(SourceError, match=r"x\.whl: a zip archive, or a wheel, not a dump; vmdump bulk reads packages"):
         open_dump_file(tmp_path / "x.whl")
 
 
-def test_dumps_are_none_of_these() -> None:
-    """What may be a dump, damaged or not, is left to its reader; and so are ELF files."""
+def test_dumps_are_left_to_their_readers() -> None:
+    """Possible dumps, damaged or not, and ELF files are left to their readers."""
     for start in (
         b"",
         b"{",
@@ -100,8 +100,8 @@ def run(*command: str) -> None:
     platform.machine() not in ("x86_64", "aarch64") or not shutil.which("gcc") or not shutil.which("objcopy"),
     reason="no compiler for 64-bit objects",
 )
-def test_what_compilers_make(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Real object files, static libraries, programs and separate debug information."""
+def test_compiler_outputs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Real object files, static libraries, programs and separate debug information are recognised."""
     source, linked = tmp_path / "a.c", tmp_path / "a.out"
     source.write_text("int main(void) { return 0; }\n")
     run("gcc", "-g", "-c", "-o", f"{tmp_path}/a.o", str(source))

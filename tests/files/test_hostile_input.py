@@ -1,4 +1,4 @@
-"""Hostile input: compressed bombs, streams without end, FIFOs, sockets, names that steer a terminal."""
+"""Hostile input: decompression bombs, endless streams, FIFOs, sockets, names with terminal escapes."""
 
 import bz2
 import gzip
@@ -35,7 +35,7 @@ COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "Zstandard": zstandard.compress,
 }
 
-#: The commands that read a dump, with {} for it.
+#: The commands that read a dump; {} stands for its path.
 READERS = (
     "dump {}", "devices {}", "show {} avr5-avr-cpu", "lint {}", "check {} {}", "check --matrix {} {}",
     "classic -s {} -d {}", "bulk {} -o {}.out --executor threads",
@@ -49,7 +49,7 @@ def avr() -> bytes:
 
 
 def run(command: str, *paths: object) -> int:
-    """The exit code of a command line, in which {} stands for the first path."""
+    """Run a command line in which {} stands for the first path, and return the exit code."""
     return main([word.replace("{}", str(paths[0])) for word in command.split()])
 
 
@@ -66,7 +66,7 @@ def test_ratio(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Every command gives up a file that decompresses to too many times its size; --max-size reads it all the same."""
+    """Every command refuses a file with an excessive compression ratio; --max-size overrides this."""
     monkeypatch.setattr(decompress, "FREE_BYTES", 1 << 20)
     path = tmp_path / "bomb"
     path.write_bytes(COMPRESS[kind](avr + b" " * (12 << 20)))
@@ -97,7 +97,7 @@ def test_formats(kind: str, avr: bytes, tmp_path: Path) -> None:
 
 
 def test_plain_size(avr: bytes, tmp_path: Path) -> None:
-    """The limit holds for files that are not compressed, too, before they are read."""
+    """The limit also holds for uncompressed files, before they are read."""
     path = tmp_path / "dump"
     path.write_bytes(avr)
     assert vmdump.open(path, max_size=len(avr)).to_bytes() == avr
@@ -110,7 +110,7 @@ def test_plain_size(avr: bytes, tmp_path: Path) -> None:
 
 
 def test_memory_of_decompressors(tmp_path: Path) -> None:
-    """Streams that want gigabytes for their window or dictionary are refused."""
+    """Streams that need gigabytes for their window or dictionary are refused."""
     path = tmp_path / "dump"
     window = zstandard.ZstdCompressionParameters(window_log=30, enable_ldm=True)
     compressor = zstandard.ZstdCompressor(compression_params=window).compressobj()
@@ -124,7 +124,7 @@ def test_memory_of_decompressors(tmp_path: Path) -> None:
 
 
 def run_limited(*args: object, stdin: int | None = None, memory: int = 400 << 20) -> "subprocess.CompletedProcess[str]":
-    """A vmdump with so many bytes of address space."""
+    """Run vmdump with a limited address space (bytes)."""
     return subprocess.run(
         [sys.executable, "-m", "vmdump", *map(str, args)],
         stdin=stdin,
@@ -137,7 +137,7 @@ def run_limited(*args: object, stdin: int | None = None, memory: int = 400 << 20
 
 
 def test_bomb_in_little_memory(tmp_path: Path) -> None:
-    """300 KB that stand for 19 GB cost no more than the limit of what is free."""
+    """300 KB that expand to 19 GB need no more than the limit in memory."""
     frame = zstandard.compress(b" " * (64 << 20), 19)
     path = tmp_path / "bomb.zst"
     path.write_bytes(zstandard.compress(b"{") + frame * 300)
@@ -156,8 +156,8 @@ def test_bomb_in_little_memory(tmp_path: Path) -> None:
     ],
     ids=["empty members", "file name", "padding", "skippable frames"],
 )
-def test_fruitless(data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compressed data of which nothing comes is given up, as there may be no end to it."""
+def test_compressed_data_without_output(data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compressed data without output is refused, as it may be endless."""
     monkeypatch.setattr(decompress, "_MAX_FRUITLESS", 100_000)
     path = tmp_path / "dump"
     path.write_bytes(data)
@@ -165,13 +165,13 @@ def test_fruitless(data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         vmdump.open(path)
 
 
-# Streams without end ----------------------------------------------------------------------------------------------
+# Endless streams --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", ["/dev/zero", "/dev/urandom"])
 @pytest.mark.parametrize("command", ["dump {}", "classic -s {} -d {}", "check {} {}"])
 def test_endless_device(command: str, path: str) -> None:
-    """A device that never ends is refused by its first bytes; a random one may begin as anything, and is not that."""
+    """An endless device is refused by its first bytes; a random device may begin like any format, and is skipped."""
     done = run_limited(*command.replace("{}", path).split())
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith(f"vmdump: {path}")
@@ -188,7 +188,9 @@ def test_endless_device(command: str, path: str) -> None:
     ],
 )
 def test_endless_pipe(script: str, expected: str) -> None:
-    """So is a pipe; one that looks like JSON ends at the limit, without more than that in memory."""
+    """An endless pipe is refused likewise; one that looks like JSON ends at the limit, with no more than that in
+    memory.
+    """
     with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as writer:
         assert writer.stdout is not None
         done = run_limited("dump", "-", "--max-size", "20M", stdin=writer.stdout.fileno(), memory=250 << 20)
@@ -198,7 +200,7 @@ def test_endless_pipe(script: str, expected: str) -> None:
 
 
 def test_growing_file(avr: bytes, tmp_path: Path) -> None:
-    """Of a file that grows while it is read, no more is read than it had."""
+    """Of a file that grows while being read, only its initial size is read."""
     path = tmp_path / "dump"
     path.write_bytes(avr[:-3])
     with open(path, "rb") as file:
@@ -209,12 +211,12 @@ def test_growing_file(avr: bytes, tmp_path: Path) -> None:
         assert vmdump.dump.tree.parse_file(file.fileno(), 0, len(avr)) is not None
 
 
-# What is no file --------------------------------------------------------------------------------------------------
+# Special files ----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def fifo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A FIFO that nobody writes to, for which nobody waits long."""
+    """A FIFO without a writer, with a short time limit for opening it."""
     monkeypatch.setattr(input_file, "PATIENCE", 0.2)
     os.mkfifo(tmp_path / "fifo")
     return tmp_path / "fifo"
@@ -222,14 +224,14 @@ def fifo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("command", [*READERS[:7], "check DUMP DUMP --config {}"])
 def test_fifo(command: str, fifo: Path, avr: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A FIFO without a writer is an error after a while, as a dump and as a configuration."""
+    """A FIFO without a writer is an error after a time limit, as a dump and as a configuration."""
     (tmp_path / "avr.json").write_bytes(avr)
     assert run(command.replace("DUMP", str(tmp_path / "avr.json")), fifo) == 3
     assert capsys.readouterr().err.startswith(f"vmdump: {fifo}: a FIFO that nobody ")
 
 
 def test_fifo_with_a_late_writer(avr: bytes, tmp_path: Path) -> None:
-    """One that gets its writer in time is read, however long the writer takes then."""
+    """A FIFO with a writer within the limit is read to the end, however slow the writer."""
     path = tmp_path / "fifo"
     os.mkfifo(path)
 
@@ -246,7 +248,7 @@ def test_fifo_with_a_late_writer(avr: bytes, tmp_path: Path) -> None:
 
 
 def test_fifos_in_directories(avr: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A directory with FIFOs is read without them; a FIFO that is named, and modules that are some, are errors."""
+    """FIFOs in a directory are skipped; named ones, and modules that are FIFOs, are errors."""
     sources = tmp_path / "sources"
     sources.mkdir()
     (sources / "avr.json").write_bytes(avr)
@@ -261,7 +263,7 @@ def test_fifos_in_directories(avr: bytes, tmp_path: Path, capsys: pytest.Capture
 
 
 def test_manifest_that_is_a_fifo(avr: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """So is a folder's manifest."""
+    """A manifest that is a FIFO is an error."""
     os.mkfifo(tmp_path / "manifest.json")
     (tmp_path / "avr.json").write_bytes(avr)
     assert run("bulk {}/avr.json -o {}", tmp_path) == 3
@@ -277,7 +279,7 @@ def test_manifest_that_is_a_fifo(avr: bytes, tmp_path: Path, capsys: pytest.Capt
     ids=str,
 )  # fmt: skip
 def test_damaged_manifest(change: dict[str, object], avr: bytes, tmp_path: Path) -> None:
-    """A manifest with values of other types is called damaged by whoever reads it."""
+    """A manifest with values of wrong types is reported as damaged by every reader."""
     (tmp_path / "avr.json").write_bytes(avr)
     out = tmp_path / "out"
     assert run("bulk {}/avr.json -o {}/out --executor threads", tmp_path) == 0
@@ -291,7 +293,7 @@ def test_damaged_manifest(change: dict[str, object], avr: bytes, tmp_path: Path)
 
 @pytest.mark.parametrize("command", READERS)
 def test_socket(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A socket is none either, and is called by its name."""
+    """A socket is an error that names its kind."""
     path = tmp_path / "socket"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
@@ -302,7 +304,7 @@ def test_socket(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 @pytest.mark.parametrize("command", READERS)
 def test_unreadable(command: str, avr: bytes, capsys: pytest.CaptureFixture[str]) -> None:
-    """A file that this user may not read."""
+    """A file without read permission is an error."""
     if os.geteuid():
         pytest.skip("only root can become another user")
     with tempfile.TemporaryDirectory() as directory:
@@ -324,7 +326,7 @@ def test_unreadable(command: str, avr: bytes, capsys: pytest.CaptureFixture[str]
     assert "internal error" not in error
 
 
-# Mistakes that are no internal errors -----------------------------------------------------------------------------
+# User errors are not internal errors ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -336,7 +338,7 @@ def test_unreadable(command: str, avr: bytes, capsys: pytest.CaptureFixture[str]
     ],
 )
 def test_toml(text: str, expected: str, avr: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What Python's TOML parser can't take, be it a number with too many digits."""
+    """Values that Python's TOML parser cannot convert, such as huge integers, are user errors."""
     (tmp_path / "vmdump.toml").write_text(text)
     (tmp_path / "avr.json").write_bytes(avr)
     assert run("check {}/avr.json {}/avr.json --config {}/vmdump.toml", tmp_path) == 3
@@ -346,7 +348,7 @@ def test_toml(text: str, expected: str, avr: bytes, tmp_path: Path, capsys: pyte
 
 
 def nested(depth: int) -> bytes:
-    """A dump with descriptions in each other."""
+    """A dump of nested descriptions."""
     versions = b'"version_id":1,"minimum_version_id":1'
     begin = b'{"name":"d",' + versions + b',"Fields":[{"field":"f","version_id":0,"field_exists":false,'
     machine = b'{"vmschkmachine":{"Name":"none"},"dev":{"Name":"dev",' + versions + b',"Description":'
@@ -359,7 +361,7 @@ def nested(depth: int) -> bytes:
     "command", ["check {} {} --format html", "classic -s {} -d {}", "lint {}", "show {} dev", "check {} {}"]
 )
 def test_nested(depth: int, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A dump that nests too deep for a command is that dump's fault."""
+    """A dump nested too deeply for a command is an error of the dump."""
     path = tmp_path / "dump"
     path.write_bytes(nested(depth))
     status = run(command, path)
@@ -374,7 +376,7 @@ def test_nested(depth: int, command: str, tmp_path: Path, capsys: pytest.Capture
 
 
 class Terminal(io.TextIOWrapper):
-    """What thinks that it is one."""
+    """A stream that claims to be a terminal."""
 
     def __init__(self) -> None:
         super().__init__(io.BytesIO(), "utf-8", write_through=True)
@@ -387,7 +389,7 @@ class Terminal(io.TextIOWrapper):
         return self.buffer.getvalue().decode()
 
 
-#: What a dump's names may have of these: QEMU prints no name with a control character of ASCII's first 32.
+#: The subset that names in dumps can have: not the control characters below 32.
 IN_DUMPS = "\u202e\u2066\u200f\u061c\x9b\x7f\u200b\u2028\U000e0041\ufeff"
 
 #: Right-to-left override, isolate and mark; CSI of one byte; DEL; escape; zero width; line separator; a language tag.
@@ -414,7 +416,7 @@ def steering_dump() -> bytes:
 )  # fmt: skip
 @pytest.mark.parametrize("term", ["dumb", "xterm"])
 def test_terminal(command: str, term: str, tmp_path: Path) -> None:
-    """No command lets a name steer the terminal, be it a device's, a field's or a file's."""
+    """No command lets a device's, field's or file's name send escape sequences to the terminal."""
     name = f"d{IN_DUMPS}"
     first, second = tmp_path / f"a{STEERING}", tmp_path / f"b{STEERING}"
     first.write_bytes(steering_dump())

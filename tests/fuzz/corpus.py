@@ -14,7 +14,7 @@ BASE = 0x10600000
 
 
 def objects() -> list[bytes]:
-    """For objects.c: both architectures and hash tables, every kind of relocation."""
+    """Seeds of objects.c: both architectures, both hash tables, every kind of relocation."""
     inputs = []
     for machine, kinds in ((X86_64, (8, 1, 6, 5, 16, 17, 18)), (AARCH64, (1027, 257, 1025, 1024, 1028, 1029, 1030))):
         for has_gnu_hash in (False, True):
@@ -37,7 +37,7 @@ def objects() -> list[bytes]:
 
 
 def descriptions() -> list[bytes]:
-    """For descriptions.c: in both layouts a description with a field that is a structure, and a subsection."""
+    """Seeds of descriptions.c: in both struct layouts, a description with a nested struct and a subsection."""
     inputs = []
     layouts = ((72, 80, 104, 72, 80, 0x10000), (96, 104, 96, 64, 72, 0x20000))
     for layout, (fields, subsections, size, flags, vmsd, end) in enumerate(layouts):
@@ -57,7 +57,7 @@ def descriptions() -> list[bytes]:
 
 
 def host() -> list[bytes]:
-    """For host.c: a hash table with a key, strings, printf."""
+    """Seeds of host.c: a hash table with one key, strings, printf."""
     calls = (
         (0x60, 0, 0, 0, 0, 0, 0, 0),  # g_hash_table_new(g_str_hash, ...)
         (0x62, 2, 0x80, 7, 0, 0, 0, 4),  # insert
@@ -71,7 +71,7 @@ def host() -> list[bytes]:
 
 
 def parse() -> list[bytes]:
-    """For parse.c: the first devices of real dumps, and the extended form with all its keys."""
+    """Seeds of parse.c: the first devices of real dumps, and the extended form with all of its keys."""
     inputs = []
     for path in sorted((DATA / "dumps").glob("*/aarch64.json.xz")):
         dump = lzma.decompress(path.read_bytes())

@@ -1,4 +1,5 @@
-"""The VMSTATE_* macros of vmdump/vmstate.h make what QEMU's make, and refuse what QEMU's refuse.
+"""The VMSTATE_* macros of vmdump/vmstate.h make the same fields as QEMU's and reject the same
+mistakes.
 
 What QEMU's make is in data/vmstate_macros.json, made by QEMU's own header and a C compiler.
 """
@@ -71,7 +72,7 @@ def compilers():
 
 
 def compile_and_run(tmp_path, source, cc=None):
-    """Standard output of a C program, whose compilation must not even warn."""
+    """Compile a C program, without warnings, and return its standard output."""
     program = tmp_path / "program"
     program.with_suffix(".c").write_text(source)
     command = [cc or os.environ.get("CC", "cc"), "-std=gnu11", *WARNINGS, f"-I{INCLUDE}", "-o", program]
@@ -82,7 +83,7 @@ def compile_and_run(tmp_path, source, cc=None):
 
 @pytest.fixture(scope="session")
 def made_by_header(tmp_path_factory):
-    """What every invocation of the facts makes with our header: one field each, in their order."""
+    """The field that each recorded invocation makes with vmdump's header, in their order."""
     invocations = "".join(f"    {fact['c']},\n" for fact in FACTS["fields"])
     source = (
         f"{PREAMBLE}{PRINTER}static const VMStateField fields[] = {{\n{invocations}}};\n"
@@ -96,13 +97,13 @@ def made_by_header(tmp_path_factory):
 
 
 @pytest.mark.parametrize("index", range(len(FACTS["fields"])), ids=[fact["c"] for fact in FACTS["fields"]])
-def test_macro_makes_what_qemus_makes(made_by_header, index):
-    """Every attribute of the field is the one that QEMU's macro gives it."""
+def test_macro_makes_the_field_of_qemus(made_by_header, index):
+    """Every attribute of the field equals that of QEMU's macro."""
     assert made_by_header[index] == FACTS["fields"][index]["field"]
 
 
 def test_all_macros_are_there_with_qemus_parameters():
-    """No macro of QEMU's header is missing, and their parameters have its names in its order."""
+    """All macros of QEMU's header exist, with its parameter names in its order."""
     header = (INCLUDE / "vmdump" / "vmstate.h").read_text().replace("\\\n", " ")
     ours = {
         name: [parameter.strip() for parameter in parameters.split(",") if parameter.strip()]
@@ -112,7 +113,7 @@ def test_all_macros_are_there_with_qemus_parameters():
 
 
 def test_infos_have_qemus_names(tmp_path):
-    """The vmstate_info_* constants carry the names that are in QEMU's streams."""
+    """The vmstate_info_* constants have the names used in QEMU's streams."""
     lines = "".join(f"    puts({info}.name);\n" for info in FACTS["infos"])
     names = compile_and_run(
         tmp_path, f"#include <stdio.h>\n#include <vmdump/vmstate.h>\nint main(void)\n{{\n{lines}    return 0;\n}}\n"
@@ -121,7 +122,7 @@ def test_infos_have_qemus_names(tmp_path):
 
 
 def test_layouts_are_qemus(tmp_path):
-    """Every member lies where QEMU 8.2 has it."""
+    """Every member has QEMU 8.2's offset."""
     sizes = [f"sizeof({struct})" for struct in LAYOUTS]
     offsets = [f"offsetof({struct}, {member})" for struct, (_, members) in LAYOUTS.items() for member in members]
     numbers = compile_and_run(
@@ -138,7 +139,7 @@ def test_layouts_are_qemus(tmp_path):
 @pytest.mark.parametrize("cc", compilers())
 @pytest.mark.parametrize("standard", ["c11", "gnu11", "gnu17"])
 def test_headers_compile_without_warnings(tmp_path, cc, standard):
-    """A module of every kind of statement is clean with all warnings, in every C that has what the macros need."""
+    """A module with every kind of statement compiles without warnings in every supported C standard."""
     source = tmp_path / "module.c"
     source.write_text(
         PREAMBLE.replace("vmstate.h", "module.h") + "enum Level { LOW, HIGH };\n"
@@ -160,7 +161,7 @@ def test_headers_compile_without_warnings(tmp_path, cc, standard):
     assert (built.returncode, built.stderr) == (0, "")
 
 
-#: What must not compile, and what the compiler must say of it.
+#: Invocations that must not compile, and the expected error.
 WRONG = {
     "VMSTATE_UINT64(u32, SampleState)": "SampleState.u32 is not uint64_t",
     "VMSTATE_INT32(u32, SampleState)": "SampleState.u32 is not int32_t",
@@ -186,7 +187,7 @@ WRONG = {
 
 @pytest.fixture(scope="session")
 def refusals(tmp_path_factory):
-    """What the compiler says of each wrong invocation, all of them in one run: a line of the source each."""
+    """The compiler's errors for each wrong invocation by line, from a single run."""
     source = tmp_path_factory.mktemp("wrong") / "wrong.c"
     head = (
         f"{PREAMBLE}typedef struct LateState {{ int first; SampleState *parent; }} LateState;\nint wrong_test(int);\n"
@@ -196,11 +197,11 @@ def refusals(tmp_path_factory):
     source.write_text(head + "\n".join(lines) + "\n")
     cc = os.environ.get("CC", "cc")
     is_clang = "clang" in subprocess.run([cc, "--version"], capture_output=True, text=True, check=True).stdout
-    # gcc, left to itself, tells of errors in the header's lines, not in those that invoke the macro.
+    # By default gcc attributes errors to the header's lines instead of the invocation.
     option = "-ferror-limit=0" if is_clang else "-ftrack-macro-expansion=0"
     command = [cc, "-std=gnu11", "-Werror", "-fsyntax-only", option, f"-I{INCLUDE}", source]
-    told = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}).stderr
-    errors = re.findall(rf"^{re.escape(str(source))}:(\d+):\d+: error: (.*)$", told, re.MULTILINE)
+    stderr = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}).stderr
+    errors = re.findall(rf"^{re.escape(str(source))}:(\d+):\d+: error: (.*)$", stderr, re.MULTILINE)
     by_line: dict[int, list[str]] = {}
     for line, text in errors:
         by_line.setdefault(int(line) - head.count("\n") - 1, []).append(text)
@@ -209,10 +210,10 @@ def refusals(tmp_path_factory):
 
 @pytest.mark.parametrize(("index", "text"), list(enumerate(WRONG.values())), ids=list(WRONG))
 def test_wrong_member_does_not_compile(refusals, index, text):
-    """A member of another type, length or kind than the macro says is an error that names it."""
+    """A member of another type, length or kind than the macro expects is an error that names it."""
     assert any(text in error for error in refusals.get(index, ())), refusals.get(index)
 
 
 def test_right_member_compiles_beside_the_wrong_ones(refusals):
-    """The errors are those of the wrong lines alone."""
+    """All errors are in the wrong lines."""
     assert set(refusals) == set(range(len(WRONG)))

@@ -1,4 +1,5 @@
-"""C modules: what they declare is read without loading them, and what they register is as if written in Python.
+"""C modules: their declarations are read without loading them, and their types behave as if written
+in Python.
 
 The good ones are those of c_modules/, built with its own Makefile as a device author would; the faulty ones are written
 here, each beside the test that it is for. Expected numbers (offsets, sizes) follow from the C structs by the System V
@@ -31,7 +32,7 @@ from vmdump.vmstate import VMSTATE_UINT32, VMStateDescription
 INCLUDE = ROOT / "vmdump" / "include"
 CC = os.environ.get("CC", "cc")
 
-#: The beginning of a module that registers one type, whose class_init is still to be written.
+#: The head of a module that registers one type, without its class_init.
 DEVICE = """
 #include <vmdump/module.h>
 #ifndef PARENT
@@ -50,7 +51,7 @@ CLASS_BODY = "static void class_init(ObjectClass *klass, void *data) {{ DeviceCl
 
 @pytest.fixture(scope="session")
 def tide(tmp_path_factory):
-    """The directory with the modules of c_modules/."""
+    """The directory with the built modules of c_modules/."""
     build = tmp_path_factory.mktemp("tide")
     make = ["make", "-s", "-C", TESTS / "c_modules", f"BUILD={build}", f"PYTHON={sys.executable}", f"CC={CC}"]
     subprocess.run(make, check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
@@ -59,7 +60,7 @@ def tide(tmp_path_factory):
 
 @pytest.fixture
 def build(tmp_path):
-    """Compiles a module from its source into the test's directory."""
+    """A function that compiles a module from source into the test's directory."""
 
     def build(name, source, **macros):
         file = tmp_path / f"{name}.so"
@@ -72,7 +73,7 @@ def build(tmp_path):
 
 
 class Registry:
-    """A loader of C modules and its types, as a Session has them."""
+    """A loader of C modules and its type table, as in a Session."""
 
     def __init__(self, *dirs, arch="x86_64"):
         self.opener = CModuleOpener()
@@ -86,13 +87,13 @@ class Registry:
         )
 
     def load(self, name):
-        """The result of loading a module, and its error if it has one."""
+        """Return the result of loading a module, and its error if any."""
         errors = []
         result = self.loader.module_load("", name, errors.append)
         return (result, str(errors[0])) if errors else result
 
     def load_error(self, name):
-        """Why a module does not load, without the ending that the loader gives every such error."""
+        """Return the reason why a module does not load, without the loader's suffix."""
         result, text = self.load(name)
         assert result is ModuleLoad.ERROR
         text, found, path = text.partition(f" (module={name}, path=")
@@ -101,19 +102,19 @@ class Registry:
         return text
 
     def class_error(self, typename):
-        """Why a class can't be initialised."""
+        """Return the reason why a class cannot be initialised."""
         with pytest.raises((ModuleError, QOMError)) as caught:
             self.types.module_object_class_by_name(typename)
         return str(caught.value)
 
     def __getitem__(self, typename):
-        """The class of a type, whose module is loaded if need be."""
+        """Return the class of a type, loading its module if needed."""
         return self.types.module_object_class_by_name(typename)
 
 
 @pytest.fixture
 def registry(tmp_path):
-    """Makes registries. Behind the test, their modules are finished, and then none is open any more."""
+    """A function that makes registries; after the test their modules are finished, and checked to be closed."""
     with contextlib.ExitStack() as stack:
 
         def registry(*dirs, **options):
@@ -136,7 +137,7 @@ def is_loaded(file):
     return bool(handle)
 
 
-# What a module declares -------------------------------------------------------------------------------------------
+# Declarations -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -150,14 +151,14 @@ def is_loaded(file):
     ids=lambda info: info.name,
 )
 def test_modinfo_is_read_without_loading(tide, info):
-    """The declarations of a module are read in their order, and its code is not even mapped."""
+    """A module's declarations are read in order, without mapping its code."""
     file = tide / f"{info.name}.so"
     assert CModuleOpener().read_info(str(file)) == info
     assert not is_loaded(file)
 
 
 def test_modinfo_survives_the_linker(tmp_path, tide):
-    """Neither link-time garbage collection nor strip takes the declarations away."""
+    """Neither --gc-sections nor strip removes the declarations."""
     command = [CC, "-std=gnu11", "-O2", "-ffunction-sections", "-fdata-sections", "-fPIC", "-shared", f"-I{INCLUDE}"]
     source = TESTS / "c_modules" / "src" / "tide-ccw.c"
     file = tmp_path / "tide-ccw.so"
@@ -166,14 +167,14 @@ def test_modinfo_survives_the_linker(tmp_path, tide):
     assert opener.read_info(str(file)) == opener.read_info(str(tide / "tide-ccw.so"))
 
 
-def test_a_module_that_provides_nothing_is_one_nevertheless(build):
+def test_module_that_provides_nothing(build):
     """VMDUMP_MODULE() alone makes a shared object a module."""
     file = build("idle", "#include <vmdump/module.h>\nVMDUMP_MODULE();\n")
     assert CModuleOpener().read_info(str(file)) == ModuleInfo("idle", kind="c")
 
 
-def test_other_files_are_no_modules(build, tmp_path):
-    """A shared object without declarations and a file that is not ELF are passed over."""
+def test_other_files_are_skipped(build, tmp_path):
+    """A shared object without declarations and a file that is not ELF are skipped."""
     foreign = build("foreign", "int answer(void);\nint answer(void) { return 42; }\n")
     (tmp_path / "text.so").write_text("INPUT(libc.so)")
     (tmp_path / "empty.so").touch()
@@ -192,8 +193,8 @@ def test_other_files_are_no_modules(build, tmp_path):
         (b"arch=arm\0arch=x86_64\0", "it is for arm and x86_64; keep one module_arch()"),
     ],
 )
-def test_declarations_that_make_no_sense(tmp_path, records, text):
-    """An error names the file, the offset and the record."""
+def test_malformed_declarations(tmp_path, records, text):
+    """Errors name the file, the offset and the record."""
     file = tmp_path / "odd.so"
     file.write_bytes(make_elf(records))
     with pytest.raises(ModuleError) as caught:
@@ -201,8 +202,8 @@ def test_declarations_that_make_no_sense(tmp_path, records, text):
     assert str(caught.value).startswith(f"failed to open module: {file}: {text}")
 
 
-def test_declarations_of_later_headers_are_passed_over(tmp_path):
-    """A key that is not known yet is no error, and padding between the files of a module neither."""
+def test_declarations_of_later_headers_are_skipped(tmp_path):
+    """Unknown keys and padding between object files are skipped."""
     file = tmp_path / "new.so"
     file.write_bytes(make_elf(b"\0\0obj=a\0\0\0kconfig=PCI\0obj=b\0obj=a\0"))
     assert CModuleOpener().read_info(str(file)) == ModuleInfo("new", kind="c", objs=("a", "b"))
@@ -210,12 +211,12 @@ def test_declarations_of_later_headers_are_passed_over(tmp_path):
 
 # ELF --------------------------------------------------------------------------------------------------------------
 
-#: Of the ELF files made here: the modinfo stands first, then the names, then the section headers.
+#: Layout of the ELF files built here: modinfo, section names, section headers.
 NAMES = b"\0.shstrtab\0.vmdump.modinfo\0"
 
 
 def make_elf(data, *, bits=64, order="<", machine=62, name_at=11, names_index=2, sh_type=1, extended=False):
-    """An ELF file with sections 0, 1 (the modinfo) and 2 (the names). Source: System V ABI, chapter 4."""
+    """Return an ELF file with sections 0, 1 (the modinfo) and 2 (the names). Source: System V ABI, chapter 4."""
     word = {64: "Q", 32: "I"}[bits]
     header_size, entry_size = {64: (64, 64), 32: (52, 40)}[bits]
     data_at = header_size
@@ -238,7 +239,7 @@ def make_elf(data, *, bits=64, order="<", machine=62, name_at=11, names_index=2,
 @pytest.mark.parametrize("extended", [False, True], ids=["", "extended numbering"])
 @pytest.mark.parametrize(("bits", "order", "machine"), [(64, "<", 183), (64, ">", 22), (32, "<", 40), (32, ">", 20)])
 def test_section_of_any_machine(tmp_path, bits, order, machine, extended):
-    """A module for an architecture that can't run here is read: aarch64, s390x, arm, ppc."""
+    """Modules for foreign architectures are read: aarch64, s390x, arm, ppc."""
     file = tmp_path / "far.so"
     file.write_bytes(make_elf(b"arch=s390x\0obj=a\0", bits=bits, order=order, machine=machine, extended=extended))
     assert CModuleOpener().read_info(str(file)) == ModuleInfo("far", kind="c", arch="s390x", objs=("a",))
@@ -247,7 +248,7 @@ def test_section_of_any_machine(tmp_path, bits, order, machine, extended):
 
 
 def test_section_names_are_compared_whole(tmp_path):
-    """A section whose name only begins so, or is the end of another name, is another one."""
+    """A section whose name has modinfo's as a prefix or suffix is another section."""
     file = tmp_path / "a.so"
     file.write_bytes(make_elf(b"obj=a\0"))
     assert read_section(str(file), ".vmdump") is None
@@ -256,7 +257,7 @@ def test_section_names_are_compared_whole(tmp_path):
 
 
 def test_stripped_of_section_headers(tmp_path):
-    """Without section headers nothing is declared."""
+    """Without section headers there are no declarations."""
     elf = bytearray(make_elf(b"obj=a\0"))
     elf[40:48] = bytes(8)  # e_shoff
     (tmp_path / "bare.so").write_bytes(elf)
@@ -264,7 +265,7 @@ def test_stripped_of_section_headers(tmp_path):
 
 
 def patched(at, *values):
-    """The 64-bit ELF file of the tests, with bytes replaced. Its data stands at 0x40, its section headers at 0x61."""
+    """Return the 64-bit ELF file with bytes replaced. Its data is at 0x40, its section headers at 0x61."""
     elf = bytearray(make_elf(b"obj=a\0"))
     elf[at : at + len(values)] = values
     return bytes(elf)
@@ -287,7 +288,7 @@ def patched(at, *values):
     ],
 )  # fmt: skip
 def test_elf_files_that_contradict_themselves(tmp_path, elf, text):
-    """An error says what was to be read, where, and what is in the way."""
+    """Errors name what was read, its offset, and the conflict."""
     file = tmp_path / "odd.so"
     file.write_bytes(elf)
     with pytest.raises(ModuleError) as caught:
@@ -297,7 +298,7 @@ def test_elf_files_that_contradict_themselves(tmp_path, elf, text):
 
 
 def test_truncated_everywhere(tmp_path):
-    """However short the file, it is either no ELF file or an error with an offset."""
+    """A truncated file is either not an ELF file or an error with an offset."""
     elf = make_elf(b"obj=a\0", bits=32, order=">")
     file = tmp_path / "short.so"
     file.write_bytes(elf)
@@ -312,7 +313,7 @@ def test_truncated_everywhere(tmp_path):
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_hostile_elf_files(tmp_path_factory, data):
-    """Whatever the bytes, the outcome is a section, none, or a ModuleError."""
+    """Any bytes give a section, none, or a ModuleError."""
     elf = bytearray(make_elf(b"obj=a\0", bits=data.draw(st.sampled_from([32, 64])), extended=data.draw(st.booleans())))
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(4, len(elf) - 8))
@@ -324,7 +325,7 @@ def test_hostile_elf_files(tmp_path_factory, data):
 
 
 def test_unreadable_file(tmp_path):
-    """The reason is the system's."""
+    """The error has the system's reason."""
     with pytest.raises(ModuleError) as caught:
         CModuleOpener().read_info(str(tmp_path / "absent.so"))
     assert str(caught.value) == f"failed to open module: {tmp_path}/absent.so: No such file or directory"
@@ -364,7 +365,7 @@ TIDE_RTC = description(
 
 
 def test_dump_of_the_tide_board(tide):
-    """A session that finds the modules prints their devices as QEMU would print them."""
+    """A session that finds the modules prints their devices as QEMU would."""
     session = Session(module_dirs=[tide], builtin=False, entry_points=False)
     dump = json.loads(session.dump("none").to_bytes())
     session.modules.module_finish()
@@ -379,7 +380,7 @@ def test_dump_of_the_tide_board(tide):
     }
 
 
-def test_what_is_never_printed(tide, registry):
+def test_attributes_that_are_never_printed(tide, registry):
     """Offsets, infos, flags and hooks of a C description are in the model."""
     rtc = registry(tide)["tide-rtc"].vmsd
     assert [(f.name, f.offset, f.info and f.info.name) for f in rtc.fields] == [
@@ -391,14 +392,14 @@ def test_what_is_never_printed(tide, registry):
 
 
 def test_class_members_set_in_c(tide, registry):
-    """What class_init writes into the C class struct is in Python's class."""
+    """Members that class_init sets in the C class struct are in Python's class."""
     rtc = registry(tide)["tide-rtc"]
     assert type(rtc) is DeviceClass
     assert (rtc.desc, rtc.categories, rtc.user_creatable) == ("Tide real-time clock", DeviceCategory.MISC, True)
 
 
 def test_class_members_inherited_in_c(tide, registry):
-    """A child has its parent's members: those that Python knows (bus_type), those of C alone (fw_class)."""
+    """A child inherits members known to Python (bus_type) and those known only to C (fw_class)."""
     types = registry(tide)
     base, rtc, battery = types["tide-device"], types["tide-rtc"], types["tide-rtc-battery"]
     assert (base.bus_type, base.user_creatable, base.fw_name, base.type.abstract) == ("tide", False, None, True)
@@ -408,7 +409,7 @@ def test_class_members_inherited_in_c(tide, registry):
 
 
 def test_class_base_init_in_c(tide, registry):
-    """It runs for descendants of its type: here it keeps them from inheriting desc."""
+    """class_base_init runs for descendants; here it prevents them from inheriting desc."""
     assert registry(tide)["tide-rtc-battery"].desc is None
 
 
@@ -425,7 +426,7 @@ def test_one_description_of_two_classes_is_one_object(tide, registry):
 
 
 def test_two_registries_at_once(tide, registry):
-    """One shared object serves two registries; when one finishes, the other goes on."""
+    """One shared object serves two registries; one keeps working after the other has finished."""
     first, second = registry(tide), registry(tide)
     assert first["tide-uart"] is not second["tide-uart"]
     first.loader.module_finish()
@@ -437,7 +438,7 @@ def test_two_registries_at_once(tide, registry):
 
 
 def test_types_are_loaded_on_demand(tide, registry):
-    """Asking for a type loads its module and, before it, the module's deps: their types come first."""
+    """A request for a type loads its module and first the module's deps, whose types are registered first."""
     types = registry(tide)
     assert types.types.type_get_by_name("tide-device") is None
     assert types.loader.module_load_qom("tide-rtc-battery") is ModuleLoad.LOADED
@@ -452,7 +453,7 @@ def test_symbols_are_shared_with_modules_that_depend_on_them(tide, registry):
 
 
 def test_symbols_are_not_shared_with_others(tide, registry):
-    """A module on which no other depends is opened so that nobody sees its symbols."""
+    """A module without dependents is opened with local symbols."""
     types = registry()
     bus = types.opener.open("tide-bus", str(tide / "tide-bus.so"), False, types.types)
     try:
@@ -463,7 +464,7 @@ def test_symbols_are_not_shared_with_others(tide, registry):
 
 
 def test_arch_mismatch(tide, registry):
-    """A module for another target is not opened; for its own target it is."""
+    """A module is opened for its own target only."""
     assert registry(tide).load("tide-ccw") == (
         ModuleLoad.ERROR,
         "module arch does not match: expected 'x86_64', got 's390x'",
@@ -472,7 +473,7 @@ def test_arch_mismatch(tide, registry):
 
 
 def test_missing_dep(tide, registry, tmp_path):
-    """A module whose dep is not installed counts as not installed; that is no error."""
+    """A module whose dep is not installed counts as not installed, without an error."""
     shutil.copy(tide / "tide-rtc.so", tmp_path)
     assert registry().load("tide-rtc") is ModuleLoad.NOT_FOUND
 
@@ -481,7 +482,7 @@ RING = "#include <vmdump/module.h>\nmodule_obj(SELF);\nmodule_dep(OTHER);\nVMDUM
 
 
 def test_cyclic_deps(build, registry):
-    """Modules that depend on each other are loaded, each once."""
+    """Modules with cyclic deps are loaded, each once."""
     build("ring-a", RING, SELF="a", OTHER="ring-b")
     build("ring-b", RING, SELF="b", OTHER="ring-a")
     types = registry()
@@ -490,7 +491,7 @@ def test_cyclic_deps(build, registry):
 
 
 def test_two_modules_for_one_type(build, registry):
-    """Asked for the type, the loader refuses to choose; the second module can't be loaded beside the first."""
+    """If two modules provide a type, loading it is an error; the second module cannot be loaded beside the first."""
     for name in ("twin-a", "twin-b"):
         build(name, DEVICE + CLASS_INIT, TYPE="twin", DESC=name)
     types, errors = registry(), []
@@ -501,7 +502,7 @@ def test_two_modules_for_one_type(build, registry):
 
 
 def test_unreadable_directory(tmp_path, registry):
-    """A directory that can't be searched is an error, not an absent module. (A loop, as root may read any other.)"""
+    """A directory that cannot be searched is an error. (A link loop, as root can read everything else.)"""
     types = registry()
     types.loader._search_dirs.append(str(tmp_path / "loop"))
     (tmp_path / "loop").symlink_to("loop")
@@ -521,13 +522,13 @@ def test_no_shared_object(tmp_path, registry):
 
 
 def test_unresolved_symbol(build, registry):
-    """All symbols are resolved when the module is opened, not when one is needed."""
+    """All symbols are resolved when the module is opened."""
     build("lacks", "int absent(void);\nint uses(void);\nint uses(void) { return absent(); }\n")
     assert registry().load_error("lacks").endswith("lacks.so: undefined symbol: absent")
 
 
 def test_foreign_shared_object(build, registry):
-    """A shared object that is no module is told from one of another build."""
+    """A shared object that is not a module is distinguished from one of another build."""
     file = build("foreign", "int answer(void);\nint answer(void) { return 42; }\n")
     assert registry().load_error("foreign") == (
         f"failed to initialize module: {file}: missing vmdump_stamp_1 (not a vmdump module; remove the file)"
@@ -535,7 +536,7 @@ def test_foreign_shared_object(build, registry):
 
 
 def test_other_builds_stamp(build, registry):
-    """A module whose stamp carries another number is not called."""
+    """A module whose stamp has another number is not called."""
     file = build(
         "old",
         "#include <stdlib.h>\nvoid vmdump_stamp_0(void) { }\nvoid vmdump_module_dummy(void) { }\n"
@@ -548,7 +549,9 @@ def test_other_builds_stamp(build, registry):
 
 @pytest.mark.parametrize(("size", "version", "bound"), [(0, 0, 0), (-1, 0, 1), (8, 0, 0), (0, 1, 1)])
 def test_module_refuses_another_hosts_table(build, size, version, bound):
-    """A table that is smaller, or of another version, than the module was compiled for is refused; a larger one not."""
+    """A table that is smaller or of another version than the module was compiled for is refused; a larger one is
+    accepted.
+    """
     file = build("picky", "#include <vmdump/module.h>\nVMDUMP_MODULE();\n")
     handle = lib.dlopen(os.fsencode(file), os.RTLD_NOW)
     stamp = ffi.cast("enum vmdump_bind(*)(const struct vmdump_api *)", lib.dlsym(handle, b"vmdump_stamp_1"))
@@ -571,19 +574,19 @@ INIT = "#include <vmdump/module.h>\nVMDUMP_MODULE_CUSTOM_INIT();\nint vmdump_mod
 
 
 def test_failing_init(build, registry):
-    """An init function that returns another number than 0 is quoted."""
+    """The return value of a failing init function is quoted."""
     file = build("refuses", INIT % "return 3;")
     assert registry().load_error("refuses") == f"failed to initialize module: {file}: vmdump_module_init returned 3"
 
 
-def test_init_that_says_why(build, registry):
+def test_init_that_reports_an_error(build, registry):
     """The first error that the module reports is the reason, whatever it returns."""
     file = build("explains", INIT % 'vmdump_error("%d timers are missing \\xff", 2); vmdump_error("more"); return 0;')
     assert registry().load_error("explains") == f"failed to initialize module: {file}: 2 timers are missing \\xff"
 
 
 def test_failing_init_has_registered_nothing(build, registry):
-    """The init function comes before the types: when it fails, they are never registered."""
+    """Types are registered after the init function, and not at all if it fails."""
     source = DEVICE.replace("VMDUMP_MODULE()", "VMDUMP_MODULE_CUSTOM_INIT()") + CLASS_INIT
     build("late", f"{source}int vmdump_module_init(void) {{ return 1; }}\n", TYPE="late", DESC="")
     types = registry()
@@ -592,7 +595,7 @@ def test_failing_init_has_registered_nothing(build, registry):
 
 
 def test_types_registered_in_a_constructor(build, registry):
-    """Before the host has called, nothing can be registered; that is an error, not a crash."""
+    """Registration before the host's call is an error, not a crash."""
     file = build(
         "hasty",
         '#include <vmdump/module.h>\nstatic const TypeInfo info = { .name = "hasty", .parent = TYPE_DEVICE };\n'
@@ -606,7 +609,7 @@ def test_types_registered_in_a_constructor(build, registry):
 
 @pytest.fixture
 def finished(tmp_path, monkeypatch):
-    """The file to which the modules of FINISH append a line when they are finished."""
+    """The file to which FINISH modules append a line when they are finished."""
     file = tmp_path / "finished"
     file.touch()
     monkeypatch.setenv("TEST_FINISHED", str(file))
@@ -626,7 +629,7 @@ void vmdump_module_finish(void)
 
 
 def test_rollback(build, registry, finished):
-    """When one type can't be registered, the module's others are forgotten, and it is finished and closed."""
+    """If one type cannot be registered, the module's other types are removed, and it is finished and closed."""
     source = DEVICE + CLASS_INIT + FINISH + "static const TypeInfo again = { .name = TYPE, .parent = TYPE_DEVICE };\n"
     source += "static void register_again(void) { type_register(&again); }\ntype_init(register_again)\n"
     build("half", source, TYPE="half", DESC="")
@@ -645,8 +648,8 @@ def test_rollback(build, registry, finished):
         ('.name = "a", .parent = TYPE_DEVICE, .interfaces = endless', "type 'a' has more than 32 interfaces; end them"),
     ],
 )  # fmt: skip
-def test_type_info_that_makes_no_sense(build, registry, members, text):
-    """What can't be a type is an error that says which and why."""
+def test_malformed_type_info(build, registry, members, text):
+    """An invalid TypeInfo is an error with the type and the reason."""
     file = build(
         "odd",
         "#include <vmdump/module.h>\nstatic InterfaceInfo endless[99];\nstatic void register_types(void)\n{\n"
@@ -658,7 +661,7 @@ def test_type_info_that_makes_no_sense(build, registry, members, text):
 
 
 def test_types_in_the_order_of_their_inits(build, registry):
-    """Queued functions run in the order in which they were queued: the dump's order depends on it."""
+    """Queued init functions run in order, which decides the order of the dump."""
     one = 'static const TypeInfo i{0} = {{ .name = "type-{0}", .parent = TYPE_DEVICE }};\n'
     one += "static void f{0}(void) {{ type_register_static(&i{0}); }}\ntype_init(f{0})\n"
     types = "".join(one.format(index) for index in range(20))
@@ -672,7 +675,7 @@ def test_types_in_the_order_of_their_inits(build, registry):
 
 
 def test_finish(build, registry, finished):
-    """Modules are finished once, the last first, and are not open any more."""
+    """Modules are finished once, last first, and then closed."""
     for name in ("first", "second"):
         build(name, DEVICE + CLASS_INIT + FINISH, TYPE=name, DESC="")
     types = registry()
@@ -684,7 +687,7 @@ def test_finish(build, registry, finished):
 
 
 def test_finish_twice(build, finished):
-    """The second call does nothing, whoever makes it."""
+    """A second call does nothing."""
     opener, types = CModuleOpener(), TypeTable()
     register_base_types(types)
     file = build("once", DEVICE + CLASS_INIT + FINISH, TYPE="once", DESC="")
@@ -695,7 +698,7 @@ def test_finish_twice(build, finished):
 
 
 def test_finish_that_fails(build, registry):
-    """What a finish function reports is told, and the module is closed all the same."""
+    """A finish function's error is reported, and the module closed."""
     file = build(
         "sad", '#include <vmdump/module.h>\nVMDUMP_MODULE();\nvoid vmdump_module_finish(void) { vmdump_error("no"); }'
     )
@@ -709,7 +712,7 @@ def test_finish_that_fails(build, registry):
 
 
 def python_type(types, name, parent="device", **members):
-    """Registers a type whose Python class_init sets members."""
+    """Register a type whose Python class_init sets members."""
 
     def class_init(klass, data):
         for member, value in members.items():
@@ -718,7 +721,7 @@ def python_type(types, name, parent="device", **members):
     types.types.type_register(TypeInfo(name, parent=parent, class_init=class_init))
 
 
-#: Tells, through desc, what a C class_init finds in its class.
+#: Writes into desc what a C class_init finds in its class.
 TELLS = """
 #include <stdio.h>
 static char seen[200];
@@ -736,7 +739,7 @@ static void class_init(ObjectClass *klass, void *data)
 
 
 def test_c_child_of_a_python_type(build, registry):
-    """C sees Python's members (of a vmsd, name and versions), and what it leaves alone stays as it was."""
+    """C sees Python's members (of a vmsd: name and versions); unmodified ones are kept."""
     build("child", DEVICE + TELLS, TYPE="child", PARENT="python-base")
     types = registry()
     vmsd = VMStateDescription(
@@ -751,7 +754,7 @@ def test_c_child_of_a_python_type(build, registry):
 
 
 def test_python_child_of_a_c_type(tide, registry):
-    """A Python type inherits from a C type what a C type would, and changes it without changing the parent."""
+    """A Python type inherits from a C type as a C type would, and can change members without changing the parent."""
     types = registry(tide)
     python_type(types, "my-rtc", "tide-rtc", fw_name="mine")
     mine, rtc = types["my-rtc"], types["tide-rtc"]
@@ -760,7 +763,7 @@ def test_python_child_of_a_c_type(tide, registry):
 
 
 def test_c_child_of_a_python_child_of_a_c_type(tide, build, registry, tmp_path):
-    """The C child sees what Python changed, and has the C members of the nearest ancestor that has any."""
+    """The C child sees Python's changes, and has the C members of the nearest C ancestor."""
     build("grandchild", DEVICE + TELLS, TYPE="grandchild", PARENT="my-rtc")
     types = registry(tide, tmp_path)
     python_type(
@@ -772,7 +775,7 @@ def test_c_child_of_a_python_child_of_a_c_type(tide, build, registry, tmp_path):
 
 
 def test_c_child_sees_its_c_parents_description(tide, build, registry, tmp_path):
-    """Where the description came from C, C sees it itself, through a Python type too."""
+    """A description from C is visible to C itself, through a Python type too."""
     build("grandchild", DEVICE + TELLS, TYPE="grandchild", PARENT="my-rtc")
     types = registry(tide, tmp_path)
     python_type(types, "my-rtc", "tide-rtc")
@@ -780,8 +783,8 @@ def test_c_child_sees_its_c_parents_description(tide, build, registry, tmp_path)
     assert types["grandchild"].vmsd is types["tide-rtc"].vmsd
 
 
-def test_c_takes_the_description_away(build, registry):
-    """NULL is None, for a description and for a string."""
+def test_c_removes_the_description(build, registry):
+    """NULL becomes None, for a description and for a string."""
     build("mute", DEVICE + CLASS_BODY.format("dc->vmsd = NULL; dc->fw_name = NULL;"), TYPE="mute", PARENT="python-base")
     types = registry()
     python_type(types, "python-base", vmsd=VMStateDescription("base"), fw_name="fw")
@@ -799,7 +802,7 @@ def test_c_takes_the_description_away(build, registry):
     ids=["not UTF-8", "vmdump_error", "within the struct", "registers a type"],
 )
 def test_class_init_that_fails(build, registry, body, text):
-    """The error names the type; the class does not exist, and asking again fails again."""
+    """The error names the type; the class is not created, and each request fails again."""
     source = DEVICE.replace(".class_init", ".class_size = sizeof(DeviceClass[2]), .class_init") + CLASS_BODY.format(
         body
     )
@@ -813,7 +816,7 @@ def test_class_init_that_fails(build, registry, body, text):
 
 
 def test_class_init_that_writes_behind_its_struct(build, registry):
-    """A type that is no device has no DeviceClass; what is written there is noticed, and overwrites nothing."""
+    """A type that is not a device has no DeviceClass; writes beyond its struct are detected and overwrite nothing."""
     source = DEVICE + CLASS_BODY.format("dc->vmsd = (void *)1;")
     build("no-device", source, TYPE="no-device", PARENT="object")
     assert registry().class_error("no-device") == (
@@ -823,7 +826,7 @@ def test_class_init_that_writes_behind_its_struct(build, registry):
 
 
 def test_class_size_without_bounds(build, registry):
-    """A class size that no class has is refused, not allocated."""
+    """An implausible class size is refused without allocation."""
     source = DEVICE.replace(".class_init", ".class_size = (size_t)1 << 40, .class_init") + CLASS_INIT
     build("vast", source, TYPE="vast", DESC="")
     assert registry().class_error("vast") == (
@@ -847,7 +850,7 @@ def test_interfaces_in_c(build, registry):
 
 
 def test_c_gives_pythons_description_to_another_class(build, registry):
-    """A description that C has seen in one class, and puts into another, is Python's own."""
+    """A Python description that C copies to another class is the same Python object."""
     saves = "static const VMStateDescription *saved;\n"
     saves += CLASS_BODY.format("if (dc->vmsd) { saved = dc->vmsd; } else { dc->vmsd = saved; }")
     saves += 'static const TypeInfo other = { .name = "other", .parent = TYPE_DEVICE, .class_init = class_init };\n'

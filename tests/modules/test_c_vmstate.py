@@ -1,4 +1,4 @@
-"""Descriptions in C structs, read into the model: all attributes, sharing, and what C does not check."""
+"""Descriptions in C structs converted to the model: attributes, sharing, and defects that C does not detect."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from vmdump.errors import VMStateError
 from vmdump.modules.c_vmstate import vmstate_from_c
 from vmdump.vmstate import MigrationPriority, VMStateDescription, VMStateFlags, VMStateInfo
 
-#: cffi frees what nobody refers to; C structs refer to each other behind its back.
+#: Keep references: cffi frees objects that only C structs point to.
 keep: list[Any] = []
 
 
 def kept(cdata: Any) -> Any:
-    """The same, alive as long as the tests."""
+    """Allocate with ffi.new and keep the object alive."""
     keep.append(cdata)
     return cdata
 
@@ -26,7 +26,7 @@ def text(value: bytes | None) -> Any:
 
 
 def fields(*members: dict[str, Any], end: int = 0x10000) -> Any:
-    """A list of fields and its terminator with these flags."""
+    """A list of fields and a terminator with these flags."""
     array = kept(ffi.new("VMStateField[]", len(members) + 1))
     for index, member in enumerate(members):
         for key, value in member.items():
@@ -36,7 +36,7 @@ def fields(*members: dict[str, Any], end: int = 0x10000) -> Any:
 
 
 def description(name: bytes | None = b"d", **members: Any) -> Any:
-    """A description."""
+    """A VMStateDescription."""
     vmsd = kept(ffi.new("VMStateDescription *"))
     vmsd.name = text(name)
     for key, value in members.items():
@@ -45,12 +45,12 @@ def description(name: bytes | None = b"d", **members: Any) -> Any:
 
 
 def subsections(*vmsds: Any) -> Any:
-    """A list of subsections, ended by NULL."""
+    """A NULL-terminated list of subsections."""
     return kept(ffi.new("const VMStateDescription *[]", [*vmsds, ffi.NULL]))
 
 
 def test_every_attribute() -> None:
-    """Each member of the C structs reaches its attribute."""
+    """Each member of the C structs is converted to its attribute."""
     info = kept(ffi.new("VMStateInfo *", {"name": text(b"uint32")}))
     inner = description(b"inner")
     function = ffi.cast("void *", ffi.addressof(lib, "dlopen"))
@@ -94,13 +94,13 @@ def test_every_attribute() -> None:
 
 
 def test_empty_lists_are_lists() -> None:
-    """A list without entries is not the same as no list."""
+    """An empty list differs from no list."""
     vmsd = vmstate_from_c(description(fields=fields(), subsections=subsections()), {})
     assert vmsd.fields == vmsd.subsections == ()
 
 
-def test_made_is_remembered() -> None:
-    """The same address gives the same object, in later calls too."""
+def test_conversions_are_cached() -> None:
+    """Equal addresses give the same object, across calls."""
     made: dict[int, VMStateDescription] = {}
     inner = description(b"inner")
     outer = description(b"outer", subsections=subsections(inner, inner))
@@ -110,7 +110,7 @@ def test_made_is_remembered() -> None:
 
 
 def test_cycle() -> None:
-    """A description that contains itself would overflow QEMU's stack; here its name is told."""
+    """A description that contains itself, which would overflow QEMU's stack, is an error with its name."""
     direct = description(b"self")
     direct.subsections = subsections(direct)
     with pytest.raises(VMStateError, match="description 'self' contains itself, through 'self'"):
@@ -123,7 +123,7 @@ def test_cycle() -> None:
 
 
 def test_deep() -> None:
-    """A long chain is read without recursion; that it is too deep is said when it is dumped."""
+    """A long chain is converted without recursion; excessive depth is an error at dump time."""
     vmsd = description(b"leaf")
     for _ in range(3000):
         vmsd = description(b"outer", fields=fields({"name": text(b"f"), "vmsd": vmsd}))
@@ -147,6 +147,6 @@ def test_deep() -> None:
     ],
 )
 def test_defects(make: Any, error: str) -> None:
-    """What is wrong in C is named."""
+    """Each defect in C structs is reported."""
     with pytest.raises(VMStateError, match=error):
         vmstate_from_c(make(), {})

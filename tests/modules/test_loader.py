@@ -1,4 +1,4 @@
-"""The module table and the loader: the rules of QEMU's util/module.c, case by case, with an opener that records."""
+"""The module table and the loader: the rules of QEMU's util/module.c case by case, with a recording opener."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ERROR, NOT_FOUND, LOADED, ALREADY_LOADED = ModuleLoad
 
 
 class Types:
-    """As much of a type table as the loader sees: a registration that takes its types back when it fails."""
+    """The part of a type table that the loader uses: a registration that is rolled back on failure."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -45,7 +45,7 @@ class Types:
 
 
 class Opener:
-    """Opens anything, records what it opened and finished, and raises or calls what a test has put in ``on_open``."""
+    """Opens any file, records opened and finished modules, and raises or calls the entry of ``on_open``."""
 
     def __init__(self, kind: str = "fake", suffix: str = ".fake") -> None:
         self.kind, self.suffix = kind, suffix
@@ -87,7 +87,7 @@ class Opened:
 
 
 class House:
-    """A loader over one module dir, and everything a test wants to look at."""
+    """A loader over one module dir, with access to its parts."""
 
     def __init__(self, directory: Path, *table: ModuleInfo, files: str = "", arch: str | None = "x86_64") -> None:
         self.directory, self.opener, self.types = directory, Opener(), Types()
@@ -104,7 +104,7 @@ class House:
         )
 
     def load(self, name: str) -> tuple[ModuleLoad, list[str]]:
-        """The return code, and the texts that arrived at errp."""
+        """Return the return code and the texts stored in errp."""
         errors: list[ModuleError] = []
         result = self.loader.module_load("", name, errors.append)
         return result, [str(error) for error in errors]
@@ -125,12 +125,12 @@ def self_link(path: Path) -> None:
 
 
 def test_return_codes_are_qemus() -> None:
-    """The numbers of util/module.c."""
+    """The return codes of util/module.c."""
     assert [int(code) for code in ModuleLoad] == [-1, 0, 1, 2]
 
 
 def test_loaded_then_already_loaded(tmp_path: Path) -> None:
-    """1 the first time, 2 from then on, and the file is opened once."""
+    """1 the first time, 2 afterwards, and the file is opened once."""
     house = House(tmp_path, files="usb")
     assert [house.load("usb"), house.load("usb")] == [(LOADED, []), (ALREADY_LOADED, [])]
     assert house.opener.paths == [house.path("usb")]
@@ -144,7 +144,7 @@ def test_name_is_prefix_plus_name(tmp_path: Path) -> None:
 
 
 def test_not_installed_is_no_error(tmp_path: Path) -> None:
-    """In no dir: 0 and no error; installed later, it loads."""
+    """A module in no dir gives 0 without an error; once installed, it loads."""
     house = House(tmp_path)
     assert house.load("usb") == (NOT_FOUND, [])
     Path(house.path("usb")).touch()
@@ -163,7 +163,7 @@ def test_not_installed_is_no_error(tmp_path: Path) -> None:
     ],
 )
 def test_module_check_arch(tmp_path: Path, module_arch: str | None, row_arch: str | None, passes: bool) -> None:
-    """No arch in the row passes; one without a module_arch fails; else they must be equal."""
+    """A row without arch passes; a loader without module_arch fails; otherwise they must be equal."""
     row = ModuleInfo("usb", arch=row_arch)
     house = House(tmp_path, row, files="usb", arch=module_arch)
     assert house.loader.module_check_arch(row) is passes
@@ -172,7 +172,7 @@ def test_module_check_arch(tmp_path: Path, module_arch: str | None, row_arch: st
 
 @pytest.mark.parametrize(("module_arch", "expected"), [("x86_64", "x86_64"), (None, "(null)")])
 def test_arch_mismatch_text(tmp_path: Path, module_arch: str | None, expected: str) -> None:
-    """The text of util/module.c; without a module_arch, what glibc's printf makes of NULL."""
+    """The text of util/module.c; without a module_arch, "(null)" as printed by glibc's printf."""
     house = House(tmp_path, ModuleInfo("ccw", arch="s390x", deps=("usb",)), files="ccw usb", arch=module_arch)
     assert house.load("ccw") == (ERROR, [f"module arch does not match: expected '{expected}', got 's390x'"])
     assert house.opener.opened == []
@@ -182,7 +182,7 @@ def test_arch_mismatch_text(tmp_path: Path, module_arch: str | None, expected: s
 
 
 def test_deps_come_first_and_recursively(tmp_path: Path) -> None:
-    """Depth first, in the order of each row's deps, none twice."""
+    """Depth first, in the order of each row's deps, each once."""
     table = [
         ModuleInfo("gl", deps=("opengl", "core")),
         ModuleInfo("opengl", deps=("base",)),
@@ -194,7 +194,7 @@ def test_deps_come_first_and_recursively(tmp_path: Path) -> None:
 
 
 def test_missing_dep_ends_with_zero(tmp_path: Path) -> None:
-    """A dep that is not installed: 0 for the whole chain, later deps untouched, all forgotten again."""
+    """A missing dep gives 0 for the whole chain; later deps are not tried, and all are reset to not loaded."""
     table = [ModuleInfo("top", deps=("middle", "other")), ModuleInfo("middle", deps=("gone",))]
     house = House(tmp_path, *table, files="top middle other")
     assert house.load("top") == (NOT_FOUND, [])
@@ -204,7 +204,7 @@ def test_missing_dep_ends_with_zero(tmp_path: Path) -> None:
 
 
 def test_failing_dep_ends_with_its_error(tmp_path: Path) -> None:
-    """A dep that fails: -1 and the dep's one error for the whole chain; deps loaded before it stay."""
+    """A failing dep gives -1 and its one error for the whole chain; deps loaded before it stay."""
     house = House(tmp_path, ModuleInfo("top", deps=("good", "bad", "never")), files="top good bad never")
     house.opener.on_open["bad"] = ModuleError("failed to open module: no")
     text = f"failed to open module: no (module=bad, path={house.path('bad')})"
@@ -215,15 +215,15 @@ def test_failing_dep_ends_with_its_error(tmp_path: Path) -> None:
 
 
 def test_cyclic_deps_end(tmp_path: Path) -> None:
-    """A name counts as loaded from the start; of a cycle the last one reached is opened first."""
+    """A name counts as loaded from the start; in a cycle the last one reached is opened first."""
     table = [ModuleInfo("a", deps=("b",)), ModuleInfo("b", deps=("c",)), ModuleInfo("c", deps=("a", "c"))]
     house = House(tmp_path, *table, files="a b c")
     assert house.load("a") == (LOADED, [])
     assert house.opener.opened == ["c", "b", "a"]
 
 
-def test_failure_in_a_cycle_forgets_only_who_failed(tmp_path: Path) -> None:
-    """b was loaded believing in a; a failed: b stays, a may be tried again."""
+def test_failure_in_a_cycle_resets_only_the_failed_module(tmp_path: Path) -> None:
+    """In a cycle, b is loaded while a counts as loaded; if a fails, b stays and a may be tried again."""
     house = House(tmp_path, ModuleInfo("a", deps=("b",)), ModuleInfo("b", deps=("a",)), files="a b")
     house.opener.on_open["a"] = ModuleError("failed to open module: no")
     assert house.load("a")[0] == ERROR
@@ -232,7 +232,7 @@ def test_failure_in_a_cycle_forgets_only_who_failed(tmp_path: Path) -> None:
 
 
 def test_symbols_are_exported_to_dependents_only(tmp_path: Path) -> None:
-    """Exported when another row depends on it, even one never loaded; a dep on itself is none."""
+    """Symbols are exported if another row depends on the module, loaded or not; a dep on itself does not count."""
     table = [ModuleInfo("user", deps=("lib",)), ModuleInfo("self", deps=("self",)), ModuleInfo("lone")]
     house = House(tmp_path, *table, files="lib self lone")
     for name in ("lib", "self", "lone"):
@@ -268,7 +268,7 @@ def test_any_graph_loads_as_the_spec_says(
     failing: set[str],
     calls: list[str],
 ) -> None:
-    """The loader walks on a stack of its own; here are the rules as plain recursion, to compare it with."""
+    """The loader's explicit stack agrees with a recursive restatement of the rules."""
     directory = tmp_path_factory.getbasetemp() / "graph"
     directory.mkdir(exist_ok=True)
     loaded: set[str] = set()
@@ -320,7 +320,7 @@ def loader_over(*dirs: Path, openers: list[Opener], table: tuple[ModuleInfo, ...
 
 
 def test_dirs_in_order_past_missing_ones(tmp_path: Path) -> None:
-    """ENOENT and ENOTDIR: the next dir; the first that has it wins."""
+    """ENOENT and ENOTDIR lead to the next dir; the first match is used."""
     file, first, second = tmp_path / "file", tmp_path / "1", tmp_path / "2"
     file.touch()
     for directory in (first, second):
@@ -345,7 +345,7 @@ def test_other_access_error_stops_the_search(tmp_path: Path) -> None:
 
 
 def test_name_too_long_or_impossible(tmp_path: Path) -> None:
-    """ENAMETOOLONG as any access error; a NUL, which no C string has, likewise."""
+    """ENAMETOOLONG is handled as any access error; so is a NUL, which no C string has."""
     house = House(tmp_path)
     long = "x" * 300
     assert house.load(long) == (
@@ -358,7 +358,7 @@ def test_name_too_long_or_impossible(tmp_path: Path) -> None:
 
 
 def test_suffixes_in_order_within_a_dir(tmp_path: Path) -> None:
-    """A dir's second suffix comes before the next dir's first."""
+    """A dir's second suffix precedes the next dir's first."""
     near, far = tmp_path / "near", tmp_path / "far"
     near.mkdir()
     far.mkdir()
@@ -372,7 +372,7 @@ def test_suffixes_in_order_within_a_dir(tmp_path: Path) -> None:
 
 
 def test_row_of_a_kind_is_opened_by_that_kind(tmp_path: Path) -> None:
-    """The file the row was read from is the file that is opened."""
+    """The file from which the row was read is opened."""
     (tmp_path / "both.so").touch()
     (tmp_path / "both.py").touch()
     c, python = Opener("c", ".so"), Opener("python", ".py")
@@ -383,7 +383,7 @@ def test_row_of_a_kind_is_opened_by_that_kind(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
 def test_only_regular_files_are_opened(tmp_path: Path, make: Callable[[str], None]) -> None:
-    """Opening a FIFO would wait for ever."""
+    """Files that are not regular are not opened, as opening a FIFO would block."""
     house = House(tmp_path)
     make(house.path("usb"))
     assert house.load("usb") == (ERROR, [f"failed to open module: {house.path('usb')}: not a regular file"])
@@ -391,7 +391,7 @@ def test_only_regular_files_are_opened(tmp_path: Path, make: Callable[[str], Non
 
 
 def test_configured_path_replaces_the_search(tmp_path: Path) -> None:
-    """The path is opened as it stands; the file of that name in the module dir is not."""
+    """The configured path is opened, and not the file of that name in the module dir."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.touch()
     house = House(tmp_path, ModuleInfo("usb", path=str(elsewhere), kind="fake"), files="usb")
@@ -417,7 +417,7 @@ def test_configured_path_replaces_the_search(tmp_path: Path) -> None:
     ],
 )
 def test_configured_path_must_be_good(tmp_path: Path, row: ModuleInfo, text: str) -> None:
-    """What a search would pass over is an error here, and names module and path."""
+    """For a configured path, cases that a search skips are errors with module and path."""
     house = House(tmp_path, row, files="usb")
     assert house.load("usb") == (ERROR, [text])
 
@@ -434,7 +434,7 @@ def test_configured_path_must_be_good(tmp_path: Path, row: ModuleInfo, text: str
     ],
 )
 def test_errors_from_opening_carry_module_and_path(tmp_path: Path, raised: Exception, text: str) -> None:
-    """The opener's words, then which module and which file; the cause stays attached."""
+    """The opener's text, then module and file; the cause is kept."""
     house = House(tmp_path, files="usb")
     house.opener.on_open["usb"] = raised
     errors: list[ModuleError] = []
@@ -444,7 +444,7 @@ def test_errors_from_opening_carry_module_and_path(tmp_path: Path, raised: Excep
 
 
 def test_failing_module_leaves_no_types_behind(tmp_path: Path) -> None:
-    """What it registered before it failed is taken back."""
+    """Types registered before a failure are removed."""
     house = House(tmp_path, files="good bad")
     house.opener.on_open["bad"] = ModuleError("failed to initialize module: no")
     house.load("good")
@@ -452,8 +452,8 @@ def test_failing_module_leaves_no_types_behind(tmp_path: Path) -> None:
     assert house.types.names == ["type-of-good"]
 
 
-def test_module_loaded_on_demand_goes_with_the_one_that_failed(tmp_path: Path) -> None:
-    """Its types were registered inside the failing registration, so it is finished and forgotten with them."""
+def test_module_loaded_on_demand_is_removed_with_the_failed_one(tmp_path: Path) -> None:
+    """A module loaded within a failing registration is finished and forgotten with it."""
     house = House(tmp_path, ModuleInfo("outer"), ModuleInfo("inner"), files="outer inner")
 
     def load_inner_then_fail() -> None:
@@ -468,7 +468,7 @@ def test_module_loaded_on_demand_goes_with_the_one_that_failed(tmp_path: Path) -
 
 
 def test_interrupt_passes_through_and_forgets(tmp_path: Path) -> None:
-    """Ctrl-C in a module's init is no module failure; nothing stays half-loaded."""
+    """SIGINT in a module's init propagates; nothing stays half-loaded."""
     house = House(tmp_path, ModuleInfo("top", deps=("usb",)), files="top usb")
 
     def interrupt() -> None:
@@ -483,7 +483,7 @@ def test_interrupt_passes_through_and_forgets(tmp_path: Path) -> None:
 
 
 def test_error_without_errp_is_kept_and_reported(tmp_path: Path) -> None:
-    """No error gets lost: with errp it goes there alone, else to errors and report."""
+    """With errp an error is stored only there, otherwise in errors and report."""
     house = House(tmp_path, ModuleInfo("ccw", arch="s390x"))
     assert house.load("ccw")[0] == ERROR
     assert (house.loader.errors, house.reported) == ([], [])
@@ -493,13 +493,13 @@ def test_error_without_errp_is_kept_and_reported(tmp_path: Path) -> None:
 
 
 def test_two_rows_of_one_name_are_refused(tmp_path: Path) -> None:
-    """QEMU's table is generated from file names, so it has none; a table that has can't be meant."""
+    """Two rows of one name are an error; QEMU's table, made from file names, has none."""
     with pytest.raises(ModuleError, match="two rows of the module table are named 'usb'"):
         House(tmp_path, ModuleInfo("usb"), ModuleInfo("usb", arch="s390x"))
 
 
 def test_two_threads_open_a_module_once(tmp_path: Path) -> None:
-    """The second thread waits until the module is there, and then finds it loaded."""
+    """The second thread waits for the first and then finds the module loaded."""
     house = House(tmp_path, files="usb")
     opening, go_on = threading.Event(), threading.Event()
 
@@ -522,8 +522,8 @@ def test_two_threads_open_a_module_once(tmp_path: Path) -> None:
     assert house.opener.opened == ["usb"]
 
 
-def test_loaders_know_nothing_of_each_other(tmp_path: Path) -> None:
-    """What one has loaded, another has not."""
+def test_loaders_are_independent(tmp_path: Path) -> None:
+    """Loaders share no loaded modules."""
     first, second = House(tmp_path, files="usb"), House(tmp_path)
     assert (first.load("usb"), second.load("usb")) == ((LOADED, []), (LOADED, []))
 
@@ -537,7 +537,7 @@ def load_qom(house: House, typename: str | None) -> tuple[ModuleLoad, list[str]]
 
 
 def test_module_load_qom_loads_the_provider(tmp_path: Path) -> None:
-    """By type name; 2 once it is there; 0 for a type no row provides or whose module is not installed."""
+    """By type name: 2 once loaded; 0 for a type in no row or whose module is not installed."""
     house = House(tmp_path, ModuleInfo("usb", objs=("u1", "u2")), ModuleInfo("gone", objs=("g",)), files="usb u1")
     assert load_qom(house, "u2") == (LOADED, [])
     assert load_qom(house, "u1") == (ALREADY_LOADED, [])
@@ -547,12 +547,12 @@ def test_module_load_qom_loads_the_provider(tmp_path: Path) -> None:
 
 
 def test_module_load_qom_needs_a_type(tmp_path: Path) -> None:
-    """QEMU's answer to NULL."""
+    """NULL fails, as in QEMU."""
     assert load_qom(House(tmp_path), None) == (ERROR, ["type is NULL"])
 
 
 def test_two_providers_are_an_error(tmp_path: Path) -> None:
-    """Reported at the second; the first is loaded by then."""
+    """A second provider is an error; the first is loaded by then."""
     house = House(tmp_path, ModuleInfo("one", objs=("usb",)), ModuleInfo("two", objs=("usb",)), files="one two")
     assert load_qom(house, "usb") == (ERROR, ["multiple modules providing 'usb'"])
     assert house.opener.opened == ["one"]
@@ -560,7 +560,7 @@ def test_two_providers_are_an_error(tmp_path: Path) -> None:
 
 
 def test_second_provider_counts_only_when_the_first_is_there(tmp_path: Path) -> None:
-    """A provider that is not installed, or is for another arch, is none."""
+    """Providers that are not installed or for another arch do not count."""
     table = [
         ModuleInfo("gone", objs=("usb",)),
         ModuleInfo("ccw", arch="s390x", objs=("usb",)),
@@ -581,7 +581,9 @@ def test_failing_provider_ends_the_search(tmp_path: Path) -> None:
 
 
 def test_load_qom_all_goes_on_after_every_failure(tmp_path: Path) -> None:
-    """Rows in table order; without objs or for another arch: skipped; each failure reported, none ends it."""
+    """Rows in table order, skipping those without objs or for another arch; failures are reported and loading
+    continues.
+    """
     table = [
         ModuleInfo("z", objs=("t1",)),
         ModuleInfo("bad1", objs=("t2",)),
@@ -602,7 +604,7 @@ def test_load_qom_all_goes_on_after_every_failure(tmp_path: Path) -> None:
 
 
 def test_load_qom_all_runs_once(tmp_path: Path) -> None:
-    """The second call tries nothing again."""
+    """The second call does nothing."""
     house = House(tmp_path, ModuleInfo("bad", objs=("t",)), files="bad")
     house.opener.on_open["bad"] = ModuleError("failed to open module: no")
     house.loader.module_load_qom_all()
@@ -615,7 +617,7 @@ def test_load_qom_all_runs_once(tmp_path: Path) -> None:
 
 
 def test_finish_in_reverse_order_and_once(tmp_path: Path) -> None:
-    """Last loaded first; one that fails is reported and the rest finished; afterwards nothing is loaded again."""
+    """Last loaded first; failures are reported and the rest finished; afterwards nothing is loaded again."""
     house = House(tmp_path, ModuleInfo("top", deps=("lib",)), files="top lib other")
     house.load("other")
     house.load("top")
@@ -628,7 +630,7 @@ def test_finish_in_reverse_order_and_once(tmp_path: Path) -> None:
 
 
 def test_states_of_all_rows(tmp_path: Path) -> None:
-    """One row for each module: what it is, what became of it, the file, and why."""
+    """One row for each module: kind, state, file, reason."""
     table = [
         ModuleInfo("ok", objs=("t",), opts=("spice",), kind="fake"),
         ModuleInfo("bad"),
@@ -672,8 +674,8 @@ def test_states_of_all_rows(tmp_path: Path) -> None:
     assert rows["top"].deps == ("gone",)
 
 
-def test_arch_mismatch_shows_before_anyone_tries(tmp_path: Path) -> None:
-    """module_load_qom_all skips such a row without an error; the listing says why."""
+def test_arch_mismatch_shows_before_loading(tmp_path: Path) -> None:
+    """module_load_qom_all skips such a row without an error; its state has the reason."""
     house = House(tmp_path, ModuleInfo("ccw", arch="s390x", objs=("t",)), files="ccw")
     house.loader.module_load_qom_all()
     [row] = house.loader.states()
@@ -685,7 +687,7 @@ def test_arch_mismatch_shows_before_anyone_tries(tmp_path: Path) -> None:
 
 
 def test_a_later_success_replaces_the_failure(tmp_path: Path) -> None:
-    """States tell the last outcome, not the worst."""
+    """States have the last outcome, not the worst."""
     house = House(tmp_path, ModuleInfo("usb"))
     house.load("usb")
     assert house.states() == {"usb": "not found"}
@@ -698,7 +700,7 @@ def test_a_later_success_replaces_the_failure(tmp_path: Path) -> None:
 
 
 def test_search_dirs_in_order() -> None:
-    """The explicit ones, $QEMU_MODULE_DIR (one dir, colons and all), the relocated one, the one for upgrades."""
+    """The explicit ones, $QEMU_MODULE_DIR (one dir, colons included), the relocated one, the one for upgrades."""
     assert module_search_dirs(
         ["mine", Path("/yours")],
         environ={"QEMU_MODULE_DIR": "/env:/x"},
@@ -714,21 +716,21 @@ def test_search_dirs_in_order() -> None:
 
 
 @pytest.mark.parametrize("executable", ["", None])
-def test_search_dirs_of_little(executable: str | None) -> None:
-    """Empty means not set: no dir is made up from nothing."""
+def test_search_dirs_with_empty_settings(executable: str | None) -> None:
+    """Empty settings count as unset."""
     arguments = {"environ": {"QEMU_MODULE_DIR": ""}, "executable": executable, "version": "1"}
     assert module_search_dirs(**arguments, upgrades=False) == []
     assert module_search_dirs(**arguments) == ["/var/run/qemu/1"]
 
 
 def test_version_dir_keeps_only_plain_characters() -> None:
-    """Digits and letters of other scripts are outside G_CSET_* as well; a slash can't leave the dir."""
+    """Digits and letters of other scripts are outside G_CSET_* as well; slashes are replaced."""
     [directory] = module_search_dirs(environ={}, executable=None, version="../٣é_A-z.9~+/x")
     assert directory == "/var/run/qemu/..____A-z.9~+_x"
 
 
 def test_relocation_does_not_follow_the_link_of_a_virtual_environment(tmp_path: Path) -> None:
-    """An environment's python is a link to the system's; its modules are its own."""
+    """A virtual environment's python is a link to the system's; modules are looked up in the environment."""
     for path in ("system/bin", "venv/bin", "venv/lib/vmdump/modules"):
         (tmp_path / path).mkdir(parents=True)
     (tmp_path / "system/bin/python3").touch()
@@ -743,7 +745,7 @@ def test_relocation_does_not_follow_the_link_of_a_virtual_environment(tmp_path: 
 
 
 def test_table_is_sorted_within_a_dir_and_first_dir_wins(tmp_path: Path) -> None:
-    """Names come from the files; the second dir adds what the first has not; installed ones come last."""
+    """Names come from the files; the second dir adds names absent from the first; installed ones come last."""
     near, far = tmp_path / "near", tmp_path / "far"
     near.mkdir()
     far.mkdir()
@@ -767,7 +769,7 @@ def test_table_is_sorted_within_a_dir_and_first_dir_wins(tmp_path: Path) -> None
 
 
 def test_table_asks_the_openers_in_order(tmp_path: Path) -> None:
-    """For one name the first opener that knows its file; two kinds may share a suffix."""
+    """For one name the first opener that accepts the file is used; two kinds may share a suffix."""
     (tmp_path / "both.so").write_text("from-so")
     (tmp_path / "both.py").write_text("from-py")
     (tmp_path / "plain.so").write_text("")
@@ -780,8 +782,8 @@ def test_table_asks_the_openers_in_order(tmp_path: Path) -> None:
     assert [(row.name, row.kind) for row in table] == [("both", "c"), ("plain", "qemu")]
 
 
-def test_table_skips_what_is_no_module(tmp_path: Path) -> None:
-    """Dirs that are not there, files without modinfo, other suffixes, links to nowhere."""
+def test_table_skips_other_files(tmp_path: Path) -> None:
+    """Missing dirs, files without modinfo, other suffixes and dangling links are skipped."""
     (tmp_path / "empty.fake").touch()
     (tmp_path / "readme.txt").write_text("text")
     (tmp_path / "dangling.fake").symlink_to("nowhere")
@@ -791,7 +793,7 @@ def test_table_skips_what_is_no_module(tmp_path: Path) -> None:
 
 
 def test_table_reports_what_it_can_not_read_and_goes_on(tmp_path: Path) -> None:
-    """An unreadable dir and broken modules are told; a broken one hides its namesake, as in the loader."""
+    """Unreadable dirs and broken modules are reported; a broken one hides a later one of its name, as in the loader."""
     loop, near, far = tmp_path / "loop", tmp_path / "near", tmp_path / "far"
     self_link(loop)
     near.mkdir()
@@ -815,6 +817,6 @@ def test_table_reports_what_it_can_not_read_and_goes_on(tmp_path: Path) -> None:
 
 
 def test_documentation_examples_run() -> None:
-    """Every >>> in the module."""
+    """The module's doctests run."""
     result = doctest.testmod(vmdump.modules.loader)
     assert (result.failed, result.attempted > 5) == (0, True)

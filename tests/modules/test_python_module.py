@@ -1,4 +1,4 @@
-"""Real Python modules, in files and in installed distributions, loaded by the real loader into a real type table."""
+"""Python modules, in files and in installed distributions, loaded by the loader into a type table."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from vmdump.qom import TypeTable, register_base_types
 ERROR, NOT_FOUND, LOADED, ALREADY_LOADED = ModuleLoad
 
 
-#: What there was in sys.modules before the test: also private modules of sessions that other tests did not close.
+#: sys.modules before the test, including private modules of sessions that other tests did not close.
 of_others: set[str] = set()
 
 
 @pytest.fixture(autouse=True)
 def no_module_is_left_in_sys_modules() -> Iterator[None]:
-    """Each test names what it leaves loaded by clearing it; the names of module files never turn up at all."""
+    """Check that each test leaves no loaded module, and that module file names never appear in sys.modules."""
     before = set(sys.modules)
     of_others.clear()
     of_others.update(before)
@@ -40,12 +40,14 @@ def no_module_is_left_in_sys_modules() -> Iterator[None]:
 
 
 def private_modules() -> list[str]:
-    """The modules that this test has loaded and not let go of, by their private names."""
+    """Return the private names of the modules that this test has loaded and not released."""
     return [name for name in sys.modules if name.startswith("_vmdump_module") and name not in of_others]
 
 
 def module_source(*typenames: str, info: str = "", then: str = "pass", body: str = "", finish: str = "") -> str:
-    """A good module that registers the types and does ``then``; ``info`` is the inside of its module_info."""
+    """Return a working module that registers the types and runs ``then``; ``info`` is the contents
+    of its module_info.
+    """
     init = "".join(f"    types.type_register(TypeInfo({name!r}, parent='device'))\n" for name in typenames)
     return (
         "from vmdump.qom import TypeInfo\n"
@@ -57,7 +59,7 @@ def module_source(*typenames: str, info: str = "", then: str = "pass", body: str
 
 
 class House:
-    """A module dir with files, and a loader whose table was read from it."""
+    """A module dir with files, and a loader with the table read from it."""
 
     def __init__(self, directory: Path, arch: str | None = "x86_64", **files: str) -> None:
         self.directory = directory
@@ -78,7 +80,9 @@ class House:
         return self.directory / f"{name}.py"
 
     def load(self, name: str) -> tuple[ModuleLoad, list[str]]:
-        """The return code and the texts at errp, without the ``(module=..., path=...)`` that each must end in."""
+        """Return the return code and the texts in errp, without the ``(module=..., path=...)`` suffix that each must
+        have.
+        """
         errors: list[ModuleError] = []
         result = self.loader.module_load("", name, errors.append)
         ending = f" (module={name}, path={self.path(name)})"
@@ -90,7 +94,7 @@ class House:
 
 
 def test_module_registers_its_types(tmp_path: Path) -> None:
-    """Declared, listed without execution, loaded, registered; known to Python by a private name only."""
+    """A module is declared, listed without execution, loaded, and registered, under a private name in sys.modules."""
     house = House(tmp_path, good=module_source("t1", "t2", info="'opts': ('spice',), 'arch': 'x86_64'"))
     assert private_modules() == []
     [row] = house.loader.states()
@@ -102,14 +106,14 @@ def test_module_registers_its_types(tmp_path: Path) -> None:
 
 
 def test_type_is_loaded_on_demand(tmp_path: Path) -> None:
-    """The table of types asks the loader for a type it does not know."""
+    """The type table asks the loader for unknown types."""
     house = House(tmp_path, good=module_source("t1"))
     register_base_types(house.types)
     assert house.types.module_object_class_by_name("t1").get_name() == "t1"
 
 
 def test_finish_in_reverse_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Optional, last loaded first; afterwards Python knows the modules no more."""
+    """finish is optional, called last loaded first; afterwards the modules are gone from sys.modules."""
     house = House(
         tmp_path,
         first=module_source(finish="print('first')"),
@@ -124,7 +128,7 @@ def test_finish_in_reverse_order(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_failing_finish_is_reported_and_the_rest_finished(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A finish that raises, even SystemExit, stops nothing."""
+    """A finish that raises, even SystemExit, does not stop the others."""
     house = House(
         tmp_path, first=module_source(finish="print('first')"), second=module_source(finish="raise SystemExit(3)")
     )
@@ -140,7 +144,7 @@ def test_failing_finish_is_reported_and_the_rest_finished(tmp_path: Path, capsys
 
 
 def test_dataclasses_work_in_a_module(tmp_path: Path) -> None:
-    """They look their module up in sys.modules."""
+    """Dataclasses work; they look their module up in sys.modules."""
     body = """
         from __future__ import annotations
         import dataclasses, typing
@@ -156,7 +160,7 @@ def test_dataclasses_work_in_a_module(tmp_path: Path) -> None:
 
 
 def test_two_loaders_share_no_module(tmp_path: Path) -> None:
-    """Each executes the file for itself; finishing one leaves the other's alone."""
+    """Each loader executes the file itself; finishing one does not affect the other."""
     source = (
         module_source(body="loaded = []\n")
         + "def vmdump_module_finish():\n    assert not loaded\n    loaded.append(1)\n"
@@ -171,7 +175,7 @@ def test_two_loaders_share_no_module(tmp_path: Path) -> None:
 
 
 def test_no_bytecode_is_written(tmp_path: Path) -> None:
-    """What is checked is what is executed; a module dir may be read-only, or belong to someone else."""
+    """No bytecode is written, as module dirs may be read-only or another user's."""
     house = House(tmp_path, good=module_source())
     house.load("good")
     assert [path.name for path in tmp_path.iterdir()] == ["good.py"]
@@ -181,14 +185,14 @@ def test_no_bytecode_is_written(tmp_path: Path) -> None:
 
 
 def test_arch_mismatch(tmp_path: Path) -> None:
-    """The loader's rule, on a module's own declaration; nothing is executed."""
+    """A module's own arch declaration is checked without executing it."""
     house = House(tmp_path, ccw=module_source("t", info="'arch': 's390x'", body="raise AssertionError"))
     house.loader.module_load("", "ccw")
     assert [str(e) for e in house.loader.errors] == ["module arch does not match: expected 'x86_64', got 's390x'"]
 
 
 def test_missing_and_failing_deps(tmp_path: Path) -> None:
-    """0 for a dep that is not installed, -1 and the dep's error for one that fails."""
+    """0 for a missing dep, -1 and its error for a failing one."""
     house = House(
         tmp_path,
         bad=module_source(body="1 / 0"),
@@ -203,22 +207,22 @@ def test_missing_and_failing_deps(tmp_path: Path) -> None:
 
 
 def test_cyclic_deps(tmp_path: Path) -> None:
-    """They end, and both are loaded."""
+    """Modules with cyclic deps are both loaded."""
     house = House(tmp_path, a=module_source("t1", info="'deps': ['b']"), b=module_source("t2", info="'deps': ['a']"))
     assert house.load("a") == (LOADED, [])
     assert house.load("b") == (ALREADY_LOADED, [])
 
 
 def test_two_modules_for_one_type(tmp_path: Path) -> None:
-    """QEMU's error at the second; the first one's type stays."""
+    """A second provider is QEMU's error; the first one's type stays."""
     house = House(tmp_path, a=module_source("t"), b=module_source("t"))
     assert house.loader.module_load_qom("t") == ERROR
     assert [str(error) for error in house.loader.errors] == ["multiple modules providing 't'"]
     assert house.load("a") == (ALREADY_LOADED, [])
 
 
-def test_type_that_is_registered_already_takes_the_module_back(tmp_path: Path) -> None:
-    """All of its types go, the other module's stay."""
+def test_module_with_a_registered_type_is_removed(tmp_path: Path) -> None:
+    """All of the module's types are removed, the other module's stay."""
     house = House(tmp_path, a=module_source("t"), b=module_source("own", "t"))
     house.load("a")
     result, [text] = house.load("b")
@@ -230,7 +234,7 @@ def test_type_that_is_registered_already_takes_the_module_back(tmp_path: Path) -
     assert len(private_modules()) == 1
 
 
-# --- what fails to open or initialize -------------------------------------------------------------------------------
+# Failures -----------------------------------------------------------------------------------------------------------
 
 INIT = "def vmdump_module_init(types): pass\n"
 OTHER_STAMP = "VMDUMP_STAMP is not 1. Only modules from the same build can be loaded."
@@ -293,7 +297,7 @@ OTHER_STAMP = "VMDUMP_STAMP is not 1. Only modules from the same build can be lo
     ],
 )
 def test_error_texts(tmp_path: Path, source: str, text: str) -> None:
-    """Each way to fail: the text, no types, no trace in sys.modules, and not loaded."""
+    """Each way to fail has its text, leaves no types, no entry in sys.modules, and the module not loaded."""
     house = House(tmp_path)
     house.path("bad").write_text(source)
     result, [got] = house.load("bad")
@@ -304,7 +308,7 @@ def test_error_texts(tmp_path: Path, source: str, text: str) -> None:
 
 @pytest.mark.parametrize("where", ["\nrecurse()\n", "\ndef vmdump_module_init(types): recurse()\n"])
 def test_endless_recursion(tmp_path: Path, where: str) -> None:
-    """At import or in init: an error like any other."""
+    """Endless recursion at import or in init is an ordinary error."""
     house = House(tmp_path, bad=f"VMDUMP_STAMP = 1\n{INIT}def recurse(): recurse()\n{where}")
     result, [text] = house.load("bad")
     assert result == ERROR
@@ -312,7 +316,7 @@ def test_endless_recursion(tmp_path: Path, where: str) -> None:
 
 
 def test_keyboard_interrupt_passes_through(tmp_path: Path) -> None:
-    """And leaves no type and no module behind."""
+    """KeyboardInterrupt propagates and leaves no type or module."""
     house = House(
         tmp_path,
         bad=module_source("t", then="raise KeyboardInterrupt"),
@@ -322,8 +326,8 @@ def test_keyboard_interrupt_passes_through(tmp_path: Path) -> None:
     assert (house.types.type_get_by_name("t"), private_modules()) == (None, [])
 
 
-def test_failure_after_registering_takes_types_back(tmp_path: Path) -> None:
-    """Types registered before init raised are gone; mended, the same module loads."""
+def test_failure_after_registering_removes_types(tmp_path: Path) -> None:
+    """Types registered before init raised are removed; once fixed, the same module loads."""
     house = House(tmp_path, bad=module_source("t1", then="1 / 0"))
     assert house.load("bad")[0] == ERROR
     assert house.types.type_get_by_name("t1") is None
@@ -333,7 +337,7 @@ def test_failure_after_registering_takes_types_back(tmp_path: Path) -> None:
 
 
 def test_unreadable_or_oversized_file(tmp_path: Path) -> None:
-    """No more than the limit is read; a file of exactly that size is fine."""
+    """Files above the size limit are refused; a file of exactly that size loads."""
     house = House(tmp_path)
     source = f"VMDUMP_STAMP = 1\n{INIT}#"
     house.path("good").write_text(source.ljust(MAX_SOURCE_SIZE, "#"))
@@ -359,7 +363,7 @@ def test_unreadable_or_oversized_file(tmp_path: Path) -> None:
     ids=["nul", "not-utf-8", "unknown-codec", "deep-minus", "deep-parentheses", "deep-plus", "deep-attribute"],
 )
 def test_hostile_source(tmp_path: Path, source: bytes) -> None:
-    """Whatever Python's parser and compiler say to it becomes one line; nothing crashes."""
+    """Any error of Python's parser or compiler becomes one line; nothing crashes."""
     house = House(tmp_path)
     house.path("bad").write_bytes(source)
     result, [text] = house.load("bad")
@@ -387,7 +391,7 @@ def test_hostile_source(tmp_path: Path, source: bytes) -> None:
     ],
 )
 def test_broken_modinfo_names_the_line(tmp_path: Path, info: str, text: str) -> None:
-    """Told when the table is read, where the rest goes on, and again by whoever loads the module all the same."""
+    """Reported when the table is read, which continues, and again when the module is loaded."""
     house = House(tmp_path, bad=f"VMDUMP_STAMP = 1\nmodule_info = {info}\n{INIT}", good=module_source("t"))
     text = f"failed to open module: {text}".replace("PATH", str(house.path("bad")))
     assert [str(error) for error in house.broken] == [text]
@@ -396,7 +400,7 @@ def test_broken_modinfo_names_the_line(tmp_path: Path, info: str, text: str) -> 
 
 
 def test_modinfo_is_optional_and_read_without_execution(tmp_path: Path) -> None:
-    """No module_info: a row that provides nothing. The last binding stands, as it would at run time."""
+    """Without module_info a row provides nothing. The last binding counts, as at run time."""
     house = House(
         tmp_path,
         bare=f"VMDUMP_STAMP = 1\n{INIT}raise AssertionError('executed')",
@@ -422,8 +426,8 @@ def test_modinfo_is_optional_and_read_without_execution(tmp_path: Path) -> None:
         "if VMDUMP_STAMP == 1: pass\n",
     ],
 )
-def test_other_python_files_are_no_modules(tmp_path: Path, source: str) -> None:
-    """What neither declares a stamp nor an init function at top level is passed over."""
+def test_other_python_files_are_skipped(tmp_path: Path, source: str) -> None:
+    """Files with neither a stamp nor an init function at top level are skipped."""
     house = House(tmp_path, other=source)
     assert (house.broken, house.loader.states()) == ([], [])
 
@@ -443,7 +447,7 @@ LIB = module_source(body="users = []\n", finish="assert len(users) == 1")
 
 
 def test_dependents_get_the_module_they_depend_on(tmp_path: Path) -> None:
-    """At top level and in init; the very object, so that state is shared within a loader, and only there."""
+    """At top level and in init; the same object, so that state is shared within one loader only."""
     (tmp_path / "my-lib.py").write_text(LIB)
     first, second = House(tmp_path, user=USER), House(tmp_path, user=USER)
     for house in (first, second):
@@ -456,7 +460,7 @@ def test_dependents_get_the_module_they_depend_on(tmp_path: Path) -> None:
 
 
 def test_only_what_another_depends_on_is_exported(tmp_path: Path) -> None:
-    """RTLD_LOCAL for the rest; and outside module code there is nothing to see."""
+    """Other modules are not exported, as with RTLD_LOCAL; outside module code nothing is visible."""
     asks = (
         "from vmdump.modules.python_module import exported_module\nVMDUMP_STAMP = 1\nexported_module('my-lib')\n" + INIT
     )
@@ -474,7 +478,7 @@ def test_only_what_another_depends_on_is_exported(tmp_path: Path) -> None:
 
 
 def test_finished_module_is_exported_no_more(tmp_path: Path) -> None:
-    """Whoever comes later gets an error, not a module that has given up its resources."""
+    """Access to a finished module is an error."""
     (tmp_path / "my-lib.py").write_text(module_source())
     (tmp_path / "user.py").write_text(USER)
     opener, types = PythonModuleOpener(), TypeTable()
@@ -484,7 +488,7 @@ def test_finished_module_is_exported_no_more(tmp_path: Path) -> None:
 
 
 def test_loaders_in_two_threads_do_not_mix(tmp_path: Path) -> None:
-    """Whose export a module sees follows from who loads it, also when both are at it at once."""
+    """The exports visible to a module are its loader's, also with two loaders at once."""
     meet = threading.Barrier(2, timeout=10)
     (tmp_path / "my-lib.py").write_text(LIB)
     source = USER.replace("def vmdump_module_init(types):\n", "def vmdump_module_init(types):\n    types.meet.wait()\n")
@@ -507,7 +511,7 @@ def test_loaders_in_two_threads_do_not_mix(tmp_path: Path) -> None:
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, dict[str, str]], Path]]:
-    """Puts a distribution with entry points and files (path: text) on sys.path, as pip would."""
+    """Put a distribution with entry points and files (path: text) on sys.path, as pip would."""
     site = tmp_path / "site-packages"
 
     def install_distribution(entry_points: str, files: dict[str, str]) -> Path:
@@ -528,7 +532,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
 def test_entry_points_are_listed_without_import_and_loaded(
     tmp_path: Path, install: Callable[[str, dict[str, str]], Path]
 ) -> None:
-    """Module, module in a package, package: found on sys.path, named as the entry point says, not imported."""
+    """A module, a module in a package, and a package are found on sys.path, named by the entry
+    point, and not imported.
+    """
     site = install(
         "z-single = vendor_single\na-nested = vendor_package.devices.nic\nm-package = vendor_package.devices",
         {
@@ -561,7 +567,7 @@ def test_entry_points_are_listed_without_import_and_loaded(
 def test_file_in_a_module_dir_wins_over_an_entry_point(
     tmp_path: Path, install: Callable[[str, dict[str, str]], Path]
 ) -> None:
-    """So that a user can override what a distribution brings."""
+    """A file overrides an installed distribution's module."""
     install("nic = vendor_nic", {"vendor_nic.py": module_source("installed")})
     (tmp_path / "nic.py").write_text(module_source("mine"))
     opener = PythonModuleOpener()
@@ -573,7 +579,7 @@ def test_file_in_a_module_dir_wins_over_an_entry_point(
 def test_entry_points_that_lead_nowhere_are_reported(
     install: Callable[[str, dict[str, str]], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each with its reason; the good one is still listed."""
+    """Each with its reason; the valid one is still listed."""
     monkeypatch.setitem(sys.modules, "vendor_made_up", ModuleType("vendor_made_up"))  # it has no __spec__
     site = install(
         "a = vendor_gone\nb = vendor_package.gone\nc = vendor_good:init\nd = vendor_plain\ne = vendor_broken\n"
@@ -601,7 +607,7 @@ def test_entry_points_that_lead_nowhere_are_reported(
 
 
 def test_unreadable_metadata_is_reported(install: Callable[[str, dict[str, str]], Path]) -> None:
-    """Another distribution's broken metadata must not end the run."""
+    """Another distribution's broken metadata does not end the run."""
     install("a line without a value", {})
     errors: list[ModuleError] = []
     assert PythonModuleOpener().read_entry_points(errors.append) == []
@@ -610,7 +616,7 @@ def test_unreadable_metadata_is_reported(install: Callable[[str, dict[str, str]]
 
 
 def test_uninstalled_entry_point_is_an_error(tmp_path: Path, install: Callable[[str, dict[str, str]], Path]) -> None:
-    """It is listed by its path, so a file that is gone by the time it is loaded is no mere 'not installed'."""
+    """An entry point is listed by path, so a file missing at load time is an error, not 'not installed'."""
     site = install("nic = vendor_nic", {"vendor_nic.py": module_source("t")})
     opener = PythonModuleOpener()
     rows = opener.read_entry_points(pytest.fail)
@@ -622,6 +628,6 @@ def test_uninstalled_entry_point_is_an_error(tmp_path: Path, install: Callable[[
 
 
 def test_documentation_examples_run() -> None:
-    """Every >>> in the module."""
+    """The module's doctests run."""
     result = doctest.testmod(python_module)
     assert (result.failed, result.attempted > 5) == (0, True)

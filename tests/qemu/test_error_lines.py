@@ -1,4 +1,4 @@
-"""The error lines that findings quote are those that the QEMU prints that is meant."""
+"""Error lines quoted in findings are those that the QEMU in question prints."""
 
 import contextlib
 import io
@@ -27,8 +27,8 @@ from vmdump.qemu.error_lines import LINES, ErrorLines, find_formats, match, vers
 
 IMAGES = Path(os.environ.get("VMDUMP_IMAGES", "/nonexistent"))
 
-#: What e1000's section ends in when something in it is wrong: made with real QEMUs (Debian's 7.2.22 and 11.1.2), from
-#: their own streams in which one thing was changed. By key: the facts, and the lines.
+#: Error lines of real QEMUs (Debian's 7.2.22 and 11.1.2) that load e1000's section from their own stream with one
+#: change. By key: arguments, and lines.
 E1000 = "0000:00:02.0/e1000"
 PRINTED: dict[str, tuple[dict[str, Any], str, str]] = {
     "unknown_section": (
@@ -74,7 +74,7 @@ PRINTED: dict[str, tuple[dict[str, Any], str, str]] = {
 
 @pytest.mark.parametrize("key", PRINTED)
 def test_as_printed(key: str) -> None:
-    """What is quoted for a version is a part of the line that the real QEMU printed, which is recognized."""
+    """The quoted line is a part of the line that the real QEMU printed, which is recognised."""
     facts, old, new = PRINTED[key]
     for version, line in (("7.2.22", old), ("QEMU emulator version 11.1.2 (Debian 1:11.1.2+ds-3)", new)):
         assert ErrorLines({}, version).quote(key, facts) in line
@@ -98,7 +98,7 @@ def test_as_printed(key: str) -> None:
     ],
 )
 def test_version(version: str | None, machine: str | None, expected: tuple[int, int] | None) -> None:
-    """Without a version the machine type tells a lower bound."""
+    """Without a version, the machine type gives a lower bound."""
     assert version_of(version, machine) == expected
     is_new = expected is not None and expected >= (10, 2)
     quoted = ErrorLines({}, version, machine).quote("unknown_section", {"section": "x", "instance": 0})
@@ -120,7 +120,7 @@ def test_version(version: str | None, machine: str | None, expected: tuple[int, 
     ],
 )
 def test_find(data: bytes, found: str | None) -> None:
-    """A C string around the anchor, whatever else it says; bounded."""
+    """A format string is the C string around its anchor, with a length limit."""
     assert find_formats(data).get("missing_footer") == found
 
 
@@ -136,14 +136,14 @@ def test_find(data: bytes, found: str | None) -> None:
     ],
 )
 def test_any_format(format: str, quoted: str) -> None:
-    """Of a format that was not known before, the part whose arguments are known is quoted."""
+    """Of an unknown format string, the part with known arguments is quoted."""
     lines = ErrorLines({"unknown_section": format})
     assert lines.quote("unknown_section", {"section": "x", "instance": 3}) == quoted
 
 
 @pytest.mark.parametrize("name", rule_ids())
 def test_rules_quote_by_key(name: str) -> None:
-    """No rule has the words of an error line in its texts: they differ between versions."""
+    """No rule contains the text of an error line, as it differs between versions."""
     message, error = rule(name).MESSAGE, rule(name).ERROR or ""
     for forms in LINES.values():
         for form in forms:
@@ -159,20 +159,20 @@ def test_rules_quote_by_key(name: str) -> None:
 
 
 def labelled(label: str, vmsd: Any, version: str | None, **formats: str) -> Labelled:
-    """A dump of one device "dev" from some QEMU."""
+    """A dump of one device "dev" from a given QEMU."""
     tree = make_dump(dev=vmsd).tree
     return Labelled(label, DeviceDump(tree, Producer("image", version=version, error_lines=tuple(formats.items()))))
 
 
 def messages(source: Labelled, destination: Labelled) -> str:
-    """What is found in one direction."""
+    """The findings in one direction."""
     result = check([source, destination], directions=[(0, 1)])
     return "\n".join(finding.sentence for (types,) in [result.results.values()] for each in types
                      for finding in each.findings)  # fmt: skip
 
 
 def test_destination() -> None:
-    """The lines are the destination's: its image's own, else those of its version; each direction has its own."""
+    """The lines are the destination's: from its image, else of its version; per direction."""
     newer, older = desc("dev", field("a"), version_id=2), desc("dev", field("a"))
     old, new = labelled("old", older, "7.2.22"), labelled("new", newer, "11.1.2")
     assert "`savevm: unsupported version 2 for 'dev' v1`" in messages(new, old)
@@ -186,7 +186,7 @@ def test_destination() -> None:
 
 
 def test_source() -> None:
-    """That a device blocks the migration is printed by the source."""
+    """The source prints that a device blocks migration."""
     blocked = desc("dev", field("a"), unmigratable=True)
     source = labelled("a", blocked, "7.2.22", unmigratable="Here: State blocked by non-migratable device '%s'")
     destination = labelled("b", desc("dev", field("a")), "11.1.2")
@@ -194,7 +194,7 @@ def test_source() -> None:
 
 
 def test_lint() -> None:
-    """A dump's own lines are those of its own QEMU."""
+    """For a single dump, the lines are those of its own QEMU."""
     vmsd = desc("dev", field("a"), version_id=1, minimum_version_id=2)
     for version, line in (("10.0.13", "version_id  2`"), ("11.1.2", "version_id 2`")):
         (finding,) = lint(labelled("x", vmsd, version))
@@ -202,7 +202,7 @@ def test_lint() -> None:
 
 
 def test_producer() -> None:
-    """The formats survive the cache's form and the extended dump's JSON; what is no such object is refused."""
+    """The formats are kept by the cache and the extended dump's JSON; malformed ones are refused."""
     producer = Producer("image", error_lines=(("missing_footer", "Missing section footer for %s"),))
     assert Producer.from_plain(producer.to_plain()) == producer
     again = producer_from_json(producer_to_json(producer), "x.json")
@@ -236,13 +236,13 @@ def test_explain(line: str, words: list[str]) -> None:
 
 
 def binaries() -> list[Path]:
-    """One of each release: 5.2, 7.2, 10.0, 11.1; hosts x86-64 and AArch64."""
+    """One binary of each release: 5.2, 7.2, 10.0, 11.1; hosts x86-64 and AArch64."""
     return sorted(IMAGES.glob("roots/*/usr/bin/qemu-system-x86_64"))
 
 
 @pytest.mark.parametrize("path", binaries(), ids=str)
 def test_images(path: Path) -> None:
-    """All formats are found in every release; those of the table are those that stand in it."""
+    """All formats are found in every release and agree with the table."""
     data = path.read_bytes()
     found = find_formats(data)
     assert found.keys() == LINES.keys()
@@ -257,7 +257,7 @@ def test_images(path: Path) -> None:
 
 @pytest.mark.qemu
 def test_image_producer() -> None:
-    """An image tells its formats, read and from the cache; without details there are none."""
+    """An image has its formats, read or cached; without details there are none."""
     path = find_qemu("x86_64")
     data = Path(path).read_bytes()
     for cache in (False, True, True):
@@ -267,7 +267,7 @@ def test_image_producer() -> None:
 
 
 def mutations(stream: bytes) -> Iterator[tuple[str, bytes]]:
-    """Streams in which one thing of e1000's section is wrong, and the key of the line that it ends in."""
+    """Streams with one error in e1000's section, and the key of the resulting line."""
     name = bytes([len(E1000)]) + E1000.encode()  # without its length, the ROM's is found
     begin = stream.index(name)
     version = begin + 1 + len(E1000) + 4  # behind the instance id
@@ -283,7 +283,7 @@ def mutations(stream: bytes) -> Iterator[tuple[str, bytes]]:
 
 @pytest.mark.qemu
 def test_real_migration(tmp_path: Path) -> None:
-    """What is quoted for an image is in what that QEMU prints when such a stream is loaded."""
+    """The line quoted for an image is in that QEMU's output when it loads such a stream."""
     path = find_qemu("x86_64")
     command = [path, "-M", "pc", "-m", "16", "-nodefaults", "-display", "none", "-S", "-device", "e1000"]
     stream = tmp_path / "stream"

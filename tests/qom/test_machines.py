@@ -15,7 +15,7 @@ from vmdump.qom.machines import find_default_machine, find_machine, machine_list
 
 
 def members(**values):
-    """A class_init that sets these members."""
+    """Return a class_init that sets these members."""
 
     def class_init(klass, data):
         for name, value in values.items():
@@ -41,7 +41,7 @@ def test_examples():
 
 
 def test_find_machine():
-    """By name and by alias; the name is the type's without its suffix."""
+    """Machine types are found by name and alias; the name is the type's without its suffix."""
     table = make_table(pc_q35={"alias": "q35"}, none={})
     assert find_machine(table, "q35") is find_machine(table, "pc-q35") is table.object_class_by_name("pc-q35-machine")
     assert find_machine(table, "none").name == "none"
@@ -49,7 +49,7 @@ def test_find_machine():
 
 @pytest.mark.parametrize("name", ["pc", "none-machine", "", "machine", "abstract"])
 def test_find_machine_unknown(name):
-    """QEMU's error with its hint, on one line; abstract machine types are none."""
+    """Unknown and abstract machine types are QEMU's error with its hint, on one line."""
     table = make_table(none={})
     table.type_register(TypeInfo("abstract-machine", parent="machine", abstract=True))
     with pytest.raises(QOMError) as info:
@@ -58,13 +58,13 @@ def test_find_machine_unknown(name):
 
 
 def test_find_default_machine():
-    """The one that says so, or None."""
+    """The type with is_default, or None."""
     assert find_default_machine(make_table(none={})) is None
     assert find_default_machine(make_table(none={}, pc={"is_default": True})).name == "pc"
 
 
 def test_several_defaults():
-    """QEMU asserts that there is one. A child inherits is_default, as it does in QEMU."""
+    """Several defaults are an error; QEMU asserts. A child inherits is_default, as in QEMU."""
     table = make_table(pc={"is_default": True})
     table.type_register(TypeInfo("child-machine", parent="pc-machine"))
     with pytest.raises(QOMError, match=r"^Multiple default machines: child, pc; "):
@@ -72,7 +72,7 @@ def test_several_defaults():
 
 
 def test_children_inherit_the_alias():
-    """machine_class_base_init gives a child its own name and leaves the rest."""
+    """machine_class_base_init sets a child's name and leaves the other members."""
     table = make_table(pc={"alias": "p", "family": "f", "desc": "d", "deprecation_reason": "r"})
     table.type_register(TypeInfo("child-machine", parent="pc-machine"))
     child = find_machine(table, "child")
@@ -86,7 +86,7 @@ def test_children_inherit_the_alias():
 
 
 def test_name_without_suffix():
-    """QEMU asserts the suffix, except for abstract types."""
+    """A missing suffix is an error except for abstract types; QEMU asserts."""
     table = make_table()
     table.type_register(TypeInfo("pc-base", parent="machine", abstract=True))
     assert table.object_class_by_name("pc-base").name == ""
@@ -95,12 +95,12 @@ def test_name_without_suffix():
         table.object_class_by_name("pc")
 
 
-#: A part of what `qemu-system-x86_64 -M help` of QEMU 7.2 prints, in its order.
+#: Lines of `qemu-system-x86_64 -M help` of QEMU 7.2, in order.
 HELP = [
     "microvm", "pc-i440fx-7.2", "pc-i440fx-2.9", "pc-i440fx-2.12", "pc-i440fx-2.10", "pc-i440fx-2.1", "pc-i440fx-2.0",
     "pc-q35-7.2", "pc-q35-4.0.1", "pc-q35-4.0", "pc-q35-2.4", "pc-q35-2.12", "isapc", "none", "x-remote",
 ]  # fmt: skip
-#: As the boards' class_init functions set MachineClass.family. Source: QEMU 8.2.2 hw/i386/.
+#: MachineClass.family as set by the boards' class_init. Source: QEMU 8.2.2 hw/i386/.
 FAMILIES = {"microvm": "microvm_i386", "pc-i440fx": "pc_piix", "pc-q35": "pc_q35"}
 
 
@@ -112,13 +112,13 @@ def check_order(help_names: list[str]) -> None:
 
 
 def test_machine_list():
-    """By family, the newest first, then those without; compared as strings, so 2.9 stands before 2.12."""
+    """Sorted by family, newest first, then those without; compared as strings, so 2.9 precedes 2.12."""
     check_order(HELP)
 
 
 @pytest.mark.qemu
 def test_machine_list_of_a_real_qemu():
-    """All machine types of the QEMU that is installed."""
+    """The list has all machine types of the installed QEMU."""
     qemu = shutil.which("qemu-system-x86_64")
     if qemu is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)("needs qemu-system-x86_64")

@@ -1,4 +1,4 @@
-"""The object model: registration, lazy initialisation, interfaces, casts, lists, and errors for QEMU's aborts."""
+"""The QOM type table: registration, lazy initialisation, interfaces, casts, lists, and errors where QEMU aborts."""
 
 import random
 import sys
@@ -51,7 +51,7 @@ def error_of(function, *args) -> str:
 
 
 def test_name_is_taken():
-    """QEMU aborts; the table is as it was."""
+    """A second type of the same name is an error, and the table is unchanged; QEMU aborts."""
     table = make_table(device("e1000", instance_size=200))
     assert error_of(table.type_register, device("e1000")) == "Registering 'e1000' which already exists"
     assert table.type_get_by_name("e1000").info.instance_size == 200
@@ -59,40 +59,40 @@ def test_name_is_taken():
 
 @pytest.mark.parametrize("name", ["", 'a"b', "a\\b", "a\nb", "a\0b", "a\x1f", "\ud800", b"bytes", None])
 def test_name_is_illegal(name):
-    """What can't be printed in JSON as it is can't be a type's name."""
+    """Names that cannot be printed in JSON verbatim are refused."""
     assert error_of(make_table().type_register, device(name)).startswith(f"Registering {name!r} with illegal type name")
 
 
 @pytest.mark.parametrize("name", ["a", "0", "i440FX-pcihost", "cpu@x/y:1+2,3", "x::y", "gerät", "\x7f", "SUNW,fdtwo"])
 def test_name_is_legal(name):
-    """QEMU 8.2 checks no names, and older versions have odd ones."""
+    """Other odd names are accepted: QEMU 8.2 checks none."""
     assert make_table(device(name)).object_class_by_name(name).get_name() == name
 
 
 def test_no_parent():
-    """Only the two roots have none."""
+    """Only the two root types have no parent."""
     message = "Registering 'x' without a parent; name one, such as parent=\"device\""
     assert error_of(make_table().type_register, TypeInfo("x")) == message
 
 
 def test_interfaces_as_string():
-    """The comma that makes a tuple is easily forgotten."""
+    """A string instead of a tuple of interfaces is an error."""
     message = "Registering 'x' with a string as interfaces; write ('nmi',)"
     assert error_of(make_table().type_register, device("x", interfaces=("nmi"))) == message
 
 
 def test_registration_while_listing():
-    """A class_init that registers types would change the order in the middle of the enumeration."""
+    """A class_init cannot register types during an enumeration, as that would change its order."""
     table = make_table(device("x", class_init=lambda klass, data: table.type_register(device("y"))))
     message = "type 'x': Registering 'y' while the types are being listed; do it before, not in a class_init"
     assert error_of(table.object_class_get_list, "device", True) == message
-    table.type_register(device("z"))  # the enumeration is over
-    assert table.object_class_by_name("x").get_name() == "x"  # and alone, the class may register
+    table.type_register(device("z"))  # the enumeration has ended
+    assert table.object_class_by_name("x").get_name() == "x"  # outside an enumeration the class may register
     assert table.type_get_by_name("y")
 
 
 def test_listing_in_a_listing():
-    """The end of a nested enumeration is not the end of the outer one."""
+    """The end of a nested enumeration does not end the outer one."""
 
     def class_init(klass, data):
         table.object_class_get_list("bus", True)
@@ -110,13 +110,13 @@ class BrokenModule(Exception):
 
 
 def test_rollback_raises():
-    """What the body raises goes on to the caller."""
+    """The body's exception propagates."""
     with pytest.raises(BrokenModule), make_table().registration():
         raise BrokenModule
 
 
 def test_rollback():
-    """When the body raises, its types are gone, those of nested blocks too, and can be registered again."""
+    """If the body raises, its types and those of nested blocks are removed, and can be registered again."""
     table = make_table(device("before"))
     with suppress(BrokenModule), table.registration():
         table.type_register(device("a"))
@@ -128,7 +128,7 @@ def test_rollback():
 
 
 def test_rollback_of_the_inner():
-    """A module that fails inside another one's registration takes only its own types with it."""
+    """A module that fails during another's registration removes only its own types."""
     table = make_table()
     with table.registration():
         table.type_register(device("a"))
@@ -140,7 +140,7 @@ def test_rollback_of_the_inner():
 
 
 def test_rollback_restores_the_order():
-    """The order is as if the types had never been there."""
+    """The order is as if the types had never been registered."""
     infos = [device(f"dev-{index}") for index in range(100)]
     table, untouched = make_table(*infos), make_table(*infos)
     with suppress(BrokenModule), table.registration():
@@ -152,7 +152,7 @@ def test_rollback_restores_the_order():
 
 
 def test_rollback_drops_classes():
-    """A class that found its parent among the types that are gone finds the next one."""
+    """A class whose parent was removed is initialised again with the next parent of that name."""
     table = make_table(device("child", parent="parent"))
     with suppress(BrokenModule), table.registration():
         table.type_register(device("parent", class_init=lambda klass, data: setattr(klass, "desc", "broken")))
@@ -167,7 +167,7 @@ def test_rollback_drops_classes():
 
 
 def test_lazy_and_once():
-    """class_init runs when the class is first asked for, and never again."""
+    """class_init runs at the first request of the class, and never again."""
     calls = []
     table = make_table(device("x", class_init=lambda klass, data: calls.append(klass)))
     assert calls == []
@@ -178,7 +178,7 @@ def test_lazy_and_once():
 
 
 def test_order_of_hooks():
-    """Parent first; then each ancestor's class_base_init, the nearest first, with the child's data; then class_init."""
+    """Parent first; then each ancestor's class_base_init, nearest first, with the child's data; then class_init."""
     calls = []
 
     def hook(what):
@@ -203,7 +203,7 @@ def test_order_of_hooks():
 
 
 def test_members_are_copied():
-    """A class starts as a copy of its parent's. Later changes reach only one of them; mutable values are shared."""
+    """A class starts as a copy of its parent's; later changes affect one of them; mutable values are shared."""
 
     class BoardClass(DeviceClass):
         ports = None
@@ -224,7 +224,7 @@ def test_members_are_copied():
 
 
 def test_members_must_be_declared():
-    """A misspelt member is an error, not a device that is missing from the dump."""
+    """A misspelt member is an error."""
 
     def class_init(klass, data):
         klass.vmds = None
@@ -234,7 +234,9 @@ def test_members_must_be_declared():
 
 
 def test_abstract():
-    """Declared abstract, or without an instance_size of its own or an ancestor's. Being abstract is not inherited."""
+    """A type is abstract if declared so, or if neither it nor an ancestor has an instance_size. Being abstract is not
+    inherited.
+    """
     table = make_table(
         TypeInfo("plain", parent="object", instance_size=40, abstract=True),
         TypeInfo("sized", parent="plain"),
@@ -253,14 +255,14 @@ def test_abstract():
 
 
 def test_inherited_sizes():
-    """A size of 0 stands for the parent's."""
+    """A size of 0 means the parent's."""
     table = make_table(device("x", class_size=400), device("y", parent="x", instance_size=1000))
     impl = table.object_class_by_name("y").type
     assert (impl.class_size, impl.instance_size) == (400, 1000)
 
 
 def test_own_class_in_class_init():
-    """A class_init that asks for its own class, or a child's, gets it as it is then, and does not recurse."""
+    """A class_init that requests its own or a child's class gets the current state, without recursion."""
     seen = []
 
     def class_init(klass, data):
@@ -274,7 +276,7 @@ def test_own_class_in_class_init():
 
 
 def test_deep_chain():
-    """A chain deeper than Python's stack is initialised, cast and listed, and not in quadratic time."""
+    """A chain deeper than Python's stack is initialised, cast and listed in less than quadratic time."""
     depth = 100_000
     assert depth > sys.getrecursionlimit()
     infos = [device("t0")] + [device(f"t{index}", parent=f"t{index - 1}") for index in range(1, depth)]
@@ -348,7 +350,7 @@ INITIALISATION_ERRORS = {
 
 @pytest.mark.parametrize(("infos", "message"), INITIALISATION_ERRORS.values(), ids=INITIALISATION_ERRORS)
 def test_initialisation_errors(infos, message):
-    """Where QEMU aborts, one line, the same at each attempt; listing gives it too, and does not stay under way."""
+    """Where QEMU aborts, the error is one line, equal at each attempt, also when listing."""
     table = make_table(*infos)
     for _ in range(2):
         assert error_of(table.object_class_by_name, "x") == message
@@ -359,7 +361,7 @@ def test_initialisation_errors(infos, message):
 
 @pytest.mark.parametrize("lines", ["two\nlines", "two\r\n lines", "two\x0blines"])
 def test_error_is_one_line(lines):
-    """Whatever a class_init says is put on one line, and its exception is kept as the cause."""
+    """A class_init's exception becomes one line, with the exception as cause."""
 
     def class_init(klass, data):
         raise RuntimeError(lines)
@@ -385,7 +387,7 @@ def test_error_passes_through():
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_failed_class_is_not_half_made(error):
-    """A class whose class_init failed, and what was made of it meanwhile, starts afresh the next time."""
+    """A class whose class_init failed, and classes made meanwhile, are initialised afresh the next time."""
     attempts = []
 
     def class_init(klass, data):
@@ -417,7 +419,7 @@ def test_failed_base_init():
 
 
 def test_threads():
-    """Threads that list at the same time get the same classes, each initialised once."""
+    """Threads that list concurrently get the same classes, each initialised once."""
     calls = []
     infos = [device(f"dev-{index}", class_init=lambda klass, data: calls.append(klass)) for index in range(2000)]
     table = make_table(*infos)
@@ -461,7 +463,7 @@ def make_interfaces(*infos: TypeInfo) -> TypeTable:
 
 
 def test_interface_classes():
-    """Each class has its own interface classes, which start as copies of its parent's; their types are not listed."""
+    """Each class has its own interface classes, copied from its parent's; their types are not listed."""
 
     def class_init(klass, data):
         table.object_class_dynamic_cast_assert(klass, "nmi").handler = "board's"
@@ -484,7 +486,7 @@ def test_interface_classes():
 
 
 def test_interface_that_is_there_already():
-    """An interface is not added when the parent's, or one before it, descends from it; the other way round it is."""
+    """An interface is not added if the parent's, or an earlier one, descends from it; in the reverse case it is."""
     table = make_interfaces(
         device("both", interfaces=("fast-nmi", "nmi", "fast-nmi")),
         device("child", parent="both", interfaces=("nmi", "fast-nmi", "hotplug")),
@@ -499,7 +501,7 @@ def test_interface_that_is_there_already():
 
 
 def test_casts():
-    """To an ancestor: the class. To an interface: its class here. None for all others, and when it is unclear."""
+    """Cast to an ancestor gives the class; to an interface, its interface class; otherwise, or if ambiguous, None."""
     table = make_interfaces(
         device("fast", interfaces=("fast-nmi",)), device("two", parent="fast", interfaces=("slow-nmi",)), device("none")
     )
@@ -521,7 +523,9 @@ def test_casts():
 
 
 def test_list_by_interface():
-    """All that can be cast to the interface: implementations, heirs, and the interfaces below it themselves."""
+    """The list has all types that can be cast to the interface: implementations, descendants, and
+    derived interfaces.
+    """
     table = make_interfaces(
         device("fast", interfaces=("fast-nmi",)),
         device("child", parent="fast"),
@@ -540,7 +544,7 @@ def test_list_by_interface():
 
 @given(st.data())
 def test_list_agrees_with_cast(data):
-    """The list's one pass finds exactly the classes that object_class_dynamic_cast accepts one by one."""
+    """The list has exactly the classes that object_class_dynamic_cast accepts."""
     interfaces = [TypeInfo("i0", parent="interface")]
     for index in range(1, data.draw(st.integers(1, 4))):
         parents = st.sampled_from(["interface", *(info.name for info in interfaces)])
@@ -563,7 +567,7 @@ def test_list_agrees_with_cast(data):
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters='"\\')), unique=True))
 def test_order_is_glibs(type_names):
-    """The list is GLib's iteration over all types' names, reversed; what filters it does not change the order."""
+    """The list has GLib's iteration order over all type names, reversed; filters do not change the order."""
     base = [info.name for info in base_types.BASE_TYPES]
     type_names = [name for name in type_names if name and name not in base]
     table = make_table(*(device(name) for name in type_names))
@@ -575,7 +579,7 @@ def test_order_is_glibs(type_names):
 
 
 def test_order_of_many():
-    """As many types as the biggest target has, registered in two orders, between listings."""
+    """The order holds for as many types as the largest target has, registered in two orders, between listings."""
     type_names = [f"type-{index}-cpu" for index in range(2500)]
     random.Random(1).shuffle(type_names)
     table = make_table(*map(device, type_names[:1000]))
@@ -588,7 +592,7 @@ def test_order_of_many():
 
 
 def test_list_of_an_unknown_type():
-    """As in QEMU: nothing descends from it; and an empty table lists nothing."""
+    """As in QEMU, an unknown type has no descendants; an empty table lists nothing."""
     assert make_table().object_class_get_list("unknown", True) == []
     assert TypeTable().object_class_get_list("device", True) == []
 
@@ -597,7 +601,7 @@ def test_list_of_an_unknown_type():
 
 
 def test_unknown_type():
-    """Without a loader, without a module, and with one that does not keep its word."""
+    """Unknown types without a loader, without a module, and with a loader that fails to register them."""
     for load in (None, lambda name: 0, lambda name: -1, lambda name: 1):
         table = make_table(module_load_qom=load)
         assert error_of(table.module_object_class_by_name, "qxl") == "unknown type 'qxl'"
@@ -605,7 +609,7 @@ def test_unknown_type():
 
 
 def make_loading(**parents: str) -> tuple[TypeTable, list[str]]:
-    """A table whose loader knows the types of parents, and the list of what it is asked for."""
+    """A table whose loader knows the types of parents, and the list of requested types."""
     asked = []
 
     def load(name):
@@ -620,7 +624,7 @@ def make_loading(**parents: str) -> tuple[TypeTable, list[str]]:
 
 
 def test_type_is_loaded():
-    """A missing type is looked for in modules, and so are its parents; object_class_by_name loads the latter only."""
+    """A missing type is looked up in modules, as are its parents; object_class_by_name loads only the latter."""
     table, asked = make_loading(qxl="pci", pci="device")
     assert table.object_class_by_name("qxl") is None
     assert asked == []
@@ -630,7 +634,7 @@ def test_type_is_loaded():
 
 
 def test_parents_are_loaded_before_listing():
-    """Types that a missing parent's module registers are in the list: it is loaded before the enumeration begins."""
+    """A missing parent's module is loaded before the enumeration, so its types are listed."""
     table, asked = make_loading(pci="bridge", bridge="device")
     table.type_register(device("qxl", parent="pci"))
     assert sorted(names(table.object_class_get_list("device", True))) == ["bridge", "device", "pci", "qxl"]
@@ -638,7 +642,7 @@ def test_parents_are_loaded_before_listing():
 
 
 def test_parent_is_not_loaded():
-    """A parent in no module is missing."""
+    """A parent in no module is an error."""
     table, asked = make_loading()
     table.type_register(device("qxl", parent="pci"))
     message = "Type 'qxl' is missing its parent 'pci'; register it, or install its module"
@@ -650,7 +654,7 @@ def test_parent_is_not_loaded():
 
 
 def test_device_class():
-    """QEMU's defaults: devices may be created and hotplugged by users, as long as they don't say otherwise."""
+    """QEMU's defaults: devices are user_creatable and hotpluggable unless they say otherwise."""
     klass = make_table(device("x")).object_class_by_name("x")
     assert (klass.user_creatable, klass.hotpluggable, klass.vmsd, klass.desc) == (True, True, None, None)
     klass.categories |= DeviceCategory.NETWORK
@@ -668,7 +672,7 @@ def test_device_class():
     ],
 )
 def test_base_types(name, class_type, class_size, instance_size):
-    """All abstract, with the sizes of QEMU 10.0's structs."""
+    """All base types are abstract, with the sizes of QEMU 10.0's structs."""
     klass = make_table().object_class_by_name(name)
     assert type(klass) is class_type
     assert (klass.type.class_size, klass.type.instance_size) == (class_size, instance_size)

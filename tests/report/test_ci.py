@@ -1,4 +1,4 @@
-"""The reports that CI systems load: JUnit, SARIF, and GitHub's workflow commands."""
+"""The reports for CI systems: JUnit, SARIF, and GitHub's workflow commands."""
 
 import json
 import os
@@ -18,14 +18,14 @@ from vmdump.dump.producer import Producer
 from vmdump.report import render
 from vmdump.report.options import DEFAULTS, Options, RuleText
 
-#: The schema itself, for those who have it: VMDUMP_SARIF_SCHEMA=sarif-schema-2.1.0.json.
+#: The official schema, if available: VMDUMP_SARIF_SCHEMA=sarif-schema-2.1.0.json.
 OFFICIAL = os.environ.get("VMDUMP_SARIF_SCHEMA")
 
 CONDITIONAL = Options(fail_on=Verdict.CONDITIONAL)
 
 
 def five(**changes: Any) -> CheckResult:
-    """A type of each verdict that a finding has, with one finding; u2, which is absent, has an accepted one beside."""
+    """A type of each verdict, with one finding; u2, which is absent, also has an accepted one."""
     types = [
         TypeResult(
             f"u{index}", verdict, "s", [Finding(f"r{index}", verdict, "A -> B", f"u{index}", "s / d / f", "m")], []
@@ -39,12 +39,12 @@ def five(**changes: Any) -> CheckResult:
 
 
 def junit(result: CheckResult, options: Options = DEFAULTS) -> ElementTree.Element:
-    """The suites, as a reader of XML gets them."""
+    """Parse the report into test suites."""
     return ElementTree.fromstring(render(result, "junit", options))
 
 
 def gitlab(case: ElementTree.Element) -> tuple[str, str | None]:
-    """What GitLab makes of a test case: its status and output (lib/gitlab/ci/parsers/test/junit.rb, 17.0)."""
+    """Return a test case's status and output as GitLab derives them (lib/gitlab/ci/parsers/test/junit.rb, 17.0)."""
     for child, status in (("failure", "failed"), ("error", "error"), ("skipped", "skipped")):
         if (element := case.find(child)) is not None:
             return status, element.text
@@ -61,7 +61,7 @@ def gitlab(case: ElementTree.Element) -> tuple[str, str | None]:
     ],
 )
 def test_junit_in_gitlab(options: Options, statuses: list[str]) -> None:
-    """A suite a direction, a case a type: what fails the check failed, what else was found is skipped."""
+    """A suite for each direction, a case for each type; failing verdicts fail, other findings are skipped."""
     root = junit(five(), options)
     (suite,) = root
     cases = suite.findall("testcase")
@@ -74,8 +74,8 @@ def test_junit_in_gitlab(options: Options, statuses: list[str]) -> None:
         assert int(element.attrib["skipped"]) == statuses.count("skipped")
 
 
-def test_junit_tells_why() -> None:
-    """A failure has the finding's message, rule and path; an accepted finding is in the case's output."""
+def test_junit_gives_the_reason() -> None:
+    """A failure has the finding's message, rule and path; accepted findings are in the case's output."""
     case = junit(five()).findall("testsuite/testcase")
     failure = case[4].find("failure")
     assert failure is not None
@@ -86,7 +86,7 @@ def test_junit_tells_why() -> None:
 
 
 def test_junit_of_an_accepted_type() -> None:
-    """A type whose findings are all accepted is skipped: it did not fail, and nobody found that it loads."""
+    """A type whose findings are all accepted is skipped."""
     accepted = Finding("r", Verdict.BREAKS, "A -> B", "t", "s / d / f", "m")
     types = [TypeResult("t", Verdict.ACCEPTED, "s", [], [])]
     (case,) = junit(CheckResult((), {"A -> B": types}, [(accepted, "known")])).findall("testsuite/testcase")
@@ -95,14 +95,14 @@ def test_junit_of_an_accepted_type() -> None:
 
 
 def test_junit_drops_no_accepted_finding() -> None:
-    """One of a type that has no verdict has a case of its own."""
+    """An accepted finding of a type without verdict has a case of its own."""
     suite = junit(five(results={"A -> B": []}))[0]
     assert [case.get("name") for case in suite.findall("testcase")] == ["u2"]
 
 
 @pytest.mark.parametrize("name", [*HOSTILE, "\udce9", "\x00\ufffe]]>"])
 def test_junit_hostile_names(name: str) -> None:
-    """Whatever a type is called, the document is well-formed, and has no more elements for it."""
+    """For any names the document is well-formed with the same number of elements."""
     types = [TypeResult(name, Verdict.BREAKS, name, [Finding(name, Verdict.BREAKS, "A -> B", name, name, name)], [])]
     root = junit(CheckResult((), {"A -> B": types}, [(types[0].findings[0], name)], [name]))
     assert [element.tag for element in root.iter()] == [
@@ -111,13 +111,13 @@ def test_junit_hostile_names(name: str) -> None:
 
 
 def sarif(result: CheckResult, options: Options = DEFAULTS) -> Any:
-    """The run of a log that is valid."""
+    """Return the run of a log, after validation."""
     log = json.loads(render(result, "sarif", options))
     jsonschema.validate(log, sarif_schema.SCHEMA, jsonschema.Draft7Validator)
     if OFFICIAL:
         jsonschema.validate(log, json.loads(Path(OFFICIAL).read_text()))
     (run,) = log["runs"]
-    for each in run["results"]:  # what the specification asks for, but its schema can't say
+    for each in run["results"]:  # required by the specification, but not expressible in the schema
         assert run["tool"]["driver"]["rules"][each["ruleIndex"]]["id"] == each["ruleId"]
         assert each["kind"] == "fail" or each["level"] == "none"
         assert "suppressions" in each
@@ -131,7 +131,7 @@ def sarif(result: CheckResult, options: Options = DEFAULTS) -> Any:
 
 @pytest.mark.parametrize("dumps", [1, 2, 4])
 def test_sarif_is_valid(dumps: int) -> None:
-    """Any number of dumps, hostile names included, gives what the schema says."""
+    """Any number of dumps, including hostile names, gives a valid log."""
     run = sarif(make_result(dumps, 30, HOSTILE))
     prints = [each["fingerprints"]["vmdump/v1"] for each in run["results"]]
     assert len(prints) == len(set(prints))
@@ -139,7 +139,7 @@ def test_sarif_is_valid(dumps: int) -> None:
 
 @pytest.mark.parametrize(("direction", "way"), [(Direction(0, 1), "forward"), (Direction(1, 0), "backward")])
 def test_ways_and_versions(direction: Direction, way: str) -> None:
-    """JUnit's suites and SARIF's results name the way of their direction and the versions of both QEMUs."""
+    """JUnit's suites and SARIF's results have the way of their direction and both QEMUs' versions."""
     dumps = [Dump("A", Producer("image", "a", "7.2.22"), "pc"), Dump("B", Producer("image", "b", "10.0.13"), "pc")]
     source, destination = dumps[direction.source].producer, dumps[direction.destination].producer
     result = five(dumps=dumps, directions={"A -> B": direction})
@@ -157,7 +157,7 @@ def test_ways_and_versions(direction: Direction, way: str) -> None:
 
 
 def test_sarif_levels() -> None:
-    """Levels follow what fails the check; accepted findings are suppressed with their reason, others are not."""
+    """Levels follow --fail-on; accepted findings are suppressed with their reason."""
     run, strict = sarif(five()), sarif(five(), CONDITIONAL)
     assert [each["level"] for each in run["results"]] == ["warning", "warning", "warning", "error", "error"]
     assert [each["level"] for each in strict["results"]] == ["warning", "warning", "error", "error", "error"]
@@ -168,7 +168,7 @@ def test_sarif_levels() -> None:
 
 
 def test_sarif_places() -> None:
-    """The place is the source's file, as a URI, and the path inside; a source without a file has the path alone."""
+    """The location is the source's file as a URI, and the path within; without a file only the path."""
     first = sarif(five())["results"][0]["locations"][0]
     assert first["logicalLocations"][0]["fullyQualifiedName"] == "u1 / s / d / f"
     assert first["physicalLocation"]["artifactLocation"]["uri"] == "dir/a%20b%25%3A.json"
@@ -180,7 +180,9 @@ def test_sarif_places() -> None:
 
 
 def test_sarif_fingerprints_are_stable() -> None:
-    """They stay when messages, facts, versions and files change; they change with rule, type, path and direction."""
+    """Fingerprints do not depend on messages, metadata, versions and files; they depend on rule, type, path and
+    direction.
+    """
 
     def prints(**changes: Any) -> list[str]:
         base = Finding("r", Verdict.BREAKS, "A -> B", "t", "p", "m")._replace(**changes)
@@ -196,7 +198,7 @@ def test_sarif_fingerprints_are_stable() -> None:
 
 
 def test_sarif_rules() -> None:
-    """Each rule once, with its help where it is known, else with the command that has it."""
+    """Each rule once, with its help if known, else with the command that prints it."""
     rules = sarif(five(), Options(rules={"r4": RuleText("One line", "All of it")}))["tool"]["driver"]["rules"]
     assert [rule["id"] for rule in rules] == ["r1", "r2", "r3", "r4", "r9"]
     assert (rules[3]["shortDescription"]["text"], rules[3]["help"]["text"]) == ("One line", "All of it")
@@ -204,7 +206,7 @@ def test_sarif_rules() -> None:
 
 
 def test_safe_findings_are_no_noise() -> None:
-    """What is safe is no result of SARIF and has no text in JUnit, unless that is asked for."""
+    """Safe findings are left out of SARIF and JUnit unless requested."""
     verbose = Options(verbose=True)
     assert [each["kind"] for each in sarif(five(), verbose)["results"]] == ["informational", *["fail"] * 5]
     assert sarif(five(), verbose)["results"][0]["level"] == "none"
@@ -214,7 +216,7 @@ def test_safe_findings_are_no_noise() -> None:
 
 
 def test_error_lines_and_notes() -> None:
-    """The line that QEMU prints, and what a judgement lacks, are in each of the formats."""
+    """QEMU's error line and a verdict's missing metadata are in each format."""
     finding = Finding(
         "r", Verdict.BREAKS, "A -> B", "t", "p", "m", error="Missing section footer for t", note="by sizes"
     )
@@ -231,7 +233,7 @@ def test_error_lines_and_notes() -> None:
 
 
 def test_ignored_findings_are_counted() -> None:
-    """What --ignore has left out is said in each of the formats."""
+    """Each format has the number of findings left out by --ignore."""
     result = five(ignored={"A -> B": 2})
     names = {each.get("name"): each.get("value") for each in junit(result).findall("testsuite/properties/property")}
     assert names["ignored-findings"] == "2"
@@ -240,7 +242,7 @@ def test_ignored_findings_are_counted() -> None:
 
 
 def test_sarif_fingerprints_survive_updates() -> None:
-    """Of two dumps the way is the same whatever versions labels name, so that an alert stays one."""
+    """The way of two dumps is the same for any versions in labels, so that an alert persists."""
 
     def prints(old: str, new: str, *, swapped: bool = False) -> list[str]:
         direction = Direction(1, 0) if swapped else Direction(0, 1)
@@ -255,7 +257,7 @@ def test_sarif_fingerprints_survive_updates() -> None:
 
 
 def read_commands(text: str) -> list[tuple[str, dict[str, str], str]]:
-    """The commands as GitHub's runner reads them (actions/runner, ActionCommand.cs): name, properties, message."""
+    """Parse the commands as GitHub's runner does (actions/runner, ActionCommand.cs): name, properties, message."""
     commands = []
     for line in re.split(r"\r\n|\r|\n", text)[:-1]:
         match = re.fullmatch(r"::([a-z-]+) ([^:]*)::(.*)", line)
@@ -269,7 +271,7 @@ def read_commands(text: str) -> list[tuple[str, dict[str, str], str]]:
 
 
 def test_github_commands() -> None:
-    """The worst first; what fails the check is an error; accepted findings and stale entries are told; then counts."""
+    """Worst first; failing findings are errors; accepted findings and stale entries are listed; then counts."""
     commands = read_commands(render(five(), "github").decode())
     assert [(level, properties["title"]) for level, properties, _ in commands] == [
         ("error", "breaks: u4, A -> B"),
@@ -288,7 +290,7 @@ def test_github_commands() -> None:
 
 @pytest.mark.parametrize("name", [*HOSTILE, "100%0A::error::x", "a\r\n::set-output name=x::y", "a:b,c=d"])
 def test_github_hostile_names(name: str) -> None:
-    """No name begins a command or another property of one; a per cent sign stays one."""
+    """No name starts a command or a property; per cent signs are kept."""
     types = [TypeResult(name, Verdict.BREAKS, name, [Finding(name, Verdict.BREAKS, "A -> B", name, name, name)], [])]
     commands = read_commands(render(CheckResult((), {"A -> B": types}), "github").decode())
     assert [level for level, _, _ in commands] == ["error", "notice"]
@@ -305,7 +307,7 @@ def test_deterministic(format: str) -> None:
 
 @pytest.mark.parametrize("format", ["text", "json", "junit", "sarif", "github", "html"])
 def test_accepted_findings_and_stale_entries_are_in_every_format(format: str) -> None:
-    """Nothing that the configuration hides is hidden from a reader."""
+    """Findings hidden by the configuration, and stale entries, are listed."""
     text = render(five(suppressed=[(five().suppressed[0][0], "reviewed-by-us")]), format).decode()
     assert "reviewed-by-us" in text
     assert "c:1: old" in text

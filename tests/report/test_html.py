@@ -1,4 +1,4 @@
-"""The HTML report: one file that needs nothing else, read by a parser and in a real browser."""
+"""The HTML report: one self-contained file, checked with a parser and in a real browser."""
 
 import json
 import re
@@ -24,7 +24,7 @@ from vmdump.report.tally import MARKS, VERDICTS
 
 
 class Page(HTMLParser):
-    """What an HTML parser sees: elements, and the text of scripts and styles."""
+    """A page as an HTML parser sees it: elements, and the text of scripts and styles."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Page(HTMLParser):
 
 
 def page(result: CheckResult, options: Options = DEFAULTS) -> str:
-    """The report."""
+    """Return the report."""
     return render(result, "html", options).decode()
 
 
@@ -58,7 +58,7 @@ def test_deterministic() -> None:
 
 
 def test_nothing_is_loaded() -> None:
-    """No attribute, style or script names another place; the policy allows this script and style alone."""
+    """No attribute, style or script refers to an external resource; the policy allows only this script and style."""
     text = page(make_result())
     parsed = Page(text)
     assert {value for name, value in parsed.attributes if name in ("src", "href", "action")} == {
@@ -74,7 +74,7 @@ def test_nothing_is_loaded() -> None:
 
 
 def test_hostile_names_are_text() -> None:
-    """Whatever names are, the parser sees the same elements, and the data reads back."""
+    """For any names the parser sees the same elements, and the data reads back."""
     hostile, plain = Page(page(with_names(HOSTILE))), Page(page(with_names([f"n{n}" for n in range(len(HOSTILE))])))
     assert hostile.tags == plain.tags
     assert len(hostile.attributes) == len(plain.attributes)
@@ -84,7 +84,7 @@ def test_hostile_names_are_text() -> None:
 
 
 def with_names(names: list[str] | tuple[str, ...]) -> CheckResult:
-    """A check in which everything that can have a name has such a name."""
+    """A check with this name in every place that can have one."""
     types = [
         TypeResult(
             name,
@@ -103,8 +103,8 @@ def with_names(names: list[str] | tuple[str, ...]) -> CheckResult:
     return CheckResult(dumps, {f"{names[0]} -> B": types}, [(accepted, names[1])], list(names))
 
 
-def test_a_matrix_says_things_once() -> None:
-    """What all directions have in common is there once: more directions cost little."""
+def test_a_matrix_stores_things_once() -> None:
+    """What directions share is stored once, so further directions cost little."""
 
     def data(dumps: int) -> Any:
         types = [TypeResult(f"t{n}", Verdict.SAFE, "s", [], layout) for n in range(50)]
@@ -144,7 +144,7 @@ BOTH_WAYS = {"A -> B": Direction(0, 1), "B -> A": Direction(1, 0)}
 
 
 def test_an_empty_check() -> None:
-    """No dumps, no types: a page nevertheless."""
+    """A check without dumps and types is a page, too."""
     assert Page(page(CheckResult((), {}))).tags["main"] == 1
 
 
@@ -163,7 +163,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture
 def tab(chromium: Browser) -> Iterator[Browser]:
-    """The browser, which has to have nothing to complain of in the end."""
+    """The browser, checked at the end for errors in its log."""
     chromium.scheme("light")
     yield chromium
     chromium.run("try { localStorage.clear() } catch {}")
@@ -171,14 +171,14 @@ def tab(chromium: Browser) -> Iterator[Browser]:
 
 
 def save(tmp_path: Path, result: CheckResult, options: Options = DEFAULTS) -> Path:
-    """The report as a file."""
+    """Write the report to a file."""
     path = tmp_path / "report.html"
     path.write_text(page(result, options), encoding="utf-8")
     return path
 
 
 def names(tab: Browser) -> list[str]:
-    """The types in the list."""
+    """Return the types in the list."""
     found: list[str] = tab.run("return [...document.querySelectorAll('#types .type')].map((each) => each.textContent)")
     return found
 
@@ -208,7 +208,7 @@ LOUD = [f"type-{verdict}" for verdict in VERDICTS if verdict not in ("safe", "ac
 
 
 def finding(direction: str, verdict: Verdict) -> Finding:
-    """The finding of a type of that verdict."""
+    """Return the finding of the type with that verdict."""
     return Finding(f"rule-{verdict}", verdict, direction, f"type-{verdict}", "s / d / f", f"message of {verdict}")
 
 
@@ -265,7 +265,7 @@ def test_both_directions_are_beside_each_other(tab: Browser, tmp_path: Path) -> 
     ],
 )
 def test_search(tab: Browser, tmp_path: Path, words: str, expected: list[str]) -> None:
-    """The search finds types, sections, fields, rules and messages, in any case, every word."""
+    """Search finds types, sections, fields, rules and messages, case-insensitively, by every word."""
     tab.open(save(tmp_path, small()))
     tab.press("/", *words)
     assert names(tab) == expected
@@ -277,7 +277,7 @@ def test_search(tab: Browser, tmp_path: Path, words: str, expected: list[str]) -
 
 @in_browser
 def test_filters(tab: Browser, tmp_path: Path) -> None:
-    """Verdicts, directions and rules filter, together; a card of the summary is its direction's filter."""
+    """Verdict, direction and rule filters combine; a summary card filters its direction."""
     tab.open(save(tmp_path, small()))
     tab.click("[data-verdict=conditional]")
     rest = [name for name in LOUD if name != "type-conditional"]
@@ -297,7 +297,7 @@ def test_filters(tab: Browser, tmp_path: Path) -> None:
 
 @in_browser
 def test_the_keyboard_reaches_a_finding(tab: Browser, tmp_path: Path) -> None:
-    """Search, list, the selected type and back, with keys alone; the skip links come first."""
+    """Search, list and selected type are reachable by keyboard; skip links come first."""
     focus = "return document.activeElement.id || document.activeElement.textContent"
     tab.open(save(tmp_path, small()))
     tab.press("Tab")
@@ -322,7 +322,7 @@ def test_the_keyboard_reaches_a_finding(tab: Browser, tmp_path: Path) -> None:
 
 @in_browser
 def test_accepted_findings(tab: Browser, tmp_path: Path) -> None:
-    """An accepted finding is shown as such, with its reason, and its type is accepted, not safe."""
+    """An accepted finding is marked as such with its reason, and its type is accepted, not safe."""
     tab.open(save(tmp_path, small()))
     tab.press("/", *"rule-accepted")
     tab.click("[data-verdict=accepted]")
@@ -333,7 +333,7 @@ def test_accepted_findings(tab: Browser, tmp_path: Path) -> None:
 
 @in_browser
 def test_rules_explain_themselves(tab: Browser, tmp_path: Path) -> None:
-    """What is known of a finding's rule is with it, its lines kept."""
+    """A finding has its rule's documentation, with line breaks kept."""
     tab.open(save(tmp_path, small(), Options(rules={"rule-breaks": RuleText("In short", "Line one.\nLine two.")})))
     assert tab.text(".finding .why") == "In short"
     tab.click(".finding .why summary")
@@ -342,7 +342,7 @@ def test_rules_explain_themselves(tab: Browser, tmp_path: Path) -> None:
 
 @in_browser
 def test_an_address_opens_a_type(tab: Browser, tmp_path: Path) -> None:
-    """What is selected is in the address, which opens it again, whatever the filters would hide."""
+    """The address has the selection, and opens it again regardless of filters."""
     tab.open(save(tmp_path, small()))
     tab.run(
         "return new Promise((done) => { addEventListener('hashchange', () => done(), { once: true });"
@@ -357,7 +357,7 @@ def test_an_address_opens_a_type(tab: Browser, tmp_path: Path) -> None:
 
 @in_browser
 def test_bytes_are_drawn_at_their_place(tab: Browser, tmp_path: Path) -> None:
-    """A box a field, at its offset on the ruler; bytes that only one side has are marked, and what moved is told."""
+    """Each field is a box at its offset; bytes on one side only are marked, and moved fields listed."""
     rows = [
         Row(StreamItem("desc", 0), StreamItem("desc", 0), "same"),
         Row(StreamItem("a", 14), StreamItem("a", 14), "same"),
@@ -428,7 +428,7 @@ def test_many_types(tab: Browser, tmp_path: Path) -> None:
 
 @in_browser
 def test_a_matrix(tab: Browser, tmp_path: Path) -> None:
-    """More than two dumps are a matrix, whose cells say what is worst and filter."""
+    """More than two dumps give a matrix, whose cells show the worst verdict and filter."""
     tab.open(save(tmp_path, make_result(4, 30)))
     assert tab.count(".matrix tbody tr") == tab.count(".matrix thead th") == 4
     assert tab.count(".matrix .cell") == 12
@@ -481,7 +481,7 @@ def test_each_verdict_has_a_sign_and_colours(verdict: str) -> None:
     assert [place for place in places if place.format(verdict) + " " not in style.replace(",", " ")] == []
 
 
-#: The contrast of each piece of text that is seen with what is behind it (WCAG 2.2, 1.4.3), the lowest first.
+#: The contrast of each visible text with its background (WCAG 2.2, 1.4.3), lowest first.
 CONTRAST = """
 const parse = (color) => (color.match(/[\\d.]+/g) ?? []).map(Number);
 const light = (color) => color.slice(0, 3).map((c) => c / 255)
@@ -510,7 +510,7 @@ return found.sort((a, b) => a[0] - b[0]);
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("dumps", [2, 3])
 def test_contrast(tab: Browser, tmp_path: Path, scheme: str, dumps: int) -> None:
-    """All text has at least the contrast 4.5 with what is behind it, in both themes."""
+    """All text has a contrast of at least 4.5 in both themes."""
     tab.scheme(scheme)
     tab.open(save(tmp_path, make_result(dumps, 40)))
     tab.click("[data-verdict=safe]")
@@ -536,7 +536,7 @@ def test_contrast_of_what_is_not_compared_or_accepted(tab: Browser, tmp_path: Pa
 
 @in_browser
 def test_themes(tab: Browser, tmp_path: Path) -> None:
-    """The page is as the system is, light or dark, until its button says otherwise; that is remembered."""
+    """The page follows the system's light or dark theme until its button is used; the choice is stored."""
     ground = "return getComputedStyle(document.body).backgroundColor"
     tab.open(save(tmp_path, small()))
     light = tab.run(ground)
@@ -548,7 +548,7 @@ def test_themes(tab: Browser, tmp_path: Path) -> None:
     tab.press("t")
     tab.scheme("light")
     assert (tab.text("#theme"), tab.run(ground)) == ("Theme: dark", dark)
-    for _ in range(50):  # the browser keeps it when it finds the time
+    for _ in range(50):  # the browser stores it asynchronously
         tab.open(tmp_path / "report.html")
         if tab.run(ground) == dark:
             break
@@ -557,8 +557,8 @@ def test_themes(tab: Browser, tmp_path: Path) -> None:
 
 
 @in_browser
-def test_nothing_is_asked_for(tab: Browser, tmp_path: Path) -> None:
-    """Nothing but the file is requested, whatever is opened in it."""
+def test_no_requests(tab: Browser, tmp_path: Path) -> None:
+    """Only the file itself is requested."""
     path = save(tmp_path, make_result(3, 30, HOSTILE))
     tab.open(path)
     tab.run("document.getElementById('types').focus()")
@@ -568,7 +568,7 @@ def test_nothing_is_asked_for(tab: Browser, tmp_path: Path) -> None:
 
 @in_browser
 def test_hostile_names_do_nothing(tab: Browser, tmp_path: Path) -> None:
-    """Names that are scripts and elements elsewhere are text here, wherever they stand."""
+    """Names with scripts and elements are shown as text everywhere."""
     tab.open(save(tmp_path, with_names(HOSTILE), Options(rules={name: RuleText(name, name) for name in HOSTILE})))
     before = tab.run("return document.title")
     for _ in HOSTILE:
@@ -594,8 +594,8 @@ def test_narrow_screens(tab: Browser, tmp_path: Path, width: int, dumps: int) ->
 
 
 @in_browser
-def test_what_can_be_used_has_a_name(tab: Browser, tmp_path: Path) -> None:
-    """Everything that takes the focus has a name in the accessibility tree, and the page has its landmarks."""
+def test_focusable_elements_have_names(tab: Browser, tmp_path: Path) -> None:
+    """Every focusable element has a name in the accessibility tree, and the page has its landmarks."""
     tab.open(save(tmp_path, make_result(3, 30)))
     nodes = [node for node in tab.command("Accessibility.getFullAXTree")["nodes"] if not node["ignored"]]
     roles = Counter(node["role"]["value"] for node in nodes)
@@ -608,7 +608,7 @@ def test_what_can_be_used_has_a_name(tab: Browser, tmp_path: Path) -> None:
 
 @in_browser
 def test_printing(tab: Browser, tmp_path: Path) -> None:
-    """On paper are the findings of all types that the filters leave."""
+    """The printed page has the findings of all types that pass the filters."""
     tab.open(save(tmp_path, small()))
     assert b64decode(tab.print()).startswith(b"%PDF")
     printed = tab.run("return document.getElementById('printed').textContent")

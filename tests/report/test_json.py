@@ -1,4 +1,4 @@
-"""The JSON report: what its schema says, what the check found."""
+"""The JSON report: its schema and its contents."""
 
 import json
 from importlib.resources import files
@@ -17,26 +17,26 @@ SCHEMA = json.loads(files("vmdump.report").joinpath("check.schema.json").read_te
 
 
 def load(result: CheckResult, options: Options = DEFAULTS) -> Any:
-    """The report as a program reads it, held against the schema."""
+    """Parse the report and validate it against the schema."""
     document = json.loads(render(result, "json", options))
     jsonschema.validate(document, SCHEMA, jsonschema.Draft202012Validator)
     return document
 
 
-def test_the_schema_is_one() -> None:
-    """The schema itself is valid in the draft that it names."""
+def test_the_schema_is_valid() -> None:
+    """The schema is valid in its declared draft."""
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
 @pytest.mark.parametrize("dumps", [1, 2, 4])
 def test_matches_its_schema(dumps: int) -> None:
-    """Any number of dumps, hostile names included, gives what the schema says."""
+    """Any number of dumps, including hostile names, matches the schema."""
     document = load(make_result(dumps, 30, HOSTILE))
     assert len(document["verdicts"]) == dumps * (dumps - 1)
     assert list(document["producers"]) == ["A", "B", "C", "D"][:dumps]
 
 
-def test_says_what_was_found() -> None:
+def test_contents() -> None:
     """Verdicts by direction and type, findings, accepted findings with their reason, and stale entries."""
     finding = Finding("r", Verdict.BREAKS, "A -> B", "t", "s / d / f", "m")
     types = [TypeResult("t", Verdict.BREAKS, "s", [finding], []), TypeResult("u", Verdict.SAFE, "u", [], [])]
@@ -56,7 +56,7 @@ def test_says_what_was_found() -> None:
 
 
 def test_ways_and_versions() -> None:
-    """Directions name their dumps, the way they go and both versions; findings the way."""
+    """Directions have their dumps, way and both versions; findings have the way."""
     result = make_result(2)
     first, second = (dump.producer.version for dump in result.dumps)
     document = load(result)
@@ -75,7 +75,7 @@ def test_ways_and_versions() -> None:
 
 
 def test_the_worst_of_one_name() -> None:
-    """Where two descriptions go by one name, the worse verdict is the name's."""
+    """If two descriptions share a name, it has the worse verdict."""
     types = [TypeResult("t", verdict, "s", [], []) for verdict in (Verdict.SAFE, Verdict.BREAKS, Verdict.ABSENT)]
     assert load(CheckResult((), {"A -> B": types}))["verdicts"] == {"A -> B": {"t": "breaks"}}
 
@@ -86,7 +86,7 @@ def test_deterministic() -> None:
 
 
 def test_names_that_are_not_unicode() -> None:
-    """A byte that is not UTF-8 comes through JSON as it was."""
+    """Bytes that are not UTF-8 survive JSON."""
     name = b"caf\xe9".decode("utf-8", "surrogateescape")
     document = load(CheckResult((), {"A -> B": [TypeResult(name, Verdict.SAFE, "s", [], [])]}))
     assert list(document["verdicts"]["A -> B"]) == [name]
@@ -94,7 +94,7 @@ def test_names_that_are_not_unicode() -> None:
 
 @pytest.mark.parametrize("member", ["verdicts", "findings", "suppressed", "producers", "directions"])
 def test_the_schema_misses_nothing(member: str) -> None:
-    """A report without one of its members, or with one more, is not what the schema says."""
+    """A report with one member missing or added does not match the schema."""
     document = load(make_result())
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({**document, "more": 1}, SCHEMA)
@@ -104,13 +104,13 @@ def test_the_schema_misses_nothing(member: str) -> None:
 
 
 def test_an_unknown_format() -> None:
-    """A format that there is not is refused by name."""
+    """An unknown format is refused by name."""
     with pytest.raises(KeyError, match="yaml"):
         render(make_result(), "yaml")
 
 
 def test_types_that_a_section_covers() -> None:
-    """CPU models have the verdict of the section that holds their state."""
+    """CPU models have the verdict of the section with their state."""
     covering = TypeResult("cpu", Verdict.BREAKS, "cpu", [], [], ("486-x86_64-cpu", "max-x86_64-cpu"))
     dumps = [Dump("A", Producer("file"), "pc"), Dump("B", Producer("file"), "pc")]
     report = json.loads(render(CheckResult(dumps, {"A -> B": [covering]}), "json"))

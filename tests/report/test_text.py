@@ -1,4 +1,4 @@
-"""The text of a check: lines, colours, the concise format, statistics, and the choice of rules."""
+"""The text report of a check: lines, colours, the concise format, statistics, and rule selection."""
 
 import io
 import json
@@ -32,7 +32,7 @@ def found(verdict: Verdict, type_: str, rule: str = "field-added", direction: st
 
 
 def checked(*findings: Finding, **more: Any) -> CheckResult:
-    """A check with these findings, a type each name."""
+    """A check with these findings, one type for each name."""
     results: dict[str, list[TypeResult]] = {"A -> B": [], "B -> A": []}
     for direction, types in results.items():
         names = dict.fromkeys(each.type for each in findings if each.direction == direction)
@@ -44,7 +44,7 @@ def checked(*findings: Finding, **more: Any) -> CheckResult:
 
 
 def text(result: CheckResult, options: Options = DEFAULTS, format: str = "text") -> str:
-    """The report."""
+    """Return the report."""
     return render(result, format, options).decode()
 
 
@@ -59,7 +59,9 @@ BOTH = (
 
 
 def test_order() -> None:
-    """The order given first, a heading with its totals; in it what breaks, then what may; the totals once more."""
+    """The given direction first, with a heading and totals; breaks before conditional findings; totals again at the
+    end.
+    """
     blocks = text(checked(*BOTH)).rstrip("\n").split("\n\n")
     assert [block.splitlines()[0].partition(" will")[0] for block in blocks] == [
         "A -> B: 2 breaks, 1 conditional",
@@ -74,7 +76,7 @@ def test_order() -> None:
 
 
 def test_lines_of_a_finding() -> None:
-    """Headline, place, what QEMU prints, when, what to do: a line each; the remedy once a rule."""
+    """Headline, place, QEMU's line, condition and remedy have a line each; the remedy once for each rule."""
     blocks = text(checked(*BOTH)).split("\n\n")
     assert blocks[1].splitlines() == [
         "breaks: sure: sure will not load [field-removed]",
@@ -87,7 +89,7 @@ def test_lines_of_a_finding() -> None:
 
 
 def test_one_description_of_several_types() -> None:
-    """Types in which the same is found have one paragraph; further fields of theirs are behind its place."""
+    """Types with equal findings share a paragraph, which lists further fields."""
     same = [
         found(Verdict.BREAKS, name, path=f"pciespscsi / esp / {field}", message=f"{field} differs")
         for name in ("am53c974", "dc390")
@@ -104,7 +106,7 @@ def test_one_description_of_several_types() -> None:
 
 
 def test_parts_that_many_types_have() -> None:
-    """What could not be compared is one paragraph a rule, with all types that have it; verbose tells each."""
+    """Parts that could not be compared are one paragraph for each rule with all types; --verbose prints each."""
 
     def part(type_: str, name: str) -> Finding:
         path, message = f"{type_} / PCIDevice / {name}", f"{name} is written by code"
@@ -131,7 +133,7 @@ def test_parts_that_many_types_have() -> None:
 
 @pytest.mark.parametrize("width", [40, 80, 100, 120])
 def test_width(width: int) -> None:
-    """Lines are as wide as asked for, but for what must not be broken: QEMU's own lines, paths, rules."""
+    """Lines fit the width, except for QEMU's own lines, paths and rule ids."""
     message = "the source sends a_field_with_quite_a_long_name (8 bytes, int64), which the destination does not read"
     result = checked(
         found(Verdict.BREAKS, "virtio-gpu-device", message=message, path=LONG, error=ERROR, remedy=message),
@@ -149,7 +151,7 @@ def test_width(width: int) -> None:
 @pytest.mark.parametrize("format", ["text", "concise"])
 @pytest.mark.parametrize("options", [DEFAULTS, Options(verbose=True), Options(matrix=True), Options(statistics=True)])
 def test_colours_change_no_text(format: str, options: Options) -> None:
-    """Colours are escape sequences around the same text, whatever names are."""
+    """Colours only add escape sequences, for any names."""
     result = make_result(3, 20, HOSTILE)
     plain, coloured = (text(result, options._replace(colours=colours), format) for colours in (False, True))
     assert "\x1b" not in plain
@@ -159,7 +161,7 @@ def test_colours_change_no_text(format: str, options: Options) -> None:
 
 @pytest.mark.parametrize("format", ["text", "concise"])
 def test_hostile_names(format: str) -> None:
-    """A name ends no line and steers no terminal."""
+    """Names cannot end a line or send escape sequences."""
     plain, hostile = (
         checked(found(Verdict.BREAKS, name, path=f"s / {name}", message="m")) for name in ("x", HOSTILE[4])
     )
@@ -171,16 +173,16 @@ def test_hostile_names(format: str) -> None:
 
 
 class Terminal(io.StringIO):
-    """Standard output that is a terminal."""
+    """A standard output that is a terminal."""
 
     def isatty(self) -> bool:
-        """It is."""
+        """True."""
         return True
 
 
 @pytest.fixture
 def pair(tmp_path: Path) -> list[str]:
-    """Two dump files: a field more, a subsection less, a type less."""
+    """Two dump files that differ in a field, a subsection and a type."""
     a, b = field("a"), field("b")
     sub = desc("dev/sub", a, needed=True)
     dump(desc("dev", a, subsections=[sub]), desc("gone", a)).write(tmp_path / "old.json", extended=True)
@@ -189,14 +191,14 @@ def pair(tmp_path: Path) -> list[str]:
 
 
 def run(*argv: str, stdout: io.StringIO | None = None, **environ: str) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of a command."""
+    """Return exit code, stdout and stderr of a command."""
     stdout, stderr = stdout or io.StringIO(), io.StringIO()
     code = main(argv, Environment(stdout=stdout, stderr=stderr, environ=environ))
     return code, stdout.getvalue(), stderr.getvalue()
 
 
 def test_colours_on_a_terminal(pair: list[str]) -> None:
-    """As vmdump show: on a terminal, unless NO_COLOR or TERM=dumb say no; never in a file."""
+    """Colours on a terminal unless NO_COLOR or TERM=dumb are set; never in a file."""
     assert COLOUR.search(run("check", *pair, stdout=Terminal(), TERM="xterm")[1])
     for environ in ({"TERM": "xterm", "NO_COLOR": "1"}, {"TERM": "dumb"}, {}):
         assert not COLOUR.search(run("check", *pair, stdout=Terminal(), **environ)[1])
@@ -207,7 +209,7 @@ def test_colours_on_a_terminal(pair: list[str]) -> None:
 
 
 def test_concise(pair: list[str]) -> None:
-    """One line a finding: direction, type and place, verdict, rule, message; then the totals."""
+    """One line for each finding: direction, type and path, verdict, rule, message; then the totals."""
     code, out, _ = run("check", *pair, "--format", "concise")
     assert (code, out.splitlines()) == (
         1,
@@ -224,7 +226,7 @@ def test_concise(pair: list[str]) -> None:
 
 
 def test_statistics(pair: list[str]) -> None:
-    """How often each rule was found, as text and as JSON; other formats have no place for it."""
+    """The number of findings for each rule, as text and as JSON; other formats refuse the option."""
     assert run("check", *pair, "--statistics")[:2] == (
         1,
         "old.json -> new.json: 1 breaks, 1 absent\n"
@@ -258,8 +260,8 @@ def test_statistics(pair: list[str]) -> None:
     ],
 )  # fmt: skip
 def test_select_and_ignore(options: list[str], code: int, totals: str, pair: list[str]) -> None:
-    """What is not asked for counts neither in verdicts nor in the exit code; how many there are is said; a type of
-    which something was left out is never called safe.
+    """Deselected findings count neither in verdicts nor in the exit code; their number is printed; a type with
+    deselected findings is never safe.
     """
     verdicts, _, number = totals.partition("; ")
     ignored = f"; {number} finding{'s' * (number != '1')} ignored (select, ignore)" if number else ""
@@ -272,7 +274,7 @@ def test_select_and_ignore(options: list[str], code: int, totals: str, pair: lis
 @pytest.mark.parametrize("option", ["--select", "--ignore"])
 @pytest.mark.parametrize("command", ["check", "lint"])
 def test_unknown_rules(option: str, command: str, pair: list[str]) -> None:
-    """A rule that there is not is a mistake in the command line, with what may have been meant."""
+    """An unknown rule is a usage error with a suggestion."""
     sources = pair if command == "check" else pair[:1]
     code, out, err = run(command, *sources, option, "field-removed,field-aded")
     assert (code, out) == (2, "")
@@ -281,7 +283,7 @@ def test_unknown_rules(option: str, command: str, pair: list[str]) -> None:
 
 
 def test_rules_in_the_configuration(pair: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """vmdump.toml may have select and ignore; the command line's come in their place."""
+    """vmdump.toml may have select and ignore; the command line's replace them."""
     monkeypatch.chdir(tmp_path)
     config = Path("vmdump.toml")
     config.write_text('ignore = ["field-*"]\n[[accept]]\nrule = "field-added"\nreason = "known"\n')
@@ -303,7 +305,7 @@ def test_rules_in_the_configuration(pair: list[str], tmp_path: Path, monkeypatch
 
 
 def test_lint_has_the_same(tmp_path: Path) -> None:
-    """Formats, statistics and the choice of rules are there for the linter too."""
+    """The linter has the same formats, statistics and rule selection."""
     path = tmp_path / "bad.json"
     dump(desc("dev", field("a", version_id=2), field("b", "uint32 equal"))).write(path, extended=True)
     code, out, _ = run("lint", str(path), "--format", "concise")
@@ -325,7 +327,7 @@ def test_lint_has_the_same(tmp_path: Path) -> None:
 
 
 def test_patterns() -> None:
-    """Lists, blanks and repetitions; each has to match a rule."""
+    """Lists, blanks and repetitions; each pattern must match a rule."""
     assert patterns([" field-added , test-*", "", "size-zero"]) == ["field-added", "test-*", "size-zero"]
     assert all(Selection(["*"]).has(each) for each in rule_ids())
     with pytest.raises(ValueError, match="no rule 'Field-Added'"):
@@ -333,7 +335,7 @@ def test_patterns() -> None:
 
 
 def test_select_keeps_verdicts_that_no_finding_explains() -> None:
-    """A verdict that is worse than the findings say stays, whatever is left out."""
+    """A verdict worse than its findings is kept regardless of the selection."""
     result = checked(found(Verdict.CONDITIONAL, "t"))
     (one,) = result.results["A -> B"]
     result = result._replace(results={"A -> B": [one._replace(verdict=Verdict.BREAKS)]})
@@ -341,7 +343,7 @@ def test_select_keeps_verdicts_that_no_finding_explains() -> None:
 
 
 def test_every_verdict_has_its_place() -> None:
-    """Findings of each verdict are in the text, in the order of the totals."""
+    """Findings of each verdict are printed in the order of the totals."""
     result = checked(*(found(verdict, f"t-{verdict}") for verdict in Verdict))
     out = text(result, Options(verbose=True))
     places = [out.index(f"\n\n{verdict}: ") for verdict in VERDICTS]

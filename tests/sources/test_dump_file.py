@@ -1,4 +1,4 @@
-"""Dump files as a source: plain and compressed, whole and broken."""
+"""Dump files as a source: plain and compressed, intact and damaged."""
 
 import gzip
 import json
@@ -35,7 +35,7 @@ def avr() -> bytes:
 
 @pytest.mark.parametrize("kind", COMPRESS)
 def test_compressed(kind: str, avr: bytes, tmp_path: Path) -> None:
-    """A dump reads the same however it is compressed, whatever the file is called."""
+    """A dump is read in any compression format, regardless of the file name."""
     path = tmp_path / "dump"
     path.write_bytes(COMPRESS[kind](avr))
     dump = vmdump.open(path)
@@ -45,7 +45,7 @@ def test_compressed(kind: str, avr: bytes, tmp_path: Path) -> None:
 
 
 def test_mapping(avr: bytes, tmp_path: Path) -> None:
-    """A dump is a mapping of its devices, in their order; what the file does not tell is None."""
+    """A dump is a mapping of its devices in order; metadata that the file lacks is None."""
     (tmp_path / "avr.json").write_bytes(avr)
     dump = vmdump.open(tmp_path / "avr.json")
     assert list(dump) == [name for name in json.loads(avr) if name != "vmschkmachine"]
@@ -66,7 +66,7 @@ def test_mapping(avr: bytes, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["gz", "xz", "zst"])
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "header only"])
 def test_damaged(kind: str, damage: str, avr: bytes, tmp_path: Path) -> None:
-    """A compressed file that is not whole is refused, with its name."""
+    """A damaged compressed file is refused by name."""
     data = bytearray(
         zstandard.ZstdCompressor(write_checksum=True).compress(avr) if kind == "zst" else COMPRESS[kind](avr)
     )
@@ -81,8 +81,8 @@ def test_damaged(kind: str, damage: str, avr: bytes, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", COMPRESS)
-def test_from_where_it_stands(kind: str, avr: bytes, tmp_path: Path) -> None:
-    """A file is read from where it stands."""
+def test_reads_from_the_current_position(kind: str, avr: bytes, tmp_path: Path) -> None:
+    """A file object is read from its current position."""
     path = tmp_path / "dump"
     path.write_bytes(b"behind this" + COMPRESS[kind](avr))
     with open(path, "rb") as file:
@@ -91,7 +91,7 @@ def test_from_where_it_stands(kind: str, avr: bytes, tmp_path: Path) -> None:
 
 
 def padded(name: str, size: int) -> bytes:
-    """A device with a description of about so many bytes."""
+    """A device with a description of about this many bytes."""
     fields = [{"field": "f", "version_id": 0, "field_exists": False, "size": n} for n in range(size // 80)]
     desc = {"name": name, "version_id": 1, "minimum_version_id": 1, "Fields": fields}
     device = {"Name": name, "version_id": 1, "minimum_version_id": 1, "Description": desc}
@@ -100,7 +100,7 @@ def padded(name: str, size: int) -> bytes:
 
 @pytest.mark.parametrize("space", [1, 300_000])
 def test_parts(space: int, tmp_path: Path) -> None:
-    """A file is read in parts, whose ends may fall anywhere: into devices of any size, the machine, or white space."""
+    """A file is read in parts that may end anywhere: in devices of any size, the machine, or white space."""
     machine = b'"vmschkmachine": {"Name": "' + b"m" * 200_000 + b'"}'
     sizes = (100, 260_000, 90, 1_500_000, 5000, 240_000, 100)
     members = [padded("first", 700_000), machine, *(padded(f"d{i}", size) for i, size in enumerate(sizes))]
@@ -113,7 +113,7 @@ def test_parts(space: int, tmp_path: Path) -> None:
 
 
 def test_every_end_of_a_part(tmp_path: Path) -> None:
-    """The first part's end is put on each byte of a device in turn."""
+    """The first part may end at each byte of a device."""
     part, device = 256 << 10, padded("t", 200)
     path = tmp_path / "dump"
     for shift in range(len(device) + 8):
@@ -127,7 +127,7 @@ def test_every_end_of_a_part(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cut", [3, 100, 500_000])
 def test_error_in_parts(cut: int, tmp_path: Path) -> None:
-    """Errors of a large file have their line and column, too."""
+    """Errors in a large file have line and column, too."""
     dump = read_real_dump("10.0.13", "aarch64")[:-cut]
     path = tmp_path / "dump"
     path.write_bytes(dump)
@@ -138,7 +138,7 @@ def test_error_in_parts(cut: int, tmp_path: Path) -> None:
 
 
 def test_truncated_while_it_is_read(avr: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that is truncated after its size was asked for is an error as any."""
+    """A file truncated after its size was read is an ordinary error."""
     path = tmp_path / "dump"
     path.write_bytes(avr[:1000])
     monkeypatch.setattr(dump_file, "_size", lambda file: len(avr))
@@ -147,7 +147,7 @@ def test_truncated_while_it_is_read(avr: bytes, tmp_path: Path, monkeypatch: pyt
 
 
 def test_bomb(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A file that grows without end when decompressed is given up."""
+    """A file that decompresses without end is refused."""
     monkeypatch.setattr(dump_file, "MAX_SIZE", 10 << 20)
     (tmp_path / "bomb.gz").write_bytes(gzip.compress(b"{" + b" " * (20 << 20)))
     with pytest.raises(SourceError, match=r"gzip data that decompresses to more than 10 MiB, the limit; --max-size"):
@@ -165,7 +165,7 @@ def test_bomb(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ],
 )
 def test_unreadable(path: str, error: str, tmp_path: Path) -> None:
-    """Paths that can't be read say so, with their name."""
+    """Unreadable paths are errors with their name."""
     (tmp_path / "empty").touch()
     with pytest.raises(SourceError) as caught:
         vmdump.open(path.format(tmp=tmp_path))
@@ -173,7 +173,7 @@ def test_unreadable(path: str, error: str, tmp_path: Path) -> None:
 
 
 def test_binary_in_a_pipe() -> None:
-    """A binary is read from a file: its modules are looked for beside it."""
+    """A binary in a pipe is refused, as its modules are looked up beside its file."""
     read, write = os.pipe()
     os.write(write, b"\x7fELF" + bytes(100))
     os.close(write)
@@ -183,21 +183,21 @@ def test_binary_in_a_pipe() -> None:
 
 
 def test_script(tmp_path: Path) -> None:
-    """Distributions start some QEMUs by a script."""
+    """A wrapper script, as distributions install for some QEMUs, is refused with a hint."""
     (tmp_path / "qemu-system-i386").write_text('#!/bin/sh\nexec qemu-real "$@"\n')
     with pytest.raises(SourceError, match=r"qemu-system-i386: a script, not a dump; .*name that binary, or run it"):
         vmdump.open(tmp_path / "qemu-system-i386")
 
 
 def test_machine_of_a_file(tmp_path: Path, avr: bytes) -> None:
-    """A dump file is of the machine that it was made with."""
+    """machine= is refused for a dump file, which describes one machine."""
     (tmp_path / "avr.json").write_bytes(avr)
     with pytest.raises(VmdumpError, match="machine= does not apply to dump files"):
         vmdump.open(tmp_path / "avr.json", machine="q35")
 
 
 def test_pipe(avr: bytes) -> None:
-    """A source that cannot seek, such as <(zstd -dc ...), compressed or not."""
+    """A source that cannot seek, such as <(zstd -dc ...), is read, compressed or not."""
     for data in (avr, lzma.compress(avr)):
         read, write = os.pipe()
 

@@ -1,4 +1,4 @@
-"""The cache of images: what it remembers, when it forgets, and that nothing that happens to it is an error."""
+"""The cache of parsed QEMU binaries: hits, invalidation, and tolerance of any damage."""
 
 import hashlib
 import json
@@ -40,7 +40,7 @@ MACHINES = [
 
 
 class FakeImage:
-    """An image as QemuImage has it, of a binary that holds anything, with modules that hold anything."""
+    """A stand-in for QemuImage, for a binary and modules with arbitrary contents."""
 
     def __init__(self, path: Path, dirs: list[Path], report: Callable[[ModuleError], None] | None) -> None:
         self.path, self.search_dirs, self.machines = str(path), [str(each) for each in dirs], MACHINES
@@ -54,14 +54,14 @@ class FakeImage:
 
 
 class House:
-    """A binary and two directories for modules, the second of which is not there; and how often it was really read."""
+    """A binary, two module directories, the second of which is missing, and a count of real reads."""
 
     def __init__(self, root: Path) -> None:
         self.binary, self.dirs = root / "qemu-system-s390x", [root / "first", root / "second"]
         self.dirs[0].mkdir()
         self.binary.write_bytes(b"\x7fELF binary")
         (self.dirs[0] / "hw-a.so").write_bytes(b"module")
-        self.reads, self.told = 0, []
+        self.reads, self.reported = 0, []
         self.options = ImageOptions()
 
     def read(
@@ -71,7 +71,7 @@ class House:
         return FakeImage(self.binary, self.dirs, report)
 
     def open(self, **how: Any) -> "cache.Image":
-        return cache.open_image(self.binary, self.options, report=lambda error: self.told.append(str(error)), **how)
+        return cache.open_image(self.binary, self.options, report=lambda error: self.reported.append(str(error)), **how)
 
     def is_hit(self) -> bool:
         """Whether a dump comes from the cache."""
@@ -82,18 +82,18 @@ class House:
 
 @pytest.fixture
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
-    """A house whose image has been read once. Files count as settled at once: this one has been made just now."""
+    """A house whose image has been read once. Files count as settled at once, as this one is new."""
     house = House(tmp_path)
     monkeypatch.setattr(cache, "_read_image", house.read)
     monkeypatch.setattr(fingerprint, "GRANULARITY", 0)
     monkeypatch.delenv("QEMU_MODULE_DIR", raising=False)
-    time.sleep(0.02)  # the grain of file systems' clocks
+    time.sleep(0.02)  # the granularity of file time stamps
     assert not house.is_hit()
     return house
 
 
 def folder_of() -> CacheFolder:
-    """The folder of this test."""
+    """The cache folder of this test."""
     folder = find_folder()
     assert folder is not None
     return folder
@@ -103,13 +103,13 @@ def folder_of() -> CacheFolder:
 
 
 def test_hit(house: House) -> None:
-    """What is remembered is what was read: dump, machines, producer, reports."""
+    """A hit returns what was read: dump, machines, producer, reports."""
     image = house.open()
     assert house.reads == 1
     assert image.machines == MACHINES
     assert image.dump("none").to_bytes() == DUMP
     assert image.dump("none").producer == Producer("image", str(house.binary), "QEMU emulator version 7.2.22")
-    assert house.told == ["hw-b is of another build"] * 2
+    assert house.reported == ["hw-b is of another build"] * 2
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_hit(house: House) -> None:
     ],
 )  # fmt: skip
 def test_machines(machine: str | None, name: str, house: House) -> None:
-    """Any machine comes from one entry, by name, by alias, or as the default."""
+    """Any machine is served from one entry, by name, by alias, or as the default."""
     dump = house.open().dump(machine)
     assert house.reads == 1
     assert dump.machine == name
@@ -128,7 +128,7 @@ def test_machines(machine: str | None, name: str, house: House) -> None:
 
 
 def test_unknown_machine(house: House) -> None:
-    """A machine that the image does not have, in the words of an image that is read."""
+    """An unknown machine gives the same error as without the cache."""
     with pytest.raises(SourceError) as caught:
         house.open().dump("bbc-micro")
     assert str(caught.value) == (
@@ -137,7 +137,7 @@ def test_unknown_machine(house: House) -> None:
 
 
 def test_not_wanted(house: House) -> None:
-    """Without the cache the image is read, and what is remembered is left alone."""
+    """Without the cache the image is read, and the entry left unchanged."""
     (path,) = Path(folder_of().path).iterdir()
     before = path.stat()
     assert house.open(cache=False).dump("none").to_bytes() == DUMP
@@ -146,7 +146,7 @@ def test_not_wanted(house: House) -> None:
 
 
 def test_help_stores_nothing(house: House) -> None:
-    """An image that is asked for its machines alone is no entry yet."""
+    """Listing the machine types stores no entry."""
     folder_of().clear()
     assert house.open().machines == MACHINES
     assert folder_of().entries() == []
@@ -155,7 +155,7 @@ def test_help_stores_nothing(house: House) -> None:
 @pytest.mark.qemu
 @pytest.mark.parametrize("target", ["x86_64", "aarch64"])
 def test_real_image(target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A real QEMU from the cache: its own bytes, with any machine."""
+    """A real QEMU from the cache gives its own dump, for any machine."""
     qemu = find_qemu(target)
     monkeypatch.setattr(fingerprint, "GRANULARITY", 0)
     vmdump.open(qemu)
@@ -238,7 +238,7 @@ def change_machine_type(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_miss(
     change: Callable[[House, pytest.MonkeyPatch], None], house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever changes a result makes it be read anew, and remembered anew."""
+    """Any change that affects the result causes a new read and a new entry."""
     assert house.is_hit()
     change(house, monkeypatch)
     time.sleep(0.02)
@@ -248,7 +248,7 @@ def test_miss(
 
 @pytest.mark.parametrize("what", ["vmdump", "emulator"])
 def test_other_code(what: str, house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A change of vmdump's own code, or of the emulator, makes all be read anew: a checkout serves nothing stale."""
+    """A change of vmdump's code or of the emulator invalidates all entries."""
     code = tmp_path / "code"
     code.write_bytes(b"old")
     if what == "vmdump":
@@ -265,7 +265,7 @@ def test_other_code(what: str, house: House, tmp_path: Path, monkeypatch: pytest
 
 
 def test_touched(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file with a new time stamp is hashed; if it is as it was, that is remembered and it is not hashed again."""
+    """A file with a new time stamp is hashed; if unchanged, the new stamp is stored and it is not hashed again."""
     house.binary.touch()
     time.sleep(0.02)
     assert house.is_hit()
@@ -297,7 +297,7 @@ def test_just_touched(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("what", ["binary", "module"])
 def test_changed_meanwhile(what: str, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that changes while the image is read is not remembered as what was read."""
+    """A file that changes while the image is read is not stored."""
     folder_of().clear()
     image = house.open()
     time.sleep(0.02)
@@ -320,7 +320,7 @@ def entry_file() -> Path:
 )  # magic, checksum, size, header, payload
 @pytest.mark.parametrize("mask", [0x01, 0x80, 0xFF])
 def test_flipped_bits(position: float, mask: int, house: House) -> None:
-    """A byte that is wrong, wherever it is, makes the entry be read as none, and written anew."""
+    """A wrong byte anywhere in an entry is a miss, and the entry is rewritten."""
     good = entry_file().read_bytes()
     at = int(position * len(good)) if isinstance(position, float) else position
     data = bytearray(good)
@@ -332,7 +332,7 @@ def test_flipped_bits(position: float, mask: int, house: House) -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 8, 11, 12, 15, 16, 40, 0.1, 0.5, 0.999])
 def test_truncated(size: float, house: House) -> None:
-    """An entry that ends too early."""
+    """A truncated entry is a miss."""
     good = entry_file().read_bytes()
     entry_file().write_bytes(good[: int(size * len(good)) if isinstance(size, float) else size])
     assert not house.is_hit()
@@ -340,7 +340,7 @@ def test_truncated(size: float, house: House) -> None:
 
 
 def test_longer(house: House) -> None:
-    """An entry with more behind it."""
+    """An entry with trailing bytes is a miss."""
     with entry_file().open("ab") as file:
         file.write(b"\n")
     assert not house.is_hit()
@@ -348,7 +348,7 @@ def test_longer(house: House) -> None:
 
 
 def test_damaged_is_removed(house: House) -> None:
-    """What can't be read does not stay."""
+    """Unreadable entries are removed."""
     path = entry_file()
     path.write_bytes(b"?")
     assert folder_of().read(path.stem) is None
@@ -357,7 +357,7 @@ def test_damaged_is_removed(house: House) -> None:
 
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
 def test_no_file(make: Callable[[Path], None], house: House) -> None:
-    """A directory, or a pipe that nobody writes to, in an entry's place: no entry and no error."""
+    """A directory or FIFO in place of an entry is a miss, not an error."""
     path = entry_file()
     path.unlink()
     make(path)
@@ -367,7 +367,7 @@ def test_no_file(make: Callable[[Path], None], house: House) -> None:
 
 @pytest.mark.parametrize("target", ["there", "missing", "an entry"])
 def test_link_as_entry(target: str, house: House, tmp_path: Path) -> None:
-    """A symbolic link in an entry's place is neither read nor written through: the next entry takes its place."""
+    """A symbolic link in place of an entry is neither read nor written through, but replaced."""
     path, elsewhere = entry_file(), tmp_path / "elsewhere"
     content = {"there": b"precious", "missing": None, "an entry": path.read_bytes()}[target]
     if content is not None:
@@ -395,7 +395,7 @@ for number in range(60):
 
 
 def test_concurrent_writers(tmp_path: Path) -> None:
-    """Processes that write and read one entry at the same time: each sees a whole one, whoever's it is."""
+    """Concurrent writers and readers of an entry each see a complete one."""
     folder = str(tmp_path / "vmdump")
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in sys.path if path)}
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, folder, str(n)], env=environ) for n in range(4)]
@@ -403,12 +403,12 @@ def test_concurrent_writers(tmp_path: Path) -> None:
     assert [file.name for file in Path(folder).iterdir()] == ["same.image"]
 
 
-def test_the_folder_is_made_by_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another process makes the folder at the very moment: the entry is written all the same."""
+def test_folder_created_concurrently(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If another process creates the folder at the same time, the entry is written."""
     real_mkdir = os.mkdir
 
     def mkdir(path: str, mode: int = 0o777) -> None:
-        """The other one was faster."""
+        """Create the folder as the other process, then fail."""
         real_mkdir(path, mode)
         raise FileExistsError
 
@@ -420,7 +420,7 @@ def test_the_folder_is_made_by_two(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("home", ["/proc/nothing", "/dev/null", "FILE"])
 def test_unwritable(home: str, house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder that can't be made: every read is a first one."""
+    """If the folder cannot be created, every read is a first one."""
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", home.replace("FILE", str(tmp_path / "file")))
     assert not house.is_hit()
@@ -429,11 +429,11 @@ def test_unwritable(home: str, house: House, tmp_path: Path, monkeypatch: pytest
 
 
 def test_full_disk(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk that is full: every read is a first one, and nothing is left behind."""
+    """With a full disk every read is a first one, and no files are left."""
     real_open, refused = os.open, []
 
     def open_full(path: str, flags: int, mode: int = 0o777) -> int:
-        """Of what is made in the folder, nothing can be written: ENOSPC."""
+        """Fail with ENOSPC for files in the folder."""
         if not path.endswith(".tmp"):
             return real_open(path, flags, mode)
         os.close(real_open(path, flags, mode))
@@ -449,13 +449,13 @@ def test_full_disk(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_mode(house: House) -> None:
-    """The folder is the user's alone."""
+    """Only the user can access the folder."""
     assert Path(folder_of().path).stat().st_mode & 0o7777 == 0o700
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o707, 0o777, 0o720, 0o702])
 def test_others_can_write(mode: int, house: House) -> None:
-    """A folder that others can write to is neither read nor written."""
+    """A folder that others can write to is not used."""
     path = Path(folder_of().path)
     path.chmod(mode)
     before = entry_file().stat()
@@ -467,7 +467,7 @@ def test_others_can_write(mode: int, house: House) -> None:
 
 
 def test_link(house: House, tmp_path: Path) -> None:
-    """A folder that is a symbolic link, to wherever, is not followed."""
+    """A folder that is a symbolic link is not followed."""
     path = Path(folder_of().path)
     path.rename(tmp_path / "elsewhere")
     path.symlink_to(tmp_path / "elsewhere")
@@ -477,7 +477,7 @@ def test_link(house: House, tmp_path: Path) -> None:
 
 
 def test_another_user(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder or entry of another user is left alone: root's reads leave no traces in a user's cache."""
+    """Folders and entries of another user are not used, so root's reads do not change a user's cache."""
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     assert not house.is_hit()
     assert not house.is_hit()
@@ -492,18 +492,18 @@ def key_file() -> Path:
 
 
 def test_planted(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An entry that vmdump has made for another user, byte for byte, in a folder that is ours, is not believed."""
+    """A valid entry made with another user's key, copied into the folder, is not used."""
     genuine = entry_file().read_bytes()
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "other-user"))
-    assert not house.is_hit()  # the other user's key has not made it
-    assert entry_file().read_bytes() != genuine  # and now there is one that it has
+    assert not house.is_hit()  # the other user's cache has no entry
+    assert entry_file().read_bytes() != genuine  # now it has one, made with the other key
     assert house.is_hit()
     entry_file().write_bytes(genuine)
     assert not house.is_hit()
 
 
 def test_planted_payload(house: House) -> None:
-    """An entry with another payload, whatever else in the file is made to fit, needs the key."""
+    """An entry with a replaced payload and matching checksums needs the key."""
     whole = entry_file().read_bytes()
     payload = whole[40:] + b" "
     for digest in (whole[8:40], hashlib.blake2b(payload, digest_size=32).digest(), bytes(32)):
@@ -512,10 +512,10 @@ def test_planted_payload(house: House) -> None:
 
 
 def test_key_mode(house: House) -> None:
-    """The key is the user's alone; one that others can read, or of another size, is no key, and that is said."""
+    """Only the user can read the key; a key readable by others or of another size is refused and reported."""
     path = key_file()
     assert (stat.S_IMODE(path.stat().st_mode), path.stat().st_size) == (0o600, 32)
-    house.told.clear()
+    house.reported.clear()
     path.chmod(0o640)
     assert not house.is_hit()
     assert house.told[0] == (
@@ -540,15 +540,15 @@ def test_key_mode(house: House) -> None:
         (lambda path: os.chown(path, 65534, -1), "belongs to another user (uid 65534)"),
     ],
 )
-def test_why_it_is_not_used(spoil: Callable[[Path], None], reason: str, house: House) -> None:
-    """A folder that is not used is reported, with the reason, once in a process; nothing is without a cache."""
+def test_unused_folder_is_reported(spoil: Callable[[Path], None], reason: str, house: House) -> None:
+    """An unusable folder is reported with the reason, once in a process."""
     if os.geteuid() and "another" in reason:
         pytest.skip("only root can give a folder away")
     path = Path(folder_of().path)
     spoil(path)
-    house.told.clear()
+    house.reported.clear()
     house.open(cache=False)
-    assert not any("cache" in line for line in house.told)
+    assert not any("cache" in line for line in house.reported)
     for _ in range(3):
         assert not house.is_hit()
     told = [line for line in house.told if "cache" in line]
@@ -560,7 +560,7 @@ def test_why_it_is_not_used(spoil: Callable[[Path], None], reason: str, house: H
     ("", "", None), ("", "relative", None),
 ])  # fmt: skip
 def test_place(xdg: str, home: str, path: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the XDG specification has it; nowhere, for a user who has no place."""
+    """The folder follows the XDG specification; a user without a home has none."""
     monkeypatch.setenv("XDG_CACHE_HOME", xdg)
     monkeypatch.setenv("HOME", home)
     folder = find_folder()
@@ -571,7 +571,7 @@ def test_place(xdg: str, home: str, path: str | None, monkeypatch: pytest.Monkey
 
 
 def test_eviction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When there is too much, the entries go that were not used for longest; reading one is use."""
+    """Above the size limit the least recently used entries are removed; reading counts as use."""
     folder = CacheFolder(str(tmp_path / "vmdump"), str(tmp_path / "key"))
     monkeypatch.setattr(cache_folder, "MAX_BYTES", 3500)
     for number, name in enumerate("abc"):
@@ -585,7 +585,7 @@ def test_eviction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_leftovers(tmp_path: Path) -> None:
-    """What a writer that was killed has left goes after an hour; what one may still be writing stays."""
+    """Temporary files of killed writers are removed after an hour, newer ones kept."""
     folder = CacheFolder(str(tmp_path / "vmdump"), str(tmp_path / "key"))
     assert folder.write("a", {}, b"")
     old, new, other = (tmp_path / "vmdump" / name for name in (".a.1-0.tmp", ".a.2-0.tmp", "README"))
@@ -602,7 +602,7 @@ def test_leftovers(tmp_path: Path) -> None:
 
 
 def test_command(house: House, capsys: pytest.CaptureFixture[str]) -> None:
-    """vmdump cache shows what there is, for people and for programs, and clears it."""
+    """vmdump cache lists the entries, as text and JSON, and clears them."""
     path = folder_of().path
     size = entry_file().stat().st_size
     assert main(["cache"]) == 0
@@ -625,7 +625,7 @@ def test_command(house: House, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_no_place(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], house: House) -> None:
-    """A user without a home has no cache; whoever asks for it is told."""
+    """For a user without a home vmdump cache reports that there is no cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", "")
     monkeypatch.setenv("HOME", "")
     assert not house.is_hit()
@@ -638,7 +638,7 @@ def test_no_place(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 
 @pytest.mark.parametrize("command", [["dump"], ["dump", "-M", "help"], ["devices"], ["show"]])
 def test_options(command: list[str], house: House, capsys: pytest.CaptureFixture[str]) -> None:
-    """All commands that read an image take it from the cache, and with --no-cache they do not."""
+    """All commands that read images use the cache, and do not with --no-cache."""
     argv = [*command, str(house.binary), *(["virtio-blk-device"] if command == ["show"] else [])]
     main(argv)
     remembered = capsys.readouterr()
@@ -650,7 +650,7 @@ def test_options(command: list[str], house: House, capsys: pytest.CaptureFixture
 
 
 def test_python(house: House) -> None:
-    """vmdump.open takes images from the cache unless it is told not to."""
+    """vmdump.open uses the cache unless cache=False."""
     assert vmdump.open(house.binary, machine="none").to_bytes() == DUMP
     assert house.reads == 1
     assert vmdump.open(house.binary, machine="none", cache=False).to_bytes() == DUMP

@@ -1,4 +1,4 @@
-"""QEMU binaries, read without being run: as their own dumps, and what is no such binary is told so."""
+"""QEMU binaries read without being run: results equal their own dumps; other binaries are refused."""
 
 import os
 import re
@@ -26,7 +26,7 @@ from vmdump.sources.qemu_image.image import QemuImage
 
 
 def run_dump(qemu: str, tmp_path: Path, *options: str) -> bytes:
-    """What the binary writes itself."""
+    """Return the binary's own dump."""
     target = tmp_path / "native.json"
     environ = {key: value for key, value in os.environ.items() if key != "LD_PRELOAD"}
     command = [qemu, "-nodefaults", "-display", "none", *options, "-dump-vmstate", str(target)]
@@ -47,7 +47,7 @@ def run_dump(qemu: str, tmp_path: Path, *options: str) -> bytes:
     ],
 )
 def test_installed_qemu(target: str, machine: str | None, tmp_path: Path) -> None:
-    """The installed QEMU, with its modules: byte for byte what it writes itself, the default machine included."""
+    """The installed QEMU with its modules equals its own dump, also for the default machine."""
     qemu = find_qemu(target)
     options = () if machine is None and target == "x86_64" else ("-M", machine or "none")
     dump = vmdump.open(qemu, machine=machine)
@@ -59,7 +59,7 @@ def test_installed_qemu(target: str, machine: str | None, tmp_path: Path) -> Non
 @pytest.mark.qemu
 @pytest.mark.parametrize("target", ["x86_64", "aarch64", "arm"])
 def test_machine_help(target: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """-M help lists what QEMU lists, in its words."""
+    """-M help equals QEMU's list."""
     qemu = find_qemu(target)
     environ = {key: value for key, value in os.environ.items() if key != "LD_PRELOAD"}
     native = subprocess.run([qemu, "-M", "help"], check=True, capture_output=True, text=True, env=environ).stdout
@@ -81,7 +81,7 @@ UNPACKED = sorted(
 @pytest.mark.qemu
 @pytest.mark.parametrize(("version", "target"), UNPACKED)
 def test_unpacked_qemu(version: str, target: str) -> None:
-    """Binaries and modules of packages that are not installed, any version and target: as their known dumps."""
+    """Binaries and modules from unpacked packages, of any version and target, equal their recorded dumps."""
     import lzma
 
     binary = IMAGES / version / "usr/bin" / f"qemu-system-{target}"
@@ -92,13 +92,13 @@ def test_unpacked_qemu(version: str, target: str) -> None:
 
 
 def test_unpacked_qemus_are_there() -> None:
-    """Where CI says that it has unpacked some, there are some."""
+    """If CI has unpacked packages, they are found."""
     assert UNPACKED or "VMDUMP_IMAGES" not in os.environ
 
 
 @pytest.mark.qemu
 def test_wrong_machine() -> None:
-    """A machine that the binary does not have."""
+    """An unknown machine is an error."""
     with pytest.raises(SourceError, match="unsupported machine type 'bbc-micro'; use -M help"):
         vmdump.open(find_qemu("x86_64"), machine="bbc-micro")
 
@@ -106,7 +106,7 @@ def test_wrong_machine() -> None:
 @pytest.mark.qemu
 @pytest.mark.parametrize("part", [0.001, 0.1, 0.5, 0.9, 0.999])
 def test_truncated_qemu(part: float, tmp_path: Path) -> None:
-    """A part of a QEMU is told to be one."""
+    """A truncated QEMU is reported as such."""
     data = Path(find_qemu("aarch64")).read_bytes()
     path = tmp_path / "qemu-system-aarch64"
     path.write_bytes(data[: int(len(data) * part)])
@@ -116,7 +116,7 @@ def test_truncated_qemu(part: float, tmp_path: Path) -> None:
 
 @pytest.mark.qemu
 def test_module_of_another_build(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A module whose stamp is not the binary's is told, with QEMU's hint, and the rest is dumped."""
+    """A module with another build's stamp is reported with QEMU's hint, and the rest dumped."""
     qemu = find_qemu("x86_64")
     modules = [path for path in Path("/usr/lib").glob("*/qemu/hw-usb-redirect.so") if path.exists()]
     if not modules:
@@ -133,7 +133,7 @@ def test_module_of_another_build(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 @pytest.mark.qemu
 def test_module_with_avx(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A module whose code can't be executed right ends the reading: which types it registers is not known."""
+    """A module with unsupported instructions ends the reading, as its types are unknown."""
     qemu = find_qemu("x86_64")
     modules = [path for path in Path("/usr/lib").glob("x86_64-linux-gnu/qemu/hw-usb-redirect.so") if path.exists()]
     if not modules:
@@ -153,7 +153,7 @@ def test_module_with_avx(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert not (tmp_path / "x.json").exists()
 
 
-#: A function that overwrites the callee-saved registers and reads from NULL.
+#: A function that clears the callee-saved registers and reads from NULL.
 FAULT = {
     # xor %ebx,%ebx; xor %ebp,%ebp; xor %r12d,%r12d and so on to %r15d; xor %eax,%eax; mov (%rax),%rax
     "x86_64": bytes.fromhex("31db31ed4531e44531ed4531f64531ff31c0488b00"),
@@ -173,7 +173,7 @@ def arm64_qemu() -> str:
 @pytest.mark.qemu
 @pytest.mark.parametrize(("host", "device"), [("x86_64", "isa-serial"), ("aarch64", "pl031")])
 def test_class_init_that_faults(host: str, device: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A class_init that goes wrong costs its own device: it is named, and all others are as they were."""
+    """A class_init that faults loses its own device only, which is reported."""
     qemu = find_qemu("x86_64") if host == "x86_64" else arm64_qemu()
     image = QemuImage(qemu)
     (klass,) = image._qemu.classes(device, include_abstract=True)
@@ -196,10 +196,12 @@ def test_class_init_that_faults(host: str, device: str, tmp_path: Path, capsys: 
 
 
 @pytest.mark.qemu
-def test_library_function_that_is_missed(
+def test_missing_library_function(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A library function that start-up calls and the emulator lacks is named on one line, of a cached image too."""
+    """A library function that start-up calls and the emulator lacks is reported on one line, also
+    for a cached image.
+    """
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     qemu = tmp_path / "qemu-system-x86_64"
     data = Path(find_qemu("x86_64")).read_bytes()
@@ -218,8 +220,8 @@ def test_library_function_that_is_missed(
 
 @pytest.mark.qemu
 @pytest.mark.parametrize("target", ["x86_64", "aarch64"])
-def test_no_library_function_is_missed(target: str) -> None:
-    """All library functions that Debian's QEMU calls are served, or have no effect."""
+def test_no_missing_library_function(target: str) -> None:
+    """All library functions that Debian's QEMU calls are emulated, or have no effect."""
     reports: list[str] = []
     vmdump.open(find_qemu(target), cache=False, report=lambda each: reports.append(str(each)))
     assert [each for each in reports if "library functions" in each] == []
@@ -230,7 +232,7 @@ def test_no_library_function_is_missed(target: str) -> None:
 
 @pytest.fixture
 def endless(tmp_path: Path) -> Path:
-    """What looks like a QEMU, and whose constructor never ends."""
+    """A file that looks like a QEMU and whose constructor never returns."""
     path = tmp_path / "qemu-system-endless"
     path.write_bytes(
         elf_object(
@@ -245,7 +247,7 @@ def endless(tmp_path: Path) -> Path:
 
 
 def test_endless(endless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is ended, and told with the function's address in the file."""
+    """An endless constructor is ended and reported with the function's address in the file."""
     monkeypatch.setattr(guest_module, "SECONDS", 0.2)
     with pytest.raises(SourceError) as caught:
         QemuImage(endless)
@@ -258,7 +260,7 @@ def test_endless(endless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ids=" ".join,
 )
 def test_endless_timeout(command: list[str], endless: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """--timeout holds for a binary that is read, in every command."""
+    """--timeout applies to a binary that is read, in every command."""
     name, *options = (each.format(endless) for each in command)
     assert main([name, str(endless), *options, "--timeout", "0.2"]) == 3
     error = capsys.readouterr().err
@@ -267,10 +269,10 @@ def test_endless_timeout(command: list[str], endless: Path, capsys: pytest.Captu
 
 
 def test_endless_interrupted(endless: Path) -> None:
-    """Ctrl-C is answered while it runs."""
+    """SIGINT is handled during emulation."""
     with subprocess.Popen([sys.executable, "-m", "vmdump", "dump", endless], stderr=subprocess.PIPE) as process:
         while len(os.listdir(f"/proc/{process.pid}/task")) == 1:
-            time.sleep(0.01)  # until a call of the guest has begun
+            time.sleep(0.01)  # until a guest call has begun
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
         assert process.stderr.read() == b"vmdump: interrupted\n"

@@ -1,4 +1,4 @@
-"""QEMU binaries that are run: real ones, whose dumps come out byte for byte, and scripts that stand in for bad ones."""
+"""QEMU binaries that are run: real ones give their own dumps; scripts simulate failing ones."""
 
 import functools
 import json
@@ -27,12 +27,12 @@ MakeQemu = Callable[[str], str]
 
 @pytest.fixture
 def make_qemu(tmp_path: Path) -> MakeQemu:
-    """Makes an executable of a shell script that stands in for a QEMU. $DUMP in it is a real dump."""
+    """A function that writes a shell script to stand in for a QEMU. $DUMP in it is a real dump."""
     (tmp_path / "dump.json").write_bytes(read_real_dump("10.0.13", "avr"))
 
     def make(script: str) -> str:
         path = tmp_path / "qemu-system-fake"
-        # A sanitizer that is preloaded is for vmdump, not for the shell.
+        # Do not preload vmdump's sanitizer into the shell.
         path.write_text(f"#!/usr/bin/env -S -u LD_PRELOAD sh\nDUMP={tmp_path}/dump.json\n{script}\n")
         path.chmod(0o755)
         return str(path)
@@ -41,7 +41,7 @@ def make_qemu(tmp_path: Path) -> MakeQemu:
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process is there and not just waiting to be reaped."""
+    """Whether a process exists and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
@@ -49,7 +49,7 @@ def is_running(pid: int) -> bool:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Waits, ten seconds at most."""
+    """Wait for a condition, ten seconds at most."""
     for _ in range(1000):
         if condition():
             return
@@ -82,7 +82,7 @@ def written(path: Path) -> bool:
     ],
 )
 def test_same_as_qemu(target: str, machine: str, tmp_path: Path) -> None:
-    """What vmdump dump --run writes is what the QEMU itself writes to a file, byte for byte."""
+    """vmdump dump --run writes what the QEMU writes to a file, byte for byte."""
     qemu = find_qemu(target)
     subprocess.run(
         [qemu, "-M", machine, "-display", "none", "-dump-vmstate", tmp_path / "qemu.json"],
@@ -95,7 +95,7 @@ def test_same_as_qemu(target: str, machine: str, tmp_path: Path) -> None:
 @pytest.mark.qemu
 @pytest.mark.parametrize("target", ["x86_64", "aarch64"])
 def test_default_machine(target: str) -> None:
-    """Without a machine it is the default one, and none for a QEMU without a default; its name is looked up in PATH."""
+    """Without -M the default machine is used, or none for a QEMU without one; the QEMU is looked up in PATH."""
     qemu = find_qemu(target)
     machines = subprocess.run([qemu, "-M", "help"], capture_output=True, text=True, check=True).stdout
     default = [line.split()[0] for line in machines.splitlines() if line.endswith("(default)")] or ["none"]
@@ -107,7 +107,7 @@ def test_default_machine(target: str) -> None:
 
 @pytest.mark.qemu
 def test_machine_help(capsys: pytest.CaptureFixture[str]) -> None:
-    """-M help is what the QEMU answers."""
+    """-M help prints QEMU's answer."""
     qemu = find_qemu("x86_64")
     assert main(["dump", "--run", qemu, "-M", "help"]) == 0
     assert capsys.readouterr().out == subprocess.run([qemu, "-M", "help"], capture_output=True, text=True).stdout
@@ -115,7 +115,7 @@ def test_machine_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.qemu
 def test_unknown_machine() -> None:
-    """A machine that the QEMU does not have: its own words."""
+    """An unknown machine gives QEMU's own error."""
     qemu = find_qemu("aarch64")
     with pytest.raises(SourceError) as caught:
         run_qemu(qemu, machine="q35")
@@ -123,11 +123,11 @@ def test_unknown_machine() -> None:
     assert "unsupported machine type" in str(caught.value)
 
 
-# How it is run ----------------------------------------------------------------------------------------------------
+# Command line and environment -------------------------------------------------------------------------------------
 
 
 def test_options(make_qemu: MakeQemu, tmp_path: Path) -> None:
-    """QEMU is run without devices, configuration and display, with an empty stdin and a session of its own."""
+    """QEMU is run without devices, configuration and display, with empty stdin, in a session of its own."""
     qemu = make_qemu(f"""
         [ "$1" = -version ] && exit 0
         echo "$@" > {tmp_path}/options
@@ -143,7 +143,7 @@ def test_options(make_qemu: MakeQemu, tmp_path: Path) -> None:
 
 
 def test_module_dir(make_qemu: MakeQemu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """--module-dir goes to the QEMU as QEMU_MODULE_DIR, absolute; QEMU takes one."""
+    """--module-dir is passed as QEMU_MODULE_DIR, absolute; QEMU accepts one."""
     monkeypatch.setenv("QEMU_MODULE_DIR", "/elsewhere")
     monkeypatch.chdir(tmp_path)
     qemu = make_qemu(f'echo "$QEMU_MODULE_DIR" >> {tmp_path}/dirs; cat $DUMP')
@@ -155,7 +155,7 @@ def test_module_dir(make_qemu: MakeQemu, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_warnings(make_qemu: MakeQemu, capsys: pytest.CaptureFixture[str]) -> None:
-    """What a QEMU that succeeds says on stderr is passed on, a line each, and can't steer the terminal."""
+    """stderr of a successful QEMU is passed on line by line, with control characters escaped."""
     qemu = make_qemu(r"printf 'qemu: warning: old\nfailed to open module: \033[31m\377\n' >&2; cat $DUMP")
     assert main(["devices", "--run", qemu]) == 0
     captured = capsys.readouterr()
@@ -164,7 +164,9 @@ def test_warnings(make_qemu: MakeQemu, capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_no_default_machine(make_qemu: MakeQemu) -> None:
-    """A QEMU without a default machine is run again with none; any other, and one that just mentions it, is not."""
+    """A QEMU without a default machine is run again with none; other errors, even if they mention
+    it, are not retried.
+    """
     qemu = make_qemu("""
         [ "$1" = -M ] && exec cat $DUMP
         echo "qemu: No machine specified, and there is no default" >&2; exit 1""")
@@ -185,16 +187,16 @@ def test_no_default_machine(make_qemu: MakeQemu) -> None:
     ],
 )
 def test_version(script: str, version: str | None, make_qemu: MakeQemu) -> None:
-    """What the QEMU says of its version is kept; one that says nothing has dumped all the same."""
+    """QEMU's version line is kept; a QEMU without one is dumped all the same."""
     qemu = make_qemu(f'if [ "$1" = -version ]; then {script}; exit; fi; cat $DUMP')
     assert run_qemu(qemu, timeout=1).producer.version == version
 
 
-# Bad ones ---------------------------------------------------------------------------------------------------------
+# Failures ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("script", "told"),
+    ("script", "expected"),
     [
         ("echo 'no KVM' >&2; echo >&2; echo 'no TCG' >&2; exit 3", "exit code 3. stderr: no KVM | no TCG"),
         ("exit 1", "exit code 1. stderr is empty"),
@@ -208,13 +210,13 @@ def test_version(script: str, version: str | None, make_qemu: MakeQemu) -> None:
         ("cat $DUMP; echo bye", " -dump-vmstate:"),
     ],
 )
-def test_failing_qemu(script: str, told: str, make_qemu: MakeQemu) -> None:
-    """A QEMU that fails, crashes, or writes something else: how, and what it said."""
+def test_failing_qemu(script: str, expected: str, make_qemu: MakeQemu) -> None:
+    """A QEMU that fails, crashes, or writes something else is an error with its exit status and output."""
     qemu = make_qemu(script)
     with pytest.raises(SourceError) as caught:
         run_qemu(qemu)
     assert str(caught.value).startswith(qemu)
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -226,7 +228,7 @@ def test_failing_machine_help(script: str, make_qemu: MakeQemu) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "expected"),
     [
         ("missing", "can't be run: No such file or directory"),
         ("missing/qemu", "can't be run: No such file or directory"),
@@ -236,29 +238,29 @@ def test_failing_machine_help(script: str, make_qemu: MakeQemu) -> None:
         ("nul\0", "can't be run: embedded null byte"),
     ],
 )
-def test_no_qemu(name: str, told: str, make_qemu: MakeQemu, tmp_path: Path) -> None:
-    """What can't be run at all."""
+def test_no_qemu(name: str, expected: str, make_qemu: MakeQemu, tmp_path: Path) -> None:
+    """Files that cannot be run are errors."""
     make_qemu("")
     (tmp_path / "foreign").write_bytes(b"\x7fELF" + bytes(60))
     (tmp_path / "foreign").chmod(0o755)
     with pytest.raises(SourceError) as caught:
         run_qemu(tmp_path / name)
-    assert str(caught.value) == f"{os.path.abspath(tmp_path / name)}: {told}"
+    assert str(caught.value) == f"{os.path.abspath(tmp_path / name)}: {expected}"
 
 
 @pytest.mark.parametrize(
     "script",
     [
         "exec sleep 60",
-        "sleep 60 & echo $! > PID; wait",  # a helper that outlives the shell unless it is killed too
-        "exec >&- 2>&-; sleep 60 & echo $! > PID; wait",  # says that it is done, but does not end
+        "sleep 60 & echo $! > PID; wait",  # a child that outlives the shell unless it is killed too
+        "exec >&- 2>&-; sleep 60 & echo $! > PID; wait",  # closes its output, but does not end
         "trap '' TERM INT HUP; while :; do :; done",
         "exec yes >&2",
         "cat $DUMP; exec sleep 60",
     ],
 )
 def test_timeout(script: str, make_qemu: MakeQemu, tmp_path: Path) -> None:
-    """A QEMU that is not done in time is killed, with all that it started."""
+    """A QEMU that exceeds the time limit is killed with all of its children."""
     pid = tmp_path / "pid"
     qemu = make_qemu(f"echo $$ > {pid}; {script.replace('PID', str(tmp_path / 'helper'))}")
     with pytest.raises(SourceError, match=r": did not finish within 0.4 seconds, killed; allow more with --timeout$"):
@@ -270,12 +272,12 @@ def test_timeout(script: str, make_qemu: MakeQemu, tmp_path: Path) -> None:
 
 
 def test_long_timeout(make_qemu: MakeQemu) -> None:
-    """A time limit beyond what the system can wait for is none."""
+    """A time limit beyond the system's maximum means none."""
     assert len(run_qemu(make_qemu("cat $DUMP"), timeout=1e30)) == len(json.loads(read_real_dump("10.0.13", "avr"))) - 1
 
 
 def test_huge_stderr(make_qemu: MakeQemu) -> None:
-    """Ten megabytes of complaints: the end of them is told."""
+    """Of ten megabytes of error output the end is printed."""
     qemu = make_qemu("yes complaint | head -c 10000000 >&2; echo the end >&2; exit 1")
     with pytest.raises(SourceError) as caught:
         run_qemu(qemu)
@@ -287,7 +289,7 @@ def test_huge_stderr(make_qemu: MakeQemu) -> None:
 
 
 def test_huge_dump(make_qemu: MakeQemu, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dump without end is given up."""
+    """An endless dump is refused."""
     monkeypatch.setattr(qemu_process, "_MAX_DUMP", 1 << 20)
     with pytest.raises(SourceError, match=r": wrote more than 1 MiB, killed; it may not be a QEMU system emulator$"):
         run_qemu(make_qemu("exec yes '{'"))
@@ -295,7 +297,7 @@ def test_huge_dump(make_qemu: MakeQemu, monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted(number: int, make_qemu: MakeQemu, tmp_path: Path) -> None:
-    """Ctrl-C while QEMU runs: exit code 130, one line, no QEMU and no file left behind."""
+    """SIGINT while QEMU runs gives exit code 130 and one line, and leaves no QEMU and no file."""
     pid, temporary = tmp_path / "pid", tmp_path / "tmp"
     temporary.mkdir()
     qemu = make_qemu(f"sleep 60 & echo $! $$ > {pid}; wait")
@@ -314,7 +316,7 @@ def test_interrupted(number: int, make_qemu: MakeQemu, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("in_thread", [False, True])
 def test_interrupted_start(in_thread: bool, make_qemu: MakeQemu, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C between the start of QEMU and our knowing of it leaves none behind; a thread has nothing to fear."""
+    """SIGINT between the start of QEMU and its registration leaves no process; a thread is unaffected."""
     pids = []
 
     class Popen(subprocess.Popen[bytes]):
@@ -338,7 +340,7 @@ def test_interrupted_start(in_thread: bool, make_qemu: MakeQemu, monkeypatch: py
 
 
 def test_descriptors(make_qemu: MakeQemu) -> None:
-    """However a run ends, it leaves no descriptor open."""
+    """No run leaves a descriptor open."""
     before = os.listdir("/proc/self/fd")
     run_qemu(make_qemu("cat $DUMP"))
     for script in ("exit 1", "exec sleep 60"):
@@ -349,7 +351,7 @@ def test_descriptors(make_qemu: MakeQemu) -> None:
 
 @pytest.mark.parametrize("redirect", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_closed_streams(redirect: str, make_qemu: MakeQemu, tmp_path: Path) -> None:
-    """A QEMU can be run by a process without streams, whose pipes get their numbers."""
+    """A process without streams can run a QEMU, whose pipes get their descriptors."""
     qemu = make_qemu("cat $DUMP")
     subprocess.run(
         ["sh", "-c", f'exec "$@" {redirect}', "sh", sys.executable, "-m", "vmdump", "dump", "--run", qemu, "-o",

@@ -1,4 +1,4 @@
-"""Sessions and vmdump.open: the start-up path as users call it."""
+"""Sessions and vmdump.open: the start-up path through the public API."""
 
 import threading
 from pathlib import Path
@@ -27,12 +27,12 @@ def vmdump_module_init(types):
 
 
 def bare(**kwargs: object) -> vmdump.Session:
-    """A session with nothing but the base types."""
+    """A session with only the base types."""
     return vmdump.Session(builtin=False, entry_points=False, **kwargs)  # type: ignore[arg-type]
 
 
 def add_device(session: vmdump.Session, name: str, vmsd: VMStateDescription | None, **info: object) -> None:
-    """Registers a device type."""
+    """Register a device type."""
 
     def class_init(klass: vmdump.DeviceClass, data: object) -> None:
         klass.vmsd = vmsd
@@ -44,19 +44,19 @@ VMSD = VMStateDescription("x", version_id=1, fields=[VMSTATE_UINT32("x", None)])
 
 
 def test_builtin_devices_are_qemus() -> None:
-    """The whole default dump: every section is QEMU 10.0's own, byte for byte."""
+    """Every section of the default dump equals QEMU 10.0's, byte for byte."""
     real = read_real_dump("10.0.13", "x86_64")
     dump = vmdump.open()
     text = dump.to_bytes()
     assert len(dump) >= 15
-    # A dump is sections of known size one behind the other, so each stands in the real one as it is.
+    # A dump is a sequence of sections of known size, each of which is in the real dump verbatim.
     for section in text.removesuffix(b"\n}\n").split(b"\n  },\n")[1:]:
         assert section.removesuffix(b"\n  }") + b"\n  }" in real
     assert dump.producer.kind == "registry"
 
 
 def test_machines() -> None:
-    """The default machine, a name, an alias, none; an unknown one is an error that says how to find out."""
+    """The default machine, a name, an alias, and none; an unknown one is an error with a hint."""
     assert vmdump.open().machine == "pc-i440fx-10.0"
     assert vmdump.open(machine="q35").machine == "pc-q35-10.0"
     assert vmdump.open(machine="isapc").machine == "isapc"
@@ -67,7 +67,7 @@ def test_machines() -> None:
 
 
 def test_abstract_and_inherited() -> None:
-    """Abstract classes are dumped too, children inherit the description, None takes it away."""
+    """Abstract classes are dumped; children inherit the description; None removes it."""
     session = bare()
     add_device(session, "base", VMSD, abstract=True)
     session.type_register(vmdump.TypeInfo("child", parent="base"))
@@ -80,7 +80,7 @@ def test_abstract_and_inherited() -> None:
 
 
 def test_sessions_are_apart() -> None:
-    """What one session registers, another does not know."""
+    """Types registered in one session are unknown in another."""
     first, second = bare(), bare()
     add_device(first, "only-here", VMSD)
     assert list(first.dump()) == ["only-here"]
@@ -88,7 +88,7 @@ def test_sessions_are_apart() -> None:
 
 
 def test_errors_name_the_device() -> None:
-    """A class_init that fails and a description that can't be dumped are told with the device."""
+    """A class_init that fails and a description that cannot be dumped are errors with the device's name."""
     session = bare()
     add_device(session, "too-long", VMStateDescription('quote"d'))
     with pytest.raises(VMStateError, match="'quote\"d'"):
@@ -104,7 +104,7 @@ def test_errors_name_the_device() -> None:
 
 
 def test_module_by_path(tmp_path: Path) -> None:
-    """A module that is asked for by its path says itself what it provides; its devices are marked as its own."""
+    """A module given by path declares its types, and its devices have its name."""
     (tmp_path / "mine.py").write_text(MODULE)
     session = bare(modules=[tmp_path / "mine.py"])
     (row,) = session.modules.states()
@@ -115,7 +115,7 @@ def test_module_by_path(tmp_path: Path) -> None:
 
 
 def test_module_dir_and_arch(tmp_path: Path) -> None:
-    """Modules of a directory are loaded for their architecture only."""
+    """Modules of a directory are loaded only for their architecture."""
     (tmp_path / "mine.py").write_text(MODULE.replace('"objs"', '"arch": "s390x", "objs"'))
     assert list(bare(module_dirs=[tmp_path]).dump()) == []
     assert list(bare(module_dirs=[tmp_path], arch=None).dump()) == []
@@ -123,7 +123,7 @@ def test_module_dir_and_arch(tmp_path: Path) -> None:
 
 
 def test_row_with_a_path(tmp_path: Path) -> None:
-    """A row of one's own may point at any file, and goes before a module of that name in a directory."""
+    """A row may have any path, and precedes a module of that name in a directory."""
     (tmp_path / "elsewhere.py").write_text(MODULE)
     (tmp_path / "mods").mkdir()
     (tmp_path / "mods" / "mine.py").write_text(MODULE.replace("version_id=7", "version_id=8"))
@@ -133,7 +133,7 @@ def test_row_with_a_path(tmp_path: Path) -> None:
 
 
 def test_on_demand(tmp_path: Path) -> None:
-    """A parent that only a module has is loaded from there."""
+    """A parent type is loaded from its module."""
     (tmp_path / "mine.py").write_text(MODULE)
     session = bare(module_dirs=[tmp_path])
     session.type_register(vmdump.TypeInfo("child", parent="my-device"))
@@ -142,23 +142,23 @@ def test_on_demand(tmp_path: Path) -> None:
 
 
 def test_failing_modules_are_reported(tmp_path: Path) -> None:
-    """A module that fails ends nothing; each failure is reported once."""
+    """Each failing module is reported once, and the dump continues."""
     (tmp_path / "bad.py").write_text(MODULE.replace("VMDUMP_STAMP = 1", "VMDUMP_STAMP = 2"))
     (tmp_path / "worse.py").write_text("VMDUMP_STAMP = (")
     (tmp_path / "good.py").write_text(MODULE)
-    told: list[ModuleError] = []
-    session = bare(module_dirs=[tmp_path], report=told.append)
+    reported: list[ModuleError] = []
+    session = bare(module_dirs=[tmp_path], report=reported.append)
     assert list(session.dump()) == ["my-device"]
-    assert len(told) == 2
-    assert told == session.modules.errors
-    assert any("worse.py:1" in str(error) for error in told)
+    assert len(reported) == 2
+    assert reported == session.modules.errors
+    assert any("worse.py:1" in str(error) for error in reported)
     session.dump()
-    assert len(told) == 2
+    assert len(reported) == 2
 
 
 @pytest.mark.parametrize("name", ["missing.py", "no-module.py", "no-module.txt"])
 def test_path_that_is_no_module(name: str, tmp_path: Path) -> None:
-    """A module that is asked for by path must be one."""
+    """A path that is not a module is an error."""
     if name != "missing.py":
         (tmp_path / name).write_text("x = 1\n")
     with pytest.raises(ModuleError, match=str(tmp_path / name)):
@@ -166,7 +166,7 @@ def test_path_that_is_no_module(name: str, tmp_path: Path) -> None:
 
 
 def test_close_runs_finish(tmp_path: Path) -> None:
-    """A session as a context runs the modules' finish at its end."""
+    """A session as a context manager finishes its modules at exit."""
     mark = tmp_path / "finished"
     (tmp_path / "mine.py").write_text(MODULE + f"\ndef vmdump_module_finish():\n    open({str(mark)!r}, 'w').close()\n")
     with bare(module_dirs=[tmp_path]) as session:
@@ -176,7 +176,7 @@ def test_close_runs_finish(tmp_path: Path) -> None:
 
 
 def test_dump_from_threads() -> None:
-    """Many threads may dump one session at the same time."""
+    """Threads may dump one session concurrently."""
     session = vmdump.Session(entry_points=False)
     dumps: list[bytes] = []
     threads = [threading.Thread(target=lambda: dumps.append(session.dump("q35").to_bytes())) for _ in range(6)]
@@ -189,7 +189,7 @@ def test_dump_from_threads() -> None:
 
 
 def test_public_names() -> None:
-    """Every public name is there, has a docstring, and nothing else is."""
+    """The public names are exactly these, and each has a docstring."""
     for name in vmdump.__all__:
         assert getattr(vmdump, name).__doc__ or name == "__version__", name
     assert set(vmdump.__all__) <= set(dir(vmdump))
@@ -198,7 +198,7 @@ def test_public_names() -> None:
 
 
 def test_dumps_see_what_changes_between_them() -> None:
-    """A dump after a dump has types that came, has none that were rolled back, and follows a class's vmsd."""
+    """A dump has types registered since the last one, none that were rolled back, and the current vmsd."""
     session = bare()
     add_device(session, "one", VMSD)
     assert list(session.dump()) == ["one"]

@@ -1,4 +1,4 @@
-"""Layouts of QEMU's structs: found out on an image whose structs a C compiler has laid out, in every combination."""
+"""Struct layouts of QEMU are detected on images compiled from its declarations, in every combination."""
 
 import platform
 import shutil
@@ -120,7 +120,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def compiled(path: Path, *options: str) -> tuple[Guest, MappedObject]:
-    """The structs in a guest, as a compiler lays them out."""
+    """Compile the structs and map them into a guest."""
     path.with_suffix(".c").write_text(SOURCE)
     command = ["gcc", "-w", "-shared", "-fPIC", "-nostdlib", *options, "-o", str(path), str(path.with_suffix(".c"))]
     subprocess.run(command, check=True)
@@ -133,8 +133,8 @@ def compiled(path: Path, *options: str) -> tuple[Guest, MappedObject]:
 @pytest.mark.parametrize("description", DESCRIPTIONS)
 @pytest.mark.parametrize(("end", "gap"), [(0, 8), (0x10000, 16), (0x20000, 0)])
 def test_every_combination(field: int, description: int, end: int, gap: int, tmp_path: Path) -> None:
-    """Each struct is recognised by itself: QEMU 10.2's fields of 104 bytes with descriptions of 112, and pairs that no
-    release has had.
+    """Each struct is detected independently: QEMU 10.2's fields of 104 bytes with descriptions of 112, and unreleased
+    combinations.
     """
     macros = [*FIELDS[field], *DESCRIPTIONS[description], f"-DEND={end}", f"-DGAP={gap}"]
     guest, mapped = compiled(tmp_path / "image.so", *macros)
@@ -164,7 +164,7 @@ def test_every_combination(field: int, description: int, end: int, gap: int, tmp
 
 
 def test_none_fits(tmp_path: Path) -> None:
-    """Structs that are laid out in no way that is known: an error, and nothing is guessed."""
+    """An unknown layout is an error."""
     guest = Guest("guest", 62)
     classes = [guest.alloc(512) for _ in range(8)]
     with pytest.raises(SourceError, match="guest: no known layout of VMStateField and VMStateDescription fits"):

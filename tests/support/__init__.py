@@ -1,1 +1,1 @@
-"""What several tests share; importable as ``support``, for tests/ is on the path."""
+"""Code shared by several tests, imported as ``support`` (pyproject.toml puts tests/ on pytest's path)."""

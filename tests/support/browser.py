@@ -1,4 +1,4 @@
-"""Headless Chromium, driven through Debian's chromium-driver: the part of W3C WebDriver that the tests use."""
+"""Headless Chromium, driven through chromium-driver: the subset of W3C WebDriver that the tests use."""
 
 import contextlib
 import json
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-#: What Chromium would do by itself beside showing a page is off: nothing of it may be taken for a request of the page.
+#: Disable Chromium's background traffic, which would otherwise be logged as requests of the page.
 ARGUMENTS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --disable-dev-shm-usage --hide-scrollbars"
@@ -46,7 +46,7 @@ class Browser:
         return value
 
     def open(self, page: Path, width: int = 1400, height: int = 900) -> None:
-        """Loads a file, as it is for the first time."""
+        """Load a file with empty storage."""
         self.command(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
         )
@@ -56,67 +56,69 @@ class Browser:
         self._send("POST", "/url", {"url": page.as_uri()})
 
     def run(self, script: str, *arguments: Any) -> Any:
-        """What a function with this body returns."""
+        """Run a JavaScript function body and return its result."""
         return self._send("POST", "/execute/sync", {"script": script, "args": arguments})
 
     def count(self, selector: str) -> int:
-        """How many elements match."""
+        """Return the number of elements that match a selector."""
         found: int = self.run("return document.querySelectorAll(arguments[0]).length", selector)
         return found
 
     def text(self, selector: str) -> str:
-        """The text that is seen of the first element that matches."""
+        """Return the visible text of the first element that matches."""
         found: str = self.run("return document.querySelector(arguments[0]).innerText", selector)
         return found
 
     def click(self, selector: str) -> None:
-        """Clicks the first element that matches."""
+        """Click the first element that matches."""
         self.run("document.querySelector(arguments[0]).click()", selector)
 
     def press(self, *keys: str) -> None:
-        """Presses keys, by name or character, wherever the focus is."""
+        """Send keys, by name or character, to the focused element."""
         typed = [KEYS.get(key, key) for key in keys]
         actions = [{"type": kind, "value": key} for key in typed for kind in ("keyDown", "keyUp")]
         self._send("POST", "/actions", {"actions": [{"type": "key", "id": "keys", "actions": actions}]})
 
     def command(self, name: str, **parameters: Any) -> Any:
-        """A command of Chromium's own protocol."""
+        """Send a DevTools command."""
         return self._send("POST", "/goog/cdp/execute", {"cmd": name, "params": parameters})
 
     def scheme(self, value: str) -> None:
-        """What the system asks for: light or dark."""
+        """Emulate the system's colour scheme: light or dark."""
         self.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": value}])
 
     def log(self, name: str) -> list[Any]:
-        """What was logged since it was last asked for."""
+        """Return the log entries since the last call."""
         entries: list[Any] = self._send("POST", "/se/log", {"type": name})
         return entries
 
     def requests(self) -> list[str]:
-        """The URLs that were asked for since the page was opened."""
+        """Return the URLs requested since the page was opened."""
         messages = [json.loads(entry["message"])["message"] for entry in self.log("performance")]
         return [each["params"]["request"]["url"] for each in messages if each["method"] == "Network.requestWillBeSent"]
 
     def print(self) -> str:
-        """The page as a PDF, in base64."""
+        """Return the page as a base64-encoded PDF."""
         printed: str = self._send("POST", "/print", {})
         return printed
 
     def quit(self) -> None:
-        """Ends the session, and the browser."""
+        """End the session and the browser."""
         self._send("DELETE", "")
 
 
 @contextlib.contextmanager
 def browser(profile: Path) -> Iterator[Browser]:
-    """A browser with a new profile. Where CI promises one, its absence is a failure, elsewhere a skip."""
+    """Start a browser with a new profile. Without one, fail in CI and skip elsewhere."""
     driver = shutil.which("chromedriver")
     if driver is None or shutil.which("chromium") is None:
         if os.environ.get("CI"):
             pytest.fail("CI installs chromium and chromium-driver, but they are not there")
         pytest.skip("no chromium and chromium-driver here; Debian has them")
     command = [driver, "--port=0"]
-    environ = {key: value for key, value in os.environ.items() if key != "LD_PRELOAD"}  # .ci/sanitize's is for Python
+    environ = {
+        key: value for key, value in os.environ.items() if key != "LD_PRELOAD"
+    }  # the preloaded sanitizer of .ci/sanitize is for Python only
     with subprocess.Popen(
         command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:

@@ -1,4 +1,4 @@
-"""Runs of vmdump bulk and what they write."""
+"""Helpers for tests of vmdump bulk."""
 
 import json
 import os
@@ -12,7 +12,7 @@ VMDUMP = (sys.executable, "-m", "vmdump")
 
 
 def tree(directory: Path) -> dict[str, bytes]:
-    """All files of a folder; of the manifest what does not depend on time."""
+    """Return all files below a directory; of the manifest only the fields that do not depend on time."""
     files = {}
     for at, _, names in os.walk(directory):
         for name in names:
@@ -26,18 +26,18 @@ def tree(directory: Path) -> dict[str, bytes]:
 
 
 def bulk(*args: object, executor: str = "threads") -> int:
-    """The command, in this process, by default with threads: they start at once."""
+    """Run vmdump bulk in this process, by default with threads, and return its exit code."""
     return main(["bulk", *map(str, args), "--executor", executor])
 
 
 def entries(directory: Path) -> list[dict[str, Any]]:
-    """The manifest's."""
+    """Return the manifest's entries."""
     found: list[dict[str, Any]] = json.loads((directory / "manifest.json").read_text())["entries"]
     return found
 
 
 def children(pid: int) -> list[int]:
-    """All processes that descend from one."""
+    """Return the ids of all descendants of a process."""
     found = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         try:

@@ -1,4 +1,4 @@
-"""Command lines of vmdump check run in this process."""
+"""Run vmdump command lines in this process."""
 
 import io
 
@@ -7,7 +7,7 @@ from vmdump.cli.environment import Environment
 
 
 class Result:
-    """A command's exit code and output."""
+    """Exit code and output of a command line."""
 
     def __init__(self, *argv: object, stdin: bytes = b"") -> None:
         keyboard = io.TextIOWrapper(io.BufferedReader(io.BytesIO(stdin)))

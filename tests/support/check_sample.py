@@ -1,4 +1,4 @@
-"""Results of checks that nobody made: as many dumps and types as asked for, with everything that reports have to show.
+"""Synthetic check results with any number of dumps and types, covering everything that reports show.
 
 ``python tests/support/check_sample.py FORMAT [DUMPS [TYPES]]`` prints one as a report.
 """
@@ -16,7 +16,7 @@ FAMILIES = "e1000 virtio-net esp ide-hd rtl8139 vmxnet3 hda-codec sdhci-pci xhci
 STEMS = "mac_reg phy_reg irq_level config timer_expire rx_head tx_tail status ctrl fifo dma_addr led_state baud mode"
 INFOS = {1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64"}
 
-#: Names that would run, end an element or the script, steer a terminal, or read in another direction.
+#: Names with script code, closing tags, terminal escapes, or right-to-left overrides.
 HOSTILE = (
     "<img src=x onerror=\"document.title='pwned'\">",
     "</script><script>document.title='pwned'</script>",
@@ -26,7 +26,7 @@ HOSTILE = (
     "\u202egnp.exe\u2028next ]]> <!--",
 )
 
-#: How often a type has each verdict. ACCEPTED comes of a configuration alone.
+#: Weight of each verdict among types. ACCEPTED results only from a configuration.
 WEIGHTS = {Verdict.SAFE: 65, Verdict.UNKNOWN: 5, Verdict.ABSENT: 5, Verdict.CONDITIONAL: 15, Verdict.BREAKS: 10}
 
 RULES = {
@@ -48,9 +48,8 @@ MESSAGES = {
 
 
 def make_result(dumps: int = 2, types: int = 40, hostile: Sequence[str] = (), seed: int = 4) -> CheckResult:
-    """A check of so many dumps, pairwise, with so many types in each direction; the same for the same arguments.
-
-    Labels are letters; of more than five dumps, file names.
+    """Return a check of n dumps, pairwise, with n types in each direction; deterministic. Labels are letters; above
+    five dumps, file names.
     """
     labels = [chr(ord("A") + number) for number in range(dumps)]
     if dumps > len(VERSIONS):

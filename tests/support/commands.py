@@ -1,4 +1,4 @@
-"""Command lines run in this process, in environments of their own."""
+"""Run vmdump command lines in this process, with streams and environment variables of the test's own."""
 
 import io
 from typing import Any
@@ -8,7 +8,7 @@ from vmdump.cli.environment import Environment
 
 
 class Result:
-    """What a command line did."""
+    """Exit code and output of a command line."""
 
     def __init__(self, code: int, stdout: bytes, stderr: str) -> None:
         self.code, self.bytes, self.stderr = code, stdout, stderr
@@ -22,7 +22,7 @@ def run(
     encoding: str = "utf-8",
     **environ: str,
 ) -> Result:
-    """Runs a command line in an environment of its own."""
+    """Run a command line with its own streams and environment variables."""
     out, err = io.BytesIO(), io.StringIO()
     environment = Environment(
         stdin=io.TextIOWrapper(io.BufferedReader(io.BytesIO(stdin))),  # type: ignore[arg-type]
@@ -36,7 +36,7 @@ def run(
 
 
 def run_failing(code: int, *argv: object, **options: Any) -> str:
-    """Runs a command line that ends with this code, prints nothing, and tells one line: that line."""
+    """Check that a command line ends with this code and prints one line, on stderr only; return that line."""
     result = run(*argv, **options)
     assert (result.code, result.bytes) == (code, b"")
     assert result.stderr.startswith("vmdump: ")

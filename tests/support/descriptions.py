@@ -1,4 +1,4 @@
-"""Dumps of descriptions that a test makes up, with all that a QEMU binary would tell of them; or as a dump file."""
+"""Dumps built from descriptions that a test declares, with full metadata as from a QEMU binary, or as a dump file."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ BYTES = {"bool": 1, "uint8": 1, "uint16": 2, "uint32": 4, "uint64": 8, "int64": 
 
 
 def field(name: str, info: str = "uint32", **more: Any) -> VMStateField:
-    """A field of one of QEMU's own types; "unused" and buffers need a size."""
+    """Return a field with one of QEMU's VMStateInfos; "unused" and buffers need a size."""
     size = more.pop("size", BYTES.get(info.removesuffix(" equal"), 0))
     return VMStateField(name, info=VMStateInfo(info), size=size, flags=more.pop("flags", VMStateFlags.SINGLE), **more)
 
@@ -27,17 +27,17 @@ def unused(size: int) -> VMStateField:
 
 
 def array(name: str, num: int, info: str = "uint32") -> VMStateField:
-    """An array of num elements."""
+    """Return an array field of num elements."""
     return field(name, info, num=num, flags=VMStateFlags.ARRAY)
 
 
 def varray(name: str, info: str = "uint32") -> VMStateField:
-    """An array whose number of elements the device says."""
+    """Return a variable-length array field, whose number of elements another member holds."""
     return field(name, info, flags=VMStateFlags.VARRAY_UINT32, num_offset=0)
 
 
 def struct(name: str, vmsd: VMStateDescription, **more: Any) -> VMStateField:
-    """A nested struct; num makes it an array."""
+    """Return a nested struct field; num makes it an array."""
     flags = VMStateFlags.STRUCT | (VMStateFlags.ARRAY if "num" in more else 0)
     return VMStateField(name, vmsd=vmsd, flags=flags, size=64, **more)
 
@@ -48,7 +48,7 @@ def validate(name: str) -> VMStateField:
 
 
 def desc(name: str, *fields: VMStateField, **more: Any) -> VMStateDescription:
-    """A description, version 1 unless said otherwise."""
+    """Return a description; version 1 by default."""
     more = {"version_id": 1, "minimum_version_id": 1, **more}
     return VMStateDescription(name, fields=fields, **more)
 
@@ -56,7 +56,9 @@ def desc(name: str, *fields: VMStateField, **more: Any) -> VMStateDescription:
 def dump(
     *descs: VMStateDescription, roots: tuple[tuple[VMStateDescription, str], ...] = (), **named: VMStateDescription
 ) -> DeviceDump:
-    """A dump whose device types are called as their descriptions, or as the keywords; roots: with how they are used."""
+    """Return a dump whose device types are named after their descriptions, or by keyword; roots maps standalone
+    descriptions to their use.
+    """
     types = [(each.name, each) for each in descs] + [(name.replace("_", "-"), each) for name, each in named.items()]
     tree = lower("none", types, detailed=True)
     if roots:
@@ -70,29 +72,29 @@ def dump(
 
 
 def plain(what: DeviceDump) -> DeviceDump:
-    """What is left of a dump in a file as QEMU writes it."""
+    """Return the dump without the metadata that QEMU's own dump format omits."""
     return DeviceDump(parse(what.to_bytes()), Producer("file"))
 
 
 def findings(source: DeviceDump, destination: DeviceDump) -> list[Finding]:
-    """What the check says of source -> destination."""
+    """Check source -> destination and return the findings."""
     result = check([Labelled("A", source), Labelled("B", destination)], directions=[(0, 1)])
     return [finding for each in result.results["A -> B"] for finding in each.findings]
 
 
 def verdicts(source: DeviceDump, destination: DeviceDump) -> dict[str, Verdict]:
-    """The verdict of each type, source -> destination."""
+    """Check source -> destination and return the verdict of each type."""
     result = check([Labelled("A", source), Labelled("B", destination)], directions=[(0, 1)])
     return {each.type: each.verdict for each in result.results["A -> B"]}
 
 
 def lint_rules(what: DeviceDump) -> list[str]:
-    """The rules that the linter's findings are of."""
+    """Return the rule ids of the linter's findings."""
     return [each.rule for each in lint(Labelled("A", what))]
 
 
 def rules(source: DeviceDump, destination: DeviceDump) -> list[str]:
-    """The rules that the check's findings are of."""
+    """Return the rule ids of the check's findings."""
     return [each.rule for each in findings(source, destination)]
 
 

@@ -9,5 +9,5 @@ REAL_DUMPS = sorted((DATA / "dumps").glob("*/*.json.xz"))
 
 
 def read_real_dump(version: str, target: str) -> bytes:
-    """The bytes that QEMU wrote."""
+    """Return the uncompressed bytes of tests/data/dumps/qemu-VERSION/TARGET.json.xz."""
     return lzma.decompress((DATA / "dumps" / f"qemu-{version}" / f"{target}.json.xz").read_bytes())

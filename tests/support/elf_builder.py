@@ -1,4 +1,4 @@
-"""Small ELF objects, made in memory: what a test needs of the format, with anything in it replaceable."""
+"""Small ELF objects built in memory, in which a test can replace any part."""
 
 import struct
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ DT_PLTRELSZ, DT_JMPREL, DT_INIT_ARRAY, DT_INIT_ARRAYSZ, DT_RELRSZ, DT_RELR = 2, 
 DT_GNU_HASH = 0x6FFFFEF5
 STT_FUNC, STT_TLS = 2, 6
 
-#: Where in the object its data, which relocations and code refer to, begins.
+#: Offset and address of the object's data, to which relocations and code refer.
 DATA = 0x1000
 
-#: Where the program headers are: of the segment that is loaded, of the dynamic section, of thread-local data.
+#: Offsets of the program headers: PT_LOAD, PT_DYNAMIC, PT_TLS.
 PHDR_LOAD, PHDR_DYNAMIC, PHDR_TLS = 64, 64 + 56, 64 + 2 * 56
 
 #: (offset, type, symbol, addend)
@@ -22,7 +22,7 @@ Rela = tuple[int, int, int, int]
 
 
 class Symbol(NamedTuple):
-    """A dynamic symbol; section 0: undefined."""
+    """A dynamic symbol; section 0 means undefined."""
 
     name: bytes
     section: int = 0
@@ -32,7 +32,7 @@ class Symbol(NamedTuple):
 
 
 def gnu_hash(symbols: Sequence[Symbol]) -> bytes:
-    """A DT_GNU_HASH of one bucket. Undefined symbols must stand before the others."""
+    """Return a DT_GNU_HASH table with one bucket. Undefined symbols must come first."""
     defined = [symbol for symbol in symbols if symbol.section]
     first = 1 + len(symbols) - len(defined)
     hashes = []
@@ -63,11 +63,9 @@ def elf_object(
     dynamic: dict[int, int | None] | None = None,
     is_qemu: bool = True,
 ) -> bytes:
-    """An object that is loaded at 0: header and tables, from DATA on data.
-
-    tls: bytes in the file (the first of data), bytes in memory, alignment; no bytes: there is no such segment. dynamic
-    replaces entries of the dynamic section, or leaves them out (None). is_qemu: whether it has the word that a dump
-    begins with.
+    """Return an ELF object loaded at address 0: headers and tables, then data at DATA. tls: size in the file (a prefix
+    of data), size in memory, alignment; without it there is no PT_TLS. dynamic: entries of the dynamic section to
+    replace, or to omit (None). is_qemu: whether to include the string "vmschkmachine".
     """
     all_symbols = [Symbol(*symbol) for symbol in symbols]
     strings, table = b"\0", bytes(24)
@@ -111,5 +109,5 @@ def elf_object(
 
 
 def pack_rela(rela: Sequence[Rela]) -> bytes:
-    """Elf64_Rela entries."""
+    """Return packed Elf64_Rela entries."""
     return b"".join(struct.pack("<QQq", at, symbol << 32 | kind, addend) for at, kind, symbol, addend in rela)

@@ -1,4 +1,4 @@
-"""The real GLib's GHashTable."""
+"""GLib's GHashTable, called through ctypes."""
 
 import ctypes
 import functools
@@ -8,7 +8,7 @@ import pytest
 
 
 def require(available: object, what: str) -> None:
-    """Skips where something is not installed; in CI that is a failure."""
+    """Skip the test if a prerequisite is missing; in CI, fail."""
     if not available:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"needs {what}")
 
@@ -31,7 +31,7 @@ def load_glib() -> ctypes.CDLL | None:
 
 
 class GLibTable:
-    """A real GHashTable. Keys and values are numbers; hash_func and equal_func are C functions."""
+    """A GHashTable with integers as keys and values; hash_func and equal_func are C functions."""
 
     def __init__(self, hash_func, equal_func=None) -> None:
         self.glib = load_glib()
@@ -61,7 +61,7 @@ class GLibTable:
 
 
 def glib_order(names: list[bytes]) -> list[int]:
-    """The indices of names in the order in which a real GHashTable with these keys iterates."""
+    """Return the indices of names in the iteration order of a GHashTable with these keys."""
     require(load_glib(), "libglib-2.0.so.0")
     keys = [ctypes.create_string_buffer(name) for name in names]
     with GLibTable(load_glib().g_str_hash, load_glib().g_str_equal) as table:

@@ -1,4 +1,4 @@
-"""How right is a checker? Its verdicts, held against real migrations, as a table with the evidence for every error.
+"""Measure a checker's accuracy: compare its verdicts with recorded migrations, and list the evidence for each error.
 
     python tests/support/judge.py                                    QEMU's own script, on the recorded dumps
     python tests/support/judge.py x86_64=check.json aarch64=b.json   and `vmdump check --format json` of these targets
@@ -53,17 +53,17 @@ from vmdump.sources.qemu_image.image import QemuImage
 
 DATA = Path(__file__).parent.parent / "data"
 
-#: Kinds of failure that the descriptions of both sides show, by how they begin.
+#: Prefixes of failure kinds that can be derived from both sides' descriptions.
 DECIDABLE = ("section-missing", "version", "layout")
 
 VERDICTS = ("breaks", "misload", "conditional", "unknown", "safe", "absent")
 
-#: The dumps of the versions that the data speaks of.
+#: The dump directories of the recorded versions.
 DUMPS = {"7.2": "7.2.22", "10.0": "10.0.13"}
 
 
 class Pair(NamedTuple):
-    """A direction of a target."""
+    """A direction of a target: source version -> destination version."""
 
     target: str
     src: str
@@ -73,13 +73,13 @@ class Pair(NamedTuple):
         return f"{self.target} {self.src} -> {self.dst}"
 
 
-#: What a checker says: a verdict for each type of the source.
+#: A checker's result: the verdict of each type of the source.
 Verdicts = Mapping[tuple[str, str, str], Mapping[str, str]]
 
 
 @dataclass(frozen=True)
 class Migration:
-    """A line of the data."""
+    """A record of the data."""
 
     target: str
     src: str
@@ -100,11 +100,11 @@ class Migration:
 
     @property
     def decidable(self) -> bool:
-        """Whether a failure has a reason that the descriptions show."""
+        """Whether the failure has a cause that the descriptions show."""
         return any(kind.startswith(DECIDABLE) for kind in self.kinds)
 
     def evidence(self) -> str:
-        """What happened, on one line."""
+        """Return what happened, on one line."""
         if self.real != "fail":
             return f"loaded {self.ok} times"
         machine, device, state, error = self.example or ("?", "?", "?", "no example")
@@ -112,31 +112,33 @@ class Migration:
 
 
 def read_migrations() -> list[Migration]:
-    """The data, in its order."""
+    """Return the records, in file order."""
     with lzma.open(DATA / "migrations" / "by-type.jsonl.xz") as file:
         return [Migration(**json.loads(line)) for line in file]
 
 
 @dataclass
 class Score:
-    """How right a checker is in one direction of a target, or in several."""
+    """Counts of a checker's right and wrong verdicts, for one or several pairs."""
 
     hits: list[Migration] = field(default_factory=list)  #: failed, and breaks or misload
     warned: list[Migration] = field(default_factory=list)  #: failed, and conditional
     absent: list[Migration] = field(default_factory=list)  #: failed for want of the section, and absent
-    unsure: list[Migration] = field(default_factory=list)  #: failed, and unknown: nobody was told that it loads
+    unsure: list[Migration] = field(default_factory=list)  #: failed, and unknown: not reported as loadable
     misses: list[Migration] = field(default_factory=list)  #: failed, and anything else, or no verdict
     false_alarms: list[Migration] = field(default_factory=list)  #: loaded, and breaks
-    misloads: list[Migration] = field(default_factory=list)  #: loaded, and misload: no error that a migration can show
-    lost: list[Migration] = field(default_factory=list)  #: loaded, and absent: it was there, under another name
+    misloads: list[Migration] = field(
+        default_factory=list
+    )  #: loaded, and misload: not an error, as a migration cannot show it
+    lost: list[Migration] = field(default_factory=list)  #: loaded, and absent: present under another name
     conditional: list[Migration] = field(default_factory=list)  #: loaded, and conditional
     unknown: list[Migration] = field(default_factory=list)  #: loaded, and unknown
     quiet: list[Migration] = field(default_factory=list)  #: loaded, and safe
     unanswered: list[Migration] = field(default_factory=list)  #: loaded, and no verdict
-    apart: list[Migration] = field(default_factory=list)  #: failed for what no description shows
+    apart: list[Migration] = field(default_factory=list)  #: failed for a cause that no description shows
 
     def add(self, migration: Migration, verdict: str | None) -> None:
-        """Counts one type."""
+        """Count one type."""
         if verdict not in (None, *VERDICTS):
             raise ValueError(f"{migration.pair}: {migration.type}: {verdict!r} is no verdict; those are {VERDICTS}")
         if migration.real in ("mixed", "unknown"):
@@ -178,27 +180,27 @@ class Score:
 
     @property
     def failed(self) -> int:
-        """Those whose failure the descriptions show."""
+        """The number of failures that the descriptions show."""
         return self.caught + len(self.unsure) + len(self.misses)
 
     @property
     def precision(self) -> float | None:
-        """The share of what was said to break that broke; None where nothing was."""
+        """The share of reported breaks that did break; None without any."""
         return _ratio(len(self.hits), len(self.hits) + len(self.false_alarms))
 
     @property
     def recall(self) -> float | None:
-        """The share of the decidable failures that were told; None where there were none."""
+        """The share of decidable failures that were reported; None without any."""
         return _ratio(self.caught, self.failed)
 
     @property
     def conditional_share(self) -> float | None:
-        """The share of the types that migrated which are conditional."""
+        """The share of migrated types with verdict conditional."""
         return _ratio(len(self.conditional), self.migrated)
 
     @property
     def unknown_share(self) -> float | None:
-        """The share of the types that migrated which are unknown."""
+        """The share of migrated types with verdict unknown."""
         return _ratio(len(self.unknown), self.migrated)
 
 
@@ -207,7 +209,7 @@ def _ratio(part: int, whole: int) -> float | None:
 
 
 def judge(verdicts: Verdicts, migrations: Iterable[Migration] | None = None) -> dict[Pair, Score]:
-    """The score of each pair that has verdicts, in the order of the data."""
+    """Return the score of each pair that has verdicts, in the order of the data."""
     scores: dict[Pair, Score] = {}
     for migration in read_migrations() if migrations is None else migrations:
         if migration.pair in verdicts:
@@ -217,7 +219,7 @@ def judge(verdicts: Verdicts, migrations: Iterable[Migration] | None = None) -> 
 
 
 def total(scores: Mapping[Pair, Score]) -> Score:
-    """All pairs together."""
+    """Return the sum of all scores."""
     return sum(scores.values(), Score())
 
 
@@ -225,23 +227,23 @@ def total(scores: Mapping[Pair, Score]) -> Score:
 
 
 def ask(checker: Callable[[str, str, str], Mapping[str, str]]) -> Verdicts:
-    """The verdicts of a function of target, src and dst ("x86_64", "7.2", "10.0") for every pair of the data."""
+    """Call a function of (target, src, dst), such as ("x86_64", "7.2", "10.0"), for every pair of the data."""
     return {pair: checker(*pair) for pair in dict.fromkeys(migration.pair for migration in read_migrations())}
 
 
 def recorded_classic(target: str, src: str, dst: str) -> Mapping[str, str]:
-    """What QEMU's script said of the dumps of the migrations: a type with any finding counts as breaks."""
+    """Return the recorded verdicts of QEMU's script: a type with any finding counts as breaks."""
     pair = (target, src, dst)
     return {m.type: "breaks" if m.classic_checker else "safe" for m in read_migrations() if m.pair == pair}
 
 
 def classic(target: str, src: str, dst: str) -> Mapping[str, str]:
-    """What vmdump's own implementation of it says of the dumps in tests/data, which other builds wrote."""
+    """Return the verdicts of vmdump's implementation of the script on tests/data, dumps of other builds."""
     return {name: "breaks" if lines else "safe" for name, lines in classic_lines(target, src, dst).items()}
 
 
 def classic_lines(target: str, src: str, dst: str) -> dict[str, list[str]]:
-    """The lines of `vmdump classic` for each type of the source."""
+    """Return the lines of `vmdump classic` for each type of the source."""
     source, destination = (_dump(version, target) for version in (src, dst))
     return {
         name: "".join(message.text for message in compare({name: section}, destination)).splitlines()
@@ -256,12 +258,12 @@ def _dump(version: str, target: str) -> Mapping[str, Any]:
 
 
 def check_images(target: str, src: str, dst: str) -> Mapping[str, str]:
-    """What vmdump check says of binaries: those below $VMDUMP_IMAGES, where they are, else what was read of them."""
+    """Return the verdicts of vmdump check on binaries below $VMDUMP_IMAGES, or on the extended dumps in tests/data."""
     return _check(_image(src, target), _image(dst, target))
 
 
 def check_dumps(target: str, src: str, dst: str) -> Mapping[str, str]:
-    """What vmdump check says of the dumps that QEMU wrote, which tell less."""
+    """Return the verdicts of vmdump check on QEMU's own dumps, which have less metadata."""
     return _check(_parsed("dumps", src, target), _parsed("dumps", dst, target))
 
 
@@ -289,9 +291,8 @@ def _verdict(result: TypeResult) -> str:
 
 
 def checked(target: str, report: Mapping[str, Any]) -> dict[tuple[str, str, str], dict[str, str]]:
-    """The verdicts in the JSON of `vmdump check`, whose directions are told by the versions in their names.
-
-    A type that breaks is a misload where each of its findings that break is of a rule of that name.
+    """Return the verdicts in the JSON of `vmdump check`, with directions identified by the versions in their labels. A
+    breaking type counts as misload if all of its breaking findings have a misload rule.
     """
     verdicts = {}
     for direction, by_type in report["verdicts"].items():
@@ -321,7 +322,7 @@ HEADS = (
     *("unknown", "share"),
 )
 
-#: What is listed below the table, and how it is called.
+#: Score attributes listed below the table, with their headings.
 LISTED = {
     "false_alarms": "false alarm",
     "misses": "miss",
@@ -334,7 +335,7 @@ LISTED = {
 
 
 def table(scores: Mapping[Pair, Score]) -> Iterator[str]:
-    """The lines of the table and of the lists below it."""
+    """Return the lines of the table and of the lists below it."""
     rows = [HEADS, *(_row(str(pair), score) for pair, score in scores.items()), _row("total", total(scores))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for name, *cells in rows:
@@ -354,7 +355,7 @@ def _row(name: str, score: Score) -> tuple[str, ...]:
 
 
 def main() -> None:
-    """Prints the tables."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description="Holds verdicts against real migrations.")
     parser.add_argument(
         "files", nargs="*", metavar="TARGET=FILE", help="JSON of vmdump check for a target's 7.2 and 10.0"

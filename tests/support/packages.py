@@ -1,4 +1,4 @@
-"""Packages made in memory: ar, cpio and RPM written from their formats' descriptions, tar and zip by the library."""
+"""Packages built in memory: ar, cpio and RPM from their format descriptions, tar and zip with the standard library."""
 
 import io
 import stat
@@ -7,13 +7,13 @@ import tarfile
 import zipfile
 from typing import NamedTuple
 
-#: What packages.py takes for a QEMU and for a module: enough of one to be kept, not to be read.
+#: Minimal contents that unpack.py classifies as a QEMU binary and as a module; neither can be parsed.
 QEMU = b"\x7fELF\2\1\1" + b"\0" * 57 + b'  "vmschkmachine": {\n\0'
 MODULE = b"\x7fELF\2\1\1" + b"\0" * 57 + b"a module"
 
 
 class File(NamedTuple):
-    """A file, or with target a link; hard: of which kind."""
+    """A regular file, or a link to target; hard selects the kind of link."""
 
     path: str
     content: bytes = b""
@@ -22,7 +22,7 @@ class File(NamedTuple):
 
 
 def tar(files: list[File]) -> bytes:
-    """A tar archive."""
+    """Return a tar archive."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as archive:
         for file in files:
@@ -35,7 +35,7 @@ def tar(files: list[File]) -> bytes:
 
 
 def ar(members: list[tuple[str, bytes]]) -> bytes:
-    """An ar archive."""
+    """Return an ar archive."""
     parts = [b"!<arch>\n"]
     for name, content in members:
         parts.append(f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(content):<10}`\n".encode())
@@ -44,7 +44,7 @@ def ar(members: list[tuple[str, bytes]]) -> bytes:
 
 
 def deb(files: list[File], suffix: str = "", compress=lambda data: data, **control: str) -> bytes:  # type: ignore[no-untyped-def]
-    """A Debian package; suffix is the compression's."""
+    """Return a Debian package; suffix selects the compression."""
     fields = {"Package": "qemu-system-x86", "Source": "qemu (1:7.2)", "Version": "1:7.2-1", "Architecture": "amd64"}
     text = "".join(f"{name}: {value}\n" for name, value in {**fields, **control}.items()) + "Description: x\n more: y\n"
     return ar(
@@ -57,7 +57,7 @@ def deb(files: list[File], suffix: str = "", compress=lambda data: data, **contr
 
 
 def cpio(files: list[File]) -> bytes:
-    """A cpio archive in the new ASCII format; a hard link comes before the file that it is one to."""
+    """Return a cpio archive in the new ASCII format; hard links precede the file with the contents."""
     parts = []
     inodes = {file.path: number for number, file in enumerate(files, 1)}
     linked = {file.target for file in files if file.hard}
@@ -74,7 +74,7 @@ def cpio(files: list[File]) -> bytes:
 
 
 def rpm(files: list[File], compress=lambda data: data, **tags: str) -> bytes:  # type: ignore[no-untyped-def]
-    """An RPM: lead, signature header, header, payload."""
+    """Return an RPM: lead, signature header, header, payload."""
     numbers = {"name": 1000, "version": 1001, "release": 1002, "arch": 1022, "source": 1044}
     values = {"name": "qemu-kvm", "version": "7.2.0", "release": "1.el9", "arch": "x86_64", "source": "qemu.src.rpm"}
     lead = b"\xed\xab\xee\xdb\3\0".ljust(96, b"\0")
@@ -93,7 +93,7 @@ def _rpm_header(strings: dict[int, str]) -> bytes:
 
 
 def wheel(files: list[File]) -> bytes:
-    """A zip archive."""
+    """Return a zip archive."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in files:

@@ -1,4 +1,4 @@
-"""Where the tests' files are."""
+"""Directories of the repository."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Real QEMUs installed on this machine."""
+"""QEMU binaries installed on this machine."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ import pytest
 
 
 def find_qemu(target: str) -> str:
-    """A real qemu-system binary. Where CI promises one, its absence is a failure, elsewhere a skip."""
+    """Return the path of qemu-system-TARGET. Without one, fail in CI and skip elsewhere."""
     path = shutil.which(f"qemu-system-{target}")
     if path is None:
         if os.environ.get("CI"):

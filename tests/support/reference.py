@@ -1,4 +1,4 @@
-"""QEMU's dump once more, in Python, from SPEC: what the C engines are held against where no real dump helps."""
+"""A reference implementation of QEMU's dump format in Python, to compare the C engines with on generated trees."""
 
 from hypothesis import strategies as st
 
@@ -14,7 +14,7 @@ NAMES = st.one_of(
 
 
 def fields(descriptions: st.SearchStrategy[VMStateDescription | None]) -> st.SearchStrategy[VMStateField]:
-    """Fields with every attribute that is printed."""
+    """Fields with every attribute that QEMU prints."""
     return st.builds(
         VMStateField,
         NAMES,
@@ -43,7 +43,7 @@ DESCRIPTIONS = st.recursive(_describe(None), _describe, max_leaves=12)
 
 
 def dump(machine: str, devices: list[tuple[str, VMStateDescription]], print_num: bool = True) -> str:
-    """The text of a dump, line by line as SPEC's grammar says."""
+    """Return the text of a dump, line by line as the format's grammar says."""
     sections = "".join(",\n" + _device(name, vmsd, print_num) for name, vmsd in devices)
     return f'{{\n  "vmschkmachine": {{\n    "Name": "{machine}"\n  }}{sections}\n}}\n'
 

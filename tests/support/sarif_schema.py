@@ -1,5 +1,5 @@
-"""SARIF 2.1.0 restated as a JSON schema, as far as vmdump writes it: what the specification (OASIS, errata 01) says in
-the sections named, stricter in one point: a property that is not here is not written.
+"""The part of SARIF 2.1.0 that vmdump writes, as a JSON schema derived from the sections of the specification (OASIS,
+errata 01) given in comments. Stricter in one point: unknown properties are refused.
 """
 
 from typing import Any

@@ -1,4 +1,5 @@
-"""Every VMSTATE_* constructor against QEMU's macro of that name, and what the type check refuses.
+"""Every VMSTATE_* constructor makes the fields of QEMU's macro, and the type check refuses
+mismatches.
 
 The expected fields are in data/vmstate_macros.json: a C compiler made them from QEMU's own header.
 """
@@ -138,7 +139,7 @@ def sample_test(state: SampleState, version_id: int) -> bool:
 
 
 def sample_arguments(fact: dict) -> list:
-    """The facts' arguments as Python objects."""
+    """Return the recorded arguments as Python objects."""
 
     def python(argument):
         match argument:
@@ -164,7 +165,7 @@ VARRAY = VMStateFlags.VARRAY_INT32 | VMStateFlags.VARRAY_UINT8 | VMStateFlags.VA
 
 
 def as_fact(field: VMStateField) -> dict:
-    """The field's attributes as the facts have them; an offset that C leaves at 0 has to be None."""
+    """Return the field's attributes in the recorded form; an offset that C leaves at 0 must be None."""
     assert (field.num_offset is None) == (not field.flags & VARRAY)
     assert (field.size_offset is None) == (not field.flags & VMStateFlags.VBUFFER)
     return {
@@ -190,7 +191,7 @@ every_fact = pytest.mark.parametrize("fact", FACTS["fields"], ids=lambda fact: f
 
 @pytest.mark.parametrize("name", FACTS["structs"])
 def test_sample_structs_are_laid_out_as_in_c(name):
-    """The ctypes structs above are those the facts were made with."""
+    """The ctypes structs above have the recorded layout."""
     expected = FACTS["structs"][name]
     members = [(field[0], getattr(STRUCTS[name], field[0])) for field in STRUCTS[name]._fields_]
     assert ctypes.sizeof(STRUCTS[name]) == expected["size"]
@@ -200,7 +201,7 @@ def test_sample_structs_are_laid_out_as_in_c(name):
 
 
 def test_there_is_a_constructor_for_every_macro_and_no_other():
-    """Names and numbers of parameters are the header's."""
+    """Names and numbers of parameters equal the header's."""
     ours = {name: f for name, f in vars(constructors).items() if name.startswith("VMSTATE_")}
     assert {name: len(inspect.signature(f).parameters) for name, f in ours.items()} == {
         name: len(parameters) for name, parameters in FACTS["macros"].items()
@@ -209,7 +210,7 @@ def test_there_is_a_constructor_for_every_macro_and_no_other():
 
 
 def test_constructors_know_their_names():
-    """The functions that families share one body for show as the macro in help() and in tracebacks."""
+    """Constructors generated from a shared body have their macro's name in help() and tracebacks."""
     for name in FACTS["macros"]:
         function = getattr(constructors, name)
         assert (function.__name__, function.__qualname__, function.__code__.co_name) == (name, name, name)
@@ -218,20 +219,20 @@ def test_constructors_know_their_names():
 
 @pytest.mark.parametrize("name", FACTS["infos"])
 def test_infos_have_qemus_names(name):
-    """Every VMStateInfo of the header is there."""
+    """Every VMStateInfo of the header exists."""
     assert getattr(model, name) == VMStateInfo(FACTS["infos"][name])
 
 
 @every_fact
 def test_constructor_makes_what_qemus_macro_makes(fact):
-    """All attributes, as a C compiler computed them."""
+    """All attributes equal those computed by a C compiler."""
     field = getattr(constructors, fact["macro"])(*sample_arguments(fact))
     assert as_fact(field) == fact["field"]
 
 
 @every_fact
 def test_type_may_be_a_size(fact):
-    """A type's size in place of the type makes the same field, but for what only the type knows."""
+    """A size in place of a type makes the same field, except for attributes that need the type."""
     arguments = [
         ctypes.sizeof(python) if isinstance(given, dict) and "type" in given else python
         for python, given in zip(sample_arguments(fact), fact["args"], strict=True)
@@ -254,7 +255,7 @@ NO_MEMBER = {name for name, parameters in FACTS["macros"].items() if not {"_fiel
 
 @every_fact
 def test_struct_may_be_unknown(fact):
-    """With None for the struct all offsets are None and all else is the same."""
+    """With None for the struct all offsets are None and all else is equal."""
     arguments = [None if python is SampleState else python for python in sample_arguments(fact)]
     constructor = getattr(constructors, fact["macro"])
     if fact["macro"] in BUFFERS_OF_THE_MEMBERS_SIZE:
@@ -366,7 +367,7 @@ REFUSED = {
     ),
     'VMSTATE_STRUCT("inner", SampleState): member is InnerState, not KeyState': lambda: C.VMSTATE_STRUCT(
         "inner", SampleState, 0, INNER, KeyState
-    ),  # of one size, but another type
+    ),  # same size, but another type
     'VMSTATE_STRUCT("inner", SampleState): member is InnerState, not 8 bytes': lambda: C.VMSTATE_STRUCT(
         "inner", SampleState, 0, INNER, 8
     ),
@@ -454,20 +455,20 @@ REFUSED = {
 
 @pytest.mark.parametrize(("message", "call"), REFUSED.items())
 def test_what_a_c_compiler_would_refuse_is_refused(message, call):
-    """Errors name the macro that was called, the member, what it is, and what it should be."""
+    """Errors name the macro, the member, its type, and the expected type."""
     with pytest.raises(VMStateError) as error:
         call()
     assert str(error.value) == message
 
 
 def test_hints_name_constructors_that_exist():
-    """No remedy sends to a macro that QEMU does not have."""
+    """Every macro named in a remedy exists in QEMU."""
     named = {message.rpartition("use ")[2] for message in REFUSED if "use " in message}
     assert named <= set(FACTS["macros"])
 
 
 def test_error_names_the_outermost_macro():
-    """A macro on top of the macros, as QEMU's devices have them, is the one to look at."""
+    """For a macro built on macros, as QEMU's devices have, the error names the outermost one."""
 
     def VMSTATE_CHIP(_f, _s):
         return C.VMSTATE_UINT16_ARRAY(_f, _s, 4)
@@ -477,13 +478,13 @@ def test_error_names_the_outermost_macro():
 
 
 def test_members_of_an_anonymous_struct():
-    """They are reached without a name for the struct, as in C, and with it."""
+    """Members are accessible with and without the anonymous struct's name, as in C."""
     assert C.VMSTATE_UINT16("high", Outer).offset == Outer.high.offset
     assert C.VMSTATE_UINT16("halves.high", Outer).offset == Outer.high.offset
 
 
 def test_inherited_members():
-    """ctypes' way to put a parent first: the parent's members are the struct's."""
+    """Members of a ctypes base class belong to the struct."""
 
     class Child(Outer):
         _fields_ = (("tail", ctypes.c_uint64),)
@@ -494,13 +495,13 @@ def test_inherited_members():
 
 
 def test_index_may_be_a_name_of_the_struct():
-    """QEMU's names keep it: the field is called mac_reg[CTRL]."""
+    """A symbolic index is kept in the name, as in QEMU: mac_reg[CTRL]."""
     field = C.VMSTATE_INT32("mac_reg[CTRL]", Outer)
     assert (field.name, field.offset) == ("mac_reg[CTRL]", Outer.mac_reg.offset + 4 * 5)
 
 
 def test_struct_may_get_its_members_later():
-    """A struct that was asked too early, before its _fields_ came, is looked at again."""
+    """A struct used before its _fields_ were set is examined again."""
 
     class Node(Structure):
         pass
@@ -512,7 +513,7 @@ def test_struct_may_get_its_members_later():
 
 
 def test_union_and_foreign_endian_structs():
-    """State may be a union, or of the other byte order: offsets and types are the same."""
+    """Unions and structs of the other byte order give the same offsets and types."""
 
     class Both(ctypes.Union):
         _fields_ = (("word", ctypes.c_uint32), ("bytes", ctypes.c_uint8 * 4))
@@ -525,7 +526,7 @@ def test_union_and_foreign_endian_structs():
 
 
 def test_types_of_one_kind_and_size_agree():
-    """As __u64 and uint64_t, which are unsigned long long and unsigned long on amd64."""
+    """Types of equal kind and size match, such as __u64 and uint64_t on amd64."""
 
     class Longs(Structure):
         _fields_ = (("a", ctypes.c_ulong), ("b", ctypes.c_ulonglong), ("c", ctypes.c_size_t))
@@ -534,18 +535,18 @@ def test_types_of_one_kind_and_size_agree():
 
 
 def test_opaque_pointer_where_the_target_is_only_a_size():
-    """A void * will do for a target without a ctypes type; not for one with."""
+    """A void * matches a target without a ctypes type, but not one with a type."""
     assert C.VMSTATE_STRUCT_POINTER("opaque_ptr", SampleState, INNER, 4096).offset == SampleState.opaque_ptr.offset
 
 
 def test_tests_are_kept():
-    """A test may be a function, or True where only its existence is known."""
+    """A test may be a function, or True if only its existence is known."""
     assert C.VMSTATE_UINT8_TEST("u8", SampleState, sample_test).field_exists is sample_test
     assert C.VMSTATE_UINT8_TEST("u8", SampleState, True).field_exists is True
 
 
 def test_gtree_takes_one_description_or_the_pair():
-    """The field keeps the value's description, as QEMU's pointer to the first of two does."""
+    """The field has the value's description, as QEMU's points to the first of two."""
     key = VMStateDescription("key")
     for vmsd in (INNER, (INNER, key), [INNER, key]):
         field = C.VMSTATE_GTREE_V("tree", SampleState, 0, vmsd, KeyState, InnerState)
@@ -588,7 +589,7 @@ def make_struct(members, pack=0):
 @settings(max_examples=60, deadline=None)
 @given(members=members_of_a_struct, pack=st.sampled_from([0, 1, 2]))
 def test_offsets_are_those_of_ctypes(members, pack):
-    """Any struct, packed or not: offset, size and num of each member, and its type is the only one accepted."""
+    """For any struct, packed or not: offset, size and num of each member; only its own type is accepted."""
     State = make_struct(members, pack)
     for i, (stem, lengths) in enumerate(members):
         name, ctype = f"m{i}", SCALARS[stem]
@@ -610,7 +611,7 @@ def test_offsets_are_those_of_ctypes(members, pack):
 @settings(max_examples=60, deadline=None)
 @given(path=st.lists(st.tuples(members_of_a_struct, st.integers(1, 4)), min_size=1, max_size=4), data=st.data())
 def test_nested_members_lie_where_ctypes_has_them(path, data):
-    """``a[i].b[j]...``: an instance's own address arithmetic is the measure."""
+    """Offsets of ``a[i].b[j]...`` equal ctypes' own address arithmetic."""
     Inner, field, steps = ctypes.c_uint32, "", []
     for members, length in path:
         before = [(f"m{i}", SCALARS[stem]) for i, (stem, _) in enumerate(members)]
@@ -631,7 +632,7 @@ def test_nested_members_lie_where_ctypes_has_them(path, data):
     stem=st.sampled_from(sorted(SCALARS)), length=st.integers(1, 9), start=st.integers(-2, 11), num=st.integers(0, 11)
 )
 def test_sub_array_has_to_lie_inside(stem, length, start, num):
-    """Accepted exactly when all its elements are the array's."""
+    """A sub-array is accepted exactly if all of its elements are the array's."""
     State = make_struct([("UINT8", []), (stem, [length])])
     inside = {*range(start, start + num)} <= {*range(length)} and 0 <= start <= length
     arguments = ("m1", State, start, num, 0, VMStateInfo("any"), SCALARS[stem])

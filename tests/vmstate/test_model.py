@@ -1,4 +1,4 @@
-"""VMStateDescription and VMStateField: what they take, what they keep, and what they refuse."""
+"""VMStateDescription and VMStateField: accepted arguments, attributes, and errors."""
 
 import copy
 import gc
@@ -29,7 +29,7 @@ SUB = VMStateDescription("sub")
 
 
 def test_flags_are_qemus():
-    """The bits of QEMU 8.2's enum VMStateFlags; what came later has a bit that was free then."""
+    """The bits of QEMU 8.2's enum VMStateFlags; later flags have bits unused in it."""
     assert {flag.name: flag.value for flag in VMStateFlags if flag is not VMStateFlags.ARRAY_OF_POINTER_AUTO_ALLOC} == {
         "SINGLE": 0x1,
         "POINTER": 0x2,
@@ -74,13 +74,13 @@ def test_priorities_are_qemus():
     assert [int(priority) for priority in MigrationPriority] == [0, 1, 2, 3, 4, 5]
 
 
-def test_qemus_slip_in_a_name_stays():
-    """The stream calls it so."""
+def test_qemus_misspelling_is_kept():
+    """QEMU's misspelling is kept, as streams contain it."""
     assert vmstate_info_uint64_equal.name == "int64 equal"
 
 
 def test_defaults_are_cs_zeros():
-    """What C leaves out is 0, NULL or false; offsets that are not known are None."""
+    """Defaults equal C's: 0, NULL or false; unknown offsets are None."""
     field = VMStateField("x")
     assert {name: getattr(field, name) for name in VMStateField.__struct_fields__} == {
         "name": "x",
@@ -106,14 +106,14 @@ def test_defaults_are_cs_zeros():
 
 @pytest.mark.parametrize("given_as", [list, tuple, iter, lambda fields: (field for field in fields)])
 def test_any_iterable_becomes_a_tuple(given_as):
-    """Fields and subsections may come from a list, a tuple or a generator."""
+    """Fields and subsections may be a list, a tuple or a generator."""
     description = VMStateDescription("x", fields=given_as([A, B]), subsections=given_as([SUB]))
     assert (description.fields, description.subsections) == ((A, B), (SUB,))
     assert (type(description.fields), type(description.subsections)) == (tuple, tuple)
 
 
 def test_none_and_empty_differ():
-    """QEMU prints "Fields" when there is a list, though it be empty."""
+    """QEMU prints "Fields" for an empty list, but not for NULL."""
     description = VMStateDescription("x", fields=[], subsections=None)
     assert (description.fields, description.subsections) == ((), None)
     only_terminators = VMStateDescription("x", fields=[VMSTATE_END_OF_LIST()], subsections=[None])
@@ -121,7 +121,7 @@ def test_none_and_empty_differ():
 
 
 def test_terminators_are_dropped():
-    """A list written as in C is the list without its end."""
+    """A list with C's terminator equals the list without it."""
     description = VMStateDescription("x", fields=[A, VMSTATE_END_OF_LIST()], subsections=[SUB, None])
     assert (description.fields, description.subsections) == ((A,), (SUB,))
 
@@ -155,26 +155,26 @@ def test_wrong_elements_are_refused(message, arguments):
 
 
 def test_a_named_field_with_end_is_a_field():
-    """In QEMU, too, the name alone ends the list; the flags are asserted afterwards."""
+    """As in QEMU, only the missing name ends the list; the flags are asserted afterwards."""
     odd = VMStateField("odd", flags=VMStateFlags.END)
     assert VMStateDescription("x", fields=[odd]).fields == (odd,)
 
 
 def test_only_the_name_is_positional():
-    """Versions without their names would be mixed up."""
+    """Versions must be given by keyword."""
     with pytest.raises(TypeError):
         VMStateDescription("x", 1)
 
 
 def test_everything_is_immutable():
-    """As QEMU's const structs: so a description can be shared, and none can contain itself."""
+    """Descriptions are immutable like QEMU's const structs, so they can be shared and contain no cycles."""
     for thing, name in ((A, "size"), (SUB, "fields"), (VMStateInfo("x"), "name")):
         with pytest.raises(AttributeError):
             setattr(thing, name, None)
 
 
 def test_a_changed_copy_is_checked_too():
-    """msgspec.structs.replace makes a new description by the same rules."""
+    """msgspec.structs.replace applies the same checks."""
     changed = msgspec.structs.replace(SUB, version_id=2, fields=[A, VMSTATE_END_OF_LIST()])
     assert (changed.version_id, changed.fields, SUB.fields) == (2, (A,), None)
     with pytest.raises(VMStateError):
@@ -182,7 +182,7 @@ def test_a_changed_copy_is_checked_too():
 
 
 def test_descriptions_compare_by_value():
-    """Equal descriptions are equal and hash alike, though they were made apart."""
+    """Descriptions with equal contents are equal and have equal hashes."""
     one, other = (VMStateDescription("x", version_id=1, fields=[VMSTATE_UNUSED(4)]) for _ in range(2))
     assert one == other
     assert hash(one) == hash(other)
@@ -190,14 +190,14 @@ def test_descriptions_compare_by_value():
 
 
 def test_copies_and_pickles_are_equal():
-    """The model can be sent to another process."""
+    """Copies and pickles are equal to the original."""
     description = VMStateDescription("x", fields=[VMStateField("s", vmsd=SUB, flags=VMStateFlags.STRUCT)])
     assert copy.deepcopy(description) == description
     assert pickle.loads(pickle.dumps(description)) == description
 
 
 def test_hash_of_an_exponential_tree():
-    """Sixty levels of two references to the next: 2**60 paths, a few bytes, and no time."""
+    """Sixty levels with two references to the next (2**60 paths) are hashed at once."""
     description = SUB
     for level in range(60):
         field = VMStateField("s", vmsd=description)
@@ -205,8 +205,8 @@ def test_hash_of_an_exponential_tree():
     assert hash(description) == hash(VMStateDescription("level 59"))
 
 
-def test_a_description_has_room_for_what_the_engine_keeps():
-    """An attribute dictionary and weak references; neither takes part in comparisons."""
+def test_descriptions_have_attributes_and_weak_references():
+    """Descriptions have an attribute dictionary and weak references, which do not affect comparison."""
     description = VMStateDescription("x")
     description.__dict__["native"] = object()
     assert description == VMStateDescription("x")
@@ -217,7 +217,7 @@ def test_a_description_has_room_for_what_the_engine_keeps():
 
 
 def test_a_description_that_its_own_test_refers_to_is_collected():
-    """A device module's test function refers to the module, and so to the description it is part of."""
+    """A cycle of description, test function and module is garbage collected."""
 
     def make():
         def test(state, version_id):
@@ -246,7 +246,7 @@ descriptions = st.recursive(
 
 @given(description=descriptions)
 def test_terminators_make_no_difference(description):
-    """A description given back its terminators is equal to the one without."""
+    """A description with terminators added equals the one without."""
     ended = msgspec.structs.replace(
         description,
         fields=None if description.fields is None else [*description.fields, VMSTATE_END_OF_LIST()],
@@ -260,15 +260,15 @@ def fresh_python(program):
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_the_model_does_without_ctypes():
-    """Only who makes descriptions from structs pays for its import."""
+def test_the_model_does_not_import_ctypes():
+    """The model does not import ctypes."""
     program = "import sys, vmdump.vmstate.model; print('ctypes' in sys.modules, end=' '); "
     program += "from vmdump.vmstate import VMSTATE_UINT8; print('ctypes' in sys.modules)"
     assert fresh_python(program) == "False True"
 
 
 def test_the_package_exports_model_and_constructors():
-    """``from vmdump.vmstate import *`` is what a device's module starts with."""
+    """``from vmdump.vmstate import *`` has all names that a device's module needs."""
     namespace = {}
     exec("from vmdump.vmstate import *", namespace)
     assert namespace["VMStateDescription"] is VMStateDescription
@@ -277,7 +277,7 @@ def test_the_package_exports_model_and_constructors():
     assert not {"msgspec", "Any", "offsetof", "Structure"} & set(namespace)
 
 
-def test_the_package_knows_what_it_does_not_have():
-    """An unknown name is an ImportError, as with any module."""
+def test_unknown_name_is_an_import_error():
+    """An unknown name is an ImportError."""
     with pytest.raises(ImportError):
         exec("from vmdump.vmstate import VMSTATE_NIX")

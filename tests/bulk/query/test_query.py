@@ -1,4 +1,4 @@
-"""vmdump query: the named questions over real dumps, with answers worked out from them here; and what SQL may do."""
+"""vmdump query: named questions on real dumps compared with answers computed from the JSON, and restrictions on SQL."""
 
 import csv
 import io
@@ -31,7 +31,7 @@ TARGETS = ("x86_64", "ppc64", "m68k", "s390x")
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the rows of real dumps."""
+    """An output directory with the rows of real dumps."""
     out = tmp_path_factory.mktemp("store")
     sources = [DATA / "dumps" / f"qemu-{version}" / f"{target}.json.xz" for version in VERSIONS for target in TARGETS]
     command = ["bulk", *map(str, sources), "-o", str(out), "--format", "parquet", "--executor", "threads"]
@@ -41,7 +41,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def dumps() -> dict[tuple[str, str], dict[str, Any]]:
-    """The same dumps, as the JSON that they are, by version and target; without the machine."""
+    """The same dumps as JSON, by version and target, without the machine."""
     read = {}
     for version in VERSIONS:
         for target in TARGETS:
@@ -52,18 +52,18 @@ def dumps() -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def ask(capsys: pytest.CaptureFixture[str], *args: object) -> list[dict[str, Any]]:
-    """What the command prints as JSON."""
+    """Return the command's JSON output."""
     capsys.readouterr()
     assert main(["query", *map(str, args), "--format", "json"]) == 0
     answer: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
     return answer
 
 
-# A dump as JSON, walked --------------------------------------------------------------------------------------------
+# Walking a dump's JSON ---------------------------------------------------------------------------------------------
 
 
 def fields_of(description: dict[str, Any], path: str = "") -> list[tuple[str, dict[str, Any]]]:
-    """All fields with their paths."""
+    """Return all fields with their paths."""
     found = []
     for field in description.get("Fields", ()):
         below = f"{path}{field['field']}"
@@ -76,20 +76,20 @@ def fields_of(description: dict[str, Any], path: str = "") -> list[tuple[str, di
 
 
 def subsections_of(description: dict[str, Any]) -> int:
-    """How many there are, at any depth."""
+    """Count the subsections at any depth."""
     count = sum(1 + subsections_of(each) for each in description.get("Subsections", ()))
     nested = (field["Description"] for field in description.get("Fields", ()) if "Description" in field)
     return count + sum(map(subsections_of, nested))
 
 
 def nested_of(description: dict[str, Any]) -> int:
-    """How many descriptions of struct fields there are, at any depth."""
+    """Count the descriptions of struct fields at any depth."""
     inner = [field["Description"] for field in description.get("Fields", ()) if "Description" in field]
     return len(inner) + sum(map(nested_of, [*inner, *description.get("Subsections", ())]))
 
 
 def test_rows(store: Path, dumps: dict[tuple[str, str], dict[str, Any]]) -> None:
-    """There is a row for every device, description, field and subsection of every dump, and none else."""
+    """There is exactly one row for each device, description, field and subsection of every dump."""
     answer = query(store, "SELECT producer, target, kind, count(*) FROM rows GROUP BY ALL")
     expected = {}
     for (version, target), dump in dumps.items():
@@ -102,7 +102,7 @@ def test_rows(store: Path, dumps: dict[tuple[str, str], dict[str, Any]]) -> None
 
 
 def test_fields(store: Path, dumps: dict[tuple[str, str], dict[str, Any]]) -> None:
-    """Fields have the values of the dump, in its order; num is null where it is not told."""
+    """Field rows have the values and order of the dump; num is null where the dump lacks it."""
     answer = query(
         store,
         "SELECT path, name, version_id, size, num, field_exists FROM fields "
@@ -122,7 +122,7 @@ def test_fields(store: Path, dumps: dict[tuple[str, str], dict[str, Any]]) -> No
 def test_which_versions_have_a_device(
     device: str, store: Path, dumps: dict[tuple[str, str], dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each version that has it, for which targets, in which version of its description."""
+    """The answer has each version with the device, its targets, and the description's version."""
     expected: dict[Any, list[str]] = {}
     for (version, target), dump in dumps.items():
         if device in dump:
@@ -145,7 +145,7 @@ def test_where_a_field_changed(
     dumps: dict[tuple[str, str], dict[str, Any]],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Every type and path where the field is not what it was in the version before, for all targets at once."""
+    """The answer has every type and path whose field differs from the previous version, for all targets."""
     from fnmatch import fnmatchcase
 
     expected: dict[tuple[str, str, str], list[str]] = {}
@@ -174,7 +174,9 @@ def test_where_a_field_changed(
 
 
 def describe_change(old: list[dict[str, Any]] | None, new: list[dict[str, Any]] | None) -> str:
-    """In the words of the answer; 7.2 does not tell num. Of fields with one path the least facts count."""
+    """Format a change as the answer does. 7.2 does not print num. Of fields with equal paths the smallest tuple counts
+    here.
+    """
     if old is None or new is None:
         return "added" if old is None else "removed"
     words = []
@@ -190,13 +192,13 @@ def describe_change(old: list[dict[str, Any]] | None, new: list[dict[str, Any]] 
 
 
 def test_timadj(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A known one: e1000e sends timadj since 8.1 (QEMU commit 82342e91b60a)."""
+    """Known case: e1000e sends timadj since 8.1 (QEMU commit 82342e91b60a)."""
     rows = ask(capsys, "field", store, "--with", "field=timadj")
     assert [(row["device"], row["path"], row["change"]) for row in rows] == [("e1000e", "core.timadj", "added")]
 
 
 def test_which_descriptions_have_no_owner(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Those that an extended dump has beside its devices, with how each is used."""
+    """The answer has an extended dump's standalone descriptions, with their use."""
     dump = json.loads(read_real_dump("10.0.13", "avr"))
     cpu = {"name": "cpu", "version_id": 1, "minimum_version_id": 1, "Fields": []}
     lost = {"name": "lost", "version_id": 2, "minimum_version_id": 1, "Fields": []}
@@ -219,7 +221,7 @@ def test_which_descriptions_have_no_owner(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_which_types_cannot_migrate(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What a check has said and was kept: the types that break or are absent, by producers or versions."""
+    """The answer has the types with stored verdict breaks or absent, by producer or version."""
     question = ["blocked", store, "--with", "from=7.2.22", "--with", "to=10.0.13"]
     assert ask(capsys, *question) == []
     finding = Finding("version-raised", Verdict.BREAKS, "7.2.22 -> 10.0.13", "esp", "esp / esp", "it is refused")
@@ -257,7 +259,7 @@ def test_which_types_cannot_migrate(store: Path, capsys: pytest.CaptureFixture[s
     ],
 )  # fmt: skip
 def test_damaged_verdicts(content: bytes | None, reason: str, store: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A damaged file of verdicts is skipped and named; a query that asks for verdicts ends with exit code 3."""
+    """A damaged verdicts file is skipped and reported; a query that needs verdicts then exits with 3."""
     path = store / "verdicts" / "avr.jsonl"
     path.parent.mkdir(exist_ok=True)
     if content is None:
@@ -283,7 +285,7 @@ def test_damaged_verdicts(content: bytes | None, reason: str, store: Path, capsy
         path.unlink()
 
 
-#: A query that takes minutes, in the engine; and one whose rows take minutes to fetch.
+#: A query that executes for minutes, and one whose rows take minutes to fetch.
 ENDLESS = (
     "SELECT count(*) FROM range(100000000) a, range(100000000) b WHERE (a.range * b.range) % 7 = 3",
     "SELECT a.range, 'x' || a.range FROM range(10000000000) a",
@@ -293,11 +295,11 @@ ENDLESS = (
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("sql", ENDLESS, ids=["engine", "rows"])
 def test_interrupted(sql: str, number: signal.Signals, store: Path) -> None:
-    """Ctrl-C, kill and a closed terminal end a query at once, however long it would take."""
+    """SIGINT, SIGTERM and SIGHUP end any query at once."""
     command = [sys.executable, "-m", "vmdump", "query", sql, store]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         while len(os.listdir(f"/proc/{process.pid}/task")) < 3:
-            time.sleep(0.02)  # until DuckDB has threads
+            time.sleep(0.02)  # until DuckDB has started its threads
         time.sleep(0.5)
         process.send_signal(number)
         _, err = process.communicate(timeout=10)
@@ -308,7 +310,7 @@ def test_interrupted(sql: str, number: signal.Signals, store: Path) -> None:
 
 
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:
-    """All questions, with what they ask and their parameters."""
+    """The list has all questions with their parameters."""
     assert main(["query", "--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.partition(":")[0] for line in lines if not line.startswith(" ")] == [
@@ -318,7 +320,7 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_forms(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A table, CSV and JSON of one answer; lists, nothing, quotes and control characters included."""
+    """Table, CSV and JSON agree on one answer, including lists, nulls, quotes and control characters."""
     sql = "SELECT 1 AS n, 1 AS n, ['a', 'b'] AS l, NULL AS x, 'q\"\x1b,\n' AS t, true AS b"
     assert main(["query", sql, str(store)]) == 0
     assert capsys.readouterr().out == 'N  N_2  L    X  T            B\n1    1  a b  -  q"\\x1b,\\x0a  true\n'
@@ -333,7 +335,7 @@ def test_forms(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_parameters(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """SQL's own parameters are values, never SQL."""
+    """Parameters are bound as values, never as SQL text."""
     evil = "x'; DROP VIEW rows; --"
     assert ask(capsys, "SELECT $a AS a", store, "--with", f"a={evil}") == [{"a": evil}]
 
@@ -354,7 +356,7 @@ def test_parameters(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_mistakes(args: list[str], words: str, code: int, store: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One line each, with what to do."""
+    """Each user error is one line with a remedy."""
     assert main(["query", *(arg.format(store) for arg in args)]) == code
     error = capsys.readouterr().err
     assert words in error
@@ -391,7 +393,7 @@ def test_mistakes(args: list[str], words: str, code: int, store: Path, capsys: p
     ],
 )
 def test_sql_reads_the_rows_alone(sql: str, store: Path, tmp_path: Path) -> None:
-    """SQL writes nothing, anywhere, and reads nothing but the rows."""
+    """SQL can write nothing, and read nothing but the rows."""
     (rows, *_) = sorted(store.rglob("rows.parquet"))
     (tmp_path / "other.parquet").write_bytes(rows.read_bytes())
     before = {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}
@@ -402,7 +404,7 @@ def test_sql_reads_the_rows_alone(sql: str, store: Path, tmp_path: Path) -> None
 
 
 def test_folder_of_any_name(store: Path, tmp_path: Path) -> None:
-    """Quotes and patterns in the folder's name mean nothing."""
+    """Quotes and glob patterns in the directory's name have no effect."""
     import shutil
 
     folder = tmp_path / "it's [a] *fo?lder*"
@@ -413,7 +415,7 @@ def test_folder_of_any_name(store: Path, tmp_path: Path) -> None:
 
 
 def test_damaged_rows(store: Path, tmp_path: Path) -> None:
-    """Rows that are none are told, with the folder."""
+    """Damaged Parquet files are reported with the directory."""
     import shutil
 
     folder = tmp_path / "store"
