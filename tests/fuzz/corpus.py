@@ -8,6 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from support.elf_builder import AARCH64, DATA, PHDR_DYNAMIC, STT_TLS, X86_64, Symbol, elf_object
+from support.paths import TESTS
 
 #: FUZZ_BASE in guest.h.
 BASE = 0x10600000
@@ -73,7 +74,7 @@ def host() -> list[bytes]:
 def parse() -> list[bytes]:
     """Seeds of parse.c: the first devices of real dumps, and the extended form with all of its keys."""
     inputs = []
-    for path in sorted((DATA / "dumps").glob("*/aarch64.json.xz")):
+    for path in sorted((TESTS / "data" / "dumps").glob("*/aarch64.json.xz")):
         dump = lzma.decompress(path.read_bytes())
         for at in (0, len(dump) // 2):
             start, end = dump.index(b'\n  "', at), dump.index(b"\n  },\n", at + 2000)
