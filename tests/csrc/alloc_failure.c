@@ -3,8 +3,8 @@
  * return VMD_NO_MEMORY and free all its memory except the levels of templates.c; a second run must not allocate more
  * levels.
  *
- * Built by tests/csrc/test_alloc_failure.py from the core's sources with -Dmalloc=test_malloc and so on; templates.c with
- * -Dmalloc=test_malloc_kept.
+ * Built by tests/csrc/test_alloc_failure.py from the core's sources with -Dmalloc=test_malloc and so on; templates.c
+ * with -Dmalloc=test_malloc_kept.
  * Usage: alloc_failure DUMP-FILE. Prints the number of failed allocations.
  */
 #include <stdio.h>
