@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vmdump.check.compare import Comparison, Difference
+from vmdump.check.compare import Comparison
 from vmdump.check.match_sections import Matcher
 from vmdump.check.results import CheckResult, Direction, Dump, Finding, Side, TypeResult, Verdict
 from vmdump.check.rules import Rule, rule
@@ -23,6 +23,7 @@ from vmdump.qemu.error_lines import ErrorLines
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from vmdump.check.describe import Difference
     from vmdump.check.match_sections import Match
     from vmdump.check.tree_view import Section
     from vmdump.dump.device_dump import DeviceDump

@@ -1,6 +1,6 @@
 """A subsection has a name that another one before it has, and is read as that one."""
 
-VERDICT = "conditional"
+VERDICT = "breaks"
 WHY = (
     "The destination looks a subsection up by its name, and takes the first of the list. What the second of that name "
     "sends is read as the first."
@@ -15,4 +15,3 @@ MESSAGE = (
     "one; where their bytes are as many, the load succeeds, with wrong values"
 )
 ERROR = "{missing_footer}"
-CONDITION = "{subsection} is sent (its needed says so)"
