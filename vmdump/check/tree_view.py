@@ -65,6 +65,19 @@ def read_fields(address: int) -> RawFields:
     return RawFields(bytes(text), rows, ffi.unpack(subsections, desc.n_subsections))
 
 
+def read_plain_content(address: int, name: str) -> tuple[bytes, bytes, int, int, int] | None:
+    """Everything in the description at an address but its name; None: it has subsections or nested descriptions, or
+    its name is another one.
+    """
+    raw = read_fields(address)
+    first, _, texts = raw.text.partition(b"\0")
+    words = memoryview(raw.rows).cast("Q")
+    if raw.subsections or any(words[:: ROW_BYTES // 8].tolist()) or first.decode(errors="backslashreplace") != name:
+        return None
+    desc = ffi.cast("struct vmd_desc *", address)
+    return texts, bytes(raw.rows), desc.version_id, desc.minimum_version_id, desc.traits
+
+
 class Field:
     """A field of a description; see VMStateField. info is VMStateInfo.name; None: none, or not known."""
 
@@ -103,6 +116,12 @@ class Description:
         self.old_loader = bool(traits & lib.VMD_LOAD_STATE_OLD)
         hooks = (("pre_load", lib.VMD_PRE_LOAD), ("post_load", lib.VMD_POST_LOAD))
         self.load_hooks = tuple(name for name, bit in hooks if traits & bit)
+
+    def renamed(self, name: str, address: int) -> Description:
+        """A copy under another name. address: a key for caches that no other description has; nothing is there."""
+        copy = Description(self._dump, self.address)
+        copy._parts, copy.name, copy.address = self._read(), name, address
+        return copy
 
     @property
     def fields(self) -> Sequence[Field]:
