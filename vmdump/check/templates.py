@@ -112,8 +112,8 @@ class Template:
     def fill(self, type_: str, section: str, other: str, layout: Sequence[Row]) -> TypeResult:
         """Return the result with names in place of placeholders. other: the destination's section."""
         text = self._joined.replace(TYPE, type_).replace(SECTION, section).replace(OTHER_SECTION, other)
-        pool = text.split("\0")
+        pool: list[Any] = text.split("\0")
         pool += self._constants
-        pool += [Side._make(get(pool)) for get in self._sides]  # type: ignore[misc]
-        findings = [Finding._make(get(pool)) for get in self._findings]
-        return TypeResult(type_, self._verdict, section, findings, layout)
+        new = tuple.__new__  # of a NamedTuple, without the call of Python code in _make
+        pool += [new(Side, get(pool)) for get in self._sides]
+        return TypeResult(type_, self._verdict, section, [new(Finding, get(pool)) for get in self._findings], layout)

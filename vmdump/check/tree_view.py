@@ -69,13 +69,16 @@ def read_plain_content(address: int, name: str) -> tuple[bytes, bytes, int, int,
     """Everything in the description at an address but its name; None: it has subsections or nested descriptions, or
     its name is another one.
     """
-    raw = read_fields(address)
-    first, _, texts = raw.text.partition(b"\0")
-    words = memoryview(raw.rows).cast("Q")
-    if raw.subsections or any(words[:: ROW_BYTES // 8].tolist()) or first.decode(errors="backslashreplace") != name:
-        return None
     desc = ffi.cast("struct vmd_desc *", address)
-    return texts, bytes(raw.rows), desc.version_id, desc.minimum_version_id, desc.traits
+    if desc.n_subsections:
+        return None
+    rows = bytearray(desc.n_fields * ROW_BYTES)
+    text = bytearray(lib.vmd_wire_fields_text(desc))
+    lib.vmd_wire_fields(desc, ffi.from_buffer("struct vmd_wire_row[]", rows), ffi.NULL, ffi.from_buffer(text))
+    first, _, texts = text.partition(b"\0")
+    if first.decode(errors="backslashreplace") != name or any(memoryview(rows).cast("Q")[:: ROW_BYTES // 8].tolist()):
+        return None
+    return bytes(texts), bytes(rows), desc.version_id, desc.minimum_version_id, desc.traits
 
 
 class Field:

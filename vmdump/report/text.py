@@ -92,13 +92,12 @@ def _alike(findings: Iterable[Finding], *, verbose: bool) -> Iterable[_Alike]:
     """Findings, those of one rule together, each with the types in which it is the same and the paths of further ones
     of the same rule in the same types; none is put away if verbose.
     """
-    same: dict[Finding, list[str]] = {}
+    same: dict[Finding, dict[str, None]] = {}
     for finding in findings:
-        types = same.setdefault(finding._replace(type=""), [])
-        if finding.type not in types:
-            types.append(finding.type)
+        same.setdefault(finding._replace(type=""), {})[finding.type] = None
     groups: dict[object, _Alike] = {}
-    for number, (finding, types) in enumerate(same.items()):
+    for number, (finding, names) in enumerate(same.items()):
+        types = list(names)
         key = number if verbose else (finding.rule, tuple(types))
         if key in groups:
             groups[key][2].append(finding.path)
