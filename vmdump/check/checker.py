@@ -222,7 +222,7 @@ class _Direction:
         broken = self._defect(section, match) if match is not None else None
         if within or broken or section.root is not None:
             return self._compared(section, match, look, within or (), broken)
-        if look.same and not look.unknown_lengths and match is not None and match.how == "type":  # most by far
+        if look.same and not look.unknown_lengths and match is not None and match.kind == "type":  # most by far
             return self._safe(section, match)
         key = self._template_key(section, match, look)
         if key is None:
@@ -230,7 +230,7 @@ class _Direction:
         template = self._templates.get(key)
         if template is None:
             template = self._templates[key] = self._template(section, match, look)
-        if match is None or (not look.same and match.how == "type"):
+        if match is None or (not look.same and match.kind == "type"):
             layout = template.layout
         else:
             layout = self._layout(section, match, ())
@@ -249,24 +249,24 @@ class _Direction:
         versions: tuple[int, ...] = section.version_id, section.minimum_version_id
         if match is None:
             return versions
-        if match.how == "section":
+        if match.kind == "section":
             return None
         versions += match.section.version_id, match.section.minimum_version_id
-        if match.how == "renamed" or look.same:
-            return match.how, look, *versions
+        if match.kind == "renamed" or look.same:
+            return match.kind, look, *versions
         shapes = self._shared.shapes.number(section), self._shared.shapes.number(match.section)
-        return (match.how, look, *versions, *shapes) if all(shapes) else None
+        return (match.kind, look, *versions, *shapes) if all(shapes) else None
 
     def _template(self, section: Section, match: Match | None, look: FirstLook) -> Template:
         """Compare a section as one with placeholders for names."""
         shapes = self._shared.shapes
-        is_read = match is not None and match.how == "type" and not look.same
+        is_read = match is not None and match.kind == "type" and not look.same
         source = TemplateSection(self._source, section, SECTION, shapes.description(section) if is_read else None)
         if match is None:
             return Template(self._compared(source, None, look, (), None))
-        other, name = match.section, OTHER_SECTION if match.how == "renamed" else SECTION
+        other, name = match.section, OTHER_SECTION if match.kind == "renamed" else SECTION
         vmsd = shapes.description(other) if is_read else None
-        match = Match(TemplateSection(self._destination, other, name, vmsd), match.how)
+        match = Match(TemplateSection(self._destination, other, name, vmsd), match.kind)
         return Template(self._compared(source, match, look, (), None))
 
     def _compared(
@@ -287,10 +287,10 @@ class _Direction:
             self._missing(section, findings)
         elif match is None:
             findings.report("type-absent", section, None, note=self._unknown_roots())
-        elif match.how == "renamed":
+        elif match.kind == "renamed":
             findings.report("section-renamed", section, match.section)
         else:
-            if match.how == "section" and section.root is None:
+            if match.kind == "section" and section.root is None:
                 findings.report("type-moved", section, match.section, there=_what(match.section))
             if not look.same:
                 self._compare(section, match.section, findings)

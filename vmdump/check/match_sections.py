@@ -37,12 +37,12 @@ class Match(NamedTuple):
 
     Attributes:
         section: of the destination.
-        how: ``type``: the type has the same name; ``section``: the section has, its type does not or there is none;
+        kind: ``type``: the type has the same name; ``section``: the section has, its type does not or there is none;
             ``renamed``: the type has, its section does not.
     """
 
     section: Section
-    how: str
+    kind: str
 
 
 class Matcher:
