@@ -640,7 +640,7 @@ def test_many_sections_of_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
     for n, section in enumerate(sides[0].devices.values()):
         found = matcher.match(section)
         assert found is not None
-        assert (found.section.type, found.how) == (f"type{n:04}-new", "section")
+        assert (found.section.type, found.kind) == (f"type{n:04}-new", "section")
     assert len(looked_at) <= 600 * match._MANY
 
 
@@ -713,3 +713,32 @@ def test_a_matrix_keeps_unlike_things_apart() -> None:
     assert {finding.error for types in result.results.values() for each in types for finding in each.findings} >= {
         *("Missing section footer for wide", "No section footer for wide")
     }
+
+
+@pytest.mark.parametrize("kind", ["extended", "plain"])
+def test_templates_change_nothing(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sections of equal shapes, which are compared once, have the results of those that are compared one by one."""
+    a, b = field("a"), field("b", "uint16")
+    shapes = [((a, b), (a,)), ((a,), (field("a", "uint64"),)), ((a,), (field("new_a"),)), ((a, b), (b, a)),
+              ((a, array("c", 3)), (a, array("c", 4))), ((field("a", "own"),), (field("a", "own"),)),
+              ((a,), (field("a", "uint32 equal"),)), ((a, unused(4)), (a, field("d"))),
+              ((a,), (a, field("t", field_exists=True)))]  # fmt: skip
+    pairs = {f"dev-{n}-{at}": pair for n, pair in enumerate(shapes) for at in range(3)}
+    old = {name: desc(f"sec/{name}", *pair[0], version_id=2) for name, pair in pairs.items()}
+    new = {
+        name: desc(f"sec/{name}", *pair[1], version_id=2 + (n % 5 == 4)) for n, (name, pair) in enumerate(pairs.items())
+    }
+    old.update({f"{kind}{n}": desc(f"{kind}{n}", a, b) for kind in ("gone", "renamed", "newer") for n in range(2)})
+    new.update({f"renamed{n}": desc(f"other{n}", a, b) for n in range(2)})
+    new.update({f"newer{n}": desc(f"newer{n}", a, version_id=3, minimum_version_id=3) for n in range(2)})
+    sides = [dump(**old), dump(**new)]
+    sides = [plain(each) for each in sides] if kind == "plain" else sides
+
+    def results() -> list[tuple[object, ...]]:
+        found = check([Labelled(label, each) for label, each in zip("AB", sides, strict=True)]).results
+        return [(*each[:3], list(each.findings), list(each.layout)) for side in found.values() for each in side]
+
+    fast = results()
+    monkeypatch.setattr("vmdump.check.checker._Direction._template_key", lambda *_: None)
+    assert fast == results()
+    assert {finding.rule for each in fast for finding in each[3]} >= {"type-absent", "section-renamed"}  # type: ignore[attr-defined]

@@ -1,20 +1,22 @@
-"""The check: every section of one dump against what it meets in another, in one direction or both.
+"""Check every section of one dump against its counterpart in another, in one direction or both.
 
     result = check([Labelled("A", vmdump.open("old.json")), Labelled("B", vmdump.open("new.json"))])
 
-Most sections are equal on both sides, which the C core finds out; the others are lowered to what travels and compared.
+The C core finds sections that are equal on both sides, which most are; the others are compared item by item.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from vmdump.check.compare import Comparison, Difference
-from vmdump.check.match_sections import Matcher
-from vmdump.check.results import CheckResult, Direction, Dump, Finding, Side, TypeResult, Verdict
-from vmdump.check.rules import Rule, rule
+from vmdump.check.compare import Comparison
+from vmdump.check.findings import Findings
+from vmdump.check.match_sections import Match, Matcher
+from vmdump.check.results import CheckResult, Direction, Dump, TypeResult, Verdict
+from vmdump.check.shared import FirstLook, Metadata, Shared
 from vmdump.check.side_by_side import Layout
-from vmdump.check.stream import KNOWN_INFOS, Lowering
+from vmdump.check.stream import KNOWN_INFOS
+from vmdump.check.templates import OTHER_SECTION, SECTION, Template, TemplateSection
 from vmdump.check.tree_view import Contents, Native, doubts, equal
 from vmdump.check.word_size import pointer_sizes
 from vmdump.errors import VmdumpError
@@ -23,18 +25,12 @@ from vmdump.qemu.error_lines import ErrorLines
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from vmdump.check.match_sections import Match
     from vmdump.check.tree_view import Section
     from vmdump.dump.device_dump import DeviceDump
 
 
 class Labelled(NamedTuple):
-    """A dump with the label that directions have for it, and further names that a configuration may have for it.
-
-    >>> import vmdump
-    >>> Labelled("7.2", vmdump.open())
-    Labelled(label='7.2', dump=<DeviceDump of 'pc-i440fx-10.0': 64 devices>, aliases=())
-    """
+    """A dump, its label in directions, and further labels that a configuration may use."""
 
     label: str
     dump: DeviceDump
@@ -47,11 +43,16 @@ def check(
     directions: Iterable[tuple[int, int]] | None = None,
     types: Sequence[str] = (),
 ) -> CheckResult:
-    """Checks dumps against each other. directions: pairs of their indices (default: each pair, both ways); types: glob
-    patterns of QOM types, of which one must match (default: all); names may also be as in QEMU's error lines, see
-    vmdump.dump.lookup. Labels must differ: they identify the directions.
+    """Check dumps against each other.
 
-    Raises VmdumpError when a description stands for more than can be looked at.
+    Args:
+        dumps: their labels must differ; they identify the directions.
+        directions: pairs of indices of dumps, source first. Default: each pair in both directions.
+        types: glob patterns of QOM types, or names as in QEMU's error lines (see vmdump.dump.lookup), of which one must
+            match. Default: all types.
+
+    Raises:
+        VmdumpError: a description nests others too deeply, or has too many fields with theirs.
 
     >>> import vmdump
     >>> pc = vmdump.open()
@@ -59,9 +60,9 @@ def check(
     >>> list(result.results), {each.verdict for each in result.results["A -> B"]}
     (['A -> B', 'B -> A'], {<Verdict.SAFE: 'safe'>})
     """
-    shared = _Shared()
-    contents = Contents() if len(dumps) > 2 else None  # of two, most descriptions are not even read
-    natives = [_Dump(each.dump, contents) for each in dumps]
+    shared = Shared()
+    contents = Contents() if len(dumps) > 2 else None  # for two dumps, reading all descriptions costs more
+    natives = [CheckedDump(each.dump, contents) for each in dumps]
     if types:
         from vmdump.dump.lookup import type_patterns
 
@@ -80,106 +81,71 @@ def check(
     return CheckResult(sides, results, directions=checked)
 
 
-class _Dump(Native):
-    """A side of a check."""
+class CheckedDump(Native):
+    """A dump with what the check needs of it."""
 
     def __init__(self, dump: DeviceDump, contents: Contents | None) -> None:
         super().__init__(dump, contents)
         self._dump = dump
-        #: What could not be read as it stands in the binary, by device type.
+        #: What is damaged in the binary, by device type.
         self.defects: dict[str, str] = {}
         for defect in dump.producer.defects:
             if defect.device is not None:
                 self.defects.setdefault(defect.device, defect.what)
-        #: What this QEMU prints.
+        #: The error lines of this QEMU.
         self.lines = ErrorLines.of(dump)
 
-    def is_same_code(self, other: _Dump) -> bool:
-        """Whether the dumps are surely of one build: what code writes on one side, the same code reads on the other."""
+    def is_same_code(self, other: CheckedDump) -> bool:
+        """Whether both dumps are of one build, which loads what its own code sends."""
         build_id = self._dump.producer.build_id
         return self._dump is other._dump or (build_id is not None and build_id == other._dump.producer.build_id)
 
 
-class _Facts(NamedTuple):
-    """What decides how two descriptions compare, beside themselves.
-
-    detailed, nums: whether both dumps tell flags and infos, and how many elements arrays have; tells_nums: whether each
-    of them does; same_code: they are of one build.
-    """
-
-    detailed: bool
-    nums: bool
-    tells_nums: tuple[bool, bool]
-    same_code: bool
-
-
-class _Shared:
-    """Results that the directions of a check have in common: a matrix compares few descriptions many times. The keys
-    have all that a result depends on: facts, lowerings, and the addresses of descriptions.
-    """
-
-    def __init__(self) -> None:
-        self._lowerings: dict[tuple[bool, bool, bool, int | None], Lowering] = {}
-        self.looks: dict[tuple[_Facts, int, int], _Look] = {}
-        self.differences: dict[tuple[object, ...], Sequence[Difference]] = {}
-        self.layouts: dict[tuple[object, ...], Layout] = {}
-        self.safe: dict[tuple[object, ...], TypeResult] = {}
-
-    def lowering(self, facts: _Facts, pointer: int | None, *, loading: bool) -> Lowering:
-        """Of what is not detailed the same is read as is sent. pointer: see Lowering."""
-        key = (loading and facts.detailed, facts.detailed, facts.nums, pointer)
-        if key not in self._lowerings:
-            self._lowerings[key] = Lowering(loading=loading, detailed=facts.detailed, nums=facts.nums, pointer=pointer)
-        return self._lowerings[key]
-
-
-class _Look(NamedTuple):
-    """What is seen of two sections at once. same: they are equal, and what is equal loads; untold_lengths: a dump does
-    not tell how many elements their arrays have.
-    """
-
-    same: bool
-    untold_lengths: bool
-
-
-#: Uses of a description on no device class that make QEMU's own code send it as a section.
+#: Uses of a standalone VMSD for which QEMU's own code sends it as a section.
 _OWN_CODE = {"register", "legacy_vmsd"}
 
-#: Of a section that meets none.
-_NOTHING = _Look(same=False, untold_lengths=False)
+#: Of a section without a counterpart.
+_NO_LOOK = FirstLook(same=False, unknown_lengths=False)
 
 
 class _Direction:
-    """One dump against another."""
+    """Checks a source against a destination."""
 
-    def __init__(self, label: str, source: _Dump, destination: _Dump, types: Sequence[str], shared: _Shared) -> None:
+    def __init__(
+        self, label: str, source: CheckedDump, destination: CheckedDump, types: Sequence[str], shared: Shared
+    ) -> None:
         self._label, self._source, self._destination, self._types = label, source, destination, types
         self._shared = shared
         self._holders: dict[str, list[str]] | None = None
         detailed = source.detailed and destination.detailed
         nums = detailed or (source.nums and destination.nums)
-        self._facts = _Facts(detailed, nums, (source.nums, destination.nums), source.is_same_code(destination))
+        self._known = Metadata(detailed, nums, (source.nums, destination.nums), source.is_same_code(destination))
         self._matcher = Matcher(source, destination, nums=nums)
+        self._templates: dict[tuple[object, ...], Template] = {}
         self._lower(None, None)
 
     def results(self) -> Iterable[TypeResult]:
-        """The types of the source, then what has a section and is no device."""
-        sections = [each for each in self._source.devices.values() if self._asked_for(each.type)]
+        """Yield the results of the source's device types, then of its standalone VMSDs."""
+        sections = [each for each in self._source.devices.values() if self._is_selected(each.type)]
         within, alone = self._roots()
-        roots = [root for root in alone if self._asked_for(root.name)]
+        roots = [root for root in alone if self._is_selected(root.name)]
         matches = {id(each): self._matcher.match(each) for each in (*sections, *roots)}
         pairs = [(each, match.section) for each in (*sections, *roots) if (match := matches[id(each)])]
         looks = self._look(pairs)
         known = dict(zip(map(id, (each for each, _ in pairs)), looks, strict=True))
-        if not self._facts.detailed:  # what is detailed says what a field is; else its size in memory does
-            unlike = (pair for pair, look in zip(pairs, looks, strict=True) if not look.same)
-            self._lower(*pointer_sizes((ours.vmsd, theirs.vmsd) for ours, theirs in unlike))
+        if not self._known.detailed:  # else fields have VMStateInfos, and sizes in memory do not matter
+            nesting = (
+                (source.vmsd, destination.vmsd)
+                for (source, destination), look in zip(pairs, looks, strict=True)
+                if not look.same and not self._shared.shapes.number(source)
+            )
+            self._lower(*pointer_sizes(nesting))
         for section in sections:
-            look = known.get(id(section), _NOTHING)
+            look = known.get(id(section), _NO_LOOK)
             yield self._result(section, matches[id(section)], look, within.get(section.type))
         names: dict[str, int] = dict.fromkeys(self._source.devices, 1)
         for root in roots:
-            result = self._result(root, matches[id(root)], known.get(id(root), _NOTHING), None)
+            result = self._result(root, matches[id(root)], known.get(id(root), _NO_LOOK), None)
             count = names[root.name] = names.get(root.name, 0) + 1
             if count > 1:
                 name = f"{root.name} ({root.type or count})"
@@ -188,12 +154,12 @@ class _Direction:
                 )
             yield result._replace(covers=self._source.types(root))
 
-    def _lower(self, ours: int | None, theirs: int | None) -> None:
-        """Takes lowerings of both sides, for sizes of pointers that differ; None: they do not."""
-        self._sending = self._shared.lowering(self._facts, ours, loading=False)
-        self._loading = self._shared.lowering(self._facts, theirs, loading=True)
+    def _lower(self, source: int | None, destination: int | None) -> None:
+        """Select the lowerings of both sides. Args: sizes of pointers, if they differ; else None."""
+        self._sending = self._shared.lowering(self._known, source, loading=False)
+        self._loading = self._shared.lowering(self._known, destination, loading=True)
 
-    def _asked_for(self, name: str) -> bool:
+    def _is_selected(self, name: str) -> bool:
         if not self._types:
             return True
         from fnmatch import fnmatchcase
@@ -201,9 +167,9 @@ class _Direction:
         return any(fnmatchcase(name, pattern) for pattern in self._types)
 
     def _roots(self) -> tuple[dict[str, list[Section]], list[Section]]:
-        """The descriptions on no device class: those that are inside a device's section, by type; the others.
+        """Divide the standalone VMSDs into those inside a device's section, by type, and those with their own section.
 
-        Where the destination does not tell of such, only those that a device there has taken over.
+        If the destination reports none, only those count that a device there has taken over.
         """
         within: dict[str, list[Section]] = {}
         alone = []
@@ -218,9 +184,7 @@ class _Direction:
         return within, alone
 
     def _savers(self, name: str) -> list[str]:
-        """The types in whose sections a description is saved by their own code: as names go, virtio-gpu-scanouts is a
-        part of virtio-gpu.
-        """
+        """The types whose code saves a VMSD, going by its name: virtio-gpu saves virtio-gpu-scanouts."""
         if self._holders is None:
             self._holders = {}
             for type_, section in self._source.devices.items():
@@ -231,223 +195,191 @@ class _Direction:
                 return self._holders[name]
         return []
 
-    def _look(self, pairs: Sequence[tuple[Section, Section]]) -> list[_Look]:
-        """What is seen of sections without comparing them field by field."""
+    def _look(self, pairs: Sequence[tuple[Section, Section]]) -> list[FirstLook]:
+        """Look at pairs of sections without comparing them field by field."""
         known = self._shared.looks
-        keys = [(self._facts, ours.address, theirs.address) for ours, theirs in pairs]
+        keys = [(self._known, source.address, destination.address) for source, destination in pairs]
         new = [key for key in dict.fromkeys(keys) if key not in known]
         known.update(zip(new, self._look_at([key[1] for key in new], [key[2] for key in new]), strict=True))
         return [known[key] for key in keys]
 
-    def _look_at(self, ours: Sequence[int], theirs: Sequence[int]) -> Iterator[_Look]:
-        """What is seen of descriptions at addresses."""
-        facts = self._facts
-        same = equal(ours, theirs, nums=facts.nums, hooks=facts.detailed)
-        mine, yours = (
-            doubts(side, KNOWN_INFOS, detailed=facts.detailed, nums=nums)
-            for side, nums in zip((ours, theirs), facts.tells_nums, strict=True)
-        )
-        told = [side for side, nums in zip((mine, yours), facts.tells_nums, strict=True) if nums]
-        arrays = zip(*([each.array for each in side] for side in told or (mine, yours)), strict=True)
-        for is_same, doubt, array in zip(same, mine, arrays, strict=True):
-            yield _Look(is_same and not doubt.doubtful, not facts.nums and not facts.same_code and any(array))
+    def _look_at(self, source: Sequence[int], destination: Sequence[int]) -> Iterator[FirstLook]:
+        """Look at pairs of descriptions by their addresses."""
+        known = self._known
+        same = equal(source, destination, nums=known.nums, hooks=known.detailed)
+        doubts_of = [
+            doubts(side, KNOWN_INFOS, detailed=known.detailed, nums=nums)
+            for side, nums in zip((source, destination), known.side_nums, strict=True)
+        ]
+        exact = [side for side, nums in zip(doubts_of, known.side_nums, strict=True) if nums]
+        arrays = zip(*([each.array for each in side] for side in exact or doubts_of), strict=True)
+        for is_same, doubt, array in zip(same, doubts_of[0], arrays, strict=True):
+            yield FirstLook(is_same and not doubt.doubtful, not known.nums and not known.same_code and any(array))
 
     def _result(
-        self, section: Section, match: Match | None, look: _Look, within: Sequence[Section] | None
+        self, section: Section, match: Match | None, look: FirstLook, within: Sequence[Section] | None
     ) -> TypeResult:
-        name = section.type if section.root is None else section.name
         broken = self._defect(section, match) if match is not None else None
-        same = look.same
-        if (
-            same and not look.untold_lengths and not broken and match is not None and match.how == "type" and not within
-        ):  # most by far
-            layout = self._layout(section, match, ())
-            key = (name, section.name, id(layout))  # the layout lives as long as what is shared
-            safe = self._shared.safe.get(key)
-            if safe is None:
-                safe = self._shared.safe[key] = TypeResult(name, Verdict.SAFE, section.name, (), layout)
-            return safe
-        telling = _Telling(self._label, name, section.name, self._facts, self._source.lines, self._destination.lines)
-        if match is None and not _OWN_CODE.isdisjoint(self._source.uses(section)):
-            self._missing(section, telling)
-        elif match is None:
-            telling.section("type-absent", section, None, note=self._unknown_roots())
-        elif match.how == "renamed":
-            telling.section("section-renamed", section, match.section)
+        if within or broken or section.root is not None:
+            return self._compared(section, match, look, within or (), broken)
+        if look.same and not look.unknown_lengths and match is not None and match.kind == "type":  # most by far
+            return self._safe(section, match)
+        key = self._template_key(section, match, look)
+        if key is None:
+            return self._compared(section, match, look, (), None)
+        template = self._templates.get(key)
+        if template is None:
+            template = self._templates[key] = self._template(section, match, look)
+        if match is None or (not look.same and match.kind == "type"):
+            layout = template.layout
         else:
-            if match.how == "section" and section.root is None:
-                telling.section("type-moved", section, match.section, there=_what(match.section))
-            if not same:
-                self._compare(section, match.section, telling)
+            layout = self._layout(section, match, ())
+        return template.fill(section.type, section.name, match.section.name if match else "", layout)
+
+    def _safe(self, section: Section, match: Match) -> TypeResult:
+        layout = self._layout(section, match, ())
+        key = (section.type, section.name, id(layout))  # self._shared keeps the layout
+        safe = self._shared.safe.get(key)
+        if safe is None:
+            safe = self._shared.safe[key] = TypeResult(section.type, Verdict.SAFE, section.name, (), layout)
+        return safe
+
+    def _template_key(self, section: Section, match: Match | None, look: FirstLook) -> tuple[object, ...] | None:
+        """All that the findings of a device's section depend on but names; None: they depend on more."""
+        versions: tuple[int, ...] = section.version_id, section.minimum_version_id
+        if match is None:
+            return versions
+        if match.kind == "section":
+            return None
+        versions += match.section.version_id, match.section.minimum_version_id
+        if match.kind == "renamed" or look.same:
+            return match.kind, look, *versions
+        shapes = self._shared.shapes.number(section), self._shared.shapes.number(match.section)
+        return (match.kind, look, *versions, *shapes) if all(shapes) else None
+
+    def _template(self, section: Section, match: Match | None, look: FirstLook) -> Template:
+        """Compare a section as one with placeholders for names."""
+        shapes = self._shared.shapes
+        is_read = match is not None and match.kind == "type" and not look.same
+        source = TemplateSection(self._source, section, SECTION, shapes.description(section) if is_read else None)
+        if match is None:
+            return Template(self._compared(source, None, look, (), None))
+        other, name = match.section, OTHER_SECTION if match.kind == "renamed" else SECTION
+        vmsd = shapes.description(other) if is_read else None
+        match = Match(TemplateSection(self._destination, other, name, vmsd), match.kind)
+        return Template(self._compared(source, match, look, (), None))
+
+    def _compared(
+        self, section: Section, match: Match | None, look: FirstLook, within: Sequence[Section], broken: str | None
+    ) -> TypeResult:
+        """Compare a section item by item.
+
+        Args:
+            section: the source's section.
+            match: its counterpart.
+            look: whether they are equal.
+            within: standalone VMSDs that are saved inside the section.
+            broken: what is damaged in the binary.
+        """
+        name = section.type if section.root is None else section.name
+        findings = Findings(self._label, name, section.name, self._known, self._source.lines, self._destination.lines)
+        if match is None and not _OWN_CODE.isdisjoint(self._source.uses(section)):
+            self._missing(section, findings)
+        elif match is None:
+            findings.report("type-absent", section, None, note=self._unknown_roots())
+        elif match.kind == "renamed":
+            findings.report("section-renamed", section, match.section)
+        else:
+            if match.kind == "section" and section.root is None:
+                findings.report("type-moved", section, match.section, there=_what(match.section))
+            if not look.same:
+                self._compare(section, match.section, findings)
             if broken:
-                telling.section("structure-not-read", section, match.section, what=broken)
-            if look.untold_lengths:
-                telling.section("lengths-not-told", section, match.section, who=self._who_tells_no_lengths())
-        for root in within or ():
-            self._compare_within(root, telling)
-        findings = telling.findings
-        verdict = Verdict.worst(finding.verdict for finding in findings)
-        return TypeResult(name, verdict, section.name, findings, self._layout(section, match, within or ()))
+                findings.report("structure-not-read", section, match.section, what=broken)
+            if look.unknown_lengths:
+                findings.report("lengths-not-told", section, match.section, who=self._without_lengths())
+        for root in within:
+            self._compare_within(root, findings)
+        found = findings.findings
+        verdict = max((finding.verdict for finding in found), key=Verdict.severity, default=Verdict.SAFE)
+        return TypeResult(name, verdict, section.name, found, self._layout(section, match, within))
 
     def _layout(self, section: Section, match: Match | None, within: Sequence[Section]) -> Layout:
         pairs = [(section, match.section)] if match is not None else []
-        pairs += [(ours, met.section) for ours in within if (met := self._matcher.match(ours)) is not None]
-        places = [(ours.name, ours.version_id, ours.address, theirs.address) for ours, theirs in pairs]
+        pairs += [(source, met.section) for source in within if (met := self._matcher.match(source)) is not None]
+        places = [(source.name, source.version_id, source.address, other.address) for source, other in pairs]
         key = (self._sending, self._loading, *places)
         layout = self._shared.layouts.get(key)
         if layout is None:
-            parts = [(ours.name, ours.vmsd, theirs.vmsd, ours.version_id) for ours, theirs in pairs]
-            layout = self._shared.layouts[key] = Layout(parts, self._sending, self._loading)
+            layout = self._shared.layouts[key] = Layout(pairs, self._sending, self._loading)
         return layout
 
     def _unknown_roots(self) -> str:
-        """What else there may be in the destination."""
+        """A note on what the destination may have and does not report."""
         if self._destination.roots:
             return ""
         return " (unless by other means than a device class, of which a dump does not tell)"
 
     def _defect(self, section: Section, match: Match) -> str | None:
-        """What was wrong in a binary's description of a type, on either side."""
+        """What is damaged in either binary's description of a type."""
         if section.root is None and (what := self._source.defects.get(section.type)):
             return f"{what} (in the source)"
         if match.section.root is None and (what := self._destination.defects.get(match.section.type)):
             return f"{what} (in the destination)"
         return None
 
-    def _who_tells_no_lengths(self) -> str:
-        """The labels of the dumps that tell no numbers of elements."""
+    def _without_lengths(self) -> str:
+        """The labels of the dumps that do not report lengths of arrays."""
         labels = self._label.split(" -> ")
         sides = (self._source, self._destination)
         return " and ".join(label for label, dump in zip(labels, sides, strict=False) if not dump.nums)
 
-    def _missing(self, root: Section, telling: _Telling) -> None:
-        """A description on no device class that the destination has nothing for: no user leaves it out of a VM, as they
-        would a device; QEMU's own code sends it.
+    def _missing(self, root: Section, findings: Findings) -> None:
+        """Report a standalone VMSD without a counterpart.
+
+        QEMU's own code sends it; a user can not leave it out of the VM as a device.
         """
         uses = self._source.uses(root)
         if root.vmsd.needed:
-            telling.section("section-missing", root, None, conditional=True, how="its needed() returns true")
+            findings.report("section-missing", root, None, weakened=True, how="its needed() returns true")
         elif "legacy_vmsd" in uses:
-            telling.section("section-missing", root, None, how="every CPU whose class refers to it sends it")
+            findings.report("section-missing", root, None, how="every CPU whose class refers to it sends it")
         else:
-            telling.section("section-missing", root, None, conditional=True, how="the board or a device registers it")
+            findings.report("section-missing", root, None, weakened=True, how="the board or a device registers it")
 
-    def _compare_within(self, root: Section, telling: _Telling) -> None:
-        """State that is saved inside a device's section by other means than its class's description."""
+    def _compare_within(self, root: Section, findings: Findings) -> None:
+        """Compare a standalone VMSD that code saves inside a device's section."""
         match = self._matcher.match(root)
         if match is not None and not self._look([(root, match.section)])[0].same:
-            self._compare(root, match.section, telling)
+            self._compare(root, match.section, findings)
 
-    def _compare(self, ours: Section, theirs: Section, telling: _Telling) -> None:
-        """Two sections of one name."""
-        vmsd, other = ours.vmsd, theirs.vmsd
+    def _compare(self, source: Section, destination: Section, findings: Findings) -> None:
+        """Compare two sections of one name."""
+        vmsd, other = source.vmsd, destination.vmsd
         if vmsd.unmigratable or other.unmigratable:
-            # What a dump does not tell is taken for the same: it is one device.
-            both = (vmsd.unmigratable and other.unmigratable) or not self._facts.detailed
+            # QEMU's own dumps do not report unmigratable; it is one device, so both sides are assumed to be equal.
+            both = (vmsd.unmigratable and other.unmigratable) or not self._known.detailed
             one = "unmigratable" if vmsd.unmigratable else "unmigratable-destination"
-            telling.section("unmigratable-on-both-sides" if both else one, ours, theirs)
+            findings.report("unmigratable-on-both-sides" if both else one, source, destination)
             return
-        if ours.version_id > theirs.version_id:
-            telling.section("section-version-too-new", ours, theirs)
-        elif ours.version_id < theirs.minimum_version_id:
-            telling.section("section-version-too-old", ours, theirs, conditional=other.old_loader)
-        refused = not theirs.minimum_version_id <= ours.version_id <= theirs.version_id
-        how = (self._sending, self._loading, self._facts.same_code)
-        key = (*how, telling.name, vmsd.address, other.address, ours.version_id, refused)
+        if source.version_id > destination.version_id:
+            findings.report("section-version-too-new", source, destination)
+        elif source.version_id < destination.minimum_version_id:
+            findings.report("section-version-too-old", source, destination, weakened=other.old_loader)
+        refused = not destination.minimum_version_id <= source.version_id <= destination.version_id
+        how = (self._sending, self._loading, self._known.same_code)
+        key = (*how, findings.section, vmsd.address, other.address, source.version_id, refused)
         differences = self._shared.differences.get(key)
         if differences is None:
-            comparison = Comparison(telling.name, self._sending, self._loading, same_code=self._facts.same_code)
-            comparison.compare(vmsd, other, ours.version_id, refused=refused)
+            comparison = Comparison(findings.section, self._sending, self._loading, same_code=self._known.same_code)
+            comparison.compare(vmsd, other, source.version_id, refused=refused)
             differences = self._shared.differences[key] = comparison.differences
         for difference in differences:
-            telling.difference(difference)
+            findings.add(difference)
 
 
 def _what(section: Section) -> str:
-    """What has a section, in words."""
+    """What a section belongs to."""
     if section.root is None:
         return f"type {section.type}"
     return f"description {section.type or section.name}, which is on no device class"
-
-
-class _Telling:
-    """Makes findings of one type: a rule's texts, with facts."""
-
-    def __init__(
-        self,
-        direction: str,
-        type_: str,
-        name: str,
-        facts: _Facts,
-        source_lines: ErrorLines,
-        destination_lines: ErrorLines,
-    ) -> None:
-        self._direction, self._type, self.name, self._facts = direction, type_, name, facts
-        self._source_lines, self._lines = source_lines, destination_lines
-        self.findings: list[Finding] = []
-
-    def _lines_of(self, text: Rule) -> ErrorLines:
-        """The error lines of the side that prints them."""
-        return self._lines if text.PRINTED_BY == "destination" else self._source_lines
-
-    def section(
-        self, rule_id: str, ours: Section, theirs: Section | None, *, conditional: bool = False, **more: Any
-    ) -> None:
-        """A finding about a section as a whole."""
-        text = rule(rule_id)
-        facts = {
-            "type": self._type, "section": ours.name, "instance": 0, "version": ours.version_id,
-            "there": theirs and theirs.name, "local": theirs and theirs.version_id,
-            "minimum": theirs and theirs.minimum_version_id, **more,
-        }  # fmt: skip
-        verdict = Verdict.CONDITIONAL if conditional else Verdict(text.VERDICT)
-        lines = self._lines_of(text)
-        condition = text.CONDITION.format(**facts) if verdict is Verdict.CONDITIONAL and text.CONDITION else None
-        self.findings.append(
-            Finding(
-                rule_id, verdict, self._direction, self._type, ours.name, text.MESSAGE.format(**facts),
-                _section_side(ours), None if theirs is None else _section_side(theirs), condition, text.REMEDY,
-                text.error(facts, lines),
-            )
-        )  # fmt: skip
-
-    def difference(self, difference: Difference) -> None:
-        """A finding about a part of it. Of other directions that compared the same, only the direction is another."""
-        text = rule(difference.rule)
-        lines = self._lines_of(text)
-        finding = difference.findings.get((self._type, lines))
-        if finding is None:
-            finding = difference.findings[self._type, lines] = self._of_difference(difference, text, lines)
-        same = finding.direction == self._direction
-        self.findings.append(finding if same else finding._replace(direction=self._direction))
-
-    def _of_difference(self, difference: Difference, text: Rule, lines: ErrorLines) -> Finding:
-        facts = {"type": self._type, "instance": 0, **difference.facts}
-        conditions = list(difference.conditions)
-        if difference.verdict is Verdict.CONDITIONAL and text.CONDITION and text.VERDICT == "conditional":
-            condition = text.CONDITION.format(**facts)
-            conditions += [condition] if condition not in conditions else []
-        note = None
-        if difference.verdict not in (Verdict.SAFE, Verdict.UNKNOWN) and not (
-            self._facts.detailed and self._facts.nums
-        ):
-            note = _less_known(self._facts)
-        description = facts.get("description")
-        path = " / ".join([self.name, *([description] if description not in (None, self.name) else []),
-                           difference.path])  # fmt: skip
-        return Finding(
-            difference.rule, difference.verdict, self._direction, self._type, path, text.MESSAGE.format(**facts),
-            difference.source and Side(*difference.source),
-            difference.destination and Side(*difference.destination), " and ".join(conditions) or None,
-            text.remedy(nested=bool(facts.get("nested"))), text.error(facts, lines), note,
-        )  # fmt: skip
-
-
-def _section_side(section: Section) -> Side:
-    return Side(section.name, f"version {section.version_id}, minimum {section.minimum_version_id}")
-
-
-def _less_known(known: _Facts) -> str:
-    """What a verdict rests on, where that is less than it might be."""
-    lacking = "types" if known.nums else "types and array lengths"
-    return f"judged by sizes alone: a dump lacks {lacking}; a binary has them"

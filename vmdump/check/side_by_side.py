@@ -1,4 +1,4 @@
-"""Both sides' streams side by side, as rows for reports. Computed on first access: it costs more than the check."""
+"""Rows of both sides' items next to each other, made when they are read: that costs more than the check."""
 
 from __future__ import annotations
 
@@ -14,24 +14,26 @@ if TYPE_CHECKING:
 
     from vmdump.check.compare import Part
     from vmdump.check.stream import Item, Lowering, Subsection
-    from vmdump.check.tree_view import Description
+    from vmdump.check.tree_view import Section
 
 
 class Layout(Sequence[Row]):
-    """Rows that are made when they are first looked at. One object stands for what is equal in many directions, so who
-    draws layouts does it once for each object.
+    """Rows of a section, made each time they are read: kept, they would take much memory.
+
+    Equal sections share one object, so a report can render each once.
     """
 
-    def __init__(
-        self, sections: Sequence[tuple[str, Description, Description, int]], sending: Lowering, loading: Lowering
-    ) -> None:
-        """sections: name, both sides' descriptions and version of what is behind each other in the section."""
-        self._sections, self._sending, self._loading = sections, sending, loading
+    def __init__(self, pairs: Sequence[tuple[Section, Section]], sending: Lowering, loading: Lowering) -> None:
+        """Args:
+        pairs: the section and its counterpart, then those of standalone VMSDs that are saved inside it.
+        """
+        self._pairs, self._sending, self._loading = pairs, sending, loading
 
     def _all(self) -> list[Row]:
         rows = []
-        for name, ours, theirs, version in self._sections:
-            part = Comparison(name, self._sending, self._loading).compare(ours, theirs, version)
+        for source, destination in self._pairs:
+            comparison = Comparison(source.name, self._sending, self._loading)
+            part = comparison.compare(source.vmsd, destination.vmsd, source.version_id)
             rows += _rows(part, "")
         return rows
 
@@ -40,7 +42,7 @@ class Layout(Sequence[Row]):
         return len(self._all())
 
     def __iter__(self) -> Iterator[Row]:
-        """All rows, compared once more: they would take much memory if they were kept."""
+        """All rows."""
         return iter(self._all())
 
     @overload
@@ -48,22 +50,21 @@ class Layout(Sequence[Row]):
     @overload
     def __getitem__(self, index: slice) -> list[Row]: ...
     def __getitem__(self, index: Any) -> Any:
-        """A row, or a list of rows for a slice."""
+        """A row or a list of rows."""
         return self._all()[index]
 
 
 def _rows(part: Part, prefix: str) -> list[Row]:
-    """Rows of the fields, each array followed by the rows of an element; then of each subsection."""
+    """Rows of fields, each array followed by those of its elements, then of the subsections."""
     rows = []
     for index, (source, destination, change) in enumerate(part.pairs):
         rows.append(Row(_item(source, prefix), _item(destination, prefix), change))
         if index in part.elements:
             item = destination or source
             rows += _rows(part.elements[index], f"{prefix}{item.path if item else ''}[].")
-    for sent, read, within in part.subsections:
-        change = "removed" if read is None else "added" if sent is None else "same"
-        rows.append(Row(_subsection(sent), _subsection(read), change))
-        if within is not None and (subsection := sent or read) is not None:
+    for old, new, within in part.subsections:
+        rows.append(Row(_subsection(old), _subsection(new), "removed" if new is None else "same" if old else "added"))
+        if within is not None and (subsection := old or new):
             rows += _rows(within, f"{subsection.vmsd.name}.")
     return rows
 
@@ -73,7 +74,7 @@ def _item(item: Item | None, prefix: str) -> StreamItem | None:
         return None
     size = item.size if item.kind is FIXED else None
     length = None if size is not None else length_in_words(item)
-    if item.body is not None:  # the bytes are counted in the rows of its element
+    if item.body is not None:  # the rows that follow have its bytes
         size, length = 0, f"{'n' if item.count is None else item.count} x what follows"
     return StreamItem(prefix + item.path, size, length, item.info, "its test passes" if item.test else None)
 

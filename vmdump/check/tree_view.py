@@ -1,7 +1,7 @@
-"""Trees as the check reads them: sections and descriptions, straight from the rows of the C core.
+"""A view of a tree for the check: sections and descriptions, read on demand from rows of the C core.
 
-Model objects would say the same, at ten times the cost; most of a dump is not looked at, as it is equal on both sides.
-Source: csrc/wire.h.
+Model objects have the same content at ten times the cost, and most of a dump is equal on both sides and never read.
+Source: csrc/stream/stream.h.
 """
 
 from __future__ import annotations
@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vmdump._core import ffi, lib
 from vmdump.dump.tree import check_status
-from vmdump.qemu import vmstate_flags
-from vmdump.qemu.vmstate_flags import *  # noqa: F403
-from vmdump.qemu.vmstate_flags import ARRAY, POINTER, VARRAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,18 +21,27 @@ if TYPE_CHECKING:
 
 _SECTION_ROW = struct.Struct("=Qii")
 _FIELD_ROW = struct.Struct("=QQQQQiiiII4x")
-#: What Field.offset and its like are where they are not known, or there is none.
+#: Field.offset, num_offset and size_offset if they are unknown or there is none (UINT64_MAX).
 NOT_TOLD = 2**64 - 1
 
-#: The size of a struct vmd_stream_field, whose first member is the address of the description that the field has.
+#: sizeof(struct vmd_stream_field); its first member is the address of the field's description, or 0.
 ROW_BYTES = _FIELD_ROW.size
 
-AUTO_ALLOC = vmstate_flags.ARRAY_OF_POINTER_AUTO_ALLOC
+# VMStateFlags, as plain ints: importing the model takes longer than the check.
+POINTER, ARRAY, VARRAY_INT32, ARRAY_OF_POINTER, VARRAY_UINT16 = 0x2, 0x4, 0x10, 0x40, 0x80
+VBUFFER, MULTIPLY, VARRAY_UINT8, VARRAY_UINT32 = 0x100, 0x200, 0x400, 0x800
+MUST_EXIST, ALLOC, MULTIPLY_ELEMENTS, VSTRUCT = 0x1000, 0x2000, 0x4000, 0x8000
+STRUCT, BUFFER, AUTO_ALLOC = 0x8, 0x20, 0x20000
+VARRAY = VARRAY_INT32 | VARRAY_UINT16 | VARRAY_UINT8 | VARRAY_UINT32
 
 
 class RawFields(NamedTuple):
-    """What is in a description: as text, each ended by NUL, its name, then of each field the name and the VMStateInfo's
-    (empty: none); a struct vmd_stream_field of each field; the addresses of its subsections.
+    """The content of a description.
+
+    Attributes:
+        text: its name, then the name and VMStateInfo.name (empty: none) of each field, each terminated by NUL.
+        rows: a struct vmd_stream_field for each field.
+        subsections: addresses of struct vmd_desc.
     """
 
     text: bytes
@@ -52,7 +58,7 @@ class RawFields(NamedTuple):
 
 
 def read_fields(address: int) -> RawFields:
-    """What is in the description at an address."""
+    """Read the description (struct vmd_desc) at an address."""
     desc = ffi.cast("struct vmd_desc *", address)
     rows = bytearray(desc.n_fields * _FIELD_ROW.size)
     text = bytearray(lib.vmd_stream_fields_text_size(desc))
@@ -63,8 +69,25 @@ def read_fields(address: int) -> RawFields:
     return RawFields(bytes(text), rows, ffi.unpack(subsections, desc.n_subsections))
 
 
+def read_plain_content(address: int, name: str) -> tuple[bytes, bytes, int, int, int] | None:
+    """Everything in the description at an address but its name; None: it has subsections or nested descriptions, or
+    its name is another one.
+    """
+    desc = ffi.cast("struct vmd_desc *", address)
+    if desc.n_subsections:
+        return None
+    rows = bytearray(desc.n_fields * ROW_BYTES)
+    text = bytearray(lib.vmd_stream_fields_text_size(desc))
+    rows_at = ffi.cast("struct vmd_stream_field *", ffi.from_buffer(rows))
+    lib.vmd_stream_read_fields(desc, rows_at, ffi.NULL, ffi.from_buffer(text))
+    first, _, texts = text.partition(b"\0")
+    if first.decode(errors="backslashreplace") != name or any(memoryview(rows).cast("Q")[:: ROW_BYTES // 8].tolist()):
+        return None
+    return bytes(texts), bytes(rows), desc.version_id, desc.minimum_version_id, desc.traits
+
+
 class Field:
-    """A field of a description; see VMStateField. info is VMStateInfo.name; None: none, or not known."""
+    """A field of a description; see VMStateField. info is VMStateInfo.name; None: none or unknown."""
 
     __slots__ = ("flags", "info", "name", "num", "num_offset", "offset", "size", "size_offset", "struct_version_id",
                  "test", "version_id", "vmsd")  # fmt: skip
@@ -78,10 +101,12 @@ class Field:
 
 
 class Description:
-    """A VMStateDescription, its fields and subsections read when they are first asked for.
+    """A VMStateDescription whose fields and subsections are read on first use.
 
-    detailed: whether flags, infos and traits are known; needed: whether it has such a hook; load_hooks: those of
-    pre_load and post_load that it has.
+    Attributes:
+        detailed: flags, VMStateInfos and hooks are known.
+        needed: it has a needed hook.
+        load_hooks: which of pre_load and post_load it has.
     """
 
     __slots__ = ("_dump", "_parts", "address", "detailed", "load_hooks", "minimum_version_id", "name", "needed",
@@ -102,9 +127,15 @@ class Description:
         hooks = (("pre_load", lib.VMD_PRE_LOAD), ("post_load", lib.VMD_POST_LOAD))
         self.load_hooks = tuple(name for name, bit in hooks if traits & bit)
 
+    def renamed(self, name: str, address: int) -> Description:
+        """A copy under another name. address: a key for caches that no other description has; nothing is there."""
+        copy = Description(self._dump, self.address)
+        copy._parts, copy.name, copy.address = self._read(), name, address
+        return copy
+
     @property
     def fields(self) -> Sequence[Field]:
-        """The fields, assertions included where they are known."""
+        """The fields, with assertions (VMSTATE_VALIDATE) if they are known."""
         return self._read()[0]
 
     @property
@@ -128,12 +159,12 @@ class Description:
 
 
 class Section:
-    """What has a section of its own: a device type, or (root is its index) a description on no device class."""
+    """A section: of a device type, or of the standalone VMSD whose index is root."""
 
     __slots__ = ("_dump", "address", "minimum_version_id", "name", "root", "type", "version_id")
 
     def __init__(self, dump: Native, type_: str, name: str, row: tuple[int, ...], root: int | None) -> None:
-        """From a struct vmd_stream_section. type is a root's symbol, or empty, where root is not None."""
+        """From a struct vmd_stream_section. For a standalone VMSD, type is its symbol or empty."""
         self._dump, self.type, self.name, self.root = dump, type_, name, root
         self.address, self.version_id, self.minimum_version_id = row
 
@@ -144,9 +175,13 @@ class Section:
 
 
 class _Node:
-    """What is in a description, by digests of all but addresses. plain: without where members lie in memory; placed:
-    with it; children: the addresses of the descriptions of its fields (0: none), then of its subsections; by_place:
-    whether the comparison may ask where members lie.
+    """Digests of the content of a description without addresses.
+
+    Attributes:
+        plain: the digest without offsets of members.
+        placed: the digest with them.
+        children: addresses of its fields' descriptions (0: none), then of its subsections.
+        by_place: whether the comparison may use offsets.
     """
 
     __slots__ = ("by_place", "children", "placed", "plain")
@@ -181,8 +216,8 @@ _LISTS = (b"qtailq", b"qlist", b"gtree")
 
 
 def _is_judged_by_place(raw: RawFields, vmsds: Sequence[int]) -> bool:
-    """Whether the comparison may ask where the members of a description lie: for the number of elements of an array of
-    structs, and for a field that lies in a struct behind it.
+    """Whether the comparison may use offsets: for the length of an array of structs, and for a field that lies within a
+    struct after it.
     """
     infos, furthest = raw.text.split(b"\0")[2::2], -1
     for row, vmsd, info in zip(raw.fields(), vmsds, infos, strict=False):
@@ -198,27 +233,26 @@ def _is_judged_by_place(raw: RawFields, vmsds: Sequence[int]) -> bool:
     return False
 
 
-#: Descriptions that are looked at to find equal sections, at most: those of hostile dumps may share each other.
+#: The most descriptions that are read to find equal sections: in hostile dumps they may nest each other many times.
 _MAX_LOOKS = 5_000_000
 
 
 class Contents:
-    """Descriptions of several dumps: sections that are equal in all that the check looks at get one description, so
-    that what was found out about one is known of all of them.
+    """Descriptions of several dumps. Sections with equal content share one description, and so cached results.
 
-    They are equal in their structure, too: one description that stands twice in a section is not two that are alike.
+    Their structure is equal, too: a description that occurs twice in a section differs from two equal ones.
     """
 
     def __init__(self) -> None:
-        """None yet."""
+        """Start empty."""
         self._known: dict[bytes, int] = {}
         self._left = _MAX_LOOKS
-        #: The descriptions at addresses of all the dumps, and the trees that these are in.
+        #: Descriptions of all dumps by address, and the trees that own them.
         self.descriptions: dict[int, Description] = {}
         self.trees: list[Tree] = []
 
     def share(self, tree: Tree, sections: Sequence[Section]) -> None:
-        """Gives sections of a dump the description of the first section that was equal."""
+        """Replace the description of each section by that of the first section with equal content."""
         self.trees.append(tree)
         nodes: dict[int, _Node] = {}
         for section in sections:
@@ -227,9 +261,9 @@ class Contents:
                 section.address = self._known.setdefault(key, section.address)
 
     def _key(self, address: int, nodes: dict[int, _Node]) -> bytes | None:
-        """Equal for equal descriptions, with all that is in them; None: too much was looked at."""
+        """Digest of a description with everything nested in it; None: the limit is exceeded."""
         numbers, order, links = {0: 0, address: 1}, [address], array("Q")
-        for at in order:  # which grows
+        for at in order:  # grows in the loop
             if at not in nodes:
                 nodes[at] = _Node(at)
             for child in nodes[at].children:
@@ -246,14 +280,15 @@ class Contents:
 
 
 class Native:
-    """A dump's native tree and what was read of it."""
+    """View of a dump's tree. Keeps the tree alive."""
 
     def __init__(self, dump: DeviceDump, contents: Contents | None = None) -> None:
-        """Of a dump, with all that its source knows. contents: of this and other dumps, whose equal sections get one
-        description.
+        """Args:
+        dump: read with all metadata that its source has.
+        contents: shared by dumps whose equal sections share descriptions.
         """
         tree = dump.detailed_tree
-        self._tree, self._contents = tree, contents  # which keep the descriptions alive
+        self._tree, self._contents = tree, contents  # keep the descriptions alive
         self._descriptions = {} if contents is None else contents.descriptions
         native = tree.native
         self._indices: dict[str, int] | None = None
@@ -277,11 +312,11 @@ class Native:
             for index, section in enumerate(sections[:n_devices])
             if section.name or tree.device_has_description(index)
         }
-        #: Sections of descriptions on no device class.
+        #: Sections of standalone VMSDs.
         self.roots = sections[n_devices:]
         if contents is not None:
             contents.share(tree, sections)
-        # All or none of a dump is detailed; of an empty one nothing is unknown.
+        # All descriptions of a dump are detailed, or none is; an empty dump counts as detailed.
         first = next(iter((*self.devices.values(), *self.roots)), None)
         self.detailed = first is None or self.at(first.address).detailed
 
@@ -293,15 +328,15 @@ class Native:
         return found
 
     def uses(self, section: Section) -> tuple[str, ...]:
-        """How the description of a root is used; see vmdump.StandaloneVMState."""
+        """How a standalone VMSD is used; see vmdump.StandaloneVMState."""
         return self._tree.standalone_metadata(section.root)[1] if section.root is not None else ()
 
     def types(self, section: Section) -> tuple[str, ...]:
-        """The device types whose classes refer to the description of a root."""
+        """The device types whose classes refer to a standalone VMSD."""
         return self._tree.standalone_metadata(section.root)[2] if section.root is not None else ()
 
     def parents(self, type_: str) -> tuple[str, ...]:
-        """The parent types of a device type, nearest first, where they are known."""
+        """The parent types of a device type, nearest first; empty if unknown."""
         if self._indices is None:
             self._indices = {name: index for index, name in enumerate(self._tree.device_names())}
         parents: tuple[str, ...] = self._tree.device_metadata(self._indices[type_]).get("parents", ())
@@ -309,9 +344,13 @@ class Native:
 
 
 def equal(a: Sequence[int], b: Sequence[int], *, nums: bool, hooks: bool = False) -> list[bool]:
-    """Whether the descriptions at addresses put the same on the wire, pair by pair, as far as both sides tell.
+    """Whether descriptions write the same to the stream, as far as both dumps report it, for each pair of addresses.
 
-    nums: both dumps tell of all arrays how many elements they have; hooks: b has no pre_load or post_load that a lacks.
+    Args:
+        a: addresses of the source's descriptions.
+        b: addresses of the destination's, as many.
+        nums: both dumps report the lengths of all arrays.
+        hooks: a pair is different if b has a pre_load or post_load that a lacks.
     """
     flags = bytearray(len(a))
     looks = (lib.VMD_STREAM_NUMS if nums else 0) | (lib.VMD_STREAM_HOOKS if hooks else 0)
@@ -323,10 +362,11 @@ def equal(a: Sequence[int], b: Sequence[int], *, nums: bool, hooks: bool = False
 
 
 class Doubts(NamedTuple):
-    """What makes that two descriptions are equal, and still need not load.
+    """Why a description may fail to load although it equals the destination's.
 
-    doubtful: the destination may refuse or misread the bytes, or nothing says which they are; array: an array is in it,
-    or, where the dump tells no numbers of elements, a field that may be one.
+    Attributes:
+        doubtful: the destination may refuse or misread the bytes, or no dump describes them.
+        array: it has an array, or a field that may be one if the dump does not report lengths.
     """
 
     doubtful: bool
@@ -334,7 +374,14 @@ class Doubts(NamedTuple):
 
 
 def doubts(addresses: Sequence[int], known: Sequence[str], *, detailed: bool, nums: bool) -> list[Doubts]:
-    """Of the descriptions at addresses. known: names of the VMStateInfos whose bytes are known."""
+    """Return the doubts of the descriptions at addresses.
+
+    Args:
+        addresses: of struct vmd_desc.
+        known: names of the VMStateInfos whose encoding is known.
+        detailed: both dumps report flags, VMStateInfos and hooks.
+        nums: this dump reports the lengths of arrays.
+    """
     flags = bytearray(len(addresses))
     text = b"".join(name.encode() + b"\0" for name in known)
     check_status(

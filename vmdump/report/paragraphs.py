@@ -6,7 +6,6 @@ that they can be searched for.
 
 from __future__ import annotations
 
-from textwrap import TextWrapper
 from typing import TYPE_CHECKING
 
 from vmdump.report.characters import visible
@@ -124,10 +123,19 @@ class Paragraphs:
         return self.paint(f"  {key}:", "dim") + " "
 
     def _wrapped(self, text: str, first: str, others: str) -> list[str]:
-        wrapper = TextWrapper(
-            self._width, initial_indent=first, subsequent_indent=others, break_long_words=False, break_on_hyphens=False
-        )
-        return [line.replace(_UNBREAKABLE, " ") for line in wrapper.wrap(text)] or [first]
+        """Break a text at blanks. Several blanks in a row are kept within a line, and left out at its end."""
+        lines = []
+        while len(first) + len(text) > self._width:
+            room = max(self._width - len(first), 0)
+            end = text.rfind(" ", 1, room + 1)
+            if end < 0:  # a word longer than a line
+                end = text.find(" ", 1)
+            if end < 0:
+                break
+            lines.append(first + text[:end].rstrip(" ").replace(_UNBREAKABLE, " "))
+            first, text = others, text[end + 1 :].lstrip(" ")
+        lines.append(first + text.rstrip(" ").replace(_UNBREAKABLE, " "))
+        return lines
 
 
 def _visible(text: str) -> str:

@@ -95,13 +95,12 @@ def _grouped(findings: Iterable[Finding], *, verbose: bool) -> Iterable[_Group]:
 
     Groups of the same rule are adjacent.
     """
-    types_by_finding: dict[Finding, list[str]] = {}
+    same: dict[Finding, dict[str, None]] = {}
     for finding in findings:
-        types = types_by_finding.setdefault(finding._replace(type=""), [])
-        if finding.type not in types:
-            types.append(finding.type)
+        same.setdefault(finding._replace(type=""), {})[finding.type] = None
     groups: dict[object, _Group] = {}
-    for number, (finding, types) in enumerate(types_by_finding.items()):
+    for number, (finding, names) in enumerate(same.items()):
+        types = list(names)
         key = number if verbose else (finding.rule, tuple(types))
         if key in groups:
             groups[key][2].append(finding.path)

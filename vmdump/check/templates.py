@@ -1,0 +1,119 @@
+"""Findings of equal shapes: compared once with placeholders for names, and filled in for each device.
+
+The shape of a description is all that is in it but its own name. Only descriptions of plain fields have one here;
+nested descriptions and subsections may be compared by names, so those sections are compared one by one.
+"""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from vmdump.check.results import Finding, Side, TypeResult
+from vmdump.check.tree_view import Section, read_plain_content
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vmdump.check.results import Row
+    from vmdump.check.tree_view import Description, Native
+
+# Placeholders. Names have no NUL: the C core separates them by it.
+TYPE, SECTION, OTHER_SECTION = "\0\1type\0", "\0\1section\0", "\0\1other\0"
+
+
+class Shapes:
+    """Numbers of shapes, from 1; equal numbers are equal shapes, in all dumps of a check."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._numbers: dict[tuple[object, ...], int] = {}
+        self._by_section: dict[tuple[int, str], int] = {}
+        self._descriptions: dict[int, Description] = {}
+
+    def number(self, section: Section) -> int:
+        """The number of a section's shape; 0: it has none, or its description has another name than the section."""
+        key = (section.address, section.name)
+        found = self._by_section.get(key)
+        if found is None:
+            found = self._by_section[key] = self._read(section)
+        return found
+
+    def _read(self, section: Section) -> int:
+        content = read_plain_content(section.address, section.name)
+        if content is None:
+            return 0
+        return self._numbers.setdefault(
+            (content, section.version_id, section.minimum_version_id), len(self._numbers) + 1
+        )
+
+    def description(self, section: Section) -> Description:
+        """The description of a section's shape, with a placeholder for its name."""
+        number = self.number(section)
+        found = self._descriptions.get(number)
+        if found is None:
+            found = self._descriptions[number] = section.vmsd.renamed(SECTION, -number)
+        return found
+
+
+class TemplateSection(Section):
+    """A section with placeholders for its names."""
+
+    __slots__ = ("_vmsd",)
+
+    def __init__(self, dump: Native, section: Section, name: str, vmsd: Description | None) -> None:
+        """Args:
+        vmsd: the description with placeholders; None: it is not looked at.
+        """
+        row = (section.address if vmsd is None else vmsd.address, section.version_id, section.minimum_version_id)
+        super().__init__(dump, TYPE, name, row, None)
+        self._vmsd = vmsd
+
+    @property
+    def vmsd(self) -> Description:
+        """The description with a placeholder for its name."""
+        assert self._vmsd is not None
+        return self._vmsd
+
+
+class Template:
+    """The result of a type with placeholders for names."""
+
+    def __init__(self, result: TypeResult) -> None:
+        """Take the result apart: texts with placeholders, joined by NUL, and how findings are made of them."""
+        texts: dict[str, None] = {}
+        for finding in result.findings:
+            for value in (*finding, *(finding.source or ()), *(finding.destination or ())):
+                if isinstance(value, str) and "\0" in value:
+                    texts[value] = None
+        # By type and value: a Verdict equals its text.
+        places: dict[tuple[type, object], int] = {(str, text): at for at, text in enumerate(texts)}
+        constants: list[Any] = []
+
+        def place(value: Any) -> int:
+            key = (type(value), value)
+            if key not in places:
+                places[key] = len(texts) + len(constants)
+                constants.append(value)
+            return places[key]
+
+        sides = list(dict.fromkeys(s for f in result.findings for s in (f.source, f.destination) if s is not None))
+        self._sides = [itemgetter(place(side.path), place(side.facts)) for side in sides]
+        for finding in result.findings:
+            for value in finding:
+                if not isinstance(value, Side):
+                    place(value)
+        first_side = len(texts) + len(constants)
+        places.update(((Side, side), first_side + at) for at, side in enumerate(sides))
+        self._findings = [itemgetter(*map(place, finding)) for finding in result.findings]
+        self._joined, self._constants = "\0".join(texts), constants
+        self.layout, self._verdict = result.layout, result.verdict
+
+    def fill(self, type_: str, section: str, other: str, layout: Sequence[Row]) -> TypeResult:
+        """Return the result with names in place of placeholders. other: the destination's section."""
+        text = self._joined.replace(TYPE, type_).replace(SECTION, section).replace(OTHER_SECTION, other)
+        pool: list[Any] = text.split("\0")
+        pool += self._constants
+        new = tuple.__new__  # of a NamedTuple, without the call of Python code in _make
+        pool += [new(Side, get(pool)) for get in self._sides]
+        return TypeResult(type_, self._verdict, section, [new(Finding, get(pool)) for get in self._findings], layout)
