@@ -12,7 +12,10 @@ static enum vmd_status run(const struct vmd_tree *tree, enum vmd_engine engine, 
         return vmd_dump_stdio(tree, sink);
     case VMD_ENGINE_EXTENDED:
     case VMD_ENGINE_EXTENDED_ROOTS:
-        return vmd_dump_extended(tree, engine == VMD_ENGINE_EXTENDED_ROOTS, sink);
+        if (vmd_extended_differs(tree, engine == VMD_ENGINE_EXTENDED_ROOTS)) {
+            return vmd_dump_extended(tree, engine == VMD_ENGINE_EXTENDED_ROOTS, sink);
+        }
+        __attribute__((fallthrough));
     case VMD_ENGINE_FAST:
 #ifdef VMD_HAS_AVX2
         if (__builtin_cpu_supports("avx2")) {
