@@ -9,6 +9,7 @@ import fnmatch
 import gc
 import os
 import re
+import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -39,6 +40,9 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 #: zstd's level: 3 is its own default.
 _LEVEL = 3
+
+#: The compressor of each thread.
+_of_thread = threading.local()
 
 
 class Unpack(NamedTuple):
@@ -198,10 +202,14 @@ def _render(dump: DeviceDump, machines: tuple[str, ...], format: str) -> Reading
 
 
 def compress(data: bytes) -> bytes:
-    """A Zstandard frame. Frames behind each other are one file: the head of each machine's is its own."""
-    import zstandard
+    """Return a Zstandard frame. A file may have several: the head of each machine's file is a frame of its own."""
+    compressor = getattr(_of_thread, "compressor", None)
+    if compressor is None:  # its tables are expensive to set up, and it is not thread-safe
+        import zstandard
 
-    return zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True).compress(data)
+        compressor = _of_thread.compressor = zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True)
+    frame: bytes = compressor.compress(data)
+    return frame
 
 
 def _target(dump: DeviceDump) -> str | None:
