@@ -1,5 +1,6 @@
 """Deferred signals: delivered when the body ends in any way, with all handlers restored."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -57,7 +58,8 @@ def test_suite_under_nohup() -> None:
     """Signals ignored under nohup are not ignored in the tests' processes."""
     script = "import conftest, signal; print([signal.getsignal(n) == signal.SIG_IGN for n in (1, 2)])"
     command = ["sh", "-c", 'trap "" HUP INT; exec "$@"', "sh", sys.executable, "-c", script]
-    done = subprocess.run(command, cwd=TESTS, capture_output=True, text=True, check=True)
+    environ = {**os.environ, "PYTHONPATH": str(TESTS)}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
     assert done.stdout == "[False, False]\n"
 
 

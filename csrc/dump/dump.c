@@ -26,9 +26,10 @@ static enum vmd_status dump_qemu(const struct vmd_tree *tree, enum vmd_engine en
 static enum vmd_status dump(const struct vmd_tree *tree, enum vmd_engine engine, enum vmd_form form,
                             struct vmd_sink *sink)
 {
-    enum vmd_status status = form == VMD_FORM_QEMU
-                                 ? dump_qemu(tree, engine, sink)
-                                 : vmd_dump_extended(tree, form == VMD_FORM_EXTENDED_STANDALONE, sink);
+    bool standalone = form == VMD_FORM_EXTENDED_STANDALONE;
+    /* Without metadata both forms are the same bytes, which the fast engine writes sooner. */
+    bool extended = form != VMD_FORM_QEMU && vmd_extended_differs(tree, standalone);
+    enum vmd_status status = extended ? vmd_dump_extended(tree, standalone, sink) : dump_qemu(tree, engine, sink);
 
     if (status) {
         vmd_error_set(sink->err, status, 0, "out of memory");

@@ -53,5 +53,7 @@ enum vmd_status vmd_dump_fast_avx2(const struct vmd_tree *tree, struct vmd_sink 
 #endif
 enum vmd_status vmd_dump_stdio(const struct vmd_tree *tree, struct vmd_sink *sink);
 enum vmd_status vmd_dump_extended(const struct vmd_tree *tree, bool roots, struct vmd_sink *sink);
+/* Whether the extended form may differ from QEMU's. If not, the fast engine writes both. */
+bool vmd_extended_differs(const struct vmd_tree *tree, bool standalone);
 
 #endif

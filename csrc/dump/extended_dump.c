@@ -292,6 +292,46 @@ static void dump_device(const struct extended_dump *dump, const struct vmd_devic
     fprintf(dump->out, VMD_FMT_CLOSE, indent - VMD_INDENT_MEMBER, "");
 }
 
+/* Limit on the descriptions that are examined: shared ones can multiply without bound. */
+enum { MAX_LOOKS = 1 << 20 };
+
+/* Whether desc has anything that QEMU's form leaves out, or more than *looks descriptions. */
+static bool desc_differs(const struct vmd_desc *desc, uint32_t *looks)
+{
+    if (!*looks || desc->traits & VMD_DETAILED || desc->field_details) {
+        return true;
+    }
+    --*looks;
+    for (uint64_t i = 0; i < desc->n_fields; i++) {
+        const struct vmd_field *field = &desc->fields[i];
+
+        if ((field->num && !(field->flags & VMD_ARRAY)) || (field->vmsd && desc_differs(field->vmsd, looks))) {
+            return true;
+        }
+    }
+    for (uint64_t i = 0; i < desc->n_subsections; i++) {
+        if (desc_differs(desc->subsections[i], looks)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool vmd_extended_differs(const struct vmd_tree *tree, bool standalone)
+{
+    uint32_t looks = MAX_LOOKS;
+
+    if (!tree->print_num || tree->producer || (standalone && tree->standalone)) {
+        return true;
+    }
+    for (uint64_t i = 0; i < tree->n_devices; i++) {
+        if (tree->devices[i].details || desc_differs(tree->devices[i].vmsd, &looks)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum vmd_status vmd_dump_extended(const struct vmd_tree *tree, bool standalone, struct vmd_sink *sink)
 {
     struct extended_dump dump = {.out = vmd_sink_open(sink), .sink = sink};

@@ -464,7 +464,7 @@ def test_directory_without_sources(tmp_path: Path, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["--executor", "cluster"], "none of processes, threads, dask://HOST:PORT"),
+        (["--executor", "cluster"], "choose processes, threads or dask://HOST:PORT"),
         (["--jobs", "0"], "not a number from 1 to 1024"),
         (["--format", "xml"], "invalid choice"),
         (["--timeout", "never"], "not a number of seconds"),

@@ -227,7 +227,7 @@ def test_fifo(command: str, fifo: Path, avr: bytes, tmp_path: Path, capsys: pyte
     """A FIFO without a writer is an error after a time limit, as a dump and as a configuration."""
     (tmp_path / "avr.json").write_bytes(avr)
     assert run(command.replace("DUMP", str(tmp_path / "avr.json")), fifo) == 3
-    assert capsys.readouterr().err.startswith(f"vmdump: {fifo}: a FIFO that nobody ")
+    assert capsys.readouterr().err.startswith(f"vmdump: {fifo}: a FIFO without a writer ")
 
 
 def test_fifo_with_a_late_writer(avr: bytes, tmp_path: Path) -> None:

@@ -215,13 +215,13 @@ def test_producer() -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        (PRINTED["missing_footer"][2], ["field-added ", f" --type {E1000} tells"]),
+        (PRINTED["missing_footer"][2], ["field-added ", f" --type {E1000} finds"]),
         (
             PRINTED["unknown_section"][2],
-            ["type-absent ", "section-renamed ", "QEMU 10.2 and newer", " --type 0000:00:02.0/e1001 tells"],
+            ["type-absent ", "section-renamed ", "QEMU 10.2 and newer", " --type 0000:00:02.0/e1001 finds"],
         ),
-        (PRINTED["version_too_new"][2], ["subsection-version ", " --type e1000/full_mac_state tells"]),
-        ("Failed to load virtio-net:virtio", ["value-compared ", " --type virtio-net tells"]),
+        (PRINTED["version_too_new"][2], ["subsection-version ", " --type e1000/full_mac_state finds"]),
+        ("Failed to load virtio-net:virtio", ["value-compared ", " --type virtio-net finds"]),
     ],
 )
 def test_explain(line: str, words: list[str]) -> None:

@@ -150,7 +150,9 @@ def test_bomb(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A file that decompresses without end is refused."""
     monkeypatch.setattr(dump_file, "MAX_SIZE", 10 << 20)
     (tmp_path / "bomb.gz").write_bytes(gzip.compress(b"{" + b" " * (20 << 20)))
-    with pytest.raises(SourceError, match=r"gzip data that decompresses to more than 10 MiB, the limit; --max-size"):
+    with pytest.raises(
+        SourceError, match=r"gzip data that decompresses to more than 10 MiB, the limit; raise it with --max-size"
+    ):
         vmdump.open(tmp_path / "bomb.gz")
 
 
@@ -185,7 +187,7 @@ def test_binary_in_a_pipe() -> None:
 def test_script(tmp_path: Path) -> None:
     """A wrapper script, as distributions install for some QEMUs, is refused with a hint."""
     (tmp_path / "qemu-system-i386").write_text('#!/bin/sh\nexec qemu-real "$@"\n')
-    with pytest.raises(SourceError, match=r"qemu-system-i386: a script, not a dump; .*name that binary, or run it"):
+    with pytest.raises(SourceError, match=r"qemu-system-i386: a script, not a dump; .*give that binary, or use --run"):
         vmdump.open(tmp_path / "qemu-system-i386")
 
 

@@ -518,7 +518,7 @@ def test_key_mode(house: House) -> None:
     house.reported.clear()
     path.chmod(0o640)
     assert not house.is_hit()
-    assert house.told[0] == (
+    assert house.reported[0] == (
         f"the cache of parsed QEMU binaries is not used: {path}: other users can read or write it (mode 640); "
         "--no-cache silences this"
     )
@@ -551,7 +551,7 @@ def test_unused_folder_is_reported(spoil: Callable[[Path], None], reason: str, h
     assert not any("cache" in line for line in house.reported)
     for _ in range(3):
         assert not house.is_hit()
-    told = [line for line in house.told if "cache" in line]
+    told = [line for line in house.reported if "cache" in line]
     assert told == [f"the cache of parsed QEMU binaries is not used: {path}: {reason}; --no-cache silences this"]
 
 

@@ -264,7 +264,7 @@ def test_endless_timeout(command: list[str], endless: Path, capsys: pytest.Captu
     name, *options = (each.format(endless) for each in command)
     assert main([name, str(endless), *options, "--timeout", "0.2"]) == 3
     error = capsys.readouterr().err
-    assert re.search(r"not read after 0.2 seconds, .*--timeout|within 0.2 seconds \(--timeout\)", error)
+    assert re.search(r"did not finish within 0.2 seconds; .*--timeout|within 0.2 seconds \(--timeout\)", error)
     assert error.count("\n") == 1
 
 

@@ -7,6 +7,7 @@ import fnmatch
 import gc
 import os
 import re
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,9 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 #: Compression level; 3 is zstd's default.
 _LEVEL = 3
+
+#: The compressor of each thread.
+_of_thread = threading.local()
 
 
 def perform(task: Task) -> Outcome:
@@ -145,10 +149,14 @@ def _render(dump: DeviceDump, machines: tuple[str, ...], format: str) -> ReadRes
 
 
 def compress(data: bytes) -> bytes:
-    """Return data as a Zstandard frame. Frames can be concatenated, so machines share the frame of the body."""
-    import zstandard
+    """Return a Zstandard frame. A file may have several: the head of each machine's file is a frame of its own."""
+    compressor = getattr(_of_thread, "compressor", None)
+    if compressor is None:  # its tables are expensive to set up, and it is not thread-safe
+        import zstandard
 
-    return zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True).compress(data)
+        compressor = _of_thread.compressor = zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True)
+    frame: bytes = compressor.compress(data)
+    return frame
 
 
 def _target(dump: DeviceDump) -> str | None:

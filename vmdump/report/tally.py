@@ -21,7 +21,7 @@ MARKS = {"breaks": "✕", "conditional": "?", "absent": "∅", "unknown": "…",
 def between(result: CheckResult) -> dict[tuple[int, int], str]:
     """The direction from one dump to another, by their indices.
 
-    >>> from vmdump.check.finding import CheckResult, Direction
+    >>> from vmdump.check.results import CheckResult, Direction
     >>> between(CheckResult((), {}, directions={"A -> B": Direction(0, 1)}))
     {(0, 1): 'A -> B'}
     """

@@ -20,9 +20,7 @@ from vmdump.bulk.query.database import query
 from vmdump.bulk.query.verdicts import write_verdicts
 from vmdump.check.results import CheckResult, Direction, Dump, Finding, TypeResult, Verdict
 from vmdump.cli import main
-from vmdump.dump.device_dump import DeviceDump
 from vmdump.dump.producer import Producer
-from vmdump.dump.tree import parse
 from vmdump.errors import VmdumpError
 
 VERSIONS = ("7.2.22", "10.0.13")
@@ -424,25 +422,3 @@ def test_damaged_rows(store: Path, tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(VmdumpError):
         query(folder, "SELECT sum(size) FROM rows")
-
-
-def test_rows_of_a_second_dump_are_those_of_a_fresh_writer() -> None:
-    """What is kept from dump to dump changes no row, and no other dump's."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    from pyarrow import parquet
-
-    from vmdump.bulk.query.parquet import to_parquet
-
-    def table(target: str, version: str) -> Any:
-        dump = DeviceDump(parse(read_real_dump(version, target)), Producer("file"))
-        return parquet.read_table(io.BytesIO(to_parquet(dump, [dump.machine])))
-
-    wanted = [("m68k", "7.2.22"), ("m68k", "10.0.13"), ("s390x", "7.2.22"), ("m68k", "7.2.22")]
-    fresh = []
-    for each in wanted:
-        with ThreadPoolExecutor(1) as one:  # what is kept is a thread's
-            fresh.append(one.submit(table, *each).result())
-    with ThreadPoolExecutor(1) as one:
-        assert [one.submit(table, *each).result() for each in wanted] == fresh
-    assert fresh[0] == fresh[3] != fresh[1]

@@ -2,9 +2,9 @@
 
 from itertools import chain
 
-from descriptions import desc, dump, field, unused
 from hypothesis import given
 from hypothesis import strategies as st
+from support.descriptions import desc, dump, field, unused
 
 from vmdump.check.align import is_balanced, may_agree, pair_up, regions, same_size, side_by_side, total_size
 from vmdump.check.stream import Item, Lowering
