@@ -150,9 +150,7 @@ def test_bomb(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A file that decompresses without end is refused."""
     monkeypatch.setattr(dump_file, "MAX_SIZE", 10 << 20)
     (tmp_path / "bomb.gz").write_bytes(gzip.compress(b"{" + b" " * (20 << 20)))
-    with pytest.raises(
-        SourceError, match=r"gzip data that decompresses to more than 10 MiB, the limit; raise it with --max-size"
-    ):
+    with pytest.raises(SourceError, match="decompresses to more than 10 MiB, the limit; raise it with --max-size"):
         vmdump.open(tmp_path / "bomb.gz")
 
 

@@ -115,7 +115,7 @@ def _open_all(sources: Sequence[Source], machine: str | None) -> list[DeviceDump
     opened = [_open(each) for each in sources]
     images = [each for each in opened if not isinstance(each, DeviceDump)]
     if machine is not None and not images:
-        raise VmdumpError("machine= applies to QEMU binaries only; a dump describes one machine")
+        raise VmdumpError("machine= does not apply to dump files")
     if machine is None and images and len(opened) > 1:
         machine = _common_machine(images, [each.machine for each in opened if isinstance(each, DeviceDump)])
     return [each if isinstance(each, DeviceDump) else each.dump(machine) for each in opened]

@@ -30,7 +30,12 @@ if TYPE_CHECKING:
 
 
 class Labelled(NamedTuple):
-    """A dump, its label in directions, and further labels that a configuration may use."""
+    """A dump, its label in directions, and further labels that a configuration may use.
+
+    >>> import vmdump
+    >>> Labelled("7.2", vmdump.open())
+    Labelled(label='7.2', dump=<DeviceDump of 'pc-i440fx-10.0': 64 devices>, aliases=())
+    """
 
     label: str
     dump: DeviceDump
@@ -301,7 +306,7 @@ class _Direction:
         for root in within:
             self._compare_within(root, findings)
         found = findings.findings
-        verdict = max((finding.verdict for finding in found), key=Verdict.severity, default=Verdict.SAFE)
+        verdict = Verdict.worst(finding.verdict for finding in found)
         return TypeResult(name, verdict, section.name, found, self._layout(section, match, within))
 
     def _layout(self, section: Section, match: Match | None, within: Sequence[Section]) -> Layout:

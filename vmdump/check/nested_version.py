@@ -36,9 +36,9 @@ def newer_version(item: Item, sent: Stream, read: Stream) -> dict[str, str | int
     return {"carrier": carrier.name, "version": source.version_id, "local": destination.version_id}
 
 
-def version_of(name: str, wire: Stream) -> int | None:
+def version_of(name: str, stream: Stream) -> int | None:
     """Version of the flattened description of a name; None: there is none."""
-    return next((vmsd.version_id for vmsd in wire.parts.values() if vmsd.name == name), None)
+    return next((vmsd.version_id for vmsd in stream.parts.values() if vmsd.name == name), None)
 
 
 def _carrier(around: Description, nested: Description) -> Field | None:

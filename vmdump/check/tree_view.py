@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vmdump._core import ffi, lib
 from vmdump.dump.tree import check_status
+from vmdump.qemu import vmstate_flags
+from vmdump.qemu.vmstate_flags import *  # noqa: F403
+from vmdump.qemu.vmstate_flags import ARRAY, POINTER, VARRAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,12 +30,7 @@ NOT_TOLD = 2**64 - 1
 #: sizeof(struct vmd_stream_field); its first member is the address of the field's description, or 0.
 ROW_BYTES = _FIELD_ROW.size
 
-# VMStateFlags, as plain ints: importing the model takes longer than the check.
-POINTER, ARRAY, VARRAY_INT32, ARRAY_OF_POINTER, VARRAY_UINT16 = 0x2, 0x4, 0x10, 0x40, 0x80
-VBUFFER, MULTIPLY, VARRAY_UINT8, VARRAY_UINT32 = 0x100, 0x200, 0x400, 0x800
-MUST_EXIST, ALLOC, MULTIPLY_ELEMENTS, VSTRUCT = 0x1000, 0x2000, 0x4000, 0x8000
-STRUCT, BUFFER, AUTO_ALLOC = 0x8, 0x20, 0x20000
-VARRAY = VARRAY_INT32 | VARRAY_UINT16 | VARRAY_UINT8 | VARRAY_UINT32
+AUTO_ALLOC = vmstate_flags.ARRAY_OF_POINTER_AUTO_ALLOC
 
 
 class RawFields(NamedTuple):
@@ -78,8 +76,8 @@ def read_plain_content(address: int, name: str) -> tuple[bytes, bytes, int, int,
         return None
     rows = bytearray(desc.n_fields * ROW_BYTES)
     text = bytearray(lib.vmd_stream_fields_text_size(desc))
-    rows_at = ffi.cast("struct vmd_stream_field *", ffi.from_buffer(rows))
-    lib.vmd_stream_read_fields(desc, rows_at, ffi.NULL, ffi.from_buffer(text))
+    cells = ffi.cast("struct vmd_stream_field *", ffi.from_buffer(rows))
+    lib.vmd_stream_read_fields(desc, cells, ffi.NULL, ffi.from_buffer(text))
     first, _, texts = text.partition(b"\0")
     if first.decode(errors="backslashreplace") != name or any(memoryview(rows).cast("Q")[:: ROW_BYTES // 8].tolist()):
         return None
