@@ -5,7 +5,7 @@
 all: .venv/dev
 	.venv/bin/vmdump dump -M q35 -o q35.json
 
-.venv/dev: bootstrap pyproject.toml setup.py csrc/*.c csrc/*.h csrc/ffi_build.py vmdump/include/vmdump/*.h
+.venv/dev: bootstrap pyproject.toml setup.py csrc/ffi_build.py $(shell find csrc -name "*.[ch]") vmdump/include/vmdump/*.h
 	./bootstrap --dev
 	touch $@
 
@@ -22,13 +22,13 @@ test-all-images: .venv/dev
 check: .venv/dev
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
-	.venv/bin/clang-format --dry-run --Werror csrc/*.c csrc/*.h tests/c/*.c tests/fuzz/*.c tests/fuzz/*.h
+	.venv/bin/clang-format --dry-run --Werror $$(find csrc -name "*.[ch]") tests/c/*.c tests/fuzz/*.c tests/fuzz/*.h
 	.venv/bin/mypy
 
 format: .venv/dev
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
-	.venv/bin/clang-format -i csrc/*.c csrc/*.h tests/c/*.c tests/fuzz/*.c tests/fuzz/*.h
+	.venv/bin/clang-format -i $$(find csrc -name "*.[ch]") tests/c/*.c tests/fuzz/*.c tests/fuzz/*.h
 
 # The test suite once more, in a copy whose C core is built with ASan and UBSan.
 sanitize: .venv/dev

@@ -83,7 +83,7 @@ def _unpack(debs: list[str], root: Path) -> list[str]:
 
 
 def _read(path: str, machines: str) -> None:
-    from vmdump.bulk.work import Read, perform
+    from vmdump.bulk.worker import Read, perform
 
     outcome = perform(Read("binary", path, None, machines, "json", 600.0))
     if outcome.error:

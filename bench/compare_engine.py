@@ -14,10 +14,10 @@ from pathlib import Path
 from inputs import read_aarch64
 from measure import Comparison, Goal, Row, cpu_timed
 
-from vmdump import engine
 from vmdump._core import ffi, lib
-from vmdump.engine import Tree
-from vmdump.engines import Engine
+from vmdump.dump import tree as engine
+from vmdump.dump.engine import Engine
+from vmdump.dump.tree import Tree
 
 TREE = "aarch64 of QEMU 7.2"
 MEMCPY, WRITE = "memcpy of the finished dump", "write(2) of the finished dump"
@@ -157,7 +157,7 @@ def _json_encoders(tree: Tree, dump: bytes) -> Comparison:
 
 
 def _json_parsers(dump: bytes) -> Comparison:
-    """From bytes to a vmdump.engine.Tree, or to dicts and lists."""
+    """From bytes to a vmdump.dump.tree.Tree, or to dicts and lists."""
     import msgspec
 
     parsers: dict[str, Callable[[], object]] = {

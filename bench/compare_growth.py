@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from inputs import FIELDS_A_DEVICE, make_nested, make_tree
 from measure import Comparison, Goal, Row, cpu_timed, divided
 
-from vmdump.engine import Tree, parse
-from vmdump.lowering import lower
+from vmdump.dump.lowering import lower
+from vmdump.dump.tree import Tree, parse
 from vmdump.vmstate import VMSTATE_UINT32, VMStateDescription
 
 FIELDS = (10**5, 10**6, 10**7)

@@ -21,7 +21,7 @@ COUNTED = {"dump, fast engine": "vmd_dump_fd", "parse": "vmd_tree_parse"}
 
 CHILD = """
 import lzma, os, sys
-from vmdump.engine import parse
+from vmdump.dump.tree import parse
 parse(lzma.open(sys.argv[1]).read()).dump_fd(os.open(os.devnull, os.O_WRONLY))
 """
 

@@ -13,7 +13,7 @@ from inputs import make_tree
 from measure import Comparison, Goal, Row, cpu_timed
 
 from vmdump._core import ffi, lib
-from vmdump.engines import Engine
+from vmdump.dump.engine import Engine
 from vmdump.vmstate import VMSTATE_UINT64, VMStateDescription
 
 N_DEVICES = 10**5

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vmdump import Session, TypeInfo
-from vmdump.engine import Tree, parse
-from vmdump.lowering import lower
+from vmdump.dump.lowering import lower
+from vmdump.dump.tree import Tree, parse
 from vmdump.vmstate import (
     VMSTATE_BOOL,
     VMSTATE_END_OF_LIST,

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from inputs import FIELDS_A_DEVICE, make_nested
 
-from vmdump.engines import Engine
-from vmdump.lowering import lower
+from vmdump.dump.engine import Engine
+from vmdump.dump.lowering import lower
 
 
 def main() -> None:

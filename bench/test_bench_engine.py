@@ -9,11 +9,11 @@ from collections.abc import Iterator
 import pytest
 from inputs import FIELDS_A_DEVICE, make_descriptions, read_aarch64
 
-from vmdump import engine
 from vmdump._core import ffi, lib
-from vmdump.engine import Tree
-from vmdump.engines import Engine
-from vmdump.lowering import lower
+from vmdump.dump import tree as engine
+from vmdump.dump.engine import Engine
+from vmdump.dump.lowering import lower
+from vmdump.dump.tree import Tree
 
 ENGINES = pytest.mark.parametrize("which", list(Engine), ids=lambda which: which.value)
 

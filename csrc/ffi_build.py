@@ -17,19 +17,19 @@ INCLUDE = ROOT / "vmdump" / "include"
 HEADERS = [
     INCLUDE / "vmdump" / "vmstate.h",
     INCLUDE / "vmdump" / "module.h",
-    CSRC / "error.h",
-    CSRC / "tree.h",
-    CSRC / "wire.h",
-    CSRC / "sink.h",
-    CSRC / "dump.h",
-    CSRC / "parse.h",
-    CSRC / "ghash.h",
-    CSRC / "guest.h",
-    CSRC / "guest_object.h",
-    CSRC / "guest_tree.h",
-    CSRC / "guest_uses.h",
-    CSRC / "module_load.h",
-    CSRC / "callbacks.h",
+    CSRC / "base" / "error.h",
+    CSRC / "tree" / "tree.h",
+    CSRC / "stream" / "stream.h",
+    CSRC / "dump" / "sink.h",
+    CSRC / "dump" / "dump.h",
+    CSRC / "parse" / "parse.h",
+    CSRC / "base" / "ghash.h",
+    CSRC / "guest" / "guest.h",
+    CSRC / "guest" / "elf_object.h",
+    CSRC / "guest" / "read_descriptions.h",
+    CSRC / "guest" / "code_uses.h",
+    CSRC / "python" / "module_load.h",
+    CSRC / "python" / "callbacks.h",
 ]
 CDEF = re.compile(r"/\* cdef: begin \*/(.*?)/\* cdef: end \*/", re.DOTALL)
 
@@ -39,13 +39,18 @@ def relative(path: Path) -> str:
     return os.path.relpath(path, ROOT)
 
 
+def include_name(header: Path) -> str:
+    """The name by which C files include a header."""
+    return str(header.relative_to(CSRC if CSRC in header.parents else INCLUDE))
+
+
 ffibuilder = FFI()
 ffibuilder.cdef("\n".join(text for header in HEADERS for text in CDEF.findall(header.read_text())))
 ffibuilder.set_source(
     "vmdump._core",
-    "".join(f'#include "{header.name if header.parent == CSRC else "vmdump/" + header.name}"\n' for header in HEADERS),
-    sources=sorted(relative(source) for source in CSRC.glob("*.c")),
-    depends=sorted(relative(header) for header in [*CSRC.glob("*.h"), *INCLUDE.glob("vmdump/*.h")]),
+    "".join(f'#include "{include_name(header)}"\n' for header in HEADERS),
+    sources=sorted(relative(source) for source in CSRC.glob("**/*.c")),
+    depends=sorted(relative(header) for header in [*CSRC.glob("**/*.h"), *INCLUDE.glob("vmdump/*.h")]),
     include_dirs=[relative(CSRC), relative(INCLUDE)],
     define_macros=[("_GNU_SOURCE", None)],
     libraries=["dl", "pthread"],

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from itertools import permutations
 
-from vmdump.check.finding import CheckResult, Dump, Finding, Row, Side, TypeResult, Verdict, WireItem
-from vmdump.producer import Producer, ProducerModule
+from vmdump.check.results import CheckResult, Dump, Finding, Row, Side, TypeResult, Verdict, WireItem
+from vmdump.dump.producer import Producer, ProducerModule
 
 VERSIONS = ("7.2.22", "8.2.10", "9.2.4", "10.0.13", "11.1.0")
 FAMILIES = "e1000 virtio-net esp ide-hd rtl8139 vmxnet3 hda-codec sdhci-pci xhci nvme megasas pl011 imx.epit aspeed.rtc"

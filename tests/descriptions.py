@@ -4,12 +4,12 @@ from typing import Any
 
 from vmdump._core import ffi
 from vmdump.check.checker import Labelled, check
-from vmdump.check.finding import Finding, Verdict
-from vmdump.check.linter import lint
-from vmdump.device_dump import DeviceDump
-from vmdump.engine import parse
-from vmdump.lowering import lower
-from vmdump.producer import Producer
+from vmdump.check.lint import lint
+from vmdump.check.results import Finding, Verdict
+from vmdump.dump.device_dump import DeviceDump
+from vmdump.dump.lowering import lower
+from vmdump.dump.producer import Producer
+from vmdump.dump.tree import parse
 from vmdump.vmstate.model import VMStateDescription, VMStateField, VMStateFlags, VMStateInfo
 
 BYTES = {"bool": 1, "uint8": 1, "uint16": 2, "uint32": 4, "uint64": 8, "int64": 8, "timer": 8, "int32": 4}

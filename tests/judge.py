@@ -45,9 +45,9 @@ from typing import Any, NamedTuple
 
 import vmdump
 from vmdump.check.checker import Labelled, check
-from vmdump.check.classic import compare, load
-from vmdump.check.finding import TypeResult
-from vmdump.device_dump import DeviceDump
+from vmdump.check.results import TypeResult
+from vmdump.check.static_checker import compare, load
+from vmdump.dump.device_dump import DeviceDump
 from vmdump.sources.qemu_image.image import QemuImage
 
 DATA = Path(__file__).parent / "data"

@@ -26,10 +26,10 @@ from elf_builder import DATA as AT
 from elf_builder import DT_INIT_ARRAY, elf_object
 
 import vmdump
-from vmdump.bulk.executors import Workers, make_workers
 from vmdump.bulk.manifest import Manifest
+from vmdump.bulk.query.database import producers
 from vmdump.bulk.run import Options, Tally, run
-from vmdump.bulk.store import producers
+from vmdump.bulk.workers import Workers, make_workers
 from vmdump.cli import main
 from vmdump.cli.environment import Environment
 from vmdump.errors import VmdumpError

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packages import MODULE, QEMU, File
 
-from vmdump.bulk import archives
-from vmdump.bulk.packages import identify_package, merge, unpack
-from vmdump.bulk.sources import unpacked_items
+from vmdump.bulk.discover import unpacked_items
+from vmdump.bulk.packages import archives
+from vmdump.bulk.packages.unpack import identify_package, merge, unpack
 from vmdump.errors import SourceError
 
 #: What a package of QEMU has, and what of it is kept.

@@ -15,7 +15,7 @@ from conftest import DATA, find_qemu, read_real_dump
 from test_bulk import VMDUMP, bulk, children, entries, tree
 
 import vmdump
-from vmdump.bulk.store import query
+from vmdump.bulk.query.database import query
 
 #: Debian's packages of 7.2.22 and 10.0.13: .ci/images makes $VMDUMP_IMAGES/debs/VERSION/*.deb.
 DEBS = Path(os.environ.get("VMDUMP_IMAGES", "/nonexistent")) / "debs"

@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 
 from vmdump._core import ffi, lib
 from vmdump.errors import ModuleError, QOMError
-from vmdump.module import ModuleInfo, ModuleLoad, ModuleLoader, read_module_table
 from vmdump.modules.c_module import CModuleOpener
 from vmdump.modules.elf_section import read_section
+from vmdump.modules.loader import ModuleInfo, ModuleLoad, ModuleLoader, read_module_table
 from vmdump.qom import DeviceCategory, DeviceClass, TypeInfo, TypeTable, register_base_types
-from vmdump.session import Session
+from vmdump.sources.session import Session
 from vmdump.vmstate import VMSTATE_UINT32, VMStateDescription
 
 HERE = Path(__file__).resolve().parent

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from vmdump._core import ffi, lib
+from vmdump.dump.lowering import lower
 from vmdump.errors import VMStateError
-from vmdump.lowering import lower
 from vmdump.modules.c_vmstate import vmstate_from_c
 from vmdump.vmstate import MigrationPriority, VMStateDescription, VMStateFlags, VMStateInfo
 

@@ -15,14 +15,16 @@ import pytest
 from conftest import find_qemu, read_real_dump
 
 import vmdump
-from vmdump import engine
 from vmdump.cli import main
-from vmdump.device_dump import DeviceDump
+from vmdump.dump import tree as engine
+from vmdump.dump.device_dump import DeviceDump
+from vmdump.dump.producer import Producer
+from vmdump.emulator import guest
 from vmdump.errors import ModuleError, SourceError
-from vmdump.producer import Producer
-from vmdump.sources.qemu_image import cache, cache_folder, guest
-from vmdump.sources.qemu_image.cache_folder import CacheFolder, find_folder
-from vmdump.sources.qemu_image.machines import MachineType
+from vmdump.sources.image_cache import cache
+from vmdump.sources.image_cache import folder as cache_folder
+from vmdump.sources.image_cache.folder import CacheFolder, find_folder
+from vmdump.sources.qemu_image.machine_types import MachineType
 from vmdump.sources.qemu_image.options import ImageOptions
 
 DUMP = read_real_dump("7.2.22", "s390x")
@@ -365,7 +367,7 @@ def test_link_as_entry(target: str, house: House, tmp_path: Path) -> None:
 
 WRITER = """
 import sys
-from vmdump.sources.qemu_image.cache_folder import CacheFolder
+from vmdump.sources.image_cache.folder import CacheFolder
 folder = CacheFolder(sys.argv[1])
 for number in range(60):
     byte = sys.argv[2].encode()

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 import vmdump
 from vmdump.check.checker import Labelled, check
-from vmdump.check.finding import TypeResult, Verdict
-from vmdump.device_dump import DeviceDump
-from vmdump.engine import parse
+from vmdump.check.results import TypeResult, Verdict
+from vmdump.dump.device_dump import DeviceDump
+from vmdump.dump.producer import Producer
+from vmdump.dump.tree import parse
 from vmdump.errors import VmdumpError
-from vmdump.producer import Producer
 from vmdump.vmstate.model import VMStateDescription, VMStateField, VMStateFlags, VMStateInfo
 
 # Real dumps and real migrations -----------------------------------------------------------------------------------

@@ -9,8 +9,8 @@ from check_sample import HOSTILE, make_result
 
 from vmdump.check.baseline import baseline
 from vmdump.check.config import Config, ConfigError, apply, find_config, load_config
-from vmdump.check.finding import CheckResult, Dump, Finding, TypeResult, Verdict
-from vmdump.producer import Producer
+from vmdump.check.results import CheckResult, Dump, Finding, TypeResult, Verdict
+from vmdump.dump.producer import Producer
 
 TODAY = datetime.date(2026, 11, 25)
 

@@ -9,11 +9,11 @@ from urllib.parse import unquote
 import pytest
 from conftest import DATA
 
-from vmdump.bulk.store import producers, query
+from vmdump.bulk.query.database import producers, query
 from vmdump.check.checker import Labelled, check
 from vmdump.cli import main
-from vmdump.report import overview
-from vmdump.source import open as open_source
+from vmdump.report.html import overview
+from vmdump.sources.open import open as open_source
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from test_cli import Result, run, run_failing
 
 import vmdump
-from vmdump.check.classic import RENAMED, RENAMED_SECTIONS, compare
+from vmdump.check.static_checker import RENAMED, RENAMED_SECTIONS, compare
 
 # Messages ---------------------------------------------------------------------------------------------------------
 

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from conftest import read_real_dump
 
-from vmdump.cli import build_parser, main, tree
+from vmdump.cli import build_parser, main
 from vmdump.cli import dump as dump_command
 from vmdump.cli.environment import Environment
+from vmdump.cli.terminal import device_tree as tree
 from vmdump.version import __version__
 
 COMMANDS = (

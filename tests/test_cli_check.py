@@ -11,7 +11,7 @@ from descriptions import desc, dump, field
 from vmdump.check.rules import rule_ids
 from vmdump.cli import main
 from vmdump.cli.environment import Environment
-from vmdump.cli.sources import labels
+from vmdump.cli.source_list import labels
 from vmdump.vmstate.model import VMStateDescription
 
 A, B = field("a"), field("b")

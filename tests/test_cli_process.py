@@ -24,8 +24,8 @@ NOT_NEEDED = {
     "argparse", "asyncio", "cffi", "ctypes", "dataclasses", "difflib", "enum", "gettext", "hashlib",
     "importlib.metadata", "inspect", "json", "locale", "logging", "msgspec", "pathlib", "re", "rich", "shutil",
     "signal", "subprocess", "tempfile", "threading", "traceback", "typing", "vmdump.cli.devices", "vmdump.cli.parser",
-    "vmdump.cli.rows", "vmdump.cli.table", "vmdump.cli.tree", "vmdump.devices", "vmdump.engines", "vmdump.machine",
-    "vmdump.module", "vmdump.modules", "vmdump.qom", "vmdump.session", "vmdump.sources.qemu_image",
+    "vmdump.cli.terminal.styled", "vmdump.cli.terminal.table", "vmdump.cli.terminal.device_tree", "vmdump.devices", "vmdump.dump.engine", "vmdump.qom.machines",
+    "vmdump.modules.loader", "vmdump.modules", "vmdump.qom", "vmdump.sources.session", "vmdump.sources.qemu_image",
     "vmdump.sources.qemu_process", "vmdump.sources.registry", "vmdump.vmstate",
 }  # fmt: skip
 
@@ -348,7 +348,7 @@ def test_imports(environ: dict[str, str], dump_file: str, tmp_path: Path) -> Non
     argv = ["dump", dump_file, "-o", str(tmp_path / "copy.json")]
     done = subprocess.run([sys.executable, "-c", probe, *argv], env=environ, capture_output=True, text=True, check=True)
     imported = set(done.stdout.split())
-    assert "vmdump.engine" in imported
+    assert "vmdump.dump.tree" in imported
     assert imported & NOT_NEEDED == set()
 
 
@@ -356,7 +356,7 @@ def test_imports(environ: dict[str, str], dump_file: str, tmp_path: Path) -> Non
 def test_imports_from_the_cache(environ: dict[str, str], tmp_path: Path) -> None:
     """A dump of an image that is remembered imports nothing that reads images, and hashes nothing."""
     probe = (
-        "import sys; from vmdump.sources.qemu_image import cache; cache.RACY = 0; from vmdump.cli import main; "
+        "import sys; from vmdump.sources.image_cache import cache; cache.RACY = 0; from vmdump.cli import main; "
         "code = main(sys.argv[1:]); print(*sys.modules); sys.exit(code)"
     )
     command = [sys.executable, "-c", probe, "dump", find_qemu("x86_64"), "-o", str(tmp_path / "x.json")]

@@ -12,7 +12,7 @@ import zstandard
 from conftest import read_real_dump
 
 import vmdump
-from vmdump import engine
+from vmdump.dump import tree as engine
 from vmdump.errors import SourceError, VmdumpError
 from vmdump.sources import dump_file
 

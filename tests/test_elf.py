@@ -27,9 +27,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vmdump._core import ffi
+from vmdump.emulator.elf import ElfFile, MappedObject, MappedSegment, map_object
+from vmdump.emulator.guest import Guest
 from vmdump.errors import SourceError
-from vmdump.sources.qemu_image.elf import ElfFile, MappedObject, MappedSegment, map_object
-from vmdump.sources.qemu_image.guest import Guest
 from vmdump.sources.qemu_image.image import QemuImage
 
 GOOD = elf_object()

@@ -17,11 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reference import DESCRIPTIONS, NAMES, dump
 
-from vmdump import engine
 from vmdump._core import ffi, lib
-from vmdump.engines import Engine
+from vmdump.dump import tree as engine
+from vmdump.dump.engine import Engine
+from vmdump.dump.lowering import description_of, lower
 from vmdump.errors import OutputError, VMStateError
-from vmdump.lowering import description_of, lower
 from vmdump.vmstate import VMStateDescription, VMStateField, VMStateFlags
 
 

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from reference import DESCRIPTIONS, INT32, NAMES
 
 import vmdump
-from vmdump import engine
-from vmdump.device_dump import DeviceDump
+from vmdump.dump import tree as engine
+from vmdump.dump.device_dump import DeviceDump
+from vmdump.dump.lowering import description_of, lower
+from vmdump.dump.producer import Defect, Producer, ProducerModule, producer_from_json, producer_to_json
 from vmdump.errors import SourceError, VMStateError
-from vmdump.lowering import description_of, lower
-from vmdump.producer import Defect, Producer, ProducerModule, producer_from_json, producer_to_json
 from vmdump.vmstate import VMStateDescription, VMStateField, VMStateFlags
 from vmdump.vmstate.model import VMStateInfo
 

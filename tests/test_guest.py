@@ -11,9 +11,9 @@ import pytest
 from elf_builder import AARCH64, X86_64
 
 from vmdump._core import ffi, lib
+from vmdump.emulator import guest as guest_module
+from vmdump.emulator.guest import Guest
 from vmdump.errors import SourceError
-from vmdump.sources.qemu_image import guest as guest_module
-from vmdump.sources.qemu_image.guest import Guest
 
 
 @pytest.fixture(params=[X86_64, AARCH64], ids=["x86_64", "aarch64"])
@@ -220,7 +220,7 @@ def test_limit_after_fork() -> None:
     script = f"""
 import os
 from vmdump.errors import SourceError
-from vmdump.sources.qemu_image import guest
+from vmdump.emulator import guest
 guest.SECONDS = 0.3
 forked = guest.Guest("guest", {X86_64})
 code = forked.alloc(64)

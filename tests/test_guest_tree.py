@@ -8,9 +8,9 @@ import pytest
 from elf_builder import AARCH64, X86_64
 
 from vmdump._core import ffi, lib
-from vmdump.lowering import description_of
-from vmdump.sources.qemu_image.guest import Guest
-from vmdump.sources.qemu_image.layout import LAYOUTS, Reader
+from vmdump.dump.lowering import description_of
+from vmdump.emulator.guest import Guest
+from vmdump.sources.qemu_image.struct_layout import LAYOUTS, Reader
 from vmdump.vmstate import VMStateFlags as F
 from vmdump.vmstate.model import VMStateDescription
 

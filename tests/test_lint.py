@@ -6,7 +6,7 @@ from descriptions import array, desc, dump, field, lint_rules, plain, struct, un
 
 import vmdump
 from vmdump.check.checker import Labelled
-from vmdump.check.linter import is_defect, lint
+from vmdump.check.lint import is_defect, lint
 from vmdump.vmstate.model import VMStateDescription
 
 

@@ -8,10 +8,10 @@ import subprocess
 
 import pytest
 
-from vmdump import machine
 from vmdump.errors import QOMError
-from vmdump.machine import find_default_machine, find_machine, machine_list
 from vmdump.qom import TypeInfo, TypeTable, register_base_types
+from vmdump.qom import machines as machine
+from vmdump.qom.machines import find_default_machine, find_machine, machine_list
 
 
 def members(**values):

@@ -14,9 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import vmdump.module
+import vmdump.modules.loader
 from vmdump.errors import ModuleError, QOMError
-from vmdump.module import ModuleInfo, ModuleLoad, ModuleLoader, ModuleState, module_search_dirs, read_module_table
+from vmdump.modules.loader import (
+    ModuleInfo,
+    ModuleLoad,
+    ModuleLoader,
+    ModuleState,
+    module_search_dirs,
+    read_module_table,
+)
 
 ERROR, NOT_FOUND, LOADED, ALREADY_LOADED = ModuleLoad
 
@@ -809,5 +816,5 @@ def test_table_reports_what_it_can_not_read_and_goes_on(tmp_path: Path) -> None:
 
 def test_documentation_examples_run() -> None:
     """Every >>> in the module."""
-    result = doctest.testmod(vmdump.module)
+    result = doctest.testmod(vmdump.modules.loader)
     assert (result.failed, result.attempted > 5) == (0, True)

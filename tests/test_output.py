@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from vmdump.device_dump import DeviceDump
+from vmdump.dump.device_dump import DeviceDump
+from vmdump.dump.lowering import lower
+from vmdump.dump.output import open_output
+from vmdump.dump.producer import Producer
 from vmdump.errors import OutputError, VMStateError
-from vmdump.lowering import lower
-from vmdump.output import open_output
-from vmdump.producer import Producer
 from vmdump.vmstate import VMStateDescription, VMStateField
 
 

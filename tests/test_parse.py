@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from reference import DESCRIPTIONS, NAMES, dump
 
-from vmdump import engine
+from vmdump.dump import tree as engine
 from vmdump.errors import SourceError
 from vmdump.vmstate import VMStateDescription
 

@@ -14,8 +14,8 @@ from types import ModuleType
 import pytest
 
 from vmdump.errors import ModuleError
-from vmdump.module import ModuleLoad, ModuleLoader, read_module_table
 from vmdump.modules import python_module
+from vmdump.modules.loader import ModuleLoad, ModuleLoader, read_module_table
 from vmdump.modules.python_module import MAX_SOURCE_SIZE, PythonModuleOpener
 from vmdump.qom import TypeTable, register_base_types
 

@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 
 import vmdump
 from vmdump.cli import main
+from vmdump.emulator.elf import ElfFile, map_object
+from vmdump.emulator.find_functions import Functions
+from vmdump.emulator.guest import Guest
+from vmdump.emulator.host_profile import HostProfile
+from vmdump.emulator.machine_code import Code
 from vmdump.errors import SourceError, VmdumpError
-from vmdump.machine import help_text
-from vmdump.sources.qemu_image.code import Code
-from vmdump.sources.qemu_image.elf import ElfFile, map_object
-from vmdump.sources.qemu_image.functions import Functions
-from vmdump.sources.qemu_image.guest import Guest
-from vmdump.sources.qemu_image.host import HostProfile
+from vmdump.qom.machines import help_text
 from vmdump.sources.qemu_image.image import QemuImage
-from vmdump.sources.qemu_image.qemu_module import search_dirs
-from vmdump.sources.root import resolve
+from vmdump.sources.qemu_image.module_opener import search_dirs
+from vmdump.sources.sysroot import resolve
 
 
 def run_qemu(*command: str) -> str:

@@ -14,9 +14,9 @@ from elf_builder import DT_INIT_ARRAY, elf_object
 
 import vmdump
 from vmdump.cli import main
+from vmdump.emulator import guest as guest_module
+from vmdump.emulator.elf import ElfFile
 from vmdump.errors import SourceError
-from vmdump.sources.qemu_image import guest as guest_module
-from vmdump.sources.qemu_image.elf import ElfFile
 from vmdump.sources.qemu_image.image import QemuImage
 
 # Real binaries ----------------------------------------------------------------------------------------------------

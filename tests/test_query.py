@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from conftest import DATA, read_real_dump
 
-from vmdump.bulk.store import query
-from vmdump.bulk.verdicts import write_verdicts
-from vmdump.check.finding import CheckResult, Dump, Finding, TypeResult, Verdict
+from vmdump.bulk.query.database import query
+from vmdump.bulk.query.verdicts import write_verdicts
+from vmdump.check.results import CheckResult, Dump, Finding, TypeResult, Verdict
 from vmdump.cli import main
+from vmdump.dump.producer import Producer
 from vmdump.errors import SourceError, VmdumpError
-from vmdump.producer import Producer
 
 VERSIONS = ("7.2.22", "10.0.13")
 TARGETS = ("x86_64", "ppc64", "m68k", "s390x")

@@ -13,8 +13,8 @@ import pytest
 import sarif_schema
 from check_sample import HOSTILE, make_result
 
-from vmdump.check.finding import CheckResult, Dump, Finding, TypeResult, Verdict
-from vmdump.producer import Producer
+from vmdump.check.results import CheckResult, Dump, Finding, TypeResult, Verdict
+from vmdump.dump.producer import Producer
 from vmdump.report import render
 from vmdump.report.options import DEFAULTS, Options, RuleText
 

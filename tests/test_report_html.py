@@ -15,8 +15,8 @@ import pytest
 from browser import Browser, browser
 from check_sample import HOSTILE, make_result
 
-from vmdump.check.finding import CheckResult, Dump, Finding, Row, TypeResult, Verdict, WireItem
-from vmdump.producer import Producer
+from vmdump.check.results import CheckResult, Dump, Finding, Row, TypeResult, Verdict, WireItem
+from vmdump.dump.producer import Producer
 from vmdump.report import render
 from vmdump.report.options import DEFAULTS, Options, RuleText
 

@@ -8,8 +8,8 @@ import jsonschema
 import pytest
 from check_sample import HOSTILE, make_result
 
-from vmdump.check.finding import CheckResult, Dump, Finding, TypeResult, Verdict
-from vmdump.producer import Defect, Producer
+from vmdump.check.results import CheckResult, Dump, Finding, TypeResult, Verdict
+from vmdump.dump.producer import Defect, Producer
 from vmdump.report import render
 from vmdump.report.options import DEFAULTS, Options
 

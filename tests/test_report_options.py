@@ -10,13 +10,13 @@ import pytest
 from check_sample import make_result
 
 from vmdump.check.config import ConfigError
-from vmdump.check.finding import CheckResult, Dump, Finding, TypeResult, Verdict
-from vmdump.cli import report_options
-from vmdump.cli.arguments import UsageError
+from vmdump.check.results import CheckResult, Dump, Finding, TypeResult, Verdict
+from vmdump.cli import report_arguments as report_options
 from vmdump.cli.environment import Environment, ExitStatus
 from vmdump.cli.parser import Parser
+from vmdump.cli.source_arguments import UsageError
+from vmdump.dump.producer import Producer
 from vmdump.errors import OutputError
-from vmdump.producer import Producer
 from vmdump.report import FORMATS
 
 

@@ -4,8 +4,8 @@ import pytest
 from descriptions import array, desc, dump, field, lint_rules, rules, struct, unused, validate, varray
 
 from vmdump.check.rules import rule, rule_ids
-from vmdump.device_dump import DeviceDump
-from vmdump.producer import Defect, Producer
+from vmdump.dump.device_dump import DeviceDump
+from vmdump.dump.producer import Defect, Producer
 from vmdump.vmstate.model import VMStateDescription, VMStateField, VMStateFlags, VMStateInfo
 
 A, B, C = field("a"), field("b"), field("c")

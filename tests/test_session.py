@@ -8,7 +8,7 @@ from conftest import read_real_dump
 
 import vmdump
 from vmdump.errors import ModuleError, QOMError, VmdumpError, VMStateError
-from vmdump.module import ModuleInfo, ModuleState
+from vmdump.modules.loader import ModuleInfo, ModuleState
 from vmdump.vmstate import VMSTATE_UINT32, VMStateDescription
 
 MODULE = """

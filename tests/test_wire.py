@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from descriptions import array, desc, dump, field, plain, struct, unused, validate, varray
 
-from vmdump.check import native
-from vmdump.check.native import Native, equal
-from vmdump.check.wire import FIXED, OPAQUE, RUN_TIME, UNKNOWN, Item, Lowering, Wire, in_words
+from vmdump.check import tree_view as native
+from vmdump.check.stream import FIXED, OPAQUE, RUN_TIME, UNKNOWN, Item, Lowering, Wire, in_words
+from vmdump.check.tree_view import Native, equal
 from vmdump.vmstate.model import VMStateDescription, VMStateField, VMStateFlags, VMStateInfo
 
 A, B = field("a"), field("b", "uint16")

@@ -15,15 +15,15 @@ TYPE_CHECKING = False  # typing's own, which takes longer to import than a dump 
 if TYPE_CHECKING:
     from typing import Any
 
-    from vmdump.device_dump import Device, DeviceDump, Root
-    from vmdump.engines import Engine
+    from vmdump.dump.device_dump import Device, DeviceDump, Root
+    from vmdump.dump.engine import Engine
+    from vmdump.dump.producer import Defect, Producer, ProducerModule
     from vmdump.errors import ModuleError, OutputError, QOMError, SourceError, VmdumpError, VMStateError
     from vmdump.include import get_include
-    from vmdump.module import ModuleInfo
-    from vmdump.producer import Defect, Producer, ProducerModule
+    from vmdump.modules.loader import ModuleInfo
     from vmdump.qom import DeviceClass, MachineClass, ObjectClass, TypeInfo
-    from vmdump.session import Session
-    from vmdump.source import open
+    from vmdump.sources.open import open
+    from vmdump.sources.session import Session
     from vmdump.version import __version__
 
 __all__ = [
@@ -33,15 +33,15 @@ __all__ = [
 ]  # fmt: skip
 
 _MODULES = {
-    "vmdump.device_dump": ("Device", "DeviceDump", "Root"),
-    "vmdump.engines": ("Engine",),
+    "vmdump.dump.device_dump": ("Device", "DeviceDump", "Root"),
+    "vmdump.dump.engine": ("Engine",),
     "vmdump.errors": ("ModuleError", "OutputError", "QOMError", "SourceError", "VMStateError", "VmdumpError"),
     "vmdump.include": ("get_include",),
-    "vmdump.module": ("ModuleInfo",),
-    "vmdump.producer": ("Defect", "Producer", "ProducerModule"),
+    "vmdump.modules.loader": ("ModuleInfo",),
+    "vmdump.dump.producer": ("Defect", "Producer", "ProducerModule"),
     "vmdump.qom": ("DeviceClass", "MachineClass", "ObjectClass", "TypeInfo"),
-    "vmdump.session": ("Session",),
-    "vmdump.source": ("open",),
+    "vmdump.sources.session": ("Session",),
+    "vmdump.sources.open": ("open",),
     "vmdump.version": ("__version__",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

@@ -21,7 +21,7 @@ def main() -> int:
         from vmdump.cli import main as run
 
         status = run()
-        if "vmdump.session" not in sys.modules:
+        if "vmdump.sources.session" not in sys.modules:
             os._exit(status)
         return status
     except KeyboardInterrupt:

@@ -10,9 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "dump.h"
-#include "ghash.h"
-#include "parse.h"
+#include "dump/dump.h"
+#include "base/ghash.h"
+#include "parse/parse.h"
 
 #undef malloc
 #undef calloc

@@ -4,9 +4,9 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "guest.h"
-#include "guest_tree.h"
-#include "tree.h"
+#include "guest/guest.h"
+#include "guest/read_descriptions.h"
+#include "tree/tree.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

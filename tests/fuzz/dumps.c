@@ -7,8 +7,8 @@
 
 #include <stdlib.h>
 
-#include "dump.h"
-#include "parse.h"
+#include "dump/dump.h"
+#include "parse/parse.h"
 
 enum { SIZE_MAX_DUMPED = 1 << 20 };
 

@@ -6,7 +6,7 @@
 #ifndef FUZZ_DUMPS_H
 #define FUZZ_DUMPS_H
 
-#include "tree.h"
+#include "tree/tree.h"
 
 /*
  * Traps unless both engines write the same bytes, as many as the size formula says, and what is written in either form

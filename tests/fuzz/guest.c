@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "guest.h"
+#include "guest/guest.h"
 
 #include <stdlib.h>
 

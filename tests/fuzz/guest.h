@@ -8,7 +8,7 @@
 #define FUZZ_GUEST_H
 
 #include "bytes.h"
-#include "guest_host.h"
+#include "guest/internal.h"
 
 /* Where the fuzzer's bytes are: corpus.py knows it too. */
 #define FUZZ_BASE (VMD_GUEST_BASE + 0x600000)

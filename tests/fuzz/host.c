@@ -5,7 +5,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "guest.h"
+#include "guest/guest.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

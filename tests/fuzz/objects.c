@@ -4,8 +4,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "guest.h"
-#include "guest_object.h"
+#include "guest/guest.h"
+#include "guest/elf_object.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

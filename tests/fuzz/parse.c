@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "parse.h"
+#include "parse/parse.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>

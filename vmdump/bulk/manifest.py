@@ -21,9 +21,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from vmdump.dump.output import write_file
 from vmdump.errors import OutputError, SourceError, VmdumpError
-from vmdump.output import write_file
-from vmdump.sources.qemu_image.cache import hashed, is_settled, sign
+from vmdump.sources.image_cache.cache import hashed, is_settled, sign
 
 NAME = "manifest.json"
 

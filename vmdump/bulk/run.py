@@ -17,15 +17,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from vmdump.bulk.dispatch import Dispatch
-from vmdump.bulk.executors import Workers
+from vmdump.bulk.discover import Item, find_sources, unpacked_items
 from vmdump.bulk.manifest import UNPACK_PREFIX, Entry, Manifest, locked, recorded
-from vmdump.bulk.packages import Kept, Package, merge
-from vmdump.bulk.place import Places
-from vmdump.bulk.sources import Item, find_sources, unpacked_items
-from vmdump.bulk.work import FORMATS, FULL, HEAD, Outcome, Read, Reading, Unpack, compress
+from vmdump.bulk.output_paths import Places
+from vmdump.bulk.packages.unpack import Kept, Package, merge
+from vmdump.bulk.scheduler import Dispatch
+from vmdump.bulk.worker import FORMATS, FULL, HEAD, Outcome, Read, Reading, Unpack, compress
+from vmdump.bulk.workers import Workers
+from vmdump.dump.output import make_directory, write_file
 from vmdump.errors import OutputError, SourceError
-from vmdump.output import make_directory, write_file
 from vmdump.signals import held_back
 from vmdump.version import __version__
 

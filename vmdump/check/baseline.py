@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vmdump.check.config import NOT_REVIEWED, ConfigError, table_of
-from vmdump.check.finding import Verdict
+from vmdump.check.results import Verdict
 
 if TYPE_CHECKING:
     import datetime
     from collections.abc import Iterator
 
-    from vmdump.check.finding import CheckResult, Finding
+    from vmdump.check.results import CheckResult, Finding
 
 _REASON = f"{NOT_REVIEWED}: a baseline of {{}}"
 

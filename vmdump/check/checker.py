@@ -10,21 +10,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmdump.check.compare import Comparison, Difference
-from vmdump.check.finding import CheckResult, Dump, Finding, Side, TypeResult, Verdict
-from vmdump.check.layout import Layout
-from vmdump.check.match import Matcher
-from vmdump.check.native import Native, equal, namesakes
+from vmdump.check.match_sections import Matcher
+from vmdump.check.results import CheckResult, Dump, Finding, Side, TypeResult, Verdict
 from vmdump.check.rules import rule
-from vmdump.check.wire import Lowering
+from vmdump.check.side_by_side import Layout
+from vmdump.check.stream import Lowering
+from vmdump.check.tree_view import Native, equal, namesakes
 from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from vmdump.check.compare import Part
-    from vmdump.check.match import Match
-    from vmdump.check.native import Section
-    from vmdump.device_dump import DeviceDump
+    from vmdump.check.match_sections import Match
+    from vmdump.check.tree_view import Section
+    from vmdump.dump.device_dump import DeviceDump
 
 
 class Labelled(NamedTuple):

@@ -12,9 +12,8 @@ from bisect import bisect_left
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from vmdump.check.finding import Verdict
-from vmdump.check.native import ARRAY_OF_POINTER, BUFFER, MULTIPLY, MULTIPLY_ELEMENTS, VBUFFER
-from vmdump.check.wire import (
+from vmdump.check.results import Verdict
+from vmdump.check.stream import (
     BUFFERS,
     COMPARING,
     FIXED,
@@ -27,12 +26,13 @@ from vmdump.check.wire import (
     Item,
     in_words,
 )
+from vmdump.check.tree_view import ARRAY_OF_POINTER, BUFFER, MULTIPLY, MULTIPLY_ELEMENTS, VBUFFER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from vmdump.check.native import Description
-    from vmdump.check.wire import Lowering, Subsection, Wire
+    from vmdump.check.stream import Lowering, Subsection, Wire
+    from vmdump.check.tree_view import Description
 
     Pair = tuple[Item | None, Item | None, str]
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from vmdump.check.finding import Verdict
+from vmdump.check.results import Verdict
 from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-    from vmdump.check.finding import CheckResult, Finding, TypeResult
+    from vmdump.check.results import CheckResult, Finding, TypeResult
 
 #: Keys of an entry that are patterns, and what each of them matches.
 PATTERNS = ("rule", "type", "path", "direction", "source-version", "destination-version")

@@ -6,9 +6,9 @@ import errno
 import sys
 from importlib import import_module
 
-from vmdump.cli.arguments import UsageError, machine_help
 from vmdump.cli.environment import STDOUT, Environment, ExitStatus
-from vmdump.cli.reader import Reader
+from vmdump.cli.fast_parser import Reader
+from vmdump.cli.source_arguments import UsageError, machine_help
 from vmdump.errors import OutputError, VmdumpError
 
 TYPE_CHECKING = False  # see vmdump/__init__.py

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmdump.cli.arguments import UsageError, add_directory, add_file, seconds
 from vmdump.cli.environment import ExitStatus, printable
+from vmdump.cli.source_arguments import UsageError, add_directory, add_file, seconds
 
 if TYPE_CHECKING:
     import argparse
@@ -79,10 +79,10 @@ def _jobs(text: str) -> int:
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Reads what is missing."""
-    from vmdump.bulk.executors import make_workers
     from vmdump.bulk.run import Options, Tally
     from vmdump.bulk.run import run as run_bulk
-    from vmdump.cli.progress import Progress
+    from vmdump.bulk.workers import make_workers
+    from vmdump.cli.terminal.progress import Progress
 
     _check_packages(args.format)
     if not args.executor.startswith("dask://") and args.executor not in ("processes", "threads"):

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import argparse
 
     from vmdump.cli.environment import Environment
-    from vmdump.cli.table import Column
-    from vmdump.sources.qemu_image.cache_folder import CacheFolder, Entry
+    from vmdump.cli.terminal.table import Column
+    from vmdump.sources.image_cache.folder import CacheFolder, Entry
 
 HELP = "show or clear the images that are remembered, so that they are read once"
 EPILOG = """\
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Prints the table, or clears the folder."""
-    from vmdump.sources.qemu_image.cache_folder import find_folder
+    from vmdump.sources.image_cache.folder import find_folder
 
     folder = find_folder()
     if folder is None:
@@ -56,8 +56,8 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
 
 
 def _list(folder: CacheFolder, as_json: bool, environment: Environment) -> None:
-    from vmdump.cli.table import print_json, print_table
-    from vmdump.sources.qemu_image.cache_folder import MAX_BYTES
+    from vmdump.cli.terminal.table import print_json, print_table
+    from vmdump.sources.image_cache.folder import MAX_BYTES
 
     entries = folder.entries()
     if as_json:

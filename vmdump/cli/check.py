@@ -5,18 +5,18 @@ from __future__ import annotations
 import gc
 from typing import TYPE_CHECKING
 
-from vmdump.cli.arguments import UsageError
 from vmdump.cli.check_folder import check_folder, is_folder
-from vmdump.cli.report_options import add_arguments as add_report
-from vmdump.cli.report_options import finish
-from vmdump.cli.sources import add_reading, add_sources, directions, labels, open_sources
+from vmdump.cli.report_arguments import add_arguments as add_report
+from vmdump.cli.report_arguments import finish
+from vmdump.cli.source_arguments import UsageError
+from vmdump.cli.source_list import add_reading, add_sources, directions, labels, open_sources
 from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
-    from vmdump.check.finding import CheckResult
+    from vmdump.check.results import CheckResult
     from vmdump.cli.environment import Environment, ExitStatus
     from vmdump.report.options import RuleText
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from vmdump.cli.arguments import UsageError
 from vmdump.cli.environment import ExitStatus
-from vmdump.cli.report_options import accept, finish, put_report, status_of
-from vmdump.cli.sources import directions
+from vmdump.cli.report_arguments import accept, finish, put_report, status_of
+from vmdump.cli.source_arguments import UsageError
+from vmdump.cli.source_list import directions
+from vmdump.dump.output import make_directory, write_file
 from vmdump.errors import OutputError, VmdumpError
-from vmdump.output import make_directory, write_file
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
-    from vmdump.check.finding import CheckResult
+    from vmdump.check.results import CheckResult
     from vmdump.cli.environment import Environment
     from vmdump.report.options import RuleText
 
@@ -50,10 +50,10 @@ def _check_targets(args: argparse.Namespace, environment: Environment) -> dict[s
     """The result of each target that has several producers."""
     from fnmatch import fnmatchcase
 
-    from vmdump.bulk.store import producers
-    from vmdump.bulk.verdicts import write_verdicts
+    from vmdump.bulk.query.database import producers
+    from vmdump.bulk.query.verdicts import write_verdicts
     from vmdump.check.checker import Labelled, check
-    from vmdump.source import open
+    from vmdump.sources.open import open
 
     folder = args.sources[0]
     found = producers(folder)
@@ -93,7 +93,8 @@ def _write_pages(
     results: Mapping[str, CheckResult], args: argparse.Namespace, rules: Mapping[str, RuleText]
 ) -> ExitStatus:
     """The overview, and a page a target."""
-    from vmdump.report import overview, render
+    from vmdump.report import render
+    from vmdump.report.html import overview
 
     pages, status, accepted = {}, ExitStatus.DONE, {}
     for target, result in results.items():

@@ -5,12 +5,12 @@ from __future__ import annotations
 import gc
 from typing import TYPE_CHECKING
 
-from vmdump.cli.arguments import UsageError, add_file
+from vmdump.cli.source_arguments import UsageError, add_file
 
 if TYPE_CHECKING:
     import argparse
 
-    from vmdump.check.classic import Json
+    from vmdump.check.static_checker import Json
     from vmdump.cli.environment import Environment
 
 HELP = "compare two dumps as QEMU's vmstate-static-checker.py does"
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace, environment: Environment) -> int:
 
 
 def _compare(args: argparse.Namespace, environment: Environment) -> int:
-    from vmdump.check.classic import MAX_FINDINGS, compare
+    from vmdump.check.static_checker import MAX_FINDINGS, compare
 
     src, dest = _load(args.src, environment), _load(args.dest, environment)
     if args.reverse:
@@ -67,9 +67,9 @@ def _compare(args: argparse.Namespace, environment: Environment) -> int:
 
 def _load(path: str, environment: Environment) -> Json:
     """What a dump file holds, as it is, or the dump of a QEMU binary."""
-    from vmdump.check.classic import load
-    from vmdump.source import is_binary, open
+    from vmdump.check.static_checker import load
     from vmdump.sources.dump_file import open_bytes, read_bytes
+    from vmdump.sources.open import is_binary, open
 
     if path == "-":
         return load(read_bytes(environment.stdin, "<stdin>"), "<stdin>")

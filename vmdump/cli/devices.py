@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmdump.cli.arguments import add_source, open_source
 from vmdump.cli.environment import ExitStatus
+from vmdump.cli.source_arguments import add_source, open_source
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
     from vmdump.cli.environment import Environment
-    from vmdump.cli.table import Column
-    from vmdump.device_dump import Device, Root
+    from vmdump.cli.terminal.table import Column
+    from vmdump.dump.device_dump import Device, Root
 
 HELP = "list the device classes of a source"
 EPILOG = """\
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Prints the list."""
-    from vmdump.cli.table import print_json, print_table
+    from vmdump.cli.terminal.table import print_json, print_table
 
     dump = open_source(args, environment)
     roots = dump.roots if args.all else ()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from vmdump.cli.arguments import UsageError, add_file, add_source, open_source
 from vmdump.cli.environment import ExitStatus
+from vmdump.cli.source_arguments import UsageError, add_file, add_source, open_source
 
 TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:
     import argparse
 
     from vmdump.cli.environment import Environment
-    from vmdump.engines import Engine
+    from vmdump.dump.engine import Engine
 
 HELP = "write the device state of a source as QEMU's -dump-vmstate does"
 EPILOG = """\
@@ -60,6 +60,6 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
 
 
 def _engine(name: str) -> Engine:
-    from vmdump.engines import Engine
+    from vmdump.dump.engine import Engine
 
     return Engine(name)

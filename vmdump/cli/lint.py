@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vmdump.cli.environment import ExitStatus
-from vmdump.cli.sources import add_reading, add_sources, labels, open_sources
+from vmdump.cli.source_list import add_reading, add_sources, labels, open_sources
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
-    from vmdump.check.finding import Finding
+    from vmdump.check.results import Finding
     from vmdump.cli.environment import Environment
 
 HELP = "find defects in the descriptions of one QEMU"
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Prints the findings."""
     from vmdump.check.checker import Labelled
-    from vmdump.check.linter import is_defect, lint
+    from vmdump.check.lint import is_defect, lint
 
     (dump,) = open_sources([args.source], args, environment)
     findings = lint(Labelled(labels([args.source])[0], dump))

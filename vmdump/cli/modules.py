@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmdump.cli.arguments import add_modules, make_session
 from vmdump.cli.environment import ExitStatus
+from vmdump.cli.source_arguments import add_modules, make_session
 
 if TYPE_CHECKING:
     import argparse
 
     from vmdump.cli.environment import Environment
-    from vmdump.cli.table import Column
+    from vmdump.cli.terminal.table import Column
 
 HELP = "list the modules that are found, what they provide and need, and their state"
 EPILOG = """\
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Prints the table."""
-    from vmdump.cli.table import print_json, print_table
+    from vmdump.cli.terminal.table import print_json, print_table
 
     with make_session(args, environment) as session:
         if args.load:

@@ -8,7 +8,7 @@ import argparse
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from vmdump.cli.arguments import UsageError
+from vmdump.cli.source_arguments import UsageError
 from vmdump.version import __version__
 
 if TYPE_CHECKING:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vmdump.cli.arguments import UsageError, add_directory
 from vmdump.cli.environment import ExitStatus
+from vmdump.cli.source_arguments import UsageError, add_directory
 
 if TYPE_CHECKING:
     import argparse
 
-    from vmdump.bulk.store import Answer
+    from vmdump.bulk.query.database import Answer
     from vmdump.cli.environment import Environment
 
 HELP = "ask what is in a folder of dumps, in SQL or by a question's name"
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
         return ExitStatus.DONE
     if args.query is None or args.dir is None:
         raise UsageError("SQL or a question's name, and DIR; vmdump query --list has the questions")
-    from vmdump.bulk.store import query
+    from vmdump.bulk.query.database import query
 
     sql, parameters = _ask(args.query, dict(getattr(args, "with")))
     _print(query(args.dir, sql, parameters), args.format, environment)
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
 
 def _ask(text: str, given: dict[str, str]) -> tuple[str, dict[str, str]]:
     """The SQL that is meant, and its parameters. Raises UsageError."""
-    from vmdump.bulk.questions import QUESTIONS
+    from vmdump.bulk.query.named import QUESTIONS
 
     question = QUESTIONS.get(text)
     if question is None:
@@ -91,7 +91,7 @@ def _ask(text: str, given: dict[str, str]) -> tuple[str, dict[str, str]]:
 
 
 def _list(environment: Environment) -> None:
-    from vmdump.bulk.questions import QUESTIONS
+    from vmdump.bulk.query.named import QUESTIONS
 
     lines = []
     for question in QUESTIONS.values():
@@ -103,7 +103,7 @@ def _list(environment: Environment) -> None:
 
 def _print(answer: Answer, format: str, environment: Environment) -> None:
     if format == "json":
-        from vmdump.cli.table import print_json
+        from vmdump.cli.terminal.table import print_json
 
         print_json(environment, [dict(zip(answer.columns, map(_plain, row), strict=True)) for row in answer.rows])
     elif format == "csv":
@@ -116,7 +116,7 @@ def _print(answer: Answer, format: str, environment: Environment) -> None:
         writer.writerows([_cell(value) for value in row] for row in answer.rows)
         environment.print(text.getvalue())
     else:
-        from vmdump.cli.table import print_table
+        from vmdump.cli.terminal.table import print_table
 
         columns = zip(*answer.rows, strict=True) if answer.rows else [()] * len(answer.columns)
         heads = _distinct([name.upper() for name in answer.columns])

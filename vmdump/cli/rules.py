@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import argparse
 
     from vmdump.cli.environment import Environment
-    from vmdump.cli.table import Column
+    from vmdump.cli.terminal.table import Column
 
 HELP = "list the rules of vmdump check and vmdump lint"
 EPILOG = """\
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Prints the list."""
     from vmdump.check.rules import rule, rule_ids
-    from vmdump.cli.table import print_json, print_table
+    from vmdump.cli.terminal.table import print_json, print_table
 
     rules = [rule(each) for each in rule_ids()]
     rules.sort(key=lambda each: (each.LEVEL is not None, each.id))

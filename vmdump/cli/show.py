@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmdump.cli.arguments import add_source, make_session, open_source
 from vmdump.cli.environment import ExitStatus
+from vmdump.cli.source_arguments import add_source, make_session, open_source
 from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
     import argparse
 
     from vmdump.cli.environment import Environment
-    from vmdump.device_dump import DeviceDump
-    from vmdump.session import Session
+    from vmdump.dump.device_dump import DeviceDump
+    from vmdump.sources.session import Session
 
 HELP = "show what one device migrates, as a tree"
 EPILOG = """\
@@ -56,7 +56,7 @@ def _show(name: str, dump: DeviceDump, session: Session | None, environment: Env
     device = dump.get(name)
     shown = [root for root in dump.roots if root.name == name] if device is None else [device]
     if shown:
-        from vmdump.cli.tree import print_tree
+        from vmdump.cli.terminal.device_tree import print_tree
 
         for each in shown:
             print_tree(environment, each)

@@ -1,1 +1,1 @@
-"""The openers of loadable modules, a file for each kind of module; ``vmdump.module`` says what an opener is."""
+"""The openers of loadable modules, a file for each kind of module; ``vmdump.modules.loader`` says what an opener is."""

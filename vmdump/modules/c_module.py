@@ -19,9 +19,9 @@ from weakref import WeakKeyDictionary
 
 from vmdump._core import ffi, lib
 from vmdump.errors import ModuleError
-from vmdump.module import ModuleInfo
 from vmdump.modules.c_vmstate import vmstate_from_c
 from vmdump.modules.elf_section import read_section
+from vmdump.modules.loader import ModuleInfo
 from vmdump.qom import DeviceCategory, DeviceClass, ObjectClass, TypeInfo, TypeTable
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from vmdump.errors import ModuleError
-from vmdump.module import ModuleInfo, Report
+from vmdump.modules.loader import ModuleInfo, Report
 
 if TYPE_CHECKING:
     import ast

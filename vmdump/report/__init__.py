@@ -13,7 +13,7 @@ from vmdump.report.options import DEFAULTS
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-    from vmdump.check.finding import CheckResult
+    from vmdump.check.results import CheckResult
     from vmdump.report.options import Options
 
 #: What ``--format`` takes, the default first; each is a module of this package.
@@ -25,7 +25,7 @@ def render(result: CheckResult, format: str, options: Options = DEFAULTS) -> byt
 
     Bytes of names that are not UTF-8 (Python's lone surrogates) come as ``\udcXX``, which JSON reads back.
 
-    >>> from vmdump.check.finding import CheckResult
+    >>> from vmdump.check.results import CheckResult
     >>> render(CheckResult((), {}), "text").decode()
     'nothing was compared\n'
     """

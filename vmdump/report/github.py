@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmdump.check.finding import Verdict
+from vmdump.check.results import Verdict
 from vmdump.report.characters import visible
 from vmdump.report.tally import findings, summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vmdump.check.finding import CheckResult, Finding
+    from vmdump.check.results import CheckResult, Finding
     from vmdump.report.options import Options
 
 

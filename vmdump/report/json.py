@@ -10,7 +10,7 @@ from vmdump.report.tally import counts, findings, verdicts
 if TYPE_CHECKING:
     from typing import Any
 
-    from vmdump.check.finding import CheckResult, Dump, Finding, Side
+    from vmdump.check.results import CheckResult, Dump, Finding, Side
     from vmdump.report.options import Options
 
 #: What the schema calls this form; a change that a reader could stumble over makes it the next number.

@@ -10,13 +10,13 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
 
-from vmdump.check.finding import TypeResult, Verdict
+from vmdump.check.results import TypeResult, Verdict
 from vmdump.report.characters import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from vmdump.check.finding import CheckResult, Finding
+    from vmdump.check.results import CheckResult, Finding
     from vmdump.report.options import Options
 
 

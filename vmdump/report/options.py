@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from vmdump.check.finding import Verdict
+from vmdump.check.results import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,14 +11,14 @@ from json import dumps
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from vmdump.check.finding import Verdict
+from vmdump.check.results import Verdict
 from vmdump.report.tally import findings, verdicts
 from vmdump.version import __version__
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from vmdump.check.finding import CheckResult, Dump, Finding
+    from vmdump.check.results import CheckResult, Dump, Finding
     from vmdump.report.options import Options
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

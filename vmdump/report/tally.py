@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmdump.check.finding import Verdict
+from vmdump.check.results import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from vmdump.check.finding import CheckResult, Finding, TypeResult
+    from vmdump.check.results import CheckResult, Finding, TypeResult
 
 #: The worst first, as summaries list them.
 VERDICTS = tuple(sorted(Verdict, key=Verdict.severity, reverse=True))
@@ -49,7 +49,7 @@ def verdicts(types: Sequence[TypeResult]) -> dict[str, Verdict]:
 def worst(result: CheckResult) -> Verdict:
     """The worst verdict of the whole check.
 
-    >>> from vmdump.check.finding import CheckResult
+    >>> from vmdump.check.results import CheckResult
     >>> worst(CheckResult((), {}))
     <Verdict.SAFE: 'safe'>
     """

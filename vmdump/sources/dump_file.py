@@ -6,16 +6,16 @@ import io
 import os
 import sys
 
-from vmdump import engine
-from vmdump.device_dump import DeviceDump
+from vmdump.dump import tree as engine
+from vmdump.dump.device_dump import DeviceDump
 from vmdump.errors import SourceError
 
 TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:
     from typing import Any
 
-    from vmdump.engine import Tree
-    from vmdump.producer import Producer
+    from vmdump.dump.producer import Producer
+    from vmdump.dump.tree import Tree
 
 #: The largest dump file that is read, in bytes, decompressed: a small compressed file can hold any number of them.
 MAX_FILE_BYTES = 16 << 30
@@ -48,13 +48,13 @@ def read_dump_file(file: io.BufferedReader, name: str) -> DeviceDump:
     tree = _parse_in_parts(file, name) or engine.parse(read_bytes(file, name), name)
     if tree.about is None:
         return DeviceDump(tree, lambda: _producer(name))
-    from vmdump.producer import producer_from_json
+    from vmdump.dump.producer import producer_from_json
 
     return DeviceDump(tree, producer_from_json(tree.about, name))
 
 
 def _producer(name: str) -> Producer:
-    from vmdump.producer import Producer
+    from vmdump.dump.producer import Producer
 
     return Producer(kind="file", path=name)
 

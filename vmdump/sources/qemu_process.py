@@ -15,10 +15,10 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from vmdump import engine
-from vmdump.device_dump import DeviceDump
+from vmdump.dump import tree as engine
+from vmdump.dump.device_dump import DeviceDump
+from vmdump.dump.producer import Producer
 from vmdump.errors import SourceError
-from vmdump.producer import Producer
 from vmdump.signals import held_back
 
 if TYPE_CHECKING:

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
-from vmdump.device_dump import Device, DeviceDump
-from vmdump.engine import Tree
+from vmdump.dump.device_dump import Device, DeviceDump
+from vmdump.dump.lowering import lower
+from vmdump.dump.producer import Producer
+from vmdump.dump.tree import Tree
 from vmdump.errors import VMStateError
-from vmdump.lowering import lower
-from vmdump.producer import Producer
 from vmdump.qom import DeviceClass, ObjectClass, TypeTable
 from vmdump.version import __version__
 from vmdump.vmstate.model import VMStateDescription

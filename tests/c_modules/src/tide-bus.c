@@ -9,17 +9,14 @@ VMDUMP_EXPORT const VMStateDescription vmstate_tide_device = {
     .name = "tide-device",
     .version_id = 2,
     .minimum_version_id = 1,
-    .fields = (const VMStateField[]) {
-        VMSTATE_UINT32(irq_level, TideDevice),
-        VMSTATE_BUFFER_V(window, TideDevice, 2),
-        VMSTATE_END_OF_LIST()
-    },
+    .fields = (const VMStateField[]){VMSTATE_UINT32(irq_level, TideDevice), VMSTATE_BUFFER_V(window, TideDevice, 2),
+                                     VMSTATE_END_OF_LIST()},
 };
 
 static void tide_device_class_base_init(ObjectClass *klass, void *data)
 {
     (void)data;
-    DEVICE_CLASS(klass)->desc = NULL;   /* speaks for one type, not for those that descend from it */
+    DEVICE_CLASS(klass)->desc = NULL; /* speaks for one type, not for those that descend from it */
 }
 
 static void tide_device_class_init(ObjectClass *klass, void *data)
@@ -50,5 +47,5 @@ static void tide_device_register_types(void)
 
 type_init(tide_device_register_types)
 
-module_obj(TYPE_TIDE_DEVICE);
+    module_obj(TYPE_TIDE_DEVICE);
 VMDUMP_MODULE();

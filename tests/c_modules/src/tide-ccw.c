@@ -9,9 +9,7 @@ static const VMStateDescription vmstate_tide_ccw = {
     .name = "tide-ccw",
     .version_id = 1,
     .minimum_version_id = 1,
-    .fields = (const VMStateField[]) {
-        VMSTATE_END_OF_LIST()
-    },
+    .fields = (const VMStateField[]){VMSTATE_END_OF_LIST()},
 };
 
 static void tide_ccw_class_init(ObjectClass *klass, void *data)
@@ -21,7 +19,7 @@ static void tide_ccw_class_init(ObjectClass *klass, void *data)
 }
 
 static const TypeInfo tide_ccw_types[] = {
-    { .name = "tide-ccw", .parent = TYPE_DEVICE, .class_init = tide_ccw_class_init },
+    {.name = "tide-ccw", .parent = TYPE_DEVICE, .class_init = tide_ccw_class_init},
 };
 
 DEFINE_TYPES(tide_ccw_types)

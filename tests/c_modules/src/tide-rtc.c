@@ -5,7 +5,7 @@
  */
 #include "tide.h"
 
-#define TYPE_TIDE_RTC         "tide-rtc"
+#define TYPE_TIDE_RTC "tide-rtc"
 #define TYPE_TIDE_RTC_BATTERY "tide-rtc-battery"
 #define NR_ALARMS 3
 
@@ -26,11 +26,8 @@ static const VMStateDescription vmstate_alarm = {
     .name = "tide-rtc/alarm",
     .version_id = 1,
     .minimum_version_id = 1,
-    .fields = (const VMStateField[]) {
-        VMSTATE_UINT64(deadline, TideAlarm),
-        VMSTATE_BOOL(armed, TideAlarm),
-        VMSTATE_END_OF_LIST()
-    },
+    .fields = (const VMStateField[]){VMSTATE_UINT64(deadline, TideAlarm), VMSTATE_BOOL(armed, TideAlarm),
+                                     VMSTATE_END_OF_LIST()},
 };
 
 static bool latch_needed(void *opaque)
@@ -43,10 +40,7 @@ static const VMStateDescription vmstate_latch = {
     .version_id = 1,
     .minimum_version_id = 1,
     .needed = latch_needed,
-    .fields = (const VMStateField[]) {
-        VMSTATE_UINT8(latch, TideRTC),
-        VMSTATE_END_OF_LIST()
-    },
+    .fields = (const VMStateField[]){VMSTATE_UINT8(latch, TideRTC), VMSTATE_END_OF_LIST()},
 };
 
 static bool has_timer(void *opaque, int version_id)
@@ -58,17 +52,10 @@ static const VMStateDescription vmstate_tide_rtc = {
     .name = "tide-rtc",
     .version_id = 3,
     .minimum_version_id = 2,
-    .fields = (const VMStateField[]) {
-        VMSTATE_TIDE_DEVICE(parent_obj, TideRTC),
-        VMSTATE_INT64(offset, TideRTC),
-        VMSTATE_STRUCT_ARRAY(alarm, TideRTC, NR_ALARMS, 2, vmstate_alarm, TideAlarm),
-        VMSTATE_TIMER_PTR_TEST(timer, TideRTC, has_timer),
-        VMSTATE_END_OF_LIST()
-    },
-    .subsections = (const VMStateDescription *const []) {
-        &vmstate_latch,
-        NULL
-    },
+    .fields = (const VMStateField[]){VMSTATE_TIDE_DEVICE(parent_obj, TideRTC), VMSTATE_INT64(offset, TideRTC),
+                                     VMSTATE_STRUCT_ARRAY(alarm, TideRTC, NR_ALARMS, 2, vmstate_alarm, TideAlarm),
+                                     VMSTATE_TIMER_PTR_TEST(timer, TideRTC, has_timer), VMSTATE_END_OF_LIST()},
+    .subsections = (const VMStateDescription *const[]){&vmstate_latch, NULL},
 };
 
 static void tide_rtc_class_init(ObjectClass *klass, void *data)
@@ -103,7 +90,7 @@ static void tide_rtc_register_types(void)
 
 type_init(tide_rtc_register_types)
 
-module_obj(TYPE_TIDE_RTC);
+    module_obj(TYPE_TIDE_RTC);
 module_obj(TYPE_TIDE_RTC_BATTERY);
 module_dep("tide-bus");
 VMDUMP_MODULE();

@@ -16,13 +16,10 @@ static const VMStateDescription vmstate_tide_uart = {
     .name = "tide-uart",
     .version_id = 1,
     .minimum_version_id = 1,
-    .fields = (const VMStateField[]) {
-        VMSTATE_UINT16(divisor, TideUART),
-        VMSTATE_UINT8_ARRAY(regs, TideUART, 8),
-        VMSTATE_STRUCT(rx, TideUART, 1, vmstate_tide_fifo, TideFifo),
-        VMSTATE_STRUCT(tx, TideUART, 1, vmstate_tide_fifo, TideFifo),
-        VMSTATE_END_OF_LIST()
-    },
+    .fields =
+        (const VMStateField[]){VMSTATE_UINT16(divisor, TideUART), VMSTATE_UINT8_ARRAY(regs, TideUART, 8),
+                               VMSTATE_STRUCT(rx, TideUART, 1, vmstate_tide_fifo, TideFifo),
+                               VMSTATE_STRUCT(tx, TideUART, 1, vmstate_tide_fifo, TideFifo), VMSTATE_END_OF_LIST()},
 };
 
 static void tide_uart_class_init(ObjectClass *klass, void *data)
@@ -40,7 +37,8 @@ static const TypeInfo tide_uart_types[] = {
         .instance_size = sizeof(TideUART),
         .class_init = tide_uart_class_init,
         .class_data = (void *)"Tide UART",
-    }, {
+    },
+    {
         .name = "tide-uart-dma",
         .parent = TYPE_DEVICE,
         .instance_size = sizeof(TideUART),

@@ -18,7 +18,7 @@ typedef struct TideDevice {
 
 typedef struct TideDeviceClass {
     DeviceClass parent_class;
-    const char *fw_class;   /* what firmware calls a device that says nothing else */
+    const char *fw_class; /* what firmware calls a device that says nothing else */
 } TideDeviceClass;
 
 #define TIDE_DEVICE_CLASS(klass) ((TideDeviceClass *)(klass))

@@ -9,8 +9,8 @@ import struct
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
+from vmdump.emulator.guest import Guest
 from vmdump.errors import SourceError
-from vmdump.sources.qemu_image.guest import Guest
 
 #: In bytes. ObjectClass.type; TypeImpl.name and class_size; DeviceClass.desc.
 _TYPE, _NAME, _CLASS_SIZE, _DESC = 0, 0, 8, 112

@@ -8,28 +8,28 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from vmdump._core import ffi, lib
-from vmdump.device_dump import Device, DeviceDump, tree_devices
-from vmdump.engine import Tree, check_status
+from vmdump.dump.device_dump import Device, DeviceDump, tree_devices
+from vmdump.dump.producer import Defect, Producer, ProducerModule
+from vmdump.dump.tree import Tree, check_status
+from vmdump.emulator.boot import Qemu
+from vmdump.emulator.elf import ElfFile, MappedObject, map_object
+from vmdump.emulator.guest import Guest
+from vmdump.emulator.host_profile import HostProfile
 from vmdump.errors import SourceError
-from vmdump.module import ModuleLoader, ModuleState
-from vmdump.producer import Defect, Producer, ProducerModule
+from vmdump.modules.loader import ModuleLoader, ModuleState
 from vmdump.qom import TypeTable
-from vmdump.sources.qemu_image.boot import Qemu
 from vmdump.sources.qemu_image.classes import Classes
-from vmdump.sources.qemu_image.elf import ElfFile, MappedObject, map_object
-from vmdump.sources.qemu_image.guest import Guest
-from vmdump.sources.qemu_image.host import HostProfile
-from vmdump.sources.qemu_image.layout import Layout, Reader, calibrate
-from vmdump.sources.qemu_image.machines import MachineType, choose_machine
-from vmdump.sources.qemu_image.qemu_module import (
+from vmdump.sources.qemu_image.machine_types import MachineType, choose_machine
+from vmdump.sources.qemu_image.module_opener import (
     QemuModuleOpener,
     read_modinfo,
     search_dirs,
     target_arch,
     version_of,
 )
-from vmdump.sources.qemu_image.roots import find_roots
-from vmdump.sources.root import followed
+from vmdump.sources.qemu_image.standalone import find_roots
+from vmdump.sources.qemu_image.struct_layout import Layout, Reader, calibrate
+from vmdump.sources.sysroot import followed
 
 Report = Callable[[object], None]
 OnPhase = Callable[[str], None]

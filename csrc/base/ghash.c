@@ -1,0 +1,267 @@
+/*
+ * GLib's GHashTable, slot for slot. See ghash.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "base/ghash.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MIN_SHIFT = 3 };
+
+/* By the exponent of the table's size: the largest prime below it, as GLib lists them. */
+static const uint32_t primes[] = {
+    1,       2,       3,        7,        13,       31,        61,        127,       251,        509,        1021,
+    2039,    4093,    8191,     16381,    32749,    65521,     131071,    262139,    524287,     1048573,    2097143,
+    4194301, 8388593, 16777213, 33554393, 67108859, 134217689, 268435399, 536870909, 1073741789, 2147483647,
+};
+enum { N_SHIFTS = sizeof(primes) / sizeof(primes[0]) };
+
+struct node {
+    uint64_t key;
+    uint64_t value;
+    uint32_t hash;
+};
+
+/* Sizes */
+
+/* The exponent of the size that GLib gives to a table of nnodes keys. */
+static unsigned shift_for(uint32_t nnodes)
+{
+    uint32_t wanted = nnodes * 1.333;
+    unsigned shift = 0;
+
+    for (; wanted; wanted >>= 1) {
+        shift++;
+    }
+    return shift > MIN_SHIFT ? shift : MIN_SHIFT;
+}
+
+/* A table that is too empty shrinks, one with too few unused slots grows, or stays and loses its tombstones. */
+static bool resize_is_due(uint32_t size, uint32_t nnodes, uint32_t noccupied)
+{
+    return (size > (uint64_t)nnodes * 4 && size > 1 << MIN_SHIFT) || size <= (uint64_t)noccupied + noccupied / 16;
+}
+
+static void set_shift(struct vmd_ghash *table, unsigned shift)
+{
+    table->size = (uint32_t)1 << shift;
+    table->mod = primes[shift];
+    table->mask = table->size - 1;
+}
+
+/* Makes room for 2^shift slots. The arrays lie in one block, keys first, so that there is one allocation to fail. */
+static enum vmd_status reserve(struct vmd_ghash *table, unsigned shift)
+{
+    size_t slot_size = sizeof(*table->keys) + sizeof(*table->values) + sizeof(*table->hashes) + sizeof(*table->settled);
+    struct vmd_ghash grown = *table;
+
+    if (shift >= N_SHIFTS) {
+        return VMD_NO_MEMORY;
+    }
+    grown.capacity = (uint32_t)1 << shift;
+    if (grown.capacity <= table->capacity) {
+        return VMD_OK;
+    }
+    grown.keys = calloc(grown.capacity, slot_size);
+    if (!grown.keys) {
+        return VMD_NO_MEMORY;
+    }
+    grown.values = grown.keys + grown.capacity;
+    grown.hashes = (uint32_t *)(grown.values + grown.capacity);
+    grown.settled = (bool *)(grown.hashes + grown.capacity);
+    if (table->keys) {
+        memcpy(grown.keys, table->keys, table->size * sizeof(*table->keys));
+        memcpy(grown.values, table->values, table->size * sizeof(*table->values));
+        memcpy(grown.hashes, table->hashes, table->size * sizeof(*table->hashes));
+        free(table->keys);
+    }
+    *table = grown;
+    return VMD_OK;
+}
+
+enum vmd_status vmd_ghash_init(struct vmd_ghash *table, vmd_ghash_equal *equal, const void *context)
+{
+    *table = (struct vmd_ghash){.equal = equal, .context = context};
+    set_shift(table, MIN_SHIFT);
+    return reserve(table, MIN_SHIFT);
+}
+
+void vmd_ghash_deinit(struct vmd_ghash *table)
+{
+    free(table->keys);
+    *table = (struct vmd_ghash){0};
+}
+
+/* Probing */
+
+static uint32_t first_slot(const struct vmd_ghash *table, uint32_t hash)
+{
+    return hash * 11 % table->mod;
+}
+
+/* Hashes that would read as a mark of the slot are not kept. */
+static uint32_t real_hash(uint32_t hash)
+{
+    return hash >= VMD_GHASH_FIRST_REAL ? hash : VMD_GHASH_FIRST_REAL;
+}
+
+static bool is_equal(const struct vmd_ghash *table, uint64_t a, uint64_t b)
+{
+    return table->equal ? table->equal(table->context, a, b) : a == b;
+}
+
+/* The slot of the key, else where it would go: the first tombstone on its way, or the unused slot at the end. */
+static uint32_t find_slot(const struct vmd_ghash *table, uint32_t hash, uint64_t key)
+{
+    uint32_t slot = first_slot(table, hash);
+    uint32_t tombstone = table->size;
+
+    for (uint32_t step = 1; table->hashes[slot] != VMD_GHASH_UNUSED; step++) {
+        if (table->hashes[slot] == hash && is_equal(table, table->keys[slot], key)) {
+            return slot;
+        }
+        if (table->hashes[slot] == VMD_GHASH_TOMBSTONE && tombstone == table->size) {
+            tombstone = slot;
+        }
+        slot = (slot + step) & table->mask;
+    }
+    return tombstone < table->size ? tombstone : slot;
+}
+
+/* Rehashing, in place: a node goes to its slot in the new size and displaces the one that is there, which is moved
+ * next, until a slot was free. Nodes that have moved stay. The order of the moves decides who gets which slot. */
+
+static struct node replace_node(struct vmd_ghash *table, uint32_t slot, struct node node)
+{
+    struct node old = {table->keys[slot], table->values[slot], table->hashes[slot]};
+
+    table->keys[slot] = node.key;
+    table->values[slot] = node.value;
+    table->hashes[slot] = node.hash;
+    return old;
+}
+
+static void settle_node(struct vmd_ghash *table, struct node node)
+{
+    while (node.hash >= VMD_GHASH_FIRST_REAL) {
+        uint32_t slot = first_slot(table, node.hash);
+
+        for (uint32_t step = 1; table->settled[slot]; step++) {
+            slot = (slot + step) & table->mask;
+        }
+        table->settled[slot] = true;
+        node = replace_node(table, slot, node);
+    }
+}
+
+/* There is memory for 2^shift slots. */
+static void rehash(struct vmd_ghash *table, unsigned shift)
+{
+    const struct node none = {.hash = VMD_GHASH_UNUSED};
+    uint32_t old_size = table->size;
+
+    set_shift(table, shift);
+    memset(table->settled, false, table->size > old_size ? table->size : old_size);
+    for (uint32_t slot = 0; slot < old_size; slot++) {
+        if (!table->settled[slot]) {
+            settle_node(table, replace_node(table, slot, none));
+        }
+    }
+    table->noccupied = table->nnodes;
+}
+
+/* Use */
+
+enum vmd_status vmd_ghash_insert(struct vmd_ghash *table, uint32_t hash, uint64_t key, uint64_t value)
+{
+    struct node node = {key, value, real_hash(hash)};
+    uint32_t slot = find_slot(table, node.hash, key);
+    bool is_new = table->hashes[slot] == VMD_GHASH_UNUSED;
+    bool resize = is_new && resize_is_due(table->size, table->nnodes + 1, table->noccupied + 1);
+
+    if (table->hashes[slot] >= VMD_GHASH_FIRST_REAL) {
+        table->values[slot] = value;
+        return VMD_OK;
+    }
+    if (resize && reserve(table, shift_for(table->nnodes + 1)) != VMD_OK) {
+        return VMD_NO_MEMORY;
+    }
+    replace_node(table, slot, node);
+    table->nnodes++;
+    table->noccupied += is_new;
+    if (resize) {
+        rehash(table, shift_for(table->nnodes));
+    }
+    return VMD_OK;
+}
+
+bool vmd_ghash_lookup(const struct vmd_ghash *table, uint32_t hash, uint64_t key, uint32_t *slot)
+{
+    uint32_t found = find_slot(table, real_hash(hash), key);
+
+    if (table->hashes[found] < VMD_GHASH_FIRST_REAL) {
+        return false;
+    }
+    *slot = found;
+    return true;
+}
+
+bool vmd_ghash_remove(struct vmd_ghash *table, uint32_t hash, uint64_t key)
+{
+    uint32_t slot;
+
+    if (!vmd_ghash_lookup(table, hash, key, &slot)) {
+        return false;
+    }
+    table->hashes[slot] = VMD_GHASH_TOMBSTONE;
+    table->nnodes--;
+    if (resize_is_due(table->size, table->nnodes, table->noccupied)) {
+        rehash(table, shift_for(table->nnodes));
+    }
+    return true;
+}
+
+bool vmd_ghash_next(const struct vmd_ghash *table, uint32_t *slot)
+{
+    while (*slot < table->size && table->hashes[*slot] < VMD_GHASH_FIRST_REAL) {
+        ++*slot;
+    }
+    return *slot < table->size;
+}
+
+/* Strings */
+
+uint32_t vmd_str_hash(const char *text)
+{
+    uint32_t hash = 5381;
+
+    for (; *text; text++) {
+        hash = hash * 33 + (signed char)*text;
+    }
+    return hash;
+}
+
+static bool is_same_string(const void *context, uint64_t a, uint64_t b)
+{
+    return !strcmp((const char *)(uintptr_t)a, (const char *)(uintptr_t)b);
+}
+
+enum vmd_status vmd_ghash_order(const char *names, size_t n, uint32_t *order)
+{
+    struct vmd_ghash table;
+    enum vmd_status status = vmd_ghash_init(&table, is_same_string, NULL);
+
+    for (size_t i = 0; i < n && status == VMD_OK; i++) {
+        status = vmd_ghash_insert(&table, vmd_str_hash(names), (uintptr_t)names, i);
+        names += strlen(names) + 1;
+    }
+    if (status == VMD_OK) {
+        for (uint32_t slot = 0; vmd_ghash_next(&table, &slot); slot++) {
+            *order++ = table.values[slot];
+        }
+    }
+    vmd_ghash_deinit(&table);
+    return status;
+}

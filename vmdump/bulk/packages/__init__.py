@@ -1,0 +1,1 @@
+"""Packages that ship QEMU: archives and their unpacking."""

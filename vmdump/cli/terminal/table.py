@@ -1,0 +1,44 @@
+"""Tables: columns as wide as they need to be, for people; or JSON, for programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vmdump.cli.environment import printable
+from vmdump.cli.terminal.styled import BOLD, CYAN, PLAIN, print_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from vmdump.cli.environment import Environment
+
+    Column = Sequence[str | int | None]
+
+
+def print_table(environment: Environment, columns: Mapping[str, Column]) -> None:
+    """Prints columns of one length under their heads. Numbers are set to the right; - stands for what is not there."""
+    aligned = [_aligned(head, column) for head, column in columns.items()]
+    heads, *rows = zip(*aligned, strict=True)
+    print_rows(
+        environment,
+        [
+            [("  ".join(heads), BOLD)],
+            *([(first, CYAN), *((f"  {cell}", PLAIN) for cell in others)] for first, *others in rows),
+        ],
+    )
+
+
+def _aligned(head: str, column: Column) -> list[str]:
+    """The head and the cells of a column, all of one width."""
+    cells = [head, *("-" if cell in (None, "") else printable(str(cell)) for cell in column)]
+    width = max(map(len, cells))
+    if column and all(isinstance(cell, int) for cell in column):
+        return [cell.rjust(width) for cell in cells]
+    return [cell.ljust(width) for cell in cells]
+
+
+def print_json(environment: Environment, objects: Sequence[Mapping[str, object]]) -> None:
+    """Prints a list of objects, in ASCII, so that it survives any encoding and holds any file name."""
+    import json
+
+    environment.print(json.dumps(objects, indent=2))

@@ -1,0 +1,110 @@
+"""Where the functions of QEMU are that start-up calls: by symbol where the binary exports them, else by what they do.
+
+Distributions export QEMU's functions for its modules; builds without modules (Debian's microvm and xen ones, and many
+vendors') export none. There, strings that a function uses and the functions that it calls give it away.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from functools import cached_property
+
+from vmdump.emulator.elf import ElfFile, MappedObject
+from vmdump.emulator.guest import Guest
+from vmdump.emulator.machine_code import Code
+from vmdump.errors import SourceError
+
+
+class Functions:
+    """Finds functions of one image. Addresses are the guest's."""
+
+    def __init__(self, guest: Guest, elf: ElfFile, main: MappedObject) -> None:
+        self._guest, self._elf, self._main = guest, elf, main
+        self._finders: dict[str, Callable[[], set[int]]] = {
+            "register_module_init": self._register_module_init,
+            "object_class_get_list": self._object_class_get_list,
+            "qemu_console_early_init": self._qemu_console_early_init,
+            "qemu_init": self._qemu_init,
+            "target_info_qom_set_target": self._target_info_qom_set_target,
+        }
+        #: Whether the binary exports QEMU's functions. Only then it can load modules.
+        self.exported = "register_module_init" in main.symbols
+        self._found: dict[str, int | None] = {}
+
+    def find(self, name: str) -> int | None:
+        """The address of a function, by QEMU's name for it; None if there is none, or more than one that may be it."""
+        if self.exported:
+            return self._main.symbols.get(name)
+        if name not in self._found:
+            found = self._finders[name]()
+            self._found[name] = found.pop() if len(found) == 1 else None
+        return self._found[name]
+
+    def get(self, name: str) -> int:
+        """The address of a function that every QEMU has. Raises SourceError."""
+        address = self.find(name)
+        if address is None:
+            raise SourceError(
+                f"{self._guest.name}: no {name} is found in it: no QEMU system emulator, or one built in a way that "
+                "is not known; --run runs it instead"
+            )
+        return address
+
+    def byte_reads(self, name: str) -> set[int]:
+        """The offsets in structs at which a function reads bytes; none where the function isn't found."""
+        address = self.find(name)
+        function = self._code.function(address) if address else None
+        return set(self._code.byte_reads(function)) if function else set()
+
+    @cached_property
+    def _code(self) -> Code:
+        return Code(self._guest, self._elf, self._main.bias)
+
+    def _register_module_init(self) -> set[int]:
+        """What most constructors call, directly. Source: include/qemu/module.h module_init."""
+        calls: Counter[int] = Counter()
+        for constructor in self._main.constructors:
+            if function := self._code.function(constructor):
+                calls.update(set(self._code.calls(function)))
+        return {function for function, _ in calls.most_common(1)}
+
+    def _object_class_get_list(self) -> set[int]:
+        """What the dumper calls with ("device", true). Source: migration/savevm.c dump_vmstate_json_to_file."""
+        device = self._code.strings(b"device")
+        return {
+            called
+            for dumper in self._code.functions_that_load(self._code.string_around(b'"vmschkmachine"'))
+            if not device.isdisjoint(self._code.loads(dumper))
+            for called in self._code.calls(dumper, second_is_1=True)
+        }
+
+    def _qemu_init(self) -> set[int]:
+        """What lists the machines for -M help. Source: softmmu/vl.c, system/vl.c."""
+        lists = self._code.functions_that_load(self._code.string_around(b"Supported machines are:"))
+        return {start for start, _ in lists}
+
+    def _qemu_console_early_init(self) -> set[int]:
+        """What asks for the type chardev-vc and has a TypeInfo of that name. Source: ui/console.c."""
+        names = self._code.strings(b"chardev-vc")
+        return {
+            function[0]
+            for function in self._code.functions_that_load(names)
+            if any(self._pointer(address) in names for address in self._code.loads(function))
+        }
+
+    def _target_info_qom_set_target(self) -> set[int]:
+        """What asks for the list of the classes of target-info. Source: QEMU 11.1 target-info-qom.c."""
+        get_list = self._object_class_get_list()
+        return {
+            function[0]
+            for function in self._code.functions_that_load(self._code.strings(b"target-info"))
+            if not get_list.isdisjoint(self._code.calls(function))
+        }
+
+    def _pointer(self, address: int) -> int | None:
+        """The first word of a struct; None outside of the image, where bytes only look like code."""
+        try:
+            return self._guest.pointer(address)
+        except SourceError:
+            return None

@@ -1,0 +1,182 @@
+"""A guest: the memory of an emulated QEMU, its functions, and what they do wrong, as Python sees them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from importlib.machinery import PathFinder
+
+from vmdump._core import ffi, lib
+from vmdump.dump.tree import raise_interrupt
+from vmdump.emulator.host_profile import HostProfile
+from vmdump.errors import SourceError
+
+#: Bytes that a guest may use. QEMU needs forty million, most of it the binary itself.
+MEMORY = 256 << 20
+
+#: Seconds of CPU time that all calls of a guest may take together. The slowest QEMU takes one.
+SECONDS: float = 60
+
+#: Seconds after which a guest that runs is interrupted, to look at its time and at signals.
+SLICE = 0.05
+
+ARCHITECTURES = {62: lib.VMD_GUEST_X86_64, 183: lib.VMD_GUEST_AARCH64}
+"""Unicorn guests by ELF's e_machine."""
+
+
+class Guest:
+    """The emulated machine. Addresses are the guest's; SourceError, which names the binary, tells what it does wrong.
+
+    Not thread-safe. Source: csrc/guest.h.
+    """
+
+    def __init__(self, name: str, e_machine: int, host: HostProfile = HostProfile()) -> None:  # noqa: B008
+        """An empty one. name is what errors call it. Raises SourceError without Unicorn, MemoryError."""
+        self.name, self.e_machine = name, e_machine
+        self.base: int = lib.VMD_GUEST_BASE
+        #: Where the binary begins, so that errors give addresses as the binary's own tools do.
+        self.bias: int = self.base
+        self._error = error = ffi.new("struct vmd_error *")
+        ret = ffi.new("struct vmd_guest **")
+        limits = ffi.new("struct vmd_guest_limits *", (MEMORY, int(SECONDS * 1000), int(SLICE * 1000), lib.vmd_poll))
+        status = lib.vmd_guest_create(libunicorn(), ARCHITECTURES[e_machine], limits, ret, error)
+        if status == lib.VMD_NO_MEMORY:
+            raise MemoryError("out of memory for an emulated QEMU")
+        if status:
+            raise SourceError(f"{name}: can't be emulated: {ffi.string(error.message).decode()}")
+        self.native = ffi.gc(ret[0], lib.vmd_guest_destroy)
+        lib.vmd_guest_set_host(self.native, *host)
+        self._memory = memoryview(ffi.buffer(lib.vmd_guest_memory(self.native), MEMORY))
+        #: All of its memory, from base on, to read.
+        self.memory = self._memory.toreadonly()
+
+    def view(self, address: int, size: int) -> memoryview:
+        """The memory at address itself: size bytes. It must not be used when the guest is gone."""
+        offset = self._offset(address, size)
+        return self._memory[offset : offset + size]
+
+    def holds(self, address: int, size: int) -> bool:
+        """Whether its memory has size bytes at address."""
+        return 0 <= address - self.base <= MEMORY - size
+
+    def read(self, address: int, size: int) -> bytes:
+        """The bytes at address."""
+        return bytes(self.view(address, size))
+
+    def write(self, address: int, data: bytes | memoryview) -> None:
+        """Puts bytes at address."""
+        self.view(address, len(data))[:] = data
+
+    def pointer(self, address: int) -> int:
+        """The pointer (64 bits) at address."""
+        return int.from_bytes(self.view(address, 8), "little")
+
+    def text(self, address: int) -> str:
+        """The C string at address, at most 4,096 bytes of it."""
+        offset = self._offset(address, 1)
+        data = bytes(self._memory[offset : offset + 4096])
+        return data.partition(b"\0")[0].decode(errors="backslashreplace")
+
+    def alloc(self, size: int, align: int = 16) -> int:
+        """Zeroed memory of the guest."""
+        address = int(lib.vmd_guest_alloc(self.native, size, align))
+        if not address:
+            raise SourceError(f"{self.name}: needs more than {MEMORY >> 20} MiB; is it a QEMU?")
+        return address
+
+    def string(self, text: str) -> int:
+        """The address of a new C string."""
+        data = text.encode() + b"\0"
+        address = self.alloc(len(data))
+        self.write(address, data)
+        return address
+
+    def host_function(self, name: str) -> int:
+        """The address of a function of libc or GLib; what is not served returns 0."""
+        address = int(lib.vmd_guest_import(self.native, name.encode()))
+        if not address:
+            raise SourceError(f"{self.name}: imports more than {lib.VMD_GUEST_TRAMPOLINES} functions; is it a QEMU?")
+        return address
+
+    def call(self, function: int, *args: int) -> int:
+        """Calls a function of the guest with integers and returns its result.
+
+        Raises SourceError, and what a signal handler raises (KeyboardInterrupt).
+        """
+        ret = ffi.new("uint64_t *")
+        self._check(lib.vmd_guest_call(self.native, function, args, len(args), ret, self._error), function)
+        return int(ret[0])
+
+    def call_all(self, functions: Sequence[int]) -> None:
+        """Calls functions without arguments, one after the other. Raises as call does."""
+        done = ffi.new("size_t *")
+        status = lib.vmd_guest_call_all(self.native, functions, len(functions), done, self._error)
+        self._check(status, functions[done[0]] if status else 0)
+
+    def _check(self, status: int, function: int) -> None:
+        error = self._error
+        if status == lib.VMD_OK:
+            return
+        if status == lib.VMD_INTERRUPTED:
+            raise_interrupt()
+        if status == lib.VMD_NO_MEMORY:
+            raise SourceError(f"{self.name}: its start-up uses more than {MEMORY >> 20} MiB; is it a QEMU?")
+        if status == lib.VMD_TOO_LARGE:
+            raise SourceError(
+                f"{self.name}: function at {function - self.bias:#x}: {ffi.string(error.message).decode()}, as all of "
+                f"its start-up must within {SECONDS} seconds; is it a QEMU?"
+            )
+        detail = ffi.string(error.path).decode(errors="backslashreplace")
+        raise SourceError(
+            f"{self.name}: function at {function - self.bias:#x}: {ffi.string(error.message).decode()} (at "
+            f"{error.index - self.bias if error.index >= self.bias else error.index:#x}){detail and ': ' + detail}"
+        )
+
+    def faults(self) -> list[tuple[int, int, str]]:
+        """Where functions that keys of a hash table were given to went wrong: the key, the address, and how.
+
+        Such a function is ended alone, and the rest of the keys are given to it.
+        """
+        faults = ffi.new("const struct vmd_guest_fault **")
+        count = lib.vmd_guest_faults(self.native, faults)
+        return [
+            (int(fault.key), int(fault.address), ffi.string(fault.message).decode())
+            for fault in (faults[0][index] for index in range(count))
+        ]
+
+    def slist(self, address: int) -> Iterator[int]:
+        """The data of a GSList."""
+        for _ in range(MEMORY // 24):
+            if not address:
+                return
+            yield self.pointer(address)
+            address = self.pointer(address + 8)
+        raise SourceError(f"{self.name}: a list has no end")
+
+    def take_typed_inits(self) -> list[tuple[int, int]]:
+        """The functions that were queued for initialisation since the last call, in order, each with its type."""
+        room = 1024
+        pairs = ffi.new("uint64_t[]", 2 * room)
+        inits: list[tuple[int, int]] = []
+        while count := lib.vmd_guest_take_inits(self.native, pairs, room):
+            inits += [(int(pairs[2 * i]), int(pairs[2 * i + 1])) for i in range(count)]
+        return inits
+
+    def _offset(self, address: int, size: int) -> int:
+        offset = address - self.base
+        if not self.holds(address, size):
+            raise SourceError(f"{self.name}: a pointer to {address:#x} is outside of its memory")
+        return offset
+
+
+def libunicorn() -> bytes:
+    """The library that the unicorn wheel brings. Found without importing the package, which takes long."""
+    spec = PathFinder.find_spec("unicorn")
+    if spec is None or not spec.submodule_search_locations:
+        raise SourceError("reading a QEMU binary needs a package: pip install 'vmdump[elf]'; --run runs it instead")
+    for package in spec.submodule_search_locations:
+        directory = os.path.join(package, "lib")
+        for name in sorted(os.listdir(directory) if os.path.isdir(directory) else ()):
+            if name.startswith("libunicorn.so"):
+                return os.fsencode(os.path.join(directory, name))
+    raise SourceError("the installed unicorn has no libunicorn.so; reinstall it: pip install 'vmdump[elf]'")
