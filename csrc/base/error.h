@@ -22,6 +22,7 @@ enum vmd_status {
     VMD_BAD_REFERENCE = 7, /* index: which description */
     VMD_BAD_JSON = 8,      /* index: byte offset */
     VMD_DUPLICATE = 9,     /* index: which device, or byte offset */
+    VMD_EXITED = 10,       /* index: the status that the guest exits with */
 };
 
 struct vmd_error {

@@ -70,6 +70,19 @@ bool vmd_ghash_lookup(const struct vmd_ghash *table, uint32_t hash, uint64_t key
 /* As g_hash_table_remove(): whether the key was there. It cannot fail: shrinking takes no memory. */
 bool vmd_ghash_remove(struct vmd_ghash *table, uint32_t hash, uint64_t key);
 
+/*
+ * The parts of g_hash_table_remove() for who removes keys while he iterates: the key in a slot, without any key moving;
+ * and afterwards the resizing that may be due.
+ */
+void vmd_ghash_remove_slot(struct vmd_ghash *table, uint32_t slot);
+void vmd_ghash_shrink(struct vmd_ghash *table);
+
+/* As g_hash_table_remove_all(): the table is as a new one. */
+void vmd_ghash_clear(struct vmd_ghash *table);
+
+/* A copy with the same slots; ret is to be freed. VMD_NO_MEMORY. */
+enum vmd_status vmd_ghash_copy(const struct vmd_ghash *table, struct vmd_ghash *ret);
+
 /* Moves slot on to the first key at or behind it; false when there is none. Start at 0, go on with slot + 1. */
 bool vmd_ghash_next(const struct vmd_ghash *table, uint32_t *slot);
 

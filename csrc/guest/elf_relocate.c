@@ -87,7 +87,12 @@ static const char *apply(const struct vmd_object *object, const Elf64_Rela *entr
         value = 1; /* the main binary's: there is no other */
         break;
     case KIND_TLS_DESCRIPTOR:
-        /* {resolver, argument}: what depends on threads is resolved when it is used, which start-up does not. */
+        /* {resolver, argument}: the resolver gets the descriptor's address, and returns the argument. */
+        value += guest->arch == VMD_GUEST_X86_64 ? -guest->tls_size : 16;
+        if (!vmd_guest_find(guest, object->bias + entry->r_offset, 16)) {
+            return "a relocation is outside of the file";
+        }
+        vmd_store(to + 8, value);
         value = vmd_guest_import(guest, "__tlsdesc_resolver");
         break;
     case KIND_SYMBOL:

@@ -40,6 +40,21 @@ struct vmd_guest_limits {
     uint64_t slice_milliseconds;
     int (*poll)(void *opaque);
     void *opaque;
+    int rewindable; /* nonzero: snapshots can be taken */
+};
+
+/*
+ * What a guest is given of the world outside. Called on the thread that executes the guest. Paths are the guest's own
+ * words. The default has no file and no module.
+ */
+struct vmd_guest_services {
+    void *opaque;
+    /* The bytes of a file, which stay where they are as long as the guest lives. 0: there is no such file. */
+    int (*read_file)(void *opaque, const char *path, const char **data, uint64_t *size);
+    /* Maps a shared object; its handle, and the functions to call before it is used. 0: there is none. */
+    uint64_t (*open_module)(void *opaque, const char *path, const uint64_t **constructors, uint64_t *n);
+    /* The address of a symbol of a module; 1 stands for the program itself. 0: there is none. */
+    uint64_t (*module_symbol)(void *opaque, uint64_t module, const char *name);
 };
 
 /*
@@ -88,6 +103,40 @@ uint64_t vmd_guest_set_tls(struct vmd_guest *guest, uint64_t size);
  * and type. How many; 0: there are no more.
  */
 size_t vmd_guest_take_inits(struct vmd_guest *guest, uint64_t *pairs, size_t room);
+
+/* Gives the guest its services, which are copied. */
+void vmd_guest_set_services(struct vmd_guest *guest, const struct vmd_guest_services *services);
+
+/*
+ * For a guest that runs main() itself: register_dso_module_init is the binary's own, and a fault ends the call wherever
+ * it happens. To be called before objects are linked.
+ */
+void vmd_guest_run_natively(struct vmd_guest *guest);
+
+/* What malloc's memory holds, 0 in a new guest: what depends on it, depends on uninitialised memory. */
+void vmd_guest_set_fill(struct vmd_guest *guest, uint8_t fill);
+
+/* Keeps the initial bytes of thread-local data, for further threads; after they have been written. VMD_NO_MEMORY. */
+enum vmd_status vmd_guest_keep_tls(struct vmd_guest *guest);
+
+/* The n-th function that the guest has called though the host doesn't serve it (it returned 0); NULL: no more. */
+const char *vmd_guest_unserved(const struct vmd_guest *guest, size_t n);
+
+/* What the guest has printed since it was forgotten the last time; how many bytes. */
+size_t vmd_guest_output(const struct vmd_guest *guest, const char **ret);
+void vmd_guest_forget_output(struct vmd_guest *guest);
+
+/* Bytes of address space that the guest has allocated. */
+uint64_t vmd_guest_allocated(const struct vmd_guest *guest);
+
+/*
+ * Notes the state of a rewindable guest, between calls: memory, registers, everything that host functions keep. There
+ * is one snapshot at a time. rewind goes back to it, any number of times, at the cost of the pages that were written;
+ * a rewound guest is as it was, also when a call has failed. Objects that were linked since are to be destroyed first.
+ * VMD_NO_MEMORY; VMD_BAD_REFERENCE: not rewindable, or no snapshot.
+ */
+enum vmd_status vmd_guest_snapshot(struct vmd_guest *guest);
+enum vmd_status vmd_guest_rewind(struct vmd_guest *guest);
 
 /* A function that a table's keys were given to, one by one, and that went wrong at one of them. */
 struct vmd_guest_fault {

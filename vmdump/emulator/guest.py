@@ -30,15 +30,40 @@ class Guest:
     Not thread-safe. Source: csrc/guest.h.
     """
 
-    def __init__(self, name: str, e_machine: int, host: HostProfile = HostProfile()) -> None:  # noqa: B008
-        """An empty one. name is what errors call it. Raises SourceError without Unicorn, MemoryError."""
+    def __init__(
+        self,
+        name: str,
+        e_machine: int,
+        host: HostProfile = HostProfile(),  # noqa: B008
+        *,
+        memory: int | None = None,
+        seconds: float | None = None,
+        rewindable: bool = False,
+    ) -> None:
+        """Creates an empty guest.
+
+        Args:
+            name: what errors call it.
+            e_machine: the host architecture of the binary, by ELF's number.
+            host: what the host offers.
+            memory: bytes of address space; default: MEMORY.
+            seconds: CPU time for all calls together; default: SECONDS.
+            rewindable: whether snapshots can be taken.
+
+        Raises SourceError without Unicorn, MemoryError.
+        """
         self.name, self.e_machine = name, e_machine
+        self.size = MEMORY if memory is None else memory
+        self._seconds = SECONDS if seconds is None else seconds
         self.base: int = lib.VMD_GUEST_BASE
         #: Where the binary begins, so that errors give addresses as the binary's own tools do.
         self.bias: int = self.base
         self._error = error = ffi.new("struct vmd_error *")
         ret = ffi.new("struct vmd_guest **")
-        limits = ffi.new("struct vmd_guest_limits *", (MEMORY, int(SECONDS * 1000), int(SLICE * 1000), lib.vmd_poll))
+        limits = ffi.new(
+            "struct vmd_guest_limits *",
+            (self.size, int(self._seconds * 1000), int(SLICE * 1000), lib.vmd_poll, ffi.NULL, rewindable),
+        )
         status = lib.vmd_guest_create(libunicorn(), ARCHITECTURES[e_machine], limits, ret, error)
         if status == lib.VMD_NO_MEMORY:
             raise MemoryError("out of memory for an emulated QEMU")
@@ -46,7 +71,7 @@ class Guest:
             raise SourceError(f"{name}: can't be emulated: {ffi.string(error.message).decode()}")
         self.native = ffi.gc(ret[0], lib.vmd_guest_destroy)
         lib.vmd_guest_set_host(self.native, *host)
-        self._memory = memoryview(ffi.buffer(lib.vmd_guest_memory(self.native), MEMORY))
+        self._memory = memoryview(ffi.buffer(lib.vmd_guest_memory(self.native), self.size))
         #: All of its memory, from base on, to read.
         self.memory = self._memory.toreadonly()
 
@@ -57,7 +82,7 @@ class Guest:
 
     def holds(self, address: int, size: int) -> bool:
         """Whether its memory has size bytes at address."""
-        return 0 <= address - self.base <= MEMORY - size
+        return 0 <= address - self.base <= self.size - size
 
     def read(self, address: int, size: int) -> bytes:
         """The bytes at address."""
@@ -81,7 +106,7 @@ class Guest:
         """Zeroed memory of the guest."""
         address = int(lib.vmd_guest_alloc(self.native, size, align))
         if not address:
-            raise SourceError(f"{self.name}: needs more than {MEMORY >> 20} MiB; is it a QEMU?")
+            raise SourceError(f"{self.name}: needs more than {self.size >> 20} MiB; is it a QEMU?")
         return address
 
     def string(self, text: str) -> int:
@@ -120,17 +145,46 @@ class Guest:
         if status == lib.VMD_INTERRUPTED:
             raise_interrupt()
         if status == lib.VMD_NO_MEMORY:
-            raise SourceError(f"{self.name}: its start-up uses more than {MEMORY >> 20} MiB; is it a QEMU?")
+            raise SourceError(f"{self.name}: its start-up uses more than {self.size >> 20} MiB; is it a QEMU?")
         if status == lib.VMD_TOO_LARGE:
             raise SourceError(
                 f"{self.name}: function at {function - self.bias:#x}: {ffi.string(error.message).decode()}, as all of "
-                f"its start-up must within {SECONDS} seconds; is it a QEMU?"
+                f"its start-up must within {self._seconds} seconds; is it a QEMU?"
             )
         detail = ffi.string(error.path).decode(errors="backslashreplace")
         raise SourceError(
             f"{self.name}: function at {function - self.bias:#x}: {ffi.string(error.message).decode()} (at "
             f"{error.index - self.bias if error.index >= self.bias else error.index:#x}){detail and ': ' + detail}"
         )
+
+    def snapshot(self) -> None:
+        """Notes the state that rewind goes back to. There is one snapshot."""
+        self._check_snapshot(lib.vmd_guest_snapshot(self.native))
+
+    def rewind(self) -> None:
+        """Makes the guest what it was at the snapshot, also after a call that failed."""
+        self._check_snapshot(lib.vmd_guest_rewind(self.native))
+
+    def _check_snapshot(self, status: int) -> None:
+        if status == lib.VMD_NO_MEMORY:
+            raise MemoryError("out of memory for a snapshot of an emulated QEMU")
+        if status:
+            raise ValueError("the guest has no snapshot, or already has one")
+
+    def take_output(self) -> str:
+        """Return what the guest has printed since the last time, stdout and stderr together."""
+        data = ffi.new("const char **")
+        size = lib.vmd_guest_output(self.native, data)
+        text = bytes(ffi.buffer(data[0], size)).decode(errors="backslashreplace") if size else ""
+        lib.vmd_guest_forget_output(self.native)
+        return text
+
+    def unserved(self) -> list[str]:
+        """Names of functions that the guest has called and that the host does not serve: they returned 0."""
+        names = []
+        while name := lib.vmd_guest_unserved(self.native, len(names)):
+            names.append(ffi.string(name).decode(errors="backslashreplace"))
+        return sorted(names)
 
     def faults(self) -> list[tuple[int, int, str]]:
         """Where functions that keys of a hash table were given to went wrong: the key, the address, and how.
@@ -146,7 +200,7 @@ class Guest:
 
     def slist(self, address: int) -> Iterator[int]:
         """The data of a GSList."""
-        for _ in range(MEMORY // 24):
+        for _ in range(self.size // 24):
             if not address:
                 return
             yield self.pointer(address)
