@@ -28,7 +28,8 @@ enum {
     UC_CTL_ARGUMENTS = 26, /* shift of their number */
 };
 
-enum { CALL_ARGS_MAX = 6, DEPTH_MAX = 128, THREAD_STACK_SIZE = 64 << 20 };
+/* Unicorn nests 64 deep. */
+enum { CALL_ARGS_MAX = 6, DEPTH_MAX = 56, THREAD_STACK_SIZE = 64 << 20 };
 
 static const char TOO_LONG[] = "it does not come to an end";
 

@@ -14,7 +14,6 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from vmdump._core import ffi
 from vmdump.emulator.elf import ElfFile, MappedObject, map_object
 from vmdump.emulator.find_functions import Functions
 from vmdump.emulator.guest import Guest
@@ -60,11 +59,16 @@ class Machine:
 
     def __init__(self, guest: Guest, main: MappedObject, services: GuestServices, functions: Functions) -> None:
         """See boot."""
-        self._guest, self._main, self._services, self._functions = guest, main, services, functions
+        self.guest, self._main, self._services, self._functions = guest, main, services, functions
         self.output = ""
         self._strings: dict[str, int] = {}
 
     # What is known of it
+
+    @property
+    def name(self) -> str:
+        """Path of the binary, as errors name it."""
+        return self.guest.name
 
     @property
     def unserved(self) -> list[str]:
@@ -72,7 +76,7 @@ class Machine:
 
         They returned 0, so a machine with any is not certain to be what a real one is.
         """
-        return self._guest.unserved()
+        return self.guest.unserved()
 
     @property
     def files(self) -> dict[str, str]:
@@ -94,28 +98,28 @@ class Machine:
         if function is None:
             raise KeyError(command)
         named = {name.replace("_", "-"): value for name, value in arguments.items()}
-        with self._out_parameters() as (ret, errp):
+        with self.out_parameters() as (ret, errp):
             self.call(function, self._dict_of(named), ret, errp)
-            if (error := self._take_error(errp)) is not None:
-                raise QmpError(f"{self._guest.name}: {command}: {error}", self.output)
-            value = self._guest.pointer(ret)
+            if (error := self.take_error(errp)) is not None:
+                raise QmpError(f"{self.guest.name}: {command}: {error}", self.output)
+            value = self.guest.pointer(ret)
             return self._json_of(value) if value else None
 
     def _dict_of(self, arguments: dict[str, Any]) -> int:
         """A new QDict."""
         if not arguments:
             return self.call("qdict_new")
-        with self._out_parameters() as (_, errp):
-            qobject = self.call("qobject_from_json", self._text(json.dumps(arguments)), errp)
-            if (error := self._take_error(errp)) is not None:
-                raise QmpError(f"{self._guest.name}: {error}", self.output)
+        with self.out_parameters() as (_, errp):
+            qobject = self.call("qobject_from_json", self.text(json.dumps(arguments)), errp)
+            if (error := self.take_error(errp)) is not None:
+                raise QmpError(f"{self.guest.name}: {error}", self.output)
             return qobject
 
     def _json_of(self, qobject: int) -> Any:
         """A QObject as Python has it. qobject_to_json returns a GString: its first word is the text."""
         gstring = self.call("qobject_to_json", qobject)
-        address = self._guest.pointer(gstring)
-        return json.loads(self._guest.read(address, self._guest.pointer(gstring + 8)))
+        address = self.guest.pointer(gstring)
+        return json.loads(self.guest.read(address, self.guest.pointer(gstring + 8)))
 
     # Calls
 
@@ -123,10 +127,10 @@ class Machine:
         """Call a function of QEMU by name or address, with integers. Raises MachineError."""
         address = function if isinstance(function, int) else self._functions.get(function)
         try:
-            return self._guest.call(address, *(arg & 0xFFFFFFFFFFFFFFFF for arg in args))
+            return self.guest.call(address, *(arg & 0xFFFFFFFFFFFFFFFF for arg in args))
         except SourceError as error:
             self._take_output()
-            raise _machine_error(self._guest.name, str(error), self.output) from None
+            raise _machine_error(self.guest.name, str(error), self.output) from None
         finally:
             self._take_output()
             self._services.raise_failure()
@@ -136,45 +140,45 @@ class Machine:
         return self._functions.find(function) is not None
 
     def _take_output(self) -> None:
-        self.output += self._guest.take_output()
+        self.output += self.guest.take_output()
 
     @contextlib.contextmanager
-    def _out_parameters(self) -> Iterator[tuple[int, int]]:
+    def out_parameters(self) -> Iterator[tuple[int, int]]:
         """Two words of the guest, zeros: where a function puts its result, and its Error."""
-        malloc, free = self._guest.host_function("calloc"), self._guest.host_function("free")
-        words = self._guest.call(malloc, 2, 8)
+        malloc, free = self.guest.host_function("calloc"), self.guest.host_function("free")
+        words = self.guest.call(malloc, 2, 8)
         try:
             yield words, words + 8
         finally:
             with contextlib.suppress(SourceError):
-                self._guest.call(free, words)
+                self.guest.call(free, words)
 
-    def _take_error(self, errp: int) -> str | None:
+    def take_error(self, errp: int) -> str | None:
         """The message of the Error at errp, if there is one. Error begins with its message."""
-        error = self._guest.pointer(errp)
+        error = self.guest.pointer(errp)
         if not error:
             return None
-        self._guest.write(errp, bytes(8))
-        return self._guest.text(self._guest.pointer(error))
+        self.guest.write(errp, bytes(8))
+        return self.guest.text(self.guest.pointer(error))
 
-    def _text(self, text: str) -> int:
+    def text(self, text: str) -> int:
         """The address of a C string, one for each text."""
         if text not in self._strings:
-            self._strings[text] = self._guest.string(text)
+            self._strings[text] = self.guest.string(text)
         return self._strings[text]
 
     # Snapshots
 
     def snapshot(self) -> None:
         """Note the state, once: rewind goes back to it any number of times."""
-        self._guest.snapshot()
+        self.guest.snapshot()
         self._strings_at_snapshot = dict(self._strings)
         self._services.snapshot()
 
     def rewind(self) -> None:
         """Make the machine what it was at the snapshot, also after an error."""
         self._services.rewind()
-        self._guest.rewind()
+        self.guest.rewind()
         self._strings = dict(self._strings_at_snapshot)
         self.output = ""
 
@@ -266,6 +270,3 @@ def _machine_error(name: str, message: str, output: str) -> MachineError:
     """An error whose message is what QEMU said, if it said anything."""
     said = [line for line in output.splitlines() if line.strip()]
     return MachineError(f"{name}: {said[-1]}" if said and "it exits" in message else message, output)
-
-
-__all__ = ["Machine", "MachineError", "QmpError", "boot", "ffi"]
