@@ -31,7 +31,7 @@ static void *counted_calloc(size_t n, size_t size)
     return calloc(n, size);
 }
 #define calloc counted_calloc
-#include "ghash.c"
+#include "base/ghash.c"
 struct vmd_ghash *table_create(void)
 {
     struct vmd_ghash *table = malloc(sizeof(*table));

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 /* More than any QEMU needs, and few enough that a hostile one can't use up the host's memory with them. */
-enum { CONTAINERS_MAX = 1 << 17, KEYS_MAX = 1 << 21 };
+enum { CONTAINERS_MAX = 1 << 16, KEYS_MAX = 1 << 21 };
 
 /* In the guest: its number, and a word that is no pointer and no number of another kind. */
 enum { HANDLE_SIZE = 16 };

@@ -218,6 +218,9 @@ uint64_t vmd_cpu_read(struct vmd_guest *guest, int reg)
 {
     uint64_t value[2] = {0}; /* vectors are 16 bytes */
 
+    if (!guest->cpu->engine) {
+        return 0;
+    }
     guest->cpu->unicorn.reg_read(guest->cpu->engine, reg, value);
     return value[0];
 }

@@ -35,6 +35,7 @@ void vmd_guest_fail(struct vmd_guest *guest, enum vmd_status code, uint64_t addr
 {
     if (!guest->err.code) {
         vmd_error_set(&guest->err, code, address, message);
+        guest->failed_at = guest->cpu ? vmd_cpu_read(guest, guest->host->pc) : 0;
     }
     vmd_cpu_stop(guest);
 }
@@ -356,6 +357,11 @@ void vmd_guest_run_natively(struct vmd_guest *guest)
 void vmd_guest_set_fill(struct vmd_guest *guest, uint8_t fill)
 {
     guest->state.fill = fill;
+}
+
+uint64_t vmd_guest_failed_at(const struct vmd_guest *guest)
+{
+    return guest->failed_at;
 }
 
 uint64_t vmd_guest_allocated(const struct vmd_guest *guest)

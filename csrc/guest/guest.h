@@ -126,6 +126,9 @@ const char *vmd_guest_unserved(const struct vmd_guest *guest, size_t n);
 size_t vmd_guest_output(const struct vmd_guest *guest, const char **ret);
 void vmd_guest_forget_output(struct vmd_guest *guest);
 
+/* What the guest was executing, or the host function that it had called, when its last call failed. */
+uint64_t vmd_guest_failed_at(const struct vmd_guest *guest);
+
 /* Bytes of address space that the guest has allocated. */
 uint64_t vmd_guest_allocated(const struct vmd_guest *guest);
 

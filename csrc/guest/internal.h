@@ -138,6 +138,7 @@ struct vmd_guest {
     bool tolerate_faults; /* of functions that are called for each key of a hash table */
     struct vmd_cpu *cpu;
     struct vmd_error err; /* the first thing that went wrong in this call */
+    uint64_t failed_at;   /* what was executed then */
     struct vmd_host_import imports[VMD_GUEST_TRAMPOLINES];
     size_t n_imports;
     struct vmd_ghash import_of; /* name -> index of imports */

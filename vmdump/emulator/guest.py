@@ -179,6 +179,10 @@ class Guest:
         lib.vmd_guest_forget_output(self.native)
         return text
 
+    def failed_at(self) -> int:
+        """The address that was executed when the last call failed."""
+        return int(lib.vmd_guest_failed_at(self.native))
+
     def unserved(self) -> list[str]:
         """Names of functions that the guest has called and that the host does not serve: they returned 0."""
         names = []

@@ -17,6 +17,9 @@ from vmdump.sources.sysroot import check_root, followed, resolve
 #: Where files may be that QEMU reads, in its tree. Nothing else is there for it: no /etc, /proc, /sys, /dev, /home.
 _FOLDERS = ("/usr/share/", "/usr/lib/", "/usr/local/share/", "/usr/local/lib/", "/lib/", "/opt/")
 
+#: Where distributions put the firmware of other packages.
+_FIRMWARE_FOLDERS = ("/usr/share/qemu/", "/usr/share/seabios/", "/usr/lib/ipxe/qemu/", "/usr/share/qemu-efi-aarch64/")
+
 #: No file of a QEMU is larger.
 _FILE_MAX = 256 << 20
 
@@ -102,8 +105,10 @@ class GuestServices:
             self.asked[path] = real
             with open(real, "rb") as file:
                 return ffi.from_buffer(file.read() or b"\0")
-        size = STAND_INS.get(os.path.basename(path))
-        if size is not None and path.startswith(_FOLDERS):
+        name = os.path.basename(path)
+        size = STAND_INS.get(name)
+        elsewhere = any(self.resolve(folder + name) for folder in _FIRMWARE_FOLDERS)
+        if size is not None and not elsewhere and path.startswith(_FOLDERS):
             self.asked[path] = "stand-in"
             return ffi.from_buffer(bytes(size))
         self.asked[path] = "missing"

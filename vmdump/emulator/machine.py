@@ -130,7 +130,8 @@ class Machine:
             return self.guest.call(address, *(arg & 0xFFFFFFFFFFFFFFFF for arg in args))
         except SourceError as error:
             self._take_output()
-            raise _machine_error(self.guest.name, str(error), self.output) from None
+            where = self._main.symbol_at(self.guest.failed_at())
+            raise _machine_error(self.guest.name, f"{error}{where and f' in {where}' or ''}", self.output) from None
         finally:
             self._take_output()
             self._services.raise_failure()

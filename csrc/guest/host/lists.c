@@ -99,7 +99,9 @@ static uint64_t add_last(struct vmd_host_call *call, bool doubly)
 {
     uint64_t last = last_of(call->guest, ARG(0)), link = new_link(call->guest, ARG(1), 0, doubly ? last : 0);
 
-    connect(call->guest, last, link, doubly);
+    if (!call->guest->err.code) {
+        connect(call->guest, last, link, doubly);
+    }
     return ARG(0) ? ARG(0) : link;
 }
 

@@ -309,7 +309,7 @@ static uint64_t copy_string(struct vmd_host_call *call, uint64_t to, uint64_t fr
 
 static uint64_t host_stpcpy(struct vmd_host_call *call)
 {
-    return ARG(0) + copy_string(call, ARG(0), ARG(1), UINT64_MAX);
+    return ARG(0) + copy_string(call, ARG(0), ARG(1), INT64_MAX);
 }
 
 static uint64_t host_strcat(struct vmd_host_call *call)
@@ -317,7 +317,7 @@ static uint64_t host_strcat(struct vmd_host_call *call)
     const char *text = vmd_host_string(call->guest, ARG(0));
 
     if (text) {
-        copy_string(call, ARG(0) + strlen(text), ARG(1), UINT64_MAX);
+        copy_string(call, ARG(0) + strlen(text), ARG(1), INT64_MAX);
     }
     return ARG(0);
 }
