@@ -240,7 +240,26 @@ static void convert(struct vmd_text *out, const struct specification *spec, stru
     }
 }
 
-bool vmd_host_format(struct vmd_variadic *arguments, uint64_t format, struct vmd_text *out)
+/* Appends text with the characters replaced that XML reserves. Source: GLib glib/gmarkup.c append_escaped_text. */
+static void append_escaped(struct vmd_text *out, const struct vmd_text *text)
+{
+    static const struct {
+        char c;
+        const char *escaped;
+    } entities[] = {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'\'', "&apos;"}, {'"', "&quot;"}};
+
+    for (size_t i = 0; i < text->size; i++) {
+        const char *escaped = NULL;
+
+        for (size_t k = 0; k < sizeof(entities) / sizeof(*entities); k++) {
+            escaped = text->bytes[i] == entities[k].c ? entities[k].escaped : escaped;
+        }
+        append(out, escaped ? escaped : text->bytes + i, escaped ? strlen(escaped) : 1);
+    }
+}
+
+/* Prints the arguments escaped for XML, or as they are. */
+static bool format_text(struct vmd_variadic *arguments, uint64_t format, bool escape, struct vmd_text *out)
 {
     struct vmd_guest *guest = arguments->call->guest;
     const char *c = vmd_host_string(guest, format);
@@ -257,11 +276,20 @@ bool vmd_host_format(struct vmd_variadic *arguments, uint64_t format, struct vmd
         append(out, c, plain);
         c += plain;
         if (*c == '%') {
+            struct vmd_text text = {0};
+
             c = read_specification(c + 1, &spec, arguments);
-            convert(out, &spec, arguments);
+            convert(escape ? &text : out, &spec, arguments);
+            append_escaped(out, &text);
+            free(text.bytes);
         }
     }
     return true;
+}
+
+bool vmd_host_format(struct vmd_variadic *arguments, uint64_t format, struct vmd_text *out)
+{
+    return format_text(arguments, format, false, out);
 }
 
 /* Where it goes */
@@ -291,6 +319,18 @@ static uint64_t print_to_string(struct vmd_variadic arguments, uint64_t format)
     uint64_t copy = 0;
 
     if (vmd_host_format(&arguments, format, &text)) {
+        copy = vmd_host_put_string(arguments.call->guest, text.bytes, text.size);
+    }
+    free(text.bytes);
+    return copy;
+}
+
+static uint64_t print_escaped(struct vmd_variadic arguments, uint64_t format)
+{
+    struct vmd_text text;
+    uint64_t copy = 0;
+
+    if (format_text(&arguments, format, true, &text)) {
         copy = vmd_host_put_string(arguments.call->guest, text.bytes, text.size);
     }
     free(text.bytes);
@@ -331,6 +371,16 @@ static uint64_t host_g_strdup_printf(struct vmd_host_call *call)
 static uint64_t host_g_strdup_vprintf(struct vmd_host_call *call)
 {
     return print_to_string(LIST(1), ARG(0));
+}
+
+static uint64_t host_g_markup_printf_escaped(struct vmd_host_call *call)
+{
+    return print_escaped(CALL(1), ARG(0));
+}
+
+static uint64_t host_g_markup_vprintf_escaped(struct vmd_host_call *call)
+{
+    return print_escaped(LIST(1), ARG(0));
 }
 
 static uint64_t host_snprintf(struct vmd_host_call *call)
@@ -505,10 +555,11 @@ static uint64_t host_g_return_if_fail_warning(struct vmd_host_call *call)
     return print_string_at(call, ARG(2), ": failed\n");
 }
 
-VMD_SERVE({"g_strdup_printf", host_g_strdup_printf}, {"g_strdup_vprintf", host_g_strdup_vprintf},
-          {"snprintf", host_snprintf}, {"g_snprintf", host_snprintf}, {"__snprintf_chk", host_snprintf_chk},
-          {"sprintf", host_sprintf}, {"__sprintf_chk", host_sprintf_chk}, {"vsnprintf", host_vsnprintf},
-          {"g_vsnprintf", host_vsnprintf}, {"__vsnprintf_chk", host_vsnprintf_chk},
+VMD_SERVE({"g_markup_printf_escaped", host_g_markup_printf_escaped},
+          {"g_markup_vprintf_escaped", host_g_markup_vprintf_escaped}, {"g_strdup_printf", host_g_strdup_printf},
+          {"g_strdup_vprintf", host_g_strdup_vprintf}, {"snprintf", host_snprintf}, {"g_snprintf", host_snprintf},
+          {"__snprintf_chk", host_snprintf_chk}, {"sprintf", host_sprintf}, {"__sprintf_chk", host_sprintf_chk},
+          {"vsnprintf", host_vsnprintf}, {"g_vsnprintf", host_vsnprintf}, {"__vsnprintf_chk", host_vsnprintf_chk},
           {"__vsprintf_chk", host_vsprintf_chk}, {"asprintf", host_asprintf}, {"__asprintf_chk", host_asprintf_chk},
           {"vasprintf", host_vasprintf}, {"g_vasprintf", host_vasprintf}, {"__vasprintf_chk", host_vasprintf_chk},
           {"fprintf", host_fprintf}, {"g_fprintf", host_fprintf}, {"__fprintf_chk", host_fprintf_chk},
