@@ -58,6 +58,8 @@ struct vmd_cpu {
     const struct vmd_arch *host;
     unsigned depth;            /* calls of the guest from within calls of the host */
     unsigned thread_depth;     /* the depth at which the thread that runs began; 0: the main one */
+    void *paused;              /* registers of the call that is, or was, paused */
+    bool has_returned;         /* the call that could be paused */
     bool is_freezing;          /* the thread that runs ends: all calls down to thread_depth return */
     unsigned tried;            /* the depth of the innermost of them that may fail alone; 0: none */
     uint64_t nanoseconds_left; /* of CPU time, for calls */
@@ -194,6 +196,9 @@ void vmd_cpu_destroy(struct vmd_guest *guest)
     if (!cpu) {
         return;
     }
+    if (cpu->paused) {
+        vmd_cpu_forget(guest, cpu->paused);
+    }
     if (cpu->engine) {
         cpu->unicorn.close(cpu->engine);
     }
@@ -323,13 +328,16 @@ void vmd_cpu_forget(struct vmd_guest *guest, void *context)
 
 /* Calls */
 
-/* Executes from a function's beginning up to the guest's stop, or to the first failure. */
-static void execute(struct vmd_guest *guest, uint64_t function)
+/* Executes from an address up to until, or to the first failure. */
+static void execute(struct vmd_guest *guest, uint64_t start, uint64_t until)
 {
     struct vmd_cpu *cpu = guest->cpu;
-    int code = cpu->unicorn.emu_start(cpu->engine, function, guest->stop, 0, 0), why = cpu->stopping;
+    int code = cpu->unicorn.emu_start(cpu->engine, start, until, 0, 0), why = cpu->stopping;
     uint64_t pc = vmd_cpu_read(guest, cpu->host->pc);
 
+    if (cpu->has_returned && !cpu->depth && !guest->err.code) {
+        return;
+    }
     if (cpu->is_freezing && !guest->err.code) {
         if (cpu->depth == cpu->thread_depth) {
             cpu->is_freezing = false;
@@ -342,7 +350,7 @@ static void execute(struct vmd_guest *guest, uint64_t function)
         vmd_guest_fail(guest, why, pc, why == VMD_INTERRUPTED ? "interrupted" : TOO_LONG);
     } else if (code && !guest->err.code) {
         vmd_guest_fail(guest, VMD_BAD_REFERENCE, pc, cpu->unicorn.strerror(code));
-    } else if (pc != guest->stop) {
+    } else if (pc != until) {
         vmd_guest_fail(guest, VMD_BAD_REFERENCE, pc, "it halts the CPU");
     }
     if (guest->err.code && (guest->err.code != VMD_BAD_REFERENCE || !cpu->tried || cpu->depth != cpu->tried)) {
@@ -350,14 +358,16 @@ static void execute(struct vmd_guest *guest, uint64_t function)
     }
 }
 
-/* Calls a function on the stack at sp. */
-static uint64_t call_at(struct vmd_guest *guest, uint64_t function, const uint64_t *args, int n_args, uint64_t sp)
+/* Calls a function on the stack at sp, up to its return or until it executes pause_at (0: nowhere). */
+static uint64_t call_until(struct vmd_guest *guest, uint64_t function, const uint64_t *args, int n_args, uint64_t sp,
+                           uint64_t pause_at)
 {
     const struct vmd_arch *host = guest->host;
+    uint64_t return_address = pause_at ? guest->returned : guest->stop;
 
     sp &= -(uint64_t)16;
     if (host->link) {
-        vmd_cpu_write(guest, host->link, guest->stop);
+        vmd_cpu_write(guest, host->link, return_address);
     } else {
         char *top;
 
@@ -366,14 +376,26 @@ static uint64_t call_at(struct vmd_guest *guest, uint64_t function, const uint64
         if (!top) {
             return 0;
         }
-        vmd_store(top, guest->stop);
+        vmd_store(top, return_address);
     }
     vmd_cpu_write(guest, host->sp, sp);
     for (int i = 0; i < n_args; i++) {
         vmd_cpu_write(guest, host->args[i], args[i]);
     }
-    execute(guest, function);
+    execute(guest, function, pause_at ? pause_at : guest->stop);
     return vmd_cpu_read(guest, host->result);
+}
+
+static uint64_t call_at(struct vmd_guest *guest, uint64_t function, const uint64_t *args, int n_args, uint64_t sp)
+{
+    return call_until(guest, function, args, n_args, sp, 0);
+}
+
+uint64_t vmd_cpu_return(struct vmd_host_call *call)
+{
+    call->guest->cpu->has_returned = true;
+    vmd_cpu_stop(call->guest);
+    return vmd_cpu_read(call->guest, call->guest->host->result);
 }
 
 /* What a thread does for a caller. */
@@ -383,6 +405,8 @@ struct calls {
     size_t n, done;
     const uint64_t *args; /* of each of them */
     int n_args;
+    uint64_t pause_at;    /* where the calls are to pause, or 0 */
+    bool resume;          /* the call that is paused, instead of functions */
     uint64_t result;      /* of the last */
     uint64_t nanoseconds; /* of CPU time, when it has ended */
     bool has_ended;
@@ -401,8 +425,13 @@ static void *run(void *opaque)
     struct calls *calls = opaque;
     struct vmd_guest *guest = calls->guest;
 
+    if (calls->resume) {
+        execute(guest, guest->state.paused_at, guest->stop);
+        calls->result = vmd_cpu_read(guest, guest->host->result);
+    }
     for (; calls->done < calls->n; calls->done++) {
-        calls->result = call_at(guest, calls->functions[calls->done], calls->args, calls->n_args, guest->stack);
+        calls->result = call_until(guest, calls->functions[calls->done], calls->args, calls->n_args,
+                                   guest->state.is_paused ? guest->state.paused_stack : guest->stack, calls->pause_at);
         if (guest->err.code) {
             break;
         }
@@ -468,7 +497,7 @@ static enum vmd_status run_calls(struct vmd_guest *guest, struct calls *calls, s
     }
     cpu->stopping = VMD_OK;
     cpu->depth = cpu->thread_depth = cpu->tried = 0;
-    cpu->is_freezing = false;
+    cpu->is_freezing = cpu->has_returned = false;
     /* Signals are for the caller's threads. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -495,6 +524,60 @@ enum vmd_status vmd_guest_call(struct vmd_guest *guest, uint64_t function, const
     if (n_args > CALL_ARGS_MAX) {
         return vmd_error_set(err, VMD_BAD_REFERENCE, function, "a call with too many arguments");
     }
+    if (!run_calls(guest, &calls, err)) {
+        *ret = calls.result;
+    }
+    return err->code;
+}
+
+/* Below what the paused function's caller may use. */
+enum { PAUSED_GAP = 1024 };
+
+static enum vmd_status pause_call(struct vmd_guest *guest, struct vmd_error *err)
+{
+    struct vmd_cpu *cpu = guest->cpu;
+
+    if (cpu->paused) {
+        vmd_cpu_forget(guest, cpu->paused);
+    }
+    cpu->paused = vmd_cpu_save(guest);
+    if (!cpu->paused) {
+        return vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
+    }
+    guest->state.is_paused = true;
+    guest->state.paused_stack = vmd_cpu_read(guest, guest->host->sp) - PAUSED_GAP;
+    return VMD_OK;
+}
+
+enum vmd_status vmd_guest_call_until(struct vmd_guest *guest, uint64_t function, const uint64_t *args, int n_args,
+                                     uint64_t pause_at, bool *paused, uint64_t *ret, struct vmd_error *err)
+{
+    struct calls calls = {.guest = guest, .functions = &function, .n = 1, .args = args, .n_args = n_args};
+
+    if (n_args > CALL_ARGS_MAX || guest->state.is_paused) {
+        return vmd_error_set(err, VMD_BAD_REFERENCE, function, "a call with too many arguments");
+    }
+    calls.pause_at = guest->state.paused_at = pause_at;
+    if (run_calls(guest, &calls, err)) {
+        return err->code;
+    }
+    *paused = !guest->cpu->has_returned;
+    if (!*paused) {
+        *ret = calls.result;
+        return VMD_OK;
+    }
+    return pause_call(guest, err);
+}
+
+enum vmd_status vmd_guest_resume(struct vmd_guest *guest, uint64_t *ret, struct vmd_error *err)
+{
+    struct calls calls = {.guest = guest, .resume = true};
+
+    if (!guest->state.is_paused || !guest->cpu->paused) {
+        return vmd_error_set(err, VMD_BAD_REFERENCE, 0, "no call is paused");
+    }
+    guest->state.is_paused = false;
+    vmd_cpu_restore(guest, guest->cpu->paused);
     if (!run_calls(guest, &calls, err)) {
         *ret = calls.result;
     }

@@ -256,6 +256,8 @@ uint64_t vmd_host_unsupported(struct vmd_host_call *call)
 
 static enum vmd_status init_imports(struct vmd_guest *guest)
 {
+    const struct vmd_host_import *returned;
+
     if (vmd_ghash_init(&guest->import_of, equal_names, NULL)) {
         return VMD_NO_MEMORY;
     }
@@ -266,6 +268,11 @@ static enum vmd_status init_imports(struct vmd_guest *guest)
             }
         }
     }
+    returned = add_import(guest, "(return)", vmd_cpu_return);
+    if (!returned) {
+        return VMD_NO_MEMORY;
+    }
+    guest->returned = returned->address;
     return vmd_host_init_ascii_table(guest);
 }
 

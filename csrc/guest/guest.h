@@ -90,6 +90,15 @@ enum vmd_status vmd_guest_call_all(struct vmd_guest *guest, const uint64_t *func
                                    struct vmd_error *err);
 
 /*
+ * The same, but the call pauses before it executes the function pause_at for the first time: *paused is then true, and
+ * *ret not set. While it is paused, further calls are made on its stack;
+ * resume goes on. A snapshot keeps a paused call.
+ */
+enum vmd_status vmd_guest_call_until(struct vmd_guest *guest, uint64_t function, const uint64_t *args, int n_args,
+                                     uint64_t pause_at, bool *paused, uint64_t *ret, struct vmd_error *err);
+enum vmd_status vmd_guest_resume(struct vmd_guest *guest, uint64_t *ret, struct vmd_error *err);
+
+/*
  * What the host has: whether memfd_create works, whether /dev/sgx_vepc can be opened, bytes of a page. A new guest has
  * the first, not the second, and 4096.
  */

@@ -109,6 +109,8 @@ struct vmd_guest_state {
     uint64_t n_privates;
     uint64_t strtok, quarks, interned, n_quarks, main_context, random;
     uint64_t ctype_tables[3];
+    bool is_paused;
+    uint64_t paused_at, paused_stack;
     uint64_t output_size; /* bytes of the guest's output that have been kept */
 };
 
@@ -130,6 +132,7 @@ struct vmd_guest {
     uint64_t size;
     int memory_file; /* of a guest that can be rewound: the file behind its memory; else -1 */
     uint64_t trampolines, stop, thread, stack, errno_at;
+    uint64_t returned;  /* where a call returns to that may pause: a trampoline */
     uint64_t tls_size;  /* of the main binary's TLS segment, aligned */
     uint64_t tls_image; /* its initial bytes */
     struct vmd_guest_limits limits;
@@ -256,6 +259,9 @@ void vmd_cpu_destroy(struct vmd_guest *guest);
 
 /* Ends what is being executed. */
 void vmd_cpu_stop(struct vmd_guest *guest);
+
+/* The host function behind vmd_guest.returned: ends the call that may pause. */
+uint64_t vmd_cpu_return(struct vmd_host_call *call);
 
 uint64_t vmd_cpu_read(struct vmd_guest *guest, int reg);
 void vmd_cpu_write(struct vmd_guest *guest, int reg, uint64_t value);

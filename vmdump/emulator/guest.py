@@ -132,6 +132,24 @@ class Guest:
         self._check(lib.vmd_guest_call(self.native, function, args, len(args), ret, self._error), function)
         return int(ret[0])
 
+    def call_until(self, function: int, *args: int, pause_at: int) -> bool:
+        """Calls a function up to where it first enters the function pause_at; False: it has returned before.
+
+        Until resume, other calls run on the stack of the paused one.
+        """
+        ret, paused = ffi.new("uint64_t *"), ffi.new("bool *")
+        status = lib.vmd_guest_call_until(
+            self.native, function, args, len(args), pause_at, paused, ret, self._error
+        )  # fmt: skip
+        self._check(status, function)
+        return bool(paused[0])
+
+    def resume(self) -> int:
+        """Goes on with the call that is paused, and returns its result."""
+        ret = ffi.new("uint64_t *")
+        self._check(lib.vmd_guest_resume(self.native, ret, self._error), self.bias)
+        return int(ret[0])
+
     def call_all(self, functions: Sequence[int]) -> None:
         """Calls functions without arguments, one after the other. Raises as call does."""
         done = ffi.new("size_t *")
@@ -156,6 +174,10 @@ class Guest:
             f"{self.name}: function at {function - self.bias:#x}: {ffi.string(error.message).decode()} (at "
             f"{error.index - self.bias if error.index >= self.bias else error.index:#x}){detail and ': ' + detail}"
         )
+
+    def set_fill(self, fill: int) -> None:
+        """Sets the byte that malloc's memory holds; 0 in a new guest."""
+        lib.vmd_guest_set_fill(self.native, fill)
 
     def snapshot(self) -> None:
         """Notes the state that rewind goes back to. There is one snapshot."""

@@ -59,7 +59,7 @@ class Machine:
 
     def __init__(self, guest: Guest, main: MappedObject, services: GuestServices, functions: Functions) -> None:
         """See boot."""
-        self.guest, self._main, self._services, self._functions = guest, main, services, functions
+        self.guest, self._main, self._services, self.functions = guest, main, services, functions
         self.output = ""
         self._strings: dict[str, int] = {}
 
@@ -94,7 +94,7 @@ class Machine:
 
         Raises QmpError with QEMU's words; MachineError if QEMU exits or crashes; KeyError for an unknown command.
         """
-        function = self._functions.find("qmp_marshal_" + command.replace("-", "_"))
+        function = self.functions.find("qmp_marshal_" + command.replace("-", "_"))
         if function is None:
             raise KeyError(command)
         named = {name.replace("_", "-"): value for name, value in arguments.items()}
@@ -125,20 +125,44 @@ class Machine:
 
     def call(self, function: str | int, *args: int) -> int:
         """Call a function of QEMU by name or address, with integers. Raises MachineError."""
-        address = function if isinstance(function, int) else self._functions.get(function)
-        try:
+        address = function if isinstance(function, int) else self.functions.get(function)
+        with self._calling():
             return self.guest.call(address, *(arg & 0xFFFFFFFFFFFFFFFF for arg in args))
+
+    def call_all(self, functions: Sequence[int]) -> None:
+        """Call functions without arguments, in order. Raises MachineError."""
+        with self._calling():
+            self.guest.call_all(functions)
+
+    def call_until(self, function: str, *args: int, pause_at: str) -> None:
+        """Call a function up to where it first enters another one. Raises MachineError."""
+        with self._calling():
+            if not self.guest.call_until(self.functions.get(function), *args, pause_at=self.functions.get(pause_at)):
+                raise MachineError(f"{self.name}: {function} does not call {pause_at}", self.output)
+
+    def resume(self) -> None:
+        """Go on with the call that is paused. Raises MachineError."""
+        with self._calling():
+            self.guest.resume()
+
+    @contextlib.contextmanager
+    def _calling(self) -> Iterator[None]:
+        """What every call of the guest needs: its output is taken, and errors get QEMU's words."""
+        try:
+            yield
+        except MachineError:
+            raise
         except SourceError as error:
             self._take_output()
             where = self._main.symbol_at(self.guest.failed_at())
-            raise _machine_error(self.guest.name, f"{error}{where and f' in {where}' or ''}", self.output) from None
+            raise _machine_error(self.name, f"{error}{where and f' in {where}' or ''}", self.output) from None
         finally:
             self._take_output()
             self._services.raise_failure()
 
     def has(self, function: str) -> bool:
         """Whether the binary has a function of that name."""
-        return self._functions.find(function) is not None
+        return self.functions.find(function) is not None
 
     def _take_output(self) -> None:
         self.output += self.guest.take_output()
@@ -204,6 +228,59 @@ class Machine:
         return load(self, stream)
 
 
+class MachineTemplate:
+    """A machine that has its board and the devices of its command line, and waits for more devices.
+
+    ``with template.boot("e1000e,id=nic") as machine:`` adds devices, as -device does, and completes the machine. It
+    lasts until the block ends; each block begins anew, at the cost of the devices and of the reset alone.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        """See boot_template."""
+        self._machine = machine
+
+    @contextlib.contextmanager
+    def boot(self, *devices: str) -> Iterator[Machine]:
+        """Complete the machine with further devices.
+
+        Args:
+            *devices: arguments of -device; properties, not JSON.
+
+        Raises MachineError with what QEMU says of a device that it refuses.
+        """
+        machine = self._machine
+        try:
+            self._add(devices)
+            machine.resume()
+            yield machine
+        finally:
+            machine.rewind()
+
+    def _add(self, devices: Sequence[str]) -> None:
+        """Source: system/vl.c qemu_create_cli_devices, device_init_func."""
+        machine = self._machine
+        machine.call("rom_set_order_override", _ROM_ORDER_DEVICE)
+        for device in devices:
+            options = machine.call("qemu_find_opts", machine.text("device"))
+            parsed = machine.call("qemu_opts_parse_noisily", options, machine.text(device), 1)
+            with machine.out_parameters() as (_, errp):
+                added = machine.call("qdev_device_add", parsed, errp) if parsed else 0
+                error = machine.take_error(errp)
+            if not added:
+                reason = error or machine.output.strip()
+                raise MachineError(f"{machine.name}: -device {device}: {reason}", machine.output)
+            machine.call("object_unref", added)
+        machine.call("rom_reset_order_override")
+
+
+#: FW_CFG_ORDER_OVERRIDE_DEVICE. Source: include/hw/nvram/fw_cfg.h.
+_ROM_ORDER_DEVICE = 110
+
+#: What qemu_init calls first when all devices of the command line have been made. Source: system/vl.c
+#: qemu_machine_creation_done.
+_DEVICES_DONE = "drive_check_orphaned"
+
+
 def boot(
     image: str | os.PathLike[str],
     argv: Sequence[str] = (),
@@ -222,10 +299,40 @@ def boot(
             that the binary is installed in.
         host: what the host offers.
         defaults: arguments before argv.
-        fill: the byte that malloc's memory holds.
+        fill: the byte that malloc's memory holds; what depends on it depends on uninitialised memory.
 
     Raises MachineError with what QEMU says when it refuses; SourceError for what is not a QEMU that can be read.
     """
+    machine, arguments = _prepare(image, argv, root, host, defaults, fill)
+    machine.call("qemu_init", *arguments)
+    return machine
+
+
+def boot_template(
+    image: str | os.PathLike[str],
+    argv: Sequence[str] = (),
+    *,
+    root: str | os.PathLike[str] | None = None,
+    host: HostProfile = HostProfile(),  # noqa: B008
+    defaults: Sequence[str] = ARGUMENTS,
+    fill: int = 0,
+) -> MachineTemplate:
+    """Boot a machine up to where further devices can be added. Arguments and errors as for boot."""
+    machine, arguments = _prepare(image, argv, root, host, defaults, fill)
+    machine.call_until("qemu_init", *arguments, pause_at=_DEVICES_DONE)
+    machine.snapshot()
+    return MachineTemplate(machine)
+
+
+def _prepare(
+    image: str | os.PathLike[str],
+    argv: Sequence[str],
+    root: str | os.PathLike[str] | None,
+    host: HostProfile,
+    defaults: Sequence[str],
+    fill: int,
+) -> tuple[Machine, tuple[int, int, int]]:
+    """A machine whose constructors have run, and the arguments of qemu_init."""
     services = GuestServices(image, root)
     path = services.binary
     try:
@@ -234,25 +341,21 @@ def boot(
         raise SourceError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
     with elf:
         guest = Guest(path, elf.e_machine, host, memory=MEMORY, seconds=SECONDS, rewindable=True)
+        guest.set_fill(fill)
         services.attach(guest)
         libraries = _map_libraries(guest, services, elf.e_machine)
         main = map_object(guest, elf, libraries, is_main=True)
-        functions = Functions(guest, elf, main)
         services.set_scope([main, *libraries])
-        machine = Machine(guest, main, services, functions)
+        machine = Machine(guest, main, services, Functions(guest, elf, main))
+        for each in (*libraries, main):
+            machine.call_all(each.constructors)
         words = [services.name, *defaults, *argv]
         strings = [guest.string(each) for each in words]
         array = guest.alloc(8 * (len(words) + 1))
-        for index, each in enumerate(strings):
-            guest.write(array + 8 * index, each.to_bytes(8, "little"))
-        environment = guest.alloc(8)
-        try:
-            for each in (*libraries, main):
-                guest.call_all(each.constructors)
-        except SourceError as error:
-            raise _machine_error(path, str(error), guest.take_output()) from None
-        machine.call(functions.get("qemu_init"), len(words), array, environment)
-    return machine
+        guest.write(array, b"".join(each.to_bytes(8, "little") for each in strings))
+        functions = machine.functions
+        functions.get("qemu_init")
+    return machine, (len(words), array, guest.alloc(8))
 
 
 def _map_libraries(guest: Guest, services: GuestServices, e_machine: int) -> list[MappedObject]:

@@ -1,5 +1,5 @@
 /*
- * Other libraries, as far as starting a machine asks them anything: GnuTLS, GLib's checksums, udev, seccomp.
+ * Other libraries, as far as starting a machine asks them anything: GnuTLS, GLib's checksums, JACK.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -30,6 +30,8 @@ static uint64_t host_g_checksum_type_get_length(struct vmd_host_call *call)
     return ARG_UINT(0) < sizeof(sizes) ? sizes[ARG_UINT(0)] : (uint64_t)-1;
 }
 
-VMD_SERVE({"gnutls_global_init", vmd_host_zero}, {"gnutls_rnd", host_gnutls_rnd},
-          {"gnutls_digest_list", host_empty_list}, {"gnutls_cipher_list", host_empty_list},
-          {"gnutls_mac_list", host_empty_list}, {"g_checksum_type_get_length", host_g_checksum_type_get_length})
+VMD_SERVE({"jack_set_error_function", vmd_host_zero}, {"jack_set_info_function", vmd_host_zero},
+          {"jack_set_thread_creator", vmd_host_zero}, {"gnutls_global_init", vmd_host_zero},
+          {"gnutls_rnd", host_gnutls_rnd}, {"gnutls_digest_list", host_empty_list},
+          {"gnutls_cipher_list", host_empty_list}, {"gnutls_mac_list", host_empty_list},
+          {"g_checksum_type_get_length", host_g_checksum_type_get_length})

@@ -250,7 +250,7 @@ VMD_SERVE({"abort", host_abort}, {"__stack_chk_fail", host_abort}, {"__fortify_f
           {"g_getenv", host_getenv}, {"secure_getenv", host_getenv}, {"uname", host_uname}, {"sysconf", host_sysconf},
           {"getpagesize", host_getpagesize}, {"g_get_num_processors", host_g_get_num_processors},
           {"getrlimit", host_getrlimit}, {"getrlimit64", host_getrlimit}, NOTHING("setrlimit"), NOTHING("setrlimit64"),
-          {"__errno_location", host_errno_location}, {"getauxval", host_getauxval},
+          {"__errno_location", host_errno_location}, {"getauxval", host_getauxval}, {"__getauxval", host_getauxval},
           {"register_dso_module_init", host_register_dso_module_init}, {"g_error_free", host_g_error_free},
           {"g_clear_error", host_g_clear_error}, NOTHING("atexit"), NOTHING("__cxa_atexit"), NOTHING("on_exit"),
           NOTHING("__cxa_finalize"), NOTHING("sigemptyset"), NOTHING("sigfillset"), NOTHING("sigaddset"),
