@@ -248,6 +248,9 @@ static uint64_t host_g_strrstr(struct vmd_host_call *call)
 {
     const char *text = vmd_host_string(call->guest, ARG(0)), *part = vmd_host_string(call->guest, ARG(1));
 
+    if (part && !*part) {
+        return ARG(0);
+    }
     for (size_t at = text && part && strlen(text) >= strlen(part) ? strlen(text) - strlen(part) + 1 : 0; at--;) {
         if (strncmp(text + at, part, strlen(part)) == 0) {
             return ARG(0) + at;
@@ -372,7 +375,7 @@ static uint64_t host_g_ascii_strup(struct vmd_host_call *call)
     return change_case(call, true);
 }
 
-/* g_ascii_strcasecmp: the difference of the first characters that differ. */
+/* The difference of the first characters that differ, in lower case; where one string ends, as they are. */
 static uint64_t compare_ascii(struct vmd_host_call *call, uint64_t most)
 {
     const char *a = vmd_host_string(call->guest, ARG(0)), *b = vmd_host_string(call->guest, ARG(1));
@@ -380,7 +383,10 @@ static uint64_t compare_ascii(struct vmd_host_call *call, uint64_t most)
     for (uint64_t i = 0; a && b && i < most; i++) {
         int difference = tolower((uint8_t)a[i]) - tolower((uint8_t)b[i]);
 
-        if (difference || !a[i]) {
+        if (!a[i] || !b[i]) {
+            return (uint64_t)((uint8_t)a[i] - (uint8_t)b[i]);
+        }
+        if (difference) {
             return (uint64_t)difference;
         }
     }

@@ -84,8 +84,8 @@ static uint32_t hash_of(struct vmd_host_call *call, const struct vmd_container *
         return text ? vmd_str_hash(text) : 0;
     case VMD_KEY_INT:
         return vmd_guest_get_int(call->guest, key);
-    case VMD_KEY_INT64: /* g_int64_hash */
-        return (uint32_t)(vmd_guest_get(call->guest, key) >> 32) ^ vmd_guest_get_int(call->guest, key);
+    case VMD_KEY_INT64: /* its lower half, up to GLib 2.74 */
+        return (uint32_t)vmd_guest_get(call->guest, key);
     case VMD_KEY_GUEST:
         return (uint32_t)vmd_host_call_guest(call, table->hash_function, &key, 1);
     default:
@@ -613,9 +613,7 @@ static uint64_t host_g_int_equal(struct vmd_host_call *call)
 
 static uint64_t host_g_int64_hash(struct vmd_host_call *call)
 {
-    uint64_t value = vmd_guest_get(call->guest, ARG(0));
-
-    return (uint32_t)(value >> 32) ^ (uint32_t)value;
+    return (uint32_t)vmd_guest_get(call->guest, ARG(0));
 }
 
 static uint64_t host_g_int64_equal(struct vmd_host_call *call)
