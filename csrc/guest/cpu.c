@@ -12,8 +12,10 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "guest/internal.h"
 
@@ -463,6 +465,21 @@ static bool wait_a_slice(struct vmd_cpu *cpu, const struct calls *calls, uint64_
     return has_ended;
 }
 
+/* Bytes of memory that the process has. Source: proc(5), statm: size and resident, in pages. */
+static uint64_t resident_bytes(void)
+{
+    unsigned long long size, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+
+    if (file) {
+        if (fscanf(file, "%llu %llu", &size, &resident) != 2) {
+            resident = 0;
+        }
+        fclose(file);
+    }
+    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 /* Waits for the end, and sees to it that it comes. */
 static void supervise(struct vmd_guest *guest, const struct calls *calls, pthread_t thread)
 {
@@ -470,12 +487,15 @@ static void supervise(struct vmd_guest *guest, const struct calls *calls, pthrea
     const struct vmd_guest_limits *limits = &guest->limits;
     clockid_t clock;
     bool has_clock = !pthread_getcpuclockid(thread, &clock);
+    uint64_t resident = limits->resident ? resident_bytes() + limits->resident : 0;
 
     while (!wait_a_slice(cpu, calls, limits->slice_milliseconds)) {
         if (!cpu->stopping && limits->poll && limits->poll(limits->opaque)) {
             cpu->stopping = VMD_INTERRUPTED;
         } else if (!cpu->stopping && has_clock && nanoseconds_of(clock) > cpu->nanoseconds_left) {
             cpu->stopping = VMD_TOO_LARGE;
+        } else if (!cpu->stopping && resident && resident_bytes() > resident) {
+            cpu->stopping = VMD_NO_MEMORY;
         }
         if (cpu->stopping) {
             vmd_cpu_stop(guest); /* again and again: it may just have been starting */

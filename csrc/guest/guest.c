@@ -15,7 +15,7 @@
 
 enum {
     TRAMPOLINE = VMD_TRAMPOLINE_SIZE,
-    STACK_SIZE = 8 << 20,
+    STACK_SIZE = 4 << 20,
     THREAD_SIZE = 64 << 10,
     STOP_SIZE = 4096,
     OUTPUT_MAX = 1 << 20,
@@ -232,6 +232,11 @@ void vmd_host_register(struct vmd_host_library *library)
 {
     library->next = libraries;
     libraries = library;
+}
+
+const struct vmd_host_library *vmd_host_libraries(void)
+{
+    return libraries;
 }
 
 uint64_t vmd_host_zero(struct vmd_host_call *call)

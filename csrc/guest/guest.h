@@ -41,6 +41,11 @@ struct vmd_guest_limits {
     int (*poll)(void *opaque);
     void *opaque;
     int rewindable; /* nonzero: snapshots can be taken */
+    /*
+     * Bytes by which the process may grow while a call runs, looked at every slice, and that one memset or memcpy may
+     * write: memory is address space, which a guest may reserve and leave alone. 0: no limit.
+     */
+    uint64_t resident;
 };
 
 /*
@@ -80,7 +85,8 @@ enum vmd_status vmd_guest_define(struct vmd_guest *guest, const char *name, uint
 /*
  * Calls a function of the guest with up to six integers.
  * VMD_BAD_REFERENCE, VMD_TOO_DEEP, index: the guest's address, message and path say what it did wrong; VMD_TOO_LARGE:
- * it takes longer than the limit; VMD_NO_MEMORY: the guest's memory is used up; VMD_INTERRUPTED.
+ * it takes longer than the limit; VMD_NO_MEMORY: the guest's memory is used up; VMD_INTERRUPTED; VMD_EXITED, index: the
+ * status.
  */
 enum vmd_status vmd_guest_call(struct vmd_guest *guest, uint64_t function, const uint64_t *args, int n_args,
                                uint64_t *ret, struct vmd_error *err);

@@ -47,6 +47,9 @@ struct vmd_host_library {
 
 void vmd_host_register(struct vmd_host_library *library);
 
+/* The first of all libraries. */
+const struct vmd_host_library *vmd_host_libraries(void);
+
 /* Registers a file's functions when the core is loaded: VMD_SERVE({"strlen", host_strlen}, ...) */
 #define VMD_SERVE(...)                                                                                                 \
     static const struct vmd_host_function served_functions[] = {__VA_ARGS__};                                          \
@@ -107,7 +110,7 @@ struct vmd_guest_state {
     uint64_t n_pthread_keys;
     uint64_t private_keys[VMD_KEYS_MAX], private_values[VMD_KEYS_MAX]; /* of GPrivate, by address */
     uint64_t n_privates;
-    uint64_t strtok, quarks, interned, n_quarks, main_context, random;
+    uint64_t program_name, strtok, quarks, interned, n_quarks, main_context, random;
     uint64_t ctype_tables[3];
     bool is_paused;
     uint64_t paused_at, paused_stack;

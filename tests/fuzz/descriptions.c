@@ -4,7 +4,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "guest/guest.h"
+#include "guest.h"
 #include "guest/read_descriptions.h"
 #include "tree/tree.h"
 

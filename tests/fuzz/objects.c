@@ -4,7 +4,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "guest/guest.h"
+#include "guest.h"
 #include "guest/elf_object.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

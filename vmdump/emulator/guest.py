@@ -39,6 +39,7 @@ class Guest:
         memory: int | None = None,
         seconds: float | None = None,
         rewindable: bool = False,
+        resident: int = 0,
     ) -> None:
         """Creates an empty guest.
 
@@ -49,6 +50,7 @@ class Guest:
             memory: bytes of address space; default: MEMORY.
             seconds: CPU time for all calls together; default: SECONDS.
             rewindable: whether snapshots can be taken.
+            resident: bytes of memory that a call may take; 0: as many as there are.
 
         Raises SourceError without Unicorn, MemoryError.
         """
@@ -62,7 +64,7 @@ class Guest:
         ret = ffi.new("struct vmd_guest **")
         limits = ffi.new(
             "struct vmd_guest_limits *",
-            (self.size, int(self._seconds * 1000), int(SLICE * 1000), lib.vmd_poll, ffi.NULL, rewindable),
+            (self.size, int(self._seconds * 1000), int(SLICE * 1000), lib.vmd_poll, ffi.NULL, rewindable, resident),
         )
         status = lib.vmd_guest_create(libunicorn(), ARCHITECTURES[e_machine], limits, ret, error)
         if status == lib.VMD_NO_MEMORY:
@@ -207,7 +209,7 @@ class Guest:
 
     def unserved(self) -> list[str]:
         """Names of functions that the guest has called and that the host does not serve: they returned 0."""
-        names = []
+        names: list[str] = []
         while name := lib.vmd_guest_unserved(self.native, len(names)):
             names.append(ffi.string(name).decode(errors="backslashreplace"))
         return sorted(names)

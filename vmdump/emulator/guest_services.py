@@ -48,7 +48,7 @@ class GuestServices:
         self.name = f"{_BIN_DIR}/{os.path.basename(self.binary)}"
         self.asked: dict[str, str] = {}
         self._files: dict[str, Any] = {}
-        self._modules: list[tuple[MappedObject, Any]] = []
+        self._modules: list[MappedObject] = []
         self._n_modules = 0
         self._failure: BaseException | None = None
         self._handle = ffi.new_handle(self)
@@ -124,12 +124,12 @@ class GuestServices:
         with ElfFile.open(real) as elf:
             module = map_object(self._guest, elf, self._scope, is_main=False)
         self.asked[path] = real
-        self._modules.append((module, None))
+        self._modules.append(module)
         return len(self._modules) + 1, module
 
     def module_symbol(self, handle: int, name: str) -> int:
         """The address of a symbol of a module, or of the program (1); 0: none."""
-        objects = self._scope if handle == 1 else [self._modules[handle - 2][0]] if handle - 2 < len(self._modules) else []
+        objects = self._scope if handle == 1 else self._modules[handle - 2 : handle - 1] if handle > 1 else []
         return next((each.symbols[name] for each in objects if name in each.symbols), 0)
 
     def fail(self, error: BaseException) -> None:
@@ -143,7 +143,7 @@ def _text(pointer: Any) -> str:
 
 @ffi.def_extern()  # type: ignore[misc, untyped-decorator, unused-ignore]
 def vmd_read_file(opaque: Any, path: Any, data: Any, size: Any) -> int:
-    """struct vmd_guest_services.read_file."""
+    """Struct vmd_guest_services.read_file."""
     services: GuestServices = ffi.from_handle(opaque)
     try:
         found = services.read_file(_text(path))
@@ -159,7 +159,7 @@ def vmd_read_file(opaque: Any, path: Any, data: Any, size: Any) -> int:
 
 @ffi.def_extern()  # type: ignore[misc, untyped-decorator, unused-ignore]
 def vmd_open_module(opaque: Any, path: Any, constructors: Any, n: Any) -> int:
-    """struct vmd_guest_services.open_module."""
+    """Struct vmd_guest_services.open_module."""
     services: GuestServices = ffi.from_handle(opaque)
     try:
         found = services.open_module(_text(path))
@@ -175,6 +175,6 @@ def vmd_open_module(opaque: Any, path: Any, constructors: Any, n: Any) -> int:
 
 @ffi.def_extern()  # type: ignore[misc, untyped-decorator, unused-ignore]
 def vmd_module_symbol(opaque: Any, handle: int, name: Any) -> int:
-    """struct vmd_guest_services.module_symbol."""
+    """Struct vmd_guest_services.module_symbol."""
     services: GuestServices = ffi.from_handle(opaque)
     return services.module_symbol(handle, _text(name))

@@ -24,6 +24,9 @@ from vmdump.errors import SourceError
 #: Bytes of address space for a machine. What is not written costs nothing; boards have up to 4 GiB of RAM.
 MEMORY = 12 << 30
 
+#: Bytes of memory that a boot, or a later call, may take.
+RESIDENT = 2 << 30
+
 #: Seconds of CPU time that a machine may take in all.
 SECONDS: float = 300
 
@@ -155,7 +158,7 @@ class Machine:
         except SourceError as error:
             self._take_output()
             where = self._main.symbol_at(self.guest.failed_at())
-            raise _machine_error(self.name, f"{error}{where and f' in {where}' or ''}", self.output) from None
+            raise _machine_error(self.name, f"{error}{(where and f' in {where}') or ''}", self.output) from None
         finally:
             self._take_output()
             self._services.raise_failure()
@@ -214,7 +217,7 @@ class Machine:
 
         Raises MachineError; MigrationBlockedError if QEMU would not migrate this machine.
         """
-        from vmdump.emulator.migration import save  # noqa: PLC0415
+        from vmdump.emulator.migration import save
 
         return save(self)
 
@@ -223,7 +226,7 @@ class Machine:
 
         Returns what qemu_loadvm_state returns: negative for a failure, whose reason is in ``output``.
         """
-        from vmdump.emulator.migration import load  # noqa: PLC0415
+        from vmdump.emulator.migration import load
 
         return load(self, stream)
 
@@ -340,7 +343,7 @@ def _prepare(
     except (OSError, ValueError) as error:
         raise SourceError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
     with elf:
-        guest = Guest(path, elf.e_machine, host, memory=MEMORY, seconds=SECONDS, rewindable=True)
+        guest = Guest(path, elf.e_machine, host, memory=MEMORY, seconds=SECONDS, rewindable=True, resident=RESIDENT)
         guest.set_fill(fill)
         services.attach(guest)
         libraries = _map_libraries(guest, services, elf.e_machine)
@@ -371,6 +374,9 @@ def _map_libraries(guest: Guest, services: GuestServices, e_machine: int) -> lis
 
 
 def _machine_error(name: str, message: str, output: str) -> MachineError:
-    """An error whose message is what QEMU said, if it said anything."""
+    """An error whose message is what QEMU said when it exited: its last line that begins with its own name."""
     said = [line for line in output.splitlines() if line.strip()]
-    return MachineError(f"{name}: {said[-1]}" if said and "it exits" in message else message, output)
+    own = [line for line in said if line.startswith(f"{os.path.basename(name)}: ")]
+    if "it exits" not in message or not said:
+        return MachineError(message, output)
+    return MachineError(f"{name}: {(own or said)[-1].removeprefix(f'{os.path.basename(name)}: ')}", output)

@@ -86,9 +86,9 @@ def _buffer_of(machine: Machine, channel: int) -> bytes:
     """The bytes that were written to a QIOChannelBuffer."""
     for offset in _CHANNEL_OFFSETS:
         capacity, usage, position, data = (machine.guest.pointer(channel + offset + 8 * i) for i in range(4))
-        if 4096 <= capacity < 1 << 32 and 0 < usage <= capacity and position <= usage and data % 8 == 0:
-            if machine.guest.holds(data, usage):
-                return machine.guest.read(data, usage)
+        is_plausible = 4096 <= capacity < 1 << 32 and 0 < usage <= capacity and position <= usage and data % 8 == 0
+        if is_plausible and machine.guest.holds(data, usage):
+            return machine.guest.read(data, usage)
     raise MachineError(f"{machine.name}: the stream that it has saved is not found", machine.output)
 
 

@@ -73,6 +73,19 @@ static uint64_t host_name(struct vmd_host_call *call)
     return new_text(call, "qemu");
 }
 
+static uint64_t host_g_set_prgname(struct vmd_host_call *call)
+{
+    const char *name = ARG(0) ? vmd_host_string(call->guest, ARG(0)) : NULL;
+
+    call->guest->state.program_name = name ? new_text(call, name) : 0;
+    return 0;
+}
+
+static uint64_t host_g_get_prgname(struct vmd_host_call *call)
+{
+    return call->guest->state.program_name;
+}
+
 static uint64_t host_directory(struct vmd_host_call *call)
 {
     return new_text(call, "/tmp");
@@ -242,14 +255,15 @@ VMD_SERVE({"abort", host_abort}, {"__stack_chk_fail", host_abort}, {"__fortify_f
           {"g_assertion_message_error", host_g_assertion_message}, {"getpid", host_getpid}, {"gettid", host_getpid},
           {"getppid", host_getpid}, {"getuid", host_getuid}, {"geteuid", host_getuid}, {"getgid", host_getuid},
           {"getegid", host_getuid}, {"g_get_host_name", host_name}, {"g_get_user_name", host_name},
-          {"g_get_prgname", host_name}, NOTHING("g_set_prgname"), {"g_get_tmp_dir", host_directory},
-          {"g_get_home_dir", host_directory}, {"g_get_user_runtime_dir", host_directory},
-          {"g_get_user_config_dir", host_directory}, {"g_get_user_cache_dir", host_directory},
-          {"g_get_user_data_dir", host_directory}, {"g_get_current_dir", host_directory},
-          {"get_current_dir_name", host_directory}, {"getcwd", host_getcwd}, {"getenv", host_getenv},
-          {"g_getenv", host_getenv}, {"secure_getenv", host_getenv}, {"uname", host_uname}, {"sysconf", host_sysconf},
-          {"getpagesize", host_getpagesize}, {"g_get_num_processors", host_g_get_num_processors},
-          {"getrlimit", host_getrlimit}, {"getrlimit64", host_getrlimit}, NOTHING("setrlimit"), NOTHING("setrlimit64"),
+          {"g_get_prgname", host_g_get_prgname}, {"g_set_prgname", host_g_set_prgname},
+          {"g_get_tmp_dir", host_directory}, {"g_get_home_dir", host_directory},
+          {"g_get_user_runtime_dir", host_directory}, {"g_get_user_config_dir", host_directory},
+          {"g_get_user_cache_dir", host_directory}, {"g_get_user_data_dir", host_directory},
+          {"g_get_current_dir", host_directory}, {"get_current_dir_name", host_directory}, {"getcwd", host_getcwd},
+          {"getenv", host_getenv}, {"g_getenv", host_getenv}, {"secure_getenv", host_getenv}, {"uname", host_uname},
+          {"sysconf", host_sysconf}, {"getpagesize", host_getpagesize},
+          {"g_get_num_processors", host_g_get_num_processors}, {"getrlimit", host_getrlimit},
+          {"getrlimit64", host_getrlimit}, NOTHING("setrlimit"), NOTHING("setrlimit64"),
           {"__errno_location", host_errno_location}, {"getauxval", host_getauxval}, {"__getauxval", host_getauxval},
           {"register_dso_module_init", host_register_dso_module_init}, {"g_error_free", host_g_error_free},
           {"g_clear_error", host_g_clear_error}, NOTHING("atexit"), NOTHING("__cxa_atexit"), NOTHING("on_exit"),

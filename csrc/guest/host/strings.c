@@ -105,10 +105,21 @@ static uint64_t host_strnlen(struct vmd_host_call *call)
     return text ? strnlen(text, ARG(1)) : 0;
 }
 
+/* Nothing stops a host function in the middle: it may not write more than a call may use. */
+static bool is_too_large(struct vmd_host_call *call, uint64_t size)
+{
+    uint64_t most = call->guest->limits.resident;
+
+    if (most && size > most) {
+        vmd_guest_fail(call->guest, VMD_NO_MEMORY, size, "it uses more memory than it is given");
+    }
+    return most && size > most;
+}
+
 static uint64_t host_memcpy(struct vmd_host_call *call)
 {
-    if (!ARG(2)) {
-        return ARG(0); /* NULL is legal then */
+    if (!ARG(2) || is_too_large(call, ARG(2))) {
+        return ARG(0); /* NULL is legal where nothing is copied */
     }
     const char *from = vmd_guest_at(call->guest, ARG(1), ARG(2));
     char *to = vmd_guest_at(call->guest, ARG(0), ARG(2));
@@ -121,7 +132,7 @@ static uint64_t host_memcpy(struct vmd_host_call *call)
 
 static uint64_t host_memset(struct vmd_host_call *call)
 {
-    if (!ARG(2)) {
+    if (!ARG(2) || is_too_large(call, ARG(2))) {
         return ARG(0);
     }
     char *to = vmd_guest_at(call->guest, ARG(0), ARG(2));
