@@ -128,6 +128,25 @@ void vmd_guest_set_services(struct vmd_guest *guest, const struct vmd_guest_serv
  */
 void vmd_guest_run_natively(struct vmd_guest *guest);
 
+/*
+ * What KVM has on the host: capabilities of /dev/kvm and of a VM, CPUID entries (function, index, flags, eax, ebx, ecx,
+ * edx), and MSRs. Without capabilities there is no /dev/kvm. The arrays are the caller's, and stay as long as the
+ * guest.
+ */
+struct vmd_kvm_extension {
+    uint32_t number, system, vm;
+};
+struct vmd_kvm_cpuid {
+    uint32_t words[7];
+};
+struct vmd_guest_kvm {
+    const struct vmd_kvm_extension *extensions;
+    const struct vmd_kvm_cpuid *cpuid;
+    const uint32_t *msrs, *feature_msrs;
+    size_t n_extensions, n_cpuid, n_msrs, n_feature_msrs;
+};
+void vmd_guest_set_kvm(struct vmd_guest *guest, const struct vmd_guest_kvm *kvm);
+
 /* What malloc's memory holds, 0 in a new guest: what depends on it, depends on uninitialised memory. */
 void vmd_guest_set_fill(struct vmd_guest *guest, uint8_t fill);
 

@@ -131,6 +131,7 @@ struct vmd_guest {
     enum vmd_guest_arch arch;
     bool no_memfd, sgx_vepc; /* of the host, see vmd_guest_set_host */
     uint64_t page_size;
+    struct vmd_guest_kvm kvm;
     char *memory;
     uint64_t size;
     int memory_file; /* of a guest that can be rewound: the file behind its memory; else -1 */

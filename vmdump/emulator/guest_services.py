@@ -50,6 +50,7 @@ class GuestServices:
         self._files: dict[str, Any] = {}
         self._modules: list[MappedObject] = []
         self._n_modules = 0
+        self._kept: list[Any] = []
         self._failure: BaseException | None = None
         self._handle = ffi.new_handle(self)
 
@@ -64,6 +65,10 @@ class GuestServices:
                 (self._handle, lib.vmd_read_file, lib.vmd_open_module, lib.vmd_module_symbol),
             ),
         )
+
+    def keep(self, thing: Any) -> None:
+        """Keeps what the guest uses as long as itself."""
+        self._kept.append(thing)
 
     def set_scope(self, objects: list[MappedObject]) -> None:
         """Names the objects whose symbols modules may use: the binary, then its libraries."""

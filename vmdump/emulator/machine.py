@@ -19,6 +19,7 @@ from vmdump.emulator.find_functions import Functions
 from vmdump.emulator.guest import Guest
 from vmdump.emulator.guest_services import GuestServices
 from vmdump.emulator.host_profile import HostProfile
+from vmdump.emulator.kvm_profile import provide_kvm
 from vmdump.errors import SourceError
 
 #: Bytes of address space for a machine. What is not written costs nothing; boards have up to 4 GiB of RAM.
@@ -32,6 +33,9 @@ SECONDS: float = 300
 
 #: What every boot gets before the caller's arguments: no host devices, no user configuration, CPUs stopped.
 ARGUMENTS = ("-nodefaults", "-display", "none", "-no-user-config", "-S")
+
+#: ELF's number of the one architecture that has a KVM profile.
+_X86_64 = 62
 
 #: Libraries that are mapped rather than served: pure computation, whose results go into the guest's device tree.
 _LIBRARIES = ("libfdt.so.1",)
@@ -346,6 +350,8 @@ def _prepare(
         guest = Guest(path, elf.e_machine, host, memory=MEMORY, seconds=SECONDS, rewindable=True, resident=RESIDENT)
         guest.set_fill(fill)
         services.attach(guest)
+        if elf.e_machine == _X86_64:
+            services.keep(provide_kvm(guest))
         libraries = _map_libraries(guest, services, elf.e_machine)
         main = map_object(guest, elf, libraries, is_main=True)
         services.set_scope([main, *libraries])

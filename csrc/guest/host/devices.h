@@ -17,6 +17,9 @@ uint64_t vmd_host_new_file(struct vmd_guest *guest, const struct vmd_open_file *
 /* Whether the host profile has a device of that path; ret is what opening it gives. */
 bool vmd_host_open_device(struct vmd_guest *guest, const char *path, struct vmd_open_file *ret);
 
+/* The same for /dev/kvm alone. */
+bool vmd_host_open_kvm(struct vmd_guest *guest, const char *path, struct vmd_open_file *ret);
+
 /* The same for a path of the guest. */
 bool vmd_host_is_device(struct vmd_guest *guest, uint64_t path);
 
