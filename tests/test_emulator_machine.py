@@ -133,6 +133,17 @@ def test_snapshot():
     assert machine.save() == stream
 
 
+def test_kvm():
+    """With KVM a machine has what KVM's profile gives it: its clock, and the CPU's frequency."""
+    machine = boot(binary("x86_64"), ["-M", "q35", "-accel", "kvm"])
+    assert machine.qmp("query-kvm") == {"enabled": True, "present": True}
+    description = vmdescription(machine.save())
+    names = [device["name"] for device in description["devices"]]
+    assert "kvmclock" in names
+    assert "kvm-tpr-opt" in names
+    assert machine.unserved == []
+
+
 def test_refusals():
     """What QEMU refuses is an error with its words; the exit status of the process is not of interest."""
     with pytest.raises(MachineError, match="unsupported machine type"):

@@ -144,6 +144,7 @@ struct vmd_guest_kvm {
     const struct vmd_kvm_cpuid *cpuid;
     const uint32_t *msrs, *feature_msrs;
     size_t n_extensions, n_cpuid, n_msrs, n_feature_msrs;
+    uint64_t mce; /* bits of MCG_CAP that are supported */
 };
 void vmd_guest_set_kvm(struct vmd_guest *guest, const struct vmd_guest_kvm *kvm);
 

@@ -230,6 +230,9 @@ FEATURE_MSRS = (
     0xCE,
 )
 
+#: Supported bits of MCG_CAP: KVM_X86_GET_MCE_CAP_SUPPORTED.
+MCE = 0x1000100
+
 
 def provide_kvm(guest: Guest) -> Any:
     """Give a guest /dev/kvm with this profile. What is returned must live as long as the guest."""
@@ -238,7 +241,7 @@ def provide_kvm(guest: Guest) -> Any:
     msrs, feature_msrs = ffi.new("uint32_t[]", MSRS), ffi.new("uint32_t[]", FEATURE_MSRS)
     kvm = ffi.new(
         "struct vmd_guest_kvm *",
-        (extensions, cpuid, msrs, feature_msrs, len(EXTENSIONS), len(CPUID), len(MSRS), len(FEATURE_MSRS)),
+        (extensions, cpuid, msrs, feature_msrs, len(EXTENSIONS), len(CPUID), len(MSRS), len(FEATURE_MSRS), MCE),
     )
     lib.vmd_guest_set_kvm(guest.native, kvm)
     return extensions, cpuid, msrs, feature_msrs

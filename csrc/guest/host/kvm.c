@@ -25,6 +25,7 @@ enum {
     CREATE_VCPU = 0x41,
     GET_MSRS = 0x88,
     SET_MSRS = 0x89,
+    GET_MCE_CAP_SUPPORTED = 0x9d,
     GET_TSC_KHZ = 0xa3,
     CREATE_DEVICE = 0xe0,
 };
@@ -113,6 +114,11 @@ static uint64_t system_call(struct vmd_host_call *call, const struct vmd_open_fi
     case GET_MSRS:
     case SET_MSRS: /* how many of them; the values of GET are what the guest has there */
         return vmd_guest_get_int(guest, ARG(2));
+    case GET_MCE_CAP_SUPPORTED:
+        if (file->device == DEVICE_KVM) {
+            vmd_guest_put(guest, ARG(2), kvm->mce);
+        }
+        return 0;
     case GET_TSC_KHZ: /* ENABLE_CAP has the same number, and an argument */
         return ARG_UINT(1) >> 16 ? 0 : TSC_KHZ;
     default:
