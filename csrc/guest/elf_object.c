@@ -1,5 +1,5 @@
 /*
- * ELF objects in a guest: dynamic section and symbols. See guest_object.h; relocations are in guest_relocate.c.
+ * ELF objects in a guest: dynamic section and symbols. See elf_object.h; relocations are in elf_relocate.c.
  *
  * Source: the System V ABI, chapter 5, Dynamic Linking; DT_GNU_HASH as GNU ld writes it.
  *

@@ -1,5 +1,5 @@
 /*
- * ELF objects in a guest: relocations. See guest_object.h.
+ * ELF objects in a guest: relocations. See elf_object.h.
  *
  * Source: the supplements of the System V ABI for x86-64 and AArch64, and the generic ABI's DT_RELR.
  *

@@ -1,6 +1,6 @@
 /*
- * The inside of an ELF object, for the files that make it up: guest_object.c (dynamic section, symbols) and
- * guest_relocate.c (relocations).
+ * The inside of an ELF object, for the files that make it up: elf_object.c (dynamic section, symbols) and
+ * elf_relocate.c (relocations).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -361,7 +361,7 @@ void vmd_guest_set_services(struct vmd_guest *guest, const struct vmd_guest_serv
     guest->services = *services;
 }
 
-void vmd_guest_run_natively(struct vmd_guest *guest)
+void vmd_guest_run_main(struct vmd_guest *guest)
 {
     guest->queue_inits = guest->tolerate_faults = false;
 }

@@ -126,7 +126,7 @@ void vmd_guest_set_services(struct vmd_guest *guest, const struct vmd_guest_serv
  * For a guest that runs main() itself: register_dso_module_init is the binary's own, and a fault ends the call wherever
  * it happens. To be called before objects are linked.
  */
-void vmd_guest_run_natively(struct vmd_guest *guest);
+void vmd_guest_run_main(struct vmd_guest *guest);
 
 /*
  * What KVM has on the host: capabilities of /dev/kvm and of a VM, CPUID entries (function, index, flags, eax, ebx, ecx,

@@ -1,5 +1,5 @@
 /*
- * Fuzz target: an ELF object, from its dynamic section on (csrc/guest_object.c). The first byte is the architecture,
+ * Fuzz target: an ELF object, from its dynamic section on (csrc/guest/elf_object.c). The first byte is the architecture,
  * two more are where the dynamic section is; the rest is the object as it is loaded.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later

@@ -57,7 +57,7 @@ class GuestServices:
     def attach(self, guest: Guest) -> None:
         """Serves a guest, which runs its own main function."""
         self._guest = guest
-        lib.vmd_guest_run_natively(guest.native)
+        lib.vmd_guest_run_main(guest.native)
         lib.vmd_guest_set_services(
             guest.native,
             ffi.new(
