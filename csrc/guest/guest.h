@@ -40,6 +40,26 @@ struct vmd_guest_limits {
     uint64_t slice_milliseconds;
     int (*poll)(void *opaque);
     void *opaque;
+    int rewindable; /* nonzero: snapshots can be taken */
+    /*
+     * Bytes by which the process may grow while a call runs, looked at every slice, and that one memset or memcpy may
+     * write: memory is address space, which a guest may reserve and leave alone. 0: no limit.
+     */
+    uint64_t resident;
+};
+
+/*
+ * What a guest is given of the world outside. Called on the thread that executes the guest. Paths are the guest's own
+ * words. The default has no file and no module.
+ */
+struct vmd_guest_services {
+    void *opaque;
+    /* The bytes of a file, which stay where they are as long as the guest lives. 0: there is no such file. */
+    int (*read_file)(void *opaque, const char *path, const char **data, uint64_t *size);
+    /* Maps a shared object; its handle, and the functions to call before it is used. 0: there is none. */
+    uint64_t (*open_module)(void *opaque, const char *path, const uint64_t **constructors, uint64_t *n);
+    /* The address of a symbol of a module; 1 stands for the program itself. 0: there is none. */
+    uint64_t (*module_symbol)(void *opaque, uint64_t module, const char *name);
 };
 
 /*
@@ -72,7 +92,7 @@ enum vmd_status vmd_guest_define(struct vmd_guest *guest, const char *name, uint
  * Call a function of the guest with up to six integers.
  * VMD_BAD_REFERENCE, VMD_TOO_DEEP: the guest's code failed at address index, see message and path; VMD_TOO_LARGE: time
  * limit exceeded; VMD_NO_MEMORY: the guest's memory is exhausted; VMD_INTERRUPTED; VMD_UNSUPPORTED: stopped before the
- * instruction at index, which Unicorn executes wrongly.
+ * instruction at index, which Unicorn executes wrongly; VMD_EXITED, index: exit status.
  */
 enum vmd_status vmd_guest_call(struct vmd_guest *guest, uint64_t function, const uint64_t *args, int n_args,
                                uint64_t *ret, struct vmd_error *err);
@@ -80,6 +100,14 @@ enum vmd_status vmd_guest_call(struct vmd_guest *guest, uint64_t function, const
 /* Call n functions without arguments in turn, up to the first that fails; done: number of successful calls. */
 enum vmd_status vmd_guest_call_all(struct vmd_guest *guest, const uint64_t *functions, size_t n, size_t *done,
                                    struct vmd_error *err);
+
+/*
+ * The same, but the call pauses when it first enters the function pause_at: *paused is then true, and *ret unset.
+ * Further calls run on the stack of the paused one; resume continues it. A snapshot includes a paused call.
+ */
+enum vmd_status vmd_guest_call_until(struct vmd_guest *guest, uint64_t function, const uint64_t *args, int n_args,
+                                     uint64_t pause_at, bool *paused, uint64_t *ret, struct vmd_error *err);
+enum vmd_status vmd_guest_resume(struct vmd_guest *guest, uint64_t *ret, struct vmd_error *err);
 
 /*
  * Set properties of the host: whether memfd_create works (default: true), whether /dev/sgx_vepc can be opened (default:
@@ -95,6 +123,60 @@ uint64_t vmd_guest_set_tls(struct vmd_guest *guest, uint64_t size);
  * fn and type. Returns their number; 0: the queue is empty.
  */
 size_t vmd_guest_take_inits(struct vmd_guest *guest, uint64_t *pairs, size_t room);
+
+/* Gives the guest its services, which are copied. */
+void vmd_guest_set_services(struct vmd_guest *guest, const struct vmd_guest_services *services);
+
+/*
+ * For a guest that runs main() itself: register_dso_module_init is the binary's own, and a fault ends the call wherever
+ * it happens. To be called before objects are linked.
+ */
+void vmd_guest_run_main(struct vmd_guest *guest);
+
+/*
+ * What KVM has on the host: capabilities of /dev/kvm and of a VM, CPUID entries (function, index, flags, eax, ebx, ecx,
+ * edx), and MSRs. Without capabilities there is no /dev/kvm. The arrays are the caller's, and stay as long as the
+ * guest.
+ */
+struct vmd_kvm_extension {
+    uint32_t number, system, vm;
+};
+struct vmd_kvm_cpuid {
+    uint32_t words[7];
+};
+struct vmd_guest_kvm {
+    const struct vmd_kvm_extension *extensions;
+    const struct vmd_kvm_cpuid *cpuid;
+    const uint32_t *msrs, *feature_msrs;
+    size_t n_extensions, n_cpuid, n_msrs, n_feature_msrs;
+    uint64_t mce; /* bits of MCG_CAP that are supported */
+};
+void vmd_guest_set_kvm(struct vmd_guest *guest, const struct vmd_guest_kvm *kvm);
+
+/* What malloc's memory holds, 0 in a new guest: what depends on it, depends on uninitialised memory. */
+void vmd_guest_set_fill(struct vmd_guest *guest, uint8_t fill);
+
+/* Keeps the initial bytes of thread-local data, for further threads; after they have been written. VMD_NO_MEMORY. */
+enum vmd_status vmd_guest_keep_tls(struct vmd_guest *guest);
+
+/* What the guest has printed since it was forgotten the last time; how many bytes. */
+size_t vmd_guest_output(const struct vmd_guest *guest, const char **ret);
+void vmd_guest_forget_output(struct vmd_guest *guest);
+
+/* What the guest was executing, or the host function that it had called, when its last call failed. */
+uint64_t vmd_guest_failed_at(const struct vmd_guest *guest);
+
+/* Bytes of address space that the guest has allocated. */
+uint64_t vmd_guest_allocated(const struct vmd_guest *guest);
+
+/*
+ * Notes the state of a rewindable guest, between calls: memory, registers, everything that host functions keep. There
+ * is one snapshot at a time. rewind goes back to it, any number of times, at the cost of the pages that were written;
+ * a rewound guest is as it was, also when a call has failed. Objects that were linked since are to be destroyed first.
+ * VMD_NO_MEMORY; VMD_BAD_REFERENCE: not rewindable, or no snapshot.
+ */
+enum vmd_status vmd_guest_snapshot(struct vmd_guest *guest);
+enum vmd_status vmd_guest_rewind(struct vmd_guest *guest);
 
 /* A failure of a function that was called for each key of a hash table. */
 struct vmd_guest_fault {
