@@ -84,5 +84,5 @@ def _load(kind: str, path: str, root: str | None, args: argparse.Namespace, envi
     if path == "-":
         return load(read_bytes(environment.stdin, "<stdin>", args.max_size), "<stdin>")
     if kind == BINARY:
-        return load(open(path, root=root, host=args.host, report=environment.error).to_bytes(), path)
+        return load(open(path, sysroot=root, host=args.host, report=environment.error).to_bytes(), path)
     return load(open_bytes(path, args.max_size), path)
