@@ -1,5 +1,5 @@
 /*
- * Containers of a guest: their numbers and their lives. See containers.h; what they do is in host/hash_tables.c and
+ * Containers of a guest: numbers and lifetime. See containers.h; their functions are in host/hash_tables.c and
  * host/trees.c.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -8,10 +8,10 @@
 
 #include <stdlib.h>
 
-/* More than any QEMU needs, and few enough that a hostile one can't use up the host's memory with them. */
+/* More than any QEMU needs, and few enough to bound the memory that a hostile one allocates. */
 enum { CONTAINERS_MAX = 1 << 16, KEYS_MAX = 1 << 21 };
 
-/* In the guest: its number, and a word that is no pointer and no number of another kind. */
+/* In the guest: its number, and a word that identifies the kind and is not a pointer. */
 enum { HANDLE_SIZE = 16 };
 static const uint64_t MARK = 0x6e6f6374616e7276;
 
@@ -130,7 +130,7 @@ void vmd_container_destroy_pair(struct vmd_host_call *call, const struct vmd_con
     }
 }
 
-/* All of them */
+/* All containers */
 
 void vmd_containers_free(struct vmd_containers *containers)
 {

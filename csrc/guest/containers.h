@@ -1,9 +1,9 @@
 /*
- * GHashTables and GTrees of a guest. They are the host's own: a guest has a block with the number of one, which it
- * only hands back. So no guest can damage one, and a snapshot copies them.
+ * GHashTables and GTrees of a guest. Their data is outside of the guest's memory, which has only a block with the
+ * container's number; so a guest cannot corrupt them, and a snapshot copies them.
  *
- * A container may be destroyed by what it calls (a comparison, a destroy notifier): who calls the guest while he works
- * on one holds it (take, put).
+ * A callback (a comparison, a destroy notifier) may destroy the container: code that calls the guest while it uses a
+ * container holds it (take, put).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -14,7 +14,7 @@
 
 enum vmd_container_kind { VMD_TABLE, VMD_TREE };
 
-/* How a table's keys are hashed and compared: by GLib's own functions, or by ones of the guest. */
+/* Hash and comparison functions of a table: GLib's, or the guest's own. */
 enum vmd_key_kind { VMD_KEY_DIRECT, VMD_KEY_STRING, VMD_KEY_INT, VMD_KEY_INT64, VMD_KEY_GUEST };
 
 struct vmd_tree_node {
@@ -26,7 +26,7 @@ struct vmd_container {
     enum vmd_container_kind kind;
     uint64_t references; /* the guest's */
     unsigned holds;      /* the host's */
-    bool is_dead;        /* to be freed with the last hold */
+    bool is_dead;        /* freed with the last hold */
     uint64_t number;
     uint64_t destroy_key, destroy_value; /* functions of the guest, or 0 */
     /* tables */
@@ -39,20 +39,20 @@ struct vmd_container {
     uint64_t compare_function, compare_data;
 };
 
-/* A new container, whose address in the guest is in ret. NULL: the call fails. */
+/* Create a container; ret: its address in the guest. NULL: the call fails. */
 struct vmd_container *vmd_container_new(struct vmd_guest *guest, enum vmd_container_kind kind, uint64_t *ret);
 
-/* Takes hold of the container at an address of the guest. NULL: there is none of that kind, and the call fails. */
+/* Hold the container at an address of the guest. NULL: no container of that kind, and the call fails. */
 struct vmd_container *vmd_container_take(struct vmd_guest *guest, uint64_t address, enum vmd_container_kind kind);
 void vmd_container_put(struct vmd_container *container);
 
-/* Marks it dead: nobody finds it any more. */
+/* Mark it dead: take no longer finds it. */
 void vmd_container_kill(struct vmd_container *container);
 
-/* Counts n more keys (or fewer) in all containers. False: there are too many, and the call fails. */
+/* Add n (may be negative) to the number of keys in all containers. False: too many, and the call fails. */
 bool vmd_container_count(struct vmd_guest *guest, int64_t n);
 
-/* Calls the destroy notifiers that a container has. */
+/* Call the destroy notifiers of a container, if any. */
 void vmd_container_destroy_pair(struct vmd_host_call *call, const struct vmd_container *container, uint64_t key,
                                 uint64_t value);
 
@@ -62,7 +62,7 @@ uint64_t vmd_host_new_table(struct vmd_host_call *call);
 void vmd_containers_deinit(struct vmd_guest *guest);
 void vmd_containers_free(struct vmd_containers *containers);
 
-/* Copies all of a guest's containers; and replaces them by copies of others. VMD_NO_MEMORY. */
+/* Copy all containers of a guest; replace them by copies of others. VMD_NO_MEMORY. */
 enum vmd_status vmd_containers_copy(struct vmd_guest *guest, struct vmd_containers *ret);
 enum vmd_status vmd_containers_restore(struct vmd_guest *guest, const struct vmd_containers *from);
 

@@ -1,9 +1,9 @@
 /*
- * A guest's CPU, which is Unicorn: trampolines, calls, and what ends them.
+ * A guest's CPU, which is Unicorn: trampolines, calls and limits.
  *
- * A trampoline is a return instruction, on whose block a hook serves the host's function. Each call of the guest runs
- * on a thread of its own, while the caller's waits for it, looks at the limits, and lets signal handlers run. Unicorn
- * can't be interrupted and go on: it may stop behind any access to memory, in the middle of what is then done again.
+ * A trampoline is a return instruction; a hook on its block calls the host's function. Each call of the guest runs on a
+ * thread of its own, while the caller's thread checks the limits and lets signal handlers run. Unicorn cannot be
+ * interrupted and resumed: it may stop after any memory access, in the middle of an instruction.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -20,7 +20,7 @@
 #include "guest/insn.h"
 #include "guest/internal.h"
 
-/* What is used of Unicorn's API (2.x), by its own numbers. */
+/* Constants of Unicorn's API (2.x). */
 enum {
     UC_PROT_ALL = 7,
     UC_HOOK_BLOCK = 8,
@@ -32,7 +32,7 @@ enum {
     UC_CTL_ARGUMENTS = 26, /* shift of their number */
 };
 
-/* Unicorn nests 64 deep. */
+/* Unicorn allows 64 nested executions. */
 enum { CALL_ARGS_MAX = 6, DEPTH_MAX = 56, THREAD_STACK_SIZE = 64 << 20 };
 
 static const char TOO_LONG[] = "it does not come to an end";
@@ -61,11 +61,11 @@ struct vmd_cpu {
     void *engine;
     const struct vmd_arch *host;
     unsigned depth;            /* calls of the guest from within calls of the host */
-    unsigned thread_depth;     /* the depth at which the thread that runs began; 0: the main one */
-    void *paused;              /* registers of the call that is, or was, paused */
-    bool has_returned;         /* the call that could be paused */
-    bool is_freezing;          /* the thread that runs ends: all calls down to thread_depth return */
-    unsigned tried;            /* the depth of the innermost of them that may fail alone; 0: none */
+    unsigned thread_depth;     /* depth at which the running thread began; 0: main thread */
+    void *paused;              /* registers of the last paused call */
+    bool has_returned;         /* the call with pause_at returned without a pause */
+    bool is_freezing;          /* the running thread ends: all calls down to thread_depth return */
+    unsigned tried;            /* depth of the innermost call that may fail alone; 0: none */
     uint64_t nanoseconds_left; /* of CPU time, for calls */
     atomic_int stopping;       /* why the caller wants the call to end, or VMD_OK */
     pthread_mutex_t lock;
@@ -115,7 +115,7 @@ static void write_trampolines(struct vmd_guest *guest)
     memcpy(vmd_guest_find(guest, empty_function(guest), 4), ret, 4);
 }
 
-/* Reads the registers that hold arguments. */
+/* Read the registers that hold arguments. */
 static void read_args(struct vmd_guest *guest, struct vmd_host_call *call)
 {
     const struct vmd_arch *host = guest->host;
@@ -132,7 +132,7 @@ static void read_args(struct vmd_guest *guest, struct vmd_host_call *call)
     call->stack = stack + (host->link ? 0 : 8); /* behind the return address */
 }
 
-/* A trampoline is entered: serves its function, and lets the return instruction there do the rest. */
+/* A trampoline is entered: call its function; the return instruction there returns to the guest. */
 static void on_trampoline(void *engine, uint64_t address, uint32_t size, void *user)
 {
     struct vmd_guest *guest = user;
@@ -184,7 +184,7 @@ static void on_new_block(void *engine, const struct uc_tb *block, const struct u
     }
 }
 
-/* Life */
+/* Creation and destruction */
 
 static uint64_t call_at(struct vmd_guest *guest, uint64_t function, const uint64_t *args, int n_args, uint64_t sp);
 
@@ -374,7 +374,7 @@ void vmd_cpu_forget(struct vmd_guest *guest, void *context)
 
 /* Calls */
 
-/* Executes from an address up to until, or to the first failure. */
+/* Execute from an address up to until, or to the first failure. */
 static void execute(struct vmd_guest *guest, uint64_t start, uint64_t until)
 {
     struct vmd_cpu *cpu = guest->cpu;
@@ -388,7 +388,7 @@ static void execute(struct vmd_guest *guest, uint64_t start, uint64_t until)
         if (cpu->depth == cpu->thread_depth) {
             cpu->is_freezing = false;
         } else {
-            vmd_cpu_stop(guest); /* the call that this one is within, too */
+            vmd_cpu_stop(guest); /* the enclosing call, too */
         }
         return;
     }
@@ -400,11 +400,11 @@ static void execute(struct vmd_guest *guest, uint64_t start, uint64_t until)
         vmd_guest_fail(guest, VMD_BAD_REFERENCE, pc, "it halts the CPU");
     }
     if (guest->err.code && (guest->err.code != VMD_BAD_REFERENCE || !cpu->tried || cpu->depth != cpu->tried)) {
-        vmd_cpu_stop(guest); /* the call that this one is within, too */
+        vmd_cpu_stop(guest); /* the enclosing call, too */
     }
 }
 
-/* Calls a function on the stack at sp, up to its return or until it executes pause_at (0: nowhere). */
+/* Call a function on the stack at sp, until it returns or enters pause_at (0: none). */
 static uint64_t call_until(struct vmd_guest *guest, uint64_t function, const uint64_t *args, int n_args, uint64_t sp,
                            uint64_t pause_at)
 {
@@ -444,15 +444,15 @@ uint64_t vmd_cpu_return(struct vmd_host_call *call)
     return vmd_cpu_read(call->guest, call->guest->host->result);
 }
 
-/* What a thread does for a caller. */
+/* Calls that a thread makes for a caller. */
 struct calls {
     struct vmd_guest *guest;
     const uint64_t *functions;
     size_t n, done;
     const uint64_t *args; /* of each of them */
     int n_args;
-    uint64_t pause_at;    /* where the calls are to pause, or 0 */
-    bool resume;          /* the call that is paused, instead of functions */
+    uint64_t pause_at;    /* function at whose entry the calls pause, or 0 */
+    bool resume;          /* resume the paused call instead of calling functions */
     uint64_t result;      /* of the last */
     uint64_t nanoseconds; /* of CPU time, when it has ended */
     bool has_ended;
@@ -490,7 +490,7 @@ static void *run(void *opaque)
     return NULL;
 }
 
-/* Waits for the end, but for a slice of time at most. */
+/* Wait for the end, at most for a slice of time. */
 static bool wait_a_slice(struct vmd_cpu *cpu, const struct calls *calls, uint64_t milliseconds)
 {
     struct timespec until;
@@ -509,7 +509,7 @@ static bool wait_a_slice(struct vmd_cpu *cpu, const struct calls *calls, uint64_
     return has_ended;
 }
 
-/* Bytes of memory that the process has. Source: proc(5), statm: size and resident, in pages. */
+/* Resident memory of the process in bytes. Source: proc(5), statm: size and resident, in pages. */
 static uint64_t resident_bytes(void)
 {
     unsigned long long size, resident = 0;
@@ -524,7 +524,7 @@ static uint64_t resident_bytes(void)
     return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Waits for the end, and sees to it that it comes. */
+/* Wait for the end and enforce the limits. */
 static void supervise(struct vmd_guest *guest, const struct calls *calls, pthread_t thread)
 {
     struct vmd_cpu *cpu = guest->cpu;
@@ -542,7 +542,7 @@ static void supervise(struct vmd_guest *guest, const struct calls *calls, pthrea
             cpu->stopping = VMD_NO_MEMORY;
         }
         if (cpu->stopping) {
-            vmd_cpu_stop(guest); /* again and again: it may just have been starting */
+            vmd_cpu_stop(guest); /* repeated: it may have been starting */
         }
     }
 }
@@ -562,7 +562,7 @@ static enum vmd_status run_calls(struct vmd_guest *guest, struct calls *calls, s
     cpu->stopping = VMD_OK;
     cpu->depth = cpu->thread_depth = cpu->tried = 0;
     cpu->is_freezing = cpu->has_returned = false;
-    /* Signals are for the caller's threads. */
+    /* Signals are delivered to the caller's threads. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_attr_init(&attributes);
@@ -594,7 +594,7 @@ enum vmd_status vmd_guest_call(struct vmd_guest *guest, uint64_t function, const
     return err->code;
 }
 
-/* Below what the paused function's caller may use. */
+/* Distance below the stack pointer that the paused function may use (red zone). */
 enum { PAUSED_GAP = 1024 };
 
 static enum vmd_status pause_call(struct vmd_guest *guest, struct vmd_error *err)
@@ -675,7 +675,7 @@ uint64_t vmd_host_call_guest(struct vmd_host_call *call, uint64_t function, cons
     cpu->depth++;
     sp = vmd_cpu_read(guest, host->sp);
     link = host->link ? vmd_cpu_read(guest, host->link) : 0;
-    /* Below what a leaf function may use without moving the stack pointer. */
+    /* Below the red zone of a leaf function. */
     result = call_at(guest, function, args, n_args, sp - 256);
     vmd_cpu_write(guest, host->sp, sp);
     if (host->link) {
@@ -704,7 +704,7 @@ bool vmd_host_try_guest(struct vmd_host_call *call, uint64_t function, const uin
     }
     *ret = guest->err;
     vmd_error_set(&guest->err, VMD_OK, 0, NULL);
-    /* Unicorn is stopped until something has been executed; else the call that this one is within would end here. */
+    /* Unicorn stays stopped until it has executed something; without this, the enclosing call would end here. */
     vmd_host_call_guest(call, empty_function(guest), NULL, 0);
     /* The function has not returned, so it has not restored its callee-saved registers. */
     vmd_cpu_restore_frame(guest, &frame);

@@ -1,5 +1,5 @@
 /*
- * Guests: their memory, and what of the host they can name. See guest.h.
+ * Guests: memory, output and imports. See guest.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -108,7 +108,7 @@ char *vmd_guest_memory(struct vmd_guest *guest)
 
 uint64_t vmd_guest_tls(const struct vmd_guest *guest)
 {
-    /* It ends at the thread pointer on x86-64, and begins 16 bytes behind it on AArch64. */
+    /* It ends at the thread pointer on x86-64, and begins 16 bytes after it on AArch64. */
     return guest->arch == VMD_GUEST_X86_64 ? guest->thread - guest->tls_size : guest->thread + 16;
 }
 
@@ -132,7 +132,7 @@ enum vmd_status vmd_guest_keep_tls(struct vmd_guest *guest)
     return VMD_OK;
 }
 
-/* What it prints */
+/* Output */
 
 void vmd_host_print(struct vmd_guest *guest, const char *text, size_t size)
 {
@@ -159,7 +159,7 @@ void vmd_guest_forget_output(struct vmd_guest *guest)
     guest->state.output_size = 0;
 }
 
-/* Imports: functions of the host have a trampoline each, variables an address of their own. */
+/* Imports: each function of the host has a trampoline, each variable an address. */
 
 static bool equal_names(const void *context, uint64_t a, uint64_t b)
 {
@@ -291,7 +291,7 @@ static enum vmd_status init_imports(struct vmd_guest *guest)
     return vmd_host_init_ascii_table(guest);
 }
 
-/* Life */
+/* Creation and destruction */
 
 enum vmd_status vmd_guest_create(const char *unicorn, enum vmd_guest_arch arch, const struct vmd_guest_limits *limits,
                                  struct vmd_guest **ret, struct vmd_error *err)

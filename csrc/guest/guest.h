@@ -42,23 +42,24 @@ struct vmd_guest_limits {
     void *opaque;
     int rewindable; /* nonzero: snapshots can be taken */
     /*
-     * Bytes by which the process may grow while a call runs, looked at every slice, and that one memset or memcpy may
-     * write: memory is address space, which a guest may reserve and leave alone. 0: no limit.
+     * Limit, in bytes, of the growth of the process's resident memory during a call (checked every slice), and of one
+     * memset or memcpy. The member memory limits address space, which a guest may reserve without using it. 0: no
+     * limit.
      */
     uint64_t resident;
 };
 
 /*
- * What a guest is given of the world outside. Called on the thread that executes the guest. Paths are the guest's own
- * words. The default has no file and no module.
+ * Callbacks for files and modules, called on the thread that executes the guest. Paths come from the guest, unchecked.
+ * Without services there are no files and no modules.
  */
 struct vmd_guest_services {
     void *opaque;
-    /* The bytes of a file, which stay where they are as long as the guest lives. 0: there is no such file. */
+    /* The content of a file, valid as long as the guest exists. Returns 0: no such file. */
     int (*read_file)(void *opaque, const char *path, const char **data, uint64_t *size);
-    /* Maps a shared object; its handle, and the functions to call before it is used. 0: there is none. */
+    /* Map a shared object; returns its handle and the constructors to call. 0: no such file. */
     uint64_t (*open_module)(void *opaque, const char *path, const uint64_t **constructors, uint64_t *n);
-    /* The address of a symbol of a module; 1 stands for the program itself. 0: there is none. */
+    /* The address of a symbol of a module; module 1 is the program itself. 0: no such symbol. */
     uint64_t (*module_symbol)(void *opaque, uint64_t module, const char *name);
 };
 
@@ -124,19 +125,18 @@ uint64_t vmd_guest_set_tls(struct vmd_guest *guest, uint64_t size);
  */
 size_t vmd_guest_take_inits(struct vmd_guest *guest, uint64_t *pairs, size_t room);
 
-/* Gives the guest its services, which are copied. */
+/* Set the services of a guest; the struct is copied. */
 void vmd_guest_set_services(struct vmd_guest *guest, const struct vmd_guest_services *services);
 
 /*
- * For a guest that runs main() itself: register_dso_module_init is the binary's own, and a fault ends the call wherever
- * it happens. To be called before objects are linked.
+ * Prepare a guest that runs the binary's own main(): register_dso_module_init is not replaced, and every fault ends the
+ * call. Call it before objects are linked.
  */
 void vmd_guest_run_main(struct vmd_guest *guest);
 
 /*
- * What KVM has on the host: capabilities of /dev/kvm and of a VM, CPUID entries (function, index, flags, eax, ebx, ecx,
- * edx), and MSRs. Without capabilities there is no /dev/kvm. The arrays are the caller's, and stay as long as the
- * guest.
+ * KVM of the host: capabilities of /dev/kvm and of a VM, CPUID entries (function, index, flags, eax, ebx, ecx, edx),
+ * and MSRs. Without capabilities there is no /dev/kvm. The caller owns the arrays; they must outlive the guest.
  */
 struct vmd_kvm_extension {
     uint32_t number, system, vm;
@@ -149,31 +149,31 @@ struct vmd_guest_kvm {
     const struct vmd_kvm_cpuid *cpuid;
     const uint32_t *msrs, *feature_msrs;
     size_t n_extensions, n_cpuid, n_msrs, n_feature_msrs;
-    uint64_t mce; /* bits of MCG_CAP that are supported */
+    uint64_t mce; /* supported bits of MCG_CAP */
 };
 void vmd_guest_set_kvm(struct vmd_guest *guest, const struct vmd_guest_kvm *kvm);
 
-/* What malloc's memory holds, 0 in a new guest: what depends on it, depends on uninitialised memory. */
+/* Set the byte that fills memory from malloc (default: 0), to detect state that depends on uninitialised memory. */
 void vmd_guest_set_fill(struct vmd_guest *guest, uint8_t fill);
 
-/* Keeps the initial bytes of thread-local data, for further threads; after they have been written. VMD_NO_MEMORY. */
+/* Copy the initial bytes of thread-local data for further threads; call it once they are written. VMD_NO_MEMORY. */
 enum vmd_status vmd_guest_keep_tls(struct vmd_guest *guest);
 
-/* What the guest has printed since it was forgotten the last time; how many bytes. */
+/* The output of the guest since the last vmd_guest_forget_output, up to a limit; returns its size in bytes. */
 size_t vmd_guest_output(const struct vmd_guest *guest, const char **ret);
 void vmd_guest_forget_output(struct vmd_guest *guest);
 
-/* What the guest was executing, or the host function that it had called, when its last call failed. */
+/* The address that the guest executed, or of the host function that it called, when the last call failed. */
 uint64_t vmd_guest_failed_at(const struct vmd_guest *guest);
 
-/* Bytes of address space that the guest has allocated. */
+/* Allocated address space in bytes. */
 uint64_t vmd_guest_allocated(const struct vmd_guest *guest);
 
 /*
- * Notes the state of a rewindable guest, between calls: memory, registers, everything that host functions keep. There
- * is one snapshot at a time. rewind goes back to it, any number of times, at the cost of the pages that were written;
- * a rewound guest is as it was, also when a call has failed. Objects that were linked since are to be destroyed first.
- * VMD_NO_MEMORY; VMD_BAD_REFERENCE: not rewindable, or no snapshot.
+ * Save the state of a rewindable guest between calls: memory, registers and the state of host functions. A guest has at
+ * most one snapshot. Rewind restores it any number of times, also after a failed call, in time proportional to the
+ * written pages. Destroy objects that were linked since the snapshot before rewinding.
+ * VMD_NO_MEMORY; VMD_BAD_REFERENCE: not rewindable, no snapshot to rewind to, or already one.
  */
 enum vmd_status vmd_guest_snapshot(struct vmd_guest *guest);
 enum vmd_status vmd_guest_rewind(struct vmd_guest *guest);

@@ -15,7 +15,7 @@ struct vmd_guest_snapshot {
     void *cpu;
     struct vmd_guest_state state;
     struct vmd_containers containers;
-    size_t n_objects; /* that had been linked */
+    size_t n_objects; /* number of linked objects */
 };
 
 char *vmd_snapshot_map(struct vmd_guest *guest)
@@ -34,7 +34,7 @@ char *vmd_snapshot_map(struct vmd_guest *guest)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
-/* Maps the file over the guest's memory, which then has the file's bytes and changes no more of them. */
+/* Map the file privately over the guest's memory. */
 static enum vmd_status map_private(struct vmd_guest *guest)
 {
     char *memory = mmap(guest->memory, guest->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE,
@@ -82,7 +82,7 @@ enum vmd_status vmd_guest_rewind(struct vmd_guest *guest)
     guest->state = snapshot->state;
     vmd_cpu_restore(guest, snapshot->cpu);
     if (guest->n_objects != snapshot->n_objects) {
-        vmd_cpu_flush(guest); /* other code may be mapped where theirs was */
+        vmd_cpu_flush(guest); /* a later object may be mapped at the same address */
         guest->n_objects = snapshot->n_objects;
     }
     return VMD_OK;

@@ -43,7 +43,7 @@ static uint64_t next_on_stack(struct vmd_variadic *arguments)
     return where;
 }
 
-/* Where a va_list has the next argument of a kind; its registers are saved step bytes apart. */
+/* Address of the next argument of a kind in a va_list; registers are saved step bytes apart. */
 static uint64_t next_in_va_list(struct vmd_variadic *arguments, bool is_double)
 {
     struct vmd_guest *guest = arguments->call->guest;

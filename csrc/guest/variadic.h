@@ -10,24 +10,24 @@
 
 struct vmd_variadic {
     struct vmd_host_call *call;
-    int next_int, next_double; /* registers that have been used */
-    uint64_t stack;            /* the next argument that is not in a register */
+    int next_int, next_double; /* number of registers used */
+    uint64_t stack;            /* address of the next argument that is not in a register */
     uint64_t va_list;          /* address, or 0: the call's own arguments */
 };
 
-/* The arguments behind the first n_fixed (integers) of a call. */
+/* The arguments of a call after the first n_fixed ones, which are integers. */
 struct vmd_variadic vmd_variadic_of(struct vmd_host_call *call, int n_fixed);
 
-/* Those of a va_list, which moves on as they are read. */
+/* The arguments of a va_list, which is advanced by reading. */
 struct vmd_variadic vmd_variadic_list(struct vmd_host_call *call, uint64_t va_list);
 
 uint64_t vmd_variadic_next(struct vmd_variadic *arguments);
 double vmd_variadic_next_double(struct vmd_variadic *arguments);
 
-/* x86-64's long double, which is on the stack; AArch64's, rounded to double. */
+/* A long double, rounded to double: on the stack on x86-64. */
 double vmd_variadic_next_long_double(struct vmd_variadic *arguments);
 
-/* One integer argument of a call, also one that is on the stack. */
+/* An integer argument of a call, in a register or on the stack. */
 uint64_t vmd_host_arg(struct vmd_host_call *call, int n);
 
 #endif

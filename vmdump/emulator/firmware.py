@@ -1,7 +1,7 @@
-"""Sizes of firmware files that QEMU's packages depend on without containing them.
+"""Sizes of firmware files from packages that QEMU's packages depend on.
 
-A machine needs such a file only to make a RAM block of its size; where it is missing, zeros of the usual size stand in
-for it, and the machine says so (Machine.files).
+A machine needs such a file only for the size of a RAM block. A missing file is replaced by zeros of the usual size,
+which Machine.files reports as "stand-in".
 """
 
 from __future__ import annotations

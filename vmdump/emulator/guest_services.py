@@ -1,5 +1,6 @@
-"""What an emulated QEMU is given of the world outside: the files of its own tree, stand-ins for missing firmware, and
-its modules. Each path that it asks for is noted.
+"""Files and modules that an emulated QEMU may read: those of its own tree, and stand-ins for missing firmware.
+
+Every requested path is recorded.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from vmdump.emulator.guest import Guest
 from vmdump.errors import SourceError
 from vmdump.sources.sysroot import check_root, followed, resolve
 
-#: Where files may be that QEMU reads, in its tree. Nothing else is there for it: no /etc, /proc, /sys, /dev, /home.
+#: Directories of the tree that QEMU may read. No other file exists for it: no /etc, /proc, /sys, /dev, /home.
 _FOLDERS = ("/usr/share/", "/usr/lib/", "/usr/local/share/", "/usr/local/lib/", "/lib/", "/opt/")
 
-#: Where distributions put the firmware of other packages.
+#: Directories in which distributions install firmware of other packages.
 _FIRMWARE_FOLDERS = ("/usr/share/qemu/", "/usr/share/seabios/", "/usr/lib/ipxe/qemu/", "/usr/share/qemu-efi-aarch64/")
 
-#: No file of a QEMU is larger.
+#: Size limit of a file, in bytes; no file of a QEMU is larger.
 _FILE_MAX = 256 << 20
 
-#: What the guest calls its own binary.
+#: Directory of the binary in the guest.
 _BIN_DIR = "/usr/bin"
 
 
@@ -32,12 +33,12 @@ class GuestServices:
 
     Attributes:
         binary: path of the binary on the real host.
-        name: what the guest calls it.
-        asked: the paths that the guest has asked for: "missing", "stand-in", or where the bytes came from.
+        name: path of the binary in the guest.
+        requested: by requested path: "missing", "stand-in", or the path of the file on the real host.
     """
 
     def __init__(self, image: str | os.PathLike[str], root: str | os.PathLike[str] | None) -> None:
-        """See vmdump.emulator.machine.boot. Raises SourceError."""
+        """``image``, ``root``: see vmdump.emulator.machine.boot. Raises SourceError."""
         if root is None:
             self.binary = os.path.realpath(image)
             directory = os.path.dirname(self.binary)
@@ -46,7 +47,7 @@ class GuestServices:
             self.binary = os.path.abspath(followed(image, root))
             self._root = check_root(root)
         self.name = f"{_BIN_DIR}/{os.path.basename(self.binary)}"
-        self.asked: dict[str, str] = {}
+        self.requested: dict[str, str] = {}
         self._files: dict[str, Any] = {}
         self._modules: list[MappedObject] = []
         self._n_modules = 0
@@ -55,7 +56,7 @@ class GuestServices:
         self._handle = ffi.new_handle(self)
 
     def attach(self, guest: Guest) -> None:
-        """Serves a guest, which runs its own main function."""
+        """Provide the files to a guest that runs its own main function."""
         self._guest = guest
         lib.vmd_guest_run_main(guest.native)
         lib.vmd_guest_set_services(
@@ -67,23 +68,23 @@ class GuestServices:
         )
 
     def keep(self, thing: Any) -> None:
-        """Keeps what the guest uses as long as itself."""
+        """Keep an object alive as long as the services."""
         self._kept.append(thing)
 
     def set_scope(self, objects: list[MappedObject]) -> None:
-        """Names the objects whose symbols modules may use: the binary, then its libraries."""
+        """Set the objects that symbols of modules are bound to: the binary, then its libraries."""
         self._scope = objects
 
     def snapshot(self) -> None:
-        """Notes which modules there are."""
+        """Record the loaded modules."""
         self._n_modules = len(self._modules)
 
     def rewind(self) -> None:
-        """Forgets the modules that came later."""
+        """Drop the modules loaded since the snapshot."""
         del self._modules[self._n_modules :]
 
     def raise_failure(self) -> None:
-        """Raises what went wrong in a callback, which C code can't pass on."""
+        """Raise the exception of a callback, which C cannot propagate."""
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
@@ -91,7 +92,7 @@ class GuestServices:
     # Files
 
     def resolve(self, path: str) -> str | None:
-        """Where a file of the tree is on the real host; None outside of the tree and its folders."""
+        """Return the path on the real host of a file of the tree; None: no such file, or not a permitted directory."""
         path = os.path.normpath(path)
         if self._root is None or not path.startswith(_FOLDERS):
             return None
@@ -99,7 +100,7 @@ class GuestServices:
         return real if os.path.isfile(real) else None
 
     def read_file(self, path: str) -> Any | None:
-        """The bytes of a file, as a buffer that stays. None: there is none."""
+        """Return the bytes of a file as a cffi buffer that the services keep alive; None: no such file."""
         if path not in self._files:
             self._files[path] = self._find_file(path)
         return self._files[path]
@@ -107,38 +108,38 @@ class GuestServices:
     def _find_file(self, path: str) -> Any | None:
         real = self.resolve(path)
         if real is not None and os.path.getsize(real) <= _FILE_MAX:
-            self.asked[path] = real
+            self.requested[path] = real
             with open(real, "rb") as file:
                 return ffi.from_buffer(file.read() or b"\0")
         name = os.path.basename(path)
         size = STAND_INS.get(name)
         elsewhere = any(self.resolve(folder + name) for folder in _FIRMWARE_FOLDERS)
         if size is not None and not elsewhere and path.startswith(_FOLDERS):
-            self.asked[path] = "stand-in"
+            self.requested[path] = "stand-in"
             return ffi.from_buffer(bytes(size))
-        self.asked[path] = "missing"
+        self.requested[path] = "missing"
         return None
 
     # Modules
 
     def open_module(self, path: str) -> tuple[int, MappedObject] | None:
-        """Maps a module; its handle (0 and 1 are none). None: there is no such file."""
+        """Map a module and return its handle (2 or more) and object; None: no such file."""
         real = self.resolve(path)
         if real is None:
             return None
         with ElfFile.open(real) as elf:
             module = map_object(self._guest, elf, self._scope, is_main=False)
-        self.asked[path] = real
+        self.requested[path] = real
         self._modules.append(module)
         return len(self._modules) + 1, module
 
     def module_symbol(self, handle: int, name: str) -> int:
-        """The address of a symbol of a module, or of the program (1); 0: none."""
+        """Return the address of a symbol of a module, or of the program (handle 1); 0: no such symbol."""
         objects = self._scope if handle == 1 else self._modules[handle - 2 : handle - 1] if handle > 1 else []
         return next((each.symbols[name] for each in objects if name in each.symbols), 0)
 
     def fail(self, error: BaseException) -> None:
-        """Keeps what a callback raised for raise_failure."""
+        """Record the exception of a callback for raise_failure; the first one counts."""
         self._failure = self._failure or error
 
 

@@ -1,6 +1,6 @@
-"""What KVM has on the host of an emulated QEMU: a profile, taken from one x86-64 host (Linux, Intel, 2026).
+"""KVM of the host of an emulated QEMU: a profile recorded on one x86-64 host (Linux, AMD, 2026).
 
-QEMU asks these numbers of /dev/kvm; which CPU features, MSRs and devices a machine has with -accel kvm depends on them.
+QEMU reads these numbers from /dev/kvm; with -accel kvm, the CPU features, MSRs and devices of a machine depend on them.
 Source: ioctls KVM_CHECK_EXTENSION, KVM_GET_SUPPORTED_CPUID, KVM_GET_MSR_INDEX_LIST, KVM_GET_MSR_FEATURE_INDEX_LIST.
 """
 
@@ -235,7 +235,7 @@ MCE = 0x1000100
 
 
 def provide_kvm(guest: Guest) -> Any:
-    """Give a guest /dev/kvm with this profile. What is returned must live as long as the guest."""
+    """Provide /dev/kvm with this profile to a guest. Returns objects that must live as long as the guest."""
     extensions = ffi.new("struct vmd_kvm_extension[]", [list(each) for each in EXTENSIONS])
     cpuid = ffi.new("struct vmd_kvm_cpuid[]", [[list(each)] for each in CPUID])
     msrs, feature_msrs = ffi.new("uint32_t[]", MSRS), ffi.new("uint32_t[]", FEATURE_MSRS)

@@ -1,7 +1,9 @@
-"""A machine in an emulated QEMU: booted with a command line, asked over QMP, saved and loaded. Nothing runs natively.
+"""Machines in an emulated QEMU: boot one from a command line, run QMP commands, save and load it.
 
-The binary's own ``qemu_init(argc, argv)`` runs in a guest, up to where the main loop would begin: the machine stands as
-a real one does with ``-S``. QMP commands, saving and loading are calls of the binary's own functions.
+Nothing of the binary runs natively.
+
+The binary's own ``qemu_init(argc, argv)`` runs in a guest up to the main loop; the machine is then in the state of a
+real one started with ``-S``. QMP commands, saving and loading are calls of the binary's own functions.
 
 Source: QEMU 7.2, 10.0 and 11.1 system/vl.c, qapi/qmp-dispatch.c, migration/savevm.c, migration/migration.c.
 """
@@ -23,19 +25,19 @@ from vmdump.emulator.kvm_profile import provide_kvm
 from vmdump.errors import SourceError
 from vmdump.files.elf_header import HostArch
 
-#: Bytes of address space for a machine. What is not written costs nothing; boards have up to 4 GiB of RAM.
+#: Address space of a machine in bytes. Pages are allocated when written; boards have up to 4 GiB of RAM.
 MEMORY = 12 << 30
 
-#: Bytes of memory that a boot, or a later call, may take.
+#: Limit of the memory that a boot, or a later call, may allocate, in bytes.
 RESIDENT = 2 << 30
 
-#: Seconds of CPU time that a machine may take in all.
+#: Limit of the CPU time of all calls of a machine, in seconds.
 SECONDS: float = 300
 
-#: What every boot gets before the caller's arguments: no host devices, no user configuration, CPUs stopped.
+#: Default arguments before the caller's: no host devices, no user configuration, CPUs stopped.
 ARGUMENTS = ("-nodefaults", "-display", "none", "-no-user-config", "-S")
 
-#: Libraries that are mapped rather than served: pure computation, whose results go into the guest's device tree.
+#: Libraries that are mapped into the guest instead of implemented: pure computation, for device trees.
 _LIBRARIES = ("libfdt.so.1",)
 _LIBRARY_DIRS = {
     HostArch.X86_64: ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/lib64", "usr/lib"),
@@ -44,7 +46,7 @@ _LIBRARY_DIRS = {
 
 
 class MachineError(SourceError):
-    """QEMU refuses, exits or crashes. Its own words are in the message and in ``output``."""
+    """QEMU refused, exited or crashed. The message and ``output`` contain its own output."""
 
     def __init__(self, message: str, output: str = "") -> None:
         super().__init__(message)
@@ -59,20 +61,18 @@ class Machine:
     """A booted machine. Not thread-safe.
 
     Attributes:
-        output: what QEMU has printed so far.
+        output: QEMU's output (stdout and stderr) so far.
     """
 
     def __init__(self, guest: Guest, main: MappedObject, services: GuestServices, functions: Functions) -> None:
-        """See boot."""
+        """Use boot instead."""
         self.guest, self._main, self._services, self.functions = guest, main, services, functions
         self.output = ""
         self._strings: dict[str, int] = {}
 
-    # What is known of it
-
     @property
     def name(self) -> str:
-        """Path of the binary, as errors name it."""
+        """Path of the binary."""
         return self.guest.name
 
     @property
@@ -85,19 +85,22 @@ class Machine:
 
     @property
     def files(self) -> dict[str, str]:
-        """Files that QEMU asked for, by its path: where the bytes came from ("missing", "stand-in", or the file)."""
-        return dict(self._services.asked)
+        """Files that QEMU requested, by path in the guest: "missing", "stand-in", or the path on the real host."""
+        return dict(self._services.requested)
 
-    # Asking
+    # QMP
 
     def qmp(self, command: str, **arguments: Any) -> Any:
-        """Execute a QMP command and return what it returns.
+        """Execute a QMP command and return its result.
 
         Args:
-            command: name of the command, as in ``query-machines``.
-            **arguments: its arguments; an underscore in a name stands for a hyphen.
+            command: name of the command, for example ``query-machines``.
+            **arguments: its arguments; underscores in names become hyphens.
 
-        Raises QmpError with QEMU's words; MachineError if QEMU exits or crashes; KeyError for an unknown command.
+        Raises:
+            QmpError: the command failed.
+            MachineError: QEMU exited or crashed.
+            KeyError: unknown command.
         """
         function = self.functions.find("qmp_marshal_" + command.replace("-", "_"))
         if function is None:
@@ -111,7 +114,7 @@ class Machine:
             return self._json_of(value) if value else None
 
     def _dict_of(self, arguments: dict[str, Any]) -> int:
-        """A new QDict."""
+        """Return a new QDict."""
         if not arguments:
             return self.call("qdict_new")
         with self.out_parameters() as (_, errp):
@@ -121,7 +124,7 @@ class Machine:
             return qobject
 
     def _json_of(self, qobject: int) -> Any:
-        """A QObject as Python has it. qobject_to_json returns a GString: its first word is the text."""
+        """Return a QObject as a Python value. qobject_to_json returns a GString: {str, len}."""
         gstring = self.call("qobject_to_json", qobject)
         address = self.guest.pointer(gstring)
         return json.loads(self.guest.read(address, self.guest.pointer(gstring + 8)))
@@ -129,7 +132,7 @@ class Machine:
     # Calls
 
     def call(self, function: str | int, *args: int) -> int:
-        """Call a function of QEMU by name or address, with integers. Raises MachineError."""
+        """Call a function of QEMU by name or address with integer arguments. Raises MachineError."""
         address = function if isinstance(function, int) else self.functions.get(function)
         with self._calling():
             return self.guest.call(address, *(arg & 0xFFFFFFFFFFFFFFFF for arg in args))
@@ -140,19 +143,19 @@ class Machine:
             self.guest.call_all(functions)
 
     def call_until(self, function: str, *args: int, pause_at: str) -> None:
-        """Call a function up to where it first enters another one. Raises MachineError."""
+        """Call a function until it first enters the function pause_at. Raises MachineError."""
         with self._calling():
             if not self.guest.call_until(self.functions.get(function), *args, pause_at=self.functions.get(pause_at)):
                 raise MachineError(f"{self.name}: {function} does not call {pause_at}", self.output)
 
     def resume(self) -> None:
-        """Go on with the call that is paused. Raises MachineError."""
+        """Continue the paused call. Raises MachineError."""
         with self._calling():
             self.guest.resume()
 
     @contextlib.contextmanager
     def _calling(self) -> Iterator[None]:
-        """What every call of the guest needs: its output is taken, and errors get QEMU's words."""
+        """Collect the output of a call, and raise MachineError with it."""
         try:
             yield
         except MachineError:
@@ -166,7 +169,7 @@ class Machine:
             self._services.raise_failure()
 
     def has(self, function: str) -> bool:
-        """Whether the binary has a function of that name."""
+        """Return whether the binary has a function of that name."""
         return self.functions.find(function) is not None
 
     def _take_output(self) -> None:
@@ -174,7 +177,7 @@ class Machine:
 
     @contextlib.contextmanager
     def out_parameters(self) -> Iterator[tuple[int, int]]:
-        """Two words of the guest, zeros: where a function puts its result, and its Error."""
+        """Allocate two zeroed words for out-parameters of a function: its result and its Error."""
         malloc, free = self.guest.host_function("calloc"), self.guest.host_function("free")
         words = self.guest.call(malloc, 2, 8)
         try:
@@ -184,7 +187,7 @@ class Machine:
                 self.guest.call(free, words)
 
     def take_error(self, errp: int) -> str | None:
-        """The message of the Error at errp, if there is one. Error begins with its message."""
+        """Return the message of the Error at errp and clear errp; None: no error. Error begins with its message."""
         error = self.guest.pointer(errp)
         if not error:
             return None
@@ -192,7 +195,7 @@ class Machine:
         return self.guest.text(self.guest.pointer(error))
 
     def text(self, text: str) -> int:
-        """The address of a C string, one for each text."""
+        """Return the address of a C string; equal texts share one."""
         if text not in self._strings:
             self._strings[text] = self.guest.string(text)
         return self._strings[text]
@@ -200,13 +203,13 @@ class Machine:
     # Snapshots
 
     def snapshot(self) -> None:
-        """Note the state, once: rewind goes back to it any number of times."""
+        """Save the state, once. rewind restores it any number of times."""
         self.guest.snapshot()
         self._strings_at_snapshot = dict(self._strings)
         self._services.snapshot()
 
     def rewind(self) -> None:
-        """Make the machine what it was at the snapshot, also after an error."""
+        """Restore the state of the snapshot, also after an error."""
         self._services.rewind()
         self.guest.rewind()
         self._strings = dict(self._strings_at_snapshot)
@@ -215,18 +218,20 @@ class Machine:
     # Saving and loading
 
     def save(self) -> bytes:
-        """Return the stream that a migration would send now, without RAM pages.
+        """Return the migration stream of the machine, without RAM pages.
 
-        Raises MachineError; MigrationBlockedError if QEMU would not migrate this machine.
+        Raises:
+            MigrationBlockedError: QEMU refuses to migrate this machine.
+            MachineError: QEMU failed to save it.
         """
         from vmdump.emulator.migration import save
 
         return save(self)
 
     def load(self, stream: bytes) -> int:
-        """Load a stream into a machine that was booted with ``-incoming defer``.
+        """Load a migration stream into a machine that was booted with ``-incoming defer``.
 
-        Returns what qemu_loadvm_state returns: negative for a failure, whose reason is in ``output``.
+        Returns the result of qemu_loadvm_state: negative on failure, with the reason in ``output``.
         """
         from vmdump.emulator.migration import load
 
@@ -234,14 +239,14 @@ class Machine:
 
 
 class MachineTemplate:
-    """A machine that has its board and the devices of its command line, and waits for more devices.
+    """A machine with its board and the devices of its command line, to which devices can be added.
 
-    ``with template.boot("e1000e,id=nic") as machine:`` adds devices, as -device does, and completes the machine. It
-    lasts until the block ends; each block begins anew, at the cost of the devices and of the reset alone.
+    ``with template.boot("e1000e,id=nic") as machine:`` adds devices, as -device does, and completes the machine, which
+    is valid inside the block. Each block starts from the template and costs the devices and the reset only.
     """
 
     def __init__(self, machine: Machine) -> None:
-        """See boot_template."""
+        """Use boot_template instead."""
         self._machine = machine
 
     @contextlib.contextmanager
@@ -249,9 +254,10 @@ class MachineTemplate:
         """Complete the machine with further devices.
 
         Args:
-            *devices: arguments of -device; properties, not JSON.
+            *devices: arguments of -device, in the key=value form.
 
-        Raises MachineError with what QEMU says of a device that it refuses.
+        Raises:
+            MachineError: QEMU refuses a device.
         """
         machine = self._machine
         try:
@@ -281,7 +287,7 @@ class MachineTemplate:
 #: FW_CFG_ORDER_OVERRIDE_DEVICE. Source: include/hw/nvram/fw_cfg.h.
 _ROM_ORDER_DEVICE = 110
 
-#: What qemu_init calls first when all devices of the command line have been made. Source: system/vl.c
+#: The first function that qemu_init calls after it has created the devices of the command line. Source: system/vl.c
 #: qemu_machine_creation_done.
 _DEVICES_DONE = "drive_check_orphaned"
 
@@ -298,15 +304,17 @@ def boot(
     """Boot a machine.
 
     Args:
-        image: a QEMU system emulator. With a root, a path within it.
-        argv: QEMU's arguments, as ``["-M", "pc-q35-7.2", "-accel", "qtest"]``.
-        root: a tree unpacked from packages, which has the binary's data files, modules and libfdt. Default: the tree
-            that the binary is installed in.
-        host: what the host offers.
+        image: path of a QEMU system emulator; with root, a path within it.
+        argv: QEMU's arguments, for example ``["-M", "pc-q35-7.2", "-accel", "qtest"]``.
+        root: a tree unpacked from packages, with the binary's data files, modules and libfdt. Default: the tree that
+            the binary is installed in.
+        host: features of the emulated host.
         defaults: arguments before argv.
-        fill: the byte that malloc's memory holds; what depends on it depends on uninitialised memory.
+        fill: the byte that fills memory from malloc; state that depends on it depends on uninitialised memory.
 
-    Raises MachineError with what QEMU says when it refuses; SourceError for what is not a QEMU that can be read.
+    Raises:
+        MachineError: QEMU refused the arguments, exited or crashed.
+        SourceError: not a QEMU binary that can be emulated.
     """
     machine, arguments = _prepare(image, argv, root, host, defaults, fill)
     machine.call("qemu_init", *arguments)
@@ -322,7 +330,7 @@ def boot_template(
     defaults: Sequence[str] = ARGUMENTS,
     fill: int = 0,
 ) -> MachineTemplate:
-    """Boot a machine up to where further devices can be added. Arguments and errors as for boot."""
+    """Boot a machine to the point where devices can be added. Arguments and errors as for boot."""
     machine, arguments = _prepare(image, argv, root, host, defaults, fill)
     machine.call_until("qemu_init", *arguments, pause_at=_DEVICES_DONE)
     machine.snapshot()
@@ -337,7 +345,7 @@ def _prepare(
     defaults: Sequence[str],
     fill: int,
 ) -> tuple[Machine, tuple[int, int, int]]:
-    """A machine whose constructors have run, and the arguments of qemu_init."""
+    """Return a machine whose constructors have run, and the arguments of qemu_init."""
     services = GuestServices(image, root)
     path = services.binary
     try:
@@ -378,7 +386,7 @@ def _map_libraries(guest: Guest, services: GuestServices, arch: HostArch) -> lis
 
 
 def _machine_error(name: str, message: str, output: str) -> MachineError:
-    """An error whose message is what QEMU said when it exited: its last line that begins with its own name."""
+    """Return an error with the message that QEMU exited with: its last line that begins with its name."""
     said = [line for line in output.splitlines() if line.strip()]
     own = [line for line in said if line.startswith(f"{os.path.basename(name)}: ")]
     if "it exits" not in message or not said:

@@ -1,7 +1,7 @@
-"""Saving and loading an emulated machine by QEMU's own migration code.
+"""Save and load an emulated machine with QEMU's own migration code.
 
-What is called, and in which order, is what QEMU's migration thread does up to where devices are sent, for a source
-whose RAM pages are left out; the names differ between versions.
+The calls and their order are those of QEMU's migration thread up to the devices, without RAM pages; function names
+differ between versions.
 
 Source: migration/savevm.c, migration/migration.c of QEMU 5.2, 7.2, 10.0 and 11.1.
 """
@@ -15,15 +15,15 @@ from vmdump.emulator.machine import MachineError
 if TYPE_CHECKING:
     from vmdump.emulator.machine import Machine
 
-#: Bytes that a channel's buffer begins with.
+#: Initial size of a channel's buffer, in bytes.
 _BUFFER = 1 << 20
 
-#: Where QIOChannelBuffer's {capacity, usage, offset, data} may be behind the members of QIOChannel, in bytes.
+#: Possible offsets of QIOChannelBuffer's {capacity, usage, offset, data}, which follow the members of QIOChannel.
 _CHANNEL_OFFSETS = range(48, 400, 8)
 
 
 class MigrationBlockedError(MachineError):
-    """QEMU does not migrate this machine; the message is its reason."""
+    """QEMU refuses to migrate this machine; the message is its reason."""
 
 
 def save(machine: Machine) -> bytes:
@@ -50,7 +50,7 @@ def save(machine: Machine) -> bytes:
 
 
 def _first(machine: Machine, *names: str) -> str:
-    """The first of some functions that the binary has."""
+    """Return the first of these functions that the binary has; by default, the last name."""
     return next((name for name in names if machine.has(name)), names[-1])
 
 
@@ -60,7 +60,7 @@ def _check(machine: Machine, errp: int) -> None:
 
 
 def _set_up(machine: Machine, file: int, errp: int) -> None:
-    """Sends the names and sizes of RAM blocks. Until 8.2 that takes the big lock itself."""
+    """Write the names and sizes of RAM blocks. Up to QEMU 8.2 the function acquires the big lock itself."""
     if not machine.has("qemu_savevm_state_setup"):
         machine.call("qemu_savevm_state_do_setup", file, errp)
         return
@@ -83,13 +83,15 @@ def _send_devices(machine: Machine, file: int, state: int, errp: int) -> None:
 
 
 def _buffer_of(machine: Machine, channel: int) -> bytes:
-    """The bytes that were written to a QIOChannelBuffer."""
+    """Return the bytes written to a QIOChannelBuffer."""
     for offset in _CHANNEL_OFFSETS:
         capacity, usage, position, data = (machine.guest.pointer(channel + offset + 8 * i) for i in range(4))
         is_plausible = 4096 <= capacity < 1 << 32 and 0 < usage <= capacity and position <= usage and data % 8 == 0
         if is_plausible and machine.guest.holds(data, usage):
             return machine.guest.read(data, usage)
-    raise MachineError(f"{machine.name}: the stream that it has saved is not found", machine.output)
+    raise MachineError(
+        f"{machine.name}: can't find the saved stream: QIOChannelBuffer has an unknown layout", machine.output
+    )
 
 
 def load(machine: Machine, stream: bytes) -> int:

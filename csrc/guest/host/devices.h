@@ -1,5 +1,5 @@
 /*
- * Descriptors, as files.c, events.c and kvm.c share them.
+ * File descriptors, shared by files.c, events.c and kvm.c.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,10 +11,10 @@
 /* The open file behind a descriptor, or NULL. */
 struct vmd_open_file *vmd_host_file(struct vmd_guest *guest, uint64_t descriptor);
 
-/* A new descriptor; -1, and errno, if there are too many. */
+/* Allocate a descriptor; too many: -1, and errno is set. */
 uint64_t vmd_host_new_file(struct vmd_guest *guest, const struct vmd_open_file *file);
 
-/* Whether the host profile has a device of that path; ret is what opening it gives. */
+/* Whether the host profile has a device of that path; ret: the open file. */
 bool vmd_host_open_device(struct vmd_guest *guest, const char *path, struct vmd_open_file *ret);
 
 /* The same for /dev/kvm alone. */
@@ -23,7 +23,7 @@ bool vmd_host_open_kvm(struct vmd_guest *guest, const char *path, struct vmd_ope
 /* The same for a path of the guest. */
 bool vmd_host_is_device(struct vmd_guest *guest, uint64_t path);
 
-/* Sets a GError, if the guest wants one. */
+/* Set a GError if the guest passes a pointer for it. */
 void vmd_host_set_gerror(struct vmd_guest *guest, uint64_t error_at, const char *message);
 
 #endif

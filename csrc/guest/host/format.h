@@ -1,5 +1,5 @@
 /*
- * Formatted text, for host functions that print somewhere else than to memory (GString).
+ * Formatted text, for host functions that print to other destinations than memory (GString).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -9,14 +9,14 @@
 #include "guest/variadic.h"
 
 struct vmd_text {
-    char *bytes; /* ends in NUL; to be freed, also after a failure */
+    char *bytes; /* terminated by NUL; the caller frees it, also after a failure */
     size_t size, room;
 };
 
-/* Prints as printf does with a format of the guest. False: the call fails. */
+/* Format as printf, with a format string of the guest. False: the call fails. */
 bool vmd_host_format(struct vmd_variadic *arguments, uint64_t format, struct vmd_text *out);
 
-/* A character as UTF-8: how many bytes, at most 6. */
+/* Encode a character in UTF-8; returns the number of bytes, at most 6. */
 size_t vmd_host_encode_utf8(uint32_t c, char *out);
 
 #endif
