@@ -229,7 +229,10 @@ class Comparison(Reporter):
         if (balanced or is_same_size_in_all(removed, added)) and not is_displaced(removed, added):
             part.pairs += side_by_side(removed, added, "regrouped")
             if removed and added:
-                self.report("fields-regrouped", removed[0], added[0], n=len(removed), m=len(added))
+                # Without array lengths, unequal sums may still be the same bytes; nothing proves it.
+                is_equal = balanced or sum(item.size for item in removed) == sum(item.size for item in added)
+                rule = "fields-regrouped" if is_equal else "regrouping-not-compared"
+                self.report(rule, removed[0], added[0], n=len(removed), m=len(added))
             return
         for item in removed:
             part.pairs.append((item, None, "removed"))
