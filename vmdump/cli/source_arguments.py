@@ -48,6 +48,22 @@ def _complete(argument: argparse.Action, how: dict[str, str]) -> None:
     argument.complete = how  # type: ignore[attr-defined]  # shtab's
 
 
+def add_timeout_and_cache(group: argparse._ActionsContainer) -> None:
+    """Add --timeout and --no-cache."""
+    group.add_argument(
+        "--timeout",
+        type=seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="time limit for reading or running a QEMU binary (default: 60)",
+    )
+    group.add_argument(
+        "--no-cache",
+        action="store_true",
+        help="do not use the cache of parsed QEMU binaries (see vmdump cache)",
+    )
+
+
 def add_source(parser: argparse.ArgumentParser) -> None:
     """Add SOURCE and the options for reading it."""
     add_file(
@@ -68,18 +84,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--run", action="store_true", help="run SOURCE, a QEMU binary, with -dump-vmstate instead of reading it"
     )
-    group.add_argument(
-        "--timeout",
-        type=seconds,
-        default=60.0,
-        metavar="SECONDS",
-        help="time limit for reading or running a QEMU binary (default: 60)",
-    )
-    group.add_argument(
-        "--no-cache",
-        action="store_true",
-        help="do not use the cache of parsed QEMU binaries (see vmdump cache)",
-    )
+    add_timeout_and_cache(group)
     add_max_size(parser.add_argument_group("dump files"))
     add_host(parser.add_argument_group("QEMU binaries"))
     add_modules(parser)

@@ -10,11 +10,11 @@ from vmdump.cli.source_arguments import (
     add_file,
     add_host,
     add_max_size,
+    add_timeout_and_cache,
     load_source,
     module_dirs,
     refuse_inapplicable,
     roots_of,
-    seconds,
 )
 from vmdump.sources.open import identify
 
@@ -44,18 +44,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         help="machine type of binaries (default: the newest that all sources have; its default for a single binary)",
     )
     group.add_argument("--run", action="store_true", help="run binaries with -dump-vmstate instead of reading them")
-    group.add_argument(
-        "--timeout",
-        type=seconds,
-        default=60.0,
-        metavar="SECONDS",
-        help="time limit for reading or running a QEMU binary (default: 60)",
-    )
-    group.add_argument(
-        "--no-cache",
-        action="store_true",
-        help="do not use the cache of parsed QEMU binaries (see vmdump cache)",
-    )
+    add_timeout_and_cache(group)
     add_host(group, several=True)
     add_directories(group)
     add_max_size(parser.add_argument_group("dump files"))
