@@ -410,10 +410,10 @@ def test_section_on_no_device_class() -> None:
 
 
 def test_absent_in_a_dump_file() -> None:
-    """For a dump file the finding says that the type may be registered by other means."""
+    """For a dump file the finding says that a standalone VMSD may have the name."""
     (found,) = findings(plain(dump(desc("dev", A))), plain(dump(desc("other", B))))
     assert found.verdict is Verdict.ABSENT
-    assert "unless by other means than a device class" in found.message
+    assert "a standalone VMSD may have that name" in found.message
 
 
 F = VMStateFlags
