@@ -55,7 +55,7 @@ ffibuilder.set_source(
     depends=sorted(relative(header) for header in [*CSRC.glob("**/*.h"), *INCLUDE.glob("vmdump/*.h")]),
     include_dirs=[relative(CSRC), relative(INCLUDE)],
     define_macros=[("_GNU_SOURCE", None)],
-    libraries=["dl", "pthread"],
+    libraries=["dl", "m", "pthread"],
     extra_compile_args=["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wno-unused-parameter", "-fvisibility=hidden"],
     py_limited_api=True,
 )

@@ -23,6 +23,7 @@ enum vmd_status {
     VMD_BAD_JSON = 8,      /* index: byte offset */
     VMD_DUPLICATE = 9,     /* index: of the device, or byte offset */
     VMD_UNSUPPORTED = 10,  /* index: address of an instruction that the emulator executes wrongly */
+    VMD_EXITED = 11,       /* index: exit status of the guest */
 };
 
 struct vmd_error {

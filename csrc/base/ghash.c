@@ -217,12 +217,45 @@ bool vmd_ghash_remove(struct vmd_ghash *table, uint32_t hash, uint64_t key)
     if (!vmd_ghash_lookup(table, hash, key, &slot)) {
         return false;
     }
+    vmd_ghash_remove_slot(table, slot);
+    vmd_ghash_shrink(table);
+    return true;
+}
+
+void vmd_ghash_remove_slot(struct vmd_ghash *table, uint32_t slot)
+{
     table->hashes[slot] = VMD_GHASH_TOMBSTONE;
     table->nnodes--;
+}
+
+void vmd_ghash_shrink(struct vmd_ghash *table)
+{
     if (resize_is_due(table->size, table->nnodes, table->noccupied)) {
         rehash(table, shift_for(table->nnodes));
     }
-    return true;
+}
+
+void vmd_ghash_clear(struct vmd_ghash *table)
+{
+    memset(table->hashes, 0, table->size * sizeof(*table->hashes)); /* all VMD_GHASH_UNUSED */
+    table->nnodes = table->noccupied = 0;
+    set_shift(table, MIN_SHIFT);
+}
+
+enum vmd_status vmd_ghash_copy(const struct vmd_ghash *table, struct vmd_ghash *ret)
+{
+    unsigned shift = (unsigned)__builtin_ctz(table->size);
+
+    *ret = *table;
+    ret->keys = NULL;
+    ret->capacity = 0;
+    if (reserve(ret, shift)) {
+        return VMD_NO_MEMORY;
+    }
+    memcpy(ret->keys, table->keys, table->size * sizeof(*table->keys));
+    memcpy(ret->values, table->values, table->size * sizeof(*table->values));
+    memcpy(ret->hashes, table->hashes, table->size * sizeof(*table->hashes));
+    return VMD_OK;
 }
 
 bool vmd_ghash_next(const struct vmd_ghash *table, uint32_t *slot)

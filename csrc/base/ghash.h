@@ -67,6 +67,19 @@ bool vmd_ghash_lookup(const struct vmd_ghash *table, uint32_t hash, uint64_t key
 /* As g_hash_table_remove(): whether the key existed. Cannot fail: shrinking needs no memory. */
 bool vmd_ghash_remove(struct vmd_ghash *table, uint32_t hash, uint64_t key);
 
+/*
+ * The steps of g_hash_table_remove(), for removal during an iteration: remove the key of a slot without moving others;
+ * afterwards, resize if necessary.
+ */
+void vmd_ghash_remove_slot(struct vmd_ghash *table, uint32_t slot);
+void vmd_ghash_shrink(struct vmd_ghash *table);
+
+/* As g_hash_table_remove_all(): the table is as after vmd_ghash_init. */
+void vmd_ghash_clear(struct vmd_ghash *table);
+
+/* Copy a table with its slots; deinit ret. VMD_NO_MEMORY. */
+enum vmd_status vmd_ghash_copy(const struct vmd_ghash *table, struct vmd_ghash *ret);
+
 /* Advance slot to the first key at or after it; false: none. Start at 0, continue with slot + 1. */
 bool vmd_ghash_next(const struct vmd_ghash *table, uint32_t *slot);
 

@@ -1,5 +1,5 @@
 /*
- * Unaligned loads of values in the host's byte order.
+ * Unaligned loads and stores of values in the host's byte order.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -28,6 +28,16 @@ static inline uint32_t vmd_load_u32(const void *from)
 static inline int32_t vmd_load_i32(const void *from)
 {
     return (int32_t)vmd_load_u32(from);
+}
+
+static inline void vmd_store_u64(void *to, uint64_t value)
+{
+    memcpy(to, &value, sizeof(value));
+}
+
+static inline void vmd_store_u32(void *to, uint32_t value)
+{
+    memcpy(to, &value, sizeof(value));
 }
 
 #endif

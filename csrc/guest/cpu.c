@@ -1,9 +1,9 @@
 /*
- * A guest's CPU, which is Unicorn: trampolines, calls, and what ends them.
+ * A guest's CPU, which is Unicorn: trampolines, calls and limits.
  *
- * A trampoline is a return instruction, on whose block a hook serves the host's function. Each call of the guest runs
- * on a thread of its own, while the caller's waits for it, looks at the limits, and lets signal handlers run. Unicorn
- * can't be interrupted and go on: it may stop behind any access to memory, in the middle of what is then done again.
+ * A trampoline is a return instruction; a hook on its block calls the host's function. Each call of the guest runs on a
+ * thread of its own, while the caller's thread checks the limits and lets signal handlers run. Unicorn cannot be
+ * interrupted and resumed: it may stop after any memory access, in the middle of an instruction.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,72 +12,34 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
-#include "guest/internal.h"
 #include "guest/insn.h"
+#include "guest/internal.h"
 
-/* What is used of Unicorn's API (2.x), by its own numbers. */
+/* Constants of Unicorn's API (2.x). */
 enum {
-    UC_ARCH_ARM64 = 2,
-    UC_ARCH_X86 = 4,
-    UC_MODE_64 = 8,
     UC_PROT_ALL = 7,
     UC_HOOK_BLOCK = 8,
     UC_HOOK_MEM_INVALID = 1008,
     UC_HOOK_EDGE_GENERATED = 32768,
-    UC_CTL_SET_CPU_MODEL = 7 | 1 << 26 | 1 << 30, /* UC_CTL_WRITE(UC_CTL_CPU_MODEL, 1) */
-    UC_CPU_ARM64_MAX = 3,
-    UC_X86_REG_RAX = 35,
-    UC_X86_REG_RBP = 36,
-    UC_X86_REG_RBX = 37,
-    UC_X86_REG_RCX = 38,
-    UC_X86_REG_RDI = 39,
-    UC_X86_REG_RDX = 40,
-    UC_X86_REG_RIP = 41,
-    UC_X86_REG_RSI = 43,
-    UC_X86_REG_RSP = 44,
-    UC_X86_REG_R8 = 106,
-    UC_X86_REG_R9 = 107,
-    UC_X86_REG_R12 = 110,
-    UC_X86_REG_FS_BASE = 250,
-    UC_ARM64_REG_X29 = 1,
-    UC_ARM64_REG_LR = 2,
-    UC_ARM64_REG_SP = 4,
-    UC_ARM64_REG_D8 = 48,
-    UC_ARM64_REG_X0 = 199,
-    UC_ARM64_REG_X19 = 218,
-    UC_ARM64_REG_PC = 260,
-    UC_ARM64_REG_CPACR_EL1 = 261,
-    UC_ARM64_REG_TPIDR_EL0 = 262,
+    UC_CTL_CPU_MODEL = 7,
+    UC_CTL_TB_FLUSH = 10,
+    UC_CTL_WRITE = 1 << 30,
+    UC_CTL_ARGUMENTS = 26, /* shift of their number */
 };
 
-/* Which registers are read at each call of the host: arguments, then the stack pointer. */
-static int x86_64_args[] = {UC_X86_REG_RDI, UC_X86_REG_RSI, UC_X86_REG_RDX, UC_X86_REG_RCX,
-                            UC_X86_REG_R8,  UC_X86_REG_R9,  UC_X86_REG_RSP};
-static int aarch64_args[] = {UC_ARM64_REG_X0,     UC_ARM64_REG_X0 + 1, UC_ARM64_REG_X0 + 2,
-                             UC_ARM64_REG_X0 + 3, UC_ARM64_REG_X0 + 4, UC_ARM64_REG_X0 + 5,
-                             UC_ARM64_REG_X0 + 6, UC_ARM64_REG_X0 + 7, UC_ARM64_REG_SP};
-
-/* Registers that a function leaves as they were, but for the stack pointer and the link register. */
-static int x86_64_kept[] = {UC_X86_REG_RBX,     UC_X86_REG_RBP,     UC_X86_REG_R12,
-                            UC_X86_REG_R12 + 1, UC_X86_REG_R12 + 2, UC_X86_REG_R12 + 3};
-static int aarch64_kept[] = {UC_ARM64_REG_X19,     UC_ARM64_REG_X19 + 1, UC_ARM64_REG_X19 + 2, UC_ARM64_REG_X19 + 3,
-                             UC_ARM64_REG_X19 + 4, UC_ARM64_REG_X19 + 5, UC_ARM64_REG_X19 + 6, UC_ARM64_REG_X19 + 7,
-                             UC_ARM64_REG_X19 + 8, UC_ARM64_REG_X19 + 9, UC_ARM64_REG_X29,     UC_ARM64_REG_D8,
-                             UC_ARM64_REG_D8 + 1,  UC_ARM64_REG_D8 + 2,  UC_ARM64_REG_D8 + 3,  UC_ARM64_REG_D8 + 4,
-                             UC_ARM64_REG_D8 + 5,  UC_ARM64_REG_D8 + 6,  UC_ARM64_REG_D8 + 7};
-
-enum { N_X86_64_KEPT = 6, N_AARCH64_KEPT = 19, KEPT_MAX = N_AARCH64_KEPT };
-enum { CALL_ARGS_MAX = 6, DEPTH_MAX = 32, THREAD_STACK_SIZE = 4 << 20 };
+/* Unicorn allows 64 nested executions. */
+enum { CALL_ARGS_MAX = 6, DEPTH_MAX = 56, THREAD_STACK_SIZE = 64 << 20 };
 
 static const char TOO_LONG[] = "it does not come to an end";
 
 struct unicorn {
     int (*open)(int arch, int mode, void **engine);
     int (*close)(void *engine);
-    int (*ctl)(void *engine, int control, ...);
     int (*mem_map_ptr)(void *engine, uint64_t address, uint64_t size, uint32_t perms, void *memory);
     int (*hook_add)(void *engine, void **hook, int type, void *callback, void *user, uint64_t begin, uint64_t end, ...);
     int (*reg_write)(void *engine, int reg, const void *value);
@@ -85,6 +47,11 @@ struct unicorn {
     int (*reg_read_batch)(void *engine, int *regs, void **values, int count);
     int (*emu_start)(void *engine, uint64_t begin, uint64_t until, uint64_t microseconds, size_t count);
     int (*emu_stop)(void *engine);
+    int (*ctl)(void *engine, unsigned control, ...);
+    int (*context_alloc)(void *engine, void **context);
+    int (*context_save)(void *engine, void *context);
+    int (*context_restore)(void *engine, void *context);
+    int (*context_free)(void *context);
     const char *(*strerror)(int code);
 };
 
@@ -92,9 +59,13 @@ struct vmd_cpu {
     void *library;
     struct unicorn unicorn;
     void *engine;
-    int pc, sp, result;        /* Unicorn's numbers of these registers */
+    const struct vmd_arch *host;
     unsigned depth;            /* calls of the guest from within calls of the host */
-    unsigned tried;            /* the depth of the innermost of them that may fail alone; 0: none */
+    unsigned thread_depth;     /* depth at which the running thread began; 0: main thread */
+    void *paused;              /* registers of the last paused call */
+    bool has_returned;         /* the call with pause_at returned without a pause */
+    bool is_freezing;          /* the running thread ends: all calls down to thread_depth return */
+    unsigned tried;            /* depth of the innermost call that may fail alone; 0: none */
     uint64_t nanoseconds_left; /* of CPU time, for calls */
     atomic_int stopping;       /* why the caller wants the call to end, or VMD_OK */
     pthread_mutex_t lock;
@@ -108,9 +79,9 @@ static enum vmd_status load_unicorn(struct vmd_cpu *cpu, const char *path, struc
         size_t offset;
     } symbols[] = {
 #define SYMBOL(member) {"uc_" #member, offsetof(struct unicorn, member)}
-        SYMBOL(open),           SYMBOL(close),     SYMBOL(ctl),      SYMBOL(mem_map_ptr),
-        SYMBOL(hook_add),       SYMBOL(reg_write), SYMBOL(reg_read), SYMBOL(emu_start),
-        SYMBOL(reg_read_batch), SYMBOL(emu_stop),  SYMBOL(strerror),
+        SYMBOL(open),     SYMBOL(close),         SYMBOL(mem_map_ptr),    SYMBOL(hook_add),        SYMBOL(reg_write),
+        SYMBOL(reg_read), SYMBOL(emu_start),     SYMBOL(reg_read_batch), SYMBOL(emu_stop),        SYMBOL(strerror),
+        SYMBOL(ctl),      SYMBOL(context_alloc), SYMBOL(context_save),   SYMBOL(context_restore), SYMBOL(context_free),
 #undef SYMBOL
     };
 
@@ -136,8 +107,7 @@ static uint64_t empty_function(const struct vmd_guest *guest)
 
 static void write_trampolines(struct vmd_guest *guest)
 {
-    static const uint32_t ret_x86_64 = 0xc3, ret_aarch64 = 0xd65f03c0;
-    const uint32_t *ret = guest->arch == VMD_GUEST_X86_64 ? &ret_x86_64 : &ret_aarch64;
+    const uint32_t *ret = &guest->host->return_instruction;
 
     for (uint64_t i = 0; i < VMD_GUEST_TRAMPOLINES; i++) {
         memcpy(vmd_guest_find(guest, guest->trampolines + i * VMD_TRAMPOLINE_SIZE, 4), ret, 4);
@@ -145,26 +115,24 @@ static void write_trampolines(struct vmd_guest *guest)
     memcpy(vmd_guest_find(guest, empty_function(guest), 4), ret, 4);
 }
 
-/* Reads the registers that hold arguments. */
+/* Read the registers that hold arguments. */
 static void read_args(struct vmd_guest *guest, struct vmd_host_call *call)
 {
-    bool x86_64 = guest->arch == VMD_GUEST_X86_64;
-    void *values[9];
+    const struct vmd_arch *host = guest->host;
+    void *values[VMD_ARGS_MAX + 1];
     uint64_t stack;
 
     call->guest = guest;
-    call->n_args = x86_64 ? 6 : 8;
+    call->n_args = host->n_args;
     for (int i = 0; i < call->n_args; i++) {
         values[i] = &call->args[i];
     }
     values[call->n_args] = &stack;
-    guest->cpu->unicorn.reg_read_batch(guest->cpu->engine, x86_64 ? x86_64_args : aarch64_args, values,
-                                       call->n_args + 1);
-    /* On x86-64 the return address is on the stack. */
-    call->stack = stack + (x86_64 ? 8 : 0);
+    guest->cpu->unicorn.reg_read_batch(guest->cpu->engine, (int *)host->args, values, call->n_args + 1);
+    call->stack = stack + (host->link ? 0 : 8); /* behind the return address */
 }
 
-/* A trampoline is entered: serves its function, and lets the return instruction there do the rest. */
+/* A trampoline is entered: call its function; the return instruction there returns to the guest. */
 static void on_trampoline(void *engine, uint64_t address, uint32_t size, void *user)
 {
     struct vmd_guest *guest = user;
@@ -182,7 +150,7 @@ static void on_trampoline(void *engine, uint64_t address, uint32_t size, void *u
     } else {
         guest->imports[index].is_missed = true;
     }
-    guest->cpu->unicorn.reg_write(engine, guest->cpu->result, &result);
+    guest->cpu->unicorn.reg_write(engine, guest->host->result, &result);
 }
 
 static bool on_invalid_memory(void *engine, int type, uint64_t address, int size, int64_t value, void *user)
@@ -199,7 +167,10 @@ struct uc_tb {
     uint16_t n_instructions, size; /* bytes */
 };
 
-/* A block is translated, and executed next. Unicorn calls this once for a block, not each time that it is executed. */
+/*
+ * A block has been translated and is executed next. Unicorn calls this once per translation. A hook of another type
+ * than UC_HOOK_BLOCK: a second one of these breaks nested execution (Unicorn 2.1.4).
+ */
 static void on_new_block(void *engine, const struct uc_tb *block, const struct uc_tb *before, void *user)
 {
     struct vmd_guest *guest = user;
@@ -213,39 +184,38 @@ static void on_new_block(void *engine, const struct uc_tb *block, const struct u
     }
 }
 
-/* Life */
+/* Creation and destruction */
 
 static uint64_t call_at(struct vmd_guest *guest, uint64_t function, const uint64_t *args, int n_args, uint64_t sp);
 
 static bool start_engine(struct vmd_guest *guest)
 {
     const struct unicorn *unicorn = &guest->cpu->unicorn;
-    bool x86_64 = guest->arch == VMD_GUEST_X86_64;
+    const struct vmd_arch *host = guest->host;
     void **engine = &guest->cpu->engine, *hook;
-    uint64_t end = guest->trampolines + VMD_GUEST_TRAMPOLINES * VMD_TRAMPOLINE_SIZE - 1, fpu = 3 << 20;
+    uint64_t end = guest->trampolines + VMD_GUEST_TRAMPOLINES * VMD_TRAMPOLINE_SIZE - 1;
 
-    return !unicorn->open(x86_64 ? UC_ARCH_X86 : UC_ARCH_ARM64, x86_64 ? UC_MODE_64 : 0, engine) &&
-           (x86_64 || !unicorn->ctl(*engine, UC_CTL_SET_CPU_MODEL, UC_CPU_ARM64_MAX)) &&
+    return !unicorn->open(host->unicorn_arch, host->unicorn_mode, engine) &&
+           (host->cpu_model < 0 ||
+            !unicorn->ctl(*engine, UC_CTL_WRITE | 1 << UC_CTL_ARGUMENTS | UC_CTL_CPU_MODEL, host->cpu_model)) &&
            !unicorn->mem_map_ptr(*engine, VMD_GUEST_BASE, guest->size, UC_PROT_ALL, guest->memory) &&
            !unicorn->hook_add(*engine, &hook, UC_HOOK_BLOCK, on_trampoline, guest, guest->trampolines, end) &&
            !unicorn->hook_add(*engine, &hook, UC_HOOK_MEM_INVALID, on_invalid_memory, guest, 1, 0) &&
-           (!x86_64 || !unicorn->hook_add(*engine, &hook, UC_HOOK_EDGE_GENERATED, on_new_block, guest, 1, 0)) &&
-           !unicorn->reg_write(*engine, x86_64 ? UC_X86_REG_FS_BASE : UC_ARM64_REG_TPIDR_EL0, &guest->thread) &&
-           (x86_64 || !unicorn->reg_write(*engine, UC_ARM64_REG_CPACR_EL1, &fpu));
+           (guest->arch != VMD_GUEST_X86_64 ||
+            !unicorn->hook_add(*engine, &hook, UC_HOOK_EDGE_GENERATED, on_new_block, guest, 1, 0)) &&
+           !unicorn->reg_write(*engine, host->thread_pointer, &guest->thread) &&
+           (!host->enable_fpu || !unicorn->reg_write(*engine, host->enable_fpu, &host->enable_fpu_value));
 }
 
 enum vmd_status vmd_cpu_create(struct vmd_guest *guest, const char *unicorn, struct vmd_error *err)
 {
-    bool x86_64 = guest->arch == VMD_GUEST_X86_64;
     struct vmd_cpu *cpu = guest->cpu = calloc(1, sizeof(*cpu));
     pthread_condattr_t monotonic;
 
     if (!cpu) {
         return vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
     }
-    cpu->pc = x86_64 ? UC_X86_REG_RIP : UC_ARM64_REG_PC;
-    cpu->sp = x86_64 ? UC_X86_REG_RSP : UC_ARM64_REG_SP;
-    cpu->result = x86_64 ? UC_X86_REG_RAX : UC_ARM64_REG_X0;
+    cpu->host = guest->host;
     cpu->nanoseconds_left = guest->limits.milliseconds * 1000000;
     pthread_mutex_init(&cpu->lock, NULL);
     pthread_condattr_init(&monotonic);
@@ -272,6 +242,9 @@ void vmd_cpu_destroy(struct vmd_guest *guest)
     if (!cpu) {
         return;
     }
+    if (cpu->paused) {
+        vmd_cpu_forget(guest, cpu->paused);
+    }
     if (cpu->engine) {
         cpu->unicorn.close(cpu->engine);
     }
@@ -290,37 +263,158 @@ void vmd_cpu_stop(struct vmd_guest *guest)
     }
 }
 
+/* Registers */
+
+uint64_t vmd_cpu_read(struct vmd_guest *guest, int reg)
+{
+    uint64_t value[2] = {0}; /* vectors are 16 bytes */
+
+    if (!guest->cpu->engine) {
+        return 0;
+    }
+    guest->cpu->unicorn.reg_read(guest->cpu->engine, reg, value);
+    return value[0];
+}
+
+void vmd_cpu_write(struct vmd_guest *guest, int reg, uint64_t value)
+{
+    uint64_t bytes[2] = {value, 0};
+
+    guest->cpu->unicorn.reg_write(guest->cpu->engine, reg, bytes);
+}
+
+double vmd_cpu_read_double(struct vmd_guest *guest, int n)
+{
+    uint64_t bits = vmd_cpu_read(guest, guest->host->float_args[n]);
+    double value;
+
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+float vmd_cpu_read_float(struct vmd_guest *guest, int n)
+{
+    uint32_t bits = (uint32_t)vmd_cpu_read(guest, guest->host->float_args[n]);
+    float value;
+
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+void vmd_cpu_return_double(struct vmd_guest *guest, double value)
+{
+    uint64_t bits;
+
+    memcpy(&bits, &value, sizeof(bits));
+    vmd_cpu_write(guest, guest->host->float_args[0], bits);
+}
+
+void vmd_cpu_return_float(struct vmd_guest *guest, float value)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &value, sizeof(bits));
+    vmd_cpu_write(guest, guest->host->float_args[0], bits);
+}
+
+void vmd_cpu_save_frame(struct vmd_guest *guest, struct vmd_frame *frame)
+{
+    const struct vmd_arch *host = guest->host;
+
+    *frame = (struct vmd_frame){.sp = vmd_cpu_read(guest, host->sp)};
+    for (int i = 0; i < host->n_saved; i++) {
+        frame->saved[i] = vmd_cpu_read(guest, host->saved[i]);
+    }
+    frame->return_address = host->link ? vmd_cpu_read(guest, host->link) : vmd_guest_load_u64(guest, frame->sp);
+}
+
+void vmd_cpu_restore_frame(struct vmd_guest *guest, const struct vmd_frame *frame)
+{
+    const struct vmd_arch *host = guest->host;
+
+    for (int i = 0; i < host->n_saved; i++) {
+        vmd_cpu_write(guest, host->saved[i], frame->saved[i]);
+    }
+    vmd_cpu_write(guest, host->sp, frame->sp);
+    if (host->link) {
+        vmd_cpu_write(guest, host->link, frame->return_address);
+    } else {
+        vmd_guest_store_u64(guest, frame->sp, frame->return_address);
+    }
+}
+
+void *vmd_cpu_save(struct vmd_guest *guest)
+{
+    const struct unicorn *unicorn = &guest->cpu->unicorn;
+    void *context = NULL;
+
+    if (unicorn->context_alloc(guest->cpu->engine, &context)) {
+        return NULL;
+    }
+    unicorn->context_save(guest->cpu->engine, context);
+    return context;
+}
+
+void vmd_cpu_restore(struct vmd_guest *guest, void *context)
+{
+    const struct unicorn *unicorn = &guest->cpu->unicorn;
+
+    unicorn->context_restore(guest->cpu->engine, context);
+}
+
+void vmd_cpu_flush(struct vmd_guest *guest)
+{
+    guest->cpu->unicorn.ctl(guest->cpu->engine, UC_CTL_WRITE | UC_CTL_TB_FLUSH);
+}
+
+void vmd_cpu_forget(struct vmd_guest *guest, void *context)
+{
+    guest->cpu->unicorn.context_free(context);
+}
+
 /* Calls */
 
-/* Executes from a function's beginning up to the guest's stop, or to the first failure. */
-static void execute(struct vmd_guest *guest, uint64_t function)
+/* Execute from an address up to until, or to the first failure. */
+static void execute(struct vmd_guest *guest, uint64_t start, uint64_t until)
 {
     struct vmd_cpu *cpu = guest->cpu;
-    int code = cpu->unicorn.emu_start(cpu->engine, function, guest->stop, 0, 0), why = cpu->stopping;
-    uint64_t pc;
+    int code = cpu->unicorn.emu_start(cpu->engine, start, until, 0, 0), why = cpu->stopping;
+    uint64_t pc = vmd_cpu_read(guest, cpu->host->pc);
 
-    cpu->unicorn.reg_read(cpu->engine, cpu->pc, &pc);
+    if (cpu->has_returned && !cpu->depth && !guest->err.code) {
+        return;
+    }
+    if (cpu->is_freezing && !guest->err.code) {
+        if (cpu->depth == cpu->thread_depth) {
+            cpu->is_freezing = false;
+        } else {
+            vmd_cpu_stop(guest); /* the enclosing call, too */
+        }
+        return;
+    }
     if (why && !guest->err.code) {
         vmd_guest_fail(guest, why, pc, why == VMD_INTERRUPTED ? "interrupted" : TOO_LONG);
     } else if (code && !guest->err.code) {
         vmd_guest_fail(guest, VMD_BAD_REFERENCE, pc, cpu->unicorn.strerror(code));
-    } else if (pc != guest->stop) {
+    } else if (pc != until) {
         vmd_guest_fail(guest, VMD_BAD_REFERENCE, pc, "it halts the CPU");
     }
     if (guest->err.code && (guest->err.code != VMD_BAD_REFERENCE || !cpu->tried || cpu->depth != cpu->tried)) {
-        vmd_cpu_stop(guest); /* the call that this one is within, too */
+        vmd_cpu_stop(guest); /* the enclosing call, too */
     }
 }
 
-/* Calls a function on the stack at sp. */
-static uint64_t call_at(struct vmd_guest *guest, uint64_t function, const uint64_t *args, int n_args, uint64_t sp)
+/* Call a function on the stack at sp, until it returns or enters pause_at (0: none). */
+static uint64_t call_until(struct vmd_guest *guest, uint64_t function, const uint64_t *args, int n_args, uint64_t sp,
+                           uint64_t pause_at)
 {
-    const struct vmd_cpu *cpu = guest->cpu;
-    bool x86_64 = guest->arch == VMD_GUEST_X86_64;
-    uint64_t result = 0;
+    const struct vmd_arch *host = guest->host;
+    uint64_t return_address = pause_at ? guest->returned : guest->stop;
 
-    sp &= -16;
-    if (x86_64) {
+    sp &= -(uint64_t)16;
+    if (host->link) {
+        vmd_cpu_write(guest, host->link, return_address);
+    } else {
         char *top;
 
         sp -= 8;
@@ -328,26 +422,37 @@ static uint64_t call_at(struct vmd_guest *guest, uint64_t function, const uint64
         if (!top) {
             return 0;
         }
-        memcpy(top, &guest->stop, 8);
-    } else {
-        cpu->unicorn.reg_write(cpu->engine, UC_ARM64_REG_LR, &guest->stop);
+        vmd_store_u64(top, return_address);
     }
-    cpu->unicorn.reg_write(cpu->engine, cpu->sp, &sp);
+    vmd_cpu_write(guest, host->sp, sp);
     for (int i = 0; i < n_args; i++) {
-        cpu->unicorn.reg_write(cpu->engine, x86_64 ? x86_64_args[i] : aarch64_args[i], &args[i]);
+        vmd_cpu_write(guest, host->args[i], args[i]);
     }
-    execute(guest, function);
-    cpu->unicorn.reg_read(cpu->engine, cpu->result, &result);
-    return result;
+    execute(guest, function, pause_at ? pause_at : guest->stop);
+    return vmd_cpu_read(guest, host->result);
 }
 
-/* What a thread does for a caller. */
+static uint64_t call_at(struct vmd_guest *guest, uint64_t function, const uint64_t *args, int n_args, uint64_t sp)
+{
+    return call_until(guest, function, args, n_args, sp, 0);
+}
+
+uint64_t vmd_cpu_return(struct vmd_host_call *call)
+{
+    call->guest->cpu->has_returned = true;
+    vmd_cpu_stop(call->guest);
+    return vmd_cpu_read(call->guest, call->guest->host->result);
+}
+
+/* Calls that a thread makes for a caller. */
 struct calls {
     struct vmd_guest *guest;
     const uint64_t *functions;
     size_t n, done;
     const uint64_t *args; /* of each of them */
     int n_args;
+    uint64_t pause_at;    /* function at whose entry the calls pause, or 0 */
+    bool resume;          /* resume the paused call instead of calling functions */
     uint64_t result;      /* of the last */
     uint64_t nanoseconds; /* of CPU time, when it has ended */
     bool has_ended;
@@ -366,8 +471,13 @@ static void *run(void *opaque)
     struct calls *calls = opaque;
     struct vmd_guest *guest = calls->guest;
 
+    if (calls->resume) {
+        execute(guest, guest->state.paused_at, guest->stop);
+        calls->result = vmd_cpu_read(guest, guest->host->result);
+    }
     for (; calls->done < calls->n; calls->done++) {
-        calls->result = call_at(guest, calls->functions[calls->done], calls->args, calls->n_args, guest->stack);
+        calls->result = call_until(guest, calls->functions[calls->done], calls->args, calls->n_args,
+                                   guest->state.is_paused ? guest->state.paused_stack : guest->stack, calls->pause_at);
         if (guest->err.code) {
             break;
         }
@@ -380,7 +490,7 @@ static void *run(void *opaque)
     return NULL;
 }
 
-/* Waits for the end, but for a slice of time at most. */
+/* Wait for the end, at most for a slice of time. */
 static bool wait_a_slice(struct vmd_cpu *cpu, const struct calls *calls, uint64_t milliseconds)
 {
     struct timespec until;
@@ -399,22 +509,40 @@ static bool wait_a_slice(struct vmd_cpu *cpu, const struct calls *calls, uint64_
     return has_ended;
 }
 
-/* Waits for the end, and sees to it that it comes. */
+/* Resident memory of the process in bytes. Source: proc(5), statm: size and resident, in pages. */
+static uint64_t resident_bytes(void)
+{
+    unsigned long long size, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+
+    if (file) {
+        if (fscanf(file, "%llu %llu", &size, &resident) != 2) {
+            resident = 0;
+        }
+        fclose(file);
+    }
+    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Wait for the end and enforce the limits. */
 static void supervise(struct vmd_guest *guest, const struct calls *calls, pthread_t thread)
 {
     struct vmd_cpu *cpu = guest->cpu;
     const struct vmd_guest_limits *limits = &guest->limits;
     clockid_t clock;
     bool has_clock = !pthread_getcpuclockid(thread, &clock);
+    uint64_t resident = limits->resident ? resident_bytes() + limits->resident : 0;
 
     while (!wait_a_slice(cpu, calls, limits->slice_milliseconds)) {
         if (!cpu->stopping && limits->poll && limits->poll(limits->opaque)) {
             cpu->stopping = VMD_INTERRUPTED;
         } else if (!cpu->stopping && has_clock && nanoseconds_of(clock) > cpu->nanoseconds_left) {
             cpu->stopping = VMD_TOO_LARGE;
+        } else if (!cpu->stopping && resident && resident_bytes() > resident) {
+            cpu->stopping = VMD_NO_MEMORY;
         }
         if (cpu->stopping) {
-            vmd_cpu_stop(guest); /* again and again: it may just have been starting */
+            vmd_cpu_stop(guest); /* repeated: it may have been starting */
         }
     }
 }
@@ -432,7 +560,9 @@ static enum vmd_status run_calls(struct vmd_guest *guest, struct calls *calls, s
         return vmd_error_set(err, VMD_TOO_LARGE, 0, TOO_LONG);
     }
     cpu->stopping = VMD_OK;
-    /* Signals are for the caller's threads. */
+    cpu->depth = cpu->thread_depth = cpu->tried = 0;
+    cpu->is_freezing = cpu->has_returned = false;
+    /* Signals are delivered to the caller's threads. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_attr_init(&attributes);
@@ -464,6 +594,60 @@ enum vmd_status vmd_guest_call(struct vmd_guest *guest, uint64_t function, const
     return err->code;
 }
 
+/* Distance below the stack pointer that the paused function may use (red zone). */
+enum { PAUSED_GAP = 1024 };
+
+static enum vmd_status pause_call(struct vmd_guest *guest, struct vmd_error *err)
+{
+    struct vmd_cpu *cpu = guest->cpu;
+
+    if (cpu->paused) {
+        vmd_cpu_forget(guest, cpu->paused);
+    }
+    cpu->paused = vmd_cpu_save(guest);
+    if (!cpu->paused) {
+        return vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
+    }
+    guest->state.is_paused = true;
+    guest->state.paused_stack = vmd_cpu_read(guest, guest->host->sp) - PAUSED_GAP;
+    return VMD_OK;
+}
+
+enum vmd_status vmd_guest_call_until(struct vmd_guest *guest, uint64_t function, const uint64_t *args, int n_args,
+                                     uint64_t pause_at, bool *paused, uint64_t *ret, struct vmd_error *err)
+{
+    struct calls calls = {.guest = guest, .functions = &function, .n = 1, .args = args, .n_args = n_args};
+
+    if (n_args > CALL_ARGS_MAX || guest->state.is_paused) {
+        return vmd_error_set(err, VMD_BAD_REFERENCE, function, "a call with too many arguments");
+    }
+    calls.pause_at = guest->state.paused_at = pause_at;
+    if (run_calls(guest, &calls, err)) {
+        return err->code;
+    }
+    *paused = !guest->cpu->has_returned;
+    if (!*paused) {
+        *ret = calls.result;
+        return VMD_OK;
+    }
+    return pause_call(guest, err);
+}
+
+enum vmd_status vmd_guest_resume(struct vmd_guest *guest, uint64_t *ret, struct vmd_error *err)
+{
+    struct calls calls = {.guest = guest, .resume = true};
+
+    if (!guest->state.is_paused || !guest->cpu->paused) {
+        return vmd_error_set(err, VMD_BAD_REFERENCE, 0, "no call is paused");
+    }
+    guest->state.is_paused = false;
+    vmd_cpu_restore(guest, guest->cpu->paused);
+    if (!run_calls(guest, &calls, err)) {
+        *ret = calls.result;
+    }
+    return err->code;
+}
+
 enum vmd_status vmd_guest_call_all(struct vmd_guest *guest, const uint64_t *functions, size_t n, size_t *done,
                                    struct vmd_error *err)
 {
@@ -478,10 +662,10 @@ uint64_t vmd_host_call_guest(struct vmd_host_call *call, uint64_t function, cons
 {
     struct vmd_guest *guest = call->guest;
     struct vmd_cpu *cpu = guest->cpu;
-    bool x86_64 = guest->arch == VMD_GUEST_X86_64;
-    uint64_t sp, lr, result;
+    const struct vmd_arch *host = guest->host;
+    uint64_t sp, link, result;
 
-    if (guest->err.code) {
+    if (guest->err.code || cpu->is_freezing) {
         return 0;
     }
     if (cpu->depth == DEPTH_MAX) {
@@ -489,13 +673,13 @@ uint64_t vmd_host_call_guest(struct vmd_host_call *call, uint64_t function, cons
         return 0;
     }
     cpu->depth++;
-    cpu->unicorn.reg_read(cpu->engine, cpu->sp, &sp);
-    cpu->unicorn.reg_read(cpu->engine, UC_ARM64_REG_LR, &lr);
-    /* Below what a leaf function may use without moving the stack pointer. */
+    sp = vmd_cpu_read(guest, host->sp);
+    link = host->link ? vmd_cpu_read(guest, host->link) : 0;
+    /* Below the red zone of a leaf function. */
     result = call_at(guest, function, args, n_args, sp - 256);
-    cpu->unicorn.reg_write(cpu->engine, cpu->sp, &sp);
-    if (!x86_64) {
-        cpu->unicorn.reg_write(cpu->engine, UC_ARM64_REG_LR, &lr);
+    vmd_cpu_write(guest, host->sp, sp);
+    if (host->link) {
+        vmd_cpu_write(guest, host->link, link);
     }
     cpu->depth--;
     return result;
@@ -505,33 +689,62 @@ bool vmd_host_try_guest(struct vmd_host_call *call, uint64_t function, const uin
                         struct vmd_error *ret)
 {
     struct vmd_guest *guest = call->guest;
-    struct vmd_cpu *cpu = guest->cpu;
-    bool x86_64 = guest->arch == VMD_GUEST_X86_64;
-    int *kept = x86_64 ? x86_64_kept : aarch64_kept, n_kept = x86_64 ? N_X86_64_KEPT : N_AARCH64_KEPT;
-    uint64_t values[KEPT_MAX];
-    void *pointers[KEPT_MAX];
-    unsigned outer = cpu->tried;
+    unsigned outer = guest->cpu->tried;
+    struct vmd_frame frame;
 
     if (guest->err.code) {
         return true;
     }
-    for (int i = 0; i < n_kept; i++) {
-        pointers[i] = &values[i];
-    }
-    cpu->unicorn.reg_read_batch(cpu->engine, kept, pointers, n_kept);
-    cpu->tried = cpu->depth + 1;
+    vmd_cpu_save_frame(guest, &frame);
+    guest->cpu->tried = guest->cpu->depth + 1;
     vmd_host_call_guest(call, function, args, n_args);
-    cpu->tried = outer;
+    guest->cpu->tried = outer;
     if (guest->err.code != VMD_BAD_REFERENCE) {
         return true;
     }
     *ret = guest->err;
     vmd_error_set(&guest->err, VMD_OK, 0, NULL);
-    /* Unicorn is stopped until something has been executed; else the call that this one is within would end here. */
+    /* Unicorn stays stopped until it has executed something; without this, the enclosing call would end here. */
     vmd_host_call_guest(call, empty_function(guest), NULL, 0);
-    /* The function has not returned, so it has not restored what it keeps on its stack. */
-    for (int i = 0; i < n_kept; i++) {
-        cpu->unicorn.reg_write(cpu->engine, kept[i], &values[i]);
-    }
+    /* The function has not returned, so it has not restored its callee-saved registers. */
+    vmd_cpu_restore_frame(guest, &frame);
     return false;
+}
+
+/* Threads */
+
+void vmd_cpu_run_thread(struct vmd_host_call *call, uint64_t function, uint64_t argument, uint64_t stack,
+                        uint64_t thread)
+{
+    struct vmd_guest *guest = call->guest;
+    struct vmd_cpu *cpu = guest->cpu;
+    unsigned outer = cpu->thread_depth;
+    uint64_t outer_thread = guest->thread;
+    struct vmd_frame frame;
+
+    if (guest->err.code || cpu->is_freezing || cpu->depth == DEPTH_MAX) {
+        return;
+    }
+    vmd_cpu_save_frame(guest, &frame);
+    cpu->thread_depth = ++cpu->depth;
+    guest->thread = thread;
+    vmd_cpu_write(guest, guest->host->thread_pointer, thread);
+    call_at(guest, function, &argument, 1, stack);
+    guest->thread = outer_thread;
+    vmd_cpu_write(guest, guest->host->thread_pointer, outer_thread);
+    cpu->depth--;
+    cpu->thread_depth = outer;
+    vmd_cpu_restore_frame(guest, &frame);
+}
+
+bool vmd_cpu_freeze_thread(struct vmd_guest *guest)
+{
+    struct vmd_cpu *cpu = guest->cpu;
+
+    if (!cpu->thread_depth) {
+        return false;
+    }
+    cpu->is_freezing = true;
+    vmd_cpu_stop(guest);
+    return true;
 }

@@ -195,7 +195,7 @@ static enum vmd_status resolve_symbols(struct vmd_object *object, const struct v
         if (symbol->st_shndx != SHN_UNDEF) {
             value = symbol->st_value + (ELF64_ST_TYPE(symbol->st_info) == STT_TLS ? 0 : object->bias);
         } else if (*name) {
-            bool is_host = strcmp(name, "register_dso_module_init") == 0;
+            bool is_host = object->guest->queue_inits && strcmp(name, "register_dso_module_init") == 0;
 
             for (size_t k = 0; k < n_scope && !value && !is_host; k++) {
                 value = vmd_object_symbol(scope[k], name);
@@ -264,6 +264,7 @@ enum vmd_status vmd_object_link(struct vmd_guest *guest, uint64_t bias, uint64_t
         vmd_object_destroy(object);
         return err->code;
     }
+    guest->n_objects++;
     *ret = object;
     return VMD_OK;
 }

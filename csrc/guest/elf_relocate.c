@@ -87,7 +87,12 @@ static const char *apply(const struct vmd_object *object, const Elf64_Rela *entr
         value = 1; /* the main binary: no other module has TLS */
         break;
     case KIND_TLS_DESCRIPTOR:
-        /* {resolver, argument}: resolved on use, which does not happen during start-up. */
+        /* {resolver, argument}: the resolver receives the descriptor's address and returns the argument. */
+        value += guest->arch == VMD_GUEST_X86_64 ? -guest->tls_size : 16;
+        if (!vmd_guest_find(guest, object->bias + entry->r_offset, 16)) {
+            return "a relocation is outside of the file";
+        }
+        vmd_store_u64(to + 8, value);
         value = vmd_guest_import(guest, "__tlsdesc_resolver");
         break;
     case KIND_SYMBOL:

@@ -1,14 +1,25 @@
 /*
- * Guests: their memory, and what of the host they can name. See guest.h.
+ * Guests: memory, output and imports. See guest.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
+#include "guest/containers.h"
 #include "guest/internal.h"
+#include "guest/snapshot.h"
 
-enum { TRAMPOLINE = VMD_TRAMPOLINE_SIZE, STACK_SIZE = 4 << 20, THREAD_SIZE = 64 << 10, STOP_SIZE = 4096 };
+enum {
+    TRAMPOLINE = VMD_TRAMPOLINE_SIZE,
+    STACK_SIZE = 4 << 20,
+    THREAD_SIZE = 64 << 10,
+    STOP_SIZE = 4096,
+    OUTPUT_MAX = 1 << 20,
+};
 
 char *vmd_guest_at(struct vmd_guest *guest, uint64_t address, uint64_t size)
 {
@@ -24,19 +35,69 @@ void vmd_guest_fail(struct vmd_guest *guest, enum vmd_status code, uint64_t addr
 {
     if (!guest->err.code) {
         vmd_error_set(&guest->err, code, address, message);
+        guest->failed_at = guest->cpu ? vmd_cpu_read(guest, guest->host->pc) : 0;
     }
     vmd_cpu_stop(guest);
 }
 
+void vmd_guest_fail_with(struct vmd_guest *guest, enum vmd_status code, uint64_t address, const char *message,
+                         const char *detail)
+{
+    bool is_first = !guest->err.code;
+
+    vmd_guest_fail(guest, code, address, message);
+    if (is_first && detail) {
+        snprintf(guest->err.path, sizeof(guest->err.path), "%s", detail);
+    }
+}
+
+uint64_t vmd_guest_load_u64(struct vmd_guest *guest, uint64_t address)
+{
+    const char *at = vmd_guest_at(guest, address, 8);
+
+    return at ? vmd_load_u64(at) : 0;
+}
+
+uint32_t vmd_guest_load_u32(struct vmd_guest *guest, uint64_t address)
+{
+    const char *at = vmd_guest_at(guest, address, 4);
+
+    return at ? vmd_load_u32(at) : 0;
+}
+
+void vmd_guest_store_u64(struct vmd_guest *guest, uint64_t address, uint64_t value)
+{
+    char *at = vmd_guest_at(guest, address, 8);
+
+    if (at) {
+        vmd_store_u64(at, value);
+    }
+}
+
+void vmd_guest_store_u32(struct vmd_guest *guest, uint64_t address, uint32_t value)
+{
+    char *at = vmd_guest_at(guest, address, 4);
+
+    if (at) {
+        vmd_store_u32(at, value);
+    }
+}
+
+uint64_t vmd_host_errno(struct vmd_guest *guest, int number)
+{
+    vmd_guest_store_u32(guest, guest->errno_at, (uint32_t)number);
+    return (uint64_t)-1;
+}
+
 uint64_t vmd_guest_alloc(struct vmd_guest *guest, uint64_t size, uint64_t align)
 {
-    uint64_t start = (guest->free + align - 1) & -align;
+    uint64_t start = (guest->state.free + align - 1) & -align;
 
-    if (start < guest->free || start > guest->size || size > guest->size - start) {
+    if (start < guest->state.free || start > guest->size || size > guest->size - start) {
         vmd_guest_fail(guest, VMD_NO_MEMORY, 0, "it uses more memory than it is given");
         return 0;
     }
-    guest->free = start + size;
+    guest->state.free = start + size;
     return VMD_GUEST_BASE + start;
 }
 
@@ -47,7 +108,7 @@ char *vmd_guest_memory(struct vmd_guest *guest)
 
 uint64_t vmd_guest_tls(const struct vmd_guest *guest)
 {
-    /* It ends at the thread pointer on x86-64, and begins 16 bytes behind it on AArch64. */
+    /* It ends at the thread pointer on x86-64, and begins 16 bytes after it on AArch64. */
     return guest->arch == VMD_GUEST_X86_64 ? guest->thread - guest->tls_size : guest->thread + 16;
 }
 
@@ -60,7 +121,45 @@ uint64_t vmd_guest_set_tls(struct vmd_guest *guest, uint64_t size)
     return vmd_guest_tls(guest);
 }
 
-/* Imports: functions of the host have a trampoline each, variables an address of their own. */
+enum vmd_status vmd_guest_keep_tls(struct vmd_guest *guest)
+{
+    guest->tls_image = vmd_guest_alloc(guest, guest->tls_size + 16, 16);
+    if (!guest->tls_image) {
+        return VMD_NO_MEMORY;
+    }
+    memcpy(vmd_guest_find(guest, guest->tls_image, guest->tls_size),
+           vmd_guest_find(guest, vmd_guest_tls(guest), guest->tls_size), guest->tls_size);
+    return VMD_OK;
+}
+
+/* Output */
+
+void vmd_host_print(struct vmd_guest *guest, const char *text, size_t size)
+{
+    size_t room = OUTPUT_MAX - guest->state.output_size;
+
+    if (!guest->output) {
+        guest->output = malloc(OUTPUT_MAX);
+    }
+    if (guest->output) {
+        size = size < room ? size : room;
+        memcpy(guest->output + guest->state.output_size, text, size);
+        guest->state.output_size += size;
+    }
+}
+
+size_t vmd_guest_output(const struct vmd_guest *guest, const char **ret)
+{
+    *ret = guest->output;
+    return guest->state.output_size;
+}
+
+void vmd_guest_forget_output(struct vmd_guest *guest)
+{
+    guest->state.output_size = 0;
+}
+
+/* Imports: each function of the host has a trampoline, each variable an address. */
 
 static bool equal_names(const void *context, uint64_t a, uint64_t b)
 {
@@ -137,25 +236,62 @@ uint64_t vmd_guest_variable(const struct vmd_guest *guest, const char *name)
     return import && !vmd_guest_import_name(guest, import->address) ? import->address : 0;
 }
 
+static struct vmd_host_library *libraries;
+
+void vmd_host_register(struct vmd_host_library *library)
+{
+    library->next = libraries;
+    libraries = library;
+}
+
+const struct vmd_host_library *vmd_host_libraries(void)
+{
+    return libraries;
+}
+
+uint64_t vmd_host_zero(struct vmd_host_call *call)
+{
+    return 0;
+}
+
+uint64_t vmd_host_one(struct vmd_host_call *call)
+{
+    return 1;
+}
+
+uint64_t vmd_host_same(struct vmd_host_call *call)
+{
+    return call->args[0];
+}
+
+uint64_t vmd_host_unsupported(struct vmd_host_call *call)
+{
+    return vmd_host_errno(call->guest, ENOSYS);
+}
+
 static enum vmd_status init_imports(struct vmd_guest *guest)
 {
-    static const struct vmd_host_function *const lists[] = {vmd_host_memory, vmd_host_strings, vmd_host_printf,
-                                                            vmd_host_tables, vmd_host_lists,   vmd_host_system};
+    const struct vmd_host_import *returned;
 
     if (vmd_ghash_init(&guest->import_of, equal_names, NULL)) {
         return VMD_NO_MEMORY;
     }
-    for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
-        for (const struct vmd_host_function *each = lists[i]; each->name; each++) {
-            if (!add_import(guest, each->name, each->function)) {
+    for (const struct vmd_host_library *library = libraries; library; library = library->next) {
+        for (size_t i = 0; i < library->n; i++) {
+            if (!add_import(guest, library->functions[i].name, library->functions[i].function)) {
                 return VMD_NO_MEMORY;
             }
         }
     }
+    returned = add_import(guest, "(return)", vmd_cpu_return);
+    if (!returned) {
+        return VMD_NO_MEMORY;
+    }
+    guest->returned = returned->address;
     return vmd_host_init_ascii_table(guest);
 }
 
-/* Life */
+/* Creation and destruction */
 
 enum vmd_status vmd_guest_create(const char *unicorn, enum vmd_guest_arch arch, const struct vmd_guest_limits *limits,
                                  struct vmd_guest **ret, struct vmd_error *err)
@@ -166,12 +302,14 @@ enum vmd_status vmd_guest_create(const char *unicorn, enum vmd_guest_arch arch, 
         return vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
     }
     guest->arch = arch;
+    guest->host = vmd_arch_of(arch);
+    guest->memory_file = -1;
+    guest->queue_inits = guest->tolerate_faults = true;
     guest->limits = *limits;
     guest->size = limits->memory;
     vmd_guest_set_host(guest, true, false, 4096);
-    guest->memory = mmap(NULL, guest->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (guest->memory == MAP_FAILED) {
-        guest->memory = NULL;
+    guest->memory = vmd_snapshot_map(guest);
+    if (!guest->memory) {
         vmd_guest_destroy(guest);
         return vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
     }
@@ -199,11 +337,16 @@ void vmd_guest_destroy(struct vmd_guest *guest)
     if (!guest) {
         return;
     }
+    vmd_snapshot_destroy(guest);
     vmd_cpu_destroy(guest);
-    vmd_host_deinit_tables(guest);
+    vmd_containers_deinit(guest);
     if (guest->memory) {
         munmap(guest->memory, guest->size);
     }
+    if (guest->memory_file >= 0) {
+        close(guest->memory_file);
+    }
+    free(guest->output);
     for (size_t i = 0; i < guest->n_imports; i++) {
         free(guest->imports[i].name);
     }
@@ -211,6 +354,31 @@ void vmd_guest_destroy(struct vmd_guest *guest)
     free(guest->inits);
     free(guest->faults);
     free(guest);
+}
+
+void vmd_guest_set_services(struct vmd_guest *guest, const struct vmd_guest_services *services)
+{
+    guest->services = *services;
+}
+
+void vmd_guest_run_main(struct vmd_guest *guest)
+{
+    guest->queue_inits = guest->tolerate_faults = false;
+}
+
+void vmd_guest_set_fill(struct vmd_guest *guest, uint8_t fill)
+{
+    guest->state.fill = fill;
+}
+
+uint64_t vmd_guest_failed_at(const struct vmd_guest *guest)
+{
+    return guest->failed_at;
+}
+
+uint64_t vmd_guest_allocated(const struct vmd_guest *guest)
+{
+    return guest->state.free;
 }
 
 size_t vmd_guest_take_inits(struct vmd_guest *guest, uint64_t *pairs, size_t room)

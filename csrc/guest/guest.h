@@ -40,6 +40,27 @@ struct vmd_guest_limits {
     uint64_t slice_milliseconds;
     int (*poll)(void *opaque);
     void *opaque;
+    int rewindable; /* nonzero: snapshots can be taken */
+    /*
+     * Limit, in bytes, of the growth of the process's resident memory during a call (checked every slice), and of one
+     * memset or memcpy. The member memory limits address space, which a guest may reserve without using it. 0: no
+     * limit.
+     */
+    uint64_t resident;
+};
+
+/*
+ * Callbacks for files and modules, called on the thread that executes the guest. Paths come from the guest, unchecked.
+ * Without services there are no files and no modules.
+ */
+struct vmd_guest_services {
+    void *opaque;
+    /* The content of a file, valid as long as the guest exists. Returns 0: no such file. */
+    int (*read_file)(void *opaque, const char *path, const char **data, uint64_t *size);
+    /* Map a shared object; returns its handle and the constructors to call. 0: no such file. */
+    uint64_t (*open_module)(void *opaque, const char *path, const uint64_t **constructors, uint64_t *n);
+    /* The address of a symbol of a module; module 1 is the program itself. 0: no such symbol. */
+    uint64_t (*module_symbol)(void *opaque, uint64_t module, const char *name);
 };
 
 /*
@@ -72,7 +93,7 @@ enum vmd_status vmd_guest_define(struct vmd_guest *guest, const char *name, uint
  * Call a function of the guest with up to six integers.
  * VMD_BAD_REFERENCE, VMD_TOO_DEEP: the guest's code failed at address index, see message and path; VMD_TOO_LARGE: time
  * limit exceeded; VMD_NO_MEMORY: the guest's memory is exhausted; VMD_INTERRUPTED; VMD_UNSUPPORTED: stopped before the
- * instruction at index, which Unicorn executes wrongly.
+ * instruction at index, which Unicorn executes wrongly; VMD_EXITED, index: exit status.
  */
 enum vmd_status vmd_guest_call(struct vmd_guest *guest, uint64_t function, const uint64_t *args, int n_args,
                                uint64_t *ret, struct vmd_error *err);
@@ -80,6 +101,14 @@ enum vmd_status vmd_guest_call(struct vmd_guest *guest, uint64_t function, const
 /* Call n functions without arguments in turn, up to the first that fails; done: number of successful calls. */
 enum vmd_status vmd_guest_call_all(struct vmd_guest *guest, const uint64_t *functions, size_t n, size_t *done,
                                    struct vmd_error *err);
+
+/*
+ * The same, but the call pauses when it first enters the function pause_at: *paused is then true, and *ret unset.
+ * Further calls run on the stack of the paused one; resume continues it. A snapshot includes a paused call.
+ */
+enum vmd_status vmd_guest_call_until(struct vmd_guest *guest, uint64_t function, const uint64_t *args, int n_args,
+                                     uint64_t pause_at, bool *paused, uint64_t *ret, struct vmd_error *err);
+enum vmd_status vmd_guest_resume(struct vmd_guest *guest, uint64_t *ret, struct vmd_error *err);
 
 /*
  * Set properties of the host: whether memfd_create works (default: true), whether /dev/sgx_vepc can be opened (default:
@@ -95,6 +124,59 @@ uint64_t vmd_guest_set_tls(struct vmd_guest *guest, uint64_t size);
  * fn and type. Returns their number; 0: the queue is empty.
  */
 size_t vmd_guest_take_inits(struct vmd_guest *guest, uint64_t *pairs, size_t room);
+
+/* Set the services of a guest; the struct is copied. */
+void vmd_guest_set_services(struct vmd_guest *guest, const struct vmd_guest_services *services);
+
+/*
+ * Prepare a guest that runs the binary's own main(): register_dso_module_init is not replaced, and every fault ends the
+ * call. Call it before objects are linked.
+ */
+void vmd_guest_run_main(struct vmd_guest *guest);
+
+/*
+ * KVM of the host: capabilities of /dev/kvm and of a VM, CPUID entries (function, index, flags, eax, ebx, ecx, edx),
+ * and MSRs. Without capabilities there is no /dev/kvm. The caller owns the arrays; they must outlive the guest.
+ */
+struct vmd_kvm_extension {
+    uint32_t number, system, vm;
+};
+struct vmd_kvm_cpuid {
+    uint32_t words[7];
+};
+struct vmd_guest_kvm {
+    const struct vmd_kvm_extension *extensions;
+    const struct vmd_kvm_cpuid *cpuid;
+    const uint32_t *msrs, *feature_msrs;
+    size_t n_extensions, n_cpuid, n_msrs, n_feature_msrs;
+    uint64_t mce; /* supported bits of MCG_CAP */
+};
+void vmd_guest_set_kvm(struct vmd_guest *guest, const struct vmd_guest_kvm *kvm);
+
+/* Set the byte that fills memory from malloc (default: 0), to detect state that depends on uninitialised memory. */
+void vmd_guest_set_fill(struct vmd_guest *guest, uint8_t fill);
+
+/* Copy the initial bytes of thread-local data for further threads; call it once they are written. VMD_NO_MEMORY. */
+enum vmd_status vmd_guest_keep_tls(struct vmd_guest *guest);
+
+/* The output of the guest since the last vmd_guest_forget_output, up to a limit; returns its size in bytes. */
+size_t vmd_guest_output(const struct vmd_guest *guest, const char **ret);
+void vmd_guest_forget_output(struct vmd_guest *guest);
+
+/* The address that the guest executed, or of the host function that it called, when the last call failed. */
+uint64_t vmd_guest_failed_at(const struct vmd_guest *guest);
+
+/* Allocated address space in bytes. */
+uint64_t vmd_guest_allocated(const struct vmd_guest *guest);
+
+/*
+ * Save the state of a rewindable guest between calls: memory, registers and the state of host functions. A guest has at
+ * most one snapshot. Rewind restores it any number of times, also after a failed call, in time proportional to the
+ * written pages. Destroy objects that were linked since the snapshot before rewinding.
+ * VMD_NO_MEMORY; VMD_BAD_REFERENCE: not rewindable, no snapshot to rewind to, or already one.
+ */
+enum vmd_status vmd_guest_snapshot(struct vmd_guest *guest);
+enum vmd_status vmd_guest_rewind(struct vmd_guest *guest);
 
 /* A failure of a function that was called for each key of a hash table. */
 struct vmd_guest_fault {

@@ -1,70 +1,159 @@
 /*
- * The inside of a guest, and what the files that make it up know of each other: guest.c (memory, imports), guest_cpu.c
- * (Unicorn), guest_object.c and guest_relocate.c (ELF), and guest_host_*.c, a file for each part of libc and GLib that
- * a guest sees.
+ * The inside of a guest, shared by the files that make it up: guest.c (memory, imports), cpu.c (Unicorn), the ELF
+ * files, and those in host/, one file for each subject of libc, GLib and other libraries that a guest calls.
+ *
+ * A host file registers its functions with VMD_SERVE; nothing else names them. What a host function keeps between
+ * calls lives in the guest's own memory, in struct vmd_guest_state, or in a container (containers.h): these three are
+ * all that a snapshot has to keep.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#ifndef VMD_GUEST_HOST_H
-#define VMD_GUEST_HOST_H
+#ifndef VMD_GUEST_INTERNAL_H
+#define VMD_GUEST_INTERNAL_H
 
 #include <string.h>
 
 #include "base/ghash.h"
 #include "base/load.h"
+#include "guest/arch.h"
 #include "guest/guest.h"
 
 enum { VMD_TRAMPOLINE_SIZE = 16 }; /* bytes of one */
 
 struct vmd_host_import;
 
+/* A call of a host function. */
 struct vmd_host_call {
     struct vmd_guest *guest;
     struct vmd_host_import *import;
-    uint64_t args[8]; /* the first n_args arguments, as registers pass them */
+    uint64_t args[VMD_ARGS_MAX]; /* the first n_args arguments, as registers pass them */
     int n_args;
     uint64_t stack; /* where further ones are */
 };
 
 typedef uint64_t vmd_host_fn(struct vmd_host_call *call);
 
-/* A function of the host, as the files guest_host_*.c list theirs; a list ends with a NULL. */
 struct vmd_host_function {
     const char *name;
     vmd_host_fn *function;
 };
 
-extern const struct vmd_host_function vmd_host_memory[], vmd_host_strings[], vmd_host_printf[], vmd_host_tables[],
-    vmd_host_lists[], vmd_host_system[];
+/* The functions that one file serves. */
+struct vmd_host_library {
+    const struct vmd_host_function *functions;
+    size_t n;
+    struct vmd_host_library *next;
+};
+
+void vmd_host_register(struct vmd_host_library *library);
+
+/* The first of all libraries. */
+const struct vmd_host_library *vmd_host_libraries(void);
+
+/* Registers a file's functions when the core is loaded: VMD_SERVE({"strlen", host_strlen}, ...) */
+#define VMD_SERVE(...)                                                                                                 \
+    static const struct vmd_host_function served_functions[] = {__VA_ARGS__};                                          \
+    __attribute__((constructor)) static void register_served_functions(void)                                           \
+    {                                                                                                                  \
+        static struct vmd_host_library library = {served_functions,                                                    \
+                                                  sizeof(served_functions) / sizeof(*served_functions), NULL};         \
+        vmd_host_register(&library);                                                                                   \
+    }
+
+/* A function that has nothing to do here, for instance a lock: returns 0, or 1. */
+uint64_t vmd_host_zero(struct vmd_host_call *call);
+uint64_t vmd_host_one(struct vmd_host_call *call);
+/* A function that hands back its first argument. */
+uint64_t vmd_host_same(struct vmd_host_call *call);
+/* A function that fails: errno is ENOSYS, -1 is returned. */
+uint64_t vmd_host_unsupported(struct vmd_host_call *call);
 
 struct vmd_host_import {
     char *name;
     uint64_t address;
     vmd_host_fn *function; /* NULL: not served, it returns 0; or a variable */
-    bool is_missed;        /* it was called, and is not served, or not for such arguments */
+    bool is_missed;        /* it was called, and is not implemented, or not for such arguments */
 };
 
-struct vmd_guest_table;
+/* State of the host functions of one guest. Plain data: a snapshot copies it. Numbers are bounds as well. */
+enum {
+    VMD_HEAP_CLASSES = 256,
+    VMD_FILES_MAX = 256,
+    VMD_FIRST_DESCRIPTOR = 10, /* what a guest opens gets numbers from here on */
+    VMD_THREADS_MAX = 512,
+    VMD_KEYS_MAX = 256,
+};
+
+enum vmd_file_kind { VMD_FILE_CLOSED, VMD_FILE_DATA, VMD_FILE_EVENT, VMD_FILE_DEVICE };
+
+struct vmd_open_file {
+    enum vmd_file_kind kind;
+    uint32_t device; /* of VMD_FILE_DEVICE: which, see host/kvm.c */
+    const char *data;
+    uint64_t size, position;
+};
+
+struct vmd_thread_start {
+    uint64_t function, argument;
+};
+
+struct vmd_guest_state {
+    uint64_t free;                         /* offset of what has never been allocated */
+    uint64_t free_lists[VMD_HEAP_CLASSES]; /* addresses of the first free block of each class */
+    uint8_t fill;                          /* what malloc's memory holds */
+    uint64_t ticks;                        /* microseconds by which the guest's clock has moved */
+    struct vmd_open_file files[VMD_FILES_MAX];
+    struct vmd_thread_start threads[VMD_THREADS_MAX]; /* created and not yet run */
+    unsigned n_threads, n_blocks;
+    uint64_t next_thread;
+    uint64_t keys[VMD_KEYS_MAX]; /* of pthread_key_create */
+    uint64_t n_pthread_keys;
+    uint64_t private_keys[VMD_KEYS_MAX], private_values[VMD_KEYS_MAX]; /* of GPrivate, by address */
+    uint64_t n_privates;
+    uint64_t program_name, strtok, quarks, interned, n_quarks, main_context, random;
+    uint64_t ctype_tables[3];
+    bool is_paused;
+    uint64_t paused_at, paused_stack;
+    uint64_t output_size; /* bytes of the guest's output that have been kept */
+};
+
+/* What has a number instead of an address in the guest: hash tables and trees, see containers.h. */
+struct vmd_containers {
+    struct vmd_container **all; /* by number; NULL: freed */
+    size_t n, room, first_free; /* no number below first_free is free */
+    uint64_t n_keys;            /* in all of them */
+};
+
 struct vmd_cpu;
 
 struct vmd_guest {
+    const struct vmd_arch *host; /* the architecture that the binary runs on */
+    enum vmd_guest_arch arch;
     bool no_memfd, sgx_vepc; /* of the host, see vmd_guest_set_host */
     uint64_t page_size;
-    enum vmd_guest_arch arch;
+    struct vmd_guest_kvm kvm;
     char *memory;
     uint64_t size;
-    uint64_t free; /* offset of what is not allocated yet */
+    int memory_file; /* of a guest that can be rewound: the file behind its memory; else -1 */
     uint64_t trampolines, stop, thread, stack, errno_at;
-    uint64_t tls_size; /* of the main binary's TLS segment, aligned */
+    uint64_t returned;  /* where a call returns to that may pause: a trampoline */
+    uint64_t tls_size;  /* of the main binary's TLS segment, aligned */
+    uint64_t tls_image; /* its initial bytes */
     struct vmd_guest_limits limits;
+    struct vmd_guest_services services;
+    bool queue_inits;     /* register_dso_module_init is the host's */
+    bool tolerate_faults; /* of functions that are called for each key of a hash table */
     struct vmd_cpu *cpu;
     struct vmd_error err; /* the first thing that went wrong in this call */
+    uint64_t failed_at;   /* what was executed then */
     struct vmd_host_import imports[VMD_GUEST_TRAMPOLINES];
     size_t n_imports;
-    struct vmd_ghash import_of;      /* name -> index of imports */
-    struct vmd_guest_table **tables; /* its GHashTables, by number */
-    size_t n_tables;
-    uint64_t n_keys; /* that were inserted into them */
+    struct vmd_ghash import_of; /* name -> index of imports */
+    struct vmd_guest_state state;
+    struct vmd_containers containers;
+    size_t n_objects; /* that have been linked */
+    char *output;     /* what it has printed */
+    struct vmd_guest_snapshot *snapshot;
     uint64_t *inits; /* pairs */
     size_t n_inits, inits_room;
     struct vmd_guest_fault *faults;
@@ -82,6 +171,12 @@ static inline char *vmd_guest_find(const struct vmd_guest *guest, uint64_t addre
 /* The same, but without it the call that is going on fails. */
 char *vmd_guest_at(struct vmd_guest *guest, uint64_t address, uint64_t size);
 
+/* Words of the guest; outside of its memory: 0 or nothing, and the call fails. */
+uint64_t vmd_guest_load_u64(struct vmd_guest *guest, uint64_t address);
+uint32_t vmd_guest_load_u32(struct vmd_guest *guest, uint64_t address);
+void vmd_guest_store_u64(struct vmd_guest *guest, uint64_t address, uint64_t value);
+void vmd_guest_store_u32(struct vmd_guest *guest, uint64_t address, uint32_t value);
+
 /* The name of the function of the host whose address this is, or NULL. */
 const char *vmd_guest_import_name(const struct vmd_guest *guest, uint64_t address);
 
@@ -94,10 +189,19 @@ uint64_t vmd_guest_tls(const struct vmd_guest *guest);
 /* Ends the call that is going on; the first failure counts. */
 void vmd_guest_fail(struct vmd_guest *guest, enum vmd_status code, uint64_t address, const char *message);
 
-/* Host: memory (guest_host_memory.c) and strings (guest_host_strings.c), for other functions of the host. */
+/* The same, with what the guest says about it. */
+void vmd_guest_fail_with(struct vmd_guest *guest, enum vmd_status code, uint64_t address, const char *message,
+                         const char *detail);
+
+/* Sets the guest's errno. Returns -1. */
+uint64_t vmd_host_errno(struct vmd_guest *guest, int number);
+
+/* Memory (host/memory.c) and strings (host/strings.c), for other functions of the host. */
 
 /* Zeroed memory for the guest. 0: there is no room, and the call fails. */
 uint64_t vmd_host_allocate(struct vmd_guest *guest, uint64_t size);
+uint64_t vmd_host_reallocate(struct vmd_guest *guest, uint64_t old, uint64_t size);
+void vmd_host_free(struct vmd_guest *guest, uint64_t address);
 
 /* A string of the guest, or NULL, and the call fails. */
 const char *vmd_host_string(struct vmd_guest *guest, uint64_t address);
@@ -105,12 +209,28 @@ const char *vmd_host_string(struct vmd_guest *guest, uint64_t address);
 /* A new string for the guest, of size bytes. 0: there is no room, and the call fails. */
 uint64_t vmd_host_put_string(struct vmd_guest *guest, const char *text, size_t size);
 
+/* strcmp, for functions that are defined by it. */
+uint64_t vmd_host_strcmp(struct vmd_host_call *call);
+
 /* Makes GLib's variable g_ascii_table. */
 enum vmd_status vmd_host_init_ascii_table(struct vmd_guest *guest);
 
-void vmd_host_deinit_tables(struct vmd_guest *guest);
+/* Appends to what the guest has printed, up to a bound. */
+void vmd_host_print(struct vmd_guest *guest, const char *text, size_t size);
 
-/* CPU (guest_cpu.c) */
+/* Sorts n elements of the guest by a function of it: stable, as GLib's and glibc's sorts are. */
+void vmd_host_sort(struct vmd_host_call *call, uint64_t base, uint64_t n, uint64_t size, uint64_t compare,
+                   bool has_data, uint64_t data);
+
+/* The same for pointers, which the function gets themselves. */
+void vmd_host_sort_pointers(struct vmd_host_call *call, uint64_t base, uint64_t n, uint64_t compare, bool has_data,
+                            uint64_t data);
+
+/* The sign of what a comparison function of the guest returns. */
+int vmd_host_compare(struct vmd_host_call *call, uint64_t function, uint64_t a, uint64_t b, bool has_data,
+                     uint64_t data);
+
+/* CPU (cpu.c) */
 
 enum vmd_status vmd_cpu_create(struct vmd_guest *guest, const char *unicorn, struct vmd_error *err);
 void vmd_cpu_destroy(struct vmd_guest *guest);
@@ -118,8 +238,41 @@ void vmd_cpu_destroy(struct vmd_guest *guest);
 /* Ends what is being executed. */
 void vmd_cpu_stop(struct vmd_guest *guest);
 
+/* The host function behind vmd_guest.returned: ends the call that may pause. */
+uint64_t vmd_cpu_return(struct vmd_host_call *call);
+
+uint64_t vmd_cpu_read(struct vmd_guest *guest, int reg);
+void vmd_cpu_write(struct vmd_guest *guest, int reg, uint64_t value);
+double vmd_cpu_read_double(struct vmd_guest *guest, int n);
+float vmd_cpu_read_float(struct vmd_guest *guest, int n);
+void vmd_cpu_return_double(struct vmd_guest *guest, double value);
+void vmd_cpu_return_float(struct vmd_guest *guest, float value);
+
+/* What a call preserves: callee-saved registers, the stack pointer, and where the call returns to. */
+struct vmd_frame {
+    uint64_t saved[VMD_SAVED_MAX], sp, return_address;
+};
+
+/* Within a host function: the frame of its caller; and to return to another one. */
+void vmd_cpu_save_frame(struct vmd_guest *guest, struct vmd_frame *frame);
+void vmd_cpu_restore_frame(struct vmd_guest *guest, const struct vmd_frame *frame);
+
+/* Makes the guest's own: registers and translated code for a snapshot. NULL: no memory. */
+void *vmd_cpu_save(struct vmd_guest *guest);
+void vmd_cpu_restore(struct vmd_guest *guest, void *context);
+void vmd_cpu_forget(struct vmd_guest *guest, void *context);
+
+/* Drops translated code: the bytes that it was translated from may have changed. */
+void vmd_cpu_flush(struct vmd_guest *guest);
+
 /* Calls a function of the guest from within a call of the host. */
 uint64_t vmd_host_call_guest(struct vmd_host_call *call, uint64_t function, const uint64_t *args, int n_args);
+
+/* The same with two integers, as most callbacks have them. */
+static inline uint64_t vmd_host_callback(struct vmd_host_call *call, uint64_t function, uint64_t a, uint64_t b)
+{
+    return vmd_host_call_guest(call, function, (uint64_t[]){a, b}, 2);
+}
 
 /*
  * The same, but a fault of the function (VMD_BAD_REFERENCE) ends it alone: false, and ret says what it was. Any other
@@ -127,5 +280,12 @@ uint64_t vmd_host_call_guest(struct vmd_host_call *call, uint64_t function, cons
  */
 bool vmd_host_try_guest(struct vmd_host_call *call, uint64_t function, const uint64_t *args, int n_args,
                         struct vmd_error *ret);
+
+/* Runs a thread of the guest, with a stack and thread-local data of its own, until it ends or is frozen. */
+void vmd_cpu_run_thread(struct vmd_host_call *call, uint64_t function, uint64_t argument, uint64_t stack,
+                        uint64_t thread);
+
+/* Ends the thread that runs, if it is not the main one: false. */
+bool vmd_cpu_freeze_thread(struct vmd_guest *guest);
 
 #endif

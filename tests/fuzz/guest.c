@@ -48,3 +48,71 @@ bool vmd_host_try_guest(struct vmd_host_call *call, uint64_t function, const uin
 {
     return true;
 }
+
+uint64_t vmd_cpu_read(struct vmd_guest *guest, int reg)
+{
+    return guest->stack;
+}
+
+void vmd_cpu_write(struct vmd_guest *guest, int reg, uint64_t value)
+{
+}
+
+double vmd_cpu_read_double(struct vmd_guest *guest, int n)
+{
+    return 1.5 * n;
+}
+
+float vmd_cpu_read_float(struct vmd_guest *guest, int n)
+{
+    return 1.5F;
+}
+
+void vmd_cpu_return_double(struct vmd_guest *guest, double value)
+{
+}
+
+void vmd_cpu_return_float(struct vmd_guest *guest, float value)
+{
+}
+
+void vmd_cpu_save_frame(struct vmd_guest *guest, struct vmd_frame *frame)
+{
+    *frame = (struct vmd_frame){0};
+}
+
+void vmd_cpu_restore_frame(struct vmd_guest *guest, const struct vmd_frame *frame)
+{
+}
+
+void *vmd_cpu_save(struct vmd_guest *guest)
+{
+    return guest;
+}
+
+void vmd_cpu_restore(struct vmd_guest *guest, void *context)
+{
+}
+
+void vmd_cpu_forget(struct vmd_guest *guest, void *context)
+{
+}
+
+void vmd_cpu_flush(struct vmd_guest *guest)
+{
+}
+
+uint64_t vmd_cpu_return(struct vmd_host_call *call)
+{
+    return 0;
+}
+
+void vmd_cpu_run_thread(struct vmd_host_call *call, uint64_t function, uint64_t argument, uint64_t stack,
+                        uint64_t thread)
+{
+}
+
+bool vmd_cpu_freeze_thread(struct vmd_guest *guest)
+{
+    return false;
+}

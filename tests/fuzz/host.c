@@ -19,10 +19,20 @@ static uint64_t argument(const uint64_t *results, uint8_t byte, bool is_number)
     return byte < RESULTS ? results[byte] : FUZZ_BASE + byte;
 }
 
+/* Functions in the order in which the files registered them, over and over. */
+static vmd_host_fn *nth_function(size_t n)
+{
+    for (const struct vmd_host_library *library = NULL;;) {
+        library = library && library->next ? library->next : vmd_host_libraries();
+        if (n < library->n) {
+            return library->functions[n].function;
+        }
+        n -= library->n;
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct vmd_host_function *const lists[] = {vmd_host_memory, vmd_host_strings, vmd_host_printf,
-                                                            vmd_host_tables, vmd_host_lists,   vmd_host_system};
     struct vmd_guest *guest = fuzz_guest(fuzz_byte(&data, &size) & 1, data, size);
     uint64_t results[RESULTS] = {0};
 
@@ -32,18 +42,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (int n = 0; n < CALLS_MAX && size >= 8; n++, data += 8, size -= 8) {
         struct vmd_host_call call = {
             .guest = guest, .import = &(struct vmd_host_import){0}, .n_args = guest->arch == VMD_GUEST_X86_64 ? 6 : 8};
-        const struct vmd_host_function *list = lists[(data[0] >> 5) % 6];
-        size_t length = 0;
-
-        while (list[length].name) {
-            length++;
-        }
         for (int i = 0; i < 6; i++) {
             call.args[i] = argument(results, data[1 + i], data[7] >> i & 1);
         }
         call.stack = guest->stack;
         vmd_error_set(&guest->err, VMD_OK, 0, NULL);
-        results[2 + n % (RESULTS - 2)] = list[(data[0] & 31) % length].function(&call);
+        results[2 + n % (RESULTS - 2)] = nth_function(data[0] | (data[7] & 0xc0) << 2)(&call);
     }
     vmd_guest_destroy(guest);
     return 0;

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import EXAMPLES
 from support.paths import ROOT, TESTS
 
 from vmdump._core import ffi, lib
@@ -310,7 +311,7 @@ def test_truncated_everywhere(tmp_path):
     assert read_section(str(file), ".vmdump.modinfo") is None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * EXAMPLES)
 @given(st.data())
 def test_hostile_elf_files(tmp_path_factory, data):
     """Any bytes give a section, none, or a ModuleError."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import EXAMPLES
 
 import vmdump.modules.loader
 from vmdump.errors import ModuleError, QOMError
@@ -259,7 +260,7 @@ GRAPHS = st.fixed_dictionaries({name: st.lists(st.sampled_from(MODULES), max_siz
 SOME = st.sets(st.sampled_from(MODULES), max_size=2)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=3 * EXAMPLES)
 @given(deps=GRAPHS, wrong_arch=SOME, failing=SOME, calls=st.lists(st.sampled_from(MODULES), min_size=1, max_size=6))
 def test_any_graph_loads_as_the_spec_says(
     tmp_path_factory: pytest.TempPathFactory,

@@ -311,3 +311,5 @@ def _map_tls(guest: Guest, elf: ElfFile, segment: ElfSegment, is_main: bool) -> 
     if not address:
         raise elf.error(f"{segment.memsz} bytes of thread-local data; only the main binary may have any")
     elf.read_into(guest.view(address, segment.filesz), segment.offset)
+    if lib.vmd_guest_keep_tls(guest.native):
+        raise MemoryError("out of memory for the thread-local data of a QEMU")

@@ -37,7 +37,7 @@ class Functions:
         if self.exported:
             return self._main.symbols.get(name)
         if name not in self._found:
-            found = self._finders[name]()
+            found = self._finders[name]() if name in self._finders else set()
             self._found[name] = found.pop() if len(found) == 1 else None
         return self._found[name]
 

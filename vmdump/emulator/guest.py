@@ -50,6 +50,10 @@ class Guest:
         arch: HostArch,
         host: HostProfile = HostProfile(),  # noqa: B008
         timeout: float | None = None,
+        *,
+        memory: int | None = None,
+        rewindable: bool = False,
+        resident: int = 0,
     ) -> None:
         """Create an empty guest.
 
@@ -57,13 +61,18 @@ class Guest:
             name: the binary's name in errors.
             arch: the host architecture of the binary.
             host: features of the emulated host.
-            timeout: limit of CPU time in seconds; None: SECONDS.
+            timeout: limit of CPU time of all calls in seconds; None: SECONDS.
+            memory: bytes of address space; None: MEMORY.
+            rewindable: whether snapshots can be taken.
+            resident: bytes of memory that a call may allocate; 0: no limit.
 
         Raises:
             SourceError: Unicorn is missing or can't emulate the architecture.
             MemoryError: no memory for the guest.
         """
         self.name, self.arch = name, HostArch(arch)
+        #: Bytes of address space.
+        self.size = MEMORY if memory is None else memory
         self.base: int = lib.VMD_GUEST_BASE
         #: Load address of the binary; errors show addresses relative to it, as objdump does.
         self.bias: int = self.base
@@ -71,7 +80,8 @@ class Guest:
         self._seconds = SECONDS if timeout is None else timeout
         ret = ffi.new("struct vmd_guest **")
         limits = ffi.new(
-            "struct vmd_guest_limits *", (MEMORY, int(self._seconds * 1000), int(SLICE * 1000), lib.vmd_poll)
+            "struct vmd_guest_limits *",
+            (self.size, int(self._seconds * 1000), int(SLICE * 1000), lib.vmd_poll, ffi.NULL, rewindable, resident),
         )
         status = lib.vmd_guest_create(libunicorn(), _UNICORN_ARCHES[self.arch], limits, ret, error)
         if status == lib.VMD_NO_MEMORY:
@@ -80,7 +90,7 @@ class Guest:
             raise SourceError(f"{name}: can't be emulated: {ffi.string(error.message).decode()}")
         self.native = ffi.gc(ret[0], lib.vmd_guest_destroy)
         lib.vmd_guest_set_host(self.native, *host)
-        self._memory = memoryview(ffi.buffer(lib.vmd_guest_memory(self.native), MEMORY))
+        self._memory = memoryview(ffi.buffer(lib.vmd_guest_memory(self.native), self.size))
         #: Read-only view of the whole memory, from base on.
         self.memory = self._memory.toreadonly()
 
@@ -91,7 +101,7 @@ class Guest:
 
     def holds(self, address: int, size: int) -> bool:
         """Return whether the memory contains size bytes at address."""
-        return 0 <= address - self.base <= MEMORY - size
+        return 0 <= address - self.base <= self.size - size
 
     def read(self, address: int, size: int) -> bytes:
         """Return size bytes at address."""
@@ -115,7 +125,7 @@ class Guest:
         """Allocate zeroed memory and return its address."""
         address = int(lib.vmd_guest_alloc(self.native, size, align))
         if not address:
-            raise SourceError(f"{self.name}: needs more than {MEMORY >> 20} MiB; {WRONG_BINARY}")
+            raise SourceError(f"{self.name}: needs more than {self.size >> 20} MiB; {WRONG_BINARY}")
         return address
 
     def string(self, text: str) -> int:
@@ -142,6 +152,24 @@ class Guest:
         self._check(lib.vmd_guest_call(self.native, function, args, len(args), ret, self._error), function)
         return int(ret[0])
 
+    def call_until(self, function: int, *args: int, pause_at: int) -> bool:
+        """Call a function until it first enters the function pause_at; return False if it returns before.
+
+        Until resume, other calls run on the stack of the paused one. Raises as call.
+        """
+        ret, paused = ffi.new("uint64_t *"), ffi.new("bool *")
+        status = lib.vmd_guest_call_until(
+            self.native, function, args, len(args), pause_at, paused, ret, self._error
+        )  # fmt: skip
+        self._check(status, function)
+        return bool(paused[0])
+
+    def resume(self) -> int:
+        """Continue the paused call and return its result. Raises as call."""
+        ret = ffi.new("uint64_t *")
+        self._check(lib.vmd_guest_resume(self.native, ret, self._error), self.bias)
+        return int(ret[0])
+
     def call_all(self, functions: Sequence[int]) -> None:
         """Call functions without arguments in order. Raises as call."""
         done = ffi.new("size_t *")
@@ -155,7 +183,7 @@ class Guest:
         if status == lib.VMD_INTERRUPTED:
             raise_interrupt()
         if status == lib.VMD_NO_MEMORY:
-            raise SourceError(f"{self.name}: its start-up uses more than {MEMORY >> 20} MiB; {WRONG_BINARY}")
+            raise SourceError(f"{self.name}: its start-up uses more than {self.size >> 20} MiB; {WRONG_BINARY}")
         if status == lib.VMD_TOO_LARGE:
             raise SourceError(
                 f"{self.name}: function at {function - self.bias:#x}: {ffi.string(error.message).decode()}, as all of "
@@ -168,6 +196,41 @@ class Guest:
             f"{self.name}: function at {function - self.bias:#x}: {ffi.string(error.message).decode()} (at "
             f"{error.index - self.bias if error.index >= self.bias else error.index:#x}){detail and ': ' + detail}"
         )
+
+    def set_fill(self, fill: int) -> None:
+        """Set the byte that fills memory from malloc; 0 in a new guest."""
+        lib.vmd_guest_set_fill(self.native, fill)
+
+    def snapshot(self) -> None:
+        """Save the state that rewind restores. A guest has at most one snapshot.
+
+        Raises:
+            MemoryError: no memory for it.
+            ValueError: the guest is not rewindable, or has a snapshot.
+        """
+        self._check_snapshot(lib.vmd_guest_snapshot(self.native))
+
+    def rewind(self) -> None:
+        """Restore the state of the snapshot, also after a failed call. Raises as snapshot."""
+        self._check_snapshot(lib.vmd_guest_rewind(self.native))
+
+    def _check_snapshot(self, status: int) -> None:
+        if status == lib.VMD_NO_MEMORY:
+            raise MemoryError("out of memory for a snapshot of an emulated QEMU")
+        if status:
+            raise ValueError("the guest has no snapshot, or already has one")
+
+    def take_output(self) -> str:
+        """Return what the guest has printed since the last call, stdout and stderr together."""
+        data = ffi.new("const char **")
+        size = lib.vmd_guest_output(self.native, data)
+        text = bytes(ffi.buffer(data[0], size)).decode(errors="backslashreplace") if size else ""
+        lib.vmd_guest_forget_output(self.native)
+        return text
+
+    def failed_at(self) -> int:
+        """Return the address that was executed when the last call failed."""
+        return int(lib.vmd_guest_failed_at(self.native))
 
     def faults(self) -> list[tuple[int, int, str]]:
         """Return the faults of callbacks of g_hash_table_foreach: key, address, description.
@@ -191,7 +254,7 @@ class Guest:
 
     def slist(self, address: int) -> Iterator[int]:
         """Iterate over the data of a GSList."""
-        for _ in range(MEMORY // 24):
+        for _ in range(self.size // 24):
             if not address:
                 return
             yield self.pointer(address)

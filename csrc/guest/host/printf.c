@@ -1,85 +1,219 @@
 /*
- * printf to memory: integers, characters, strings, pointers; sscanf: integers.
- * A part of what a guest sees of its host; see guest_host.h.
+ * printf and its relatives: to memory, to new strings, and to the guest's output.
+ *
+ * A format is taken apart here, so that no conversion sees an argument of another size; numbers are printed by the
+ * host's own snprintf. The guest's locale is C.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "guest/internal.h"
+#include "guest/host/format.h"
 
-#include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Where further arguments come from: registers and then the stack, or a va_list. */
-struct arguments {
-    struct vmd_host_call *call;
-    int next;      /* register, or stack slot behind them */
-    char *va_list; /* NULL: the call's own arguments */
+enum { FORMATTED_MAX = 1 << 20, WIDTH_MAX = 4096, NUMBER_MAX = 400 };
+
+/* Output that grows, up to FORMATTED_MAX: what is more is dropped. */
+
+static void append(struct vmd_text *text, const char *bytes, size_t size)
+{
+    if (size > FORMATTED_MAX - text->size) {
+        size = FORMATTED_MAX - text->size;
+    }
+    if (text->size + size >= text->room) {
+        size_t room = text->room ? text->room : 128;
+        char *grown;
+
+        while (room <= text->size + size) {
+            room *= 2;
+        }
+        grown = realloc(text->bytes, room);
+        if (!grown) {
+            return;
+        }
+        text->bytes = grown;
+        text->room = room;
+    }
+    memcpy(text->bytes + text->size, bytes, size);
+    text->size += size;
+    text->bytes[text->size] = '\0';
+}
+
+static void pad(struct vmd_text *text, char with, size_t n)
+{
+    for (; n; n--) {
+        append(text, &with, 1);
+    }
+}
+
+/* A conversion specification. */
+struct specification {
+    bool left, plus, space, alternative, zero;
+    int width, precision; /* precision -1: none */
+    int bytes;            /* of an integer argument */
+    bool long_double;
+    char conversion;
 };
 
-static uint64_t next_from_va_list(struct arguments *arguments)
+static const char *read_number(const char *c, int *value, struct vmd_variadic *arguments)
 {
-    struct vmd_guest *guest = arguments->call->guest;
-    bool x86_64 = guest->arch == VMD_GUEST_X86_64;
-    int32_t offset;
-    uint64_t where;
-    char *from;
-
-    /* x86-64: gp_offset, fp_offset, overflow_arg_area, reg_save_area. AArch64: stack, gr_top, vr_top, gr_offs. */
-    memcpy(&offset, arguments->va_list + (x86_64 ? 0 : 24), 4);
-    if (x86_64 ? offset < 48 : offset < 0) {
-        where = vmd_load_u64(arguments->va_list + (x86_64 ? 16 : 8)) + (int64_t)offset;
-        offset += 8;
-        memcpy(arguments->va_list + (x86_64 ? 0 : 24), &offset, 4);
-    } else {
-        uint64_t next;
-
-        where = vmd_load_u64(arguments->va_list + (x86_64 ? 8 : 0));
-        next = where + 8;
-        memcpy(arguments->va_list + (x86_64 ? 8 : 0), &next, 8);
+    if (*c == '*') {
+        *value = (int32_t)vmd_variadic_next(arguments);
+        return c + 1;
     }
-    from = vmd_guest_at(guest, where, 8);
-    return from ? vmd_load_u64(from) : 0;
+    *value = 0;
+    for (; *c >= '0' && *c <= '9'; c++) {
+        *value = *value < WIDTH_MAX ? *value * 10 + (*c - '0') : WIDTH_MAX;
+    }
+    return c;
 }
 
-static uint64_t next_argument(struct arguments *arguments)
+/* Reads what follows a %. */
+static const char *read_specification(const char *c, struct specification *ret, struct vmd_variadic *arguments)
 {
-    struct vmd_host_call *call = arguments->call;
-    int index = arguments->next++;
-    char *from;
-
-    if (arguments->va_list) {
-        return next_from_va_list(arguments);
+    *ret = (struct specification){.precision = -1, .bytes = 4};
+    for (;; c++) {
+        if (*c == '-') {
+            ret->left = true;
+        } else if (*c == '+') {
+            ret->plus = true;
+        } else if (*c == ' ') {
+            ret->space = true;
+        } else if (*c == '#') {
+            ret->alternative = true;
+        } else if (*c == '0') {
+            ret->zero = true;
+        } else if (*c != '\'') {
+            break;
+        }
     }
-    if (index < call->n_args) {
-        return call->args[index];
+    c = read_number(c, &ret->width, arguments);
+    if (ret->width < 0) {
+        ret->left = true;
+        ret->width = ret->width > -WIDTH_MAX ? -ret->width : WIDTH_MAX;
     }
-    from = vmd_guest_at(call->guest, call->stack + 8 * (uint64_t)(index - call->n_args), 8);
-    return from ? vmd_load_u64(from) : 0;
+    ret->width = ret->width < WIDTH_MAX ? ret->width : WIDTH_MAX;
+    if (*c == '.') {
+        c = read_number(c + 1, &ret->precision, arguments);
+        ret->precision = ret->precision < WIDTH_MAX ? ret->precision : WIDTH_MAX;
+    }
+    for (; *c && strchr("hlqLzjt", *c); c++) {
+        if (*c == 'h') {
+            ret->bytes = ret->bytes == 4 ? 2 : 1;
+        } else if (*c == 'L') {
+            ret->long_double = true;
+            ret->bytes = 8;
+        } else {
+            ret->bytes = 8;
+        }
+    }
+    ret->conversion = *c;
+    return *c ? c + 1 : c;
 }
 
-enum { FORMATTED_MAX = 64 << 10 };
-
-/* One conversion, specification included, printed to out. How much room there is, room > 0. */
-static size_t convert(struct arguments *arguments, const char *specification, char conversion, bool wide, char *out,
-                      size_t room)
+static void print_padded(struct vmd_text *out, const struct specification *spec, const char *bytes, size_t size)
 {
-    uint64_t value;
-    const char *text;
+    size_t padding = (size_t)spec->width > size ? (size_t)spec->width - size : 0;
+
+    if (!spec->left) {
+        pad(out, ' ', padding);
+    }
+    append(out, bytes, size);
+    if (spec->left) {
+        pad(out, ' ', padding);
+    }
+}
+
+/* The specification, for the host's snprintf, with width and precision as arguments. */
+static void rebuild(const struct specification *spec, const char *length, char *ret)
+{
+    *ret++ = '%';
+    for (const char *flag = "-+ #0"; *flag; flag++) {
+        if ((*flag == '-' && spec->left) || (*flag == '+' && spec->plus) || (*flag == ' ' && spec->space) ||
+            (*flag == '#' && spec->alternative) || (*flag == '0' && spec->zero)) {
+            *ret++ = *flag;
+        }
+    }
+    strcpy(ret, "*.*");
+    strcat(ret, length);
+    strncat(ret, &spec->conversion, 1);
+}
+
+static void print_integer(struct vmd_text *out, const struct specification *spec, uint64_t value)
+{
+    char format[32], text[WIDTH_MAX + NUMBER_MAX];
     int n;
 
-    if (conversion == '%') {
-        n = snprintf(out, room, "%%");
-        return (size_t)n;
+    if (spec->conversion == 'd' || spec->conversion == 'i') {
+        value = spec->bytes == 1   ? (uint64_t)(int8_t)value
+                : spec->bytes == 2 ? (uint64_t)(int16_t)value
+                : spec->bytes == 4 ? (uint64_t)(int32_t)value
+                                   : value;
+    } else {
+        value = spec->bytes == 8 ? value : value & (((uint64_t)1 << 8 * spec->bytes) - 1);
     }
-    value = next_argument(arguments);
-    switch (conversion) {
+    rebuild(spec, "ll", format);
+    n = snprintf(text, sizeof(text), format, spec->width, spec->precision, value);
+    append(out, text, n > 0 ? (size_t)n : 0);
+}
+
+static void print_double(struct vmd_text *out, const struct specification *spec, double value)
+{
+    char format[32], text[2 * WIDTH_MAX + NUMBER_MAX];
+    int n;
+
+    rebuild(spec, "", format);
+    n = snprintf(text, sizeof(text), format, spec->width, spec->precision, value);
+    append(out, text, n > 0 && (size_t)n < sizeof(text) ? (size_t)n : 0);
+}
+
+static void print_string(struct vmd_text *out, const struct specification *spec, struct vmd_guest *guest,
+                         uint64_t address)
+{
+    const char *text = "(null)";
+    size_t most = spec->precision < 0 ? SIZE_MAX : (size_t)spec->precision, size;
+
+    if (address) {
+        /* With a precision it needs no end. */
+        uint64_t room = guest->size - (address - VMD_GUEST_BASE);
+
+        text = spec->precision < 0 ? vmd_host_string(guest, address) : vmd_guest_at(guest, address, 1);
+        if (text && spec->precision >= 0) {
+            most = most < room ? most : room;
+        }
+    }
+    size = text ? strnlen(text, most) : 0;
+    print_padded(out, spec, text ? text : "", size);
+}
+
+/* Prints one conversion. */
+static void convert(struct vmd_text *out, const struct specification *spec, struct vmd_variadic *arguments)
+{
+    struct vmd_guest *guest = arguments->call->guest;
+    const char *reason;
+    char c, text[32];
+    uint64_t value;
+
+    switch (spec->conversion) {
+    case '%':
+        append(out, "%", 1);
+        break;
+    case 'm':
+        reason = strerror((int)vmd_guest_load_u32(guest, guest->errno_at));
+        print_padded(out, spec, reason, strlen(reason));
+        break;
     case 's':
-        text = value ? vmd_host_string(arguments->call->guest, value) : "(null)";
-        n = text ? snprintf(out, room, specification, text) : 0;
+        print_string(out, spec, guest, vmd_variadic_next(arguments));
+        break;
+    case 'c':
+        c = (char)vmd_variadic_next(arguments);
+        print_padded(out, spec, &c, 1);
         break;
     case 'p':
-        n = snprintf(out, room, "0x%llx", (unsigned long long)value);
+        value = vmd_variadic_next(arguments);
+        snprintf(text, sizeof(text), value ? "0x%llx" : "(nil)", (unsigned long long)value);
+        print_padded(out, spec, text, strlen(text));
         break;
     case 'd':
     case 'i':
@@ -87,245 +221,352 @@ static size_t convert(struct arguments *arguments, const char *specification, ch
     case 'x':
     case 'X':
     case 'o':
-        n = wide ? snprintf(out, room, specification, value) : snprintf(out, room, specification, (int)value);
+        print_integer(out, spec, vmd_variadic_next(arguments));
         break;
-    case 'c':
-        n = snprintf(out, room, specification, (int)value);
+    case 'e':
+    case 'E':
+    case 'f':
+    case 'F':
+    case 'g':
+    case 'G':
+    case 'a':
+    case 'A':
+        print_double(out, spec,
+                     spec->long_double ? vmd_variadic_next_long_double(arguments)
+                                       : vmd_variadic_next_double(arguments));
         break;
     default:
-        vmd_guest_fail(arguments->call->guest, VMD_BAD_REFERENCE, value, "a printf conversion that is not known");
-        n = 0;
+        vmd_guest_fail(guest, VMD_BAD_REFERENCE, (uint8_t)spec->conversion, "a printf conversion that is not known");
     }
-    return n < 0 ? 0 : (size_t)n;
 }
 
-/* Prints as printf does, at most FORMATTED_MAX bytes; out is freed by the caller. NULL: the call fails. */
-static char *format(struct arguments *arguments, uint64_t address)
+/* Appends text with the characters replaced that XML reserves. Source: GLib glib/gmarkup.c append_escaped_text. */
+static void append_escaped(struct vmd_text *out, const struct vmd_text *text)
 {
-    const char *c = vmd_host_string(arguments->call->guest, address);
-    char *out = c ? malloc(FORMATTED_MAX) : NULL;
-    size_t used = 0;
+    static const struct {
+        char c;
+        const char *escaped;
+    } entities[] = {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'\'', "&apos;"}, {'"', "&quot;"}};
 
-    if (!out) {
-        return NULL;
-    }
-    while (*c && used < FORMATTED_MAX - 1) {
-        char specification[64];
-        size_t n = 0;
-        bool wide = false;
+    for (size_t i = 0; i < text->size; i++) {
+        const char *escaped = NULL;
 
-        if (*c != '%') {
-            out[used++] = *c++;
-            continue;
+        for (size_t k = 0; k < sizeof(entities) / sizeof(*entities); k++) {
+            escaped = text->bytes[i] == entities[k].c ? entities[k].escaped : escaped;
         }
-        specification[n++] = *c++;
-        while (*c && strchr("-+ #0123456789.*lhzjt", *c) && n < 40) {
-            if (*c == '*') {
-                n += (size_t)sprintf(specification + n, "%d", (int)next_argument(arguments));
-            } else if (strchr("hlzjt", *c)) {
-                wide |= *c != 'h';
-            } else {
-                specification[n++] = *c;
-            }
-            c++;
-        }
-        if (!*c) {
-            break;
-        }
-        if (wide && strchr("diuxXo", *c)) {
-            specification[n++] = 'l';
-        }
-        specification[n++] = *c;
-        specification[n] = '\0';
-        used += convert(arguments, specification, *c++, wide, out + used, FORMATTED_MAX - used);
-        used = used < FORMATTED_MAX ? used : FORMATTED_MAX - 1;
+        append(out, escaped ? escaped : text->bytes + i, escaped ? strlen(escaped) : 1);
     }
-    out[used] = '\0';
-    return out;
 }
 
-/* Prints to size bytes at a buffer of the guest; what it would have taken. */
-static uint64_t format_to(struct arguments *arguments, uint64_t buffer, uint64_t size, uint64_t address)
+/* Prints the arguments escaped for XML, or as they are. */
+static bool format_text(struct vmd_variadic *arguments, uint64_t format, bool escape, struct vmd_text *out)
 {
-    char *text = format(arguments, address);
-    uint64_t length = text ? strlen(text) : 0, n = length < size ? length + 1 : size;
-    char *to = text && n ? vmd_guest_at(arguments->call->guest, buffer, n) : NULL;
+    struct vmd_guest *guest = arguments->call->guest;
+    const char *c = vmd_host_string(guest, format);
 
-    if (to) {
-        memcpy(to, text, n);
-        to[n - 1] = '\0';
+    *out = (struct vmd_text){0};
+    append(out, "", 0);
+    if (!c || !out->bytes) {
+        return false;
     }
-    free(text);
+    while (*c && !guest->err.code && out->size < FORMATTED_MAX) {
+        struct specification spec;
+        size_t plain = strcspn(c, "%");
+
+        append(out, c, plain);
+        c += plain;
+        if (*c == '%') {
+            struct vmd_text text = {0};
+
+            c = read_specification(c + 1, &spec, arguments);
+            convert(escape ? &text : out, &spec, arguments);
+            append_escaped(out, &text);
+            free(text.bytes);
+        }
+    }
+    return true;
+}
+
+bool vmd_host_format(struct vmd_variadic *arguments, uint64_t format, struct vmd_text *out)
+{
+    return format_text(arguments, format, false, out);
+}
+
+/* Where it goes */
+
+static uint64_t print_to_memory(struct vmd_variadic arguments, uint64_t buffer, uint64_t size, uint64_t format)
+{
+    struct vmd_text text;
+    uint64_t length = 0, n;
+    char *to;
+
+    if (vmd_host_format(&arguments, format, &text)) {
+        length = text.size;
+        n = length < size ? length + 1 : size;
+        to = n ? vmd_guest_at(arguments.call->guest, buffer, n) : NULL;
+        if (to) {
+            memcpy(to, text.bytes, n - 1);
+            to[n - 1] = '\0';
+        }
+    }
+    free(text.bytes);
     return length;
 }
 
-static uint64_t format_new(struct arguments *arguments, uint64_t address)
+static uint64_t print_to_string(struct vmd_variadic arguments, uint64_t format)
 {
-    char *text = format(arguments, address);
-    uint64_t copy = text ? vmd_host_put_string(arguments->call->guest, text, strlen(text)) : 0;
+    struct vmd_text text;
+    uint64_t copy = 0;
 
-    free(text);
+    if (vmd_host_format(&arguments, format, &text)) {
+        copy = vmd_host_put_string(arguments.call->guest, text.bytes, text.size);
+    }
+    free(text.bytes);
     return copy;
 }
 
+static uint64_t print_escaped(struct vmd_variadic arguments, uint64_t format)
+{
+    struct vmd_text text;
+    uint64_t copy = 0;
+
+    if (format_text(&arguments, format, true, &text)) {
+        copy = vmd_host_put_string(arguments.call->guest, text.bytes, text.size);
+    }
+    free(text.bytes);
+    return copy;
+}
+
+/* A new string, whose address goes to ret; its length. */
+static uint64_t print_to_pointer(struct vmd_variadic arguments, uint64_t ret, uint64_t format)
+{
+    uint64_t copy = print_to_string(arguments, format);
+    const char *text = copy ? vmd_host_string(arguments.call->guest, copy) : NULL;
+
+    vmd_guest_store_u64(arguments.call->guest, ret, copy);
+    return text ? strlen(text) : 0;
+}
+
+static uint64_t print_out(struct vmd_variadic arguments, uint64_t format)
+{
+    struct vmd_text text;
+    uint64_t length = 0;
+
+    if (vmd_host_format(&arguments, format, &text)) {
+        length = text.size;
+        vmd_host_print(arguments.call->guest, text.bytes, text.size);
+    }
+    free(text.bytes);
+    return length;
+}
+
+#define CALL(n) vmd_variadic_of(call, n)
+#define LIST(n) vmd_variadic_list(call, call->args[n])
+
 static uint64_t host_g_strdup_printf(struct vmd_host_call *call)
 {
-    return format_new(&(struct arguments){.call = call, .next = 1}, call->args[0]);
+    return print_to_string(CALL(1), call->args[0]);
 }
 
 static uint64_t host_g_strdup_vprintf(struct vmd_host_call *call)
 {
-    char *list = vmd_guest_at(call->guest, call->args[1], 32);
+    return print_to_string(LIST(1), call->args[0]);
+}
 
-    return list ? format_new(&(struct arguments){.call = call, .va_list = list}, call->args[0]) : 0;
+static uint64_t host_g_markup_printf_escaped(struct vmd_host_call *call)
+{
+    return print_escaped(CALL(1), call->args[0]);
+}
+
+static uint64_t host_g_markup_vprintf_escaped(struct vmd_host_call *call)
+{
+    return print_escaped(LIST(1), call->args[0]);
 }
 
 static uint64_t host_snprintf(struct vmd_host_call *call)
 {
-    return format_to(&(struct arguments){.call = call, .next = 3}, call->args[0], call->args[1], call->args[2]);
+    return print_to_memory(CALL(3), call->args[0], call->args[1], call->args[2]);
 }
 
 static uint64_t host_snprintf_chk(struct vmd_host_call *call)
 {
-    return format_to(&(struct arguments){.call = call, .next = 5}, call->args[0], call->args[1], call->args[4]);
+    return print_to_memory(CALL(5), call->args[0], call->args[1], call->args[4]);
+}
+
+static uint64_t host_sprintf(struct vmd_host_call *call)
+{
+    return print_to_memory(CALL(2), call->args[0], FORMATTED_MAX + 1, call->args[1]);
 }
 
 static uint64_t host_sprintf_chk(struct vmd_host_call *call)
 {
-    return format_to(&(struct arguments){.call = call, .next = 4}, call->args[0], FORMATTED_MAX, call->args[3]);
+    return print_to_memory(CALL(4), call->args[0], FORMATTED_MAX + 1, call->args[3]);
+}
+
+static uint64_t host_vsnprintf(struct vmd_host_call *call)
+{
+    return print_to_memory(LIST(3), call->args[0], call->args[1], call->args[2]);
 }
 
 static uint64_t host_vsnprintf_chk(struct vmd_host_call *call)
 {
-    char *list = vmd_guest_at(call->guest, call->args[5], 32);
-
-    return list ? format_to(&(struct arguments){.call = call, .va_list = list}, call->args[0], call->args[1],
-                            call->args[4])
-                : 0;
+    return print_to_memory(LIST(5), call->args[0], call->args[1], call->args[4]);
 }
 
-/* Concatenates strings up to a NULL, with a separator between them or none. */
-static uint64_t host_g_strconcat(struct vmd_host_call *call)
+static uint64_t host_vsprintf_chk(struct vmd_host_call *call)
 {
-    struct arguments arguments = {.call = call};
-    char *out = calloc(1, FORMATTED_MAX);
-    uint64_t address, copy = 0;
-
-    while (out && (address = next_argument(&arguments))) {
-        const char *text = vmd_host_string(call->guest, address);
-
-        if (!text || strlen(out) + strlen(text) >= FORMATTED_MAX) {
-            break;
-        }
-        strcat(out, text);
-    }
-    if (out) {
-        copy = vmd_host_put_string(call->guest, out, strlen(out));
-    }
-    free(out);
-    return copy;
+    return print_to_memory(LIST(4), call->args[0], FORMATTED_MAX + 1, call->args[3]);
 }
 
-/* A conversion of scanf: %[*][width][size]letter. */
-struct scan {
-    bool is_suppressed;
-    size_t width; /* characters */
-    size_t size;  /* bytes of what is stored */
-    char letter;
-};
-
-static const char *read_scan(const char *c, struct scan *ret)
+static uint64_t host_asprintf(struct vmd_host_call *call)
 {
-    *ret = (struct scan){.width = 0, .size = 4};
-    if (*c == '*') {
-        ret->is_suppressed = true;
-        c++;
-    }
-    for (; isdigit((unsigned char)*c) && ret->width < 1000; c++) {
-        ret->width = 10 * ret->width + (size_t)(*c - '0');
-    }
-    for (; *c && strchr("hljzt", *c); c++) {
-        ret->size = *c == 'h' ? ret->size / 2 : 8;
-    }
-    ret->size = ret->size ? ret->size : 1;
-    ret->letter = *c;
-    return *c ? c + 1 : c;
+    return print_to_pointer(CALL(2), call->args[0], call->args[1]);
 }
 
-static const char *skip_blanks(const char *text)
+static uint64_t host_asprintf_chk(struct vmd_host_call *call)
 {
-    while (isspace((unsigned char)*text)) {
-        text++;
-    }
-    return text;
+    return print_to_pointer(CALL(3), call->args[0], call->args[2]);
 }
 
-/* Reads an integer, and stores it where the next argument points to. Behind it; NULL: there is none. */
-static const char *scan_integer(struct arguments *arguments, const struct scan *scan, const char *text)
+static uint64_t host_vasprintf(struct vmd_host_call *call)
 {
-    int base = scan->letter == 'i' ? 0 : scan->letter == 'o' ? 8 : tolower(scan->letter) == 'x' ? 16 : 10;
-    char digits[64] = "", *end, *to;
-    uint64_t value;
-
-    text = skip_blanks(text);
-    strncpy(digits, text, scan->width && scan->width < sizeof(digits) ? scan->width : sizeof(digits) - 1);
-    value = strtoull(digits, &end, base);
-    if (end == digits) {
-        return NULL;
-    }
-    if (!scan->is_suppressed && (to = vmd_guest_at(arguments->call->guest, next_argument(arguments), scan->size))) {
-        memcpy(to, &value, scan->size);
-    }
-    return text + (end - digits);
+    return print_to_pointer(LIST(2), call->args[0], call->args[1]);
 }
 
-static uint64_t host_sscanf(struct vmd_host_call *call)
+static uint64_t host_vasprintf_chk(struct vmd_host_call *call)
 {
-    struct arguments arguments = {.call = call, .next = 2};
-    const char *start = vmd_host_string(call->guest, call->args[0]), *c = vmd_host_string(call->guest, call->args[1]),
-               *text = start;
-    uint64_t n = 0;
-
-    while (text && c && *c && !call->guest->err.code) {
-        struct scan scan;
-
-        if (isspace((unsigned char)*c)) {
-            c++;
-            text = skip_blanks(text);
-        } else if (*c != '%') {
-            if (*c++ != *text++) {
-                return n;
-            }
-        } else {
-            const char *behind;
-
-            c = read_scan(c + 1, &scan);
-            if (!scan.letter || !strchr("diuxXo", scan.letter)) {
-                call->import->is_missed = true;
-                return n;
-            }
-            behind = scan_integer(&arguments, &scan, text);
-            if (!behind) {
-                return n || *skip_blanks(text) ? n : (uint64_t)EOF;
-            }
-            n += !scan.is_suppressed;
-            text = behind;
-        }
-    }
-    return n;
+    return print_to_pointer(LIST(3), call->args[0], call->args[2]);
 }
 
-const struct vmd_host_function vmd_host_printf[] = {
-    {"g_strdup_printf", host_g_strdup_printf},
-    {"g_strdup_vprintf", host_g_strdup_vprintf},
-    {"snprintf", host_snprintf},
-    {"g_snprintf", host_snprintf},
-    {"__snprintf_chk", host_snprintf_chk},
-    {"__sprintf_chk", host_sprintf_chk},
-    {"__vsnprintf_chk", host_vsnprintf_chk},
-    {"g_strconcat", host_g_strconcat},
-    {"sscanf", host_sscanf},
-    {"__isoc99_sscanf", host_sscanf},
-    {"__isoc23_sscanf", host_sscanf},
-    {NULL, NULL},
-};
+static uint64_t host_fprintf(struct vmd_host_call *call)
+{
+    return print_out(CALL(2), call->args[1]);
+}
+
+static uint64_t host_fprintf_chk(struct vmd_host_call *call)
+{
+    return print_out(CALL(3), call->args[2]);
+}
+
+static uint64_t host_vfprintf(struct vmd_host_call *call)
+{
+    return print_out(LIST(2), call->args[1]);
+}
+
+static uint64_t host_vfprintf_chk(struct vmd_host_call *call)
+{
+    return print_out(LIST(3), call->args[2]);
+}
+
+static uint64_t host_printf(struct vmd_host_call *call)
+{
+    return print_out(CALL(1), call->args[0]);
+}
+
+static uint64_t host_printf_chk(struct vmd_host_call *call)
+{
+    return print_out(CALL(2), call->args[1]);
+}
+
+static uint64_t host_vprintf(struct vmd_host_call *call)
+{
+    return print_out(LIST(1), call->args[0]);
+}
+
+static uint64_t host_vprintf_chk(struct vmd_host_call *call)
+{
+    return print_out(LIST(2), call->args[1]);
+}
+
+static uint64_t host_g_log(struct vmd_host_call *call)
+{
+    uint64_t length = print_out(CALL(3), call->args[2]);
+
+    vmd_host_print(call->guest, "\n", 1);
+    return length;
+}
+
+static uint64_t host_g_logv(struct vmd_host_call *call)
+{
+    uint64_t length = print_out(LIST(3), call->args[2]);
+
+    vmd_host_print(call->guest, "\n", 1);
+    return length;
+}
+
+/* Without a format */
+
+static uint64_t print_string_at(struct vmd_host_call *call, uint64_t address, const char *end)
+{
+    const char *text = vmd_host_string(call->guest, address);
+
+    if (text) {
+        vmd_host_print(call->guest, text, strlen(text));
+        vmd_host_print(call->guest, end, strlen(end));
+    }
+    return 1;
+}
+
+static uint64_t host_fputs(struct vmd_host_call *call)
+{
+    return print_string_at(call, call->args[0], "");
+}
+
+static uint64_t host_puts(struct vmd_host_call *call)
+{
+    return print_string_at(call, call->args[0], "\n");
+}
+
+static uint64_t host_fputc(struct vmd_host_call *call)
+{
+    vmd_host_print(call->guest, &(char){(char)call->args[0]}, 1);
+    return (uint8_t)call->args[0];
+}
+
+static uint64_t host_fwrite(struct vmd_host_call *call)
+{
+    uint64_t size;
+    const char *bytes;
+
+    if (__builtin_mul_overflow(call->args[1], call->args[2], &size) || !size) {
+        return 0;
+    }
+    bytes = vmd_guest_at(call->guest, call->args[0], size);
+    if (bytes) {
+        vmd_host_print(call->guest, bytes, size);
+    }
+    return call->args[2];
+}
+
+static uint64_t host_perror(struct vmd_host_call *call)
+{
+    const char *reason = strerror((int)vmd_guest_load_u32(call->guest, call->guest->errno_at));
+
+    print_string_at(call, call->args[0], ": ");
+    vmd_host_print(call->guest, reason, strlen(reason));
+    vmd_host_print(call->guest, "\n", 1);
+    return 0;
+}
+
+/* g_return_if_fail_warning(domain, function, expression), g_warn_message(domain, file, line, function, expression) */
+static uint64_t host_g_return_if_fail_warning(struct vmd_host_call *call)
+{
+    print_string_at(call, call->args[1], ": ");
+    return print_string_at(call, call->args[2], ": failed\n");
+}
+
+VMD_SERVE({"g_markup_printf_escaped", host_g_markup_printf_escaped},
+          {"g_markup_vprintf_escaped", host_g_markup_vprintf_escaped}, {"g_strdup_printf", host_g_strdup_printf},
+          {"g_strdup_vprintf", host_g_strdup_vprintf}, {"snprintf", host_snprintf}, {"g_snprintf", host_snprintf},
+          {"__snprintf_chk", host_snprintf_chk}, {"sprintf", host_sprintf}, {"__sprintf_chk", host_sprintf_chk},
+          {"vsnprintf", host_vsnprintf}, {"g_vsnprintf", host_vsnprintf}, {"__vsnprintf_chk", host_vsnprintf_chk},
+          {"__vsprintf_chk", host_vsprintf_chk}, {"asprintf", host_asprintf}, {"__asprintf_chk", host_asprintf_chk},
+          {"vasprintf", host_vasprintf}, {"g_vasprintf", host_vasprintf}, {"__vasprintf_chk", host_vasprintf_chk},
+          {"fprintf", host_fprintf}, {"g_fprintf", host_fprintf}, {"__fprintf_chk", host_fprintf_chk},
+          {"vfprintf", host_vfprintf}, {"__vfprintf_chk", host_vfprintf_chk}, {"printf", host_printf},
+          {"g_print", host_printf}, {"g_printerr", host_printf}, {"g_printf", host_printf},
+          {"__printf_chk", host_printf_chk}, {"vprintf", host_vprintf}, {"g_vprintf", host_vprintf},
+          {"__vprintf_chk", host_vprintf_chk}, {"g_log", host_g_log}, {"g_logv", host_g_logv}, {"fputs", host_fputs},
+          {"puts", host_puts}, {"fputc", host_fputc}, {"putc", host_fputc}, {"putchar", host_fputc},
+          {"fwrite", host_fwrite}, {"perror", host_perror}, {"g_return_if_fail_warning", host_g_return_if_fail_warning},
+          {"g_log_set_default_handler", vmd_host_zero})

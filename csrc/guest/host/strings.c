@@ -1,7 +1,5 @@
 /*
- * Strings and characters, libc's and GLib's. The guest's locale is C, as QEMU has set no other when its
- * constructors run.
- * A part of what a guest sees of its host; see guest_host.h.
+ * libc's strings and characters. The guest's locale is C.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -44,7 +42,7 @@ static uint64_t host_strlen(struct vmd_host_call *call)
     return text ? strlen(text) : 0;
 }
 
-static uint64_t host_strcmp(struct vmd_host_call *call)
+uint64_t vmd_host_strcmp(struct vmd_host_call *call)
 {
     const char *a = vmd_host_string(call->guest, call->args[0]), *b = vmd_host_string(call->guest, call->args[1]);
 
@@ -63,14 +61,6 @@ static uint64_t host_strcasecmp(struct vmd_host_call *call)
     const char *a = vmd_host_string(call->guest, call->args[0]), *b = vmd_host_string(call->guest, call->args[1]);
 
     return a && b ? (uint64_t)strcasecmp(a, b) : 0;
-}
-
-static uint64_t host_g_strcmp0(struct vmd_host_call *call)
-{
-    if (!call->args[0] || !call->args[1]) {
-        return (uint64_t)((int)(call->args[0] != 0) - (int)(call->args[1] != 0));
-    }
-    return host_strcmp(call);
 }
 
 static uint64_t host_strchr(struct vmd_host_call *call)
@@ -115,8 +105,22 @@ static uint64_t host_strnlen(struct vmd_host_call *call)
     return text ? strnlen(text, call->args[1]) : 0;
 }
 
+/* Nothing stops a host function in the middle: it may not write more than a call may use. */
+static bool is_too_large(struct vmd_host_call *call, uint64_t size)
+{
+    uint64_t most = call->guest->limits.resident;
+
+    if (most && size > most) {
+        vmd_guest_fail(call->guest, VMD_NO_MEMORY, size, "it uses more memory than it is given");
+    }
+    return most && size > most;
+}
+
 static uint64_t host_memcpy(struct vmd_host_call *call)
 {
+    if (!call->args[2] || is_too_large(call, call->args[2])) {
+        return call->args[0]; /* NULL is legal where nothing is copied */
+    }
     const char *from = vmd_guest_at(call->guest, call->args[1], call->args[2]);
     char *to = vmd_guest_at(call->guest, call->args[0], call->args[2]);
 
@@ -128,6 +132,9 @@ static uint64_t host_memcpy(struct vmd_host_call *call)
 
 static uint64_t host_memset(struct vmd_host_call *call)
 {
+    if (!call->args[2] || is_too_large(call, call->args[2])) {
+        return call->args[0];
+    }
     char *to = vmd_guest_at(call->guest, call->args[0], call->args[2]);
 
     if (to) {
@@ -138,6 +145,9 @@ static uint64_t host_memset(struct vmd_host_call *call)
 
 static uint64_t host_memcmp(struct vmd_host_call *call)
 {
+    if (!call->args[2]) {
+        return 0;
+    }
     const char *a = vmd_guest_at(call->guest, call->args[0], call->args[2]),
                *b = vmd_guest_at(call->guest, call->args[1], call->args[2]);
 
@@ -155,72 +165,11 @@ static uint64_t host_strcpy(struct vmd_host_call *call)
     return call->args[0];
 }
 
-/* Copies at most size - 1 bytes and a terminator; the length of what was to be copied. */
-static uint64_t host_strlcpy(struct vmd_host_call *call)
-{
-    const char *from = vmd_host_string(call->guest, call->args[1]);
-    uint64_t len = from ? strlen(from) : 0, n = len < call->args[2] ? len : call->args[2] - 1;
-    char *to = from && call->args[2] ? vmd_guest_at(call->guest, call->args[0], n + 1) : NULL;
-
-    if (to) {
-        memmove(to, from, n);
-        to[n] = '\0';
-    }
-    return len;
-}
-
-static uint64_t host_g_strdup(struct vmd_host_call *call)
+static uint64_t host_strdup(struct vmd_host_call *call)
 {
     const char *text = call->args[0] ? vmd_host_string(call->guest, call->args[0]) : NULL;
 
     return text ? vmd_host_put_string(call->guest, text, strlen(text)) : 0;
-}
-
-static uint64_t host_g_strndup(struct vmd_host_call *call)
-{
-    const char *text = call->args[0] ? vmd_host_string(call->guest, call->args[0]) : NULL;
-
-    return text ? vmd_host_put_string(call->guest, text, strnlen(text, call->args[1])) : 0;
-}
-
-static uint64_t host_g_memdup(struct vmd_host_call *call)
-{
-    const char *from = call->args[0] && call->args[1] ? vmd_guest_at(call->guest, call->args[0], call->args[1]) : NULL;
-    uint64_t copy = from ? vmd_host_allocate(call->guest, call->args[1]) : 0;
-
-    if (copy) {
-        memmove(vmd_guest_at(call->guest, copy, call->args[1]), from, call->args[1]);
-    }
-    return copy;
-}
-
-static uint64_t host_g_str_has_prefix(struct vmd_host_call *call)
-{
-    const char *text = vmd_host_string(call->guest, call->args[0]),
-               *prefix = vmd_host_string(call->guest, call->args[1]);
-
-    return text && prefix && strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
-static uint64_t host_g_str_has_suffix(struct vmd_host_call *call)
-{
-    const char *text = vmd_host_string(call->guest, call->args[0]),
-               *suffix = vmd_host_string(call->guest, call->args[1]);
-
-    return text && suffix && strlen(text) >= strlen(suffix) &&
-           strcmp(text + strlen(text) - strlen(suffix), suffix) == 0;
-}
-
-static uint64_t host_g_str_equal(struct vmd_host_call *call)
-{
-    return host_strcmp(call) == 0;
-}
-
-static uint64_t host_g_str_hash(struct vmd_host_call *call)
-{
-    const char *text = vmd_host_string(call->guest, call->args[0]);
-
-    return text ? vmd_str_hash(text) : 0;
 }
 
 static uint64_t host_toupper(struct vmd_host_call *call)
@@ -234,8 +183,13 @@ static uint64_t host_tolower(struct vmd_host_call *call)
 }
 
 /* libc's tables of characters -128 to 255, which its macros read directly: the address of a pointer to 0's entry. */
-static uint64_t ctype_table(struct vmd_host_call *call, const void *character_0, size_t entry)
+static uint64_t ctype_table(struct vmd_host_call *call, int which, const void *character_0, size_t entry)
 {
+    uint64_t *made = &call->guest->state.ctype_tables[which];
+
+    if (*made) {
+        return *made;
+    }
     uint64_t table = vmd_host_allocate(call->guest, 384 * entry + 8), middle;
     char *to = table ? vmd_guest_at(call->guest, table, 384 * entry + 8) : NULL;
 
@@ -245,22 +199,23 @@ static uint64_t ctype_table(struct vmd_host_call *call, const void *character_0,
     middle = table + 8 + 128 * entry;
     memcpy(to, &middle, 8);
     memcpy(to + 8, (const char *)character_0 - 128 * entry, 384 * entry);
+    *made = table;
     return table;
 }
 
 static uint64_t host_ctype_b_loc(struct vmd_host_call *call)
 {
-    return ctype_table(call, *__ctype_b_loc(), sizeof(**__ctype_b_loc()));
+    return ctype_table(call, 0, *__ctype_b_loc(), sizeof(**__ctype_b_loc()));
 }
 
 static uint64_t host_ctype_tolower_loc(struct vmd_host_call *call)
 {
-    return ctype_table(call, *__ctype_tolower_loc(), sizeof(**__ctype_tolower_loc()));
+    return ctype_table(call, 1, *__ctype_tolower_loc(), sizeof(**__ctype_tolower_loc()));
 }
 
 static uint64_t host_ctype_toupper_loc(struct vmd_host_call *call)
 {
-    return ctype_table(call, *__ctype_toupper_loc(), sizeof(**__ctype_toupper_loc()));
+    return ctype_table(call, 2, *__ctype_toupper_loc(), sizeof(**__ctype_toupper_loc()));
 }
 
 /* The GAsciiType bits of a character. Source: GLib 2.74 glib/gstrfuncs.h, gstrfuncs.c. */
@@ -292,46 +247,225 @@ enum vmd_status vmd_host_init_ascii_table(struct vmd_guest *guest)
     return vmd_guest_define(guest, "g_ascii_table", variable);
 }
 
-const struct vmd_host_function vmd_host_strings[] = {
-    {"strlen", host_strlen},
-    {"strcmp", host_strcmp},
-    {"strncmp", host_strncmp},
-    {"strcasecmp", host_strcasecmp},
-    {"g_ascii_strcasecmp", host_strcasecmp},
-    {"g_strcmp0", host_g_strcmp0},
-    {"strchr", host_strchr},
-    {"strrchr", host_strrchr},
-    {"strstr", host_strstr},
-    {"strspn", host_strspn},
-    {"strcspn", host_strcspn},
-    {"strnlen", host_strnlen},
-    {"memcpy", host_memcpy},
-    {"memmove", host_memcpy},
-    {"__memcpy_chk", host_memcpy},
-    {"__memmove_chk", host_memcpy},
-    {"memset", host_memset},
-    {"memcmp", host_memcmp},
-    {"strcpy", host_strcpy},
-    {"__strcpy_chk", host_strcpy},
-    {"strlcpy", host_strlcpy},
-    {"g_strlcpy", host_strlcpy},
-    {"strdup", host_g_strdup},
-    {"g_strdup", host_g_strdup},
-    {"g_intern_string", host_g_strdup},
-    {"g_intern_static_string", host_g_strdup},
-    {"g_strndup", host_g_strndup},
-    {"g_memdup", host_g_memdup},
-    {"g_memdup2", host_g_memdup},
-    {"g_str_has_prefix", host_g_str_has_prefix},
-    {"g_str_has_suffix", host_g_str_has_suffix},
-    {"g_str_equal", host_g_str_equal},
-    {"g_str_hash", host_g_str_hash},
-    {"toupper", host_toupper},
-    {"tolower", host_tolower},
-    {"g_ascii_toupper", host_toupper},
-    {"g_ascii_tolower", host_tolower},
-    {"__ctype_b_loc", host_ctype_b_loc},
-    {"__ctype_tolower_loc", host_ctype_tolower_loc},
-    {"__ctype_toupper_loc", host_ctype_toupper_loc},
-    {NULL, NULL},
-};
+static uint64_t host_strncasecmp(struct vmd_host_call *call)
+{
+    const char *a = vmd_host_string(call->guest, call->args[0]), *b = vmd_host_string(call->guest, call->args[1]);
+
+    return a && b ? (uint64_t)strncasecmp(a, b, call->args[2]) : 0;
+}
+
+static uint64_t host_strchrnul(struct vmd_host_call *call)
+{
+    const char *text = vmd_host_string(call->guest, call->args[0]);
+
+    return text ? address_of(call, strchrnul(text, (int)call->args[1])) : 0;
+}
+
+static uint64_t host_strpbrk(struct vmd_host_call *call)
+{
+    const char *text = vmd_host_string(call->guest, call->args[0]), *set = vmd_host_string(call->guest, call->args[1]);
+
+    return text && set ? address_of(call, strpbrk(text, set)) : 0;
+}
+
+static uint64_t host_strcasestr(struct vmd_host_call *call)
+{
+    const char *text = vmd_host_string(call->guest, call->args[0]), *part = vmd_host_string(call->guest, call->args[1]);
+
+    return text && part ? address_of(call, strcasestr(text, part)) : 0;
+}
+
+static uint64_t host_memchr(struct vmd_host_call *call)
+{
+    const char *from = vmd_guest_at(call->guest, call->args[0], 1);
+    uint64_t room = call->guest->size - (call->args[0] - VMD_GUEST_BASE);
+
+    /* It may be called with more bytes than there are, if the character is there. */
+    return from ? address_of(call, memchr(from, (int)call->args[1], call->args[2] < room ? call->args[2] : room)) : 0;
+}
+
+static uint64_t host_rawmemchr(struct vmd_host_call *call)
+{
+    const char *from = vmd_guest_at(call->guest, call->args[0], 1);
+
+    return from ? address_of(call,
+                             memchr(from, (int)call->args[1], call->guest->size - (call->args[0] - VMD_GUEST_BASE)))
+                : 0;
+}
+
+static uint64_t host_memrchr(struct vmd_host_call *call)
+{
+    const char *from = call->args[2] ? vmd_guest_at(call->guest, call->args[0], call->args[2]) : NULL;
+
+    return from ? address_of(call, memrchr(from, (int)call->args[1], call->args[2])) : 0;
+}
+
+static uint64_t host_memmem(struct vmd_host_call *call)
+{
+    const char *from = vmd_guest_at(call->guest, call->args[0], call->args[1]),
+               *part = vmd_guest_at(call->guest, call->args[2], call->args[3]);
+
+    return from && part ? address_of(call, memmem(from, call->args[1], part, call->args[3])) : 0;
+}
+
+/* Copies at most n bytes of a string and its NUL to an address; how many bytes without the NUL. */
+static uint64_t copy_string(struct vmd_host_call *call, uint64_t to, uint64_t from, uint64_t n)
+{
+    const char *text = vmd_host_string(call->guest, from);
+    uint64_t size = text ? strnlen(text, n) : 0;
+    char *at = text ? vmd_guest_at(call->guest, to, size + 1) : NULL;
+
+    if (at) {
+        memmove(at, text, size);
+        at[size] = '\0';
+    }
+    return size;
+}
+
+static uint64_t host_stpcpy(struct vmd_host_call *call)
+{
+    return call->args[0] + copy_string(call, call->args[0], call->args[1], INT64_MAX);
+}
+
+static uint64_t host_strcat(struct vmd_host_call *call)
+{
+    const char *text = vmd_host_string(call->guest, call->args[0]);
+
+    if (text) {
+        copy_string(call, call->args[0] + strlen(text), call->args[1], INT64_MAX);
+    }
+    return call->args[0];
+}
+
+static uint64_t host_strncat(struct vmd_host_call *call)
+{
+    const char *text = vmd_host_string(call->guest, call->args[0]);
+
+    if (text) {
+        copy_string(call, call->args[0] + strlen(text), call->args[1], call->args[2]);
+    }
+    return call->args[0];
+}
+
+static uint64_t host_strncpy(struct vmd_host_call *call)
+{
+    const char *text = call->args[2] ? vmd_guest_at(call->guest, call->args[1], 1) : NULL;
+    char *to = text ? vmd_guest_at(call->guest, call->args[0], call->args[2]) : NULL;
+    uint64_t room = call->guest->size - (call->args[1] - VMD_GUEST_BASE), size;
+
+    if (to) {
+        size = strnlen(text, call->args[2] < room ? call->args[2] : room);
+        memmove(to, text, size);
+        memset(to + size, 0, call->args[2] - size);
+    }
+    return call->args[0];
+}
+
+static uint64_t host_strndup(struct vmd_host_call *call)
+{
+    const char *text = vmd_guest_at(call->guest, call->args[0], 1);
+    uint64_t room = call->guest->size - (call->args[0] - VMD_GUEST_BASE);
+
+    return text ? vmd_host_put_string(call->guest, text, strnlen(text, call->args[1] < room ? call->args[1] : room))
+                : 0;
+}
+
+/* The next token behind from, ended by a NUL; rest is where the next search begins, or 0. */
+static uint64_t token(struct vmd_host_call *call, uint64_t from, uint64_t delimiters, uint64_t *rest)
+{
+    char *text = from ? (char *)vmd_host_string(call->guest, from) : NULL;
+    const char *set = vmd_host_string(call->guest, delimiters);
+    size_t size;
+
+    *rest = 0;
+    if (!text || !set) {
+        return 0;
+    }
+    text += strspn(text, set);
+    size = strcspn(text, set);
+    if (!size) {
+        return 0;
+    }
+    if (text[size]) {
+        text[size] = '\0';
+        *rest = address_of(call, text + size + 1);
+    }
+    return address_of(call, text);
+}
+
+static uint64_t host_strtok(struct vmd_host_call *call)
+{
+    uint64_t *rest = &call->guest->state.strtok;
+
+    return token(call, call->args[0] ? call->args[0] : *rest, call->args[1], rest);
+}
+
+static uint64_t host_strtok_r(struct vmd_host_call *call)
+{
+    uint64_t rest, found = token(call, call->args[0] ? call->args[0] : vmd_guest_load_u64(call->guest, call->args[2]),
+                                 call->args[1], &rest);
+
+    vmd_guest_store_u64(call->guest, call->args[2], rest);
+    return found;
+}
+
+static uint64_t host_strsep(struct vmd_host_call *call)
+{
+    uint64_t start = vmd_guest_load_u64(call->guest, call->args[0]);
+    char *text = start ? (char *)vmd_host_string(call->guest, start) : NULL;
+    const char *set = vmd_host_string(call->guest, call->args[1]);
+    size_t size = text && set ? strcspn(text, set) : 0;
+
+    if (text && set) {
+        vmd_guest_store_u64(call->guest, call->args[0], text[size] ? start + size + 1 : 0);
+        text[size] = '\0';
+    }
+    return start;
+}
+
+static uint64_t host_strerror(struct vmd_host_call *call)
+{
+    const char *text = strerror((int32_t)call->args[0]);
+
+    return vmd_host_put_string(call->guest, text, strlen(text));
+}
+
+/* mbstowcs(to, from, n) and its reverse, of the C locale */
+
+static uint64_t host_mbstowcs(struct vmd_host_call *call)
+{
+    const char *text = vmd_host_string(call->guest, call->args[1]);
+    uint64_t size = text ? strlen(text) : 0, n = size + 1 < call->args[2] ? size + 1 : call->args[2];
+
+    for (uint64_t i = 0; call->args[0] && i < n && !call->guest->err.code; i++) {
+        vmd_guest_store_u32(call->guest, call->args[0] + 4 * i, (uint8_t)text[i]);
+    }
+    return call->args[0] && size > call->args[2] ? call->args[2] : size;
+}
+
+static uint64_t host_wcslen(struct vmd_host_call *call)
+{
+    uint64_t n = 0;
+
+    while (vmd_guest_load_u32(call->guest, call->args[0] + 4 * n) && !call->guest->err.code) {
+        n++;
+    }
+    return n;
+}
+
+VMD_SERVE({"strlen", host_strlen}, {"strcmp", vmd_host_strcmp}, {"strncmp", host_strncmp},
+          {"strcasecmp", host_strcasecmp}, {"strchr", host_strchr}, {"strrchr", host_strrchr}, {"strstr", host_strstr},
+          {"strspn", host_strspn}, {"strcspn", host_strcspn}, {"strnlen", host_strnlen}, {"memcpy", host_memcpy},
+          {"memmove", host_memcpy}, {"__memcpy_chk", host_memcpy}, {"__memmove_chk", host_memcpy},
+          {"memset", host_memset}, {"__memset_chk", host_memset}, {"memcmp", host_memcmp}, {"strcpy", host_strcpy},
+          {"__strcpy_chk", host_strcpy}, {"strdup", host_strdup}, {"g_strdup", host_strdup}, {"toupper", host_toupper},
+          {"tolower", host_tolower}, {"__ctype_b_loc", host_ctype_b_loc},
+          {"__ctype_tolower_loc", host_ctype_tolower_loc}, {"__ctype_toupper_loc", host_ctype_toupper_loc},
+          {"strncasecmp", host_strncasecmp}, {"strchrnul", host_strchrnul}, {"strpbrk", host_strpbrk},
+          {"strcasestr", host_strcasestr}, {"memchr", host_memchr}, {"rawmemchr", host_rawmemchr},
+          {"memrchr", host_memrchr}, {"memmem", host_memmem}, {"stpcpy", host_stpcpy}, {"__stpcpy_chk", host_stpcpy},
+          {"strcat", host_strcat}, {"__strcat_chk", host_strcat}, {"strncat", host_strncat},
+          {"__strncat_chk", host_strncat}, {"strncpy", host_strncpy}, {"__strncpy_chk", host_strncpy},
+          {"strndup", host_strndup}, {"strtok", host_strtok}, {"strtok_r", host_strtok_r},
+          {"__strtok_r", host_strtok_r}, {"strsep", host_strsep}, {"strerror", host_strerror},
+          {"g_strerror", host_strerror}, {"mbstowcs", host_mbstowcs}, {"wcslen", host_wcslen})

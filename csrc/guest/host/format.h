@@ -1,0 +1,22 @@
+/*
+ * Formatted text, for host functions that print to other destinations than memory (GString).
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef VMD_GUEST_HOST_FORMAT_H
+#define VMD_GUEST_HOST_FORMAT_H
+
+#include "guest/variadic.h"
+
+struct vmd_text {
+    char *bytes; /* terminated by NUL; the caller frees it, also after a failure */
+    size_t size, room;
+};
+
+/* Format as printf, with a format string of the guest. False: the call fails. */
+bool vmd_host_format(struct vmd_variadic *arguments, uint64_t format, struct vmd_text *out);
+
+/* Encode a character in UTF-8; returns the number of bytes, at most 6. */
+size_t vmd_host_encode_utf8(uint32_t c, char *out);
+
+#endif

@@ -1,0 +1,284 @@
+/*
+ * Threads, locks, conditions, thread-local data: pthread_*, GLib's, futexes.
+ *
+ * There is one CPU. A thread that is created is only noted; when the main thread waits for something, each noted thread
+ * runs, on a stack and thread-local data of its own, until it waits itself, and is then frozen for good. That is all
+ * that a QEMU needs that does not enter its main loop: virtual CPUs report that they exist, workers go to sleep.
+ * Nobody else runs while a lock is held, so locks do nothing. All threads have one number: what asks whether it runs
+ * on the thread of a virtual CPU does its work at once.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "guest/variadic.h"
+
+#include <errno.h>
+
+enum { THREAD_NUMBER = 1, STACK_SIZE = 1 << 20, BLOCKS_MAX = 64 };
+
+/* Threads */
+
+static uint64_t create(struct vmd_guest *guest, uint64_t function, uint64_t argument)
+{
+    struct vmd_guest_state *state = &guest->state;
+
+    if (state->n_threads == VMD_THREADS_MAX) {
+        vmd_guest_fail(guest, VMD_NO_MEMORY, function, "it starts more threads than QEMU ever does");
+        return EAGAIN;
+    }
+    state->threads[state->n_threads++] = (struct vmd_thread_start){function, argument};
+    return 0;
+}
+
+static uint64_t host_pthread_create(struct vmd_host_call *call)
+{
+    vmd_guest_store_u64(call->guest, call->args[0], THREAD_NUMBER);
+    return create(call->guest, call->args[2], call->args[3]);
+}
+
+/* g_thread_new(name, function, data) */
+static uint64_t host_g_thread_new(struct vmd_host_call *call)
+{
+    return create(call->guest, call->args[1], call->args[2]) ? 0 : vmd_host_allocate(call->guest, 16);
+}
+
+static uint64_t host_pthread_self(struct vmd_host_call *call)
+{
+    return THREAD_NUMBER;
+}
+
+static uint64_t host_pthread_equal(struct vmd_host_call *call)
+{
+    return call->args[0] == call->args[1];
+}
+
+/* Runs one thread until it waits. */
+static void run_thread(struct vmd_host_call *call, const struct vmd_thread_start *start)
+{
+    struct vmd_guest *guest = call->guest;
+    uint64_t stack = vmd_guest_alloc(guest, STACK_SIZE, 4096);
+    uint64_t block = vmd_guest_alloc(guest, guest->tls_size + 8192, 4096), thread, tls;
+    char *image;
+
+    if (!stack || !block) {
+        return;
+    }
+    /* The thread pointer: behind the data on x86-64, 16 bytes before it on AArch64. */
+    thread = (block + guest->tls_size + 4095) & -(uint64_t)4096;
+    thread = guest->arch == VMD_GUEST_X86_64 ? thread : block;
+    tls = guest->arch == VMD_GUEST_X86_64 ? thread - guest->tls_size : thread + 16;
+    image = guest->tls_image ? vmd_guest_find(guest, guest->tls_image, guest->tls_size) : NULL;
+    if (image) {
+        memcpy(vmd_guest_find(guest, tls, guest->tls_size), image, guest->tls_size);
+    }
+    vmd_guest_store_u64(guest, thread, thread);
+    vmd_cpu_run_thread(call, start->function, start->argument, stack + STACK_SIZE - 4096, thread);
+}
+
+/*
+ * The thread that runs waits. Any but the main one is frozen; while the main one waits the others run, and what it has
+ * waited for is taken to have happened.
+ */
+static uint64_t wait(struct vmd_host_call *call)
+{
+    struct vmd_guest_state *state = &call->guest->state;
+
+    if (vmd_cpu_freeze_thread(call->guest)) {
+        return 0;
+    }
+    if (!state->n_threads && ++state->n_blocks > BLOCKS_MAX) {
+        vmd_guest_fail(call->guest, VMD_BAD_REFERENCE, 0, "it waits for something that never happens");
+        return 0;
+    }
+    while (state->n_threads && !call->guest->err.code) {
+        struct vmd_thread_start start = state->threads[0];
+
+        state->n_blocks = 0;
+        memmove(state->threads, state->threads + 1, --state->n_threads * sizeof(*state->threads));
+        run_thread(call, &start);
+    }
+    return 0;
+}
+
+static uint64_t host_pthread_exit(struct vmd_host_call *call)
+{
+    vmd_cpu_freeze_thread(call->guest);
+    return 0;
+}
+
+/* Linux system calls that QEMU makes directly, by their numbers on x86-64 and AArch64 */
+enum { FUTEX_X86_64 = 202, FUTEX_AARCH64 = 98, GETTID_X86_64 = 186, GETTID_AARCH64 = 178 };
+enum { FUTEX_COMMAND = 0x7f, FUTEX_WAIT = 0, PROCESS_NUMBER = 4242 };
+
+static uint64_t host_syscall(struct vmd_host_call *call)
+{
+    bool x86_64 = call->guest->arch == VMD_GUEST_X86_64;
+
+    if (call->args[0] == (x86_64 ? FUTEX_X86_64 : FUTEX_AARCH64)) {
+        return (call->args[2] & FUTEX_COMMAND) == FUTEX_WAIT ? wait(call) : 0;
+    }
+    if (call->args[0] == (x86_64 ? GETTID_X86_64 : GETTID_AARCH64)) {
+        return PROCESS_NUMBER;
+    }
+    return vmd_host_errno(call->guest, ENOSYS);
+}
+
+/* A pool runs what it is given at once: {function, user data} */
+
+static uint64_t host_g_thread_pool_new(struct vmd_host_call *call)
+{
+    uint64_t pool = vmd_host_allocate(call->guest, 16);
+
+    vmd_guest_store_u64(call->guest, pool, call->args[0]);
+    vmd_guest_store_u64(call->guest, pool + 8, call->args[1]);
+    return pool;
+}
+
+static uint64_t host_g_thread_pool_push(struct vmd_host_call *call)
+{
+    vmd_host_callback(call, vmd_guest_load_u64(call->guest, call->args[0]), call->args[1],
+                      vmd_guest_load_u64(call->guest, call->args[0] + 8));
+    return 1;
+}
+
+/* Data of a thread, of which there is one set. */
+
+static uint64_t host_pthread_key_create(struct vmd_host_call *call)
+{
+    struct vmd_guest_state *state = &call->guest->state;
+
+    if (state->n_pthread_keys == VMD_KEYS_MAX) {
+        return EAGAIN;
+    }
+    vmd_guest_store_u32(call->guest, call->args[0], (uint32_t)state->n_pthread_keys++);
+    return 0;
+}
+
+static uint64_t host_pthread_getspecific(struct vmd_host_call *call)
+{
+    return (uint32_t)call->args[0] < VMD_KEYS_MAX ? call->guest->state.keys[(uint32_t)call->args[0]] : 0;
+}
+
+static uint64_t host_pthread_setspecific(struct vmd_host_call *call)
+{
+    if ((uint32_t)call->args[0] >= VMD_KEYS_MAX) {
+        return EINVAL;
+    }
+    call->guest->state.keys[(uint32_t)call->args[0]] = call->args[1];
+    return 0;
+}
+
+static uint64_t *private_value(struct vmd_guest *guest, uint64_t key)
+{
+    struct vmd_guest_state *state = &guest->state;
+    uint64_t i = 0;
+
+    while (i < state->n_privates && state->private_keys[i] != key) {
+        i++;
+    }
+    if (i == VMD_KEYS_MAX) {
+        vmd_guest_fail(guest, VMD_NO_MEMORY, key, "it has more GPrivates than QEMU ever does");
+        i = 0;
+    } else if (i == state->n_privates) {
+        state->private_keys[i] = key;
+        state->n_privates++;
+    }
+    return &state->private_values[i];
+}
+
+static uint64_t host_g_private_get(struct vmd_host_call *call)
+{
+    return *private_value(call->guest, call->args[0]);
+}
+
+static uint64_t host_g_private_set(struct vmd_host_call *call)
+{
+    *private_value(call->guest, call->args[0]) = call->args[1];
+    return 0;
+}
+
+static uint64_t host_tls_get_addr(struct vmd_host_call *call)
+{
+    const char *index = vmd_guest_at(call->guest, call->args[0], 16);
+
+    /* {module, offset}; there is one module with thread-local data, the main binary. */
+    return index ? vmd_guest_tls(call->guest) + vmd_load_u64(index + 8) : 0;
+}
+
+/* AArch64's resolver of {resolver, offset}: the offset from the thread pointer. */
+static uint64_t host_tlsdesc_resolver(struct vmd_host_call *call)
+{
+    return vmd_guest_load_u64(call->guest, call->args[0] + 8);
+}
+
+/* GOnce: {status, result} */
+
+enum { READY = 2 }; /* G_ONCE_STATUS_READY */
+
+static uint64_t host_g_once_impl(struct vmd_host_call *call)
+{
+    char *once = vmd_guest_at(call->guest, call->args[0], 16);
+    uint64_t result;
+
+    if (once && vmd_load_u32(once) != READY) {
+        result = vmd_host_call_guest(call, call->args[1], &call->args[2], 1);
+        vmd_store_u32(once, READY);
+        vmd_store_u64(once + 8, result);
+    }
+    return once ? vmd_load_u64(once + 8) : 0;
+}
+
+static uint64_t host_g_once_init_enter(struct vmd_host_call *call)
+{
+    return vmd_guest_load_u64(call->guest, call->args[0]) == 0;
+}
+
+static uint64_t host_g_once_init_leave(struct vmd_host_call *call)
+{
+    vmd_guest_store_u64(call->guest, call->args[0], call->args[1]);
+    return 0;
+}
+
+static uint64_t host_pthread_once(struct vmd_host_call *call)
+{
+    if (!vmd_guest_load_u32(call->guest, call->args[0])) {
+        vmd_guest_store_u32(call->guest, call->args[0], READY);
+        vmd_host_call_guest(call, call->args[1], NULL, 0);
+    }
+    return 0;
+}
+
+#define NOTHING(name) {name, vmd_host_zero}
+
+VMD_SERVE({"pthread_create", host_pthread_create}, {"pthread_self", host_pthread_self},
+          {"pthread_equal", host_pthread_equal}, {"pthread_exit", host_pthread_exit}, {"pthread_join", wait},
+          {"pthread_cond_wait", wait}, {"pthread_cond_timedwait", wait}, {"pthread_cond_clockwait", wait},
+          {"sem_wait", wait}, {"sem_timedwait", wait}, {"g_cond_wait", wait}, {"g_thread_join", wait}, {"pause", wait},
+          {"sigwait", wait}, {"syscall", host_syscall}, {"g_thread_new", host_g_thread_new},
+          {"g_thread_try_new", host_g_thread_new}, {"g_thread_self", host_pthread_self},
+          {"g_thread_pool_new", host_g_thread_pool_new}, {"g_thread_pool_new_full", host_g_thread_pool_new},
+          {"g_thread_pool_push", host_g_thread_pool_push}, {"g_thread_pool_set_max_threads", vmd_host_one},
+          {"g_thread_pool_get_max_threads", vmd_host_one}, NOTHING("g_thread_pool_free"),
+          {"pthread_key_create", host_pthread_key_create}, {"pthread_getspecific", host_pthread_getspecific},
+          {"pthread_setspecific", host_pthread_setspecific}, {"g_private_get", host_g_private_get},
+          {"g_private_set", host_g_private_set}, {"g_private_replace", host_g_private_set},
+          {"__tls_get_addr", host_tls_get_addr}, {"__tlsdesc_resolver", host_tlsdesc_resolver},
+          {"g_once_impl", host_g_once_impl}, {"g_once_init_enter", host_g_once_init_enter},
+          {"g_once_init_enter_pointer", host_g_once_init_enter}, {"g_once_init_leave", host_g_once_init_leave},
+          {"g_once_init_leave_pointer", host_g_once_init_leave}, {"pthread_once", host_pthread_once},
+          NOTHING("pthread_mutex_init"), NOTHING("pthread_mutex_lock"), NOTHING("pthread_mutex_unlock"),
+          NOTHING("pthread_mutex_trylock"), NOTHING("pthread_mutex_destroy"), NOTHING("pthread_mutexattr_init"),
+          NOTHING("pthread_mutexattr_settype"), NOTHING("pthread_mutexattr_destroy"), NOTHING("pthread_cond_init"),
+          NOTHING("pthread_cond_signal"), NOTHING("pthread_cond_broadcast"), NOTHING("pthread_cond_destroy"),
+          NOTHING("pthread_condattr_init"), NOTHING("pthread_condattr_setclock"), NOTHING("pthread_condattr_destroy"),
+          NOTHING("pthread_rwlock_init"), NOTHING("pthread_rwlock_rdlock"), NOTHING("pthread_rwlock_wrlock"),
+          NOTHING("pthread_rwlock_unlock"), NOTHING("pthread_rwlock_destroy"), NOTHING("pthread_spin_init"),
+          NOTHING("pthread_attr_init"), NOTHING("pthread_attr_setdetachstate"), NOTHING("pthread_attr_setstacksize"),
+          NOTHING("pthread_attr_destroy"), NOTHING("pthread_detach"), NOTHING("pthread_setname_np"),
+          NOTHING("pthread_getname_np"), NOTHING("pthread_setaffinity_np"), NOTHING("pthread_getaffinity_np"),
+          NOTHING("pthread_kill"), NOTHING("pthread_cancel"), NOTHING("pthread_atfork"), NOTHING("__register_atfork"),
+          NOTHING("pthread_sigmask"), NOTHING("sched_yield"), NOTHING("sem_init"), NOTHING("sem_post"),
+          NOTHING("sem_destroy"), NOTHING("g_thread_init"), NOTHING("g_thread_unref"), NOTHING("g_mutex_init"),
+          NOTHING("g_mutex_lock"), NOTHING("g_mutex_unlock"), NOTHING("g_mutex_clear"), NOTHING("g_cond_init"),
+          NOTHING("g_cond_signal"), NOTHING("g_cond_broadcast"), NOTHING("g_cond_clear"), NOTHING("g_rec_mutex_init"),
+          NOTHING("g_rec_mutex_lock"), NOTHING("g_rec_mutex_unlock"), NOTHING("__pthread_register_cancel"),
+          NOTHING("__pthread_unregister_cancel"), NOTHING("flockfile"), NOTHING("funlockfile"))

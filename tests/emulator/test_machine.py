@@ -1,0 +1,166 @@
+"""Whole machines in the emulator, held against a real QEMU: QMP answers, saved streams, RAM blocks."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from support.native_qemu import NativeQemu, ram_blocks, vmdescription
+
+from vmdump.emulator.machine import Machine, MachineError, QmpError, boot, boot_template
+from vmdump.errors import SourceError
+
+pytestmark = pytest.mark.qemu
+
+
+def binary(target: str) -> str:
+    """A real QEMU."""
+    path = shutil.which(f"qemu-system-{target}")
+    if path is None:
+        pytest.skip(f"needs qemu-system-{target}")
+    return path
+
+
+@pytest.fixture(scope="module")
+def machine() -> Machine:
+    """A pc machine, just booted."""
+    return boot(binary("x86_64"), ["-M", "q35", "-accel", "tcg"])
+
+
+@pytest.fixture(scope="module")
+def native():
+    """The real one."""
+    with NativeQemu(binary("x86_64"), "-M", "q35", "-accel", "tcg") as qemu:
+        yield qemu
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [
+        ("query-machines", {}),
+        ("qom-list-types", {"abstract": True}),
+        ("query-status", {}),
+        ("query-pci", {}),
+        ("device-list-properties", {"typename": "e1000e"}),
+        ("device-list-properties", {"typename": "virtio-blk-pci"}),
+        ("qom-list", {"path": "/machine"}),
+        ("query-memory-size-summary", {}),
+    ],
+)
+def test_qmp(machine, native, command, arguments):
+    """QMP answers are the real one's, order included."""
+    assert machine.qmp(command, **arguments) == native.qmp(command, **arguments)
+
+
+def test_qmp_errors(machine, native):
+    """An error has QEMU's own words; what is no command is a KeyError."""
+    with pytest.raises(QmpError, match="Device 'nosuch' not found"):
+        machine.qmp("device-list-properties", typename="nosuch")
+    with pytest.raises(RuntimeError, match="Device 'nosuch' not found"):
+        native.qmp("device-list-properties", typename="nosuch")
+    with pytest.raises(KeyError):
+        machine.qmp("no-such-command")
+
+
+MACHINES = {"x86_64": ["q35", "pc", "microvm", "none"], "aarch64": ["virt"]}
+MORE_MACHINES = {
+    "x86_64": ["pc-i440fx-2.0", "pc-q35-5.2", "isapc"],
+    "aarch64": ["virt-6.0", "raspi3b", "sbsa-ref", "vexpress-a15"],
+}
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [(target, name) for target, names in MACHINES.items() for name in names]
+    + [pytest.param(target, name, marks=pytest.mark.slow) for target, names in MORE_MACHINES.items() for name in names],
+)
+def test_save(target, name, tmp_path):
+    """The saved stream has the devices and the RAM blocks that the real one sends."""
+    args = ["-M", name, "-accel", "tcg"] if name != "none" else ["-M", name]
+    with NativeQemu(binary(target), *args) as native:
+        expected = native.save(tmp_path / "stream")
+    booted = boot(binary(target), args)
+    stream = booted.save()
+    assert vmdescription(stream) == vmdescription(expected)
+    assert ram_blocks(stream) == ram_blocks(expected)
+    assert booted.missed_functions == []
+
+
+def test_load(tmp_path):
+    """An emulated machine loads what it has saved, and what a real one has, and refuses another machine's."""
+    args = ["-M", "pc", "-accel", "tcg"]
+    stream = boot(binary("x86_64"), args).save()
+    assert boot(binary("x86_64"), [*args, "-incoming", "defer"]).load(stream) == 0
+    other = boot(binary("x86_64"), ["-M", "q35", "-accel", "tcg", "-incoming", "defer"])
+    assert other.load(stream) < 0
+    assert "Machine type received is 'pc-i440fx-7.2' and local is 'pc-q35-7.2'" in other.output
+
+
+def test_real_qemu_loads_an_emulated_save(tmp_path: Path):
+    """A stream of the emulator is one for a real QEMU."""
+    args = ["-M", "q35", "-accel", "tcg"]
+    path = tmp_path / "stream"
+    path.write_bytes(boot(binary("x86_64"), args).save())
+    with NativeQemu(binary("x86_64"), *args, "-incoming", "defer") as native:
+        native.qmp("migrate-incoming", uri=f"exec:cat {path}")
+        while (status := native.qmp("query-status")["status"]) == "inmigrate":
+            pass
+        assert status in ("paused", "prelaunch")
+
+
+def test_template(tmp_path):
+    """A device that is added to a template is there as if it had been on the command line; templates don't change."""
+    args = ["-M", "q35", "-accel", "tcg"]
+    template = boot_template(binary("x86_64"), args)
+    with template.boot() as machine:
+        alone = machine.save()
+    for device in ("e1000e,id=dut", "nec-usb-xhci,id=dut"):
+        with NativeQemu(binary("x86_64"), *args, "-device", device) as native:
+            expected = native.save(tmp_path / "stream")
+        with template.boot(device) as machine:
+            stream = machine.save()
+            assert vmdescription(stream) == vmdescription(expected)
+            assert ram_blocks(stream) == ram_blocks(expected)
+    with pytest.raises(MachineError, match="'nosuch' is not a valid device model name"), template.boot("nosuch"):
+        pass
+    with template.boot() as machine:
+        assert machine.save() == alone
+
+
+def test_snapshot():
+    """A machine is again what it was, also after an error."""
+    machine = boot(binary("x86_64"), ["-M", "q35", "-accel", "tcg"])
+    machine.snapshot()
+    stream = machine.save()
+    machine.rewind()
+    with pytest.raises(MachineError):
+        machine.call("object_get_typename", 1)
+    machine.rewind()
+    assert machine.save() == stream
+
+
+def test_kvm():
+    """With KVM a machine has what KVM's profile gives it: its clock, and the CPU's frequency."""
+    machine = boot(binary("x86_64"), ["-M", "q35", "-accel", "kvm"])
+    assert machine.qmp("query-kvm") == {"enabled": True, "present": True}
+    description = vmdescription(machine.save())
+    names = [device["name"] for device in description["devices"]]
+    assert "kvmclock" in names
+    assert "kvm-tpr-opt" in names
+    assert machine.missed_functions == []
+
+
+def test_refusals():
+    """What QEMU refuses is an error with its words; the exit status of the process is not of interest."""
+    with pytest.raises(MachineError, match="unsupported machine type"):
+        boot(binary("x86_64"), ["-M", "nosuch"])
+    with pytest.raises(MachineError, match="'nosuch' is not a valid device model name"):
+        boot(binary("x86_64"), ["-M", "q35", "-accel", "tcg", "-device", "nosuch"])
+    with pytest.raises(SourceError, match="not an ELF file"):
+        boot(__file__)
+
+
+def test_files(machine):
+    """Files come from the binary's own tree, and each that was asked for is named; nothing else of the host is read."""
+    assert any(path.endswith("/bios-256k.bin") for path in machine.files)
+    prefix = str(Path(binary("x86_64")).resolve().parent.parent)
+    assert all(where in ("missing", "stand-in") or where.startswith(prefix) for where in machine.files.values())

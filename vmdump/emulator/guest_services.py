@@ -1,0 +1,186 @@
+"""Files and modules that an emulated QEMU may read: those of its own tree, and stand-ins for missing firmware.
+
+Every requested path is recorded.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from vmdump._core import ffi, lib
+from vmdump.emulator.elf import ElfFile, MappedObject, map_object
+from vmdump.emulator.firmware import STAND_INS
+from vmdump.emulator.guest import Guest
+from vmdump.errors import SourceError
+from vmdump.sources.sysroot import check_root, followed, resolve
+
+#: Directories of the tree that QEMU may read. No other file exists for it: no /etc, /proc, /sys, /dev, /home.
+_FOLDERS = ("/usr/share/", "/usr/lib/", "/usr/local/share/", "/usr/local/lib/", "/lib/", "/opt/")
+
+#: Directories in which distributions install firmware of other packages.
+_FIRMWARE_FOLDERS = ("/usr/share/qemu/", "/usr/share/seabios/", "/usr/lib/ipxe/qemu/", "/usr/share/qemu-efi-aarch64/")
+
+#: Size limit of a file, in bytes; no file of a QEMU is larger.
+_FILE_MAX = 256 << 20
+
+#: Directory of the binary in the guest.
+_BIN_DIR = "/usr/bin"
+
+
+class GuestServices:
+    """Files and modules for one guest.
+
+    Attributes:
+        binary: path of the binary on the real host.
+        name: path of the binary in the guest.
+        requested: by requested path: "missing", "stand-in", or the path of the file on the real host.
+    """
+
+    def __init__(self, image: str | os.PathLike[str], sysroot: str | os.PathLike[str] | None) -> None:
+        """``image``, ``sysroot``: see vmdump.emulator.machine.boot. Raises SourceError."""
+        if sysroot is None:
+            self.binary = os.path.realpath(image)
+            directory = os.path.dirname(self.binary)
+            self._root: str | None = directory[: -len(_BIN_DIR)] or "/" if directory.endswith(_BIN_DIR) else None
+        else:
+            self.binary = os.path.abspath(followed(image, sysroot))
+            self._root = check_root(sysroot)
+        self.name = f"{_BIN_DIR}/{os.path.basename(self.binary)}"
+        self.requested: dict[str, str] = {}
+        self._files: dict[str, Any] = {}
+        self._modules: list[MappedObject] = []
+        self._n_modules = 0
+        self._kept: list[Any] = []
+        self._failure: BaseException | None = None
+        self._handle = ffi.new_handle(self)
+
+    def attach(self, guest: Guest) -> None:
+        """Provide the files to a guest that runs its own main function."""
+        self._guest = guest
+        lib.vmd_guest_run_main(guest.native)
+        lib.vmd_guest_set_services(
+            guest.native,
+            ffi.new(
+                "struct vmd_guest_services *",
+                (self._handle, lib.vmd_read_file, lib.vmd_open_module, lib.vmd_module_symbol),
+            ),
+        )
+
+    def keep(self, thing: Any) -> None:
+        """Keep an object alive as long as the services."""
+        self._kept.append(thing)
+
+    def set_scope(self, objects: list[MappedObject]) -> None:
+        """Set the objects that symbols of modules are bound to: the binary, then its libraries."""
+        self._scope = objects
+
+    def snapshot(self) -> None:
+        """Record the loaded modules."""
+        self._n_modules = len(self._modules)
+
+    def rewind(self) -> None:
+        """Drop the modules loaded since the snapshot."""
+        del self._modules[self._n_modules :]
+
+    def raise_failure(self) -> None:
+        """Raise the exception of a callback, which C cannot propagate."""
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    # Files
+
+    def resolve(self, path: str) -> str | None:
+        """Return the path on the real host of a file of the tree; None: no such file, or not a permitted directory."""
+        path = os.path.normpath(path)
+        if self._root is None or not path.startswith(_FOLDERS):
+            return None
+        real = resolve(path, self._root.rstrip("/"))
+        return real if os.path.isfile(real) else None
+
+    def read_file(self, path: str) -> Any | None:
+        """Return the bytes of a file as a cffi buffer that the services keep alive; None: no such file."""
+        if path not in self._files:
+            self._files[path] = self._find_file(path)
+        return self._files[path]
+
+    def _find_file(self, path: str) -> Any | None:
+        real = self.resolve(path)
+        if real is not None and os.path.getsize(real) <= _FILE_MAX:
+            self.requested[path] = real
+            with open(real, "rb") as file:
+                return ffi.from_buffer(file.read() or b"\0")
+        name = os.path.basename(path)
+        size = STAND_INS.get(name)
+        elsewhere = any(self.resolve(folder + name) for folder in _FIRMWARE_FOLDERS)
+        if size is not None and not elsewhere and path.startswith(_FOLDERS):
+            self.requested[path] = "stand-in"
+            return ffi.from_buffer(bytes(size))
+        self.requested[path] = "missing"
+        return None
+
+    # Modules
+
+    def open_module(self, path: str) -> tuple[int, MappedObject] | None:
+        """Map a module and return its handle (2 or more) and object; None: no such file."""
+        real = self.resolve(path)
+        if real is None:
+            return None
+        with ElfFile.open(real) as elf:
+            module = map_object(self._guest, elf, self._scope, is_main=False)
+        self.requested[path] = real
+        self._modules.append(module)
+        return len(self._modules) + 1, module
+
+    def module_symbol(self, handle: int, name: str) -> int:
+        """Return the address of a symbol of a module, or of the program (handle 1); 0: no such symbol."""
+        objects = self._scope if handle == 1 else self._modules[handle - 2 : handle - 1] if handle > 1 else []
+        return next((each.symbols[name] for each in objects if name in each.symbols), 0)
+
+    def fail(self, error: BaseException) -> None:
+        """Record the exception of a callback for raise_failure; the first one counts."""
+        self._failure = self._failure or error
+
+
+def _text(pointer: Any) -> str:
+    return str(ffi.string(pointer).decode(errors="surrogateescape"))
+
+
+@ffi.def_extern()  # type: ignore[misc, untyped-decorator, unused-ignore]
+def vmd_read_file(opaque: Any, path: Any, data: Any, size: Any) -> int:
+    """Struct vmd_guest_services.read_file."""
+    services: GuestServices = ffi.from_handle(opaque)
+    try:
+        found = services.read_file(_text(path))
+    except (SourceError, OSError, ValueError) as error:
+        services.fail(error)
+        return 0
+    if found is None:
+        return 0
+    data[0] = found
+    size[0] = len(found)
+    return 1
+
+
+@ffi.def_extern()  # type: ignore[misc, untyped-decorator, unused-ignore]
+def vmd_open_module(opaque: Any, path: Any, constructors: Any, n: Any) -> int:
+    """Struct vmd_guest_services.open_module."""
+    services: GuestServices = ffi.from_handle(opaque)
+    try:
+        found = services.open_module(_text(path))
+    except (SourceError, OSError, ValueError, MemoryError) as error:
+        services.fail(error)
+        return 0
+    if found is None:
+        return 0
+    handle, module = found
+    n[0] = lib.vmd_object_constructors(module.native, constructors)
+    return handle
+
+
+@ffi.def_extern()  # type: ignore[misc, untyped-decorator, unused-ignore]
+def vmd_module_symbol(opaque: Any, handle: int, name: Any) -> int:
+    """Struct vmd_guest_services.module_symbol."""
+    services: GuestServices = ffi.from_handle(opaque)
+    return services.module_symbol(handle, _text(name))

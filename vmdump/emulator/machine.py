@@ -1,0 +1,394 @@
+"""Machines in an emulated QEMU: boot one from a command line, run QMP commands, save and load it.
+
+Nothing of the binary runs natively.
+
+The binary's own ``qemu_init(argc, argv)`` runs in a guest up to the main loop; the machine is then in the state of a
+real one started with ``-S``. QMP commands, saving and loading are calls of the binary's own functions.
+
+Source: QEMU 7.2, 10.0 and 11.1 system/vl.c, qapi/qmp-dispatch.c, migration/savevm.c, migration/migration.c.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from vmdump.emulator.elf import ElfFile, MappedObject, map_object
+from vmdump.emulator.find_functions import Functions
+from vmdump.emulator.guest import Guest
+from vmdump.emulator.guest_services import GuestServices
+from vmdump.emulator.host_profile import HostProfile
+from vmdump.emulator.kvm_profile import provide_kvm
+from vmdump.errors import SourceError
+from vmdump.files.elf_header import HostArch
+
+#: Address space of a machine in bytes. Pages are allocated when written; boards have up to 4 GiB of RAM.
+MEMORY = 12 << 30
+
+#: Limit of the memory that a boot, or a later call, may allocate, in bytes.
+RESIDENT = 2 << 30
+
+#: Limit of the CPU time of all calls of a machine, in seconds.
+SECONDS: float = 300
+
+#: Default arguments before the caller's: no host devices, no user configuration, CPUs stopped.
+ARGUMENTS = ("-nodefaults", "-display", "none", "-no-user-config", "-S")
+
+#: Libraries that are mapped into the guest instead of implemented: pure computation, for device trees.
+_LIBRARIES = ("libfdt.so.1",)
+_LIBRARY_DIRS = {
+    HostArch.X86_64: ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/lib64", "usr/lib"),
+    HostArch.AARCH64: ("usr/lib/aarch64-linux-gnu", "lib/aarch64-linux-gnu", "usr/lib64", "usr/lib"),
+}
+
+
+class MachineError(SourceError):
+    """QEMU refused, exited or crashed. The message and ``output`` contain its own output."""
+
+    def __init__(self, message: str, output: str = "") -> None:
+        super().__init__(message)
+        self.output = output
+
+
+class QmpError(MachineError):
+    """A QMP command failed; the message is QEMU's ``desc``."""
+
+
+class Machine:
+    """A booted machine. Not thread-safe.
+
+    Attributes:
+        output: QEMU's output (stdout and stderr) so far.
+    """
+
+    def __init__(self, guest: Guest, main: MappedObject, services: GuestServices, functions: Functions) -> None:
+        """Use boot instead."""
+        self.guest, self._main, self._services, self.functions = guest, main, services, functions
+        self.output = ""
+        self._strings: dict[str, int] = {}
+
+    @property
+    def name(self) -> str:
+        """Path of the binary."""
+        return self.guest.name
+
+    @property
+    def missed_functions(self) -> list[str]:
+        """Sorted names of host functions that QEMU has called and the emulator does not implement.
+
+        They returned 0; the machine may differ from a real one.
+        """
+        return self.guest.missed_functions()
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Files that QEMU requested, by path in the guest: "missing", "stand-in", or the path on the real host."""
+        return dict(self._services.requested)
+
+    # QMP
+
+    def qmp(self, command: str, **arguments: Any) -> Any:
+        """Execute a QMP command and return its result.
+
+        Args:
+            command: name of the command, for example ``query-machines``.
+            **arguments: its arguments; underscores in names become hyphens.
+
+        Raises:
+            QmpError: the command failed.
+            MachineError: QEMU exited or crashed.
+            KeyError: unknown command.
+        """
+        function = self.functions.find("qmp_marshal_" + command.replace("-", "_"))
+        if function is None:
+            raise KeyError(command)
+        named = {name.replace("_", "-"): value for name, value in arguments.items()}
+        with self.out_parameters() as (ret, errp):
+            self.call(function, self._dict_of(named), ret, errp)
+            if (error := self.take_error(errp)) is not None:
+                raise QmpError(f"{self.guest.name}: {command}: {error}", self.output)
+            value = self.guest.pointer(ret)
+            return self._json_of(value) if value else None
+
+    def _dict_of(self, arguments: dict[str, Any]) -> int:
+        """Return a new QDict."""
+        if not arguments:
+            return self.call("qdict_new")
+        with self.out_parameters() as (_, errp):
+            qobject = self.call("qobject_from_json", self.text(json.dumps(arguments)), errp)
+            if (error := self.take_error(errp)) is not None:
+                raise QmpError(f"{self.guest.name}: {error}", self.output)
+            return qobject
+
+    def _json_of(self, qobject: int) -> Any:
+        """Return a QObject as a Python value. qobject_to_json returns a GString: {str, len}."""
+        gstring = self.call("qobject_to_json", qobject)
+        address = self.guest.pointer(gstring)
+        return json.loads(self.guest.read(address, self.guest.pointer(gstring + 8)))
+
+    # Calls
+
+    def call(self, function: str | int, *args: int) -> int:
+        """Call a function of QEMU by name or address with integer arguments. Raises MachineError."""
+        address = function if isinstance(function, int) else self.functions.get(function)
+        with self._calling():
+            return self.guest.call(address, *(arg & 0xFFFFFFFFFFFFFFFF for arg in args))
+
+    def call_all(self, functions: Sequence[int]) -> None:
+        """Call functions without arguments, in order. Raises MachineError."""
+        with self._calling():
+            self.guest.call_all(functions)
+
+    def call_until(self, function: str, *args: int, pause_at: str) -> None:
+        """Call a function until it first enters the function pause_at. Raises MachineError."""
+        with self._calling():
+            if not self.guest.call_until(self.functions.get(function), *args, pause_at=self.functions.get(pause_at)):
+                raise MachineError(f"{self.name}: {function} does not call {pause_at}", self.output)
+
+    def resume(self) -> None:
+        """Continue the paused call. Raises MachineError."""
+        with self._calling():
+            self.guest.resume()
+
+    @contextlib.contextmanager
+    def _calling(self) -> Iterator[None]:
+        """Collect the output of a call, and raise MachineError with it."""
+        try:
+            yield
+        except MachineError:
+            raise
+        except SourceError as error:
+            self._take_output()
+            where = self._main.symbol_at(self.guest.failed_at())
+            raise _machine_error(self.name, f"{error}{(where and f' in {where}') or ''}", self.output) from None
+        finally:
+            self._take_output()
+            self._services.raise_failure()
+
+    def has(self, function: str) -> bool:
+        """Return whether the binary has a function of that name."""
+        return self.functions.find(function) is not None
+
+    def _take_output(self) -> None:
+        self.output += self.guest.take_output()
+
+    @contextlib.contextmanager
+    def out_parameters(self) -> Iterator[tuple[int, int]]:
+        """Allocate two zeroed words for out-parameters of a function: its result and its Error."""
+        malloc, free = self.guest.host_function("calloc"), self.guest.host_function("free")
+        words = self.guest.call(malloc, 2, 8)
+        try:
+            yield words, words + 8
+        finally:
+            with contextlib.suppress(SourceError):
+                self.guest.call(free, words)
+
+    def take_error(self, errp: int) -> str | None:
+        """Return the message of the Error at errp and clear errp; None: no error. Error begins with its message."""
+        error = self.guest.pointer(errp)
+        if not error:
+            return None
+        self.guest.write(errp, bytes(8))
+        return self.guest.text(self.guest.pointer(error))
+
+    def text(self, text: str) -> int:
+        """Return the address of a C string; equal texts share one."""
+        if text not in self._strings:
+            self._strings[text] = self.guest.string(text)
+        return self._strings[text]
+
+    # Snapshots
+
+    def snapshot(self) -> None:
+        """Save the state, once. rewind restores it any number of times."""
+        self.guest.snapshot()
+        self._strings_at_snapshot = dict(self._strings)
+        self._services.snapshot()
+
+    def rewind(self) -> None:
+        """Restore the state of the snapshot, also after an error."""
+        self._services.rewind()
+        self.guest.rewind()
+        self._strings = dict(self._strings_at_snapshot)
+        self.output = ""
+
+    # Saving and loading
+
+    def save(self) -> bytes:
+        """Return the migration stream of the machine, without RAM pages.
+
+        Raises:
+            MigrationBlockedError: QEMU refuses to migrate this machine.
+            MachineError: QEMU failed to save it.
+        """
+        from vmdump.emulator.migration import save
+
+        return save(self)
+
+    def load(self, stream: bytes) -> int:
+        """Load a migration stream into a machine that was booted with ``-incoming defer``.
+
+        Returns the result of qemu_loadvm_state: negative on failure, with the reason in ``output``.
+        """
+        from vmdump.emulator.migration import load
+
+        return load(self, stream)
+
+
+class MachineTemplate:
+    """A machine with its board and the devices of its command line, to which devices can be added.
+
+    ``with template.boot("e1000e,id=nic") as machine:`` adds devices, as -device does, and completes the machine, which
+    is valid inside the block. Each block starts from the template and costs the devices and the reset only.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        """Use boot_template instead."""
+        self._machine = machine
+
+    @contextlib.contextmanager
+    def boot(self, *devices: str) -> Iterator[Machine]:
+        """Complete the machine with further devices.
+
+        Args:
+            *devices: arguments of -device, in the key=value form.
+
+        Raises:
+            MachineError: QEMU refuses a device.
+        """
+        machine = self._machine
+        try:
+            self._add(devices)
+            machine.resume()
+            yield machine
+        finally:
+            machine.rewind()
+
+    def _add(self, devices: Sequence[str]) -> None:
+        """Source: system/vl.c qemu_create_cli_devices, device_init_func."""
+        machine = self._machine
+        machine.call("rom_set_order_override", _ROM_ORDER_DEVICE)
+        for device in devices:
+            options = machine.call("qemu_find_opts", machine.text("device"))
+            parsed = machine.call("qemu_opts_parse_noisily", options, machine.text(device), 1)
+            with machine.out_parameters() as (_, errp):
+                added = machine.call("qdev_device_add", parsed, errp) if parsed else 0
+                error = machine.take_error(errp)
+            if not added:
+                reason = error or machine.output.strip()
+                raise MachineError(f"{machine.name}: -device {device}: {reason}", machine.output)
+            machine.call("object_unref", added)
+        machine.call("rom_reset_order_override")
+
+
+#: FW_CFG_ORDER_OVERRIDE_DEVICE. Source: include/hw/nvram/fw_cfg.h.
+_ROM_ORDER_DEVICE = 110
+
+#: The first function that qemu_init calls after it has created the devices of the command line. Source: system/vl.c
+#: qemu_machine_creation_done.
+_DEVICES_DONE = "drive_check_orphaned"
+
+
+def boot(
+    image: str | os.PathLike[str],
+    argv: Sequence[str] = (),
+    *,
+    sysroot: str | os.PathLike[str] | None = None,
+    host: HostProfile = HostProfile(),  # noqa: B008
+    defaults: Sequence[str] = ARGUMENTS,
+    fill: int = 0,
+) -> Machine:
+    """Boot a machine.
+
+    Args:
+        image: path of a QEMU system emulator; with sysroot, a path within it.
+        argv: QEMU's arguments, for example ``["-M", "pc-q35-7.2", "-accel", "qtest"]``.
+        sysroot: a tree unpacked from packages, with the binary's data files, modules and libfdt. Default: the tree that
+            the binary is installed in.
+        host: features of the emulated host.
+        defaults: arguments before argv.
+        fill: the byte that fills memory from malloc; state that depends on it depends on uninitialised memory.
+
+    Raises:
+        MachineError: QEMU refused the arguments, exited or crashed.
+        SourceError: not a QEMU binary that can be emulated.
+    """
+    machine, arguments = _prepare(image, argv, sysroot, host, defaults, fill)
+    machine.call("qemu_init", *arguments)
+    return machine
+
+
+def boot_template(
+    image: str | os.PathLike[str],
+    argv: Sequence[str] = (),
+    *,
+    sysroot: str | os.PathLike[str] | None = None,
+    host: HostProfile = HostProfile(),  # noqa: B008
+    defaults: Sequence[str] = ARGUMENTS,
+    fill: int = 0,
+) -> MachineTemplate:
+    """Boot a machine to the point where devices can be added. Arguments and errors as for boot."""
+    machine, arguments = _prepare(image, argv, sysroot, host, defaults, fill)
+    machine.call_until("qemu_init", *arguments, pause_at=_DEVICES_DONE)
+    machine.snapshot()
+    return MachineTemplate(machine)
+
+
+def _prepare(
+    image: str | os.PathLike[str],
+    argv: Sequence[str],
+    sysroot: str | os.PathLike[str] | None,
+    host: HostProfile,
+    defaults: Sequence[str],
+    fill: int,
+) -> tuple[Machine, tuple[int, int, int]]:
+    """Return a machine whose constructors have run, and the arguments of qemu_init."""
+    services = GuestServices(image, sysroot)
+    path = services.binary
+    try:
+        elf = ElfFile.open(path)
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    with elf:
+        guest = Guest(path, elf.arch, host, SECONDS, memory=MEMORY, rewindable=True, resident=RESIDENT)
+        guest.set_fill(fill)
+        services.attach(guest)
+        if elf.arch == HostArch.X86_64:  # the only architecture with a KVM profile
+            services.keep(provide_kvm(guest))
+        libraries = _map_libraries(guest, services, elf.arch)
+        main = map_object(guest, elf, libraries, is_main=True)
+        services.set_scope([main, *libraries])
+        machine = Machine(guest, main, services, Functions(guest, elf, main))
+        for each in (*libraries, main):
+            machine.call_all(each.constructors)
+        words = [services.name, *defaults, *argv]
+        strings = [guest.string(each) for each in words]
+        array = guest.alloc(8 * (len(words) + 1))
+        guest.write(array, b"".join(each.to_bytes(8, "little") for each in strings))
+        functions = machine.functions
+        functions.get("qemu_init")
+    return machine, (len(words), array, guest.alloc(8))
+
+
+def _map_libraries(guest: Guest, services: GuestServices, arch: HostArch) -> list[MappedObject]:
+    libraries: list[MappedObject] = []
+    for name in _LIBRARIES:
+        for directory in _LIBRARY_DIRS[arch]:
+            path = services.resolve(f"/{directory}/{name}")
+            if path is not None:
+                with ElfFile.open(path) as elf:
+                    libraries.append(map_object(guest, elf, libraries, is_main=False))
+                break
+    return libraries
+
+
+def _machine_error(name: str, message: str, output: str) -> MachineError:
+    """Return an error with the message that QEMU exited with: its last line that begins with its name."""
+    said = [line for line in output.splitlines() if line.strip()]
+    own = [line for line in said if line.startswith(f"{os.path.basename(name)}: ")]
+    if "it exits" not in message or not said:
+        return MachineError(message, output)
+    return MachineError(f"{name}: {(own or said)[-1].removeprefix(f'{os.path.basename(name)}: ')}", output)

@@ -1,0 +1,109 @@
+"""Save and load an emulated machine with QEMU's own migration code.
+
+The calls and their order are those of QEMU's migration thread up to the devices, without RAM pages; function names
+differ between versions.
+
+Source: migration/savevm.c, migration/migration.c of QEMU 5.2, 7.2, 10.0 and 11.1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vmdump.emulator.machine import MachineError
+
+if TYPE_CHECKING:
+    from vmdump.emulator.machine import Machine
+
+#: Initial size of a channel's buffer, in bytes.
+_BUFFER = 1 << 20
+
+#: Possible offsets of QIOChannelBuffer's {capacity, usage, offset, data}, which follow the members of QIOChannel.
+_CHANNEL_OFFSETS = range(48, 400, 8)
+
+
+class MigrationBlockedError(MachineError):
+    """QEMU refuses to migrate this machine; the message is its reason."""
+
+
+def save(machine: Machine) -> bytes:
+    """Return the stream of a machine, without RAM pages. See Machine.save."""
+    channel = machine.call("qio_channel_buffer_new", _BUFFER)
+    file = machine.call(_first(machine, "qemu_file_new_output", "qemu_fopen_channel_output"), channel)
+    with machine.out_parameters() as (_, errp):
+        for name in ("qemu_savevm_state_blocked", "migration_is_blocked"):
+            if machine.has(name) and machine.call(name, errp) & 0xFF:
+                raise MigrationBlockedError(f"{machine.name}: {machine.take_error(errp)}", machine.output)
+        state = machine.call("migrate_get_current")
+        machine.call("migrate_init", state, errp)
+        if machine.has("global_state_store"):
+            machine.call("global_state_store")
+        machine.call("qemu_savevm_state_header", file)
+        _set_up(machine, file, errp)
+        _check(machine, errp)
+        if machine.has("qemu_savevm_maybe_send_switchover_start"):
+            machine.call("qemu_savevm_maybe_send_switchover_start", file)
+        _send_devices(machine, file, state, errp)
+        _check(machine, errp)
+        machine.call("qemu_fflush", file)
+    return _buffer_of(machine, channel)
+
+
+def _first(machine: Machine, *names: str) -> str:
+    """Return the first of these functions that the binary has; by default, the last name."""
+    return next((name for name in names if machine.has(name)), names[-1])
+
+
+def _check(machine: Machine, errp: int) -> None:
+    if (error := machine.take_error(errp)) is not None:
+        raise MachineError(f"{machine.name}: {error}", machine.output)
+
+
+def _set_up(machine: Machine, file: int, errp: int) -> None:
+    """Write the names and sizes of RAM blocks. Up to QEMU 8.2 the function acquires the big lock itself."""
+    if not machine.has("qemu_savevm_state_setup"):
+        machine.call("qemu_savevm_state_do_setup", file, errp)
+        return
+    locks_itself = machine.has("qemu_mutex_unlock_iothread")
+    if locks_itself:
+        machine.call("qemu_mutex_unlock_iothread")
+    machine.call("qemu_savevm_state_setup", file, errp)
+    if locks_itself:
+        machine.call("qemu_mutex_lock_iothread_impl", machine.text("migration.c"), 1)
+
+
+def _send_devices(machine: Machine, file: int, state: int, errp: int) -> None:
+    if machine.has("qemu_savevm_state_complete_precopy_non_iterable"):  # 7.2, 10.0
+        machine.call("qemu_savevm_state_complete_precopy_non_iterable", file, 0, 0)
+    elif machine.has("qemu_savevm_state_non_iterable"):  # 11.1
+        machine.call("qemu_savevm_state_non_iterable", file, errp)
+        machine.call("qemu_savevm_state_end_precopy", state, file)
+    else:  # 5.2
+        machine.call("qemu_savevm_state_complete_precopy", file, 0, 0)
+
+
+def _buffer_of(machine: Machine, channel: int) -> bytes:
+    """Return the bytes written to a QIOChannelBuffer."""
+    for offset in _CHANNEL_OFFSETS:
+        capacity, usage, position, data = (machine.guest.pointer(channel + offset + 8 * i) for i in range(4))
+        is_plausible = 4096 <= capacity < 1 << 32 and 0 < usage <= capacity and position <= usage and data % 8 == 0
+        if is_plausible and machine.guest.holds(data, usage):
+            return machine.guest.read(data, usage)
+    raise MachineError(
+        f"{machine.name}: can't find the saved stream: QIOChannelBuffer has an unknown layout", machine.output
+    )
+
+
+def load(machine: Machine, stream: bytes) -> int:
+    """Load a stream. See Machine.load."""
+    with machine.out_parameters() as (_, errp):
+        channel = machine.call("qio_channel_buffer_new", len(stream) + 4096)
+        data = machine.guest.alloc(len(stream) + 16)
+        machine.guest.write(data, stream)
+        machine.call("qio_channel_write_all", channel, data, len(stream), errp)
+        machine.call("qio_channel_io_seek", channel, 0, 0, errp)
+        file = machine.call(_first(machine, "qemu_file_new_input", "qemu_fopen_channel_input"), channel)
+        result = machine.call("qemu_loadvm_state", file, errp) & 0xFFFFFFFF
+        if (error := machine.take_error(errp)) is not None:
+            machine.output += error + "\n"
+        return result - (1 << 32) if result >> 31 else result
