@@ -63,14 +63,36 @@ uint32_t vmd_stream_has_nums(const struct vmd_tree *tree)
     return 0;
 }
 
+struct vmd_text vmd_stream_info_of(const struct vmd_desc *desc, uint64_t i)
+{
+    const struct vmd_field_details *details = desc->field_details ? &desc->field_details[i] : NULL;
+
+    return details && details->info ? (struct vmd_text){details->info, details->info_len} : (struct vmd_text){NULL, 0};
+}
+
+struct vmd_stream_field vmd_stream_field_of(const struct vmd_desc *desc, uint64_t i)
+{
+    const struct vmd_field *field = &desc->fields[i];
+    const struct vmd_field_details *details = desc->field_details ? &desc->field_details[i] : NULL;
+
+    return (struct vmd_stream_field){.vmsd = (uintptr_t)field->vmsd,
+                                     .size = field->size,
+                                     .offset = details ? details->offset : VMD_UNKNOWN,
+                                     .num_offset = details ? details->num_offset : VMD_UNKNOWN,
+                                     .size_offset = details ? details->size_offset : VMD_UNKNOWN,
+                                     .num = field->num,
+                                     .version_id = field->version_id,
+                                     .struct_version_id = details ? details->struct_version_id : 0,
+                                     .flags = field->flags,
+                                     .field_exists = field->field_exists};
+}
+
 uint64_t vmd_stream_fields_text_size(const struct vmd_desc *desc)
 {
     uint64_t size = (uint64_t)desc->name_len + 1;
 
     for (uint64_t i = 0; i < desc->n_fields; i++) {
-        const struct vmd_field_details *details = desc->field_details ? &desc->field_details[i] : NULL;
-
-        size += (uint64_t)desc->fields[i].name_len + (details && details->info ? details->info_len : 0) + 2;
+        size += (uint64_t)desc->fields[i].name_len + vmd_stream_info_of(desc, i).len + 2;
     }
     return size;
 }
@@ -80,21 +102,11 @@ void vmd_stream_read_fields(const struct vmd_desc *desc, struct vmd_stream_field
 {
     text = write_text(text, desc->name, desc->name_len);
     for (uint64_t i = 0; i < desc->n_fields; i++) {
-        const struct vmd_field *field = &desc->fields[i];
-        const struct vmd_field_details *details = desc->field_details ? &desc->field_details[i] : NULL;
+        struct vmd_text info = vmd_stream_info_of(desc, i);
 
-        rows[i] = (struct vmd_stream_field){.vmsd = (uintptr_t)field->vmsd,
-                                            .size = field->size,
-                                            .offset = details ? details->offset : VMD_UNKNOWN,
-                                            .num_offset = details ? details->num_offset : VMD_UNKNOWN,
-                                            .size_offset = details ? details->size_offset : VMD_UNKNOWN,
-                                            .num = field->num,
-                                            .version_id = field->version_id,
-                                            .struct_version_id = details ? details->struct_version_id : 0,
-                                            .flags = field->flags,
-                                            .field_exists = field->field_exists};
-        text = write_text(text, field->name, field->name_len);
-        text = write_text(text, details ? details->info : NULL, details && details->info ? details->info_len : 0);
+        rows[i] = vmd_stream_field_of(desc, i);
+        text = write_text(text, desc->fields[i].name, desc->fields[i].name_len);
+        text = write_text(text, info.text, info.len);
     }
     for (uint64_t i = 0; i < desc->n_subsections; i++) {
         subsections[i] = (uintptr_t)desc->subsections[i];
