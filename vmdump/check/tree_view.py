@@ -335,7 +335,7 @@ def number_shapes(sections: Sequence[Section]) -> None:
     """
     pack = _SECTION_ROW.pack
     rows = b"".join([pack(each.address, each.version_id, each.minimum_version_id) for each in sections])
-    shapes = array("I", bytes(4 * len(sections)))
+    shapes = bytearray(4 * len(sections))
     check_status(
         lib.vmd_shapes_number(
             ffi.cast("struct vmd_stream_section *", ffi.from_buffer(rows)), len(sections),
@@ -343,7 +343,7 @@ def number_shapes(sections: Sequence[Section]) -> None:
         ),
         None,
     )  # fmt: skip
-    for section, shape in zip(sections, shapes, strict=True):
+    for section, shape in zip(sections, memoryview(shapes).cast("I"), strict=True):
         section.shape = shape
 
 
