@@ -128,6 +128,10 @@ class Guest:
             raise SourceError(f"{self.name}: needs more than {self.size >> 20} MiB; {WRONG_BINARY}")
         return address
 
+    def allocated(self) -> int:
+        """Return the bytes of address space that have been allocated so far, from base on."""
+        return int(lib.vmd_guest_allocated(self.native))
+
     def string(self, text: str) -> int:
         """Allocate a C string and return its address."""
         data = text.encode() + b"\0"
