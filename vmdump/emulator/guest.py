@@ -174,6 +174,10 @@ class Guest:
         self._check(lib.vmd_guest_resume(self.native, ret, self._error), self.bias)
         return int(ret[0])
 
+    def abandon(self) -> None:
+        """Drop the paused call: it does not continue."""
+        lib.vmd_guest_abandon(self.native)
+
     def call_all(self, functions: Sequence[int]) -> None:
         """Call functions without arguments in order. Raises as call."""
         done = ffi.new("size_t *")

@@ -164,6 +164,10 @@ class Machine:
         with self._calling():
             self.guest.resume()
 
+    def abandon(self) -> None:
+        """Drop the paused call: it does not continue."""
+        self.guest.abandon()
+
     @contextlib.contextmanager
     def _calling(self) -> Iterator[None]:
         """Collect the output of a call, and raise MachineError with it."""
