@@ -564,6 +564,7 @@ static enum vmd_status run_calls(struct vmd_guest *guest, struct calls *calls, s
     cpu->depth = cpu->thread_depth = cpu->tried = 0;
     cpu->is_freezing = cpu->has_returned = false;
     guest->state.n_blocks = 0;
+    guest->state.running_thread = 1;
     /* Signals are delivered to the caller's threads. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);

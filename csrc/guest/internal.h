@@ -116,6 +116,7 @@ struct vmd_guest_state {
     struct vmd_open_file files[VMD_FILES_MAX];
     struct vmd_thread threads[VMD_THREADS_MAX];
     unsigned n_threads, n_new_threads, n_blocks;
+    uint64_t running_thread;     /* number of the running thread; 1: the main thread */
     uint64_t keys[VMD_KEYS_MAX]; /* of pthread_key_create */
     uint64_t n_pthread_keys;
     uint64_t private_keys[VMD_KEYS_MAX], private_values[VMD_KEYS_MAX]; /* of GPrivate, by address */

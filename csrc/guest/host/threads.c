@@ -3,8 +3,7 @@
  *
  * Threads are cooperative. When the main thread waits, each thread that has not run yet runs until it waits itself, on
  * a stack and thread-local data of its own; if there is none, all waiting threads continue, as after a spurious wakeup.
- * Nothing else runs while a lock is held, so locks do nothing. All threads have one number, so that QEMU executes work
- * for a virtual CPU's thread immediately.
+ * Nothing else runs while a lock is held, so locks do nothing.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -12,10 +11,11 @@
 
 #include <errno.h>
 
-enum { THREAD_NUMBER = 1, STACK_SIZE = 1 << 20, BLOCKS_MAX = 256 };
+enum { MAIN_NUMBER = 1, STACK_SIZE = 1 << 20, BLOCKS_MAX = 256 };
 
 /* Threads */
 
+/* Create a thread; returns its number, by which pthread_self and pthread_equal identify it. 0: too many threads. */
 static uint64_t create(struct vmd_guest *guest, uint64_t function, uint64_t argument)
 {
     struct vmd_guest_state *state = &guest->state;
@@ -26,29 +26,31 @@ static uint64_t create(struct vmd_guest *guest, uint64_t function, uint64_t argu
     }
     if (i == VMD_THREADS_MAX) {
         vmd_guest_fail(guest, VMD_NO_MEMORY, function, "it starts more threads than QEMU ever does");
-        return EAGAIN;
+        return 0;
     }
     state->n_threads += i == state->n_threads;
     state->n_new_threads++;
     state->threads[i] = (struct vmd_thread){.kind = VMD_THREAD_NEW, .function = function, .argument = argument};
-    return 0;
+    return MAIN_NUMBER + 1 + i;
 }
 
 static uint64_t host_pthread_create(struct vmd_host_call *call)
 {
-    vmd_guest_store_u64(call->guest, call->args[0], THREAD_NUMBER);
-    return create(call->guest, call->args[2], call->args[3]);
+    uint64_t number = create(call->guest, call->args[2], call->args[3]);
+
+    vmd_guest_store_u64(call->guest, call->args[0], number);
+    return number ? 0 : EAGAIN;
 }
 
 /* g_thread_new(name, function, data) */
 static uint64_t host_g_thread_new(struct vmd_host_call *call)
 {
-    return create(call->guest, call->args[1], call->args[2]) ? 0 : vmd_host_allocate(call->guest, 16);
+    return create(call->guest, call->args[1], call->args[2]) ? vmd_host_allocate(call->guest, 16) : 0;
 }
 
 static uint64_t host_pthread_self(struct vmd_host_call *call)
 {
-    return THREAD_NUMBER;
+    return call->guest->state.running_thread;
 }
 
 static uint64_t host_pthread_equal(struct vmd_host_call *call)
@@ -92,7 +94,9 @@ static void run_threads(struct vmd_host_call *call, enum vmd_thread_kind kind)
             continue;
         }
         state->n_new_threads -= kind == VMD_THREAD_NEW;
+        state->running_thread = MAIN_NUMBER + 1 + i;
         vmd_cpu_run_thread(call, thread);
+        state->running_thread = MAIN_NUMBER;
     }
 }
 
