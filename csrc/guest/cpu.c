@@ -60,14 +60,15 @@ struct vmd_cpu {
     struct unicorn unicorn;
     void *engine;
     const struct vmd_arch *host;
-    unsigned depth;            /* calls of the guest from within calls of the host */
-    unsigned thread_depth;     /* depth at which the running thread began; 0: main thread */
-    void *paused;              /* registers of the last paused call */
-    bool has_returned;         /* the call with pause_at returned without a pause */
-    bool is_freezing;          /* the running thread ends: all calls down to thread_depth return */
-    unsigned tried;            /* depth of the innermost call that may fail alone; 0: none */
-    uint64_t nanoseconds_left; /* of CPU time, for calls */
-    atomic_int stopping;       /* why the caller wants the call to end, or VMD_OK */
+    unsigned depth;             /* calls of the guest from within calls of the host */
+    unsigned thread_depth;      /* depth at which the running thread began; 0: main thread */
+    struct vmd_thread *running; /* the thread at thread_depth */
+    void *paused;               /* registers of the last paused call */
+    bool has_returned;          /* the call with pause_at returned without a pause */
+    bool is_freezing;           /* the running thread ends: all calls down to thread_depth return */
+    unsigned tried;             /* depth of the innermost call that may fail alone; 0: none */
+    uint64_t nanoseconds_left;  /* of CPU time, for calls */
+    atomic_int stopping;        /* why the caller wants the call to end, or VMD_OK */
     pthread_mutex_t lock;
     pthread_cond_t ended;
 };
@@ -562,6 +563,8 @@ static enum vmd_status run_calls(struct vmd_guest *guest, struct calls *calls, s
     cpu->stopping = VMD_OK;
     cpu->depth = cpu->thread_depth = cpu->tried = 0;
     cpu->is_freezing = cpu->has_returned = false;
+    guest->state.n_blocks = 0;
+    guest->state.running_thread = 1;
     /* Signals are delivered to the caller's threads. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -648,6 +651,11 @@ enum vmd_status vmd_guest_resume(struct vmd_guest *guest, uint64_t *ret, struct 
     return err->code;
 }
 
+void vmd_guest_abandon(struct vmd_guest *guest)
+{
+    guest->state.is_paused = false;
+}
+
 enum vmd_status vmd_guest_call_all(struct vmd_guest *guest, const uint64_t *functions, size_t n, size_t *done,
                                    struct vmd_error *err)
 {
@@ -713,36 +721,75 @@ bool vmd_host_try_guest(struct vmd_host_call *call, uint64_t function, const uin
 
 /* Threads */
 
-void vmd_cpu_run_thread(struct vmd_host_call *call, uint64_t function, uint64_t argument, uint64_t stack,
-                        uint64_t thread)
+/* Continue a waiting thread: return 0 from the host function that it waits in, or call the function again. */
+static void continue_thread(struct vmd_guest *guest, const struct vmd_thread *thread)
+{
+    const struct vmd_arch *host = guest->host;
+    const struct vmd_frame *frame = &thread->frame;
+
+    for (int i = 0; i < host->n_saved; i++) {
+        vmd_cpu_write(guest, host->saved[i], frame->saved[i]);
+    }
+    if (thread->repeated) {
+        vmd_cpu_write(guest, host->sp, frame->sp);
+        if (host->link) {
+            vmd_cpu_write(guest, host->link, frame->return_address);
+        }
+        vmd_cpu_write(guest, host->args[0], thread->argument);
+        execute(guest, thread->repeated, guest->stop);
+    } else {
+        vmd_cpu_write(guest, host->sp, frame->sp + (host->link ? 0 : 8));
+        vmd_cpu_write(guest, host->result, 0);
+        execute(guest, frame->return_address, guest->stop);
+    }
+}
+
+void vmd_cpu_run_thread(struct vmd_host_call *call, struct vmd_thread *thread)
 {
     struct vmd_guest *guest = call->guest;
     struct vmd_cpu *cpu = guest->cpu;
     unsigned outer = cpu->thread_depth;
-    uint64_t outer_thread = guest->thread;
+    uint64_t outer_pointer = guest->thread;
+    bool is_new = thread->kind == VMD_THREAD_NEW;
     struct vmd_frame frame;
 
     if (guest->err.code || cpu->is_freezing || cpu->depth == DEPTH_MAX) {
         return;
     }
     vmd_cpu_save_frame(guest, &frame);
+    thread->kind = VMD_THREAD_RUNNING;
+    cpu->running = thread;
     cpu->thread_depth = ++cpu->depth;
-    guest->thread = thread;
-    vmd_cpu_write(guest, guest->host->thread_pointer, thread);
-    call_at(guest, function, &argument, 1, stack);
-    guest->thread = outer_thread;
-    vmd_cpu_write(guest, guest->host->thread_pointer, outer_thread);
+    guest->thread = thread->pointer;
+    vmd_cpu_write(guest, guest->host->thread_pointer, thread->pointer);
+    if (is_new) {
+        call_at(guest, thread->function, &thread->argument, 1, thread->stack);
+    } else {
+        continue_thread(guest, thread);
+    }
+    guest->thread = outer_pointer;
+    vmd_cpu_write(guest, guest->host->thread_pointer, outer_pointer);
     cpu->depth--;
     cpu->thread_depth = outer;
+    if (thread->kind == VMD_THREAD_RUNNING) {
+        thread->kind = VMD_THREAD_ENDED;
+    }
     vmd_cpu_restore_frame(guest, &frame);
 }
 
-bool vmd_cpu_freeze_thread(struct vmd_guest *guest)
+bool vmd_cpu_stop_thread(struct vmd_host_call *call, enum vmd_thread_stop stop)
 {
+    struct vmd_guest *guest = call->guest;
     struct vmd_cpu *cpu = guest->cpu;
 
     if (!cpu->thread_depth) {
         return false;
+    }
+    if (stop != VMD_THREAD_ENDS && !guest->err.code && cpu->depth == cpu->thread_depth) {
+        cpu->running->kind = VMD_THREAD_WAITING;
+        cpu->running->repeated = stop == VMD_THREAD_REPEATS ? call->import->address : 0;
+        cpu->running->argument = call->args[0];
+        vmd_cpu_save_frame(guest, &cpu->running->frame);
     }
     cpu->is_freezing = true;
     vmd_cpu_stop(guest);

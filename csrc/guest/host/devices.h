@@ -20,6 +20,9 @@ bool vmd_host_open_device(struct vmd_guest *guest, const char *path, struct vmd_
 /* The same for /dev/kvm alone. */
 bool vmd_host_open_kvm(struct vmd_guest *guest, const char *path, struct vmd_open_file *ret);
 
+/* KVM_SET_* and KVM_GET_*: a GET copies what the corresponding SET of the same descriptor has stored. */
+uint64_t vmd_host_kvm_state(struct vmd_host_call *call, uint32_t function);
+
 /* The same for a path of the guest. */
 bool vmd_host_is_device(struct vmd_guest *guest, uint64_t path);
 
