@@ -19,12 +19,14 @@
 
 #include "guest/insn.h"
 #include "guest/internal.h"
+#include "guest/trace.h"
 
 /* Constants of Unicorn's API (2.x). */
 enum {
     UC_PROT_ALL = 7,
     UC_HOOK_BLOCK = 8,
     UC_HOOK_MEM_INVALID = 1008,
+    UC_HOOK_MEM_READ = 1024,
     UC_HOOK_EDGE_GENERATED = 32768,
     UC_CTL_CPU_MODEL = 7,
     UC_CTL_TB_FLUSH = 10,
@@ -42,6 +44,7 @@ struct unicorn {
     int (*close)(void *engine);
     int (*mem_map_ptr)(void *engine, uint64_t address, uint64_t size, uint32_t perms, void *memory);
     int (*hook_add)(void *engine, void **hook, int type, void *callback, void *user, uint64_t begin, uint64_t end, ...);
+    int (*hook_del)(void *engine, void *hook);
     int (*reg_write)(void *engine, int reg, const void *value);
     int (*reg_read)(void *engine, int reg, void *value);
     int (*reg_read_batch)(void *engine, int *regs, void **values, int count);
@@ -59,6 +62,7 @@ struct vmd_cpu {
     void *library;
     struct unicorn unicorn;
     void *engine;
+    void *read_hook; /* or NULL */
     const struct vmd_arch *host;
     unsigned depth;             /* calls of the guest from within calls of the host */
     unsigned thread_depth;      /* depth at which the running thread began; 0: main thread */
@@ -80,9 +84,10 @@ static enum vmd_status load_unicorn(struct vmd_cpu *cpu, const char *path, struc
         size_t offset;
     } symbols[] = {
 #define SYMBOL(member) {"uc_" #member, offsetof(struct unicorn, member)}
-        SYMBOL(open),     SYMBOL(close),         SYMBOL(mem_map_ptr),    SYMBOL(hook_add),        SYMBOL(reg_write),
-        SYMBOL(reg_read), SYMBOL(emu_start),     SYMBOL(reg_read_batch), SYMBOL(emu_stop),        SYMBOL(strerror),
-        SYMBOL(ctl),      SYMBOL(context_alloc), SYMBOL(context_save),   SYMBOL(context_restore), SYMBOL(context_free),
+        SYMBOL(open),         SYMBOL(close),           SYMBOL(mem_map_ptr),  SYMBOL(hook_add),
+        SYMBOL(reg_write),    SYMBOL(reg_read),        SYMBOL(emu_start),    SYMBOL(reg_read_batch),
+        SYMBOL(emu_stop),     SYMBOL(strerror),        SYMBOL(ctl),          SYMBOL(context_alloc),
+        SYMBOL(context_save), SYMBOL(context_restore), SYMBOL(context_free), SYMBOL(hook_del),
 #undef SYMBOL
     };
 
@@ -143,6 +148,9 @@ static void on_trampoline(void *engine, uint64_t address, uint32_t size, void *u
     if (address % VMD_TRAMPOLINE_SIZE || index >= guest->n_imports) {
         vmd_guest_fail(guest, VMD_BAD_REFERENCE, address, "a jump to nowhere");
         return;
+    }
+    if (guest->trace) {
+        vmd_trace_note_call(guest, &guest->imports[index]);
     }
     if (guest->imports[index].function) {
         call.import = &guest->imports[index];
@@ -366,6 +374,24 @@ void vmd_cpu_restore(struct vmd_guest *guest, void *context)
 void vmd_cpu_flush(struct vmd_guest *guest)
 {
     guest->cpu->unicorn.ctl(guest->cpu->engine, UC_CTL_WRITE | UC_CTL_TB_FLUSH);
+}
+
+bool vmd_cpu_hook_reads(struct vmd_guest *guest,
+                        void (*callback)(void *engine, int type, uint64_t address, int size, int64_t value, void *user))
+{
+    struct vmd_cpu *cpu = guest->cpu;
+
+    if (cpu->unicorn.hook_add(cpu->engine, &cpu->read_hook, UC_HOOK_MEM_READ, callback, guest, 1, 0)) {
+        return false;
+    }
+    vmd_cpu_flush(guest);
+    return true;
+}
+
+void vmd_cpu_unhook_reads(struct vmd_guest *guest)
+{
+    guest->cpu->unicorn.hook_del(guest->cpu->engine, guest->cpu->read_hook);
+    vmd_cpu_flush(guest);
 }
 
 void vmd_cpu_forget(struct vmd_guest *guest, void *context)

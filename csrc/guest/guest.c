@@ -12,6 +12,7 @@
 #include "guest/containers.h"
 #include "guest/internal.h"
 #include "guest/snapshot.h"
+#include "guest/trace.h"
 
 enum {
     TRAMPOLINE = VMD_TRAMPOLINE_SIZE,
@@ -339,6 +340,7 @@ void vmd_guest_destroy(struct vmd_guest *guest)
     }
     vmd_snapshot_destroy(guest);
     vmd_cpu_destroy(guest);
+    vmd_trace_destroy(guest);
     vmd_containers_deinit(guest);
     if (guest->memory) {
         munmap(guest->memory, guest->size);
