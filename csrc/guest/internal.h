@@ -193,6 +193,10 @@ void vmd_guest_store_u32(struct vmd_guest *guest, uint64_t address, uint32_t val
 /* The name of the function of the host whose address this is, or NULL. */
 const char *vmd_guest_import_name(const struct vmd_guest *guest, uint64_t address);
 
+/* Add all functions of the host to a new guest; VMD_NO_MEMORY. */
+enum vmd_status vmd_imports_init(struct vmd_guest *guest);
+void vmd_imports_deinit(struct vmd_guest *guest);
+
 /* The variable of the host of that name, which objects have copies of: its address, or 0. */
 uint64_t vmd_guest_variable(const struct vmd_guest *guest, const char *name);
 
