@@ -27,6 +27,7 @@ HEADERS = [
     CSRC / "parse" / "parse.h",
     CSRC / "base" / "ghash.h",
     CSRC / "guest" / "guest.h",
+    CSRC / "guest" / "trace.h",
     CSRC / "guest" / "insn.h",
     CSRC / "guest" / "elf_object.h",
     CSRC / "guest" / "read_descriptions.h",

@@ -166,7 +166,8 @@ struct vmd_guest {
     size_t n_objects; /* that have been linked */
     char *output;     /* what it has printed */
     struct vmd_guest_snapshot *snapshot;
-    uint64_t *inits; /* pairs */
+    struct vmd_trace *trace; /* see trace.h; NULL until the first one */
+    uint64_t *inits;         /* pairs */
     size_t n_inits, inits_room;
     struct vmd_guest_fault *faults;
     size_t n_faults;
@@ -191,6 +192,10 @@ void vmd_guest_store_u32(struct vmd_guest *guest, uint64_t address, uint32_t val
 
 /* The name of the function of the host whose address this is, or NULL. */
 const char *vmd_guest_import_name(const struct vmd_guest *guest, uint64_t address);
+
+/* Add all functions of the host to a new guest; VMD_NO_MEMORY. */
+enum vmd_status vmd_imports_init(struct vmd_guest *guest);
+void vmd_imports_deinit(struct vmd_guest *guest);
 
 /* The variable of the host of that name, which objects have copies of: its address, or 0. */
 uint64_t vmd_guest_variable(const struct vmd_guest *guest, const char *name);
@@ -271,6 +276,11 @@ void vmd_cpu_forget(struct vmd_guest *guest, void *context);
 
 /* Drops translated code: the bytes that it was translated from may have changed. */
 void vmd_cpu_flush(struct vmd_guest *guest);
+
+/* Adds and removes the hook on reads of memory, and drops code that was translated without or with it. */
+bool vmd_cpu_hook_reads(struct vmd_guest *guest, void (*callback)(void *engine, int type, uint64_t address, int size,
+                                                                  int64_t value, void *user));
+void vmd_cpu_unhook_reads(struct vmd_guest *guest);
 
 /* Calls a function of the guest from within a call of the host. */
 uint64_t vmd_host_call_guest(struct vmd_host_call *call, uint64_t function, const uint64_t *args, int n_args);

@@ -23,7 +23,7 @@ struct vmd_guest *fuzz_guest(enum vmd_guest_arch arch, const uint8_t *data, size
     return guest;
 }
 
-/* Stubs of csrc/guest/cpu.c */
+/* Stubs of csrc/guest/cpu/ */
 
 enum vmd_status vmd_cpu_create(struct vmd_guest *guest, const char *unicorn, struct vmd_error *err)
 {

@@ -83,6 +83,11 @@ class Machine:
         return self.guest.name
 
     @property
+    def objects(self) -> list[MappedObject]:
+        """The binary, its libraries, and the modules that it has loaded, in this order."""
+        return self._services.objects
+
+    @property
     def missed_functions(self) -> list[str]:
         """Sorted names of host functions that QEMU has called and the emulator does not implement.
 
@@ -263,6 +268,11 @@ class MachineTemplate:
     def __init__(self, machine: Machine) -> None:
         """Use boot_template instead."""
         self._machine = machine
+
+    @property
+    def machine(self) -> Machine:
+        """The incomplete machine; its state must not be changed outside of boot."""
+        return self._machine
 
     @contextlib.contextmanager
     def boot(self, *devices: str) -> Iterator[Machine]:
