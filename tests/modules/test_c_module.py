@@ -25,7 +25,9 @@ from vmdump._core import ffi, lib
 from vmdump.errors import ModuleError, QOMError
 from vmdump.modules.c_module import CModuleOpener
 from vmdump.modules.elf_section import read_section
-from vmdump.modules.loader import ModuleInfo, ModuleLoad, ModuleLoader, read_module_table
+from vmdump.modules.loader import ModuleLoader
+from vmdump.modules.model import ModuleInfo, ModuleLoad
+from vmdump.modules.table import read_module_table
 from vmdump.qom import DeviceCategory, DeviceClass, TypeInfo, TypeTable, register_base_types
 from vmdump.sources.session import Session
 from vmdump.vmstate import VMSTATE_UINT32, VMStateDescription
