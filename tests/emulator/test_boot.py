@@ -106,8 +106,9 @@ CODE = {
 
 def object_with_functions(machine: int, address: int, code: bytes, others: list[int]) -> Code:
     """Code loaded at an address, and functions elsewhere, all listed in an .eh_frame_hdr."""
-    header_at, top = 0x10000, 0x1100000
+    header_at = 0x10000
     starts = sorted([address, address + len(code), *others])
+    top = starts[-1] + 0x10000
     header = b"\x01\x1b\x03\x3b" + struct.pack("<iI", 0, len(starts))
     header += b"".join(struct.pack("<ii", start - header_at, 0) for start in starts)
     segments = [(1, 5, 0, address, 0, len(code), len(code), 1), (0x6474E550, 4, 0, header_at, 0, 1, 1, 1)]
