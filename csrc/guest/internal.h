@@ -123,7 +123,7 @@ struct vmd_guest_state {
     uint64_t n_privates;
     uint64_t program_name, strtok, quarks, interned, n_quarks, main_context, random;
     uint64_t ctype_tables[3];
-    uint64_t kvm_state, n_kvm_state; /* list of records of kvm_state.c, their number */
+    uint64_t kvm_state, n_kvm_state; /* lists of records of kvm_state.c, number of records */
     bool is_paused;
     uint64_t paused_at, paused_stack;
     uint64_t output_size; /* bytes of the guest's output that have been kept */

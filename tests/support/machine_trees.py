@@ -54,7 +54,12 @@ def targets_of(tree: Path) -> list[str]:
 
 
 def native_command(tree: Path, target: str, images: Path) -> tuple[list[str], dict[str, str]]:
-    """Return command and environment that run a binary with its tree's libraries, modules and firmware."""
+    """Return command and environment that run a binary with its tree's libraries, modules and firmware.
+
+    The tree ``/`` is this host's.
+    """
+    if tree == Path("/"):
+        return [f"/usr/bin/qemu-system-{target}"], dict(os.environ)
     triplet = "aarch64-linux-gnu" if tree.name.endswith("-arm64") else "x86_64-linux-gnu"
     libraries = ":".join(f"{tree}/{path}/{triplet}{sub}" for path in ("usr/lib", "lib") for sub in ("", "/pulseaudio"))
     if triplet == "x86_64-linux-gnu":

@@ -19,7 +19,7 @@ _QNULL, _QNUM, _QSTRING, _QDICT, _QLIST, _QBOOL = range(1, 7)
 _BUCKETS, _BUCKET_COUNT = 24, 512
 
 #: Limits of one value: nesting, and objects in total.
-_DEPTH_MAX, _COUNT_MAX = 64, 1 << 20
+_DEPTH_MAX, _COUNT_MAX = 64, 1 << 18
 
 
 class QObjects:
@@ -96,7 +96,7 @@ class QObjects:
     def make(self, value: Any) -> int:
         """Make a QObject from a JSON value and return its address. QEMU may free it: free() ignores its memory."""
         if value is None:
-            return self._new(_QNULL, b"")
+            return self._new(_QNULL, b"", references=2)  # QEMU never destroys its QNull
         if isinstance(value, bool):
             return self._new(_QBOOL, bytes([value]))
         if isinstance(value, int):
@@ -109,10 +109,10 @@ class QObjects:
             return self._dict(value)
         return self._list([self.make(element) for element in value])
 
-    def _new(self, kind: int, data: bytes) -> int:
+    def _new(self, kind: int, data: bytes, references: int = 1) -> int:
         """Allocate a QObject: QObjectBase, then data."""
         address = self._guest.alloc(16 + max(len(data), 8))
-        self._guest.write(address, struct.pack("<QQ", kind, 1) + data)
+        self._guest.write(address, struct.pack("<QQ", kind, references) + data)
         return address
 
     def _dict(self, value: Mapping[str, Any]) -> int:

@@ -1,8 +1,8 @@
 /*
  * State of KVM's virtual CPUs and devices: memory for what a QEMU sets, so that it gets the same back.
  *
- * Records are a list in the guest's memory: {next, descriptor and function, part, size, bytes}. Numbers and layouts are
- * those of Linux' include/uapi/linux/kvm.h.
+ * Records are in the guest's memory, in lists by a hash of their key: {next, descriptor and function, part, size,
+ * bytes}. Numbers and layouts are those of Linux' include/uapi/linux/kvm.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,7 +10,9 @@
 
 #include <errno.h>
 
-enum { NEXT = 0, KEY = 8, PART = 16, SIZE = 24, BYTES = 32, RECORDS_MAX = 65536, STATE_MAX = 1 << 16, MSR_ENTRY = 16 };
+enum { NEXT = 0, KEY = 8, PART = 16, SIZE = 24, BYTES = 32, RECORDS_MAX = 65536, STATE_MAX = 1 << 16, LISTS = 1024 };
+
+enum { MSR_ENTRY = 16 };
 
 /* ioctl numbers without direction and size */
 enum {
@@ -50,9 +52,20 @@ static uint32_t set_of(uint32_t function)
     return function == GET_CLOCK ? SET_CLOCK : function == GET_XSAVE2 ? GET_XSAVE + 1 : function + 1;
 }
 
+/* The address of the head of a record's list; 0: no memory. */
+static uint64_t list_of(struct vmd_guest *guest, uint64_t key, uint64_t part)
+{
+    uint64_t *lists = &guest->state.kvm_state;
+
+    if (!*lists) {
+        *lists = vmd_host_allocate(guest, 8 * LISTS);
+    }
+    return *lists ? *lists + 8 * ((key * 31 + part) * 0x9e3779b97f4a7c15 >> 54) : 0;
+}
+
 static char *find(struct vmd_guest *guest, uint64_t key, uint64_t part)
 {
-    uint64_t address = guest->state.kvm_state;
+    uint64_t head = list_of(guest, key, part), address = head ? vmd_guest_load_u64(guest, head) : 0;
 
     for (unsigned i = 0; address && i < RECORDS_MAX; i++) {
         char *record = vmd_guest_find(guest, address, BYTES);
@@ -81,11 +94,11 @@ static void store(struct vmd_guest *guest, uint64_t key, uint64_t part, uint64_t
             vmd_guest_fail(guest, VMD_NO_MEMORY, 0, "it sets more state of KVM than QEMU ever does");
             return;
         }
-        vmd_store_u64(record + NEXT, guest->state.kvm_state);
+        vmd_store_u64(record + NEXT, vmd_guest_load_u64(guest, list_of(guest, key, part)));
         vmd_store_u64(record + KEY, key);
         vmd_store_u64(record + PART, part);
         vmd_store_u64(record + SIZE, size);
-        guest->state.kvm_state = address;
+        vmd_guest_store_u64(guest, list_of(guest, key, part), address);
         guest->state.n_kvm_state++;
     }
     if (bytes) {
