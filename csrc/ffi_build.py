@@ -25,6 +25,7 @@ HEADERS = [
     CSRC / "dump" / "dump.h",
     CSRC / "parse" / "parse.h",
     CSRC / "base" / "ghash.h",
+    CSRC / "savevm" / "savevm.h",
     CSRC / "guest" / "guest.h",
     CSRC / "guest" / "insn.h",
     CSRC / "guest" / "elf_object.h",
