@@ -168,16 +168,23 @@ static const struct vmd_savevm_size *known_size(struct vmd_savevm_walker *walker
     return NULL;
 }
 
-uint32_t vmd_savevm_find_end(struct vmd_savevm_walker *walker)
+void vmd_savevm_begin_body(struct vmd_savevm_walker *walker)
 {
     struct vmd_savevm_section *section = &walker->vm->sections[walker->section - 1];
-    const struct vmd_savevm_size *known = section->type == QEMU_VM_SECTION_FULL ? known_size(walker) : NULL;
 
     if (section->data + section->data_size != walker->vm->data_size) {
         section->data = walker->vm->data_size; /* of several elements, keep the last that follow each other */
         section->data_size = 0;
     }
     walker->drops = false;
+}
+
+uint32_t vmd_savevm_find_end(struct vmd_savevm_walker *walker)
+{
+    const struct vmd_savevm_section *section = &walker->vm->sections[walker->section - 1];
+    const struct vmd_savevm_size *known = section->type == QEMU_VM_SECTION_FULL ? known_size(walker) : NULL;
+
+    vmd_savevm_begin_body(walker);
     if (known) {
         vmd_savevm_keep(walker, known->size);
         return VMD_SAVEVM_END_SIZE;

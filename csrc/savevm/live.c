@@ -50,13 +50,24 @@ static bool read_storage_attributes(struct vmd_savevm_walker *walker, uint8_t ty
     return true;
 }
 
-/* Source: hw/s390x/s390-skeys.c s390_storage_keys_save, s390_storage_keys_load. */
+/* Read a word and keep it. */
+static uint64_t keep_be64(struct vmd_savevm_walker *walker)
+{
+    uint64_t word = vmd_savevm_peek(walker, 8) < 8 ? 0 : vmd_load_be(walker->window + walker->at, 8);
+
+    vmd_savevm_keep(walker, 8);
+    return word;
+}
+
+/* The vmdescription has this section as one field, so its body is kept. Source: hw/s390x/s390-skeys.c
+ * s390_storage_keys_save, s390_storage_keys_load. */
 static bool read_storage_keys(struct vmd_savevm_walker *walker, uint8_t type)
 {
     enum { END = 1, KEYS = 2, FAILED = 4 };
 
+    vmd_savevm_begin_body(walker);
     while (vmd_savevm_ok(walker)) {
-        uint64_t offset = vmd_savevm_tell(walker), flags = vmd_savevm_be64(walker) & 0xfff;
+        uint64_t offset = vmd_savevm_tell(walker), flags = keep_be64(walker) & 0xfff;
 
         if (flags == END || flags == FAILED) {
             return true;
@@ -64,7 +75,7 @@ static bool read_storage_keys(struct vmd_savevm_walker *walker, uint8_t type)
         if (flags != KEYS) {
             vmd_savevm_fail(walker, VMD_SAVEVM_LIVE, offset, flags);
         }
-        vmd_savevm_skip(walker, vmd_savevm_be64(walker));
+        vmd_savevm_keep(walker, keep_be64(walker));
     }
     return true;
 }
@@ -170,18 +181,16 @@ bool vmd_savevm_read_live(struct vmd_savevm_walker *walker, uint8_t type)
     for (size_t i = 0; i < sizeof(HANDLERS) / sizeof(HANDLERS[0]); i++) {
         size_t suffix = strlen(HANDLERS[i].name);
         uint64_t from = vmd_savevm_tell(walker);
+        bool is_known;
 
         if (HANDLERS[i].is_full != (type == QEMU_VM_SECTION_FULL) || name_len < suffix ||
             strcmp(name + name_len - suffix, HANDLERS[i].name) != 0 ||
             (name_len != suffix && HANDLERS[i].name[0] != '/')) {
             continue;
         }
-        if (!HANDLERS[i].read(walker, type)) {
-            section->size += vmd_savevm_tell(walker) - from;
-            return false;
-        }
-        section->size += vmd_savevm_tell(walker) - from;
-        return true;
+        is_known = HANDLERS[i].read(walker, type);
+        section->size += HANDLERS[i].is_full ? 0 : vmd_savevm_tell(walker) - from; /* what is kept is counted */
+        return is_known;
     }
     return false;
 }

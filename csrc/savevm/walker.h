@@ -128,6 +128,8 @@ uint32_t vmd_savevm_find_block(const struct vmd_savevm_walker *walker, const uin
  * strict: without a footer before them. */
 bool vmd_savevm_is_element(const struct vmd_savevm_walker *walker, const uint8_t *bytes, uint64_t n, bool is_last,
                            bool strict);
+/* Prepare to keep the body of an element of the current section. */
+void vmd_savevm_begin_body(struct vmd_savevm_walker *walker);
 /* Read to the end of the body of a section, keep it, and return what determined the end. */
 uint32_t vmd_savevm_find_end(struct vmd_savevm_walker *walker);
 /* Whether the footer of the current section is next. */

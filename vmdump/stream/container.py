@@ -177,9 +177,7 @@ def _find(fd: int, start: bytes) -> int | None:
     return None
 
 
-def _sequential(
-    stream: Peekable, container: Container, name: str, limits: Limits | None, offset: int | None
-) -> Opened:
+def _sequential(stream: Peekable, container: Container, name: str, limits: Limits | None, offset: int | None) -> Opened:
     """Open what a sequential stream begins with, at an offset of it."""
     from vmdump.files.decompress import MAGIC_BYTES, decompressed, format_of
     from vmdump.files.decompress import limits as default_limits

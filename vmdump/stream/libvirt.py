@@ -59,7 +59,9 @@ def read_header(stream: Peekable, name: str) -> SaveHeader:
         known = ", ".join(FORMATS)
         raise SourceError(f"{name}: libvirt's save format number {number} is not known; known are {known}")
     if data_size > _MAX_DATA:
-        raise SourceError(f"{name}: libvirt's header has {data_size} bytes of XML, more than {_MAX_DATA}; is it corrupt?")
+        raise SourceError(
+            f"{name}: libvirt's header has {data_size} bytes of XML, more than {_MAX_DATA}; is it corrupt?"
+        )
     data = stream.peek(HEADER + data_size)[HEADER:]
     if len(data) < data_size:
         raise SourceError(f"{name}: ends within the domain's XML in libvirt's header; the file is truncated")
