@@ -7,6 +7,7 @@ read from start to end.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import stat
 import sys
@@ -57,7 +58,6 @@ class Container:
     def __init__(self, kind: str, filters: tuple[str, ...] = (), offset: int | None = 0) -> None:
         self.kind, self.filters, self.offset = kind, filters, offset
         self.was_running: bool | None = None
-        self.format = self.xml = self.cookie = self.snapshot = None
         self.format: str | None = None
         self.xml: str | None = None
         self.cookie: str | None = None
@@ -151,7 +151,7 @@ def _seekable_container(
     if offset is None and (found := _find(fd, start)) is not None:
         return Opened(Container("plain", offset=found), FileInput(fd, found), size)
     os.lseek(fd, offset or 0, os.SEEK_SET)
-    reader = stack.enter_context(open(fd, "rb", buffering=0, closefd=False))
+    reader = stack.enter_context(io.FileIO(fd, closefd=False))
     opened = _sequential(Peekable(reader), Container("plain", offset=offset or 0), name, limits, None)
     if not opened.container.filters and opened.container.offset is not None:
         opened.input = FileInput(fd, opened.container.offset)

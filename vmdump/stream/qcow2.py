@@ -75,8 +75,8 @@ class Qcow2:
         if crypt:
             how = {1: "AES", 2: "LUKS"}.get(crypt, f"method {crypt}")
             raise SourceError(
-                f"{name}: an encrypted qcow2 image ({how}); decrypt it with qemu-img convert, which keeps no snapshots, "
-                "or load the snapshot in QEMU and save the VM to a file"
+                f"{name}: an encrypted qcow2 image ({how}), which vmdump can't decrypt; load the snapshot in QEMU and "
+                "save the VM to a file"
             )
         if self._cluster_bits not in _CLUSTER_BITS:
             raise self._corrupt(f"clusters of 2^{self._cluster_bits} bytes")

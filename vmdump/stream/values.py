@@ -59,9 +59,9 @@ class Node:
 
 
 def decode(type: str, data: bytes) -> Value:
-    """Return the value of a VMStateInfo.
+    r"""Return the value of a VMStateInfo.
 
-    >>> decode("int32", b"\\xff\\xff\\xff\\xfe"), decode("bool", b"\\1"), decode("buffer", b"ab")
+    >>> decode("int32", b"\xff\xff\xff\xfe"), decode("bool", b"\1"), decode("buffer", b"ab")
     (-2, True, b'ab')
     """
     if UNSIGNED.get(type) == len(data):
@@ -78,7 +78,7 @@ def decode(type: str, data: bytes) -> Value:
 def shown(node: Node) -> str:
     """Return a value in words: integers in hexadecimal, negative ones in decimal, too; bytes in hexadecimal."""
     value = node.value
-    if node.type == "timer":
+    if node.type == "timer" and isinstance(value, int):
         return "off" if value == -1 else f"{value} ns"
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -71,7 +71,7 @@ def _description_size(description: dict[str, Any]) -> int | None:
     for subsection in description.get("subsections") or ():
         name = subsection.get("vmsd_name") if isinstance(subsection, dict) else None
         size = _description_size(subsection) if isinstance(name, str) else None
-        if size is None:
+        if size is None or not isinstance(name, str):
             return None
         total += SUBSECTION_HEADER + len(name) + size
     return total
@@ -125,8 +125,10 @@ class _Reader:
             if not isinstance(field, dict) or not isinstance(field.get("name"), str):
                 raise _MalformedError("the vmdescription has a field without a name")
             count, index = field.get("array_len", 1), field.get("index")
-            if "array_len" in field:
-                index = index or 0
+            if nodes and nodes[-1].name == field["name"] and nodes[-1].index is not None:
+                index = nodes[-1].index + 1  # an array in several entries, of which the last may lack the index
+            elif "array_len" in field:
+                index = 0
             if not isinstance(count, int) or not 0 <= count <= self._left:
                 raise _MalformedError(f"the vmdescription has an array of {count} elements: {field['name']}")
             for number in range(count):

@@ -234,19 +234,19 @@ def _problem(native: vmd_savevm, opened: Opened, path: str) -> SourceError:
 _CORRUPT = "the file may be corrupt"
 _WORDS = {
     lib.VMD_SAVEVM_NO_MAGIC: "not a migration stream: it begins with {value:#010x}, not QEVM",
-    lib.VMD_SAVEVM_VERSION: "a migration stream of version {value}; only version 3, of QEMU 0.13 and later, can be read",
+    lib.VMD_SAVEVM_VERSION: "a migration stream of version {value}; version 3 can be read, of QEMU 0.13 and later",
     lib.VMD_SAVEVM_ELEMENT: f"an element of unknown type {{value:#04x}} after {{where}}; {_CORRUPT}",
     lib.VMD_SAVEVM_UNKNOWN_SECTION: f"a part of section id {{value}}, which has not been started; {_CORRUPT}",
     lib.VMD_SAVEVM_NO_FOOTER: f"the footer of {{where}} is missing; {_CORRUPT}",
     lib.VMD_SAVEVM_CONFIGURATION: "a subsection of the configuration that vmdump does not know; is it of a newer QEMU?",
     lib.VMD_SAVEVM_TOO_MANY: f"more than {{value}} sections or RAM blocks; {_CORRUPT}",
-    lib.VMD_SAVEVM_RAM_VERSION: "RAM in version {value}; only version 4, of QEMU 0.13 and later, can be read",
+    lib.VMD_SAVEVM_RAM_VERSION: "RAM in version {value}; version 4 can be read, of QEMU 0.13 and later",
     lib.VMD_SAVEVM_RAM_FLAGS: f"a RAM record with unknown flags {{value:#x}}; {_CORRUPT}",
     lib.VMD_SAVEVM_RAM_BLOCK: f"a page of a RAM block that {{where}} does not list; {_CORRUPT}",
     lib.VMD_SAVEVM_RAM_SIZES: f"a RAM block of {{value}} bytes, more than is left of the total; {_CORRUPT}",
     lib.VMD_SAVEVM_MULTIFD: "a multifd channel, which has RAM pages only; give the file of the main channel",
-    lib.VMD_SAVEVM_MAPPED: f"a mapped-ram header with invalid version or offset {{value:#x}}; {_CORRUPT}, or the stream "
-    "has been moved within its file: its offsets are absolute",
+    lib.VMD_SAVEVM_MAPPED: "a mapped-ram header with invalid version or offset {value:#x}; the file may be corrupt, or "
+    "the stream has been moved within it: its offsets are absolute",
     lib.VMD_SAVEVM_LIVE: f"{{where}} has a record with unknown flags {{value:#x}}; {_CORRUPT}",
     lib.VMD_SAVEVM_PACKAGE: f"{{where}} exceeds the package that it is in; {_CORRUPT}",
 }

@@ -27,7 +27,7 @@ def print_vm(environment: Environment, vm: SavedVM) -> None:
     environment.print("\n".join(f"{head:<13} {text}" for head, text in _summary(vm)))
     environment.print("")
     if vm.blocks:
-        columns = {
+        columns: dict[str, list[str | int | None]] = {
             "RAM BLOCK": [each.name for each in vm.blocks],
             "BYTES": [each.size for each in vm.blocks],
             "PAGES": [each.pages for each in vm.blocks],
@@ -57,9 +57,9 @@ def _summary(vm: SavedVM) -> Iterator[tuple[str, str]]:
     offset = f", stream at byte {container.offset}" if container.offset else ""
     yield "container", kind + filters + offset
     if container.saved_at is not None:
-        from datetime import datetime, timezone
+        from datetime import UTC, datetime
 
-        yield "saved", f"{datetime.fromtimestamp(container.saved_at, timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
+        yield "saved", f"{datetime.fromtimestamp(container.saved_at, UTC):%Y-%m-%d %H:%M:%S} UTC"
     yield "machine", vm.machine or "not sent (no configuration in the stream)"
     if vm.run_state or container.was_running is not None:
         resumed = (
