@@ -12,8 +12,11 @@
 
 #include "savevm/savevm.h"
 
+#ifndef VMD_SAVEVM_WINDOW /* .ci/fuzz makes it small */
+#define VMD_SAVEVM_WINDOW (1 << 20)
+#endif
+
 enum {
-    VMD_SAVEVM_WINDOW = 1 << 20,
     VMD_SAVEVM_MAX_SECTIONS = 1 << 16,
     VMD_SAVEVM_MAX_BLOCKS = 1 << 14,
 };

@@ -160,6 +160,8 @@ class DescriptionReader:
         is_array = count != 1 or bool(int(field.flags) & (flags.ARRAY | sum(_LENGTHS)))
         if int(field.flags) & flags.POINTER and count:
             base, start = self.new_object(), 0
+        if is_array and self._values(field, count, size, (base, start), nodes):
+            return
         for number in range(count):
             self.left -= 1
             if self.left < 0:
@@ -173,6 +175,22 @@ class DescriptionReader:
             node = self._element(field, size, at, elements[number] if elements else None)
             node.index = number if is_array else None
             nodes.append(node)
+
+    def _values(self, field: VMStateField, count: int, size: int, at: tuple[int, int], nodes: list[Node]) -> bool:
+        """Read an array of values at once; return whether the field is one. Some have 100,000 elements."""
+        info = field.info.name if field.info else ""
+        width = SIZES.get(info)
+        if width is None or int(field.flags) & (flags.STRUCT | flags.VSTRUCT | flags.ARRAY_OF_POINTER):
+            return False
+        self.left -= 1 + count // 16
+        offset, name = self.at, field.name or ""
+        data = self.take(width * count)
+        for number in range(count):
+            value = decode(info, data[number * width : (number + 1) * width])
+            nodes.append(Node(name, info, offset + number * width, width, value, number))
+            if isinstance(value, int):
+                self._memory[at[0], at[1] + number * size] = value
+        return True
 
     def _count(self, field: VMStateField, base: int, offset: int) -> int:
         """Source: vmstate_n_elems."""

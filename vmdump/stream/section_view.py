@@ -53,7 +53,11 @@ def view(vm: SavedVM, section: Section, image: DeviceDump | None = None) -> Sect
 
         label = image.producer.version or image.producer.path or "the image"
         nodes, problem = read_section(vm, section, image)
-        return SectionView(section, nodes, label, problem)
+        described = SectionView(section, nodes, label, problem)
+        if problem is None or vm.document is None:
+            return described
+        instead = view(vm, section)
+        return SectionView(section, instead.nodes, instead.by, problem) if instead.by else described
     if section.is_live or len(section.body) < section.size:
         return SectionView(section, [], None, "a live section, whose contents are not kept")
     description = find_description(vm.document or {}, section.name, section.instance_id)
