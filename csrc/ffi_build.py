@@ -26,6 +26,7 @@ HEADERS = [
     CSRC / "dump" / "dump.h",
     CSRC / "parse" / "parse.h",
     CSRC / "base" / "ghash.h",
+    CSRC / "savevm" / "savevm.h",
     CSRC / "guest" / "guest.h",
     CSRC / "guest" / "trace.h",
     CSRC / "guest" / "insn.h",

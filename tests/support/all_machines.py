@@ -28,7 +28,6 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from support.machine_trees import PARTS, native_command, targets_of, tree_of
 from support.native_qemu import NativeQemu, ram_blocks, sections, vmdescription
-
 from vmdump.emulator.machine import Machine, MachineError, boot
 from vmdump.errors import SourceError
 
@@ -36,10 +35,26 @@ IMAGES = Path(os.environ.get("VMDUMP_IMAGES", "/nonexistent"))
 
 #: Sections whose bytes depend on the time of day or on the host's clock: the last component of their name.
 CLOCKS = frozenset(
-    """
-    allwinner-rtc cuda ds1338 goldfish_rtc kvmclock m48t59 m48t59_isa mc146818rtc pl031 rtc s390_todclock spapr strongarm-rtc
-    sysbus_m48t59 timebase timer todclock twl92230
-    """.split()
+    [
+        "allwinner-rtc",
+        "cuda",
+        "ds1338",
+        "goldfish_rtc",
+        "kvmclock",
+        "m48t59",
+        "m48t59_isa",
+        "mc146818rtc",
+        "pl031",
+        "rtc",
+        "s390_todclock",
+        "spapr",
+        "strongarm-rtc",
+        "sysbus_m48t59",
+        "timebase",
+        "timer",
+        "todclock",
+        "twl92230",
+    ]
 )
 
 #: Name and target of sections with members that count time: ppc64's CPUs have PURR and VTB.
