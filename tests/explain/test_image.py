@@ -252,7 +252,7 @@ def test_own_tables() -> None:
 #: Lines of other targets (s390x, ppc64, Arm boards) and of older releases, and those that QEMU composes.
 NOT_IN_BINARIES = {
     "accelerator", "audio_driver", "blocked_confidential", "cpu_feature_missing", "device_not_dynamic",
-    "device_not_pluggable", "efuse", "firmware_missing", "image_missing", "interrupt_mode",
+    "device_not_pluggable", "efuse", "firmware_missing", "guest_clock", "image_missing", "interrupt_mode",
     "memory_hotplug", "nand_block", "nic_peer", "property_missing", "pseries_higher", "pseries_lower", "pseries_pvr",
     "ram_size", "ram_too_large", "register_missing", "register_unknown", "s390_devno", "timer_period",
 }  # fmt: skip
