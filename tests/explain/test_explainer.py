@@ -212,7 +212,7 @@ def test_table() -> None:
         assert each.source
         assert (
             each.what[0].islower()
-            or each.what.startswith(("QEMU", "RDMA", "KVM", "Arm", "CPU"))
+            or each.what.startswith(("QEMU", "RDMA", "KVM", "Arm", "CPU", "COLO"))
             or "{" in each.what[:2]
         )
         assert each.key in optional or all(used <= given for given in names), each.key

@@ -139,7 +139,7 @@ LINES = (
         what="KVM of this host refuses the registers of a virtual CPU: the CPU, its features, or the kernel differ "
         "from the source's",
         remedy=_SAME_KERNEL,
-        source="accel/kvm/kvm-all.c do_kvm_cpu_synchronize_post_init",
+        source=("accel/kvm/kvm-all.c do_kvm_cpu_synchronize_post_init", f"{_KVM} kvm_arch_put_registers"),
     ),
     line(
         "tsc_frequency",
@@ -180,7 +180,7 @@ LINES = (
         "VMBus requires usable Hyper-V SynIC and VP_INDEX",
         what="a Hyper-V enlightenment is missing: VMBus needs KVM with -cpu ...,hv-synic,hv-vpindex",
         remedy="enable hv-vpindex and hv-synic with KVM; TCG has neither",
-        source=(f"{_KVM} hyperv_init_vcpu", "hw/hyperv/vmbus.c vmbus_realize"),
+        source=("hw/i386/x86-common.c x86_cpu_pre_plug", "hw/hyperv/vmbus.c vmbus_realize"),
     ),
     line(
         "hyperv_core_sharing",
@@ -188,7 +188,7 @@ LINES = (
         "'hv-passthrough' CPU flag prevents migration, use explicit set of hv-* flags instead",
         what="a CPU property takes its value from the host, so the machine can't be migrated",
         remedy="name the hv-* features that are needed, with fixed values",
-        source=f"{_KVM} hyperv_init_vcpu",
+        source=f"{_KVM} kvm_arch_init_vcpu",
     ),
     line(
         "register_unknown",

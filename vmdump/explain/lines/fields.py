@@ -163,10 +163,11 @@ LINES = (
         source="migration/vmstate-types.c get_gtree",
     ),
     line(
-        "truncated_state",
+        "colo_state",
         "Got {length:d} VMState data, less than expected {expected:d}",
-        what="a helper of the machine (D-Bus VMState) saved {length} bytes instead of {expected}",
-        source="backends/dbus-vmstate.c dbus_vmstate_post_load",
+        what="COLO: the primary sent {length} bytes of device state instead of the {expected} that it announced",
+        remedy="the connection broke, or the two QEMUs have different versions",
+        source="migration/colo.c colo_incoming_process_checkpoint",
     ),
     line(
         "serial_inconsistent",

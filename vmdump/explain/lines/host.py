@@ -89,6 +89,7 @@ LINES = (
         "{device}: Failed to set state RESUMING",
         "{device}: vfio_load_device_config_state() failed: {error:d}",
         "{device}: Failed to set device state 0x{state:x}",
+        "{device}: Failed to load device config space",
         what="the driver of an assigned device refuses the state of the source's device",
         remedy="the devices must have the same model, firmware and driver version on both hosts",
         source="hw/vfio/migration.c vfio_load_state",

@@ -92,8 +92,7 @@ LINES = (
     line(
         "capability_unknown",
         "Received unknown capability {capability}",
-        "Capability {capability} not available",
-        what="the source's migration capability {capability} is unknown or unavailable here",
+        what="the source's migration capability {capability} is unknown here",
         remedy="turn it off on the source, or use a QEMU that has it",
         source="migration/savevm.c get_capability",
     ),

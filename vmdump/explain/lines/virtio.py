@@ -214,12 +214,6 @@ LINES = (
         source="hw/net/virtio-net.c",
     ),
     line(
-        "virtio_config",
-        "{device}: Failed to load device config space",
-        what="the virtio device's configuration space could not be read from the stream",
-        source=_LOAD,
-    ),
-    line(
         "virtio_legacy",
         "device is modern-only, but for backward compatibility legacy is allowed",
         what="a note, no error: the machine type keeps the legacy interface of a device that has only the modern one",
