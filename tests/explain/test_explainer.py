@@ -7,7 +7,7 @@ from collections import defaultdict
 import pytest
 from support.paths import DATA
 
-from vmdump.explain.explainer import CAUSE, MAX_EXPLANATIONS, NEAREST, UNKNOWN, WHERE, Explanation, explain, find
+from vmdump.explain.explainer import CAUSE, MAX_EXPLANATIONS, NEAREST, NOTE, UNKNOWN, WHERE, Explanation, explain, find
 from vmdump.explain.lines import known_lines
 from vmdump.explain.log_text import MAX_LINE
 from vmdump.explain.pattern import Pattern
@@ -59,7 +59,7 @@ def text_of(explanations: list[Explanation]) -> str:
 @pytest.mark.parametrize("line", RECORDED)
 def test_recorded(line: str) -> None:
     """Each line that occurred in recorded migrations is known, not only near to a known one."""
-    assert all(each.kind in (CAUSE, WHERE) and each.what for each in explain(line))
+    assert all(each.kind in (CAUSE, WHERE, NOTE) and each.what for each in explain(line))
 
 
 @pytest.mark.parametrize(("line", "words"), REPORTED)
@@ -227,4 +227,4 @@ def test_own_templates(line: object) -> None:
             r"\{(\w+)(?::(\w+))?\}", lambda each: {"d": "7", "x": "1f", "line": "a b"}.get(each[2], "v"), template
         )
         assert line.key in [each.key for each, _ in find(text)], text  # type: ignore[attr-defined]
-        assert all(each.kind in (CAUSE, WHERE) for each in explain(text))
+        assert all(each.kind in (CAUSE, WHERE, NOTE) for each in explain(text))

@@ -38,8 +38,9 @@ the PCI capabilities of the device, which is emulated with reset state; -M
 selects the board for that. Without IMAGE the standards are used.
 
 With --json the output is a list of objects with the keys
-  line, kind (cause, where, format, nearest, unknown), key, what, arguments,
-  details (label, text), remedy, source, format, function, rules, type
+  line, kind (cause, where, note, format, nearest, unknown), key, what,
+  arguments, details (label, text), remedy, source, format, function, rules,
+  type
 
 exit codes:
   0 explained; 1 not known, or only the nearest line; 2 usage error; 3 could
@@ -93,7 +94,7 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
             raise UsageError("LINE is empty; quote the line, or give - to read standard input")
     text = _read(environment) if args.line == "-" else args.line
     image = _image(args, environment)
-    from vmdump.explain.explainer import CAUSE, FORMAT, UNKNOWN, WHERE, explain
+    from vmdump.explain.explainer import CAUSE, FORMAT, NOTE, UNKNOWN, WHERE, explain
     from vmdump.report import explanation
     from vmdump.report.options import Options
 
@@ -109,7 +110,7 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     else:
         options = Options(width=environment.width, colours=environment.draws)
         environment.print(explanation.text(explanations, options), end="", is_drawn=True)
-    return ExitStatus.DONE if kinds & {CAUSE, WHERE, FORMAT} else ExitStatus.FINDINGS
+    return ExitStatus.DONE if kinds & {CAUSE, WHERE, NOTE, FORMAT} else ExitStatus.FINDINGS
 
 
 def _read(environment: Environment) -> str:

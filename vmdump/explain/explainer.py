@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from vmdump.explain.known_line import KnownLine, Row
     from vmdump.explain.pattern import Found
 
-#: Kinds of explanations: of a cause; of where it happened; a format of the binary; the nearest known line; nothing.
-CAUSE, WHERE, FORMAT, NEAREST, UNKNOWN = "cause", "where", "format", "nearest", "unknown"
+#: Kinds of explanations: of a cause; of where it happened; of a warning; a format of the binary; the nearest known
+#: line; nothing.
+CAUSE, WHERE, NOTE, FORMAT, NEAREST, UNKNOWN = "cause", "where", "note", "format", "nearest", "unknown"
 
 #: A pattern with less fixed text must match the whole message.
 _MIN_WEIGHT = 8
@@ -144,8 +145,9 @@ def _explained(message: str, line: KnownLine, found: Found, context: Context) ->
             format, function = matching.text, matching.function
         elif not context.image.prints(next(each for known, each in _patterns() if known is line)):
             rows.append(("note", f"{context.image.label} does not print this line; another QEMU did"))
+    kind = WHERE if line.wraps else NOTE if line.is_note else CAUSE
     return Explanation(
-        message, WHERE if line.wraps else CAUSE, line.key, line.what.format_map(values), tuple(rows),
+        message, kind, line.key, line.what.format_map(values), tuple(rows),
         remedy.format_map(values), line.source, tuple(found.arguments.items()), format, function,
     )  # fmt: skip
 

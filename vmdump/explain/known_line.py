@@ -22,7 +22,7 @@ class KnownLine(NamedTuple):
     ``key``: stable name; ``templates``: its texts in all versions, see vmdump.explain.pattern; ``what``: one sentence,
     with the template's arguments in braces; ``remedy``: what usually helps; ``source``: files and functions of QEMU;
     ``wraps``: the line reports where an error occurred, not the error; ``details``: yields rows from the arguments;
-    ``printed_by``: QEMU, libvirt or a library.
+    ``printed_by``: QEMU, libvirt or a library; ``is_note``: a warning, not why a load failed.
     """
 
     key: str
@@ -33,6 +33,7 @@ class KnownLine(NamedTuple):
     wraps: bool = False
     details: Callable[[Mapping[str, str], Context], Iterator[Row]] | None = None
     printed_by: str = QEMU
+    is_note: bool = False
 
 
 def line(
@@ -44,7 +45,8 @@ def line(
     wraps: bool = False,
     details: Callable[[Mapping[str, str], Context], Iterator[Row]] | None = None,
     printed_by: str = QEMU,
+    is_note: bool = False,
 ) -> KnownLine:
     """Return a KnownLine; ``source``: one, or several."""
     sources = (source,) if isinstance(source, str) else source
-    return KnownLine(key, templates, what, remedy, sources, wraps, details, printed_by)
+    return KnownLine(key, templates, what, remedy, sources, wraps, details, printed_by, is_note)

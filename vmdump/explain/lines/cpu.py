@@ -148,6 +148,7 @@ LINES = (
         remedy="a warning unless -cpu ...,tsc-frequency or invtsc was given; migrate between hosts of one frequency or "
         "to a CPU with TSC scaling",
         source=f"{_KVM} kvm_arch_set_tsc_khz",
+        is_note=True,
     ),
     line(
         "tsc_user",
@@ -204,6 +205,7 @@ LINES = (
         what="Arm: a note, no error: the destination keeps its own value of the system register {register}, which the "
         "source does not send",
         source="target/arm/machine.c cpu_post_load",
+        is_note=True,
     ),
     line(
         "registers_load",
@@ -227,6 +229,7 @@ LINES = (
         what="a warning: the source's machine has capability {capability} at level {sent}, the destination at {local}",
         source="hw/ppc/spapr_caps.c spapr_caps_post_migration",
         details=_pseries,
+        is_note=True,
     ),
     line(
         "pseries_pvr",

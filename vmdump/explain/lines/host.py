@@ -39,6 +39,7 @@ LINES = (
         what="a warning: the guest sees {guest} bits of physical addresses, this host has {host}",
         remedy="set phys-bits or host-phys-bits-limit on both sides; memory beyond the smaller limit fails",
         source="target/i386/host-cpu.c host_cpu_adjust_phys_bits",
+        is_note=True,
     ),
     line(
         "kvm_entry",

@@ -188,6 +188,7 @@ LINES = (
         what="a warning: a device's timer was started with a period of zero, and was stopped. It occurs when the state "
         "of a device without a clock is loaded or reset",
         source="hw/core/ptimer.c ptimer_reload",
+        is_note=True,
     ),
     line(
         "nic_peer",
@@ -195,6 +196,7 @@ LINES = (
         "netdev {netdev} has no peer",
         what="a warning: the network card has no backend (-netdev), so it receives nothing",
         source="net/net.c net_check_clients",
+        is_note=True,
     ),
     line(
         "assertion",

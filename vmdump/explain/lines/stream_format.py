@@ -81,6 +81,7 @@ LINES = (
         what="a warning: the machine type {machine} will be removed",
         remedy="nothing now; plan to start the machine with a newer type, which the guest sees as new hardware",
         source="system/vl.c qemu_create_machine",
+        is_note=True,
     ),
     line(
         "capability",

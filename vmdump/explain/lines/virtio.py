@@ -218,6 +218,7 @@ LINES = (
         "device is modern-only, but for backward compatibility legacy is allowed",
         what="a note, no error: the machine type keeps the legacy interface of a device that has only the modern one",
         source="hw/virtio/virtio.c virtio_legacy_check_disabled",
+        is_note=True,
     ),
     line(
         "vhost_set_features",
