@@ -153,6 +153,16 @@ def test_context() -> None:
     assert ("refused", "bit 1: HOTPLUG; property hotplug") in second.rows
 
 
+def test_no_cause() -> None:
+    """Where no line says why, as in 181 recorded migrations of Arm machines, the usual cause is named."""
+    log = (
+        "error while loading state for instance 0x0 of device 'cpu'\nload of migration failed: Operation not permitted"
+    )
+    assert any("system registers" in text for _, text in explain(log)[0].rows)
+    with_cause = explain(f"Invalid value 275 expecting positive value <= 258\n{log}")
+    assert not any(label in ("cause", "usual cause") for each in with_cause[1:] for label, _ in each.rows)
+
+
 def test_repeated_lines() -> None:
     """A line that a log repeats is explained once, and the number of explanations is limited."""
     assert len(explain("Missing section footer for x\n" * 1000)) == 1

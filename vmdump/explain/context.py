@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from vmdump.explain.image import ImageFacts
-    from vmdump.explain.known_line import Row
+    from vmdump.explain.known_line import KnownLine, Row
     from vmdump.explain.pattern import Found
 
 #: Most types that are listed.
@@ -28,18 +28,20 @@ class Context:
     """What is known beside a line.
 
     ``section``: section that failed, as in QEMU's lines (``0000:00:02.0/e1000``); ``field_failed``: description and
-    field; ``image``: facts of a binary, or None.
+    field; ``has_cause``: one of the lines says why; ``image``: facts of a binary, or None.
     """
 
     def __init__(self, image: ImageFacts | None = None) -> None:
         self.image = image
         self.section: str | None = None
         self.field_failed: tuple[str, str] | None = None
+        self.has_cause = False
 
-    def note(self, found: Sequence[tuple[str, Found]]) -> None:
-        """Take the section and the field from lines of one failure, by key, in the order of the text."""
-        for key, match in found:
-            arguments = match.arguments
+    def note(self, found: Sequence[tuple[KnownLine, Found]]) -> None:
+        """Take the section and the field from the lines of one failure, in the order of the text."""
+        for line, match in found:
+            key, arguments = line.key, match.arguments
+            self.has_cause |= not line.wraps and not line.is_note
             if key in ("load_failed", "load_part_failed", "missing_footer") and self.section is None:
                 self.section = arguments["section"]
             elif key == "field_failed" and self.field_failed is None:
@@ -78,6 +80,15 @@ class Context:
         if self.image is not None:
             for defect in self.image.defects_of(name)[:_MAX_TYPES]:
                 yield "defect", defect
+
+    def hooks_of(self, name: str) -> Iterator[Row]:
+        """Yield the descriptions in a section that have hooks, which may refuse a state without a message."""
+        if self.image is None:
+            return
+        hooks = self.image.hooks_of(name)
+        if hooks:
+            more = f" and {len(hooks) - _MAX_TYPES} more" if len(hooks) > _MAX_TYPES else ""
+            yield "hooks", ", ".join(hooks[:_MAX_TYPES]) + more
 
     def version(self, name: str, incoming: int) -> Iterator[Row]:
         """Yield the versions that the binary accepts of a description."""

@@ -75,7 +75,7 @@ def explain(text: str, image: ImageFacts | None = None) -> list[Explanation]:
     known = others = 0
     for failure in _failures(messages):
         context = Context(image)
-        context.note([(each.key, found) for _, matches in failure for each, found in matches])
+        context.note([match for _, matches in failure for match in matches])
         for message, matches in failure:
             if matches and known < MAX_EXPLANATIONS:
                 explanations += (_explained(message, each, found, context) for each, found in matches)

@@ -112,6 +112,21 @@ class ImageFacts:
         found = self.dump.find(name)
         return found[0].vmsd if found else None
 
+    def hooks_of(self, section: str) -> list[str]:
+        """Return the hooks that run when a section is loaded: ``post_load of cpu``."""
+        found: dict[str, None] = {}
+        for item in self.dump.find(section):
+            stack: list[VMStateDescription | None] = [item.vmsd]
+            seen: set[int] = set()
+            while stack:
+                vmsd = stack.pop()
+                if vmsd is None or id(vmsd) in seen:
+                    continue
+                seen.add(id(vmsd))
+                found |= {f"{hook} of {vmsd.name}": None for hook in ("pre_load", "post_load") if getattr(vmsd, hook)}
+                stack += [*(vmsd.subsections or ()), *(each.vmsd for each in vmsd.fields or ())]
+        return list(found)
+
     def has_machine(self, name: str) -> bool:
         """Return whether the binary has a machine type."""
         return name in self._machines

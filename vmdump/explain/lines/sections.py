@@ -59,6 +59,25 @@ def _types(arguments: Mapping[str, str], context: Context) -> Iterator[Row]:
     yield from context.types_of(arguments["section"])
 
 
+#: Sections whose hooks refuse a state without a message, and what they compare.
+_SILENT = {
+    "cpu": "on Arm, post_load refuses a list of system registers (cpreg_vmstate_indexes) with one that this CPU does "
+    "not have: another -cpu or feature, another version of QEMU with TCG, another kernel of the host with KVM",
+    "ram": "a read of the stream failed: the source ended, or the file is truncated",
+}
+
+
+def _failed(arguments: Mapping[str, str], context: Context) -> Iterator[Row]:
+    section = arguments["section"]
+    yield from context.types_of(section)
+    if context.has_cause:
+        return
+    yield "cause", "no line here says why: a hook or a field refused the state without a message, or a line is missing"
+    if usual := _SILENT.get(section):
+        yield "usual cause", usual
+    yield from context.hooks_of(section)
+
+
 def _length(arguments: Mapping[str, str], context: Context) -> Iterator[Row]:
     yield from context.types_of(arguments["section"])
     yield from context.defects_of(arguments["section"])
@@ -135,17 +154,18 @@ LINES = (
     line(
         "load_failed",
         "error while loading state for instance 0x{instance:x} of device '{section}'",
-        what="loading the section {section} failed; the cause is in the line before (QEMU before 10.2) or behind it",
+        what="loading the section {section} failed",
         source="migration/savevm.c qemu_loadvm_section_start_full",
         wraps=True,
-        details=_types,
+        details=_failed,
     ),
     line(
         "load_part_failed",
         "error while loading state section id {id:d}({section})",
-        what="loading a later part of section {section} failed; the cause is in the line before",
+        what="loading a later part of section {section} failed",
         source=_PART,
         wraps=True,
+        details=_failed,
     ),
     line(
         "subsection_unknown",
@@ -208,7 +228,7 @@ LINES = (
     line(
         "load_of_migration_failed",
         "load of migration failed: {error:line}",
-        what="the destination gave up, and exits; the cause is in another line",
+        what="the destination gave up, and exits",
         source="migration/migration.c process_incoming_migration_co",
         wraps=True,
         details=lambda arguments, context: _errno(arguments),
