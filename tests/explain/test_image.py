@@ -14,7 +14,7 @@ from vmdump.explain.image import ImageFacts
 from vmdump.explain.known_line import QEMU
 from vmdump.explain.lines import known_lines
 from vmdump.explain.pattern import Pattern
-from vmdump.explain.pci_config import _config_of
+from vmdump.explain.pci_config import PciConfig, _config_of
 from vmdump.explain.virtio_features import DEVICES, STANDARD, TRANSPORT, TRANSPORT_BITS
 
 IMAGES = Path(os.environ.get("VMDUMP_IMAGES", "/nonexistent"))
@@ -204,6 +204,22 @@ def test_pci_config_against_qemu(
     bus = ",bus=p" if port else ""
     with NativeQemu(qemu, "-M", "q35", *port, "-device", options + bus) as native:
         assert _config_of(native.save(tmp_path / "stream"), section) == emulated.data
+
+
+def test_few_devices_are_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log that names hundreds of devices starts eight of them, each once."""
+    started = []
+
+    def read_config(binary: object, section: str, *_: object, **__: object) -> PciConfig:
+        started.append(section)
+        return PciConfig(None, "not here")
+
+    monkeypatch.setattr("vmdump.explain.pci_config.read_config", read_config)
+    facts = ImageFacts("/x/qemu", lambda: vmdump.open(None))
+    texts = [facts.pci_config(f"0000:00:{number:02x}.0/e1000", 0x40).origin for number in range(200)] * 2
+    assert len(started) == 8
+    assert texts[7] == "not here"
+    assert "only 8 devices" in texts[8]
 
 
 def test_binary_without_facts(tmp_path: Path) -> None:

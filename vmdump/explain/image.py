@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from vmdump.explain.emulated_device import Binary
 from vmdump.explain.mapped_binary import MappedBinary
 from vmdump.explain.pattern import Found, Pattern
+from vmdump.explain.pci_registers import CONVENTIONAL
 from vmdump.explain.virtio_features import STANDARD, TRANSPORT_BITS, FeatureTables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from vmdump.check.results import Finding
     from vmdump.dump.device_dump import DeviceDump
     from vmdump.explain.pci_config import PciConfig
     from vmdump.explain.rom_file import RomFile
@@ -34,6 +36,9 @@ _MAX_WORDS, _MAX_STRINGS = 64, 3000
 
 #: Least share of a line's letters that a format of the binary must cover; places of a text that are looked at.
 _MIN_SHARE, _MAX_PLACES = 0.3, 5000
+
+#: Most devices that are started for a text; each takes a second.
+_MAX_STARTED = 8
 
 #: Most strings of a malformed binary; the largest QEMU has 120,000.
 _MAX_ALL_STRINGS = 1 << 19
@@ -71,6 +76,7 @@ class ImageFacts:
         self.path, self.label = path, path.rpartition("/")[2]
         self._make_dump, self._machines = dump, tuple(machines)
         self._binary = Binary(path, self._machines, sysroot, machine)
+        self._started: dict[tuple[object, ...], Any] = {}
 
     @cached_property
     def dump(self) -> DeviceDump:
@@ -87,16 +93,21 @@ class ImageFacts:
 
     def defects_of(self, section: str) -> list[str]:
         """Return the defects of a section's description that break every load, with the rule."""
-        from vmdump.check.checker import Labelled
-        from vmdump.check.lint import is_defect, lint
         from vmdump.dump.lookup import section_name
 
         types, name = self.types_of(section), section_name(section)
         return [
             f"{each.path}: {each.message} [{each.rule}]"
-            for each in lint(Labelled(self.label, self.dump))
-            if is_defect(each) and (each.type in types or each.path.partition(" / ")[0] == name)
-        ]
+            for each in self._defects if each.type in types or each.path.partition(" / ")[0] == name
+        ]  # fmt: skip
+
+    @cached_property
+    def _defects(self) -> list[Finding]:
+        """The defects of the binary."""
+        from vmdump.check.checker import Labelled
+        from vmdump.check.lint import is_defect, lint
+
+        return [each for each in lint(Labelled(self.label, self.dump)) if is_defect(each)]
 
     def encoding_of(self, description: str, field: str) -> str | None:
         """Return the name of a field's encoding, or a text for a struct; None if there is no such field."""
@@ -144,28 +155,51 @@ class ImageFacts:
 
         return get_close_matches(section_name(section), known_names(self.dump), n=2, cutoff=0.7)
 
+    # Devices that are started in the emulator: each once, and only so many, as a log may name hundreds
+
     def rom_of(self, typename: str) -> RomFile | None:
         """Return the ROM file of a PCI device type. See rom_file.find_rom."""
         from vmdump.explain.rom_file import find_rom
 
-        return find_rom(self._binary, typename)
+        found: RomFile | None = self._once(("rom", typename), lambda: find_rom(self._binary, typename), None)
+        return found
 
     def pci_config(self, section: str, offset: int, properties: Iterable[str] = ()) -> PciConfig:
-        """See Context.pci_config."""
-        from vmdump.explain.pci_config import read_config
+        """See Context.pci_config. ``properties``: the same in all calls."""
+        from vmdump.explain.pci_config import PciConfig, read_config
 
-        types = self.types_of(section)
-        return read_config(self._binary, section, types, is_extended=offset >= 0x100, properties=properties)
+        def read() -> PciConfig:
+            types = self.types_of(section)
+            return read_config(self._binary, section, types, is_extended=is_extended, properties=properties)
 
-    def values_of(self, section: str, types: Sequence[str], properties: Iterable[str]) -> tuple[str, dict[str, Any]]:
+        is_extended = offset >= CONVENTIONAL
+        too_many = PciConfig(None, f"unknown: only {_MAX_STARTED} devices are emulated; explain this failure by itself")
+        found: PciConfig = self._once(("config", section, is_extended), read, too_many)
+        return found
+
+    def values_of(self, section: str, types: Sequence[str], properties: Sequence[str]) -> tuple[str, dict[str, Any]]:
         """Return a command line, and the values that a device's properties have in it.
 
         Empty if the user named no machine type, which decides them, or if the device can't be started.
         """
         from vmdump.explain.emulated_device import EmulatedDevice, start_device
 
-        device = start_device(self._binary, section, types) if self._binary.machine else None
-        return (device.command_line, device.values(properties)) if isinstance(device, EmulatedDevice) else ("", {})
+        def read() -> tuple[str, dict[str, Any]]:
+            device = start_device(self._binary, section, types)
+            return (device.command_line, device.values(properties)) if isinstance(device, EmulatedDevice) else ("", {})
+
+        if self._binary.machine is None:
+            return "", {}
+        found: tuple[str, dict[str, Any]] = self._once(("values", section, *properties), read, ("", {}))
+        return found
+
+    def _once(self, key: tuple[object, ...], read: Callable[[], Any], too_many: Any) -> Any:
+        """Return what read returns, which is called once for a key; too_many if that was done too often."""
+        if key not in self._started:
+            if len(self._started) >= _MAX_STARTED:
+                return too_many
+            self._started[key] = read()
+        return self._started[key]
 
     # Strings
 
