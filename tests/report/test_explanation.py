@@ -27,6 +27,13 @@ def test_brief_where_a_cause_is() -> None:
     assert "value-compared" in alone
 
 
+def test_repeated_kind() -> None:
+    """Remedy and rules are shown once for several lines of a kind, each line's own values always."""
+    lines = text(explain("Missing section footer for a/e1000\nMissing section footer for b/e1000"), Options())
+    assert lines.count("remedy: ") == lines.count("rules that predict it:") == 1
+    assert lines.count("  the destination read fewer or more bytes") == 2
+
+
 @pytest.mark.parametrize("width", [40, 60, 100, 120])
 def test_width(width: int) -> None:
     """Lines are broken to the width, the message and words excepted."""

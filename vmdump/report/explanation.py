@@ -37,16 +37,20 @@ _MAX_MESSAGE = 500
 def text(explanations: Sequence[Explanation], options: Options) -> str:
     """Return the explanations for a person: each message once, then what it means, what to do, and its source.
 
-    Of lines that only report where an error occurred, the meaning alone is shown if there is a cause.
+    Of lines that only report where an error occurred, the meaning alone is shown if there is a cause. Remedy, source
+    and rules are shown with the first of several lines of a kind.
     """
     has_cause = any(each.kind == CAUSE for each in explanations)
     in_log = len({each.line for each in explanations}) > 1
     blocks: list[str] = []
+    keys: set[str | None] = set()
     shown = ""
     for each in explanations:
         if in_log and each.kind == UNKNOWN:
             continue
-        lines = list(_lines(each, options, brief=has_cause and each.kind == WHERE))
+        is_where = has_cause and each.kind == WHERE
+        lines = list(_lines(each, options, brief=is_where, repeated=each.key is not None and each.key in keys))
+        keys.add(each.key)
         if each.line != shown:
             shown = each.line
             blocks.append(_painted(_message(each.line), "1", options))
@@ -64,13 +68,13 @@ def _message(line: str) -> str:
     return line if len(line) <= _MAX_MESSAGE else f"{line[:_MAX_MESSAGE]}..."
 
 
-def _lines(each: Explanation, options: Options, *, brief: bool) -> Iterator[str]:
+def _lines(each: Explanation, options: Options, *, brief: bool, repeated: bool) -> Iterator[str]:
     """Yield the lines of an explanation, below the message."""
     yield from _wrapped("", each.what, options)
     for label, value in each.rows:
         if not brief or label in _BRIEF:
             yield from _wrapped(label, value, options)
-    if brief:
+    if brief or repeated:
         return
     if each.remedy:
         yield from _wrapped("remedy", each.remedy, options)
