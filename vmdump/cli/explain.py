@@ -26,16 +26,16 @@ examples:
   vmdump explain - /usr/bin/qemu-system-x86_64   lines of standard input
   vmdump rules                             list the rules
 
-A line may have times and program names in front, and several lines may be
-given, as pasted from a log: what one says about another is used. Known are the
-lines of QEMU 5.2 to 11.1 when a machine does not start, save or load; of others
-the nearest known line is shown.
+vmdump knows the lines that QEMU 5.2 to 11.1 prints when a machine does not
+start, save or load; for any other line it shows the nearest one. Timestamps and
+program names in front of a line are skipped. Several lines, pasted from a log,
+are explained together: a later line often names the device of an earlier one.
 
-IMAGE is the QEMU that printed the line, usually the destination. From it come
-its own format string and the function that prints it, the types behind a
-section, the names of virtio features with the properties that set them, and
-the PCI capabilities of the device, which is emulated with reset state; -M
-selects the board for that. Without IMAGE the standards are used.
+IMAGE is the QEMU that printed the line, usually the destination. vmdump reads
+from it, without running it, the format string and the function that prints it,
+the types that have a section and their defects, and the names of virtio
+features with the properties that set them. For PCI registers, option ROMs and,
+with -M, values of properties it starts the device in the emulator.
 
 With --json the output is a list of objects with the keys
   line, kind (cause, where, note, format, nearest, unknown), key, what,

@@ -155,7 +155,7 @@ class ImageFacts:
 
         return get_close_matches(section_name(section), known_names(self.dump), n=2, cutoff=0.7)
 
-    # Devices that are started in the emulator: each once, and only so many, as a log may name hundreds
+    # Devices in the emulator. Each is started once, and at most _MAX_STARTED are, because a log may name hundreds.
 
     def rom_of(self, typename: str) -> RomFile | None:
         """Return the ROM file of a PCI device type. See rom_file.find_rom."""

@@ -26,7 +26,7 @@ class PciConfig(NamedTuple):
     """The configuration space of a device type after reset.
 
     ``data``: 256 bytes, or 4096 of a PCI Express device; None if it is unknown; ``origin``: the command line, or the
-    reason; ``type``: the QOM type; ``values``: values of those of its properties that were asked for and exist.
+    reason; ``type``: the QOM type; ``values``: values of the requested properties that the type has.
     """
 
     data: bytes | None
@@ -44,8 +44,8 @@ def read_config(
         binary: the QEMU.
         section: the device's section: device path and name.
         types: QOM types that have the section.
-        is_extended: a register behind the first 256 bytes is wanted, which only PCI Express devices have.
-        properties: names of properties whose values are wanted.
+        is_extended: the register is behind the first 256 bytes, so the device needs a PCI Express bus.
+        properties: names of properties to read.
     """
     device = start_device(binary, section, types, needs_express=is_extended)
     if not isinstance(device, EmulatedDevice):

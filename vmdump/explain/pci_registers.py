@@ -157,7 +157,7 @@ class Register(NamedTuple):
 
 
 def describe(offset: int, config: bytes | None) -> Register:
-    """Return the register at an offset, with the configuration space of such a device if it is known."""
+    """Return the register at an offset; config: the device's configuration space, None if it is unknown."""
     if offset >= EXPRESS:
         return Register("outside of configuration space, which has 4096 bytes", None, "", 0)
     if offset < 0x40:

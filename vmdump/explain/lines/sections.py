@@ -97,8 +97,8 @@ LINES = (
     line(
         "missing_footer",
         "Missing section footer for {section}",
-        what="the destination read fewer or more bytes for {section} than the source sent: both have another idea of "
-        "its fields. Behind a section a footer byte (0x7e) must follow; another byte was there",
+        what="the destination read fewer or more bytes for {section} than the source sent, so their descriptions "
+        "differ: behind a section the byte 0x7e must follow, and another byte was there",
         remedy="find the field, subsection or test that differs (vmdump check), and how the source could be made not "
         "to send it: usually a property of the machine type that one side lacks. Running the QEMU of the source "
         "on the destination avoids it",
