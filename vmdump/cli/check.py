@@ -39,8 +39,9 @@ verdicts on each device type are
   unknown       a part, which is named, could not be compared
   accepted      all findings are accepted by the configuration, or ignored
   safe          loads; --verbose also shows compatible changes
-vmdump explain RULE explains the [rule] of a finding. --select and --ignore, or
-select and ignore in vmdump.toml, choose rules by id or pattern.
+vmdump explain RULE explains the [rule] of a finding, vmdump explain "LINE" NEW
+the error line that NEW printed. --select and --ignore, or select and ignore in
+vmdump.toml, choose rules by id or pattern.
 
 --format concise prints one line for each finding. --statistics counts the
 findings of each rule; the keys of its objects with --format json are
