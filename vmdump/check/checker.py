@@ -15,7 +15,7 @@ from vmdump.check.match_sections import Match, Matcher
 from vmdump.check.results import CheckResult, Direction, Dump, TypeResult, Verdict
 from vmdump.check.shared import FirstLook, Metadata, Shared
 from vmdump.check.side_by_side import Layout
-from vmdump.check.stream import KNOWN_INFOS
+from vmdump.check.stream import KNOWN_INFOS, Lowering
 from vmdump.check.templates import OTHER_SECTION, SECTION, Template, TemplateSection
 from vmdump.check.tree_view import Contents, Native, doubts, equal
 from vmdump.check.word_size import pointer_sizes
@@ -23,10 +23,16 @@ from vmdump.errors import VmdumpError
 from vmdump.qemu.error_lines import ErrorLines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from vmdump.check.evaluated.answers import Answers, Key, Wanted
     from vmdump.check.tree_view import Section
     from vmdump.dump.device_dump import DeviceDump
+
+
+if TYPE_CHECKING:
+    #: Evaluates sections of a dump, by its index; a str says why there are no answers. See vmdump.check.evaluated.
+    Evaluate = Callable[[int, Sequence[Wanted]], Mapping[Wanted, Answers | str]]
 
 
 class Labelled(NamedTuple):
@@ -47,6 +53,7 @@ def check(
     *,
     directions: Iterable[tuple[int, int]] | None = None,
     types: Sequence[str] = (),
+    evaluate: Evaluate | None = None,
 ) -> CheckResult:
     """Check dumps against each other.
 
@@ -55,6 +62,7 @@ def check(
         directions: pairs of indices of dumps, source first. Default: each pair in both directions.
         types: glob patterns of QOM types, or names as in QEMU's error lines (see vmdump.dump.lookup), of which one must
             match. Default: all types.
+        evaluate: called for each dump with findings that its run time decides; it evaluates them in a VM.
 
     Raises:
         VmdumpError: a description nests others too deeply, or has too many fields with theirs.
@@ -74,16 +82,46 @@ def check(
         types = type_patterns([each.dump for each in dumps], types)
     if directions is None:
         directions = [(i, j) for i in range(len(dumps)) for j in range(len(dumps)) if i != j]
-    results, checked = {}, {}
+    results: dict[str, list[TypeResult]] = {}
+    checked, pending = {}, []
     for i, j in directions:
         label = f"{dumps[i].label} -> {dumps[j].label}"
         checked[label] = Direction(i, j)
+        direction = _Direction(label, natives[i], natives[j], types, shared)
         try:
-            results[label] = list(_Direction(label, natives[i], natives[j], types, shared).results())
+            results[label] = list(direction.results())
         except RecursionError:
             raise VmdumpError(f"{label}: descriptions nest deeper than can be compared; flatten them") from None
+        if evaluate is not None:
+            pending.append((checked[label], direction, direction.undecided(results[label])))
+    if evaluate is not None:
+        _decide(results, pending, evaluate)
     sides = [Dump(each.label, each.dump.producer, each.dump.machine, each.aliases) for each in dumps]
     return CheckResult(sides, results, directions=checked)
+
+
+def _decide(
+    results: dict[str, list[TypeResult]],
+    pending: Sequence[tuple[Direction, _Direction, Sequence[Undecided]]],
+    evaluate: Evaluate,
+) -> None:
+    """Evaluate what run time decides, once for each dump, and replace the results that depend on it."""
+    wanted: dict[int, dict[tuple[str | None, str], set[Key]]] = {}
+    for indices, _, undecided in pending:
+        for each in undecided:
+            for dump, place, keys in zip(indices, each.places, each.keys, strict=True):
+                wanted.setdefault(dump, {}).setdefault(place, set()).update(keys)
+    from vmdump.check.evaluated.answers import Wanted
+
+    answers = {}
+    for dump, places in wanted.items():
+        asked = [Wanted(*place, frozenset(keys)) for place, keys in places.items() if keys]
+        answers[dump] = {(each.type, each.description): found for each, found in evaluate(dump, asked).items()}
+    for indices, direction, undecided in pending:
+        replaced = results[direction.label]
+        for each in undecided:
+            sides = [answers[dump].get(place) for dump, place in zip(indices, each.places, strict=True)]
+            replaced[each.at] = direction.decided(each, *sides)
 
 
 class CheckedDump(Native):
@@ -106,6 +144,27 @@ class CheckedDump(Native):
         return self._dump is other._dump or (build_id is not None and build_id == other._dump.producer.build_id)
 
 
+class Undecided(NamedTuple):
+    """A conditional result.
+
+    Attributes:
+        at: index in the direction's results.
+        section, match, look, within: see _Direction.
+        places: device type (None: a standalone VMSD) and description, for each side.
+        keys: the functions and array lengths that decide, for each side.
+        result: the result without evaluation.
+    """
+
+    at: int
+    section: Section
+    match: Match
+    look: FirstLook
+    within: Sequence[Section]
+    places: tuple[tuple[str | None, str], tuple[str | None, str]]
+    keys: tuple[frozenset[Key], frozenset[Key]]
+    result: TypeResult
+
+
 #: Uses of a standalone VMSD for which QEMU's own code sends it as a section.
 _OWN_CODE = {"register", "legacy_vmsd"}
 
@@ -119,7 +178,7 @@ class _Direction:
     def __init__(
         self, label: str, source: CheckedDump, destination: CheckedDump, types: Sequence[str], shared: Shared
     ) -> None:
-        self._label, self._source, self._destination, self._types = label, source, destination, types
+        self.label, self._source, self._destination, self._types = label, source, destination, types
         self._shared = shared
         self._holders: dict[str, list[str]] | None = None
         detailed = source.detailed and destination.detailed
@@ -127,6 +186,7 @@ class _Direction:
         self._known = Metadata(detailed, nums, (source.nums, destination.nums), source.is_same_code(destination))
         self._matcher = Matcher(source, destination, nums=nums)
         self._templates: dict[tuple[object, ...], Template] = {}
+        self._places: Iterable[tuple[Section, Match | None, FirstLook, Sequence[Section]]] = ()
         self._lower(None, None)
 
     def results(self) -> Iterable[TypeResult]:
@@ -145,6 +205,10 @@ class _Direction:
                 if not look.same and not self._shared.shapes.number(source)
             )
             self._lower(*pointer_sizes(nesting))
+        self._places = (
+            (each, matches[id(each)], known.get(id(each), _NO_LOOK), within.get(each.type, ()) if each.root is None else ())
+            for each in (*sections, *roots)
+        )
         for section in sections:
             look = known.get(id(section), _NO_LOOK)
             yield self._result(section, matches[id(section)], look, within.get(section.type))
@@ -159,10 +223,54 @@ class _Direction:
                 )
             yield result._replace(covers=self._source.types(root))
 
+    def undecided(self, results: Sequence[TypeResult]) -> list[Undecided]:
+        """Return the conditional results, each with what decides it."""
+        undecided = []
+        for index, (result, place) in enumerate(zip(results, self._places, strict=True)):
+            section, match, look, within = place
+            if result.verdict is not Verdict.CONDITIONAL or match is None:
+                continue
+            findings = self._find(section, match, look, within, self._defect(section, match))
+            keys = [frozenset(key for side, key in findings.deciding if side == each) for each in _SIDES]
+            if any(keys):
+                places = _place_of(section), _place_of(match.section)
+                undecided.append(
+                    Undecided(index, section, match, look, within, places, (keys[0], keys[1]), result)
+                )
+        return undecided
+
+    def decided(
+        self, undecided: Undecided, source: Answers | str | None, destination: Answers | str | None
+    ) -> TypeResult:
+        """Return a result that uses answers of VMs of both sides; a str says why there are none."""
+        section, match, look, within = undecided.section, undecided.match, undecided.look, undecided.within
+        known = [None if isinstance(each, str) else each for each in (source, destination)]
+        plain = self._sending, self._loading
+        self._sending = self._lowering(self._pointers[0], known[0], loading=False)
+        self._loading = self._lowering(self._pointers[1], known[1], loading=self._known.detailed)
+        try:
+            findings = self._find(
+                section, match, look, within, self._defect(section, match), answers=(source, destination)
+            )
+            layout = self._layout(section, match, within)
+        finally:
+            self._sending, self._loading = plain
+        for side, answers in zip(_SIDES, known, strict=True):
+            findings.report_answers(side, answers, section, match.section)
+        found = findings.findings
+        verdict = Verdict.worst(finding.verdict for finding in found)
+        return undecided.result._replace(verdict=verdict, findings=found, layout=layout)
+
+    def _lowering(self, pointer: int | None, answers: Answers | None, *, loading: bool) -> Lowering:
+        """Return a lowering that is not shared, because it uses answers."""
+        known = self._known
+        return Lowering(loading=loading, detailed=known.detailed, nums=known.nums, pointer=pointer, answers=answers)
+
     def _lower(self, source: int | None, destination: int | None) -> None:
         """Select the lowerings of both sides. Args: sizes of pointers, if they differ; else None."""
-        self._sending = self._shared.lowering(self._known, source, loading=False)
-        self._loading = self._shared.lowering(self._known, destination, loading=True)
+        self._pointers = source, destination
+        self._sending: Lowering = self._shared.lowering(self._known, source, loading=False)
+        self._loading: Lowering = self._shared.lowering(self._known, destination, loading=True)
 
     def _is_selected(self, name: str) -> bool:
         if not self._types:
@@ -286,8 +394,24 @@ class _Direction:
             within: standalone VMSDs that are saved inside the section.
             broken: what is damaged in the binary.
         """
+        findings = self._find(section, match, look, within, broken)
+        name, found = findings.type, findings.findings
+        verdict = Verdict.worst(finding.verdict for finding in found)
+        return TypeResult(name, verdict, section.name, found, self._layout(section, match, within))
+
+    def _find(
+        self,
+        section: Section,
+        match: Match | None,
+        look: FirstLook,
+        within: Sequence[Section],
+        broken: str | None,
+        answers: tuple[Answers | str | None, Answers | str | None] = (None, None),
+    ) -> Findings:
+        """Return the findings of a section; answers: see decided, the rest: see _compared."""
         name = section.type if section.root is None else section.name
-        findings = Findings(self._label, name, section.name, self._known, self._source.lines, self._destination.lines)
+        lines = self._source.lines, self._destination.lines
+        findings = Findings(self.label, name, section.name, self._known, *lines, answers)
         if match is None and not _OWN_CODE.isdisjoint(self._source.uses(section)):
             self._missing(section, findings)
         elif match is None:
@@ -305,9 +429,7 @@ class _Direction:
                 findings.report("lengths-not-told", section, match.section, who=self._without_lengths())
         for root in within:
             self._compare_within(root, findings)
-        found = findings.findings
-        verdict = Verdict.worst(finding.verdict for finding in found)
-        return TypeResult(name, verdict, section.name, found, self._layout(section, match, within))
+        return findings
 
     def _layout(self, section: Section, match: Match | None, within: Sequence[Section]) -> Layout:
         pairs = [(section, match.section)] if match is not None else []
@@ -335,7 +457,7 @@ class _Direction:
 
     def _without_lengths(self) -> str:
         """The labels of the dumps that do not report lengths of arrays."""
-        labels = self._label.split(" -> ")
+        labels = self.label.split(" -> ")
         sides = (self._source, self._destination)
         return " and ".join(label for label, dump in zip(labels, sides, strict=False) if not dump.nums)
 
@@ -381,6 +503,14 @@ class _Direction:
             differences = self._shared.differences[key] = comparison.differences
         for difference in differences:
             findings.add(difference)
+
+
+_SIDES = ("source", "destination")
+
+
+def _place_of(section: Section) -> tuple[str | None, str]:
+    """The device type and the description of a section; see Wanted."""
+    return (section.type if section.root is None else None), section.name
 
 
 def _what(section: Section) -> str:

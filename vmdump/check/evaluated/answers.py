@@ -10,6 +10,20 @@ from typing import NamedTuple
 Key = tuple[str, str, int]
 
 
+class Wanted(NamedTuple):
+    """Sections to evaluate, and what of them.
+
+    Attributes:
+        type: the device type; None: a standalone VMSD.
+        description: name of the description.
+        keys: functions and array lengths; None: all.
+    """
+
+    type: str | None
+    description: str
+    keys: frozenset[Key] | None = None
+
+
 class Answer(NamedTuple):
     """What a test, a needed() or an array length is in a VM at reset.
 
@@ -48,7 +62,7 @@ class Answers:
 
     Attributes:
         machine: the machine type of the VM.
-        used: keys of the definite answers that a lowering has used.
+        used: the definite answers that a lowering has used.
     """
 
     def __init__(self, machine: str, found: Mapping[Key, Answer], lengths: Mapping[Key, Answer] | None = None) -> None:

@@ -24,18 +24,19 @@ class RawField(NamedTuple):
     """A VMStateField at an address of the guest.
 
     Attributes:
-        index: which of the fields of its name.
+        nth: which of the fields of its name.
         length: offset and size of the member with the array's length, if there is one.
     """
 
     address: int
     name: str
-    index: int
+    nth: int
     offset: int
     size: int
     num: int
     flags: int
     vmsd: int
+    info: str
     length: tuple[int, int] | None
 
 
@@ -99,9 +100,15 @@ class Descriptions:
                 length = _u32(raw, at["field_num_indirect"]), raw[at["field_num_indirect"] + 4]
             yield RawField(
                 address, text, seen[text], _u64(raw, at["field_offset"]), _u64(raw, at["field_bytes"]),
-                struct.unpack_from("<i", raw, at["field_num"])[0], flags, _u64(raw, at["field_vmsd"]), length,
+                struct.unpack_from("<i", raw, at["field_num"])[0], flags, _u64(raw, at["field_vmsd"]),
+                self._info(_u64(raw, at["field_info"])), length,
             )  # fmt: skip
             address += at["field_size"]
+
+    def _info(self, info: int) -> str:
+        """Return VMStateInfo.name; empty if there is none."""
+        name = self.guest.pointer(info) if info and self.guest.holds(info, 8) else 0
+        return self.guest.text(name) if name and self.guest.holds(name, 1) else ""
 
     def subsections(self, description: int) -> Iterator[int]:
         """Iterate over the addresses of a description's subsections."""
@@ -131,7 +138,7 @@ class Descriptions:
             for field in self.fields(description):
                 slot = field.address + self._at["field_exists"]
                 if self.guest.pointer(slot):
-                    hooks.append(Hook(slot, (name, field.name, field.index), description))
+                    hooks.append(Hook(slot, (name, field.name, field.nth), description))
                 if field.vmsd:
                     todo.append(field.vmsd)
             todo += self.subsections(description)
@@ -168,11 +175,13 @@ class Walk:
         base, count = opaque + field.offset, 1
         if field.flags & (POINTER | ALLOC):
             base = self._pointer(base)
+        if field.info in ("pci config", "pci irq state"):
+            return  # their size is not that of the member
         if field.flags & ARRAY or field.flags & MULTIPLY_ELEMENTS:
             count = max(field.num, 1)
         if field.length is not None:
             offset, size = field.length
-            self.lengths.append(((description, field.name, field.index), opaque + offset, size))
+            self.lengths.append(((description, field.name, field.nth), opaque + offset, size))
             count = max(self.value(opaque + offset, size), 1)
         if field.vmsd and not field.flags & (STRUCT | VSTRUCT):
             return  # a list, whose elements are elsewhere, or a temporary struct
