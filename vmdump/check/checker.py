@@ -175,6 +175,9 @@ _NO_LOOK = FirstLook(same=False, unknown_lengths=False)
 class _Direction:
     """Checks a source against a destination."""
 
+    _sending: Lowering
+    _loading: Lowering
+
     def __init__(
         self, label: str, source: CheckedDump, destination: CheckedDump, types: Sequence[str], shared: Shared
     ) -> None:
@@ -206,7 +209,12 @@ class _Direction:
             )
             self._lower(*pointer_sizes(nesting))
         self._places = (
-            (each, matches[id(each)], known.get(id(each), _NO_LOOK), within.get(each.type, ()) if each.root is None else ())
+            (
+                each,
+                matches[id(each)],
+                known.get(id(each), _NO_LOOK),
+                within.get(each.type, ()) if each.root is None else (),
+            )
             for each in (*sections, *roots)
         )
         for section in sections:
@@ -234,9 +242,7 @@ class _Direction:
             keys = [frozenset(key for side, key in findings.deciding if side == each) for each in _SIDES]
             if any(keys):
                 places = _place_of(section), _place_of(match.section)
-                undecided.append(
-                    Undecided(index, section, match, look, within, places, (keys[0], keys[1]), result)
-                )
+                undecided.append(Undecided(index, section, match, look, within, places, (keys[0], keys[1]), result))
         return undecided
 
     def decided(
@@ -269,8 +275,8 @@ class _Direction:
     def _lower(self, source: int | None, destination: int | None) -> None:
         """Select the lowerings of both sides. Args: sizes of pointers, if they differ; else None."""
         self._pointers = source, destination
-        self._sending: Lowering = self._shared.lowering(self._known, source, loading=False)
-        self._loading: Lowering = self._shared.lowering(self._known, destination, loading=True)
+        self._sending = self._shared.lowering(self._known, source, loading=False)
+        self._loading = self._shared.lowering(self._known, destination, loading=True)
 
     def _is_selected(self, name: str) -> bool:
         if not self._types:

@@ -19,7 +19,18 @@ if TYPE_CHECKING:
 class Difference:
     """A difference that a rule applies to. Its verdict is the rule's, unless `weaken` names a condition."""
 
-    __slots__ = ("conditions", "deciding", "destination", "facts", "findings", "path", "rule", "source", "surplus", "verdict")
+    __slots__ = (
+        "conditions",
+        "deciding",
+        "destination",
+        "facts",
+        "findings",
+        "path",
+        "rule",
+        "source",
+        "surplus",
+        "verdict",
+    )
 
     def __init__(
         self,

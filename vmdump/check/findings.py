@@ -119,9 +119,7 @@ class Findings:
                 words.append(f"under {answers.machine}, {said}")
         return list(dict.fromkeys(filter(None, words)))
 
-    def report_answers(
-        self, side: str, answers: Answers | None, source: Section, destination: Section
-    ) -> None:
+    def report_answers(self, side: str, answers: Answers | None, source: Section, destination: Section) -> None:
         """Add a finding for each definite answer of a side that the comparison has used."""
         for key, answer in (answers.used if answers is not None else {}).items():
             assert answers is not None

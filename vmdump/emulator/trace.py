@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 from vmdump._core import ffi, lib
 from vmdump.emulator.guest import Guest
@@ -67,7 +67,7 @@ class Tracer:
         return taken
 
 
-def _call_of(call: lib.vmd_trace_call, reads: lib.vmd_trace_read) -> TracedCall:
+def _call_of(call: Any, reads: Any) -> TracedCall:
     found = dict.fromkeys(
         (int(reads[index].address), int(reads[index].size))
         for index in range(call.first_read, call.first_read + call.n_reads)
@@ -90,8 +90,3 @@ def collect(guest: Guest, function: int, first: int) -> list[int]:
         guest.call(function, first, callback, 0)
     count = lib.vmd_guest_collected(guest.native, found, _OBJECTS)
     return ffi.unpack(found, count) if count else []
-
-
-def each_of(calls: Iterable[TracedCall], slot: int) -> Iterator[TracedCall]:
-    """Iterate over the calls of one function pointer."""
-    return (call for call in calls if call.slot == slot)

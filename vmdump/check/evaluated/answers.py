@@ -79,7 +79,7 @@ class Answers:
         return self._definite((description, field, index))
 
     def needed(self, description: str) -> bool | None:
-        """Return the definite result of a description's needed(); None: there is none."""
+        """Return the definite result of the hook that decides about a description; None: there is none."""
         return self._definite((description, "", 0))
 
     def length(self, description: str, field: str, index: int) -> int | None:

@@ -10,7 +10,16 @@ from vmdump._core import ffi, lib
 from vmdump.check.evaluated.answers import Key
 from vmdump.emulator.elf import MappedObject
 from vmdump.emulator.guest import Guest
-from vmdump.qemu.vmstate_flags import ALLOC, ARRAY, ARRAY_OF_POINTER, MULTIPLY_ELEMENTS, POINTER, STRUCT, VARRAY, VSTRUCT
+from vmdump.qemu.vmstate_flags import (
+    ALLOC,
+    ARRAY,
+    ARRAY_OF_POINTER,
+    MULTIPLY_ELEMENTS,
+    POINTER,
+    STRUCT,
+    VARRAY,
+    VSTRUCT,
+)
 from vmdump.sources.qemu_image.struct_layout import LAYOUTS, Layout, Reader
 
 #: Limits of a list, of descriptions below one, and of the results of a search. No QEMU comes near.
@@ -121,7 +130,7 @@ class Descriptions:
             address += 8
 
     def needed(self, description: int) -> int:
-        """Return the function needed() of a description; 0: none."""
+        """Return the address of a description's hook that decides whether it is sent; 0: none."""
         return self.guest.pointer(description + self._needed)
 
     def hooks(self, roots: Iterable[int]) -> list[Hook]:
@@ -143,7 +152,6 @@ class Descriptions:
                     todo.append(field.vmsd)
             todo += self.subsections(description)
         return hooks
-
 
 
 class Walk:

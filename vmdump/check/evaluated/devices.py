@@ -77,7 +77,8 @@ def completed(arguments: Sequence[str], error: MachineError) -> list[str] | None
     if bus is not None and bus[1] in _CONTROLLERS and _CONTROLLERS[bus[1]] not in arguments:
         return [_CONTROLLERS[bus[1]], *arguments]
     if "romfile" in str(error):
-        missing = next((each for each in arguments if "romfile=" not in each and f"-device {each}:" in str(error)), None)
+        plain = [each for each in arguments if "romfile=" not in each]
+        missing = next((each for each in plain if f"-device {each}:" in str(error)), None)
         if missing is not None:
             return [f"{each},romfile=" if each == missing else each for each in arguments]
     return None

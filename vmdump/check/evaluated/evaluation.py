@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from vmdump.check.evaluated.answers import Answers, Wanted
 from vmdump.check.evaluated.devices import BACKENDS, candidates, completed, with_backends
@@ -12,6 +12,9 @@ from vmdump.check.evaluated.evaluate import Evaluator
 from vmdump.emulator.host_profile import HostProfile
 from vmdump.emulator.machine import MachineError, MachineTemplate, boot_template
 from vmdump.errors import SourceError
+
+if TYPE_CHECKING:
+    from vmdump.dump.device_dump import DeviceDump
 
 #: Limit of boots for one device type.
 _TRIES_MAX = 8
@@ -122,8 +125,9 @@ class Evaluations:
         return {} if evaluation is None else evaluation.evaluate(wanted)
 
 
-def image_of(path: str | None, machine: str, sysroot: str | None, host: HostProfile | None) -> ImageOfMachine | None:
-    """Return the image of a dump that was read from a binary; None: no machine type, or no binary."""
-    if path is None or machine in ("", "none") or not os.path.exists(path):
+def image_of(dump: DeviceDump, sysroot: str | None, host: HostProfile | None) -> ImageOfMachine | None:
+    """Return the image that a dump was read from; None: it has no machine type, or the binary is gone."""
+    path = dump.producer.path
+    if path is None or dump.machine == "none" or not os.path.exists(path):
         return None
-    return ImageOfMachine(path, machine, sysroot, host or HostProfile())
+    return ImageOfMachine(path, dump.machine, sysroot, host or HostProfile())

@@ -24,7 +24,7 @@ _SECTIONS_MAX = 1 << 14
 
 
 class Handler(NamedTuple):
-    """A SaveStateEntry: its section's name, instance and version, description (0: none) and the description's opaque."""
+    """A SaveStateEntry: name, instance and version of its section, its description (0: none), and that one's opaque."""
 
     idstr: str
     instance: int
