@@ -200,6 +200,10 @@ class Machine:
             self._strings[text] = self.guest.string(text)
         return self._strings[text]
 
+    def to_python(self, qobject: int) -> Any:
+        """Return the QObject at an address as a Python value."""
+        return self._json_of(qobject)
+
     # Snapshots
 
     def snapshot(self) -> None:

@@ -15,14 +15,17 @@ from vmdump.errors import SourceError
 from vmdump.machines.model import Field, RamBlock, Section
 
 #: Section types, the first byte of each part of a stream.
-_EOF, _START, _PART, _END, _FULL, _SUBSECTION, _VMDESCRIPTION, _CONFIGURATION, _FOOTER = (
-    0, 1, 2, 3, 4, 5, 6, 7, 0x7E,
+_EOF, _START, _PART, _END, _FULL, _SUBSECTION, _VMDESCRIPTION, _CONFIGURATION, _COMMAND, _FOOTER = (
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 0x7E,
 )  # fmt: skip
 
 _MAGIC = b"QEVM"
 
-#: Flag in the low bits of the first word of section "ram", and the mask of the flags.
-_RAM_FLAGS = 0xFFF
+#: Mask of the flags in the low bits of the words of section "ram", and the flag of the last word.
+_RAM_FLAGS, _RAM_EOS = 0xFFF, 0x10
+
+#: Limit of version_id and section numbers, to recognise the head of a section.
+_MAX_VERSION = 1 << 16
 
 #: Limit of nested structs.
 _MAX_DEPTH = 64
@@ -79,7 +82,10 @@ class _Reader:
             if kind == _START:
                 self._start()
             elif kind in (_PART, _END):
-                self._skip_to_footer(self._word())
+                self._skip_to_end(self._word())
+            elif kind == _COMMAND:
+                self._at += 2
+                self._take(int.from_bytes(self._take(2), "big"))
             elif kind == _FULL:
                 self._full(next(devices))
             else:
@@ -106,7 +112,8 @@ class _Reader:
             self._struct("configuration", "", description, 0)
             self._fields.clear()
         else:
-            self._at += 4 + self._word()
+            self._take(self._word())
+            self._skip_to_section()  # subsections, which only the description delimits
 
     def _header(self) -> _Header:
         number = self._word()
@@ -121,17 +128,18 @@ class _Reader:
         header = self._header()
         if header.idstr == "ram":
             self._ram_blocks()
-        self._skip_to_footer(header.number)
+        self._skip_to_end(header.number)
 
     def _ram_blocks(self) -> None:
+        """Read names and sizes, up to the word with RAM_SAVE_FLAG_EOS."""
         total = self._long() & ~_RAM_FLAGS
         while total > 0:
             name = self._take(self._byte()).decode(errors="backslashreplace")
             size = self._long()
             self._blocks.append(RamBlock(name, size))
-            if size == 0:
-                continue
             total -= size
+        while self._long() != _RAM_EOS:
+            pass
 
     def _full(self, description: Any) -> None:
         header = self._header()
@@ -146,13 +154,26 @@ class _Reader:
         if self._data[self._at : self._at + 5] == _footer(number):
             self._at += 5
 
-    def _skip_to_footer(self, number: int) -> None:
-        """Skip contents without a description; a section type follows the footer."""
+    def _skip_to_end(self, number: int) -> None:
+        """Skip contents without a description: to behind the footer, else to the head of a section or the end."""
         for at in _finds(self._data, _footer(number), self._at):
-            if self._data[at + 5] <= _FULL:
+            if self._data[at + 5] in (_EOF, _START, _PART, _END, _FULL, _COMMAND):
                 self._at = at + 5
                 return
-        raise ValueError(f"section {number} has no footer")
+        self._skip_to_section()
+
+    def _skip_to_section(self) -> None:
+        """Skip to the next head of a section: type, number, idstr, instance id and version."""
+        for at in range(self._at, len(self._data)):
+            if self._data[at] in (_START, _FULL):
+                number, size = struct.unpack_from(">IB", self._data, at + 1)
+                idstr = self._data[at + 6 : at + 6 + size]
+                (version,) = struct.unpack_from(">I", self._data, at + 10 + size)
+                printable = len(idstr) > 1 and idstr.isascii() and idstr.decode().isprintable()
+                if printable and number < _MAX_VERSION and version < _MAX_VERSION:
+                    self._at = at
+                    return
+        raise ValueError(f"no section follows {self._at:#x}")
 
     # Contents
 
