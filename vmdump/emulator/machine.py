@@ -13,7 +13,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from vmdump.emulator.elf import ElfFile, MappedObject, map_object
@@ -84,9 +85,9 @@ class Machine:
         return self.guest.missed_functions()
 
     @property
-    def files(self) -> dict[str, str]:
+    def files(self) -> Mapping[str, str]:
         """Files that QEMU requested, by path in the guest: "missing", "stand-in", or the path on the real host."""
-        return dict(self._services.requested)
+        return MappingProxyType(self._services.requested)
 
     # QMP
 
@@ -252,6 +253,11 @@ class MachineTemplate:
     def __init__(self, machine: Machine) -> None:
         """Use boot_template instead."""
         self._machine = machine
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """See Machine.files."""
+        return self._machine.files
 
     @contextlib.contextmanager
     def boot(self, *devices: str) -> Iterator[Machine]:

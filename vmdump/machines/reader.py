@@ -2,49 +2,67 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import os
+from typing import TYPE_CHECKING
 
-from vmdump.emulator.machine import ARGUMENTS, MachineError, boot
+from vmdump.emulator.host_profile import HostProfile
+from vmdump.emulator.machine import ARGUMENTS, MachineError, boot, boot_template
 from vmdump.machines.cpu import read_cpu
 from vmdump.machines.model import MachineType
 from vmdump.machines.objects import read_tree, tree_types
 from vmdump.machines.query import read_machine_types
 from vmdump.machines.stream import Stream, read_stream
+from vmdump.sources.sysroot import followed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from vmdump.emulator.host_profile import HostProfile
-    from vmdump.emulator.machine import Machine
+    from vmdump.emulator.machine import Machine, MachineTemplate
     from vmdump.machines.model import MachineInfo
 
 #: Machine type without devices, which every QEMU has.
 NO_MACHINE = "none"
 
 #: Instead of -nodefaults: default devices, without a host behind the NIC, the display and the ports.
-_WITH_DEFAULTS = ("-net", "nic", "-display", "none", "-no-user-config", "-S", "-serial", "null", "-parallel", "none", "-monitor", "none")  # fmt: skip
+_WITH_DEFAULTS = (
+    "-net", "nic", "-display", "none", "-no-user-config", "-S", "-serial", "null", "-parallel", "none",
+    "-monitor", "none",
+)  # fmt: skip
 
 #: Options that choose the accelerator; without them, TCG, else KVM for binaries without TCG.
 _ACCELERATOR_OPTIONS = ("-accel", "--accel", "-enable-kvm", "--enable-kvm")
 _ACCELERATORS = ("-accel", "tcg", "-accel", "kvm")
 
 
-class Source(NamedTuple):
+class Source:
     """A binary, and the host that its machines see.
 
     Attributes:
         path: of the binary; with sysroot, also a path within it.
         sysroot: see vmdump.emulator.machine.boot.
         host: see vmdump.emulator.machine.boot.
+        binary: path of the binary on the host.
+        tree: directory that holds QEMU's other files, without a trailing slash.
+        requested: for each machine booted so far, the files that QEMU requested; see Machine.files.
     """
 
-    path: str
-    sysroot: str | None
-    host: HostProfile
+    def __init__(self, path: str, sysroot: str | None = None, host: HostProfile | None = None) -> None:
+        self.path, self.sysroot, self.host = path, sysroot, host or HostProfile()
+        self.binary = os.path.realpath(path) if sysroot is None else os.path.abspath(followed(path, sysroot))
+        self.tree = (sysroot or os.path.dirname(self.binary).removesuffix("/usr/bin")).rstrip("/")
+        self.requested: list[Mapping[str, str]] = []
 
     def boot(self, argv: Sequence[str], *, defaults: Sequence[str] = ARGUMENTS, fill: int = 0) -> Machine:
         """Boot a machine. Raises MachineError, SourceError."""
-        return boot(self.path, argv, sysroot=self.sysroot, host=self.host, defaults=defaults, fill=fill)
+        machine = boot(self.path, argv, sysroot=self.sysroot, host=self.host, defaults=defaults, fill=fill)
+        self.requested.append(machine.files)
+        return machine
+
+    def boot_template(self, argv: Sequence[str]) -> MachineTemplate:
+        """Boot a machine to the point where devices can be added. Raises MachineError, SourceError."""
+        template = boot_template(self.path, argv, sysroot=self.sysroot, host=self.host)
+        self.requested.append(template.files)
+        return template
 
 
 def machine_arguments(name: str, argv: Sequence[str] = ()) -> list[str]:

@@ -97,7 +97,7 @@ class _Reader:
         data = self._data
         for at in _finds(data, bytes([_VMDESCRIPTION])):
             (size,) = struct.unpack_from(">I", data, at + 1)
-            if size and at + 5 + size == len(data.rstrip(b"\0")) or at + 5 + size == len(data):
+            if (size and at + 5 + size == len(data.rstrip(b"\0"))) or at + 5 + size == len(data):
                 return json.loads(data[at + 5 : at + 5 + size])
         raise ValueError("the stream has no description")
 
