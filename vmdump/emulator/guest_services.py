@@ -114,7 +114,7 @@ class GuestServices:
         name = os.path.basename(path)
         size = STAND_INS.get(name)
         elsewhere = any(self.resolve(folder + name) for folder in _FIRMWARE_FOLDERS)
-        if size is not None and not elsewhere and path.startswith(_FOLDERS):
+        if size is not None and not elsewhere and os.path.normpath(path).startswith(_FOLDERS):
             self.requested[path] = "stand-in"
             return ffi.from_buffer(bytes(size))
         self.requested[path] = "missing"

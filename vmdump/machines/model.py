@@ -115,12 +115,14 @@ class Field:
     Attributes:
         section: ``idstr instance_id`` of its section.
         path: names from the section's description down, as ``parent_obj.config`` or ``virtio/64bit_features/x``.
-        data: the bytes in the migration stream.
+        data: the bytes in the migration stream; of an array, those of all elements.
+        size: bytes of an element.
     """
 
     section: str
     path: str
     data: bytes
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,7 @@ class MachineType:
         cpu: the first CPU; None if the machine has none.
         default_devices: QOM types of the devices that QEMU adds by default (NIC, display, drives, serial ports), unless
             ``-nodefaults`` is given.
+        compat_effects: for each compat property, an Effect.
         ram_size: default RAM size in bytes.
         missed_functions: host functions that the machine's code called and the emulator lacks. If there are any, the
             machine may differ from a real one.
@@ -163,6 +166,7 @@ class MachineType:
     ram_blocks: tuple[RamBlock, ...]
     cpu: Cpu | None
     default_devices: tuple[str, ...] = ()
+    compat_effects: tuple[str, ...] = ()
     ram_size: int | None = None
     missed_functions: tuple[str, ...] = ()
 

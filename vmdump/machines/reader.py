@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vmdump.emulator.host_profile import HostProfile
 from vmdump.emulator.machine import ARGUMENTS, MachineError, boot, boot_template
 from vmdump.machines.cpu import read_cpu
+from vmdump.machines.effects import effects
 from vmdump.machines.model import MachineType
 from vmdump.machines.objects import read_tree, tree_types
 from vmdump.machines.query import read_machine_types
@@ -95,6 +96,7 @@ def read_machine_type(source: Source, info: MachineInfo) -> MachineType:
     return MachineType(
         info=info, devices=devices, sections=stream.sections, ram_blocks=stream.ram_blocks,
         cpu=read_cpu(machine, devices, stream.fields), default_devices=_default_devices(source, info, machine),
+        compat_effects=effects(info.compat_props, machine),
         ram_size=machine.qmp("query-memory-size-summary")["base-memory"],
         missed_functions=tuple(machine.missed_functions),
     )  # fmt: skip

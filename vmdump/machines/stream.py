@@ -194,17 +194,18 @@ class _Reader:
         self._at += 4
 
     def _field(self, section: str, path: str, field: dict[str, Any], depth: int) -> None:
+        """Read a field, or all equal elements of an array, of which the description has the first one."""
         name = path + str(field["name"])
         if "index" in field:
             name += f"[{int(field['index'])}]"
-        count = int(field.get("array_len", 1))
+        count, size = int(field.get("array_len", 1)), int(field["size"])
         inner = field.get("struct")
+        if inner is None or not (inner.get("fields") or inner.get("subsections")):
+            self._fields.append(Field(section, name, self._take(count * size), size))
+            return
         for index in range(count):
             each = f"{name}[{index}]" if "array_len" in field else name
-            if inner is not None and (inner.get("fields") or inner.get("subsections")):
-                self._struct(section, each + ".", inner, depth + 1)
-            else:
-                self._fields.append(Field(section, each, self._take(int(field["size"]))))
+            self._struct(section, each + ".", inner, depth + 1)
 
     # Bytes
 
