@@ -13,7 +13,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from vmdump.emulator.elf import ElfFile, MappedObject, map_object
@@ -89,9 +90,9 @@ class Machine:
         return self.guest.missed_functions()
 
     @property
-    def files(self) -> dict[str, str]:
+    def files(self) -> Mapping[str, str]:
         """Files that QEMU requested, by path in the guest: "missing", "stand-in", or the path on the real host."""
-        return dict(self._services.requested)
+        return MappingProxyType(self._services.requested)
 
     # QMP
 
@@ -205,6 +206,10 @@ class Machine:
             self._strings[text] = self.guest.string(text)
         return self._strings[text]
 
+    def to_python(self, qobject: int) -> Any:
+        """Return the QObject at an address as a Python value."""
+        return self._json_of(qobject)
+
     # Snapshots
 
     def snapshot(self) -> None:
@@ -258,6 +263,11 @@ class MachineTemplate:
     def machine(self) -> Machine:
         """The incomplete machine; its state must not be changed outside of boot."""
         return self._machine
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """See Machine.files."""
+        return self._machine.files
 
     @contextlib.contextmanager
     def boot(self, *devices: str) -> Iterator[Machine]:
