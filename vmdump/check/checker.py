@@ -23,16 +23,12 @@ from vmdump.errors import VmdumpError
 from vmdump.qemu.error_lines import ErrorLines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from vmdump.check.evaluated.answers import Answers, Key, Wanted
+    from vmdump.check.evaluated.answers import Answers, Key
+    from vmdump.check.evaluated.evaluation import Evaluations
     from vmdump.check.tree_view import Section
     from vmdump.dump.device_dump import DeviceDump
-
-
-if TYPE_CHECKING:
-    #: Evaluates sections of a dump, by its index; a str says why there are no answers. See vmdump.check.evaluated.
-    Evaluate = Callable[[int, Sequence[Wanted]], Mapping[Wanted, Answers | str]]
 
 
 class Labelled(NamedTuple):
@@ -53,7 +49,7 @@ def check(
     *,
     directions: Iterable[tuple[int, int]] | None = None,
     types: Sequence[str] = (),
-    evaluate: Evaluate | None = None,
+    evaluations: Evaluations | None = None,
 ) -> CheckResult:
     """Check dumps against each other.
 
@@ -62,7 +58,7 @@ def check(
         directions: pairs of indices of dumps, source first. Default: each pair in both directions.
         types: glob patterns of QOM types, or names as in QEMU's error lines (see vmdump.dump.lookup), of which one must
             match. Default: all types.
-        evaluate: called for each dump with findings that its run time decides; it evaluates them in a VM.
+        evaluations: boots VMs of the dumps, which decide what depends on run time.
 
     Raises:
         VmdumpError: a description nests others too deeply, or has too many fields with theirs.
@@ -92,10 +88,13 @@ def check(
             results[label] = list(direction.results())
         except RecursionError:
             raise VmdumpError(f"{label}: descriptions nest deeper than can be compared; flatten them") from None
-        if evaluate is not None:
+        if evaluations is not None:
             pending.append((checked[label], direction, direction.undecided(results[label])))
-    if evaluate is not None:
-        _decide(results, pending, evaluate)
+    if evaluations is not None:
+        _decide(results, pending, evaluations)
+        if not types:
+            for indices, direction, _ in pending:
+                results[direction.label] += direction.boards(indices, evaluations)
     sides = [Dump(each.label, each.dump.producer, each.dump.machine, each.aliases) for each in dumps]
     return CheckResult(sides, results, directions=checked)
 
@@ -103,7 +102,7 @@ def check(
 def _decide(
     results: dict[str, list[TypeResult]],
     pending: Sequence[tuple[Direction, _Direction, Sequence[Undecided]]],
-    evaluate: Evaluate,
+    evaluations: Evaluations,
 ) -> None:
     """Evaluate what run time decides, once for each dump, and replace the results that depend on it."""
     wanted: dict[int, dict[tuple[str | None, str], set[Key]]] = {}
@@ -116,7 +115,9 @@ def _decide(
     answers = {}
     for dump, places in wanted.items():
         asked = [Wanted(*place, frozenset(keys)) for place, keys in places.items() if keys]
-        answers[dump] = {(each.type, each.description): found for each, found in evaluate(dump, asked).items()}
+        answers[dump] = {
+            (each.type, each.description): found for each, found in evaluations.evaluate(dump, asked).items()
+        }
     for indices, direction, undecided in pending:
         replaced = results[direction.label]
         for each in undecided:
@@ -230,6 +231,18 @@ class _Direction:
                     type=name, findings=[finding._replace(type=name) for finding in result.findings]
                 )
             yield result._replace(covers=self._source.types(root))
+
+    def boards(self, indices: Direction, evaluations: Evaluations) -> list[TypeResult]:
+        """Return the result of comparing VMs without further devices; none if a dump has no VM, or another machine."""
+        source, destination = (evaluations.board(index) for index in indices)
+        if source is None or destination is None or source.machine != destination.machine:
+            return []
+        from functools import partial
+
+        from vmdump.check.board import BoardCheck
+
+        accepts = partial(evaluations.accepts, indices.destination)
+        return [BoardCheck(self.label, source, destination, self._destination.lines, accepts).result()]
 
     def undecided(self, results: Sequence[TypeResult]) -> list[Undecided]:
         """Return the conditional results, each with what decides it."""

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
 
-    from vmdump.check.checker import Evaluate, Labelled
+    from vmdump.check.checker import Labelled
+    from vmdump.check.evaluated.evaluation import Evaluations
     from vmdump.check.results import CheckResult
     from vmdump.cli.environment import Environment, ExitStatus
     from vmdump.dump.device_dump import DeviceDump
@@ -166,7 +167,7 @@ def check_sources(args: argparse.Namespace, environment: Environment) -> CheckRe
         named,
         directions=[(at + i, at + j) for at in range(0, len(dumps), count) for i, j in pairs],
         types=args.type,
-        evaluate=None if args.no_evaluate else _evaluations(dumps, args, environment),
+        evaluations=None if args.no_evaluate else _evaluations(dumps, args, environment),
     )
     if args.type and not any(result.results.values()):
         raise VmdumpError(f"no type of the source matches {' or '.join(args.type)}; vmdump devices lists them")
@@ -185,11 +186,11 @@ def _labelled(args: argparse.Namespace, dumps: Sequence[DeviceDump]) -> list[Lab
     ]
 
 
-def _evaluations(dumps: Sequence[DeviceDump], args: argparse.Namespace, environment: Environment) -> Evaluate | None:
-    """Return the function that evaluates the dumps of binaries in VMs; None: there are none."""
+def _evaluations(dumps: Sequence[DeviceDump], args: argparse.Namespace, environment: Environment) -> Evaluations | None:
+    """Return the evaluations of the dumps of binaries in VMs; None: there are no binaries."""
     images = images_of(dumps, args.sources, args)
     if not any(images):
         return None
     from vmdump.check.evaluated.evaluation import Evaluations
 
-    return Evaluations(images, environment.error)
+    return Evaluations(images, environment.error, cache=not args.no_cache, timeout=args.timeout)

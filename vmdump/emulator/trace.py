@@ -82,11 +82,11 @@ def _call_of(call: Any, reads: Any) -> TracedCall:
     return TracedCall(call.slot, call.opaque, call.argument, bool(call.result), tuple(found), obstacle)
 
 
-def collect(guest: Guest, function: int, first: int) -> list[int]:
-    """Call a function (first, callback, NULL) of the guest; return the first argument of each call of the callback."""
+def collect(guest: Guest, function: int, *first: int) -> list[int]:
+    """Call a function (*first, callback, NULL) of the guest; return the first argument of each call of the callback."""
     callback = int(lib.vmd_guest_collector(guest.native))
     found = ffi.new("uint64_t[]", _OBJECTS)
     with contextlib.suppress(SourceError):
-        guest.call(function, first, callback, 0)
+        guest.call(function, *first, callback, 0)
     count = lib.vmd_guest_collected(guest.native, found, _OBJECTS)
     return ffi.unpack(found, count) if count else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 #: A function or length: description name, field name (empty: needed() of the description), and which of the fields of
@@ -57,6 +58,15 @@ class Answer(NamedTuple):
         return f"{start}, but {self.obstacle}"
 
 
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """Answers as they are stored; why: why there are none."""
+
+    found: list[tuple[Key, Answer]]
+    lengths: list[tuple[Key, Answer]]
+    why: str | None = None
+
+
 class Answers:
     """The answers for the sections of one type.
 
@@ -69,6 +79,10 @@ class Answers:
         self.machine = machine
         self._found, self._lengths = dict(found), dict(lengths or {})
         self.used: dict[Key, Answer] = {}
+
+    def to_plain(self) -> Evaluated:
+        """Return the answers as a value that can be stored."""
+        return Evaluated(list(self._found.items()), list(self._lengths.items()))
 
     def get(self, key: Key) -> Answer | None:
         """Return the answer of a test or needed(); None: not evaluated."""

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 
 from vmdump.check.evaluated.answers import Answer, Answers, Key, Wanted, merge
+from vmdump.check.evaluated.board import Board, read_board
 from vmdump.check.evaluated.descriptions import Descriptions, Hook, Walk
 from vmdump.check.evaluated.handlers import Handler, find_handlers, read_handlers
 from vmdump.check.evaluated.memory import Instance, Memory, PropertyField
@@ -38,6 +39,10 @@ class Evaluator:
     def handlers(self) -> list[Handler]:
         """Return the sections of the machine as it is now."""
         return read_handlers(self._guest, self._head)
+
+    def board(self, machine: Machine) -> Board:
+        """Return what a complete machine has. Raises SourceError."""
+        return read_board(machine, self._machine_type, self.handlers(), Memory(machine, machine.objects))
 
     def evaluate(self, machine: Machine, wanted: Sequence[Wanted]) -> dict[Wanted, Answers]:
         """Return the answers for those sections that a complete machine has."""
@@ -117,15 +122,15 @@ class _SectionEvaluation:
     def _answer(self, call: TracedCall, walk: Walk, tracer: Tracer) -> Answer:
         """Return the answer of a call, from what it has read."""
         if call.obstacle is not None:
-            return Answer(call.result, (), call.obstacle)
+            return Answer(int(call.result), (), call.obstacle)
         configuration: dict[str, None] = {}
         words: dict[tuple[Instance, int, int], None] = {}
         for address, size in call.reads:
             read = self._memory.classify(address, size)
             if read.kind == "configuration" and walk.holds(address, size):
-                return Answer(call.result, (), f"it reads {read.properties[0].name}, which is migrated")
+                return Answer(int(call.result), (), f"it reads {read.properties[0].name}, which is migrated")
             if read.kind not in ("configuration", "constant"):
-                return Answer(call.result, (), read.kind)
+                return Answer(int(call.result), (), read.kind)
             for each in read.properties:
                 assert read.instance is not None
                 if each.is_bit:
@@ -136,9 +141,11 @@ class _SectionEvaluation:
             bits = _BitWord(self._machine, self._memory, instance, offset, size)
             deciding = bits.deciding(call, self._guest.pointer(call.slot), tracer)
             if deciding is None:
-                return Answer(call.result, (), f"it reads a bit of {instance.type} that no property sets ({offset:#x})")
+                return Answer(
+                    int(call.result), (), f"it reads a bit of {instance.type} that no property sets ({offset:#x})"
+                )
             configuration.update(dict.fromkeys(self._value(instance, each) for each in deciding))
-        return Answer(call.result, tuple(configuration))
+        return Answer(int(call.result), tuple(configuration))
 
     def _value(self, instance: Instance, each: PropertyField) -> str:
         """Return a property and its value, as QEMU prints them."""

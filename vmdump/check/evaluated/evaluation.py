@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from vmdump.check.evaluated.answers import Answers, Wanted
+from vmdump.check.evaluated.answers import Answers, Evaluated, Wanted
+from vmdump.check.evaluated.board import Board
 from vmdump.check.evaluated.devices import BACKENDS, candidates, completed, with_backends
 from vmdump.check.evaluated.evaluate import Evaluator
-from vmdump.emulator.host_profile import HostProfile
-from vmdump.emulator.machine import MachineError, MachineTemplate, boot_template
+from vmdump.emulator.machine import Machine, MachineError, MachineTemplate
 from vmdump.errors import SourceError
+from vmdump.machines.answers import Answers as Cache
+from vmdump.machines.mapping import Machines
+from vmdump.machines.reader import Source, machine_arguments
 
 if TYPE_CHECKING:
     from vmdump.dump.device_dump import DeviceDump
+    from vmdump.emulator.host_profile import HostProfile
 
 #: Limit of boots for one device type.
 _TRIES_MAX = 8
@@ -26,52 +32,100 @@ class ImageOfMachine(NamedTuple):
     path: str
     machine: str
     sysroot: str | None = None
-    host: HostProfile = HostProfile()
+    host: HostProfile | None = None
 
 
 class Evaluation:
     """Evaluates sections of one image under one machine type. Machines are booted when the first section needs them."""
 
-    def __init__(self, image: ImageOfMachine, report: Callable[[object], None]) -> None:
-        """``report``: called with a line for each VM that can't be booted."""
+    def __init__(
+        self,
+        image: ImageOfMachine,
+        report: Callable[[object], None],
+        *,
+        cache: bool = True,
+        timeout: float | None = None,
+    ) -> None:
+        """``report``: called with a line for each VM that can't be booted. ``cache``, ``timeout``: see Cache."""
         self._image, self._report = image, report
-        self._evaluators: dict[bool, Evaluator | None] = {}
+        self._source = Source(image.path, image.sysroot, image.host)
+        self._cache = Cache(self._source, cache=cache, timeout=timeout, report=report)
+        self._evaluators: dict[bool, Evaluator] = {}
         self._templates: dict[bool, MachineTemplate] = {}
+        self._has_failed = False
+
+    def board(self) -> Board | None:
+        """Return what every VM of the machine type has; None: no VM can be booted, which is reported once."""
+        try:
+            board = self._cache.get(("board", self._image.machine), Board, self._read_board)
+            info = Machines(self._cache).info(self._image.machine)
+            return replace(board, compat=tuple(f"{each.driver}.{each.property}" for each in info.compat_props))
+        except SourceError as error:
+            self._fail(error)
+            return None
 
     def evaluate(self, wanted: Sequence[Wanted]) -> dict[Wanted, Answers | str]:
         """Return the answers for sections; a str says why there are none."""
-        found: dict[Wanted, Answers | str] = {}
-        evaluator = self._evaluator(backends=False)
-        if evaluator is None:
-            return dict.fromkeys(wanted, f"not evaluated: no VM of type {self._image.machine} could be booted")
+        rows: list[Evaluated] = []
+        question = sorted(repr((each.type, each.description, sorted(each.keys or ()))) for each in wanted)
+        ordered = sorted(wanted, key=lambda each: repr((each.type, each.description, sorted(each.keys or ()))))
         try:
-            with self._templates[False].boot() as machine:
-                found.update(evaluator.evaluate(machine, wanted))
+            rows = self._cache.get(
+                ("evaluate", self._image.machine, *question), list[Evaluated], lambda: list(self._rows(ordered))
+            )
         except SourceError as error:
-            self._report(f"{error}; what its run time decides stays conditional")
+            self._fail(error)
+        if len(rows) != len(ordered):
             return dict.fromkeys(wanted, f"not evaluated: no VM of type {self._image.machine} could be booted")
-        for each in wanted:
-            if each not in found:
-                found[each] = self._with_device(each)
-        return found
+        return {
+            each: Answers(self._image.machine, dict(row.found), dict(row.lengths)) if row.why is None else row.why
+            for each, row in zip(ordered, rows, strict=True)
+        }
 
-    def _evaluator(self, *, backends: bool) -> Evaluator | None:
-        """Return the evaluator of the bare machine, or of one with backends; None: it can't be booted."""
+    def accepts(self, block: str, size: int) -> str | None:
+        """Resize a RAM block, as loading a stream with another size does. Returns QEMU's error; None: it accepts."""
+        try:
+            with self._bare() as machine, machine.out_parameters() as (_, errp):
+                address = machine.call("qemu_ram_block_by_name", machine.text(block))
+                machine.call("qemu_ram_resize", address, size, errp)
+                return machine.take_error(errp)
+        except SourceError as error:
+            self._fail(error)
+            return None
+
+    def _fail(self, error: SourceError) -> None:
+        """Report once that no VM could be booted."""
+        if not self._has_failed:
+            self._has_failed = True
+            self._report(f"{error}; what a VM of {self._image.machine} decides stays conditional")
+
+    def _bare(self) -> contextlib.AbstractContextManager[Machine]:
+        """Boot the machine without further devices. Raises SourceError."""
+        self._evaluator(backends=False)
+        return self._templates[False].boot()
+
+    def _read_board(self) -> Board:
+        with self._bare() as machine:
+            return self._evaluators[False].board(machine)
+
+    def _rows(self, wanted: Sequence[Wanted]) -> Iterator[Evaluated]:
+        with self._bare() as machine:
+            found = self._evaluators[False].evaluate(machine, wanted)
+        for each in wanted:
+            answers = found.get(each) or self._with_device(each)
+            yield Evaluated([], [], answers) if isinstance(answers, str) else answers.to_plain()
+
+    def _evaluator(self, *, backends: bool) -> Evaluator:
+        """Return the evaluator of the bare machine, or of one with backends. Raises SourceError."""
         if backends not in self._evaluators:
-            image = self._image
-            argv = ["-M", image.machine, *(BACKENDS if backends else ())]
-            try:
-                template = boot_template(image.path, argv, sysroot=image.sysroot, host=image.host)
-                self._templates[backends] = template
-                self._evaluators[backends] = Evaluator(template, image.machine)
-            except SourceError as error:
-                self._evaluators[backends] = None
-                self._report(f"{error}; what its run time decides stays conditional")
+            argv = machine_arguments(self._image.machine, BACKENDS if backends else ())
+            self._templates[backends] = self._source.boot_template(argv)
+            self._evaluators[backends] = Evaluator(self._templates[backends], self._image.machine)
         return self._evaluators[backends]
 
     def _with_device(self, wanted: Wanted) -> Answers | str:
         """Evaluate a section in a VM with its device."""
-        why = f"not evaluated: a VM of type {self._image.machine} has no such device"
+        why = f"not evaluated: no VM of type {self._image.machine} with this device was found"
         if wanted.type is None:
             return why
         tries = 0
@@ -87,22 +141,20 @@ class Evaluation:
         return why
 
     def _arguments(self, device: str, *, backends: bool) -> list[str] | None:
-        evaluator = self._evaluator(backends=backends)
-        if evaluator is None:
-            return None
         if not backends:
             return [device]
         try:
+            self._evaluator(backends=True)
             argument = with_backends(self._templates[True].machine, device)
         except SourceError:
-            self._templates[True].machine.rewind()
+            if True in self._templates:
+                self._templates[True].machine.rewind()
             return None
         return [argument] if argument else None
 
     def _try(self, wanted: Wanted, arguments: Sequence[str], *, backends: bool) -> Answers | MachineError | None:
         """Evaluate a section in a VM with further devices; None: the VM does not have it."""
         evaluator = self._evaluator(backends=backends)
-        assert evaluator is not None
         try:
             with self._templates[backends].boot(*arguments) as machine:
                 return evaluator.evaluate(machine, [wanted]).get(wanted)
@@ -115,14 +167,33 @@ class Evaluation:
 class Evaluations:
     """Evaluations of several images; a dump that is not of an image is not evaluated."""
 
-    def __init__(self, images: Sequence[ImageOfMachine | None], report: Callable[[object], None]) -> None:
-        """``images``: of the dumps of a check, in their order. ``report``: see Evaluation."""
-        self._evaluations = [None if image is None else Evaluation(image, report) for image in images]
+    def __init__(
+        self,
+        images: Sequence[ImageOfMachine | None],
+        report: Callable[[object], None],
+        *,
+        cache: bool = True,
+        timeout: float | None = None,
+    ) -> None:
+        """``images``: of the dumps of a check, in their order. The rest: see Evaluation."""
+        self._evaluations = [
+            None if image is None else Evaluation(image, report, cache=cache, timeout=timeout) for image in images
+        ]
 
-    def __call__(self, dump: int, wanted: Sequence[Wanted]) -> dict[Wanted, Answers | str]:
-        """Evaluate sections of a dump. See vmdump.check.checker.check."""
+    def evaluate(self, dump: int, wanted: Sequence[Wanted]) -> dict[Wanted, Answers | str]:
+        """Evaluate sections of a dump."""
         evaluation = self._evaluations[dump]
         return {} if evaluation is None else evaluation.evaluate(wanted)
+
+    def board(self, dump: int) -> Board | None:
+        """Return what every VM of the dump's machine type has; None if that is not known."""
+        evaluation = self._evaluations[dump]
+        return None if evaluation is None else evaluation.board()
+
+    def accepts(self, dump: int, block: str, size: int) -> str | None:
+        """Return why a VM of the dump refuses a RAM block of this size; None: it does not."""
+        evaluation = self._evaluations[dump]
+        return None if evaluation is None else evaluation.accepts(block, size)
 
 
 def image_of(dump: DeviceDump, sysroot: str | None, host: HostProfile | None) -> ImageOfMachine | None:
@@ -130,4 +201,4 @@ def image_of(dump: DeviceDump, sysroot: str | None, host: HostProfile | None) ->
     path = dump.producer.path
     if path is None or dump.machine == "none" or not os.path.exists(path):
         return None
-    return ImageOfMachine(path, dump.machine, sysroot, host or HostProfile())
+    return ImageOfMachine(path, dump.machine, sysroot, host)

@@ -41,9 +41,10 @@ _SIZE_MAX = 1 << 28
 
 
 class PropertyField(NamedTuple):
-    """A static property: its name, and where its value is in the instance. is_bit: one bit of the word there."""
+    """A static property: name, type, and where its value is in the instance. is_bit: one bit of the word there."""
 
     name: str
+    kind: str
     offset: int
     size: int
     is_bit: bool
@@ -80,12 +81,13 @@ class Memory:
 
     def __init__(self, machine: Machine, objects: Sequence[MappedObject]) -> None:
         """``objects``: the binary and its libraries and modules."""
-        self._machine, self._guest, self._objects = machine, machine.guest, objects
+        self._machine, self.guest, self._objects = machine, machine.guest, objects
         root = machine.call("object_get_root")
         found = [root, *collect(machine.guest, machine.functions.get("object_child_foreach_recursive"), root)]
         instances = [self._instance(address) for address in dict.fromkeys(found)]
-        self._instances = sorted(each for each in instances if each is not None)
-        self._by_start = {each.start: each for each in self._instances}
+        #: All objects of the QOM tree, by address.
+        self.instances = sorted(each for each in instances if each is not None)
+        self._by_start = {each.start: each for each in self.instances}
         self._classes = self._class_ranges()
         self._properties: dict[int, list[PropertyField]] = {}
 
@@ -94,18 +96,18 @@ class Memory:
         return self._by_start.get(address)
 
     def _instance(self, address: int) -> Instance | None:
-        klass = self._guest.pointer(address)
-        type_ = self._guest.pointer(klass)
-        size = self._guest.pointer(type_ + _INSTANCE_SIZE)
+        klass = self.guest.pointer(address)
+        type_ = self.guest.pointer(klass)
+        size = self.guest.pointer(type_ + _INSTANCE_SIZE)
         if not 0 < size < _SIZE_MAX:
             return None
-        return Instance(address, address + size, klass, self._guest.text(self._guest.pointer(type_)))
+        return Instance(address, address + size, klass, self.guest.text(self.guest.pointer(type_)))
 
     def _class_ranges(self) -> list[tuple[int, int]]:
         head = self._machine.call("object_class_get_list", 0, 1)
         ranges = []
-        for klass in self._guest.slist(head):
-            size = self._guest.pointer(self._guest.pointer(klass) + _CLASS_SIZE)
+        for klass in self.guest.slist(head):
+            size = self.guest.pointer(self.guest.pointer(klass) + _CLASS_SIZE)
             ranges.append((klass, klass + min(size, 1 << 16)))
         return sorted(ranges)
 
@@ -116,7 +118,7 @@ class Memory:
                 return self._of_object(mapped, address, size)
         if self._is_class(address, size):
             return CONSTANT
-        owners = [each for each in self._instances if each.start <= address and address + size <= each.end]
+        owners = [each for each in self.instances if each.start <= address and address + size <= each.end]
         if any(address + size <= each.start + 8 for each in owners):
             return CONSTANT  # the class of an object
         for owner in reversed(owners):  # the innermost object begins last
@@ -155,8 +157,19 @@ class Memory:
             known = self._properties[instance.klass] = self._read_properties(instance)
         return known
 
+    def value(self, instance: Instance, field: PropertyField) -> int | None:
+        """Return the value of a property; None if it is neither an integer nor a boolean."""
+        if field.is_bit:
+            with self._machine.out_parameters() as (_, errp):
+                name = self._machine.text(field.name)
+                return self._machine.call("object_property_get_bool", instance.start, name, errp) & 0xFF
+        if field.kind not in _SIZES or field.kind == "str":
+            return None
+        raw = self.guest.read(instance.start + field.offset, field.size)
+        return int.from_bytes(raw, "little", signed=field.kind.startswith("int"))
+
     def _read_properties(self, instance: Instance) -> list[PropertyField]:
-        machine, guest = self._machine, self._guest
+        machine, guest = self._machine, self.guest
         infos = {machine.functions.find(name): size for name, size in _BITS.items()}
         iterator = guest.call(guest.host_function("calloc"), 1, _ITERATOR)
         machine.call("object_property_iter_init", iterator, instance.start)
@@ -172,7 +185,7 @@ class Memory:
             kind = guest.text(guest.pointer(address + _PROPERTY_TYPE))
             size = infos.get(info) or _SIZES.get(kind, _ENUM)
             if 40 <= offset < instance.end - instance.start:
-                fields.append(PropertyField(name, offset, size, info in infos))
+                fields.append(PropertyField(name, kind, offset, size, info in infos))
         guest.call(guest.host_function("free"), iterator)
         return fields
 
@@ -180,6 +193,6 @@ class Memory:
         """Return whether the opaque of an ObjectProperty is a Property, which begins with the same name."""
         try:
             mapped = any(each.holds(opaque) for each in self._objects)
-            return mapped and self._guest.text(self._guest.pointer(opaque)) == name
+            return mapped and self.guest.text(self.guest.pointer(opaque)) == name
         except SourceError:
             return False
