@@ -19,6 +19,12 @@ from vmdump.emulator.trace import TracedCall, Tracer
 from vmdump.errors import SourceError
 from vmdump.sources.qemu_image.struct_layout import calibrate
 
+#: Number of properties of a word that are named.
+_NAMED = 3
+
+#: Versions of a section that a test is called with.
+_VERSIONS_MAX = 32
+
 #: Size of the channel that receives a section, in bytes.
 _CHANNEL = 1 << 16
 
@@ -145,7 +151,22 @@ class _SectionEvaluation:
                     int(call.result), (), f"it reads a bit of {instance.type} that no property sets ({offset:#x})"
                 )
             configuration.update(dict.fromkeys(self._value(instance, each) for each in deciding))
+            if not deciding:  # no property alone: for example, one of several bits must be set
+                configuration[bits.in_words()] = None
+        if self._hooks[call.slot].key[1] and self._depends_on_version(call, tracer):
+            return Answer(int(call.result), (), "it depends on the version of the section")
         return Answer(int(call.result), tuple(configuration))
+
+    def _depends_on_version(self, call: TracedCall, tracer: Tracer) -> bool:
+        """Return whether a field's test has other results for other versions, which a stream may have."""
+        versions = range(min(call.argument & 0xFFFFFFFF, _VERSIONS_MAX) + 2)
+        try:
+            results = [self._guest.call(self._guest.pointer(call.slot), call.opaque, each) & 0xFF for each in versions]
+        except SourceError:
+            return True
+        finally:
+            again = tracer.take()
+        return any(result != call.result for result in results) or any(each.reads != call.reads for each in again)
 
     def _value(self, instance: Instance, each: PropertyField) -> str:
         """Return a property and its value, as QEMU prints them."""
@@ -197,6 +218,12 @@ class _BitWord:
         if any(mask and self._changes(call, function, tracer, mask) for mask in masks):
             return None
         return [each for bit, each in sorted(named.items()) if self._changes(call, function, tracer, 1 << bit)]
+
+    def in_words(self) -> str:
+        """Return the names of the properties in the word."""
+        names = [each.name for each in self._fields]
+        rest = len(names) - _NAMED
+        return f"{', '.join(names[:_NAMED])}{f' and {rest} more properties' if rest > 0 else ''}, not one alone"
 
     def _changes(self, call: TracedCall, function: int, tracer: Tracer, mask: int) -> bool:
         """Return whether the function returns or reads something else with some bits flipped."""
