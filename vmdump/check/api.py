@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     Source: TypeAlias = str | os.PathLike[str] | DeviceDump | Labelled
     Way: TypeAlias = Literal["forward", "backward"]
 
+#: Limit for booting and reading the VMs of a binary, in seconds.
+_SECONDS = 60.0
+
 #: The directions by name, as indices of source and destination.
 _WAYS = {"forward": (0, 1), "backward": (1, 0)}
 
@@ -90,7 +93,7 @@ def _evaluations(dumps: Sequence[DeviceDump]) -> Evaluations | None:
     from vmdump.notices import log_warning
 
     images = [image_of(dump, None, None) if dump.producer.kind == "image" else None for dump in dumps]
-    return Evaluations(images, log_warning)
+    return Evaluations(images, log_warning, timeout=_SECONDS)
 
 
 def lint(source: Source, *, machine: str | None = None) -> list[Finding]:

@@ -108,9 +108,6 @@ class Answers:
         self.used[key] = answer
         return bool(answer.value)
 
-    def __len__(self) -> int:
-        return len(self._found)
-
 
 def merge(answers: Iterable[tuple[Key, Answer]]) -> dict[Key, Answer]:
     """Return one answer for each key: definite only if all answers for it are definite and equal.

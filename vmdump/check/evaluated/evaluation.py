@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,6 +22,9 @@ from vmdump.machines.reader import Source, machine_arguments
 if TYPE_CHECKING:
     from vmdump.dump.device_dump import DeviceDump
     from vmdump.emulator.host_profile import HostProfile
+
+#: What reading a machine of a damaged or unusual binary may raise: also commands that it lacks, and malformed answers.
+_ERRORS = (SourceError, LookupError, ValueError, RecursionError, struct.error)
 
 #: Limit of boots for one device type.
 _TRIES_MAX = 8
@@ -60,7 +64,7 @@ class Evaluation:
             board = self._cache.get(("board", self._image.machine), Board, self._read_board)
             info = Machines(self._cache).info(self._image.machine)
             return replace(board, compat=tuple(f"{each.driver}.{each.property}" for each in info.compat_props))
-        except SourceError as error:
+        except _ERRORS as error:
             self._fail(error)
             return None
 
@@ -73,7 +77,7 @@ class Evaluation:
             rows = self._cache.get(
                 ("evaluate", self._image.machine, *question), list[Evaluated], lambda: list(self._rows(ordered))
             )
-        except SourceError as error:
+        except _ERRORS as error:
             self._fail(error)
         if len(rows) != len(ordered):
             return dict.fromkeys(wanted, f"not evaluated: no VM of type {self._image.machine} could be booted")
@@ -89,15 +93,17 @@ class Evaluation:
                 address = machine.call("qemu_ram_block_by_name", machine.text(block))
                 machine.call("qemu_ram_resize", address, size, errp)
                 return machine.take_error(errp)
-        except SourceError as error:
+        except _ERRORS as error:
             self._fail(error)
             return None
 
-    def _fail(self, error: SourceError) -> None:
-        """Report once that no VM could be booted."""
+    def _fail(self, error: Exception) -> None:
+        """Report once, on one line, that no VM could be booted or read."""
         if not self._has_failed:
             self._has_failed = True
-            self._report(f"{error}; what a VM of {self._image.machine} decides stays conditional")
+            said = str(error) if isinstance(error, SourceError) else f"{self._image.path}: can't be read: {error!r}"
+            line = " ".join(said.split())
+            self._report(f"{line}; what a VM of {self._image.machine} decides stays conditional")
 
     def _bare(self) -> contextlib.AbstractContextManager[Machine]:
         """Boot the machine without further devices. Raises SourceError."""
@@ -146,7 +152,7 @@ class Evaluation:
         try:
             self._evaluator(backends=True)
             argument = with_backends(self._templates[True].machine, device)
-        except SourceError:
+        except _ERRORS:
             if True in self._templates:
                 self._templates[True].machine.rewind()
             return None
@@ -160,7 +166,7 @@ class Evaluation:
                 return evaluator.evaluate(machine, [wanted]).get(wanted)
         except MachineError as error:
             return error
-        except SourceError:
+        except _ERRORS:
             return None
 
 
