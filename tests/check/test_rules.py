@@ -20,6 +20,7 @@ from support.descriptions import (
 from support.evaluated import block, board, board_findings, evaluated, section
 
 from vmdump.check.evaluated.answers import Answer
+from vmdump.check.evaluated.board import BoardTest
 from vmdump.check.evaluated.uninitialised import Uninitialised
 from vmdump.check.lint import lint_memory
 from vmdump.check.results import Verdict
@@ -142,7 +143,7 @@ BOARD = {
 }
 
 #: Rules whose hits and near misses are in tests of their own.
-OTHERS = ("decided-by-configuration", "uninitialised-memory")
+OTHERS = ("decided-by-configuration", "test-differs", "uninitialised-memory")
 
 #: For each rule of the check: a hit and a near miss, two dumps each.
 CHECK: dict[str, tuple[PAIR, PAIR]] = {
@@ -411,6 +412,23 @@ def test_decided_by_configuration() -> None:
         assert [each.rule for each in evaluated((old, new), answers).findings] == expected
 
 
+def test_test_differs() -> None:
+    """The rule fires if both sides' tests of a field read configuration and differ, not if one reads state."""
+    key, dumps = ("dev", "t", 0), fields((A, TESTED), (A, TESTED))
+    boards = [board(tests=(BoardTest("dev", "dev", key, value),)) for value in (1, 0)]
+    on, off = Answer(1, ("x-t = on",)), Answer(0, ("x-t = off",))
+    result = evaluated(dumps, {(0, "dev"): {key: on}, (1, "dev"): {key: off}}, None, boards)
+    assert (result.verdict, [each.rule for each in result.findings]) == (Verdict.BREAKS, ["test-differs"])
+    assert result.findings[0].message == (
+        "under pc-q35-7.2, the source's test of t returns true, reads only x-t = on, but the destination's test of t "
+        "returns false, reads only x-t = off"
+    )
+    for answer in (off._replace(obstacle="it reads state"), on):
+        answers = {(0, "dev"): {key: on}, (1, "dev"): {key: answer}}
+        assert evaluated(dumps, answers, None, boards).verdict is Verdict.SAFE
+    assert evaluated(dumps, {}, None, [boards[0]] * 2).verdict is Verdict.SAFE
+
+
 def test_uninitialised_memory() -> None:
     """The linter reports each section with uninitialised bytes, and none without."""
     found = [Uninitialised("0000:00:01.0/imx.serial", 128, 184, ("a", "b", "c", "d", "e"))]
@@ -433,7 +451,7 @@ def test_rule_explains_itself(name: str) -> None:
     assert found.VERDICT in set(Verdict) - {Verdict.ACCEPTED}
     sometimes = ("section-version-too-old", "section-missing", "ram-block-resized")
     assert (found.CONDITION is not None) == (found.VERDICT == "conditional" or name in sometimes)
-    is_checked = name in (*CHECK, *BOARD, "decided-by-configuration")
+    is_checked = name in (*CHECK, *BOARD, "decided-by-configuration", "test-differs")
     assert found.LEVEL in ((None,) if is_checked else ("defect", "notice"))
     assert all("QEMU" in reference for reference in found.REFERENCES)
 

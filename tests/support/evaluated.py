@@ -14,7 +14,7 @@ from vmdump.check.results import Finding, TypeResult
 from vmdump.dump.device_dump import DeviceDump
 from vmdump.qemu.error_lines import ErrorLines
 
-EMPTY = Board("pc-q35-7.2", (), (), (), {}, (), (), "", {}, ())
+EMPTY = Board("pc-q35-7.2", (), (), (), {}, (), (), "", {}, (), ())
 
 
 def board(**facts: Any) -> Board:
@@ -45,8 +45,9 @@ class FakeEvaluations:
         self,
         answers: Mapping[tuple[int, str], Mapping[Key, Answer] | str],
         lengths: Mapping[Key, Answer] | None = None,
+        boards: Sequence[Board] = (),
     ) -> None:
-        self.answers, self.lengths = answers, lengths
+        self.answers, self.lengths, self.boards = answers, lengths, boards
         self.wanted: list[tuple[int, Wanted]] = []
 
     def evaluate(self, dump: int, wanted: Sequence[Wanted]) -> dict[Wanted, Answers | str]:
@@ -59,8 +60,9 @@ class FakeEvaluations:
                 found[each] = known if isinstance(known, str) else Answers("pc-q35-7.2", known, self.lengths)
         return found
 
-    def board(self, dump: int) -> None:
-        """No VM is known."""
+    def board(self, dump: int) -> Board | None:
+        """Return the given board."""
+        return self.boards[dump] if self.boards else None
 
     def accepts(self, dump: int, block: str, size: int) -> str | None:
         """No VM is known."""
@@ -70,8 +72,9 @@ def evaluated(
     pair: tuple[DeviceDump, DeviceDump],
     answers: Mapping[tuple[int, str], Mapping[Key, Answer] | str],
     lengths: Mapping[Key, Answer] | None = None,
+    boards: Sequence[Board] = (),
 ) -> TypeResult:
     """Check source -> destination with answers of VMs; return the result of the first type."""
     dumps = [Labelled("A", pair[0]), Labelled("B", pair[1])]
-    evaluations: Any = FakeEvaluations(answers, lengths)
+    evaluations: Any = FakeEvaluations(answers, lengths, boards)
     return check(dumps, directions=[(0, 1)], evaluations=evaluations).results["A -> B"][0]

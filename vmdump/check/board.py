@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from vmdump.check.evaluated.answers import Wanted
 from vmdump.check.results import Finding, Side, TypeResult, Verdict
 from vmdump.check.rules import rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from vmdump.check.evaluated.answers import Key
     from vmdump.check.evaluated.board import Board, BoardBlock
     from vmdump.qemu.error_lines import ErrorLines
 
@@ -18,6 +20,17 @@ _NOT_COMPARED = ("ram", "dirty-bitmap")
 
 #: Numbers of registers and feature words that a message names.
 _NAMED = 4
+
+
+def differing_tests(source: Board, destination: Board) -> list[Wanted]:
+    """Return the sections with fields whose tests have different results at reset, and these fields."""
+    there = {(each.type, each.description, each.key): each.value for each in destination.tests}
+    found: dict[tuple[str | None, str], set[Key]] = {}
+    for each in source.tests:
+        value = there.get((each.type, each.description, each.key))
+        if value is not None and value != each.value:
+            found.setdefault((each.type, each.description), set()).add(each.key)
+    return [Wanted(type_, description, frozenset(keys)) for (type_, description), keys in found.items()]
 
 
 class BoardCheck:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from vmdump.check.evaluated.answers import Answers, Key
+    from vmdump.check.evaluated.board import Board
     from vmdump.check.evaluated.evaluation import Evaluations
     from vmdump.check.tree_view import Section
     from vmdump.dump.device_dump import DeviceDump
@@ -92,9 +93,12 @@ def check(
             pending.append((checked[label], direction, direction.undecided(results[label])))
     if evaluations is not None:
         _decide(results, pending, evaluations)
-        if not types:
-            for indices, direction, _ in pending:
-                results[direction.label] += direction.boards(indices, evaluations)
+        for indices, direction, _ in pending:
+            found = results[direction.label]
+            boards = evaluations.board(indices.source), evaluations.board(indices.destination)
+            if boards[0] is not None and boards[1] is not None and boards[0].machine == boards[1].machine:
+                direction.compare_tests(found, boards[0], boards[1], indices, evaluations)
+                found += [] if types else [direction.compare_boards(boards[0], boards[1], indices, evaluations)]
     sides = [Dump(each.label, each.dump.producer, each.dump.machine, each.aliases) for each in dumps]
     return CheckResult(sides, results, directions=checked)
 
@@ -232,17 +236,37 @@ class _Direction:
                 )
             yield result._replace(covers=self._source.types(root))
 
-    def boards(self, indices: Direction, evaluations: Evaluations) -> list[TypeResult]:
-        """Return the result of comparing VMs without further devices; none if a dump has no VM, or another machine."""
-        source, destination = (evaluations.board(index) for index in indices)
-        if source is None or destination is None or source.machine != destination.machine:
-            return []
+    def compare_boards(
+        self, source: Board, destination: Board, indices: Direction, evaluations: Evaluations
+    ) -> TypeResult:
+        """Return the result of comparing VMs without further devices."""
         from functools import partial
 
         from vmdump.check.board import BoardCheck
 
         accepts = partial(evaluations.accepts, indices.destination)
-        return [BoardCheck(self.label, source, destination, self._destination.lines, accepts).result()]
+        return BoardCheck(self.label, source, destination, self._destination.lines, accepts).result()
+
+    def compare_tests(
+        self, results: list[TypeResult], source: Board, destination: Board, indices: Direction, evaluations: Evaluations
+    ) -> None:
+        """Add findings to results of types whose fields have tests that surely differ between the VMs."""
+        from vmdump.check.board import differing_tests
+
+        places = {(each.type, each.section): at for at, each in enumerate(results)}
+        for wanted in differing_tests(source, destination):
+            at = places.get((wanted.type or wanted.description, wanted.description))
+            if at is None or results[at].verdict is Verdict.BREAKS:
+                continue
+            sides = [evaluations.evaluate(index, [wanted]).get(wanted) for index in indices]
+            findings = Findings(
+                self.label, results[at].type, results[at].section, self._known, self._source.lines,
+                self._destination.lines,
+            )  # fmt: skip
+            findings.report_differing(wanted, *sides)
+            found = [*results[at].findings, *findings.findings]
+            verdict = Verdict.worst([results[at].verdict, *(each.verdict for each in findings.findings)])
+            results[at] = results[at]._replace(findings=found, verdict=verdict)
 
     def undecided(self, results: Sequence[TypeResult]) -> list[Undecided]:
         """Return the conditional results, each with what decides it."""

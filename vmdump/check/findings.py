@@ -9,7 +9,7 @@ from vmdump.check.rules import rule
 
 if TYPE_CHECKING:
     from vmdump.check.describe import Difference
-    from vmdump.check.evaluated.answers import Answers, Key
+    from vmdump.check.evaluated.answers import Answers, Key, Wanted
     from vmdump.check.rules import Rule
     from vmdump.check.shared import Metadata
     from vmdump.check.tree_view import Section
@@ -127,6 +127,32 @@ class Findings:
             self.report("decided-by-configuration", source, destination, machine=answers.machine, answer=words)
             path = [self.section, *([key[0]] if key[0] != self.section else []), *([key[1]] if key[1] else [])]
             self.findings[-1] = self.findings[-1]._replace(path=" / ".join(path))
+
+    def report_differing(self, wanted: Wanted, source: Answers | str | None, destination: Answers | str | None) -> None:
+        """Add a finding for each field whose test surely has another result on the other side."""
+        if source is None or destination is None or isinstance(source, str) or isinstance(destination, str):
+            return
+        text = rule("test-differs")
+        for key in sorted(wanted.keys or ()):
+            ours, theirs = source.get(key), destination.get(key)
+            if ours is None or theirs is None or not (ours.is_definite and theirs.is_definite):
+                continue
+            if ours.value == theirs.value:
+                continue
+            facts = {
+                "type": self.type, "section": self.section, "instance": 0, "machine": source.machine,
+                "answer": ours.in_words(f"the source's {_function(key)}"),
+                "other_answer": theirs.in_words(f"the destination's {_function(key)}"),
+            }  # fmt: skip
+            path = " / ".join([self.section, *([key[0]] if key[0] != self.section else []), key[1]])
+            sides = [Side(path, f"test that returns {'true' if each.value else 'false'}") for each in (ours, theirs)]
+            error = text.error(facts, self._lines[text.PRINTED_BY])
+            self.findings.append(
+                Finding(
+                    text.id, Verdict(text.VERDICT), self._direction, self.type, path, text.MESSAGE.format(**facts),
+                    sides[0], sides[1], None, text.REMEDY, error,
+                )
+            )  # fmt: skip
 
 
 def _function(key: Key) -> str:

@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vmdump.check.evaluated.answers import Key
 from vmdump.emulator.machine import MachineError
 from vmdump.emulator.trace import collect
 from vmdump.machines.cpu import read_registers
@@ -46,6 +47,23 @@ class BoardBlock:
 
 
 @dataclass(frozen=True, slots=True)
+class BoardTest:
+    """The result of a field's test at reset, in all sections of a type.
+
+    Attributes:
+        type: device type; None: the section belongs to no device.
+        description: name of the section's description.
+        key: the field.
+        value: the result.
+    """
+
+    type: str | None
+    description: str
+    key: Key
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
 class Board:
     """A VM of a machine type without further devices.
 
@@ -59,6 +77,7 @@ class Board:
         compat: ``TYPE.PROPERTY`` of all compat properties of the machine type.
         cpu: type of the first CPU; empty if there is none.
         features: feature words of an x86 CPU, by CPUID leaf and register.
+        tests: of fields, without those that differ between sections of a type.
         stand_ins: firmware files that were missing and replaced by zeros.
     """
 
@@ -71,10 +90,13 @@ class Board:
     compat: tuple[str, ...]
     cpu: str
     features: dict[str, int]
+    tests: tuple[BoardTest, ...]
     stand_ins: tuple[str, ...]
 
 
-def read_board(machine: Machine, name: str, handlers: Sequence[Handler], memory: Memory) -> Board:
+def read_board(
+    machine: Machine, name: str, handlers: Sequence[Handler], memory: Memory, tests: Sequence[BoardTest]
+) -> Board:
     """Return the board of a complete machine. Raises SourceError."""
     stream = saved_stream(machine)
     sent = {(each.idstr, each.instance_id) for each in stream.sections}
@@ -93,6 +115,7 @@ def read_board(machine: Machine, name: str, handlers: Sequence[Handler], memory:
         compat=(),
         cpu=cpu,
         features=features,
+        tests=tuple(tests),
         stand_ins=tuple(sorted(os.path.basename(path) for path, real in machine.files.items() if real == "stand-in")),
     )
 

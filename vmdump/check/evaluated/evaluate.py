@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 
 from vmdump.check.evaluated.answers import Answer, Answers, Key, Wanted, merge
-from vmdump.check.evaluated.board import Board, read_board
+from vmdump.check.evaluated.board import Board, BoardTest, read_board
 from vmdump.check.evaluated.descriptions import Descriptions, Hook, Walk
 from vmdump.check.evaluated.handlers import Handler, find_handlers, read_handlers
 from vmdump.check.evaluated.memory import Instance, Memory, PropertyField
@@ -48,7 +48,23 @@ class Evaluator:
 
     def board(self, machine: Machine) -> Board:
         """Return what a complete machine has. Raises SourceError."""
-        return read_board(machine, self._machine_type, self.handlers(), Memory(machine, machine.objects))
+        memory, handlers = Memory(machine, machine.objects), self.handlers()
+        tests = self._tests(machine, handlers, memory)
+        return read_board(machine, self._machine_type, handlers, memory, tests)
+
+    def _tests(self, machine: Machine, handlers: Sequence[Handler], memory: Memory) -> list[BoardTest]:
+        """Return the results of fields' tests in all sections."""
+        hooks = {hook.slot: hook.key for hook in self.hooks(machine.objects) if hook.key[1]}
+        values: dict[tuple[str | None, str, Key], set[int]] = {}
+        with Tracer(self._guest, hooks) as tracer:
+            for handler in handlers:
+                if handler.vmsd:
+                    save_section(machine, handler)
+                    instance, name = memory.at(handler.opaque), self.descriptions.name(handler.vmsd)
+                    for call in tracer.take():
+                        place = instance and instance.type, name, hooks[call.slot]
+                        values.setdefault(place, set()).add(int(call.result))
+        return [BoardTest(*place, min(found)) for place, found in values.items() if len(found) == 1]
 
     def evaluate(self, machine: Machine, wanted: Sequence[Wanted]) -> dict[Wanted, Answers]:
         """Return the answers for those sections that a complete machine has."""
@@ -86,6 +102,17 @@ class Evaluator:
         self._hooks = {bias: hooks for bias, hooks in self._hooks.items() if bias in kept}
 
 
+def save_section(machine: Machine, handler: Handler) -> None:
+    """Save a section into a buffer that is dropped. An error ends the section alone."""
+    with machine.out_parameters() as (_, errp), contextlib.suppress(SourceError):
+        channel = machine.call("qio_channel_buffer_new", _CHANNEL)
+        opening = "qemu_file_new_output" if machine.has("qemu_file_new_output") else "qemu_fopen_channel_output"
+        file = machine.call(opening, channel)
+        needed = "vmstate_section_needed" if machine.has("vmstate_section_needed") else "vmstate_save_needed"
+        if not machine.has(needed) or machine.call(needed, handler.vmsd, handler.opaque) & 0xFF:
+            machine.call("vmstate_save_state", file, handler.vmsd, handler.opaque, 0, errp)
+
+
 class _SectionEvaluation:
     """Evaluates the sections of one type in one machine."""
 
@@ -103,7 +130,7 @@ class _SectionEvaluation:
         lengths: list[tuple[Key, Answer]] = []
         for handler in handlers:
             with Tracer(self._guest, self._hooks) as tracer:
-                self._save(handler)
+                save_section(self._machine, handler)
                 calls = list(dict.fromkeys(tracer.take()))
                 walk = Walk(self._of)
                 places = [(self._hooks[call.slot].description, call.opaque) for call in calls]
@@ -112,18 +139,6 @@ class _SectionEvaluation:
                 found += [(self._hooks[call.slot].key, self._answer(call, walk, tracer)) for call in calls]
             lengths += self._lengths(walk)
         return Answers(machine_type, merge(found), merge(lengths))
-
-    def _save(self, handler: Handler) -> None:
-        """Save a section into a buffer that is dropped."""
-        machine = self._machine
-        channel = machine.call("qio_channel_buffer_new", _CHANNEL)
-        opening = "qemu_file_new_output" if machine.has("qemu_file_new_output") else "qemu_fopen_channel_output"
-        file = machine.call(opening, channel)
-        needed = "vmstate_section_needed" if machine.has("vmstate_section_needed") else "vmstate_save_needed"
-        # After an error, what was traced until then counts.
-        with machine.out_parameters() as (_, errp), contextlib.suppress(SourceError):
-            if not machine.has(needed) or machine.call(needed, handler.vmsd, handler.opaque) & 0xFF:
-                machine.call("vmstate_save_state", file, handler.vmsd, handler.opaque, 0, errp)
 
     def _answer(self, call: TracedCall, walk: Walk, tracer: Tracer) -> Answer:
         """Return the answer of a call, from what it has read."""
