@@ -671,7 +671,7 @@ def test_interrupted_at_any_time(tmp_path: Path) -> None:
     (tmp_path / "avr.json").write_bytes(read_real_dump("7.2.22", "avr"))
     command = [*VMDUMP, "bulk", tmp_path / "avr.json", "-o", tmp_path / "out", "--jobs", "2"]
     codes = set()
-    for delay in range(8, 40, 2):
+    for delay in range(8, 40, 6):
         with subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
         ) as process:

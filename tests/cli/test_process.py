@@ -26,7 +26,8 @@ NOT_NEEDED = {
     "importlib.metadata", "inspect", "json", "locale", "logging", "msgspec", "pathlib", "re", "rich", "shutil",
     "signal", "subprocess", "tempfile", "threading", "traceback", "typing", "vmdump.cli.devices", "vmdump.cli.parser",
     "vmdump.cli.terminal.device_tree", "vmdump.cli.terminal.styled", "vmdump.cli.terminal.table", "vmdump.devices",
-    "vmdump.dump.engine", "vmdump.modules", "vmdump.modules.loader", "vmdump.qom", "vmdump.qom.machines",
+    "vmdump.dump.device", "vmdump.dump.engine", "vmdump.modules", "vmdump.modules.loader",
+    "vmdump.modules.model", "vmdump.modules.table", "vmdump.qom", "vmdump.qom.machines",
     "vmdump.sources.qemu_image", "vmdump.sources.qemu_process", "vmdump.sources.registry", "vmdump.sources.session",
     "vmdump.vmstate",
 }  # fmt: skip

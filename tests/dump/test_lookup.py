@@ -14,7 +14,8 @@ import vmdump
 from vmdump.check.tree_view import Native
 from vmdump.cli import COMMANDS, main
 from vmdump.cli.environment import Environment
-from vmdump.dump.device_dump import Device, DeviceDump, StandaloneVMState
+from vmdump.dump.device import Device, StandaloneVMState
+from vmdump.dump.device_dump import DeviceDump
 from vmdump.dump.lookup import Part, matching_types, section_name
 from vmdump.dump.producer import Producer
 from vmdump.dump.tree import parse

@@ -18,13 +18,16 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import EXAMPLES
 from support.paths import ROOT, TESTS
 
 from vmdump._core import ffi, lib
 from vmdump.errors import ModuleError, QOMError
 from vmdump.modules.c_module import CModuleOpener
 from vmdump.modules.elf_section import read_section
-from vmdump.modules.loader import ModuleInfo, ModuleLoad, ModuleLoader, read_module_table
+from vmdump.modules.loader import ModuleLoader
+from vmdump.modules.model import ModuleInfo, ModuleLoad
+from vmdump.modules.table import read_module_table
 from vmdump.qom import DeviceCategory, DeviceClass, TypeInfo, TypeTable, register_base_types
 from vmdump.sources.session import Session
 from vmdump.vmstate import VMSTATE_UINT32, VMStateDescription
@@ -310,7 +313,7 @@ def test_truncated_everywhere(tmp_path):
     assert read_section(str(file), ".vmdump.modinfo") is None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * EXAMPLES)
 @given(st.data())
 def test_hostile_elf_files(tmp_path_factory, data):
     """Any bytes give a section, none, or a ModuleError."""

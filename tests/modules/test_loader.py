@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import doctest
 import errno
 import os
 import threading
@@ -13,17 +12,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import EXAMPLES
 
-import vmdump.modules.loader
 from vmdump.errors import ModuleError, QOMError
-from vmdump.modules.loader import (
-    ModuleInfo,
-    ModuleLoad,
-    ModuleLoader,
-    ModuleState,
-    module_search_dirs,
-    read_module_table,
-)
+from vmdump.modules.loader import ModuleLoader
+from vmdump.modules.model import ModuleInfo, ModuleLoad, ModuleState
+from vmdump.modules.table import module_search_dirs, read_module_table
 
 ERROR, NOT_FOUND, LOADED, ALREADY_LOADED = ModuleLoad
 
@@ -259,7 +253,7 @@ GRAPHS = st.fixed_dictionaries({name: st.lists(st.sampled_from(MODULES), max_siz
 SOME = st.sets(st.sampled_from(MODULES), max_size=2)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=3 * EXAMPLES)
 @given(deps=GRAPHS, wrong_arch=SOME, failing=SOME, calls=st.lists(st.sampled_from(MODULES), min_size=1, max_size=6))
 def test_any_graph_loads_as_the_spec_says(
     tmp_path_factory: pytest.TempPathFactory,
@@ -814,9 +808,3 @@ def test_table_reports_what_it_can_not_read_and_goes_on(tmp_path: Path) -> None:
         f"error trying to access {near}/linked.fake: {os.strerror(errno.ELOOP)}",
         f"failed to open module: {near}/pipe.fake: not a regular file",
     ]
-
-
-def test_documentation_examples_run() -> None:
-    """The module's doctests run."""
-    result = doctest.testmod(vmdump.modules.loader)
-    assert (result.failed, result.attempted > 5) == (0, True)

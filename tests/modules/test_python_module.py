@@ -15,8 +15,10 @@ import pytest
 
 from vmdump.errors import ModuleError
 from vmdump.modules import python_module
-from vmdump.modules.loader import ModuleLoad, ModuleLoader, read_module_table
+from vmdump.modules.loader import ModuleLoader
+from vmdump.modules.model import ModuleLoad
 from vmdump.modules.python_module import MAX_SOURCE_SIZE, PythonModuleOpener
+from vmdump.modules.table import read_module_table
 from vmdump.qom import TypeTable, register_base_types
 
 ERROR, NOT_FOUND, LOADED, ALREADY_LOADED = ModuleLoad

@@ -277,7 +277,7 @@ def test_own_class_in_class_init():
 
 def test_deep_chain():
     """A chain deeper than Python's stack is initialised, cast and listed in less than quadratic time."""
-    depth = 100_000
+    depth = 30_000
     assert depth > sys.getrecursionlimit()
     infos = [device("t0")] + [device(f"t{index}", parent=f"t{index - 1}") for index in range(1, depth)]
     table = make_table(*infos)

@@ -5,7 +5,7 @@ import re
 import time
 from base64 import b64decode, b64encode
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
@@ -151,7 +151,11 @@ def test_an_empty_check() -> None:
 # In a browser.
 
 pytestmark: list[Any] = []
-in_browser = pytest.mark.browser
+
+
+def in_browser(test: Callable[..., None]) -> Callable[..., None]:
+    """Mark a test that needs the browser, whose start takes seconds."""
+    return pytest.mark.slow(pytest.mark.browser(test))
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from ctypes import POINTER, Structure
 from types import MappingProxyType
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.paths import DATA
 
@@ -586,7 +586,6 @@ def make_struct(members, pack=0):
     )
 
 
-@settings(max_examples=60, deadline=None)
 @given(members=members_of_a_struct, pack=st.sampled_from([0, 1, 2]))
 def test_offsets_are_those_of_ctypes(members, pack):
     """For any struct, packed or not: offset, size and num of each member; only its own type is accepted."""
@@ -608,7 +607,6 @@ def test_offsets_are_those_of_ctypes(members, pack):
                 make(name, State, *wrong, 0, info, ctype)
 
 
-@settings(max_examples=60, deadline=None)
 @given(path=st.lists(st.tuples(members_of_a_struct, st.integers(1, 4)), min_size=1, max_size=4), data=st.data())
 def test_nested_members_lie_where_ctypes_has_them(path, data):
     """Offsets of ``a[i].b[j]...`` equal ctypes' own address arithmetic."""
@@ -627,7 +625,6 @@ def test_nested_members_lie_where_ctypes_has_them(path, data):
     assert C.VMSTATE_UINT32(field[1:], Inner).offset == address - start
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     stem=st.sampled_from(sorted(SCALARS)), length=st.integers(1, 9), start=st.integers(-2, 11), num=st.integers(0, 11)
 )

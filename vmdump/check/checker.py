@@ -467,9 +467,9 @@ class _Direction:
             if not look.same:
                 self._compare(section, match.section, findings)
             if broken:
-                findings.report("structure-not-read", section, match.section, what=broken)
+                findings.report("description-incomplete", section, match.section, what=broken)
             if look.unknown_lengths:
-                findings.report("lengths-not-told", section, match.section, who=self._without_lengths())
+                findings.report("array-length-unknown", section, match.section, dumps=self._without_lengths())
         for root in within:
             self._compare_within(root, findings)
         return findings
@@ -485,10 +485,10 @@ class _Direction:
         return layout
 
     def _unknown_roots(self) -> str:
-        """A note on what the destination may have and does not report."""
+        """A note on standalone VMSDs, which dumps in QEMU's form lack."""
         if self._destination.roots:
             return ""
-        return " (unless by other means than a device class, of which a dump does not tell)"
+        return " (a dump lists device classes only; a standalone VMSD may have that name)"
 
     def _defect(self, section: Section, match: Match) -> str | None:
         """What is damaged in either binary's description of a type."""
@@ -560,4 +560,4 @@ def _what(section: Section) -> str:
     """What a section belongs to."""
     if section.root is None:
         return f"type {section.type}"
-    return f"description {section.type or section.name}, which is on no device class"
+    return f"the standalone VMSD {section.type or section.name}"

@@ -141,7 +141,7 @@ class Comparison(Reporter):
             and not destination.unit
             and not source.unused
         ):
-            self.report("size-not-told", source, destination)
+            self.report("field-size-unknown", source, destination)
 
     def _nested_version(self, source: Item, destination: Item) -> None:
         """Report a field that code sends, in a nested struct whose version the destination would refuse in a section.
@@ -211,7 +211,7 @@ class Comparison(Reporter):
         if all(unequal) and None in map(total_size, unequal) and may_agree(*unequal):
             for difference in self.differences[first:]:
                 if difference.verdict is Verdict.BREAKS:
-                    difference.weaken("what run time decides of the fields beside it does not make up for it")
+                    difference.weaken("run-time lengths of the adjacent fields do not compensate for it")
 
     def _renamed(self, part: Part, source: Item, destination: Item) -> None:
         """Add two items of the same size, which may have different names."""

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from vmdump._core import vmd_desc
-    from vmdump.dump.device_dump import Device, DeviceDump, StandaloneVMState
+    from vmdump.dump.device import Device, StandaloneVMState
+    from vmdump.dump.device_dump import DeviceDump
     from vmdump.dump.tree import Tree
     from vmdump.dump.walk import WalkedField
     from vmdump.vmstate.model import VMStateDescription
