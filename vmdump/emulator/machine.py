@@ -290,7 +290,9 @@ class MachineTemplate:
     def _add(self, devices: Sequence[str]) -> None:
         """Source: system/vl.c qemu_create_cli_devices, device_init_func."""
         machine = self._machine
-        machine.call("rom_set_order_override", _ROM_ORDER_DEVICE)
+        orders_roms = machine.has("rom_set_order_override")  # until 10.2
+        if orders_roms:
+            machine.call("rom_set_order_override", _ROM_ORDER_DEVICE)
         for device in devices:
             options = machine.call("qemu_find_opts", machine.text("device"))
             parsed = machine.call("qemu_opts_parse_noisily", options, machine.text(device), 1)
@@ -301,7 +303,8 @@ class MachineTemplate:
                 reason = error or machine.output.strip()
                 raise MachineError(f"{machine.name}: -device {device}: {reason}", machine.output)
             machine.call("object_unref", added)
-        machine.call("rom_reset_order_override")
+        if orders_roms:
+            machine.call("rom_reset_order_override")
 
 
 #: FW_CFG_ORDER_OVERRIDE_DEVICE. Source: include/hw/nvram/fw_cfg.h.

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from vmdump.check.evaluated.answers import Key
 from vmdump.emulator.machine import MachineError
 from vmdump.emulator.trace import collect
+from vmdump.errors import SourceError
 from vmdump.machines.cpu import read_registers
 from vmdump.machines.reader import saved_stream
+from vmdump.machines.stream import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,7 +100,10 @@ def read_board(
     machine: Machine, name: str, handlers: Sequence[Handler], memory: Memory, tests: Sequence[BoardTest]
 ) -> Board:
     """Return the board of a complete machine. Raises SourceError."""
-    stream = saved_stream(machine)
+    try:
+        stream = saved_stream(machine)
+    except SourceError:  # what is sent is not known, so nothing is concluded from it
+        stream = Stream((), (), ())
     sent = {(each.idstr, each.instance_id) for each in stream.sections}
     cpu, features = _cpu(machine)
     properties, booleans = _properties(memory)
