@@ -91,6 +91,28 @@ def test_definite(answers: dict[str, Answers]) -> None:
         assert not answer.is_definite, description
 
 
+@pytest.mark.parametrize("machine", ["pc-i440fx-7.2", pytest.param("pc-i440fx-2.11", marks=pytest.mark.slow)])
+def test_compat_properties_decide(machine: str, tmp_path: Path) -> None:
+    """PIIX4_PM sends the fields whose tests are true, which compat properties and the machine's class decide."""
+    wanted = Wanted("PIIX4_PM", "piix4_pm")
+    answers = Evaluation(ImageOfMachine(binary("x86_64"), machine), print).evaluate([wanted])[wanted]
+    assert isinstance(answers, Answers)
+    with NativeQemu(binary("x86_64"), "-M", f"{machine},suppress-vmdesc=off", "-accel", "tcg") as native:
+        devices = vmdescription(native.save(tmp_path / "stream"))["devices"]
+    (description,) = (each for each in devices if each["name"].endswith("/piix4_pm"))
+    sent = {field["name"] for field in description["fields"]}
+    for field, configuration in (
+        ("acpi_pci_hotplug.hotplug_select", ["acpi-pci-hotplug-with-bridge-support"]),
+        ("acpi_pci_hotplug.acpi_index", ["acpi-pci-hotplug-with-bridge-support", "x-not-migrate-acpi-index"]),
+        ("smb", [f"the class of {machine}-machine"]),
+    ):
+        answer = answers.get(("piix4_pm", field, 0))
+        assert answer is not None
+        assert answer.is_definite
+        assert [each.partition(" = ")[0] for each in answer.configuration] == configuration
+        assert bool(answer.value) == (field in sent)
+
+
 def test_version_tests_are_not_definite(answers: dict[str, Answers]) -> None:
     """A test of the version alone depends on the stream: hw/nvram/fw_cfg.c is_version_1."""
     answer = answers["fw_cfg_io"].get(("fw_cfg", "cur_offset", 0))

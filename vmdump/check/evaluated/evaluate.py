@@ -150,7 +150,9 @@ class _SectionEvaluation:
             read = self._memory.classify(address, size)
             if read.kind == "configuration" and walk.holds(address, size):
                 return Answer(int(call.result), (), f"it reads {read.properties[0].name}, which is migrated")
-            if read.kind not in ("configuration", "constant"):
+            if read.kind == "class":
+                configuration[f"the class of {read.type}"] = None
+            elif read.kind not in ("configuration", "constant"):
                 return Answer(int(call.result), (), read.kind)
             for each in read.properties:
                 assert read.instance is not None

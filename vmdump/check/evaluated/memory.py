@@ -20,6 +20,9 @@ from vmdump.errors import SourceError
 #: info, offset.
 _CLASS_SIZE, _INSTANCE_SIZE, _PROPERTY_TYPE, _PROPERTY_OPAQUE, _INFO, _OFFSET = 8, 16, 8, 64, 8, 16
 
+#: sizeof(ObjectClass), the same in all versions, and the suffix of machine types' QOM types.
+_OBJECT_CLASS_SIZE, _MACHINE_SUFFIX = 96, "-machine"
+
 #: Size of ObjectPropertyIterator, in bytes, with a margin.
 _ITERATOR = 128
 
@@ -63,14 +66,16 @@ class Read(NamedTuple):
     """What a function has read.
 
     Attributes:
-        kind: "constant", "configuration", or anything else in words.
+        kind: "constant"; "class", a constant of a type; "configuration"; or anything else in words.
         instance: the object that a property belongs to.
         properties: the properties at the address.
+        type: name of the type, if kind is "class".
     """
 
     kind: str
     instance: Instance | None = None
     properties: tuple[PropertyField, ...] = ()
+    type: str = ""
 
 
 CONSTANT = Read("constant")
@@ -116,8 +121,9 @@ class Memory:
         for mapped in self._objects:
             if mapped.holds(address):
                 return self._of_object(mapped, address, size)
-        if self._is_class(address, size):
-            return CONSTANT
+        index = bisect_right(self._classes, (address, 1 << 64)) - 1
+        if index >= 0 and address + size <= self._classes[index][1]:
+            return self._of_class(self._classes[index][0], address)
         owners = [each for each in self.instances if each.start <= address and address + size <= each.end]
         if any(address + size <= each.start + 8 for each in owners):
             return CONSTANT  # the class of an object
@@ -134,14 +140,23 @@ class Memory:
         segment = next(each for each in mapped.segments if each.start <= address < each.end)
         if not segment.writable or any(start <= address and address + size <= end for start, end in mapped.relocated):
             return CONSTANT
+        if size == 8 and self._is_machine(self.guest.pointer(address)):
+            return CONSTANT  # a process has one machine object for all of its life
         name = mapped.symbol_at(address)
         if name and (name == "trace_events_enabled_count" or (name.startswith("_TRACE_") and name.endswith("_DSTATE"))):
             return CONSTANT  # trace points do not change what a function returns
         return Read(f"it reads the variable {name or hex(address - mapped.bias)} of QEMU")
 
-    def _is_class(self, address: int, size: int) -> bool:
-        index = bisect_right(self._classes, (address, 1 << 64)) - 1
-        return index >= 0 and address + size <= self._classes[index][1]
+    def _of_class(self, klass: int, address: int) -> Read:
+        """Classify an address in a class: members of ObjectClass itself do not say anything about the type."""
+        if address < klass + _OBJECT_CLASS_SIZE:
+            return CONSTANT
+        return Read("class", type=self.guest.text(self.guest.pointer(self.guest.pointer(klass))))
+
+    def _is_machine(self, address: int) -> bool:
+        """Return whether the machine object begins at an address."""
+        instance = self._by_start.get(address)
+        return instance is not None and instance.type.endswith(_MACHINE_SUFFIX)
 
     def _covering(self, owner: Instance, offset: int, size: int) -> tuple[PropertyField, ...]:
         """Return the properties that cover a range of an instance; empty if a byte is in none."""
