@@ -27,6 +27,7 @@ struct vmd_trace {
     uint64_t frame_end; /* end of the running call's stack */
     size_t n_probes, first_import;
     bool has_imports;
+    uint64_t constant_table;
     uint64_t slots[PROBES_MAX], functions[PROBES_MAX];
     struct vmd_trace_call *calls;
     struct vmd_trace_read *reads;
@@ -77,12 +78,27 @@ static void on_read(void *engine, int type, uint64_t address, int size, int64_t 
 void vmd_trace_note_call(struct vmd_guest *guest, const struct vmd_host_import *import)
 {
     struct vmd_trace *trace = guest->trace;
+    struct vmd_trace_call *call;
+    uint64_t first;
 
     if (!trace->depth || import->function == vmd_host_zero || import->function == vmd_host_one ||
         import->function == vmd_host_same) {
         return;
     }
-    trace->calls[trace->n_calls - 1].called = import->name;
+    first = vmd_cpu_read(guest, guest->host->args[0]);
+    if (trace->constant_table && first == trace->constant_table && strcmp(import->name, "g_hash_table_lookup") == 0) {
+        return;
+    }
+    call = &trace->calls[trace->n_calls - 1];
+    call->called = import->name;
+    call->called_with = first;
+}
+
+void vmd_guest_trace_set_constant_table(struct vmd_guest *guest, uint64_t table)
+{
+    if (trace_of(guest)) {
+        guest->trace->constant_table = table;
+    }
 }
 
 /* Call a probed function, and record a second call of it. */

@@ -78,6 +78,21 @@ def test_host_function(guest: Guest) -> None:
             assert [call.obstacle for call in tracer.take()] == [obstacle]
 
 
+def test_constant_table(guest: Guest) -> None:
+    """Lookups in one hash table are no obstacle; in others they are."""
+    tables = [guest.call(guest.host_function("g_hash_table_new"), 0, 0) for _ in range(2)]
+    address = struct.pack("<Q", guest.host_function("g_hash_table_lookup"))
+    slot = slot_of(guest, "jump", address + (b"\xff\xe0" if guest.arch == X86_64 else b""))
+    with Tracer(guest, [slot]) as tracer:
+        guest.call(guest.pointer(slot), tables[0], 1)
+        (call,) = tracer.take()
+        assert (call.obstacle, call.called_with) == ("it calls g_hash_table_lookup", tables[0])
+        tracer.set_constant_table(tables[0])
+        for table in tables:
+            guest.call(guest.pointer(slot), table, 1)
+        assert [call.obstacle for call in tracer.take()] == [None, "it calls g_hash_table_lookup"]
+
+
 def test_unsteady(guest: Guest) -> None:
     """A function whose result changes from call to call has an obstacle."""
     slot = slot_of(guest, "count")

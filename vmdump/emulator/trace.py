@@ -24,6 +24,7 @@ class TracedCall(NamedTuple):
         result: whether it returned true.
         reads: address and size of each read, without its own stack frame.
         obstacle: why its result may depend on more than the reads; None: it does not.
+        called_with: first argument of the host function that it called, if this is the obstacle.
     """
 
     slot: int
@@ -32,6 +33,7 @@ class TracedCall(NamedTuple):
     result: bool
     reads: tuple[tuple[int, int], ...]
     obstacle: str | None
+    called_with: int = 0
 
 
 class Tracer:
@@ -56,6 +58,10 @@ class Tracer:
     def __exit__(self, *_: object) -> None:
         lib.vmd_guest_trace_end(self._guest.native)
 
+    def set_constant_table(self, table: int) -> None:
+        """Do not regard lookups in a hash table as an obstacle; for all traces of the guest."""
+        lib.vmd_guest_trace_set_constant_table(self._guest.native, table)
+
     def take(self) -> list[TracedCall]:
         """Return the calls since the last take, and forget them."""
         native = self._guest.native
@@ -79,7 +85,9 @@ def _call_of(call: Any, reads: Any) -> TracedCall:
         obstacle = "two calls returned different results"
     elif call.is_truncated:
         obstacle = "it reads more memory than is traced"
-    return TracedCall(call.slot, call.opaque, call.argument, bool(call.result), tuple(found), obstacle)
+    return TracedCall(
+        call.slot, call.opaque, call.argument, bool(call.result), tuple(found), obstacle, call.called_with
+    )
 
 
 def collect(guest: Guest, function: int, *first: int) -> list[int]:

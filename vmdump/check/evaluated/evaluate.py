@@ -41,6 +41,19 @@ class Evaluator:
         self.descriptions = Descriptions(self._guest, calibrate(self._guest, devices))
         self._head = find_handlers(self._guest, machine.objects[0])
         self._hooks: dict[int, list[Hook]] = {}
+        self._type_table = 0
+        self._find_type_table(machine)
+
+    def _find_type_table(self, machine: Machine) -> None:
+        """Find QOM's table of types, which is static: object_class_by_name looks a type up in it."""
+        slot, name = self._guest.alloc(8), machine.text("device")
+        self._guest.write(slot, machine.functions.get("object_class_by_name").to_bytes(8, "little"))
+        with Tracer(self._guest, [slot]) as tracer:
+            self._guest.call(self._guest.pointer(slot), name)
+            for call in tracer.take():
+                if call.obstacle == "it calls g_hash_table_lookup":
+                    tracer.set_constant_table(call.called_with)
+                    self._type_table = call.called_with
 
     def handlers(self) -> list[Handler]:
         """Return the sections of the machine as it is now."""
@@ -48,7 +61,7 @@ class Evaluator:
 
     def board(self, machine: Machine) -> Board:
         """Return what a complete machine has. Raises SourceError."""
-        memory, handlers = Memory(machine, machine.objects), self.handlers()
+        memory, handlers = self._memory(machine), self.handlers()
         tests = self._tests(machine, handlers, memory)
         return read_board(machine, self._machine_type, handlers, memory, tests)
 
@@ -68,7 +81,7 @@ class Evaluator:
 
     def evaluate(self, machine: Machine, wanted: Sequence[Wanted]) -> dict[Wanted, Answers]:
         """Return the answers for those sections that a complete machine has."""
-        memory = Memory(machine, machine.objects)
+        memory = self._memory(machine)
         found: dict[Wanted, list[Handler]] = {}
         for handler in self.handlers():
             for each in wanted:
@@ -80,6 +93,9 @@ class Evaluator:
             each: _SectionEvaluation(self, machine, memory, each.keys).run(handlers, self._machine_type)
             for each, handlers in found.items()
         }
+
+    def _memory(self, machine: Machine) -> Memory:
+        return Memory(machine, machine.objects, self._type_table)
 
     def _is(self, wanted: Wanted, handler: Handler, memory: Memory) -> bool:
         if self.descriptions.name(handler.vmsd) != wanted.description:

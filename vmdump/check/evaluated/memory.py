@@ -20,6 +20,9 @@ from vmdump.errors import SourceError
 #: info, offset.
 _CLASS_SIZE, _INSTANCE_SIZE, _PROPERTY_TYPE, _PROPERTY_OPAQUE, _INFO, _OFFSET = 8, 16, 8, 64, 8, 16
 
+#: Bytes of TypeImpl up to parent_type and class, which do not change once the class is initialised.
+_TYPE_SIZE = 112
+
 #: sizeof(ObjectClass), the same in all versions, and the suffix of machine types' QOM types.
 _OBJECT_CLASS_SIZE, _MACHINE_SUFFIX = 96, "-machine"
 
@@ -84,8 +87,9 @@ CONSTANT = Read("constant")
 class Memory:
     """The memory of a machine. Valid as long as no objects are created."""
 
-    def __init__(self, machine: Machine, objects: Sequence[MappedObject]) -> None:
-        """``objects``: the binary and its libraries and modules."""
+    def __init__(self, machine: Machine, objects: Sequence[MappedObject], type_table: int = 0) -> None:
+        """``objects``: the binary, its libraries and modules. ``type_table``: QOM's GHashTable of types; 0: unknown."""
+        self._type_table = type_table
         self._machine, self.guest, self._objects = machine, machine.guest, objects
         root = machine.call("object_get_root")
         found = [root, *collect(machine.guest, machine.functions.get("object_child_foreach_recursive"), root)]
@@ -93,7 +97,9 @@ class Memory:
         #: All objects of the QOM tree, by address.
         self.instances = sorted(each for each in instances if each is not None)
         self._by_start = {each.start: each for each in self.instances}
+        self._types: set[int] = set()
         self._classes = self._class_ranges()
+        self._sorted_types = sorted(self._types)
         self._properties: dict[int, list[PropertyField]] = {}
 
     def at(self, address: int) -> Instance | None:
@@ -112,9 +118,15 @@ class Memory:
         head = self._machine.call("object_class_get_list", 0, 1)
         ranges = []
         for klass in self.guest.slist(head):
-            size = self.guest.pointer(self.guest.pointer(klass) + _CLASS_SIZE)
-            ranges.append((klass, klass + min(size, 1 << 16)))
+            type_ = self.guest.pointer(klass)
+            self._types.add(type_)
+            ranges.append((klass, klass + min(self.guest.pointer(type_ + _CLASS_SIZE), 1 << 16)))
         return sorted(ranges)
+
+    def _is_type(self, address: int, size: int) -> bool:
+        """Return whether an address is in a TypeImpl."""
+        index = bisect_right(self._sorted_types, address) - 1
+        return index >= 0 and address + size <= self._sorted_types[index] + _TYPE_SIZE
 
     def classify(self, address: int, size: int) -> Read:
         """Classify the memory at an address."""
@@ -124,6 +136,8 @@ class Memory:
         index = bisect_right(self._classes, (address, 1 << 64)) - 1
         if index >= 0 and address + size <= self._classes[index][1]:
             return self._of_class(self._classes[index][0], address)
+        if self._is_type(address, size):
+            return CONSTANT
         owners = [each for each in self.instances if each.start <= address and address + size <= each.end]
         if any(address + size <= each.start + 8 for each in owners):
             return CONSTANT  # the class of an object
@@ -140,8 +154,9 @@ class Memory:
         segment = next(each for each in mapped.segments if each.start <= address < each.end)
         if not segment.writable or any(start <= address and address + size <= end for start, end in mapped.relocated):
             return CONSTANT
-        if size == 8 and self._is_machine(self.guest.pointer(address)):
-            return CONSTANT  # a process has one machine object for all of its life
+        value = self.guest.pointer(address) if size == 8 else 0
+        if value and (value == self._type_table or self._is_machine(value)):
+            return CONSTANT  # a process has one table of types and one machine object for all of its life
         name = mapped.symbol_at(address)
         if name and (name == "trace_events_enabled_count" or (name.startswith("_TRACE_") and name.endswith("_DSTATE"))):
             return CONSTANT  # trace points do not change what a function returns
