@@ -155,8 +155,8 @@ class Memory:
         if not segment.writable or any(start <= address and address + size <= end for start, end in mapped.relocated):
             return CONSTANT
         value = self.guest.pointer(address) if size == 8 else 0
-        if value and (value == self._type_table or self._is_machine(value)):
-            return CONSTANT  # a process has one table of types and one machine object for all of its life
+        if value and (value == self._type_table or value in self._types or self._is_machine(value)):
+            return CONSTANT  # a process has one table of types, each type, and the machine for all of its life
         name = mapped.symbol_at(address)
         if name and (name == "trace_events_enabled_count" or (name.startswith("_TRACE_") and name.endswith("_DSTATE"))):
             return CONSTANT  # trace points do not change what a function returns
