@@ -1,10 +1,10 @@
 """Evaluation in VMs of a real QEMU 7.2, held against what a running one sends."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 from support.native_qemu import NativeQemu, ram_blocks, vmdescription
+from support.qemu import find_qemu
 
 from vmdump.check.evaluated.answers import Answer, Answers, Wanted
 from vmdump.check.evaluated.board import Board
@@ -20,18 +20,10 @@ MACHINE = "pc-q35-7.2"
 DEVICES = ("virtio-gpu-pci,id=g", "virtio-net-pci,id=n")
 
 
-def binary(target: str) -> str:
-    """A real QEMU."""
-    path = shutil.which(f"qemu-system-{target}")
-    if path is None:
-        pytest.skip(f"needs qemu-system-{target}")
-    return path
-
-
 @pytest.fixture(scope="module")
 def answers() -> dict[str, Answers]:
     """The answers for all sections of a VM, by device type or description."""
-    template = boot_template(binary("x86_64"), ["-M", MACHINE, "-accel", "tcg"])
+    template = boot_template(find_qemu("x86_64"), ["-M", MACHINE, "-accel", "tcg"])
     evaluator = Evaluator(template, MACHINE)
     with template.boot(*DEVICES) as machine:
         memory = Memory(machine, machine.objects)
@@ -48,7 +40,7 @@ def answers() -> dict[str, Answers]:
 def stream(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """What a running QEMU with the same devices sends."""
     arguments = [each for device in DEVICES for each in ("-device", device)]
-    with NativeQemu(binary("x86_64"), "-M", MACHINE, "-accel", "tcg", *arguments) as native:
+    with NativeQemu(find_qemu("x86_64"), "-M", MACHINE, "-accel", "tcg", *arguments) as native:
         return native.save(tmp_path_factory.mktemp("native") / "stream")
 
 
@@ -95,9 +87,9 @@ def test_definite(answers: dict[str, Answers]) -> None:
 def test_compat_properties_decide(machine: str, tmp_path: Path) -> None:
     """PIIX4_PM sends the fields whose tests are true, which compat properties and the machine's class decide."""
     wanted = Wanted("PIIX4_PM", "piix4_pm")
-    answers = Evaluation(ImageOfMachine(binary("x86_64"), machine), print).evaluate([wanted])[wanted]
+    answers = Evaluation(ImageOfMachine(find_qemu("x86_64"), machine), print).evaluate([wanted])[wanted]
     assert isinstance(answers, Answers)
-    with NativeQemu(binary("x86_64"), "-M", f"{machine},suppress-vmdesc=off", "-accel", "tcg") as native:
+    with NativeQemu(find_qemu("x86_64"), "-M", f"{machine},suppress-vmdesc=off", "-accel", "tcg") as native:
         devices = vmdescription(native.save(tmp_path / "stream"))["devices"]
     (description,) = (each for each in devices if each["name"].endswith("/piix4_pm"))
     sent = {field["name"] for field in description["fields"]}
@@ -121,9 +113,9 @@ def test_version_tests_are_not_definite(answers: dict[str, Answers]) -> None:
 
 def test_board(tmp_path: Path) -> None:
     """Sections and RAM blocks of the board are those of a running QEMU; properties are the effective ones."""
-    board = Evaluation(ImageOfMachine(binary("x86_64"), MACHINE), print).board()
+    board = Evaluation(ImageOfMachine(find_qemu("x86_64"), MACHINE), print).board()
     assert isinstance(board, Board)
-    with NativeQemu(binary("x86_64"), "-M", MACHINE, "-accel", "tcg") as native:
+    with NativeQemu(find_qemu("x86_64"), "-M", MACHINE, "-accel", "tcg") as native:
         stream = native.save(tmp_path / "stream")
     names = [(each["name"], each["instance_id"]) for each in vmdescription(stream)["devices"]]
     assert [(each.idstr, each.instance) for each in board.sections if (each.idstr, each.instance) in names] == names
@@ -136,7 +128,7 @@ def test_board(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_devices_are_added_on_demand() -> None:
     """Devices that the board lacks are booted with backends, controllers and containers as far as they need any."""
-    evaluation = Evaluation(ImageOfMachine(binary("x86_64"), MACHINE), print)
+    evaluation = Evaluation(ImageOfMachine(find_qemu("x86_64"), MACHINE), print)
     wanted = [Wanted("virtio-mem", "virtio-mem"), Wanted("sd-card", "sd-card"), Wanted("no-such-type", "x")]
     found = evaluation.evaluate(wanted)
     assert all(isinstance(found[each], Answers) for each in wanted[:2])
@@ -146,7 +138,7 @@ def test_devices_are_added_on_demand() -> None:
 def test_failures_are_one_line() -> None:
     """A VM that can't be booted is reported once, and nothing is concluded."""
     reported: list[object] = []
-    evaluation = Evaluation(ImageOfMachine(binary("x86_64"), "no-such-machine"), reported.append)
+    evaluation = Evaluation(ImageOfMachine(find_qemu("x86_64"), "no-such-machine"), reported.append)
     wanted = Wanted("e1000e", "e1000e")
     assert evaluation.evaluate([wanted]) == {wanted: "not evaluated: no VM of type no-such-machine could be booted"}
     assert evaluation.board() is None
@@ -155,9 +147,20 @@ def test_failures_are_one_line() -> None:
     assert "\n" not in line
 
 
+def test_time_limit() -> None:
+    """A machine that takes longer than the limit is reported on one line, too."""
+    reported: list[object] = []
+    image = ImageOfMachine(find_qemu("x86_64"), MACHINE)
+    evaluation = Evaluation(image, reported.append, timeout=0.05)
+    wanted = Wanted("isa-i8259", "i8259")
+    assert evaluation.evaluate([wanted]) == {wanted: f"not evaluated: no VM of type {MACHINE} could be booted"}
+    (line,) = map(str, reported)
+    assert "was not read within 0.05 seconds; allow more with --timeout; what a VM of" in line
+
+
 def test_resizing_is_the_destinations_answer() -> None:
     """The destination's own code accepts or refuses the size of a RAM block."""
-    evaluation = Evaluation(ImageOfMachine(binary("x86_64"), MACHINE), print)
+    evaluation = Evaluation(ImageOfMachine(find_qemu("x86_64"), MACHINE), print)
     assert evaluation.accepts("pc.bios", 262144) is None
     refusal = evaluation.accepts("pc.bios", 131072)
     assert refusal is not None
@@ -168,4 +171,4 @@ def test_resizing_is_the_destinations_answer() -> None:
 @pytest.mark.parametrize(("target", "machine", "expected"), [("x86_64", MACHINE, []), ("aarch64", "imx25-pdk", [])])
 def test_initialised_memory(target: str, machine: str, expected: list[str]) -> None:
     """QEMU 7.2's boards send nothing uninitialised: imx.serial has its Fifo32 since 8.1."""
-    assert [each.section for each in find_uninitialised(ImageOfMachine(binary(target), machine))] == expected
+    assert [each.section for each in find_uninitialised(ImageOfMachine(find_qemu(target), machine))] == expected
