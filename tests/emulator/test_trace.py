@@ -135,6 +135,23 @@ def test_limits(guest: Guest) -> None:
         assert [call.slot for call in tracer.take()] == slots[:1]
 
 
+def test_too_many_calls(guest: Guest) -> None:
+    """If there are more calls than are recorded, none is relied upon."""
+    slot = slot_of(guest, "read")
+    opaque = word(guest, 1)
+    with Tracer(guest, [slot]) as tracer:
+        callback = guest.pointer(slot)
+        table = guest.call(guest.host_function("g_hash_table_new"), 0, 0)
+        for index in range(1000):
+            guest.call(guest.host_function("g_hash_table_insert"), table, opaque + 8 * index, 1)
+        guest.write(guest.alloc(8 * 1000), bytes(8 * 1000))
+        for _ in range(17):
+            guest.call(guest.host_function("g_hash_table_foreach"), table, callback, 0)
+        calls = tracer.take()
+    assert len(calls) == 1 << 14
+    assert {call.obstacle for call in calls} == {"it reads more memory than is traced"}
+
+
 def test_collect(guest: Guest) -> None:
     """collect returns the first arguments with which a function calls its callback."""
     table = guest.call(guest.host_function("g_hash_table_new"), 0, 0)

@@ -158,14 +158,14 @@ class Walk:
     """The memory that a section migrates.
 
     Attributes:
-        ranges: start and end of each field in the guest's memory.
+        ranges: start and end of each field in the guest's memory, and its name.
         lengths: address and size of the member with an array's length, with the array's key.
     """
 
     def __init__(self, descriptions: Descriptions) -> None:
         """Start empty."""
         self._of, self._guest = descriptions, descriptions.guest
-        self.ranges: list[tuple[int, int]] = []
+        self.ranges: list[tuple[int, int, str]] = []
         self.lengths: list[tuple[Key, int, int]] = []
 
     def add(self, description: int, opaque: int, depth: int) -> None:
@@ -194,7 +194,7 @@ class Walk:
         if field.vmsd and not field.flags & (STRUCT | VSTRUCT):
             return  # a list, whose elements are elsewhere, or a temporary struct
         if not field.vmsd:
-            self.ranges.append((base, base + max(field.size, 1) * count))
+            self.ranges.append((base, base + max(field.size, 1) * count, field.name))
             return
         for index in range(min(count, _FIELDS_MAX)):
             element = base + field.size * index
@@ -210,9 +210,10 @@ class Walk:
     def _pointer(self, address: int) -> int:
         return self.value(address, 8)
 
-    def holds(self, address: int, size: int) -> bool:
-        """Return whether a range of memory is migrated, in part or all of it."""
-        return any(start < address + size and address < end for start, end in self.ranges)
+    def name_at(self, address: int, size: int) -> str | None:
+        """Return the name of a field that covers memory, in part or all of it; None: it is not migrated."""
+        covering = (name for start, end, name in self.ranges if start < address + size and address < end)
+        return next(covering, None)
 
 
 def _length_size(flags: int) -> int:

@@ -164,8 +164,9 @@ class _SectionEvaluation:
         words: dict[tuple[Instance, int, int], None] = {}
         for address, size in call.reads:
             read = self._memory.classify(address, size)
-            if read.kind == "configuration" and walk.holds(address, size):
-                return Answer(int(call.result), (), f"it reads {read.properties[0].name}, which is migrated")
+            migrated = None if read.kind in ("constant", "class") else walk.name_at(address, size)
+            if migrated is not None:
+                return Answer(int(call.result), (), f"it reads {migrated}, which is migrated")
             if read.kind == "class":
                 configuration[f"the class of {read.type}"] = None
             elif read.kind not in ("configuration", "constant"):
@@ -217,7 +218,7 @@ class _SectionEvaluation:
             if not self._is_wanted(key):
                 continue
             read, value = self._memory.classify(address, size), walk.value(address, size)
-            if walk.holds(address, size):
+            if walk.name_at(address, size) is not None:
                 yield key, Answer(value, (), "it is migrated")
             elif read.kind != "configuration" or read.instance is None:
                 yield key, Answer(value, (), read.kind)

@@ -20,6 +20,9 @@ from vmdump.errors import SourceError
 #: info, offset.
 _CLASS_SIZE, _INSTANCE_SIZE, _PROPERTY_TYPE, _PROPERTY_OPAQUE, _INFO, _OFFSET = 8, 16, 8, 64, 8, 16
 
+#: Prefixes of variables of accelerators: kvm_allowed, xen_mode, kvm_has_pit_state2, vhost_...
+_ACCELERATORS = ("kvm_", "tcg_", "xen_", "hvf_", "whpx_", "nvmm_", "mshv_", "vhost_")
+
 #: Bytes of TypeImpl up to parent_type and class, which do not change once the class is initialised.
 _TYPE_SIZE = 112
 
@@ -160,6 +163,8 @@ class Memory:
         name = mapped.symbol_at(address)
         if name and (name == "trace_events_enabled_count" or (name.startswith("_TRACE_") and name.endswith("_DSTATE"))):
             return CONSTANT  # trace points do not change what a function returns
+        if name and name.startswith(_ACCELERATORS):
+            return Read(f"it depends on the accelerator and the host (variable {name})")
         return Read(f"it reads the variable {name or hex(address - mapped.bias)} of QEMU")
 
     def _of_class(self, klass: int, address: int) -> Read:
