@@ -147,6 +147,16 @@ def test_failures_are_one_line() -> None:
     assert "\n" not in line
 
 
+def test_devices_take_limited_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the time is up, no further devices are booted; what the board has is evaluated all the same."""
+    monkeypatch.setattr("vmdump.check.evaluated.evaluation._SECONDS", 0.0)
+    evaluation = Evaluation(ImageOfMachine(find_qemu("x86_64"), MACHINE), print)
+    wanted = [Wanted("isa-i8259", "i8259"), Wanted("e1000e", "e1000e")]
+    found = evaluation.evaluate(wanted)
+    assert isinstance(found[wanted[0]], Answers)
+    assert found[wanted[1]] == "not evaluated: 0 seconds were not enough; allow more with --timeout"
+
+
 def test_time_limit() -> None:
     """A machine that takes longer than the limit is reported on one line, too."""
     reported: list[object] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 #: What reading a machine of a damaged or unusual binary may raise: also commands that it lacks, and malformed answers.
 _ERRORS = (SourceError, LookupError, ValueError, RecursionError, struct.error)
+
+#: Limit of the time for VMs with further devices, in seconds; with --timeout, this share of it, so that what was
+#: evaluated until then counts.
+_SECONDS, _SHARE = 60.0, 0.6
 
 #: Limit of boots for one device type.
 _TRIES_MAX = 8
@@ -54,6 +59,7 @@ class Evaluation:
         self._image, self._report = image, report
         self._source = Source(image.path, image.sysroot, image.host)
         self._cache = Cache(self._source, cache=cache, timeout=timeout, report=report)
+        self._seconds = _SECONDS if timeout is None else _SHARE * timeout
         self._evaluators: dict[bool, Evaluator] = {}
         self._templates: dict[bool, MachineTemplate] = {}
         self._has_failed = False
@@ -75,7 +81,9 @@ class Evaluation:
         ordered = sorted(wanted, key=lambda each: repr((each.type, each.description, sorted(each.keys or ()))))
         try:
             rows = self._cache.get(
-                ("evaluate", self._image.machine, *question), list[Evaluated], lambda: list(self._rows(ordered))
+                ("evaluate", self._image.machine, f"{self._seconds:g}", *question),
+                list[Evaluated],
+                lambda: list(self._rows(ordered)),
             )
         except _ERRORS as error:
             self._fail(error)
@@ -115,10 +123,15 @@ class Evaluation:
             return self._evaluators[False].board(machine)
 
     def _rows(self, wanted: Sequence[Wanted]) -> Iterator[Evaluated]:
+        until = time.monotonic() + self._seconds
         with self._bare() as machine:
             found = self._evaluators[False].evaluate(machine, wanted)
         for each in wanted:
-            answers = found.get(each) or self._with_device(each)
+            answers: Answers | str | None = found.get(each)
+            if answers is None and time.monotonic() > until:
+                answers = f"not evaluated: {self._seconds:g} seconds were not enough; allow more with --timeout"
+            elif answers is None:
+                answers = self._with_device(each)
             yield Evaluated([], [], answers) if isinstance(answers, str) else answers.to_plain()
 
     def _evaluator(self, *, backends: bool) -> Evaluator:
