@@ -61,8 +61,9 @@ types differ.
 
 Findings that a VM decides at run time are evaluated in VMs of the machine type,
 which are booted in an emulator; nothing of a binary runs natively. A test that
-reads only the configuration of a device is definite. --machines 'pc-q35-*'
-checks each of these machine types.
+reads only the configuration of a device is definite, as long as the VM has the
+property values that the finding names: the default ones of the machine type.
+--machines 'pc-q35-*' checks each of these machine types.
 
 Binaries give the most accurate verdicts. Dump files of QEMU itself lack types,
 hooks and the state of CPUs, those of QEMU 8.1 and older also array lengths;

@@ -26,8 +26,11 @@ _ACCELERATORS = ("kvm_", "tcg_", "xen_", "hvf_", "whpx_", "nvmm_", "mshv_", "vho
 #: Bytes of TypeImpl up to parent_type and class, which do not change once the class is initialised.
 _TYPE_SIZE = 112
 
-#: sizeof(ObjectClass), the same in all versions, and the suffix of machine types' QOM types.
-_OBJECT_CLASS_SIZE, _MACHINE_SUFFIX = 96, "-machine"
+#: sizeof(ObjectClass), the same in all versions.
+_OBJECT_CLASS_SIZE = 96
+
+#: Suffixes of QOM types of machines, and of CPUs, whose properties the model and KVM set.
+_MACHINE_SUFFIX, _CPU_SUFFIX = "-machine", "-cpu"
 
 #: Size of ObjectPropertyIterator, in bytes, with a margin.
 _ITERATOR = 128
@@ -146,6 +149,8 @@ class Memory:
             return CONSTANT  # the class of an object
         for owner in reversed(owners):  # the innermost object begins last
             covering = self._covering(owner, address - owner.start, size)
+            if covering and owner.type.endswith(_CPU_SUFFIX):
+                return Read(f"it depends on the CPU model and the accelerator ({covering[0].name} of {owner.type})")
             if covering:
                 return Read("configuration", owner, covering)
         if owners:
