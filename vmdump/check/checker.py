@@ -11,7 +11,7 @@ from vmdump.check.checked_dump import CheckedDump
 from vmdump.check.direction import DirectionCheck
 from vmdump.check.results import CheckResult, Direction, Dump
 from vmdump.check.shared import Shared
-from vmdump.check.tree_view import Contents
+from vmdump.check.tree_view import Contents, number_shapes
 from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def check(
     shared = Shared()
     contents = Contents() if len(dumps) > 2 else None  # for two dumps, reading all descriptions costs more
     natives = [CheckedDump(each.dump, contents) for each in dumps]
+    number_shapes([section for each in natives for section in each.sections])
     if types:
         from vmdump.dump.lookup import type_patterns
 

@@ -109,7 +109,8 @@ class _Direction:
             findings.report_answers(side, answers, place.section, place.match.section)
         verdict = Verdict.worst(finding.verdict for finding in findings.findings)
         before = self._results[undecided.at]
-        self._results[undecided.at] = before._replace(verdict=verdict, findings=findings.findings, layout=layout)
+        found = [finding._replace(type=before.type) for finding in findings.findings]
+        self._results[undecided.at] = before._replace(verdict=verdict, findings=found, layout=layout)
 
     def compare_boards(self, evaluations: Evaluations, *, add: bool) -> None:
         """Compare VMs without further devices. add: whether to add a result for the machine type."""

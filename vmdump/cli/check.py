@@ -19,6 +19,7 @@ from vmdump.cli.source_list import (
     open_sources,
 )
 from vmdump.errors import VmdumpError
+from vmdump.sources.open import STREAM
 
 if TYPE_CHECKING:
     import argparse
@@ -159,11 +160,14 @@ def check_sources(args: argparse.Namespace, environment: Environment) -> CheckRe
         raise UsageError("-M and --machines exclude each other")
     count = len(args.sources)
     dumps = open_sources(args.sources, args, environment, args.machines)
+    direction = args.direction
+    if any(each.producer.kind == STREAM for each in dumps):
+        dumps, direction = _fit_stream(dumps, args)
     require_types(args.type, dumps)
     named = _labelled(args, dumps)
     sides = [Side(each.label, each.dump, path) for each, path in zip(named[:count], args.sources, strict=True)]
     compare_sides(sides, environment, any_target=args.any_target)
-    pairs = directions(count, args.direction)
+    pairs = directions(count, direction)
     result = check(
         named,
         directions=[(at + i, at + j) for at in range(0, len(dumps), count) for i, j in pairs],
@@ -195,3 +199,15 @@ def _evaluations(dumps: Sequence[DeviceDump], args: argparse.Namespace, environm
     from vmdump.check.evaluated.evaluation import Evaluations
 
     return Evaluations(images, environment.error, cache=not args.no_cache, timeout=args.timeout)
+
+
+def _fit_stream(dumps: Sequence[DeviceDump], args: argparse.Namespace) -> tuple[list[DeviceDump], str]:
+    """Return the dumps with a saved VM, the first, in the terms of the second, and the direction.
+
+    Raises UsageError, VmdumpError.
+    """
+    from vmdump.stream.stream_dump import fit_first
+
+    if args.direction == "backward":
+        raise UsageError("--direction backward does not apply to a saved VM, which can only be loaded")
+    return fit_first(dumps), "forward"
