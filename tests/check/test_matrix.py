@@ -114,6 +114,6 @@ def test_templates_change_nothing(kind: str, monkeypatch: pytest.MonkeyPatch) ->
         return [(*each[:3], list(each.findings), list(each.layout)) for side in found.values() for each in side]
 
     fast = results()
-    monkeypatch.setattr("vmdump.check.checker._Direction._template_key", lambda *_: None)
+    monkeypatch.setattr("vmdump.check.direction.DirectionCheck._template_key", lambda *_: None)
     assert fast == results()
     assert {finding.rule for each in fast for finding in each[3]} >= {"type-absent", "section-renamed"}  # type: ignore[attr-defined]
