@@ -44,6 +44,7 @@ def native():
         ("device-list-properties", {"typename": "virtio-blk-pci"}),
         ("qom-list", {"path": "/machine"}),
         ("query-memory-size-summary", {}),
+        ("query-qmp-schema", {}),
     ],
 )
 def test_qmp(machine, native, command, arguments):
@@ -59,6 +60,16 @@ def test_qmp_errors(machine, native):
         native.qmp("device-list-properties", typename="nosuch")
     with pytest.raises(KeyError):
         machine.qmp("no-such-command")
+
+
+def test_device_add(machine, native):
+    """device_add, which has no marshaller up to 7.2, adds a device, or fails with QEMU's message."""
+    for add, error in ((machine.qmp, QmpError), (native.qmp, RuntimeError)):
+        with pytest.raises(error, match="'nosuch' is not a valid device model name"):
+            add("device_add", driver="nosuch")
+        with pytest.raises(error, match="Bus 'pcie.0' does not support hotplugging"):
+            add("device_add", driver="e1000e", id="added", bus="pcie.0")
+    assert machine.commands.names() == sorted(each["name"] for each in native.qmp("query-commands"))
 
 
 MACHINES = {"x86_64": ["q35", "pc", "microvm", "none"], "aarch64": ["virt"]}

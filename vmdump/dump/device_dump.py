@@ -149,7 +149,7 @@ class DeviceDump(Mapping[str, "Device"]):
 
     def __iter__(self) -> Iterator[str]:
         """Type names in the order of the dump."""
-        return iter(self._by_name())
+        return iter(self.tree.device_names())
 
     def __len__(self) -> int:
         """Number of device classes."""

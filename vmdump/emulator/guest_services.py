@@ -75,6 +75,11 @@ class GuestServices:
         """Set the objects that symbols of modules are bound to: the binary, then its libraries."""
         self._scope = objects
 
+    @property
+    def objects(self) -> list[MappedObject]:
+        """The binary, its libraries, and the loaded modules."""
+        return [*self._scope, *self._modules]
+
     def snapshot(self) -> None:
         """Record the loaded modules."""
         self._n_modules = len(self._modules)
@@ -114,7 +119,7 @@ class GuestServices:
         name = os.path.basename(path)
         size = STAND_INS.get(name)
         elsewhere = any(self.resolve(folder + name) for folder in _FIRMWARE_FOLDERS)
-        if size is not None and not elsewhere and path.startswith(_FOLDERS):
+        if size is not None and not elsewhere and os.path.normpath(path).startswith(_FOLDERS):
             self.requested[path] = "stand-in"
             return ffi.from_buffer(bytes(size))
         self.requested[path] = "missing"
