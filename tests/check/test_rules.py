@@ -37,24 +37,24 @@ TWICE = desc("dev/sub", C, needed=True)
 PAIR = tuple[DeviceDump, DeviceDump]
 
 
-def pair(ours: VMStateDescription, theirs: VMStateDescription) -> PAIR:
+def pair(source: VMStateDescription, destination: VMStateDescription) -> PAIR:
     """The same type on both sides."""
-    return dump(dev=ours), dump(dev=theirs)
+    return dump(dev=source), dump(dev=destination)
 
 
-def fields(ours: tuple[VMStateField, ...], theirs: tuple[VMStateField, ...]) -> PAIR:
+def fields(source: tuple[VMStateField, ...], destination: tuple[VMStateField, ...]) -> PAIR:
     """Descriptions that differ only in their fields."""
-    return pair(desc("dev", *ours), desc("dev", *theirs))
+    return pair(desc("dev", *source), desc("dev", *destination))
 
 
-def subsections(ours: list[VMStateDescription], theirs: list[VMStateDescription]) -> PAIR:
+def subsections(source: list[VMStateDescription], destination: list[VMStateDescription]) -> PAIR:
     """Descriptions that differ only in their subsections."""
-    return pair(desc("dev", A, subsections=ours), desc("dev", A, subsections=theirs))
+    return pair(desc("dev", A, subsections=source), desc("dev", A, subsections=destination))
 
 
-def nested(ours: VMStateDescription, theirs: VMStateDescription) -> PAIR:
+def nested(source: VMStateDescription, destination: VMStateDescription) -> PAIR:
     """Descriptions that differ only in a nested struct."""
-    return fields((struct("s", ours), B), (struct("s", theirs), B))
+    return fields((struct("s", source), B), (struct("s", destination), B))
 
 
 def sub(name: str = "dev/sub", *more: VMStateField, needed: bool = True, version_id: int = 1) -> VMStateDescription:
@@ -67,9 +67,9 @@ def custom(name: str, info: str, size: int = 4) -> VMStateField:
     return VMStateField(name, info=VMStateInfo(info), size=size, flags=VMStateFlags.SINGLE)
 
 
-def plains(ours: tuple[VMStateField, ...], theirs: tuple[VMStateField, ...]) -> PAIR:
+def plains(source: tuple[VMStateField, ...], destination: tuple[VMStateField, ...]) -> PAIR:
     """The same, reduced to what QEMU's own dump prints."""
-    one, two = fields(ours, theirs)
+    one, two = fields(source, destination)
     return plain(one), plain(two)
 
 
