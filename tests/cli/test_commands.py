@@ -22,7 +22,8 @@ from vmdump.cli.terminal import device_tree as tree
 from vmdump.version import __version__
 
 COMMANDS = (
-    "dump", "devices", "show", "modules", "check", "lint", "explain", "rules", "classic", "bulk", "query", "cache"
+    "dump", "devices", "show", "modules", "check", "lint", "explain", "rules", "classic", "stream", "bulk", "query",
+    "cache"
 )  # fmt: skip
 
 #: A module whose device has every construct that the device tree shows differently.
