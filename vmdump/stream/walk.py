@@ -249,5 +249,6 @@ _WORDS = {
     lib.VMD_SAVEVM_MAPPED: "a mapped-ram header with invalid version or offset {value:#x}; the file may be corrupt, or "
     "the stream has been moved within it: its offsets are absolute",
     lib.VMD_SAVEVM_LIVE: f"{{where}} has a record with unknown flags {{value:#x}}; {_CORRUPT}",
+    lib.VMD_SAVEVM_TOO_LARGE: f"{{where}} has no end within {{value}} bytes; {_CORRUPT}",
     lib.VMD_SAVEVM_PACKAGE: f"{{where}} exceeds the package that it is in; {_CORRUPT}",
 }
