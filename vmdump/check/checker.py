@@ -251,10 +251,11 @@ class _Direction:
         return template.fill(section.type, section.name, match.section.name if match else "", layout)
 
     def _safe(self, section: Section, match: Match) -> TypeResult:
-        layout = self._layout(section, match, ())
-        key = (section.type, section.name, id(layout))  # self._shared keeps the layout
+        place = section.name, section.version_id, section.address, match.section.address
+        key = (self._sending, self._loading, section.type, *place)
         safe = self._shared.safe.get(key)
         if safe is None:
+            layout = self._layout(section, match, ())
             safe = self._shared.safe[key] = TypeResult(section.type, Verdict.SAFE, section.name, (), layout)
         return safe
 

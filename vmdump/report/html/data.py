@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 #: What stands for nothing.
 _NONE = -1
 
+#: The verdicts' indices; 0 is the worst.
+_RANKS = {verdict: rank for rank, verdict in enumerate(VERDICTS)}
+
 #: Index of the direction in a finding, which the page does not repeat.
 _DIRECTION = Finding._fields.index("direction")
 
@@ -110,9 +113,9 @@ class _PageData:
         return numbers + [self._record(*each) for each in rest]
 
     def _record(self, each: TypeResult, accepted: Sequence[tuple[Finding, str]]) -> int:
-        found = sorted(each.findings, key=lambda finding: -finding.verdict.severity())
+        found = sorted(each.findings, key=lambda finding: _RANKS[finding.verdict])
         findings = (*(self._finding(finding, None) for finding in found), *(self._finding(*pair) for pair in accepted))
-        verdict, layout = VERDICTS.index(each.verdict), self._layout(each.layout)
+        verdict, layout = _RANKS[each.verdict], self._layout(each.layout)
         return self._records.add((self._string(each.type), verdict, self._string(each.section), layout, findings))
 
     def _layout(self, layout: Sequence[Row]) -> int:
@@ -130,8 +133,7 @@ class _PageData:
     def _add_finding(self, finding: Finding, reason: str | None) -> int:
         sides = [text for side in (finding.source, finding.destination) for text in (side or (None, None))]
         texts = (finding.path, finding.sentence, *sides, finding.condition, finding.remedy, reason)
-        verdict = VERDICTS.index(finding.verdict)
-        return self._findings.add((self._string(finding.rule), verdict, *map(self._string, texts)))
+        return self._findings.add((self._string(finding.rule), _RANKS[finding.verdict], *map(self._string, texts)))
 
     def _row(self, row: Row) -> int:
         if row not in self._lowered:
