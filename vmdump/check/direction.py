@@ -210,7 +210,8 @@ class DirectionCheck:
     def _result(
         self, section: Section, match: Match | None, look: FirstLook, within: Sequence[Section] | None
     ) -> TypeResult:
-        broken = self._defect(section, match) if match is not None else None
+        has_defects = self._source.defects or self._destination.defects
+        broken = self._defect(section, match) if match is not None and has_defects else None
         if within or broken or section.root is not None:
             return self._compared(section, match, look, within or (), broken)
         if look.same and not look.unknown_lengths and match is not None and match.kind == "type":  # most by far
@@ -228,10 +229,11 @@ class DirectionCheck:
         return template.fill(section.type, section.name, match.section.name if match else "", layout)
 
     def _safe(self, section: Section, match: Match) -> TypeResult:
-        layout = self._layout(section, match, ())
-        key = (section.type, section.name, id(layout))  # self._shared keeps the layout
+        place = section.name, section.version_id, section.address, match.section.address
+        key = (self._sending, self._loading, section.type, *place)
         safe = self._shared.safe.get(key)
         if safe is None:
+            layout = self._layout(section, match, ())
             safe = self._shared.safe[key] = TypeResult(section.type, Verdict.SAFE, section.name, (), layout)
         return safe
 
@@ -253,11 +255,11 @@ class DirectionCheck:
         is_read = match is not None and match.kind == "type" and not look.same
         source = TemplateSection(self._source, section, SECTION, shapes.description(section) if is_read else None)
         if match is None:
-            return Template(self._compared(source, None, look, (), None))
+            return Template(self._compared(source, None, look, (), None), self._shared.filled)
         other, name = match.section, OTHER_SECTION if match.kind == "renamed" else SECTION
         vmsd = shapes.description(other) if is_read else None
         match = Match(TemplateSection(self._destination, other, name, vmsd), match.kind)
-        return Template(self._compared(source, match, look, (), None))
+        return Template(self._compared(source, match, look, (), None), self._shared.filled)
 
     def _compared(
         self, section: Section, match: Match | None, look: FirstLook, within: Sequence[Section], broken: str | None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from vmdump.check.stream import Lowering
-from vmdump.check.templates import Shapes
+from vmdump.check.templates import Filled, Shapes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +58,7 @@ class Shared:
         self.layouts: dict[tuple[object, ...], Layout] = {}
         self.safe: dict[tuple[object, ...], TypeResult] = {}
         self.shapes = Shapes()
+        self.filled: Filled = {}
 
     def lowering(self, known: Metadata, pointer: int | None, *, loading: bool) -> Lowering:
         """Return a cached lowering. Without details, load and save lower identically. pointer: see Lowering."""

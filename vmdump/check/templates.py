@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 # Placeholders. Names have no NUL: the C core separates them by it.
 TYPE, SECTION, OTHER_SECTION = "\0\1type\0", "\0\1section\0", "\0\1other\0"
 
+#: Index of the direction in a finding.
+_DIRECTION = Finding._fields.index("direction")
+
+#: Findings by the names that were filled in, by the content of a template without its direction.
+Filled = dict[tuple[tuple[Any, ...], ...], dict[tuple[str, str, str], list[Finding]]]
+
 
 class Shapes:
     """Descriptions of shapes, by Section.shape."""
@@ -60,8 +66,15 @@ class TemplateSection(Section):
 class Template:
     """The result of a type with placeholders for names."""
 
-    def __init__(self, result: TypeResult) -> None:
-        """Take the result apart: texts with placeholders, joined by NUL, and how findings are made of them."""
+    def __init__(self, result: TypeResult, filled: Filled) -> None:
+        """Take the result apart: texts with placeholders, joined by NUL, and how findings are made of them.
+
+        filled: shared by the templates of a check.
+        """
+        self._direction = result.findings[0].direction if result.findings else ""
+        alike = tuple([finding[:_DIRECTION] + finding[_DIRECTION + 1 :] for finding in result.findings])
+        #: Findings by names. Those of another direction are equal but for it, and share their strings.
+        self._filled = filled.setdefault(alike, {})
         texts: dict[str, None] = {}
         for finding in result.findings:
             for value in (*finding, *(finding.source or ()), *(finding.destination or ())):
@@ -92,9 +105,19 @@ class Template:
 
     def fill(self, type_: str, section: str, other: str, layout: Sequence[Row]) -> TypeResult:
         """Return the result with names in place of placeholders. other: the destination's section."""
+        names = type_, section, other
+        findings = self._filled.get(names)
+        if findings is None:
+            findings = self._filled[names] = self._fill(type_, section, other)
+        elif findings and findings[0].direction != self._direction:
+            direction, new = (self._direction,), tuple.__new__
+            findings = [new(Finding, each[:_DIRECTION] + direction + each[_DIRECTION + 1 :]) for each in findings]
+        return TypeResult(type_, self._verdict, section, findings, layout)
+
+    def _fill(self, type_: str, section: str, other: str) -> list[Finding]:
         text = self._joined.replace(TYPE, type_).replace(SECTION, section).replace(OTHER_SECTION, other)
         pool: list[Any] = text.split("\0")
         pool += self._constants
         new = tuple.__new__  # of a NamedTuple, without the call of Python code in _make
         pool += [new(Side, get(pool)) for get in self._sides]
-        return TypeResult(type_, self._verdict, section, [new(Finding, get(pool)) for get in self._findings], layout)
+        return [new(Finding, get(pool)) for get in self._findings]

@@ -66,6 +66,11 @@ _WRITTEN = pa.schema(
 #: other column nearly all files have the whole range.
 _PRUNED = ["machine", "qemu_version", "version", "build_id", "host"]
 
+#: How Parquet files are written. Pages end by their size; smaller batches would find minimum and maximum of each again.
+_OPTIONS: dict[str, Any] = {
+    "compression": "snappy", "store_schema": False, "write_statistics": _PRUNED, "write_batch_size": 1 << 16,
+}  # fmt: skip
+
 #: The columns of each kind by their index in struct vmd_rows: dictionaries of text, int64_t, bits.
 _CODES = {
     "type": lib.VMD_ROWS_TYPE, "section": lib.VMD_ROWS_SECTION, "path": lib.VMD_ROWS_PATH, "name": lib.VMD_ROWS_NAME,
@@ -104,7 +109,7 @@ def to_parquet(dump: DeviceDump, machines: Sequence[str]) -> bytes:
         "host": producer.host,
     }  # fmt: skip
     file = pa.BufferOutputStream()
-    with pq.ParquetWriter(file, _WRITTEN, compression="snappy", store_schema=False, write_statistics=_PRUNED) as writer:
+    with pq.ParquetWriter(file, _WRITTEN, **_OPTIONS) as writer:
         for count, columns in _chunks(dump.detailed_tree):
             zeros = pa.Array.from_buffers(_CODE, count, [None, pa.py_buffer(bytes(4 * count))], 0)
             columns |= {

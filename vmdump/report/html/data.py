@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from vmdump.check.results import TypeResult, Verdict
+from vmdump.check.results import Finding, TypeResult, Verdict
 from vmdump.report.characters import visible
 from vmdump.report.tally import MARKS, VERDICTS
 
@@ -17,11 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
     from typing import Any
 
-    from vmdump.check.results import CheckResult, Finding, Row, StreamItem
+    from vmdump.check.results import CheckResult, Row, StreamItem
     from vmdump.report.options import Options
 
 #: What stands for nothing.
 _NONE = -1
+
+#: The verdicts' indices; 0 is the worst.
+_RANKS = {verdict: rank for rank, verdict in enumerate(VERDICTS)}
+
+#: Index of the direction in a finding, which the page does not repeat.
+_DIRECTION = Finding._fields.index("direction")
 
 
 def _lines(text: str) -> str:
@@ -56,8 +62,9 @@ class _PageData:
         #: Numbers of layouts and of types without findings, by the id of the object, which the result keeps alive.
         self._layout_of: dict[int, int] = {}
         self._record_of: dict[int, int] = {}
-        #: Rows that are equal in many layouts are lowered once.
+        #: Rows that are equal in many layouts, and findings in many directions, are lowered once.
         self._lowered: dict[Row, int] = {}
+        self._lowered_findings: dict[tuple[object, ...], int] = {}
         self._accepted: dict[tuple[str, str], list[tuple[Finding, str]]] = defaultdict(list)
         for finding, reason in result.suppressed:
             self._accepted[finding.direction, finding.type].append((finding, reason))
@@ -106,9 +113,9 @@ class _PageData:
         return numbers + [self._record(*each) for each in rest]
 
     def _record(self, each: TypeResult, accepted: Sequence[tuple[Finding, str]]) -> int:
-        found = sorted(each.findings, key=lambda finding: -finding.verdict.severity())
+        found = sorted(each.findings, key=lambda finding: _RANKS[finding.verdict])
         findings = (*(self._finding(finding, None) for finding in found), *(self._finding(*pair) for pair in accepted))
-        verdict, layout = VERDICTS.index(each.verdict), self._layout(each.layout)
+        verdict, layout = _RANKS[each.verdict], self._layout(each.layout)
         return self._records.add((self._string(each.type), verdict, self._string(each.section), layout, findings))
 
     def _layout(self, layout: Sequence[Row]) -> int:
@@ -117,10 +124,16 @@ class _PageData:
         return self._layout_of[id(layout)]
 
     def _finding(self, finding: Finding, reason: str | None) -> int:
+        key = (reason, *finding[:_DIRECTION], *finding[_DIRECTION + 1 :])
+        number = self._lowered_findings.get(key)
+        if number is None:
+            number = self._lowered_findings[key] = self._add_finding(finding, reason)
+        return number
+
+    def _add_finding(self, finding: Finding, reason: str | None) -> int:
         sides = [text for side in (finding.source, finding.destination) for text in (side or (None, None))]
         texts = (finding.path, finding.sentence, *sides, finding.condition, finding.remedy, reason)
-        verdict = VERDICTS.index(finding.verdict)
-        return self._findings.add((self._string(finding.rule), verdict, *map(self._string, texts)))
+        return self._findings.add((self._string(finding.rule), _RANKS[finding.verdict], *map(self._string, texts)))
 
     def _row(self, row: Row) -> int:
         if row not in self._lowered:
