@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from vmdump.emulator.host_profile import HostProfile
     from vmdump.machines.properties import DeviceProperties
+    from vmdump.machines.survey import Survey
 
 
 class UnknownMachineError(SourceError, KeyError):
@@ -114,6 +115,31 @@ class Machines(Mapping[str, MachineType]):
         question = ("properties", type, info.name, *argv)
         source = self._answers.source
         return self._answers.get(question, DeviceProperties, lambda: read_properties(source, type, info, argv))
+
+    def survey(
+        self,
+        machine: str | None = None,
+        argv: Sequence[str] = (),
+        devices: Sequence[str] = ("*",),
+        on_device: Callable[[str], None] = lambda _: None,
+    ) -> Survey:
+        """Return what a guest finds under a machine type: on the board, and on each device that can be added.
+
+        Args:
+            machine: machine type; None: the default one.
+            argv: further arguments of QEMU.
+            devices: patterns of the device types to add, one at a time.
+            on_device: called with each type before it is added.
+
+        Raises:
+            UnknownMachineError, MachineError, SourceError: as above.
+        """
+        from vmdump.machines.survey import Survey, survey
+
+        info = self.default() if machine is None else self.info(machine)
+        question = ("survey", info.name, *argv, "--", *devices)
+        source = self._answers.source
+        return self._answers.get(question, Survey, lambda: survey(source, info, argv, devices, on_device))
 
     def __repr__(self) -> str:
         """The path and the number of machine types."""

@@ -117,12 +117,14 @@ class Field:
         path: names from the section's description down, as ``parent_obj.config`` or ``virtio/64bit_features/x``.
         data: the bytes in the migration stream; of an array, those of all elements.
         size: bytes of an element.
+        type: name of the VMStateInfo (``uint32``, ``pci config``).
     """
 
     section: str
     path: str
     data: bytes
     size: int
+    type: str = ""
 
 
 @dataclass(frozen=True, slots=True)

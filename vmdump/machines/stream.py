@@ -201,7 +201,7 @@ class _Reader:
         count, size = int(field.get("array_len", 1)), int(field["size"])
         inner = field.get("struct")
         if inner is None or not (inner.get("fields") or inner.get("subsections")):
-            self._fields.append(Field(section, name, self._take(count * size), size))
+            self._fields.append(Field(section, name, self._take(count * size), size, str(field.get("type", ""))))
             return
         for index in range(count):
             each = f"{name}[{index}]" if "array_len" in field else name

@@ -1,0 +1,57 @@
+"""Values of properties: in words, and what can be said of them without knowing the property."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+#: Values that leave the choice to the device or to QEMU: auto, and -1 of signed and unsigned types.
+_UNRESOLVED = ("auto", -1, (1 << 8) - 1, (1 << 16) - 1, (1 << 32) - 1, (1 << 64) - 1)
+
+#: Values that leave a device as it is without the property.
+_INACTIVE: tuple[Any, ...] = (None, "off", 0, "", "none", [], {})
+
+#: Characters of a value in words.
+_MOST = 60
+
+
+def is_unresolved(value: Any) -> bool:
+    """Return whether the value leaves the choice to QEMU.
+
+    >>> is_unresolved("auto"), is_unresolved(-1), is_unresolved(1), is_unresolved(True)
+    (True, True, False, False)
+    """
+    return not isinstance(value, bool) and value in _UNRESOLVED
+
+
+def is_inactive(value: Any) -> bool:
+    """Return whether a property with this value leaves the device as it is without the property.
+
+    >>> is_inactive(False), is_inactive("off"), is_inactive("on"), is_inactive(4096), is_inactive({})
+    (True, True, False, False, True)
+    """
+    return value in _INACTIVE
+
+
+def shared_value(old: Any, new: Any) -> tuple[Any, Any]:
+    """Return both values; of structs, only the members that both have.
+
+    >>> shared_value({"cpus": 1}, {"cpus": 2, "modules": 1})
+    ({'cpus': 1}, {'cpus': 2})
+    """
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {key: old[key] for key in old if key in new}, {key: new[key] for key in old if key in new}
+    return old, new
+
+
+def in_words(value: Any) -> str:
+    """Return a value on one line.
+
+    >>> in_words(True), in_words("a"), in_words(None), in_words({"a": [1]})
+    ('true', 'a', 'not there', '{"a": [1]}')
+    """
+    if value is None:
+        return "not there"
+    text = value if isinstance(value, str) else json.dumps(value)
+    text = text or '""'
+    return text if len(text) <= _MOST else f"{text[: _MOST - 3]}..."
