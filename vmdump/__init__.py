@@ -8,6 +8,7 @@
         print(field.path, field.field.size, field.conditions)
     dump.find("cpu")                             # also sections, subsections and standalone descriptions, by name
     dump.write("x86_64.json")                    # what -dump-vmstate writes
+    dump.machines["pc-q35-7.2"].compat_props     # machine types: their own code sets them up, in an emulator
 
     result = vmdump.check("old/qemu-system-x86_64", "new/qemu-system-x86_64")
     for finding in result.findings:              # what breaks, or may break, in either direction
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from vmdump.emulator.host_profile import HostProfile
     from vmdump.errors import ModuleError, OutputError, QOMError, SourceError, VmdumpError, VMStateError
     from vmdump.include import get_include
+    from vmdump.machines.mapping import Machines
+    from vmdump.machines.model import MachineType
     from vmdump.modules.loader import ModuleInfo
     from vmdump.qom import DeviceClass, MachineClass, ObjectClass, TypeInfo
     from vmdump.sources.open import open as open
@@ -50,10 +53,10 @@ if TYPE_CHECKING:
 #: Without open, so that `from vmdump import *` does not replace Python's.
 __all__ = [
     "CheckResult", "Defect", "Device", "DeviceClass", "DeviceDump", "Direction", "Engine", "Finding", "HostProfile",
-    "Labelled", "MachineClass", "ModuleError", "ModuleInfo", "ObjectClass", "OutputError", "Part", "Producer",
-    "ProducerModule", "QOMError", "Session", "SourceError", "StandaloneVMState", "TypeInfo", "TypeResult",
-    "UnknownDeviceError", "VMStateError", "Verdict", "VmdumpError", "WalkedField", "__version__", "check",
-    "get_include", "lint",
+    "Labelled", "MachineClass", "MachineType", "Machines", "ModuleError", "ModuleInfo", "ObjectClass", "OutputError",
+    "Part", "Producer", "ProducerModule", "QOMError", "Session", "SourceError", "StandaloneVMState", "TypeInfo",
+    "TypeResult", "UnknownDeviceError", "VMStateError", "Verdict", "VmdumpError", "WalkedField", "__version__",
+    "check", "get_include", "lint",
 ]  # fmt: skip
 
 _MODULES = {
@@ -68,6 +71,8 @@ _MODULES = {
     "vmdump.emulator.host_profile": ("HostProfile",),
     "vmdump.errors": ("ModuleError", "OutputError", "QOMError", "SourceError", "VMStateError", "VmdumpError"),
     "vmdump.include": ("get_include",),
+    "vmdump.machines.mapping": ("Machines",),
+    "vmdump.machines.model": ("MachineType",),
     "vmdump.modules.loader": ("ModuleInfo",),
     "vmdump.qom": ("DeviceClass", "MachineClass", "ObjectClass", "TypeInfo"),
     "vmdump.sources.open": ("open",),

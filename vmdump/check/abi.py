@@ -11,7 +11,7 @@ from vmdump.check.abi_objects import pair_objects
 from vmdump.check.results import CheckResult, Direction, Dump, Finding, Side, TypeResult, Verdict
 from vmdump.check.rules import rule
 from vmdump.machines.canonical import same_value
-from vmdump.machines.values import in_words, is_inactive, is_unresolved, shared_value
+from vmdump.machines.values import in_words, is_inactive, is_time, is_unresolved, shared_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -37,6 +37,9 @@ _REGISTERS = {
     0x0C: "cache line size", 0x0E: "header type", 0x2C: "subsystem vendor id", 0x2E: "subsystem id",
     0x30: "expansion ROM", 0x34: "capabilities pointer", 0x3C: "interrupt line", 0x3D: "interrupt pin",
 }  # fmt: skip
+
+#: Bytes of a buffer that are reported at once.
+_WORD = 8
 
 #: Sections that depend on when the machine was saved, not on the device.
 _NOT_STATE = ("timer", "globalstate", "configuration")
@@ -179,6 +182,8 @@ class _Comparison:
             name = ours.section.rpartition(" ")[0].rpartition("/")[2]
             if theirs is None or len(ours.data) != len(theirs.data) or ours.data == theirs.data or name in _NOT_STATE:
                 continue
+            if is_time(ours.data) and is_time(theirs.data):
+                continue
             of = type_ or name
             if ours.type == _PCI_CONFIG:
                 self._config(of, name, ours, theirs)
@@ -195,13 +200,14 @@ class _Comparison:
                              register=register)  # fmt: skip
 
     def _field(self, type_: str, section: str, old: Field, new: Field) -> None:
-        """Report the first element that differs, and the number of others."""
-        size = old.size or len(old.data)
+        """Report the first element that differs, and the number of others. A buffer is compared in words."""
+        size = min(old.size or len(old.data), _WORD)
         starts = [at for at in range(0, len(old.data), size) if old.data[at : at + size] != new.data[at : at + size]]
         at = starts[0]
-        path = old.path if len(old.data) == size else f"{old.path}[{at // size}]"
-        more = f" and {len(starts) - 1} more elements" if len(starts) > 1 else ""
-        values = [_bytes_in_words(each.data[at : at + size]) for each in (old, new)]
+        where = f"[{at // size}]" if size == old.size else f"+{at:#x}"
+        path = old.path if len(old.data) == size else f"{old.path}{where}"
+        more = f" (and {len(starts) - 1} more)" if len(starts) > 1 else ""
+        values = [f"0x{each.data[at : at + size].hex()}" for each in (old, new)]
         self._report("abi-reset-state", type_, f"{section} / {path}", *values, field=f"{path}{more}")
 
     # What could not be compared
@@ -240,14 +246,3 @@ def _cpu_values(cpu: Cpu) -> dict[str, Any]:
 def _union(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, tuple[Any, Any]]]:
     for name in dict.fromkeys((*old, *new)):
         yield name, (old.get(name), new.get(name))
-
-
-def _bytes_in_words(data: bytes) -> str:
-    r"""Return a number for up to 8 bytes, else their beginning.
-
-    >>> _bytes_in_words(b"\0\5"), _bytes_in_words(bytes(20))
-    ('0x0005', '00000000000000000000000000000000... (20 bytes)')
-    """
-    if len(data) <= 8:
-        return f"0x{data.hex()}"
-    return data.hex() if len(data) <= 16 else f"{data[:16].hex()}... ({len(data)} bytes)"

@@ -11,6 +11,9 @@ _UNRESOLVED = ("auto", -1, (1 << 8) - 1, (1 << 16) - 1, (1 << 32) - 1, (1 << 64)
 #: Values that leave a device as it is without the property.
 _INACTIVE: tuple[Any, ...] = (None, "off", 0, "", "none", [], {})
 
+#: The emulated host's clock at start, and how long a machine may run, in nanoseconds. Source: csrc/guest/host/time.c.
+_CLOCK, _RUN = 1_700_000_000 * 10**9, 3600 * 10**9
+
 #: Characters of a value in words.
 _MOST = 60
 
@@ -31,6 +34,15 @@ def is_inactive(value: Any) -> bool:
     (True, True, False, False, True)
     """
     return value in _INACTIVE
+
+
+def is_time(data: bytes) -> bool:
+    """Return whether a field holds the host's time in nanoseconds, which differs from run to run.
+
+    >>> is_time((1_700_000_001 * 10**9).to_bytes(8, "big")), is_time(bytes(8))
+    (True, False)
+    """
+    return len(data) == 8 and 0 <= int.from_bytes(data, "big") - _CLOCK < _RUN
 
 
 def shared_value(old: Any, new: Any) -> tuple[Any, Any]:
