@@ -33,6 +33,11 @@ class Machines(Mapping[str, MachineType]):
 
     ``machines[name]`` boots the machine in the emulator, unless it is cached, and takes seconds; ``infos`` has what
     needs no machine: aliases, defaults and compat properties.
+
+    >>> import vmdump
+    >>> vmdump.open().machines
+    Traceback (most recent call last):
+    vmdump.errors.SourceError: the built-in devices: only a QEMU binary that is read has machine types
     """
 
     def __init__(self, answers: Answers) -> None:

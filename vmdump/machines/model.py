@@ -160,6 +160,10 @@ class MachineType:
         ram_size: default RAM size in bytes.
         missed_functions: host functions that the machine's code called and the emulator lacks. If there are any, the
             machine may differ from a real one.
+
+    >>> machine = MachineType(MachineInfo("none", None, False, False), (), (), (), None)
+    >>> machine.name, list(machine.to_json())[:3]
+    ('none', ['name', 'alias', 'default'])
     """
 
     info: MachineInfo
