@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from vmdump.cli.machine_sources import add_binary, add_emulation, add_qemu_arguments, open_binaries, report_missed
 from vmdump.cli.report_arguments import add_arguments as add_report
-from vmdump.cli.report_arguments import finish, rule_texts
+from vmdump.cli.report_arguments import check_statistics, finish, rule_texts
 from vmdump.cli.source_arguments import UsageError
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Compare the machine types and write the report."""
+    check_statistics(args)
     opened = open_binaries([args.old, args.new], args, environment)
     result = _compare(opened, args, environment)
     return finish(result, args, environment, rules=rule_texts(args.format))
