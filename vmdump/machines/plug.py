@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmdump.emulator.machine import MachineError
-from vmdump.machines.backends import device_argument
+from vmdump.machines.backends import backend_of, device_argument
 
 if TYPE_CHECKING:
     from vmdump.emulator.machine import Machine, MachineTemplate
@@ -163,8 +163,9 @@ def _wanted(error: str, rows: Sequence[dict[str, Any]], given: Sequence[str]) ->
         name = row["name"]
         if name not in names and name in words:
             number = _NUMBER.search(error)
+            is_number = number is not None or row["type"].startswith(("uint", "int", "size"))
             value = str(int(number[1]) + 1) if number else "1"
-            return f"{name}={value if row['type'].startswith(('uint', 'int', 'size')) or number else 'vmdump'}"
+            return f"{name}={backend_of(row) or (value if is_number else ID)}"
     return None
 
 
