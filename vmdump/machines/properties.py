@@ -20,7 +20,7 @@ from vmdump.machines.backends import backend_arguments, device_argument, read_ro
 from vmdump.machines.canonical import same_value
 from vmdump.machines.effects import ancestors, read_parents
 from vmdump.machines.model import Property, QomObject
-from vmdump.machines.objects import ROOT, read_object, read_values, tree_types
+from vmdump.machines.objects import ROOT, read_object, read_unrealized, tree_types
 from vmdump.machines.reader import NO_MACHINE, Source, machine_arguments
 from vmdump.suggestion import did_you_mean
 
@@ -140,17 +140,9 @@ def _cpu_argument(machine: Machine, type_: str) -> list[str]:
 
 
 def _unrealized(machine: Machine, type_: str) -> dict[str, Property]:
-    """Return the properties of a new object; empty if its init function fails."""
+    """Return the properties of a new object by name; empty if its init function fails."""
     try:
-        address = machine.call("object_new", machine.text(type_))
-        iterator = machine.guest.alloc(64)
-        machine.call("object_property_iter_init", iterator, address)
-        named = []
-        while each := machine.call("object_property_iter_next", iterator):  # ObjectProperty {name, type, ...}
-            guest = machine.guest
-            named.append((guest.text(guest.pointer(each)), guest.text(guest.pointer(each + 8))))
-        wanted = [(name, kind) for name, kind in named if not kind.startswith("child<") and "legacy-" not in name[:7]]
-        return {each.name: each for each in read_values(machine, address, wanted)}
+        return {each.name: each for each in read_unrealized(machine, type_)}
     except MachineError:
         return {}
 
