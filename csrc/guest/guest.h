@@ -153,6 +153,9 @@ struct vmd_guest_kvm {
 };
 void vmd_guest_set_kvm(struct vmd_guest *guest, const struct vmd_guest_kvm *kvm);
 
+/* Let all further calls take this much CPU time, in place of what is left of the limit. */
+void vmd_guest_set_time(struct vmd_guest *guest, uint64_t milliseconds);
+
 /* Set the byte that fills memory from malloc (default: 0), to detect state that depends on uninitialised memory. */
 void vmd_guest_set_fill(struct vmd_guest *guest, uint8_t fill);
 

@@ -259,6 +259,10 @@ class MachineTemplate:
         """See Machine.files."""
         return self._machine.files
 
+    def set_time(self, seconds: float) -> None:
+        """Limit the CPU time of all further blocks, in place of what is left of the limit."""
+        self._machine.guest.set_time(seconds)
+
     @contextlib.contextmanager
     def boot(self, *devices: str) -> Iterator[Machine]:
         """Complete the machine with further devices.

@@ -144,7 +144,11 @@ class Machines(Mapping[str, MachineType]):
         info = self.default() if machine is None else self.info(machine)
         question = ("survey", info.name, *argv, "--", *devices)
         source = self._answers.source
-        return self._answers.get(question, Survey, lambda: survey(source, info, argv, devices, on_device))
+
+        def read() -> Survey:
+            return survey(source, info, argv, devices, on_device)
+
+        return self._answers.get(question, Survey, read, is_limited=False)
 
     def __repr__(self) -> str:
         """The path and the number of machine types."""

@@ -28,6 +28,9 @@ PATH = f"/machine/peripheral/{ID}"
 #: Limits: retries of a device with further properties, providers tried for a bus, and nested buses.
 _MAX_RETRIES, _MAX_PROVIDERS, _MAX_BUSES = 4, 8, 2
 
+#: Limit of the CPU time of a machine with a device, in seconds. Some devices wait for their backend in a loop.
+_SECONDS = 5
+
 _NO_BUS = re.compile(r"No '([^']+)' bus found for device")
 _NO_ROM = re.compile(r"failed to find romfile")
 _NUMBER = re.compile(r"(?:greater than|>) (\d+)")
@@ -79,6 +82,7 @@ class Plugger:
         plan = self._plan(type_, ID, _MAX_BUSES)
         arguments = next(plan)
         while True:
+            self._template.set_time(_SECONDS)
             stack = contextlib.ExitStack()
             try:
                 machine = stack.enter_context(self._template.boot(*arguments))
@@ -148,6 +152,7 @@ class Plugger:
 
     def _try(self, arguments: Sequence[str]) -> str | None:
         """Return QEMU's reason for refusing devices; None if it creates them."""
+        self._template.set_time(_SECONDS)
         try:
             with self._template.boot(*arguments):
                 return None
