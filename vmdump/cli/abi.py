@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, wait
+from functools import partial
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from vmdump.cli.machine_sources import add_binary, add_emulation, add_qemu_arguments, open_binaries, report_missed
@@ -47,6 +50,9 @@ exit codes:
   2 usage error; 3 could not complete
 """
 
+#: Seconds between two checks for signals.
+_TICK = 0.1
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
@@ -88,13 +94,36 @@ def _compare(opened: Sequence[Machines], args: argparse.Namespace, environment: 
         devices = [] if any(each.lstrip("-") == "device" for each in args.argv) else ["*"]
     pairs = []
     for name in _names(opened, args.machines, environment):
-        surveys = []
-        for machines in opened:
-            found = machines.survey(name, args.argv, devices, _progress(environment, machines, name))
+        show = _progress(environment, name)
+        reads = [partial(machines.survey, name, args.argv, devices, show) for machines in opened]
+        old, new = _at_once(reads)
+        show("")
+        for machines, found in zip(opened, (old, new), strict=True):
             report_missed(machines, found.missed_functions, environment)
-            surveys.append(found)
-        pairs.append((opened[0].path, surveys[0], opened[1].path, surveys[1]))
+        pairs.append((opened[0].path, old, opened[1].path, new))
     return abi(_labelled(pairs))
+
+
+def _at_once(reads: Sequence[Callable[[], Survey]]) -> list[Survey]:
+    """Return the results of functions that run in threads, as the emulator does not hold Python's lock.
+
+    An exception of a signal handler ends the wait at once.
+    """
+    futures: list[Future[Survey]] = []
+    for read in reads:
+        future: Future[Survey] = Future()
+        futures.append(future)
+        Thread(target=_complete, args=(future, read), daemon=True).start()
+    while not all(future.done() for future in futures):
+        wait(futures, _TICK)  # signal handlers run between two waits
+    return [future.result() for future in futures]
+
+
+def _complete(future: Future[Survey], read: Callable[[], Survey]) -> None:
+    try:
+        future.set_result(read())
+    except BaseException as error:
+        future.set_exception(error)
 
 
 def _names(opened: Sequence[Machines], given: Sequence[str] | None, environment: Environment) -> list[str]:
@@ -113,13 +142,13 @@ def _names(opened: Sequence[Machines], given: Sequence[str] | None, environment:
     return [name]
 
 
-def _progress(environment: Environment, machines: Machines, name: str) -> Callable[[str], None]:
-    """Return a function that shows on a terminal which device is being added."""
+def _progress(environment: Environment, name: str) -> Callable[[str], None]:
+    """Return a function that shows on a terminal which device is being added; "" clears the line."""
     terminal = environment.progress_terminal()
 
     def show(type_: str) -> None:
         if terminal is not None:
-            terminal.write(f"\r\x1b[K{machines.path}: {name}: {type_}")
+            terminal.write(f"\r\x1b[K{name}: {type_}\r" if type_ else "\r\x1b[K")
             terminal.flush()
 
     return show
