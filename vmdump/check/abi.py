@@ -111,6 +111,10 @@ class _Comparison:
         is_device = bool(old.arguments)
         type_ = old.type if is_device else "machine"
         self._type(type_)
+        for side, state in (("source", old), ("destination", new)):
+            if state.missed_functions:
+                reason = f"it calls {', '.join(state.missed_functions)}, which the emulator lacks"
+                self._report("abi-not-compared", type_, "-device", side=side, reason=reason)
         self._objects(type_, old, new)
         if old.arguments != new.arguments:
             reason = f"it needs {' '.join(old.arguments)!r} in the source and {' '.join(new.arguments)!r} there"

@@ -37,6 +37,7 @@ class State:
         sections: that it adds to the migration stream.
         fields: of these sections.
         ram_blocks: that it adds.
+        missed_functions: host functions that it called and the emulator lacks; it may differ from a real one.
     """
 
     type: str
@@ -45,6 +46,7 @@ class State:
     sections: tuple[Section, ...] = ()
     fields: tuple[Field, ...] = ()
     ram_blocks: tuple[RamBlock, ...] = ()
+    missed_functions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Survey:
         cpu: its first CPU.
         devices: each device that was added, by type.
         refused: QEMU's reason for each type that it does not create, by type.
-        missed_functions: see MachineType.
+        missed_functions: of the board; see MachineType.
     """
 
     machine: str
@@ -115,22 +117,24 @@ def survey(
         board = State(info.name, (), objects, stream.sections, stream.fields, stream.ram_blocks)
         found = Survey(
             info.name, _version(machine), info.compat_props, parents, tuple(concrete), board,
-            read_cpu(machine, objects, stream.fields),
+            read_cpu(machine, objects, stream.fields), missed_functions=tuple(machine.missed_functions),
         )  # fmt: skip
-        missed = set(machine.missed_functions)
     pluggable = [each for each in concrete if "cpu" not in ancestors(each, parents)]
     plugger = Plugger(template, Rows(bare), pluggable)
+    known = set(found.missed_functions)
     for type_ in pluggable:
         if not any(fnmatchcase(type_, pattern) for pattern in device_globs):
             continue
         on_device(type_)
         try:
             with plugger.boot(type_) as (machine, arguments):
-                found.devices[type_] = _added(machine, type_, arguments, stream)
-                missed.update(machine.missed_functions)
+                state = _added(machine, type_, arguments, stream)
+                missed = tuple(each for each in machine.missed_functions if each not in known)
+            found.devices[type_] = replace(state, missed_functions=missed)
+            known.update(missed)
         except SourceError as error:
             found.refused[type_] = str(error)
-    return replace(found, missed_functions=tuple(sorted(missed)))
+    return found
 
 
 def _version(machine: Machine) -> str:
