@@ -83,6 +83,9 @@ uint64_t vmd_guest_alloc(struct vmd_guest *guest, uint64_t size, uint64_t align)
  */
 const char *vmd_guest_missed(const struct vmd_guest *guest, size_t index);
 
+/* Forget the functions that were missed so far. */
+void vmd_guest_forget_missed(struct vmd_guest *guest);
+
 /* The address of a function or variable of the host by its import name; stable for each name. 0: too many imports. */
 uint64_t vmd_guest_import(struct vmd_guest *guest, const char *name);
 

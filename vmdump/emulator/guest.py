@@ -257,6 +257,10 @@ class Guest:
             index += 1
         return sorted(names)
 
+    def forget_missed_functions(self) -> None:
+        """Let missed_functions return only those called from now on."""
+        lib.vmd_guest_forget_missed(self.native)
+
     def slist(self, address: int) -> Iterator[int]:
         """Iterate over the data of a GSList."""
         for _ in range(self.size // 24):

@@ -263,6 +263,10 @@ class MachineTemplate:
         """Limit the CPU time of all further blocks, in place of what is left of the limit."""
         self._machine.guest.set_time(seconds)
 
+    def forget_missed_functions(self) -> None:
+        """Let missed_functions of machines name only what they call from now on."""
+        self._machine.guest.forget_missed_functions()
+
     @contextlib.contextmanager
     def boot(self, *devices: str) -> Iterator[Machine]:
         """Complete the machine with further devices.

@@ -83,6 +83,7 @@ class Plugger:
         arguments = next(plan)
         while True:
             self._template.set_time(_SECONDS)
+            self._template.forget_missed_functions()
             stack = contextlib.ExitStack()
             try:
                 machine = stack.enter_context(self._template.boot(*arguments))

@@ -121,7 +121,6 @@ def survey(
         )  # fmt: skip
     pluggable = [each for each in concrete if "cpu" not in ancestors(each, parents)]
     plugger = Plugger(template, Rows(bare), pluggable)
-    known = set(found.missed_functions)
     for type_ in pluggable:
         if not any(fnmatchcase(type_, pattern) for pattern in device_globs):
             continue
@@ -129,9 +128,7 @@ def survey(
         try:
             with plugger.boot(type_) as (machine, arguments):
                 state = _added(machine, type_, arguments, stream)
-                missed = tuple(each for each in machine.missed_functions if each not in known)
-            found.devices[type_] = replace(state, missed_functions=missed)
-            known.update(missed)
+                found.devices[type_] = replace(state, missed_functions=tuple(machine.missed_functions))
         except SourceError as error:
             found.refused[type_] = str(error)
     return found

@@ -11,8 +11,8 @@ _UNRESOLVED = ("auto", -1, (1 << 8) - 1, (1 << 16) - 1, (1 << 32) - 1, (1 << 64)
 #: Values that leave a device as it is without the property.
 _INACTIVE: tuple[Any, ...] = (None, "off", 0, "", "none", [], {})
 
-#: The emulated host's clock at start, and how long a machine may run, in nanoseconds. Source: csrc/guest/host/time.c.
-_CLOCK, _RUN = 1_700_000_000 * 10**9, 3600 * 10**9
+#: The emulated host's clock at start, and the time within which alarms are due, in nanoseconds. Source: csrc/guest/host/time.c.
+_CLOCK, _RUN = 1_700_000_000 * 10**9, 86400 * 10**9
 
 #: Characters of a value in words.
 _MOST = 60
