@@ -119,6 +119,7 @@ def test_properties() -> None:
     assert rows["realized"]["effective"] is True
 
 
+@pytest.mark.slow
 @pytest.mark.qemu
 def test_machine_does_not_start() -> None:
     """QEMU's own words explain why a machine does not start; the exit code is 3."""

@@ -11,7 +11,7 @@ from vmdump.check.abi_objects import pair_objects
 from vmdump.check.results import CheckResult, Direction, Dump, Finding, Side, TypeResult, Verdict
 from vmdump.check.rules import rule
 from vmdump.machines.canonical import same_value
-from vmdump.machines.values import in_words, is_inactive, is_time, is_unresolved, shared_value
+from vmdump.machines.values import both_in_words, in_words, is_inactive, is_time, is_unresolved, shared_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -93,10 +93,11 @@ class _Comparison:
     def _report(self, rule_id: str, type_: str, path: str, old: Any = None, new: Any = None, **facts: Any) -> None:
         """Add a finding; old and new are the values, facts are for the rule's texts."""
         text = rule(rule_id)
-        known = {"old": in_words(old), "new": in_words(new), **facts}
+        before, after = both_in_words(old, new)
+        known = {"old": before, "new": after, **facts}
         finding = Finding(
             rule_id, Verdict(text.VERDICT), self._direction, type_, path, text.MESSAGE.format(**known),
-            None if old is None else Side(path, in_words(old)), None if new is None else Side(path, in_words(new)),
+            None if old is None else Side(path, before), None if new is None else Side(path, after),
             text.CONDITION and text.CONDITION.format(**known), text.REMEDY,
         )  # fmt: skip
         self._type(type_)[finding] = None

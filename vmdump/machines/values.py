@@ -11,11 +11,15 @@ _UNRESOLVED = ("auto", -1, (1 << 8) - 1, (1 << 16) - 1, (1 << 32) - 1, (1 << 64)
 #: Values that leave a device as it is without the property.
 _INACTIVE: tuple[Any, ...] = (None, "off", 0, "", "none", [], {})
 
-#: The emulated host's clock at start, and the time within which alarms are due, in nanoseconds. Source: csrc/guest/host/time.c.
+#: The emulated host's clock at start, and the time within which alarms are due, in nanoseconds.
+#: Source: csrc/guest/host/time.c.
 _CLOCK, _RUN = 1_700_000_000 * 10**9, 86400 * 10**9
 
 #: Characters of a value in words.
 _MOST = 60
+
+#: Equal characters before the first difference of long values.
+_CONTEXT = 8
 
 
 def is_unresolved(value: Any) -> bool:
@@ -46,14 +50,31 @@ def is_time(data: bytes) -> bool:
 
 
 def shared_value(old: Any, new: Any) -> tuple[Any, Any]:
-    """Return both values; of structs, only the members that both have.
+    """Return both values; of structs, also nested ones, only the members that both have.
 
-    >>> shared_value({"cpus": 1}, {"cpus": 2, "modules": 1})
-    ({'cpus': 1}, {'cpus': 2})
+    >>> shared_value({"cpus": 1, "a": {"b": 1}}, {"cpus": 2, "modules": 1, "a": {"b": 1, "c": 2}})
+    ({'cpus': 1, 'a': {'b': 1}}, {'cpus': 2, 'a': {'b': 1}})
     """
     if isinstance(old, dict) and isinstance(new, dict):
-        return {key: old[key] for key in old if key in new}, {key: new[key] for key in old if key in new}
+        members = {key: shared_value(old[key], new[key]) for key in old if key in new}
+        return {key: each for key, (each, _) in members.items()}, {key: each for key, (_, each) in members.items()}
     return old, new
+
+
+def both_in_words(old: Any, new: Any) -> tuple[str, str]:
+    """Return two different values on one line each; long ones from where they differ.
+
+    >>> both_in_words("a" * 100 + "b", "a" * 100 + "c")
+    ('...aaaaaaaab', '...aaaaaaaac')
+    """
+    ours, theirs = in_words(old), in_words(new)
+    if ours != theirs:
+        return ours, theirs
+    before, after = (each if isinstance(each, str) else json.dumps(each) for each in (old, new))
+    pairs = enumerate(zip(before, after, strict=False))
+    same = next((at for at, (one, other) in pairs if one != other), min(len(before), len(after)))
+    start = max(same - _CONTEXT, 0)
+    return f"...{in_words(before[start:])}", f"...{in_words(after[start:])}"
 
 
 def in_words(value: Any) -> str:
