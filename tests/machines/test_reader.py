@@ -1,5 +1,6 @@
 """Machine types and machines as read in the emulator, held against a real QEMU's QMP answers and migration stream."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -180,3 +181,16 @@ def test_arm(tmp_path: Path) -> None:
     assert machine.cpu is not None
     assert machine.cpu.registers
     assert machine.cpu.registers["0x40200000000f0800"] == "0xc50078"  # SCTLR of cortex-a15 after reset
+
+
+def test_no_functions() -> None:
+    """A binary whose QMP commands are not found is an error, or is read; never an internal error."""
+    path = shutil.which("qemu-system-x86_64-microvm")
+    if path is None:
+        pytest.skip("needs Debian's qemu-system-x86_64-microvm")
+    try:
+        infos = open_machines(path, cache=False).infos
+    except vmdump.SourceError as error:
+        assert "the QMP command query-machines was not found" in str(error)
+    else:
+        assert "microvm" in [each.name for each in infos]

@@ -70,7 +70,7 @@ class Answers:
         limit = self._limited if is_limited else contextlib.nullcontext
         if self._folder is None:
             with limit():
-                return compute()
+                return self._ask(compute)
         key = (*self._identify(), *question)
         entry = self._folder.read(entry_name(key))
         if entry is not None and entry.header["key"] == key and is_current(self._folder, entry):
@@ -79,9 +79,19 @@ class Answers:
         began = time.time_ns()
         self.source.requested.clear()
         with limit():
-            answer = compute()
+            answer = self._ask(compute)
         self._store(self._folder, key, msgspec.json.encode(answer), began)
         return answer
+
+    def _ask(self, compute: Callable[[], T]) -> T:
+        try:
+            return compute()
+        except KeyError as error:  # of Machine.qmp
+            command = error.args[0] if error.args else ""
+            raise SourceError(
+                f"{self.source.path}: the QMP command {command} was not found; only builds with modules export QEMU's "
+                "functions"
+            ) from error
 
     @contextlib.contextmanager
     def _limited(self) -> Iterator[None]:
