@@ -1,6 +1,6 @@
 # What there is to do, in one place; each target sets up what it needs.
 
-.PHONY: all test test-slow test-all-images check format sanitize fuzz bench judge dist completion man clean
+.PHONY: all test test-slow test-all-images test-all-machines check format sanitize fuzz bench judge dist completion man clean
 
 all: .venv/dev
 	.venv/bin/vmdump dump -M q35 -o q35.json
@@ -13,14 +13,19 @@ all: .venv/dev
 test: .venv/dev
 	.venv/bin/pytest
 
-# The tests marked slow.
+# The tests marked slow, and more examples for the tests of properties.
 test-slow: .venv/dev
-	.venv/bin/pytest -m slow
+	.venv/bin/pytest -m "slow or hypothesis" --hypothesis-profile=thorough
 
 # The binaries of every target of Debian's QEMU 5.2, 7.2, 10.0 and 11.1, xen's, and some for AArch64, unpacked and read.
 test-all-images: .venv/dev
 	.ci/images build/images --all
 	VMDUMP_IMAGES=$(CURDIR)/build/images .venv/bin/pytest -m "" tests/sources/test_qemu_image.py tests/emulator/test_boot.py
+
+# Every machine type of every target of Debian's QEMU 7.2 and 10.0, emulated and run natively: takes hours.
+test-all-machines: .venv/dev
+	.ci/images build/images --all
+	VMDUMP_IMAGES=$(CURDIR)/build/images .venv/bin/python tests/support/all_machines.py
 
 # Lint, format and types.
 check: .venv/dev

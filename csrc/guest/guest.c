@@ -1,9 +1,8 @@
 /*
- * Guests: memory, output and imports. See guest.h.
+ * Guests: memory and output. See guest.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -12,9 +11,9 @@
 #include "guest/containers.h"
 #include "guest/internal.h"
 #include "guest/snapshot.h"
+#include "guest/trace.h"
 
 enum {
-    TRAMPOLINE = VMD_TRAMPOLINE_SIZE,
     STACK_SIZE = 4 << 20,
     THREAD_SIZE = 64 << 10,
     STOP_SIZE = 4096,
@@ -159,145 +158,6 @@ void vmd_guest_forget_output(struct vmd_guest *guest)
     guest->state.output_size = 0;
 }
 
-/* Imports: each function of the host has a trampoline, each variable an address. */
-
-static bool equal_names(const void *context, uint64_t a, uint64_t b)
-{
-    return strcmp((const char *)(uintptr_t)a, (const char *)(uintptr_t)b) == 0;
-}
-
-static struct vmd_host_import *find_import(const struct vmd_guest *guest, const char *name)
-{
-    uint32_t slot;
-
-    return vmd_ghash_lookup(&guest->import_of, vmd_str_hash(name), (uintptr_t)name, &slot)
-               ? (struct vmd_host_import *)&guest->imports[guest->import_of.values[slot]]
-               : NULL;
-}
-
-static struct vmd_host_import *add_import(struct vmd_guest *guest, const char *name, vmd_host_fn *function)
-{
-    struct vmd_host_import *import = &guest->imports[guest->n_imports];
-
-    if (guest->n_imports == VMD_GUEST_TRAMPOLINES) {
-        return NULL;
-    }
-    import->name = strdup(name);
-    if (!import->name ||
-        vmd_ghash_insert(&guest->import_of, vmd_str_hash(name), (uintptr_t)import->name, guest->n_imports)) {
-        free(import->name);
-        return NULL;
-    }
-    import->function = function;
-    import->address = guest->trampolines + guest->n_imports++ * TRAMPOLINE;
-    return import;
-}
-
-uint64_t vmd_guest_import(struct vmd_guest *guest, const char *name)
-{
-    const struct vmd_host_import *import = find_import(guest, name);
-
-    import = import ? import : add_import(guest, name, NULL);
-    return import ? import->address : 0;
-}
-
-enum vmd_status vmd_guest_define(struct vmd_guest *guest, const char *name, uint64_t address)
-{
-    struct vmd_host_import *import = add_import(guest, name, NULL);
-
-    if (!import) {
-        return VMD_NO_MEMORY;
-    }
-    import->address = address;
-    return VMD_OK;
-}
-
-const char *vmd_guest_missed(const struct vmd_guest *guest, size_t index)
-{
-    for (size_t i = 0; i < guest->n_imports; i++) {
-        if (guest->imports[i].is_missed && !index--) {
-            return guest->imports[i].name;
-        }
-    }
-    return NULL;
-}
-
-void vmd_guest_forget_missed(struct vmd_guest *guest)
-{
-    for (size_t i = 0; i < guest->n_imports; i++) {
-        guest->imports[i].is_missed = false;
-    }
-}
-
-const char *vmd_guest_import_name(const struct vmd_guest *guest, uint64_t address)
-{
-    uint64_t index = (address - guest->trampolines) / TRAMPOLINE;
-
-    return address >= guest->trampolines && index < guest->n_imports ? guest->imports[index].name : NULL;
-}
-
-uint64_t vmd_guest_variable(const struct vmd_guest *guest, const char *name)
-{
-    const struct vmd_host_import *import = find_import(guest, name);
-
-    return import && !vmd_guest_import_name(guest, import->address) ? import->address : 0;
-}
-
-static struct vmd_host_library *libraries;
-
-void vmd_host_register(struct vmd_host_library *library)
-{
-    library->next = libraries;
-    libraries = library;
-}
-
-const struct vmd_host_library *vmd_host_libraries(void)
-{
-    return libraries;
-}
-
-uint64_t vmd_host_zero(struct vmd_host_call *call)
-{
-    return 0;
-}
-
-uint64_t vmd_host_one(struct vmd_host_call *call)
-{
-    return 1;
-}
-
-uint64_t vmd_host_same(struct vmd_host_call *call)
-{
-    return call->args[0];
-}
-
-uint64_t vmd_host_unsupported(struct vmd_host_call *call)
-{
-    return vmd_host_errno(call->guest, ENOSYS);
-}
-
-static enum vmd_status init_imports(struct vmd_guest *guest)
-{
-    const struct vmd_host_import *returned;
-
-    if (vmd_ghash_init(&guest->import_of, equal_names, NULL)) {
-        return VMD_NO_MEMORY;
-    }
-    for (const struct vmd_host_library *library = libraries; library; library = library->next) {
-        for (size_t i = 0; i < library->n; i++) {
-            if (!add_import(guest, library->functions[i].name, library->functions[i].function)) {
-                return VMD_NO_MEMORY;
-            }
-        }
-    }
-    returned = add_import(guest, "(return)", vmd_cpu_return);
-    if (!returned) {
-        return VMD_NO_MEMORY;
-    }
-    guest->returned = returned->address;
-    return vmd_host_init_ascii_table(guest);
-}
-
 /* Creation and destruction */
 
 enum vmd_status vmd_guest_create(const char *unicorn, enum vmd_guest_arch arch, const struct vmd_guest_limits *limits,
@@ -320,12 +180,12 @@ enum vmd_status vmd_guest_create(const char *unicorn, enum vmd_guest_arch arch, 
         vmd_guest_destroy(guest);
         return vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
     }
-    guest->trampolines = vmd_guest_alloc(guest, VMD_GUEST_TRAMPOLINES * TRAMPOLINE, 4096);
+    guest->trampolines = vmd_guest_alloc(guest, VMD_GUEST_TRAMPOLINES * VMD_TRAMPOLINE_SIZE, 4096);
     guest->stop = vmd_guest_alloc(guest, STOP_SIZE, 4096);
     guest->thread = vmd_guest_alloc(guest, 2 * THREAD_SIZE, 4096) + THREAD_SIZE;
     guest->errno_at = guest->thread + THREAD_SIZE - 64;
     guest->stack = vmd_guest_alloc(guest, STACK_SIZE, 4096) + STACK_SIZE - 4096;
-    if (guest->err.code || init_imports(guest)) {
+    if (guest->err.code || vmd_imports_init(guest)) {
         vmd_guest_destroy(guest);
         return vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
     }
@@ -346,6 +206,7 @@ void vmd_guest_destroy(struct vmd_guest *guest)
     }
     vmd_snapshot_destroy(guest);
     vmd_cpu_destroy(guest);
+    vmd_trace_destroy(guest);
     vmd_containers_deinit(guest);
     if (guest->memory) {
         munmap(guest->memory, guest->size);
@@ -354,10 +215,7 @@ void vmd_guest_destroy(struct vmd_guest *guest)
         close(guest->memory_file);
     }
     free(guest->output);
-    for (size_t i = 0; i < guest->n_imports; i++) {
-        free(guest->imports[i].name);
-    }
-    vmd_ghash_deinit(&guest->import_of);
+    vmd_imports_deinit(guest);
     free(guest->inits);
     free(guest->faults);
     free(guest);

@@ -113,6 +113,9 @@ enum vmd_status vmd_guest_call_until(struct vmd_guest *guest, uint64_t function,
                                      uint64_t pause_at, bool *paused, uint64_t *ret, struct vmd_error *err);
 enum vmd_status vmd_guest_resume(struct vmd_guest *guest, uint64_t *ret, struct vmd_error *err);
 
+/* Drop the paused call instead: it does not continue. */
+void vmd_guest_abandon(struct vmd_guest *guest);
+
 /*
  * Set properties of the host: whether memfd_create works (default: true), whether /dev/sgx_vepc can be opened (default:
  * false), bytes per page (default: 4096).

@@ -93,8 +93,19 @@ struct vmd_open_file {
     uint64_t size, position;
 };
 
-struct vmd_thread_start {
+/* What a call preserves: callee-saved registers, the stack pointer, and the return address. */
+struct vmd_frame {
+    uint64_t saved[VMD_SAVED_MAX], sp, return_address;
+};
+
+enum vmd_thread_kind { VMD_THREAD_ENDED, VMD_THREAD_NEW, VMD_THREAD_RUNNING, VMD_THREAD_WAITING };
+
+struct vmd_thread {
+    enum vmd_thread_kind kind;
     uint64_t function, argument;
+    uint64_t stack, pointer; /* top of its stack; thread pointer */
+    struct vmd_frame frame;  /* of VMD_THREAD_WAITING */
+    uint64_t repeated;       /* the host function that it calls again, with argument; 0: it returns from one */
 };
 
 struct vmd_guest_state {
@@ -103,15 +114,16 @@ struct vmd_guest_state {
     uint8_t fill;                          /* what malloc's memory holds */
     uint64_t ticks;                        /* microseconds by which the guest's clock has moved */
     struct vmd_open_file files[VMD_FILES_MAX];
-    struct vmd_thread_start threads[VMD_THREADS_MAX]; /* created and not yet run */
-    unsigned n_threads, n_blocks;
-    uint64_t next_thread;
+    struct vmd_thread threads[VMD_THREADS_MAX];
+    unsigned n_threads, n_new_threads, n_blocks;
+    uint64_t running_thread;     /* number of the running thread; 1: the main thread */
     uint64_t keys[VMD_KEYS_MAX]; /* of pthread_key_create */
     uint64_t n_pthread_keys;
     uint64_t private_keys[VMD_KEYS_MAX], private_values[VMD_KEYS_MAX]; /* of GPrivate, by address */
     uint64_t n_privates;
     uint64_t program_name, strtok, quarks, interned, n_quarks, main_context, random;
     uint64_t ctype_tables[3];
+    uint64_t kvm_state, n_kvm_state; /* lists of records of kvm_state.c, number of records */
     bool is_paused;
     uint64_t paused_at, paused_stack;
     uint64_t output_size; /* bytes of the guest's output that have been kept */
@@ -154,7 +166,8 @@ struct vmd_guest {
     size_t n_objects; /* that have been linked */
     char *output;     /* what it has printed */
     struct vmd_guest_snapshot *snapshot;
-    uint64_t *inits; /* pairs */
+    struct vmd_trace *trace; /* see trace.h; NULL until the first one */
+    uint64_t *inits;         /* pairs */
     size_t n_inits, inits_room;
     struct vmd_guest_fault *faults;
     size_t n_faults;
@@ -179,6 +192,10 @@ void vmd_guest_store_u32(struct vmd_guest *guest, uint64_t address, uint32_t val
 
 /* The name of the function of the host whose address this is, or NULL. */
 const char *vmd_guest_import_name(const struct vmd_guest *guest, uint64_t address);
+
+/* Add all functions of the host to a new guest; VMD_NO_MEMORY. */
+enum vmd_status vmd_imports_init(struct vmd_guest *guest);
+void vmd_imports_deinit(struct vmd_guest *guest);
 
 /* The variable of the host of that name, which objects have copies of: its address, or 0. */
 uint64_t vmd_guest_variable(const struct vmd_guest *guest, const char *name);
@@ -248,11 +265,6 @@ float vmd_cpu_read_float(struct vmd_guest *guest, int n);
 void vmd_cpu_return_double(struct vmd_guest *guest, double value);
 void vmd_cpu_return_float(struct vmd_guest *guest, float value);
 
-/* What a call preserves: callee-saved registers, the stack pointer, and where the call returns to. */
-struct vmd_frame {
-    uint64_t saved[VMD_SAVED_MAX], sp, return_address;
-};
-
 /* Within a host function: the frame of its caller; and to return to another one. */
 void vmd_cpu_save_frame(struct vmd_guest *guest, struct vmd_frame *frame);
 void vmd_cpu_restore_frame(struct vmd_guest *guest, const struct vmd_frame *frame);
@@ -264,6 +276,11 @@ void vmd_cpu_forget(struct vmd_guest *guest, void *context);
 
 /* Drops translated code: the bytes that it was translated from may have changed. */
 void vmd_cpu_flush(struct vmd_guest *guest);
+
+/* Adds and removes the hook on reads of memory, and drops code that was translated without or with it. */
+bool vmd_cpu_hook_reads(struct vmd_guest *guest, void (*callback)(void *engine, int type, uint64_t address, int size,
+                                                                  int64_t value, void *user));
+void vmd_cpu_unhook_reads(struct vmd_guest *guest);
 
 /* Calls a function of the guest from within a call of the host. */
 uint64_t vmd_host_call_guest(struct vmd_host_call *call, uint64_t function, const uint64_t *args, int n_args);
@@ -281,11 +298,16 @@ static inline uint64_t vmd_host_callback(struct vmd_host_call *call, uint64_t fu
 bool vmd_host_try_guest(struct vmd_host_call *call, uint64_t function, const uint64_t *args, int n_args,
                         struct vmd_error *ret);
 
-/* Runs a thread of the guest, with a stack and thread-local data of its own, until it ends or is frozen. */
-void vmd_cpu_run_thread(struct vmd_host_call *call, uint64_t function, uint64_t argument, uint64_t stack,
-                        uint64_t thread);
+/* Start or continue a thread of the guest until it ends or waits; sets its kind. */
+void vmd_cpu_run_thread(struct vmd_host_call *call, struct vmd_thread *thread);
 
-/* Ends the thread that runs, if it is not the main one: false. */
-bool vmd_cpu_freeze_thread(struct vmd_guest *guest);
+enum vmd_thread_stop {
+    VMD_THREAD_RETURNS, /* run again, it returns from the host function with 0 */
+    VMD_THREAD_REPEATS, /* run again, it calls the host function again, with the first argument only */
+    VMD_THREAD_ENDS,
+};
+
+/* Stop the running thread; false: it is the main thread. A thread within a callback of a host function ends. */
+bool vmd_cpu_stop_thread(struct vmd_host_call *call, enum vmd_thread_stop stop);
 
 #endif

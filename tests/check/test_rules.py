@@ -137,7 +137,7 @@ CHECK: dict[str, tuple[PAIR, PAIR]] = {
         # QEMU's own code for PCI writes as many bytes as the field has.
         fields((A, field("b", "pci config", size=256)), (A, field("b", "pci config", size=256))),
     ),
-    "size-not-told": (
+    "field-size-unknown": (
         plains((A, custom("b", "virtio", 0)), (A, custom("b", "virtio", 0))),
         plains((A, unused(0)), (A, unused(0))),
     ),
@@ -145,11 +145,11 @@ CHECK: dict[str, tuple[PAIR, PAIR]] = {
         plains((A, field("b", size=4), array("r", 2)), (A, field("c", size=8), array("r", 2))),
         plains((A, field("b", size=4), array("r", 2)), (A, field("c", size=4), array("r", 2))),
     ),
-    "lengths-not-told": (
+    "array-length-unknown": (
         plains((A, B), (A, B)),  # not a dump of QEMU 8.2 or newer, which print numbers of elements
         plains((A, array("b", 2)), (A, array("b", 2))),
     ),
-    "structure-not-read": (
+    "description-incomplete": (
         (defective(Defect("a list of fields has no terminator", 0x40, device="dev")), defective()),
         # Of another type.
         (defective(Defect("a list of fields has no terminator", 0x40, device="other")), defective()),

@@ -155,7 +155,7 @@ def test_unknown(tmp_path: Path) -> None:
     assert result.code == 0
     (paragraph,) = [" ".join(each.split()) for each in result.out.split("\n\n") if each.startswith("unknown: ")]
     assert paragraph.startswith("unknown: virtio-rng, virtio-net: not compared: ")
-    assert "[size-not-told]" in paragraph
+    assert "[field-size-unknown]" in paragraph
     assert "not compared: the dumps have no size for virtio;" in result.out
     assert result.out.splitlines()[-1].endswith(": 2 unknown, 1 safe")
     assert Result("check", *sources, "--fail-on", "unknown").code == 1

@@ -5,6 +5,7 @@ import struct
 import subprocess
 import sys
 import time
+import zlib
 from typing import Any
 
 import pytest
@@ -425,9 +426,10 @@ def test_lists_that_never_end(guest: Guest) -> None:
     for name in ("g_slist_append", "g_slist_length"):
         with pytest.raises(SourceError, match="a list that goes in a circle"):
             call(guest, name, link, 0)
+    code = guest.alloc(64)
+    guest.write(code, CODE["call"][guest.arch])
     with pytest.raises(SourceError, match="its start-up uses more than"):
-        for _ in range((1 << 16) + 1):
-            call(guest, "g_hash_table_new", 0, 0)
+        guest.call(code, guest.host_function("g_hash_table_new"), (1 << 16) + 1)
 
 
 def test_queue_of_init_functions(guest: Guest) -> None:
@@ -461,6 +463,74 @@ def test_limits_of_machines(guest: Guest) -> None:
     with pytest.raises(SourceError, match="uses more than"):
         call(small, "memset", block, 1, 4 << 20)
     assert call(small, "memset", block, 1, 1 << 20) == block
+
+
+def test_output_is_bounded(guest: Guest) -> None:
+    """Output beyond one MiB is dropped."""
+    line = guest.string("x" * 99999)
+    for _ in range(20):
+        call(guest, "puts", line)
+    assert len(guest.take_output()) == 1 << 20
+
+
+def test_kvm_state_is_bounded(guest: Guest) -> None:
+    """KVM returns the registers that were set; their total number is bounded."""
+    from vmdump.emulator.kvm_profile import provide_kvm
+
+    kept = provide_kvm(guest)
+    descriptor = call(guest, "open", "/dev/kvm", 2)
+    regs, got = guest.alloc(144), guest.alloc(144)
+    guest.write(regs, bytes(range(144)))
+    assert call(guest, "ioctl", descriptor, 0x4090AE82, regs) == 0  # KVM_SET_REGS
+    assert call(guest, "ioctl", descriptor, 0x8090AE81, got) == 0  # KVM_GET_REGS
+    assert guest.read(got, 144) == bytes(range(144))
+    entries = b"".join(struct.pack("<IIQ", index, 0, index) for index in range(100000))
+    msrs = guest.alloc(8 + len(entries))
+    guest.write(msrs, struct.pack("<II", 2, 0) + entries)
+    assert call(guest, "ioctl", descriptor, 0x4008AE89, msrs) == 2  # KVM_SET_MSRS
+    guest.write(msrs + 16, bytes(8))
+    assert call(guest, "ioctl", descriptor, 0xC008AE88, msrs) == 2  # KVM_GET_MSRS
+    assert guest.read(msrs, 8 + 32) == struct.pack("<II", 2, 0) + entries[:32]
+    guest.write(msrs, struct.pack("<I", 100000))
+    with pytest.raises(SourceError, match="uses more than"):
+        call(guest, "ioctl", descriptor, 0x4008AE89, msrs)
+    assert kept
+
+
+def test_threads(guest: Guest) -> None:
+    """A thread runs while the main thread waits, up to where it waits itself, and continues later."""
+    semaphore, out = guest.alloc(32), guest.alloc(8)
+    call(guest, "sem_init", semaphore, 0, 0)
+    call(guest, "pthread_create", out, 0, guest.host_function("sem_wait"), semaphore)
+    assert guest.pointer(out) != call(guest, "pthread_self")
+    for _ in range(2):
+        call(guest, "pthread_cond_wait", 0, 0)
+        call(guest, "sem_post", semaphore)
+    assert guest.read(semaphore, 4) == b"\1\0\0\0"
+    call(guest, "pthread_cond_wait", 0, 0)
+    assert guest.read(semaphore, 4) == b"\1\0\0\0"
+
+
+def test_waits_are_bounded(guest: Guest) -> None:
+    """A call that only waits ends in an error."""
+    items = 0
+    for _ in range(300):
+        items = call(guest, "g_slist_prepend", items, 1)
+    with pytest.raises(SourceError, match="waits for something that never happens"):
+        call(guest, "g_slist_foreach", items, guest.host_function("pthread_cond_wait"), 0)
+    with pytest.raises(SourceError, match="waits for something that never happens"):
+        call(guest, "sem_wait", guest.alloc(32))
+
+
+def test_checksums(guest: Guest) -> None:
+    """zlib's checksums."""
+    data = bytes(range(256)) * 70
+    address = guest.alloc(len(data))
+    guest.write(address, data)
+    assert call(guest, "adler32", 1, address, len(data)) == zlib.adler32(data)
+    assert call(guest, "crc32", 0, address, len(data)) == zlib.crc32(data)
+    assert call(guest, "adler32", 0, 0, 0) == 1
+    assert call(guest, "crc32", 0, 0, 0) == 0
 
 
 def test_output_and_missed_functions(guest: Guest) -> None:

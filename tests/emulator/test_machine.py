@@ -44,6 +44,7 @@ def native():
         ("device-list-properties", {"typename": "virtio-blk-pci"}),
         ("qom-list", {"path": "/machine"}),
         ("query-memory-size-summary", {}),
+        ("query-qmp-schema", {}),
     ],
 )
 def test_qmp(machine, native, command, arguments):
@@ -61,13 +62,28 @@ def test_qmp_errors(machine, native):
         machine.qmp("no-such-command")
 
 
-MACHINES = {
-    "x86_64": ["q35", "pc", "pc-i440fx-2.0", "pc-q35-5.2", "microvm", "isapc", "none"],
-    "aarch64": ["virt", "virt-6.0", "raspi3b", "sbsa-ref", "vexpress-a15"],
+def test_device_add(machine, native):
+    """device_add, which has no marshaller up to 7.2, adds a device, or fails with QEMU's message."""
+    for add, error in ((machine.qmp, QmpError), (native.qmp, RuntimeError)):
+        with pytest.raises(error, match="'nosuch' is not a valid device model name"):
+            add("device_add", driver="nosuch")
+        with pytest.raises(error, match="Bus 'pcie.0' does not support hotplugging"):
+            add("device_add", driver="e1000e", id="added", bus="pcie.0")
+    assert machine.commands.names() == sorted(each["name"] for each in native.qmp("query-commands"))
+
+
+MACHINES = {"x86_64": ["q35", "pc", "microvm", "none"], "aarch64": ["virt"]}
+MORE_MACHINES = {
+    "x86_64": ["pc-i440fx-2.0", "pc-q35-5.2", "isapc"],
+    "aarch64": ["virt-6.0", "raspi3b", "sbsa-ref", "vexpress-a15"],
 }
 
 
-@pytest.mark.parametrize(("target", "name"), [(target, name) for target, names in MACHINES.items() for name in names])
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [(target, name) for target, names in MACHINES.items() for name in names]
+    + [pytest.param(target, name, marks=pytest.mark.slow) for target, names in MORE_MACHINES.items() for name in names],
+)
 def test_save(target, name, tmp_path):
     """The saved stream has the devices and the RAM blocks that the real one sends."""
     args = ["-M", name, "-accel", "tcg"] if name != "none" else ["-M", name]

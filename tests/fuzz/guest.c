@@ -23,7 +23,7 @@ struct vmd_guest *fuzz_guest(enum vmd_guest_arch arch, const uint8_t *data, size
     return guest;
 }
 
-/* Stubs of csrc/guest/cpu.c */
+/* Stubs of csrc/guest/cpu/ */
 
 enum vmd_status vmd_cpu_create(struct vmd_guest *guest, const char *unicorn, struct vmd_error *err)
 {
@@ -107,12 +107,12 @@ uint64_t vmd_cpu_return(struct vmd_host_call *call)
     return 0;
 }
 
-void vmd_cpu_run_thread(struct vmd_host_call *call, uint64_t function, uint64_t argument, uint64_t stack,
-                        uint64_t thread)
+void vmd_cpu_run_thread(struct vmd_host_call *call, struct vmd_thread *thread)
 {
+    thread->kind = VMD_THREAD_ENDED;
 }
 
-bool vmd_cpu_freeze_thread(struct vmd_guest *guest)
+bool vmd_cpu_stop_thread(struct vmd_host_call *call, enum vmd_thread_stop stop)
 {
     return false;
 }

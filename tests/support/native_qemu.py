@@ -1,22 +1,39 @@
-"""A real QEMU, which is asked over QMP and migrated to a file: the truth that emulated machines are held against."""
+"""A real QEMU, controlled over QMP and migrated to a file: the reference for emulated machines."""
 
 from __future__ import annotations
 
 import json
+import re
 import struct
 import subprocess
+import threading
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 
 class NativeQemu:
-    """A running QEMU whose CPUs are stopped. As a context manager it ends the process."""
+    """A running QEMU whose CPUs are stopped. As a context manager it ends the process.
 
-    def __init__(self, binary: str, *args: str) -> None:
-        command = [binary, "-S", "-nodefaults", "-display", "none", "-no-user-config", "-qmp", "stdio", *args]
+    Args:
+        binary: a path, or the command that runs the binary.
+        args: QEMU's arguments.
+        environ: environment of the process.
+        seconds: the process is killed after this time; 0: never.
+    """
+
+    def __init__(
+        self, binary: str | Sequence[str], *args: str, environ: dict[str, str] | None = None, seconds: float = 0
+    ) -> None:
+        words = [binary] if isinstance(binary, str) else list(binary)
+        command = [*words, "-S", "-nodefaults", "-display", "none", "-no-user-config", "-qmp", "stdio", *args]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ
         )
+        self._timer = threading.Timer(seconds, self.process.kill) if seconds else None
+        if self._timer:
+            self._timer.start()
         self._read()
         self.qmp("qmp_capabilities")
 
@@ -24,6 +41,8 @@ class NativeQemu:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._timer:
+            self._timer.cancel()
         self.process.kill()
         self.process.communicate()
 
@@ -32,7 +51,7 @@ class NativeQemu:
         line = self.process.stdout.readline()
         if not line:
             assert self.process.stderr
-            raise RuntimeError(self.process.stderr.read())
+            raise RuntimeError(self.process.stderr.read() or "it ended")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -50,16 +69,22 @@ class NativeQemu:
 
     def save(self, path: Path) -> bytes:
         """The stream of a migration."""
+        self.qmp("migrate-set-parameters", max_bandwidth=4 << 30)
         self.qmp("migrate", uri=f"exec:cat > {path}")
-        while (status := self.qmp("query-migrate").get("status")) not in ("completed", "failed"):
-            pass
-        assert status == "completed"
+        while (answer := self.qmp("query-migrate")).get("status") not in ("completed", "failed"):
+            time.sleep(0.01)
+        if answer["status"] != "completed":
+            raise RuntimeError(f"migration failed: {answer.get('error-desc')}")
         return path.read_bytes()
+
+
+#: Start of the description; up to QEMU 5.2 with white space.
+_DESCRIPTION = re.compile(rb'\{\s*"(?:configuration|page_size)"')
 
 
 def vmdescription(stream: bytes) -> Any:
     """The description of the devices that stands at the end of a stream; None if it has none."""
-    at = max(stream.rfind(b'{"configuration"'), stream.rfind(b'{"page_size"'), stream.rfind(b'{ "configuration"'))
+    at = max(match.start() for match in _DESCRIPTION.finditer(stream)) if _DESCRIPTION.search(stream) else -1
     return json.JSONDecoder().raw_decode(stream[at:].decode("latin1"))[0] if at >= 0 else None
 
 
@@ -79,3 +104,31 @@ def ram_blocks(stream: bytes) -> list[tuple[str, int]]:
         at += 9 + size
         total -= length
     return blocks
+
+
+#: Bytes at the start of a section, and behind it. Source: migration/qemu-file-types.h, migration/savevm.c.
+_FULL, _FOOTER, _ENDS = 4, b"\x7e", (b"\x00", b"\x04", b"\x03")
+
+
+def sections(stream: bytes) -> dict[tuple[str, int], bytes]:
+    """Return the bytes of each device's section by name and instance. A section ends with a footer of its number."""
+    found: dict[tuple[str, int], bytes] = {}
+    position = 0
+    while match := _SECTION.search(stream, position):
+        number, size = match[1], match[2][0]
+        start = match.end() + size + 8
+        name = stream[match.end() : match.end() + size].decode("latin1")
+        instance = int.from_bytes(stream[start - 8 : start - 4], "big")
+        end = stream.find(_FOOTER + number, start)
+        while end >= 0 and stream[end + 5 : end + 6] not in _ENDS:
+            end = stream.find(_FOOTER + number, end + 1)
+        if not name.isprintable() or end < 0:
+            position = match.start() + 1
+            continue
+        found[name, instance] = stream[start:end]
+        position = end + 5
+    return found
+
+
+#: Type QEMU_VM_SECTION_FULL, number, size of the name.
+_SECTION = re.compile(rb"\x04(\0\0..)([\x01-\xff])", re.DOTALL)

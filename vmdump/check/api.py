@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from vmdump.check.checker import Labelled
 from vmdump.dump.device_dump import DeviceDump
 from vmdump.errors import VmdumpError
+from vmdump.sources.open import STREAM
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -34,7 +35,8 @@ def check(
     """Check whether the device state of each of two QEMUs can be loaded by the other.
 
     Args:
-        old: the path of a QEMU binary or of a dump file, a DeviceDump, or a Labelled dump.
+        old: the path of a QEMU binary, of a dump file or of a saved VM, a DeviceDump, or a Labelled dump. Of a saved
+            VM only the direction forward is checked.
         new: the same for the other QEMU.
         types: glob patterns of QOM types, or names from QEMU's error lines; default: all types.
         directions: "forward" (old -> new), "backward", "both", or several of them.
@@ -65,6 +67,10 @@ def check(
     pairs = _pairs(directions)
     patterns = (types,) if isinstance(types, str) else tuple(types)
     dumps = _open_all((old, new), machine)
+    if any(each.producer.kind == STREAM for each in dumps):
+        from vmdump.stream.stream_dump import fit_first
+
+        dumps, pairs = fit_first(dumps), [(0, 1)]
     require_types(patterns, dumps)
     sources = _label((old, new), dumps, ("old", "new"))
     sides = [Side(each.label, each.dump, each.dump.producer.path) for each in sources]

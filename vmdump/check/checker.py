@@ -7,6 +7,7 @@ The C core finds sections that are equal on both sides, which most are; the othe
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from vmdump.check.compare import Comparison
@@ -17,7 +18,7 @@ from vmdump.check.shared import FirstLook, Metadata, Shared
 from vmdump.check.side_by_side import Layout
 from vmdump.check.stream import KNOWN_INFOS
 from vmdump.check.templates import OTHER_SECTION, SECTION, Template, TemplateSection
-from vmdump.check.tree_view import Contents, Native, doubts, equal
+from vmdump.check.tree_view import Contents, Native, doubts, equal, number_shapes
 from vmdump.check.word_size import pointer_sizes
 from vmdump.errors import VmdumpError
 from vmdump.qemu.error_lines import ErrorLines
@@ -68,6 +69,7 @@ def check(
     shared = Shared()
     contents = Contents() if len(dumps) > 2 else None  # for two dumps, reading all descriptions costs more
     natives = [CheckedDump(each.dump, contents) for each in dumps]
+    number_shapes([section for each in natives for section in each.sections])
     if types:
         from vmdump.dump.lookup import type_patterns
 
@@ -109,8 +111,11 @@ class CheckedDump(Native):
 #: Uses of a standalone VMSD for which QEMU's own code sends it as a section.
 _OWN_CODE = {"register", "legacy_vmsd"}
 
+#: All values, so that many sections share them.
+_LOOKS = {(same, unknown): FirstLook(same, unknown) for same in (False, True) for unknown in (False, True)}
+
 #: Of a section without a counterpart.
-_NO_LOOK = FirstLook(same=False, unknown_lengths=False)
+_NO_LOOK = _LOOKS[False, False]
 
 
 class _Direction:
@@ -134,23 +139,25 @@ class _Direction:
         sections = [each for each in self._source.devices.values() if self._is_selected(each.type)]
         within, alone = self._roots()
         roots = [root for root in alone if self._is_selected(root.name)]
-        matches = {id(each): self._matcher.match(each) for each in (*sections, *roots)}
-        pairs = [(each, match.section) for each in (*sections, *roots) if (match := matches[id(each)])]
-        looks = self._look(pairs)
-        known = dict(zip(map(id, (each for each, _ in pairs)), looks, strict=True))
+        selected = (*sections, *roots)
+        matches = [self._matcher.match(each) for each in selected]
+        pairs = [(each, match.section) for each, match in zip(selected, matches, strict=True) if match is not None]
+        found = self._look(pairs)
         if not self._known.detailed:  # else fields have VMStateInfos, and sizes in memory do not matter
             nesting = (
                 (source.vmsd, destination.vmsd)
-                for (source, destination), look in zip(pairs, looks, strict=True)
-                if not look.same and not self._shared.shapes.number(source)
+                for (source, destination), look in zip(pairs, found, strict=True)
+                if not look.same and not source.shape
             )
             self._lower(*pointer_sizes(nesting))
-        for section in sections:
-            look = known.get(id(section), _NO_LOOK)
-            yield self._result(section, matches[id(section)], look, within.get(section.type))
+        following = iter(found)
+        looks = [_NO_LOOK if match is None else next(following) for match in matches]
+        results = zip(selected, matches, looks, strict=True)
+        for section, match, look in islice(results, len(sections)):
+            yield self._result(section, match, look, within.get(section.type))
         names: dict[str, int] = dict.fromkeys(self._source.devices, 1)
-        for root in roots:
-            result = self._result(root, matches[id(root)], known.get(id(root), _NO_LOOK), None)
+        for root, match, look in results:
+            result = self._result(root, match, look, None)
             count = names[root.name] = names.get(root.name, 0) + 1
             if count > 1:
                 name = f"{root.name} ({root.type or count})"
@@ -202,10 +209,10 @@ class _Direction:
 
     def _look(self, pairs: Sequence[tuple[Section, Section]]) -> list[FirstLook]:
         """Look at pairs of sections without comparing them field by field."""
-        known = self._shared.looks
-        keys = [(self._known, source.address, destination.address) for source, destination in pairs]
+        known = self._shared.looks.setdefault(self._known, {})
+        keys = [(source.address, destination.address) for source, destination in pairs]
         new = [key for key in dict.fromkeys(keys) if key not in known]
-        known.update(zip(new, self._look_at([key[1] for key in new], [key[2] for key in new]), strict=True))
+        known.update(zip(new, self._look_at([key[0] for key in new], [key[1] for key in new]), strict=True))
         return [known[key] for key in keys]
 
     def _look_at(self, source: Sequence[int], destination: Sequence[int]) -> Iterator[FirstLook]:
@@ -218,8 +225,9 @@ class _Direction:
         ]
         exact = [side for side, nums in zip(doubts_of, known.side_nums, strict=True) if nums]
         arrays = zip(*([each.array for each in side] for side in exact or doubts_of), strict=True)
+        may_be_unknown = not known.nums and not known.same_code
         for is_same, doubt, array in zip(same, doubts_of[0], arrays, strict=True):
-            yield FirstLook(is_same and not doubt.doubtful, not known.nums and not known.same_code and any(array))
+            yield _LOOKS[is_same and not doubt.doubtful, may_be_unknown and any(array)]
 
     def _result(
         self, section: Section, match: Match | None, look: FirstLook, within: Sequence[Section] | None
@@ -251,16 +259,15 @@ class _Direction:
 
     def _template_key(self, section: Section, match: Match | None, look: FirstLook) -> tuple[object, ...] | None:
         """All that the findings of a device's section depend on but names; None: they depend on more."""
+        if match is not None and match.kind == "type" and not look.same:
+            shapes = section.shape, match.section.shape
+            return (look, *shapes) if all(shapes) else None
         versions: tuple[int, ...] = section.version_id, section.minimum_version_id
         if match is None:
             return versions
         if match.kind == "section":
             return None
-        versions += match.section.version_id, match.section.minimum_version_id
-        if match.kind == "renamed" or look.same:
-            return match.kind, look, *versions
-        shapes = self._shared.shapes.number(section), self._shared.shapes.number(match.section)
-        return (match.kind, look, *versions, *shapes) if all(shapes) else None
+        return match.kind, look, *versions, match.section.version_id, match.section.minimum_version_id
 
     def _template(self, section: Section, match: Match | None, look: FirstLook) -> Template:
         """Compare a section as one with placeholders for names."""
@@ -300,9 +307,9 @@ class _Direction:
             if not look.same:
                 self._compare(section, match.section, findings)
             if broken:
-                findings.report("structure-not-read", section, match.section, what=broken)
+                findings.report("description-incomplete", section, match.section, what=broken)
             if look.unknown_lengths:
-                findings.report("lengths-not-told", section, match.section, who=self._without_lengths())
+                findings.report("array-length-unknown", section, match.section, dumps=self._without_lengths())
         for root in within:
             self._compare_within(root, findings)
         found = findings.findings
@@ -320,10 +327,10 @@ class _Direction:
         return layout
 
     def _unknown_roots(self) -> str:
-        """A note on what the destination may have and does not report."""
+        """A note on standalone VMSDs, which dumps in QEMU's form lack."""
         if self._destination.roots:
             return ""
-        return " (unless by other means than a device class, of which a dump does not tell)"
+        return " (a dump lists device classes only; a standalone VMSD may have that name)"
 
     def _defect(self, section: Section, match: Match) -> str | None:
         """What is damaged in either binary's description of a type."""
@@ -387,4 +394,4 @@ def _what(section: Section) -> str:
     """What a section belongs to."""
     if section.root is None:
         return f"type {section.type}"
-    return f"description {section.type or section.name}, which is on no device class"
+    return f"the standalone VMSD {section.type or section.name}"

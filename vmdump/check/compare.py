@@ -141,7 +141,7 @@ class Comparison(Reporter):
             and not destination.unit
             and not source.unused
         ):
-            self.report("size-not-told", source, destination)
+            self.report("field-size-unknown", source, destination)
 
     def _nested_version(self, source: Item, destination: Item) -> None:
         """Report a field that code sends, in a nested struct whose version the destination would refuse in a section.
@@ -209,7 +209,7 @@ class Comparison(Reporter):
         if all(unequal) and None in map(total_size, unequal) and may_agree(*unequal):
             for difference in self.differences[first:]:
                 if difference.verdict is Verdict.BREAKS:
-                    difference.weaken("what run time decides of the fields beside it does not make up for it")
+                    difference.weaken("run-time lengths of the adjacent fields do not compensate for it")
 
     def _renamed(self, part: Part, source: Item, destination: Item) -> None:
         """Add two items of the same size, which may have different names."""
@@ -346,14 +346,19 @@ class Comparison(Reporter):
     # Subsections ----------------------------------------------------------------------------------------------------
 
     def _subsections(self, part: Part, sent: Stream, read: Stream) -> None:
-        rest = list({_place(each): each for each in reversed(read.subsections)}.values())[::-1]  # the first of a name
-        found: dict[tuple[int, str, str], Subsection | None] = {}
+        # The first of a name, as the destination finds it.
+        rest = dict(reversed({_place(each): each for each in reversed(read.subsections)}.items()))
+        by_name: dict[str, list[Subsection]] = {}
+        for each in reversed(rest.values()):
+            by_name.setdefault(each.vmsd.name, []).append(each)
+        found: dict[tuple[int, str, str], tuple[Subsection, Subsection | None]] = {}
         for source in sent.subsections:
             place = _place(source)
             is_duplicate = place in found
             if not is_duplicate:
-                found[place] = next((each for each in rest if each.vmsd.name == source.vmsd.name), None)
-            destination = found[place]
+                candidates = by_name.get(source.vmsd.name)
+                found[place] = source, candidates.pop() if candidates else None
+            earlier, destination = found[place]
             if destination is None:
                 part.subsections.append((source, None, None))
                 self._subsection_unknown(source, read)
@@ -361,27 +366,18 @@ class Comparison(Reporter):
             first = len(self.differences)
             part.subsections.append((source, destination, self._subsection(source, destination)))
             if is_duplicate:
-                self._read_as_the_first(first, source, destination)
+                # The destination reads it as the earlier one: a description that is listed twice fills the same fields
+                # with the same values.
+                del self.differences[first:]
+                if source.vmsd.address != earlier.vmsd.address:
+                    self.report_subsection("subsection-duplicate-name", source, destination)
             else:
-                rest.remove(destination)
+                del rest[_place(destination)]
             for difference in self.differences[first:]:
                 difference.weaken(*_conditions(source))
-        for destination in rest:
+        for destination in rest.values():
             part.subsections.append((None, destination, None))
             self.report_subsection("subsection-added", None, destination)
-
-    def _read_as_the_first(self, first: int, source: Subsection, destination: Subsection) -> None:
-        """Replace the differences from index first on: the destination reads the subsection as another of its name.
-
-        A description that is listed twice fills the same fields with the same values.
-        """
-        del self.differences[first:]
-        if source.vmsd.address != self._first_of(source).address:
-            self.report_subsection("subsection-duplicate-name", source, destination)
-
-    def _first_of(self, subsection: Subsection) -> Description:
-        """The first description of the subsection's name in its list, which vmstate_get_subsection finds."""
-        return next(each for each in subsection.parent.subsections if each.name == subsection.vmsd.name)
 
     def _subsection_unknown(self, source: Subsection, read: Stream) -> None:
         parent = read.parts.get(source.path)

@@ -11,12 +11,15 @@ from vmdump.cli.report_arguments import finish, rule_texts
 from vmdump.cli.source_arguments import UsageError
 from vmdump.cli.source_list import add_reading, add_sources, compare_sides, directions, labelled, open_sources
 from vmdump.errors import VmdumpError
+from vmdump.sources.open import STREAM
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from vmdump.check.results import CheckResult
     from vmdump.cli.environment import Environment, ExitStatus
+    from vmdump.dump.device_dump import DeviceDump
 
 HELP = "check whether one QEMU can load the device state of another"
 EPILOG = """\
@@ -116,15 +119,30 @@ def check_sources(args: argparse.Namespace, environment: Environment) -> CheckRe
     if len(args.sources) < 2 or (len(args.sources) > 2 and not args.matrix):
         raise UsageError(f"{len(args.sources)} SOURCE(s) given; give two, or --matrix and several")
     dumps = open_sources(args.sources, args, environment)
+    direction = args.direction
+    if any(each.producer.kind == STREAM for each in dumps):
+        dumps, direction = _fit_stream(dumps, args)
     require_types(args.type, dumps)
     named = labelled(args.sources, dumps)
     sides = [Side(each.label, each.dump, path) for each, path in zip(named, args.sources, strict=True)]
     compare_sides(sides, environment, any_target=args.any_target)
     result = check(
         named,
-        directions=directions(len(dumps), args.direction),
+        directions=directions(len(dumps), direction),
         types=args.type,
     )
     if args.type and not any(result.results.values()):
         raise VmdumpError(f"no type of the source matches {' or '.join(args.type)}; vmdump devices lists them")
     return result
+
+
+def _fit_stream(dumps: Sequence[DeviceDump], args: argparse.Namespace) -> tuple[list[DeviceDump], str]:
+    """Return the dumps with a saved VM, the first, in the terms of the second, and the direction.
+
+    Raises UsageError, VmdumpError.
+    """
+    from vmdump.stream.stream_dump import fit_first
+
+    if args.direction == "backward":
+        raise UsageError("--direction backward does not apply to a saved VM, which can only be loaded")
+    return fit_first(dumps), "forward"

@@ -26,7 +26,7 @@ from vmdump.files.elf_header import (
 from vmdump.files.input_file import open_regular
 
 _ET_REL, _ET_EXEC, _ET_DYN, _ET_CORE = 1, 2, 3, 4
-_PT_LOAD, _PT_DYNAMIC, _PT_NOTE, _PT_TLS = 1, 2, 4, 7
+_PT_LOAD, _PT_DYNAMIC, _PT_NOTE, _PT_TLS, _PT_GNU_RELRO = 1, 2, 4, 7, 0x6474E552
 _PF_X, _PF_W = 1, 2
 
 #: UPX writes its name behind the program headers, within this many bytes from the start of the file.
@@ -219,11 +219,19 @@ class MappedObject:
     """An object in a guest. It lives as long as the guest.
 
     ``bias``: the guest address of the object's address 0; ``symbols``: those that it defines; ``constructors``: the
-    addresses in its DT_INIT_ARRAY; ``segments``: its loaded segments, in the file's order.
+    addresses in its DT_INIT_ARRAY; ``segments``: its loaded segments, in the file's order; ``relocated``: start and end
+    of data that is constant after relocation (PT_GNU_RELRO).
     """
 
-    def __init__(self, guest: Guest, native: Any, bias: int, segments: list[MappedSegment]) -> None:
-        self._guest = guest
+    def __init__(
+        self,
+        guest: Guest,
+        native: Any,
+        bias: int,
+        segments: list[MappedSegment],
+        relocated: Sequence[tuple[int, int]] = (),
+    ) -> None:
+        self._guest, self.relocated = guest, tuple(relocated)
         self.native = native
         self.bias = bias
         self.segments = segments
@@ -301,7 +309,8 @@ def map_object(guest: Guest, elf: ElfFile, scope: Sequence[MappedObject] = (), *
         )
         for each in elf.of_type(_PT_LOAD)
     ]
-    return MappedObject(guest, ffi.gc(ret[0], lib.vmd_object_destroy), bias, segments)
+    relocated = [(bias + each.vaddr, bias + each.vaddr + each.memsz) for each in elf.of_type(_PT_GNU_RELRO)]
+    return MappedObject(guest, ffi.gc(ret[0], lib.vmd_object_destroy), bias, segments, relocated)
 
 
 def _map_tls(guest: Guest, elf: ElfFile, segment: ElfSegment, is_main: bool) -> None:

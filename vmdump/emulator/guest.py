@@ -128,6 +128,10 @@ class Guest:
             raise SourceError(f"{self.name}: needs more than {self.size >> 20} MiB; {WRONG_BINARY}")
         return address
 
+    def allocated(self) -> int:
+        """Return the bytes of address space that have been allocated so far, from base on."""
+        return int(lib.vmd_guest_allocated(self.native))
+
     def string(self, text: str) -> int:
         """Allocate a C string and return its address."""
         data = text.encode() + b"\0"
@@ -169,6 +173,10 @@ class Guest:
         ret = ffi.new("uint64_t *")
         self._check(lib.vmd_guest_resume(self.native, ret, self._error), self.bias)
         return int(ret[0])
+
+    def abandon(self) -> None:
+        """Drop the paused call: it does not continue."""
+        lib.vmd_guest_abandon(self.native)
 
     def call_all(self, functions: Sequence[int]) -> None:
         """Call functions without arguments in order. Raises as call."""

@@ -75,6 +75,11 @@ class GuestServices:
         """Set the objects that symbols of modules are bound to: the binary, then its libraries."""
         self._scope = objects
 
+    @property
+    def objects(self) -> list[MappedObject]:
+        """The binary, its libraries, and the loaded modules."""
+        return [*self._scope, *self._modules]
+
     def snapshot(self) -> None:
         """Record the loaded modules."""
         self._n_modules = len(self._modules)

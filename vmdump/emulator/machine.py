@@ -23,6 +23,8 @@ from vmdump.emulator.guest import Guest
 from vmdump.emulator.guest_services import GuestServices
 from vmdump.emulator.host_profile import HostProfile
 from vmdump.emulator.kvm_profile import provide_kvm
+from vmdump.emulator.qmp_commands import QmpCommands
+from vmdump.emulator.qobject import QObjects
 from vmdump.errors import SourceError
 from vmdump.files.elf_header import HostArch
 
@@ -34,6 +36,9 @@ RESIDENT = 2 << 30
 
 #: Limit of the CPU time of all calls of a machine, in seconds.
 SECONDS: float = 300
+
+#: Offset of {string, length} in QString, in bytes. Source: QEMU 5.2 include/qapi/qmp/qstring.h.
+_QSTRING_TEXT = 16
 
 #: Default arguments before the caller's: no host devices, no user configuration, CPUs stopped.
 ARGUMENTS = ("-nodefaults", "-display", "none", "-no-user-config", "-S")
@@ -63,11 +68,13 @@ class Machine:
 
     Attributes:
         output: QEMU's output (stdout and stderr) so far.
+        commands: the QMP commands of this QEMU.
     """
 
     def __init__(self, guest: Guest, main: MappedObject, services: GuestServices, functions: Functions) -> None:
         """Use boot instead."""
         self.guest, self._main, self._services, self.functions = guest, main, services, functions
+        self.commands = QmpCommands(guest, main)
         self.output = ""
         self._strings: dict[str, int] = {}
 
@@ -75,6 +82,11 @@ class Machine:
     def name(self) -> str:
         """Path of the binary."""
         return self.guest.name
+
+    @property
+    def objects(self) -> list[MappedObject]:
+        """The binary, its libraries, and the modules that it has loaded, in this order."""
+        return self._services.objects
 
     @property
     def missed_functions(self) -> list[str]:
@@ -103,7 +115,7 @@ class Machine:
             MachineError: QEMU exited or crashed.
             KeyError: unknown command.
         """
-        function = self.functions.find("qmp_marshal_" + command.replace("-", "_"))
+        function = self.commands.find(command)
         if function is None:
             raise KeyError(command)
         named = {name.replace("_", "-"): value for name, value in arguments.items()}
@@ -116,8 +128,8 @@ class Machine:
 
     def _dict_of(self, arguments: dict[str, Any]) -> int:
         """Return a new QDict."""
-        if not arguments:
-            return self.call("qdict_new")
+        if not self.functions.exported:
+            return QObjects(self.guest).make(arguments)
         with self.out_parameters() as (_, errp):
             qobject = self.call("qobject_from_json", self.text(json.dumps(arguments)), errp)
             if (error := self.take_error(errp)) is not None:
@@ -125,10 +137,14 @@ class Machine:
             return qobject
 
     def _json_of(self, qobject: int) -> Any:
-        """Return a QObject as a Python value. qobject_to_json returns a GString: {str, len}."""
-        gstring = self.call("qobject_to_json", qobject)
-        address = self.guest.pointer(gstring)
-        return json.loads(self.guest.read(address, self.guest.pointer(gstring + 8)))
+        """Return a QObject as a Python value. qobject_to_json returns a GString: {str, len}; up to 5.2, a QString."""
+        if not self.functions.exported:
+            return QObjects(self.guest).read(qobject)
+        text = self.call("qobject_to_json", qobject)
+        if not self.has("json_writer_new"):  # up to QEMU 5.2
+            text += _QSTRING_TEXT
+        address = self.guest.pointer(text)
+        return json.loads(self.guest.read(address, self.guest.pointer(text + 8)))
 
     # Calls
 
@@ -153,6 +169,10 @@ class Machine:
         """Continue the paused call. Raises MachineError."""
         with self._calling():
             self.guest.resume()
+
+    def abandon(self) -> None:
+        """Drop the paused call: it does not continue."""
+        self.guest.abandon()
 
     @contextlib.contextmanager
     def _calling(self) -> Iterator[None]:
@@ -266,6 +286,11 @@ class MachineTemplate:
     def forget_missed_functions(self) -> None:
         """Let missed_functions of machines name only what they call from now on."""
         self._machine.guest.forget_missed_functions()
+
+    @property
+    def machine(self) -> Machine:
+        """The incomplete machine; its state must not be changed outside of boot."""
+        return self._machine
 
     @contextlib.contextmanager
     def boot(self, *devices: str) -> Iterator[Machine]:

@@ -22,6 +22,14 @@ _BUFFER = 1 << 20
 _CHANNEL_OFFSETS = range(48, 400, 8)
 
 
+#: Header of the section "ram": its name, instance 0, version 4; flags in the low bits of the total size that follows.
+_RAM_SECTION, _RAM_FLAGS = b"\x03ram\0\0\0\0\0\0\0\4", 0xFFF
+
+
+#: The largest page size of a target, in bytes.
+_PAGE_MAX = 1 << 16
+
+
 class MigrationBlockedError(MachineError):
     """QEMU refuses to migrate this machine; the message is its reason."""
 
@@ -43,7 +51,7 @@ def save(machine: Machine) -> bytes:
         _check(machine, errp)
         if machine.has("qemu_savevm_maybe_send_switchover_start"):
             machine.call("qemu_savevm_maybe_send_switchover_start", file)
-        _send_devices(machine, file, state, errp)
+        _send_devices(machine, file, channel, state, errp)
         _check(machine, errp)
         machine.call("qemu_fflush", file)
     return _buffer_of(machine, channel)
@@ -72,14 +80,52 @@ def _set_up(machine: Machine, file: int, errp: int) -> None:
         machine.call("qemu_mutex_lock_iothread_impl", machine.text("migration.c"), 1)
 
 
-def _send_devices(machine: Machine, file: int, state: int, errp: int) -> None:
+def _send_devices(machine: Machine, file: int, channel: int, state: int, errp: int) -> None:
     if machine.has("qemu_savevm_state_complete_precopy_non_iterable"):  # 7.2, 10.0
         machine.call("qemu_savevm_state_complete_precopy_non_iterable", file, 0, 0)
     elif machine.has("qemu_savevm_state_non_iterable"):  # 11.1
         machine.call("qemu_savevm_state_non_iterable", file, errp)
         machine.call("qemu_savevm_state_end_precopy", state, file)
-    else:  # 5.2
+    else:  # 5.2: sends dirty RAM pages, too
+        _set_outgoing_channel(machine, state, channel)
+        _mark_ram_clean(machine, _ram_blocks(_buffer_of(machine, channel)))
         machine.call("qemu_savevm_state_complete_precopy", file, 0, 0)
+
+
+def _set_outgoing_channel(machine: Machine, state: int, channel: int) -> None:
+    """Set the migration state's channel, which RAM code uses, without starting a migration thread.
+
+    Source: QEMU 5.2 migration/channel.c migration_channel_connect.
+    """
+    machine.call_until("migration_channel_connect", state, channel, 0, 0, pause_at="migrate_fd_connect")
+    machine.abandon()
+
+
+def _mark_ram_clean(machine: Machine, names: list[str]) -> None:
+    """Mark all pages but one as not to be sent, with the function of free page hinting.
+
+    Without any dirty page, find_dirty_block of QEMU 5.2 does not end. Source: migration/ram.c.
+    """
+    for index, name in enumerate(names):
+        block = machine.call("qemu_ram_block_by_name", machine.text(name))
+        start, size = (machine.call(f"qemu_ram_get_{what}", block) for what in ("host_addr", "used_length"))
+        machine.call("qemu_guest_free_page_hint", start, size if index else size - _PAGE_MAX)
+
+
+def _ram_blocks(stream: bytes) -> list[str]:
+    """Return the names of RAM blocks: the section starts with their total size. Source: migration/ram.c."""
+    at = stream.find(_RAM_SECTION) + len(_RAM_SECTION)
+    if at < len(_RAM_SECTION):
+        return []
+    left = int.from_bytes(stream[at : at + 8], "big") & ~_RAM_FLAGS
+    at += 8
+    names = []
+    while left > 0 and at < len(stream):
+        end = at + 1 + stream[at]
+        names.append(stream[at + 1 : end].decode(errors="surrogateescape"))
+        left -= int.from_bytes(stream[end : end + 8], "big")
+        at = end + 8
+    return names
 
 
 def _buffer_of(machine: Machine, channel: int) -> bytes:

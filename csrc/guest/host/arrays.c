@@ -1,40 +1,30 @@
 /*
- * GArray, GByteArray, GPtrArray, GBytes, all in the guest's memory. Public members are as GLib has them; behind them
- * an array has its room, element size, references, and the function that frees elements.
+ * GArray and GByteArray.
  *
- * Source: GLib 2.74 glib/garray.c, gbytes.c.
+ * Source: GLib 2.74 glib/garray.c.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "guest/internal.h"
+#include "guest/host/arrays.h"
 
-enum { DATA = 0, LENGTH = 8, ROOM = 12, SIZE = 16, FLAGS = 20, REFERENCES = 24, DESTROY = 32, ARRAY_SIZE = 40 };
-enum { ZERO_TERMINATED = 1, CLEAR = 2 };
 enum { ROOM_LEAST = 16 };
 
-/* An array as it was at the beginning of a call; changes are written back by store(). */
-struct array {
-    struct vmd_guest *guest;
-    uint64_t address, data, destroy;
-    uint32_t length, room, size, flags;
-};
-
 /* False: it is outside of the guest's memory, or damaged, and the call fails. */
-static bool load(struct vmd_host_call *call, struct array *ret)
+bool vmd_array_load(struct vmd_host_call *call, struct vmd_array *ret)
 {
     const char *at = vmd_guest_at(call->guest, call->args[0], ARRAY_SIZE);
 
     if (!at) {
         return false;
     }
-    *ret = (struct array){.guest = call->guest,
-                          .address = call->args[0],
-                          .data = vmd_load_u64(at + DATA),
-                          .destroy = vmd_load_u64(at + DESTROY),
-                          .length = vmd_load_u32(at + LENGTH),
-                          .room = vmd_load_u32(at + ROOM),
-                          .size = vmd_load_u32(at + SIZE),
-                          .flags = vmd_load_u32(at + FLAGS)};
+    *ret = (struct vmd_array){.guest = call->guest,
+                              .address = call->args[0],
+                              .data = vmd_load_u64(at + DATA),
+                              .destroy = vmd_load_u64(at + DESTROY),
+                              .length = vmd_load_u32(at + LENGTH),
+                              .room = vmd_load_u32(at + ROOM),
+                              .size = vmd_load_u32(at + SIZE),
+                              .flags = vmd_load_u32(at + FLAGS)};
     if (!ret->size || (ret->room && !vmd_guest_find(call->guest, ret->data, (uint64_t)ret->room * ret->size)) ||
         ret->length > ret->room) {
         vmd_guest_fail(call->guest, VMD_BAD_REFERENCE, call->args[0], "no GArray");
@@ -43,7 +33,7 @@ static bool load(struct vmd_host_call *call, struct array *ret)
     return true;
 }
 
-static void store(const struct array *array)
+void vmd_array_store(const struct vmd_array *array)
 {
     char *at = vmd_guest_at(array->guest, array->address, ARRAY_SIZE);
 
@@ -54,13 +44,13 @@ static void store(const struct array *array)
     }
 }
 
-static char *element(const struct array *array, uint64_t index)
+char *vmd_array_element(const struct vmd_array *array, uint64_t index)
 {
     return vmd_guest_at(array->guest, array->data + index * array->size, array->size);
 }
 
 /* Makes room for n elements, and one more if the array ends with a zero. */
-static bool reserve(struct array *array, uint64_t n)
+bool vmd_array_reserve(struct vmd_array *array, uint64_t n)
 {
     uint64_t wanted = n + (array->flags & ZERO_TERMINATED), room = ROOM_LEAST;
 
@@ -79,18 +69,18 @@ static bool reserve(struct array *array, uint64_t n)
     return array->data != 0;
 }
 
-static void terminate(const struct array *array)
+void vmd_array_terminate(const struct vmd_array *array)
 {
-    char *end = array->flags & ZERO_TERMINATED ? element(array, array->length) : NULL;
+    char *end = array->flags & ZERO_TERMINATED ? vmd_array_element(array, array->length) : NULL;
 
     if (end) {
         memset(end, 0, array->size);
     }
 }
 
-static uint64_t new_array(struct vmd_host_call *call, uint32_t size, uint32_t flags, uint64_t room, uint64_t destroy)
+uint64_t vmd_array_new(struct vmd_host_call *call, uint32_t size, uint32_t flags, uint64_t room, uint64_t destroy)
 {
-    struct array array = {.guest = call->guest, .size = size ? size : 1, .flags = flags};
+    struct vmd_array array = {.guest = call->guest, .size = size ? size : 1, .flags = flags};
     char *at;
 
     array.address = vmd_host_allocate(call->guest, ARRAY_SIZE);
@@ -100,10 +90,10 @@ static uint64_t new_array(struct vmd_host_call *call, uint32_t size, uint32_t fl
         vmd_store_u32(at + FLAGS, flags);
         vmd_store_u64(at + REFERENCES, 1);
         vmd_store_u64(at + DESTROY, destroy);
-        if ((room || flags & ZERO_TERMINATED) && reserve(&array, room)) {
-            terminate(&array);
+        if ((room || flags & ZERO_TERMINATED) && vmd_array_reserve(&array, room)) {
+            vmd_array_terminate(&array);
         }
-        store(&array);
+        vmd_array_store(&array);
     }
     return array.address;
 }
@@ -117,42 +107,22 @@ static uint64_t array_flags(struct vmd_host_call *call)
 
 static uint64_t host_g_array_new(struct vmd_host_call *call)
 {
-    return new_array(call, (uint32_t)call->args[2], (uint32_t)array_flags(call), 0, 0);
+    return vmd_array_new(call, (uint32_t)call->args[2], (uint32_t)array_flags(call), 0, 0);
 }
 
 static uint64_t host_g_array_sized_new(struct vmd_host_call *call)
 {
-    return new_array(call, (uint32_t)call->args[2], (uint32_t)array_flags(call), (uint32_t)call->args[3], 0);
+    return vmd_array_new(call, (uint32_t)call->args[2], (uint32_t)array_flags(call), (uint32_t)call->args[3], 0);
 }
 
 static uint64_t host_g_byte_array_new(struct vmd_host_call *call)
 {
-    return new_array(call, 1, 0, 0, 0);
+    return vmd_array_new(call, 1, 0, 0, 0);
 }
 
 static uint64_t host_g_byte_array_sized_new(struct vmd_host_call *call)
 {
-    return new_array(call, 1, 0, (uint32_t)call->args[0], 0);
-}
-
-static uint64_t host_g_ptr_array_new(struct vmd_host_call *call)
-{
-    return new_array(call, 8, 0, 0, 0);
-}
-
-static uint64_t host_g_ptr_array_sized_new(struct vmd_host_call *call)
-{
-    return new_array(call, 8, 0, (uint32_t)call->args[0], 0);
-}
-
-static uint64_t host_g_ptr_array_new_with_free_func(struct vmd_host_call *call)
-{
-    return new_array(call, 8, 0, 0, call->args[0]);
-}
-
-static uint64_t host_g_ptr_array_new_full(struct vmd_host_call *call)
-{
-    return new_array(call, 8, 0, (uint32_t)call->args[0], call->args[1]);
+    return vmd_array_new(call, 1, 0, (uint32_t)call->args[0], 0);
 }
 
 static uint64_t host_set_destroy(struct vmd_host_call *call)
@@ -164,8 +134,8 @@ static uint64_t host_set_destroy(struct vmd_host_call *call)
 /* Ending */
 
 /* Calls the array's function for elements: for pointers with the pointer, else with the element's address. */
-static void destroy_elements(struct vmd_host_call *call, const struct array *array, uint64_t first, uint64_t n,
-                             bool pointers)
+void vmd_array_destroy_elements(struct vmd_host_call *call, const struct vmd_array *array, uint64_t first, uint64_t n,
+                                bool pointers)
 {
     for (uint64_t i = first; array->destroy && i < first + n && !call->guest->err.code; i++) {
         uint64_t at = array->data + i * array->size, value = pointers ? vmd_guest_load_u64(call->guest, at) : at;
@@ -179,13 +149,13 @@ static void destroy_elements(struct vmd_host_call *call, const struct array *arr
 /* Frees the array, and with it the elements unless the guest takes them over. */
 static uint64_t free_array(struct vmd_host_call *call, bool elements, bool pointers)
 {
-    struct array array;
+    struct vmd_array array;
 
-    if (!load(call, &array)) {
+    if (!vmd_array_load(call, &array)) {
         return 0;
     }
     if (elements) {
-        destroy_elements(call, &array, 0, array.length, pointers);
+        vmd_array_destroy_elements(call, &array, 0, array.length, pointers);
         vmd_host_free(call->guest, array.data);
     }
     vmd_host_free(call->guest, call->args[0]);
@@ -230,16 +200,16 @@ static uint64_t host_g_ptr_array_unref(struct vmd_host_call *call)
 /* Elements */
 
 /* Puts n elements in at an index, from an address of the guest (0: zeros). */
-static uint64_t insert(struct vmd_host_call *call, uint64_t index, uint64_t from, uint64_t n)
+uint64_t vmd_array_insert(struct vmd_host_call *call, uint64_t index, uint64_t from, uint64_t n)
 {
-    struct array array;
+    struct vmd_array array;
     uint64_t end;
 
-    if (!load(call, &array) || !n) {
+    if (!vmd_array_load(call, &array) || !n) {
         return call->args[0];
     }
     end = index > array.length ? index : array.length;
-    if (reserve(&array, end + n)) {
+    if (vmd_array_reserve(&array, end + n)) {
         char *data = vmd_guest_at(call->guest, array.data, (end + n) * array.size);
         const char *source = from ? vmd_guest_at(call->guest, from, n * array.size) : NULL;
 
@@ -254,43 +224,43 @@ static uint64_t insert(struct vmd_host_call *call, uint64_t index, uint64_t from
                 memset(data + index * array.size, 0, n * array.size);
             }
             array.length = (uint32_t)(end + n);
-            terminate(&array);
+            vmd_array_terminate(&array);
         }
-        store(&array);
+        vmd_array_store(&array);
     }
     return call->args[0];
 }
 
 static uint64_t host_g_array_append_vals(struct vmd_host_call *call)
 {
-    return insert(call, vmd_guest_load_u32(call->guest, call->args[0] + LENGTH), call->args[1],
-                  (uint32_t)call->args[2]);
+    return vmd_array_insert(call, vmd_guest_load_u32(call->guest, call->args[0] + LENGTH), call->args[1],
+                            (uint32_t)call->args[2]);
 }
 
 static uint64_t host_g_array_prepend_vals(struct vmd_host_call *call)
 {
-    return insert(call, 0, call->args[1], (uint32_t)call->args[2]);
+    return vmd_array_insert(call, 0, call->args[1], (uint32_t)call->args[2]);
 }
 
 static uint64_t host_g_array_insert_vals(struct vmd_host_call *call)
 {
-    return insert(call, (uint32_t)call->args[1], call->args[2], (uint32_t)call->args[3]);
+    return vmd_array_insert(call, (uint32_t)call->args[1], call->args[2], (uint32_t)call->args[3]);
 }
 
 static uint64_t set_size(struct vmd_host_call *call, bool pointers)
 {
-    struct array array;
+    struct vmd_array array;
     uint64_t n = (uint32_t)call->args[1];
 
-    if (!load(call, &array)) {
+    if (!vmd_array_load(call, &array)) {
         return call->args[0];
     }
     if (n < array.length) {
         uint64_t old = array.length;
 
-        destroy_elements(call, &array, n, old - n, pointers);
+        vmd_array_destroy_elements(call, &array, n, old - n, pointers);
         array.length = (uint32_t)n;
-    } else if (reserve(&array, n)) {
+    } else if (vmd_array_reserve(&array, n)) {
         char *fresh = n > array.length ? vmd_guest_at(call->guest, array.data + (uint64_t)array.length * array.size,
                                                       (n - array.length) * array.size)
                                        : NULL;
@@ -301,9 +271,9 @@ static uint64_t set_size(struct vmd_host_call *call, bool pointers)
         array.length = (uint32_t)n;
     }
     if (array.data) {
-        terminate(&array);
+        vmd_array_terminate(&array);
     }
-    store(&array);
+    vmd_array_store(&array);
     return call->args[0];
 }
 
@@ -318,7 +288,7 @@ static uint64_t host_g_ptr_array_set_size(struct vmd_host_call *call)
 }
 
 /* Takes elements out; fast: the last one goes where the first of them was. */
-static bool take_out(struct array *array, uint64_t index, uint64_t n, bool fast)
+bool vmd_array_take_out(struct vmd_array *array, uint64_t index, uint64_t n, bool fast)
 {
     char *data;
 
@@ -336,18 +306,18 @@ static bool take_out(struct array *array, uint64_t index, uint64_t n, bool fast)
                 (array->length - index - n) * array->size);
     }
     array->length -= (uint32_t)n;
-    terminate(array);
-    store(array);
+    vmd_array_terminate(array);
+    vmd_array_store(array);
     return true;
 }
 
 static uint64_t remove_at(struct vmd_host_call *call, bool fast)
 {
-    struct array array;
+    struct vmd_array array;
 
-    if (load(call, &array) && (uint32_t)call->args[1] < array.length) {
-        destroy_elements(call, &array, (uint32_t)call->args[1], 1, false);
-        take_out(&array, (uint32_t)call->args[1], 1, fast);
+    if (vmd_array_load(call, &array) && (uint32_t)call->args[1] < array.length) {
+        vmd_array_destroy_elements(call, &array, (uint32_t)call->args[1], 1, false);
+        vmd_array_take_out(&array, (uint32_t)call->args[1], 1, fast);
     }
     return call->args[0];
 }
@@ -364,11 +334,11 @@ static uint64_t host_g_array_remove_index_fast(struct vmd_host_call *call)
 
 static uint64_t host_g_array_remove_range(struct vmd_host_call *call)
 {
-    struct array array;
+    struct vmd_array array;
 
-    if (load(call, &array) && (uint64_t)(uint32_t)call->args[1] + (uint32_t)call->args[2] <= array.length) {
-        destroy_elements(call, &array, (uint32_t)call->args[1], (uint32_t)call->args[2], false);
-        take_out(&array, (uint32_t)call->args[1], (uint32_t)call->args[2], false);
+    if (vmd_array_load(call, &array) && (uint64_t)(uint32_t)call->args[1] + (uint32_t)call->args[2] <= array.length) {
+        vmd_array_destroy_elements(call, &array, (uint32_t)call->args[1], (uint32_t)call->args[2], false);
+        vmd_array_take_out(&array, (uint32_t)call->args[1], (uint32_t)call->args[2], false);
     }
     return call->args[0];
 }
@@ -380,9 +350,9 @@ static uint64_t host_g_array_get_element_size(struct vmd_host_call *call)
 
 static uint64_t host_g_array_sort(struct vmd_host_call *call)
 {
-    struct array array;
+    struct vmd_array array;
 
-    if (load(call, &array)) {
+    if (vmd_array_load(call, &array)) {
         vmd_host_sort(call, array.data, array.length, array.size, call->args[1], false, 0);
     }
     return 0;
@@ -390,227 +360,12 @@ static uint64_t host_g_array_sort(struct vmd_host_call *call)
 
 static uint64_t host_g_array_sort_with_data(struct vmd_host_call *call)
 {
-    struct array array;
+    struct vmd_array array;
 
-    if (load(call, &array)) {
+    if (vmd_array_load(call, &array)) {
         vmd_host_sort(call, array.data, array.length, array.size, call->args[1], true, call->args[2]);
     }
     return 0;
-}
-
-/* Pointers. GPtrArray's comparison functions get addresses of elements, too. */
-
-static void put_pointer(struct vmd_host_call *call, uint64_t index, uint64_t pointer)
-{
-    struct array array;
-
-    if (!load(call, &array)) {
-        return;
-    }
-    index = index < array.length ? index : array.length;
-    insert(call, index, 0, 1);
-    if (load(call, &array) && index < array.length) {
-        vmd_guest_store_u64(call->guest, array.data + 8 * index, pointer);
-    }
-}
-
-static uint64_t host_g_ptr_array_add(struct vmd_host_call *call)
-{
-    put_pointer(call, UINT64_MAX, call->args[1]);
-    return 0;
-}
-
-static uint64_t host_g_ptr_array_insert(struct vmd_host_call *call)
-{
-    put_pointer(call, (int32_t)call->args[1] < 0 ? UINT64_MAX : (uint32_t)call->args[1], call->args[2]);
-    return 0;
-}
-
-static uint64_t remove_pointer(struct vmd_host_call *call, uint64_t index, bool fast, bool destroy)
-{
-    struct array array;
-    uint64_t pointer = 0;
-
-    if (load(call, &array) && index < array.length) {
-        pointer = vmd_guest_load_u64(call->guest, array.data + 8 * index);
-        if (destroy) {
-            destroy_elements(call, &array, index, 1, true);
-        }
-        take_out(&array, index, 1, fast);
-    }
-    return pointer;
-}
-
-static uint64_t host_g_ptr_array_remove_index(struct vmd_host_call *call)
-{
-    return remove_pointer(call, (uint32_t)call->args[1], false, true);
-}
-
-static uint64_t host_g_ptr_array_remove_index_fast(struct vmd_host_call *call)
-{
-    return remove_pointer(call, (uint32_t)call->args[1], true, true);
-}
-
-static uint64_t host_g_ptr_array_steal_index(struct vmd_host_call *call)
-{
-    return remove_pointer(call, (uint32_t)call->args[1], false, false);
-}
-
-/* The first index that holds a pointer, or that a function finds equal; length: none. */
-static uint64_t find_pointer(struct vmd_host_call *call, uint64_t function, uint64_t *length)
-{
-    struct array array;
-
-    *length = 0;
-    if (!load(call, &array)) {
-        return 0;
-    }
-    *length = array.length;
-    for (uint64_t i = 0; i < array.length && !call->guest->err.code; i++) {
-        uint64_t pointer = vmd_guest_load_u64(call->guest, array.data + 8 * i);
-
-        if (function ? (uint32_t)vmd_host_callback(call, function, pointer, call->args[1]) != 0
-                     : pointer == call->args[1]) {
-            return i;
-        }
-    }
-    return array.length;
-}
-
-static uint64_t remove_found(struct vmd_host_call *call, bool fast)
-{
-    uint64_t length, index = find_pointer(call, 0, &length);
-
-    if (index == length) {
-        return 0;
-    }
-    remove_pointer(call, index, fast, true);
-    return 1;
-}
-
-static uint64_t host_g_ptr_array_remove(struct vmd_host_call *call)
-{
-    return remove_found(call, false);
-}
-
-static uint64_t host_g_ptr_array_remove_fast(struct vmd_host_call *call)
-{
-    return remove_found(call, true);
-}
-
-static uint64_t report_found(struct vmd_host_call *call, uint64_t function, uint64_t index_at)
-{
-    uint64_t length, index = find_pointer(call, function, &length);
-
-    if (index == length) {
-        return 0;
-    }
-    if (index_at) {
-        vmd_guest_store_u32(call->guest, index_at, (uint32_t)index);
-    }
-    return 1;
-}
-
-static uint64_t host_g_ptr_array_find(struct vmd_host_call *call)
-{
-    return report_found(call, 0, call->args[2]);
-}
-
-static uint64_t host_g_ptr_array_find_with_equal_func(struct vmd_host_call *call)
-{
-    return report_found(call, call->args[2], call->args[3]);
-}
-
-static uint64_t host_g_ptr_array_foreach(struct vmd_host_call *call)
-{
-    struct array array;
-
-    for (uint64_t i = 0; load(call, &array) && i < array.length && !call->guest->err.code; i++) {
-        vmd_host_callback(call, call->args[1], vmd_guest_load_u64(call->guest, array.data + 8 * i), call->args[2]);
-    }
-    return 0;
-}
-
-/* GBytes: {data, size, references, free function, its argument} */
-
-enum { BYTES_DATA = 0, BYTES_LENGTH = 8, BYTES_REFERENCES = 16, BYTES_DESTROY = 24, BYTES_USER = 32, BYTES_SIZE = 40 };
-
-static uint64_t new_bytes(struct vmd_host_call *call, uint64_t data, uint64_t size, uint64_t destroy, uint64_t user)
-{
-    uint64_t bytes = vmd_host_allocate(call->guest, BYTES_SIZE);
-
-    vmd_guest_store_u64(call->guest, bytes + BYTES_DATA, data);
-    vmd_guest_store_u64(call->guest, bytes + BYTES_LENGTH, size);
-    vmd_guest_store_u64(call->guest, bytes + BYTES_REFERENCES, 1);
-    vmd_guest_store_u64(call->guest, bytes + BYTES_DESTROY, destroy);
-    vmd_guest_store_u64(call->guest, bytes + BYTES_USER, user);
-    return bytes;
-}
-
-static uint64_t host_g_bytes_new(struct vmd_host_call *call)
-{
-    struct vmd_guest *guest = call->guest;
-    uint64_t copy = call->args[1] ? vmd_host_allocate(guest, call->args[1]) : 0;
-    const char *from = copy ? vmd_guest_at(guest, call->args[0], call->args[1]) : NULL;
-
-    if (from) {
-        memcpy(vmd_guest_find(guest, copy, call->args[1]), from, call->args[1]);
-    }
-    return new_bytes(call, copy, call->args[1], copy ? vmd_guest_import(guest, "g_free") : 0, copy);
-}
-
-static uint64_t host_g_bytes_new_take(struct vmd_host_call *call)
-{
-    return new_bytes(call, call->args[0], call->args[1], vmd_guest_import(call->guest, "g_free"), call->args[0]);
-}
-
-static uint64_t host_g_bytes_new_static(struct vmd_host_call *call)
-{
-    return new_bytes(call, call->args[0], call->args[1], 0, 0);
-}
-
-static uint64_t host_g_bytes_new_with_free_func(struct vmd_host_call *call)
-{
-    return new_bytes(call, call->args[0], call->args[1], call->args[2], call->args[3]);
-}
-
-static uint64_t host_g_bytes_ref(struct vmd_host_call *call)
-{
-    vmd_guest_store_u64(call->guest, call->args[0] + BYTES_REFERENCES,
-                        vmd_guest_load_u64(call->guest, call->args[0] + BYTES_REFERENCES) + 1);
-    return call->args[0];
-}
-
-static uint64_t host_g_bytes_unref(struct vmd_host_call *call)
-{
-    uint64_t references = call->args[0] ? vmd_guest_load_u64(call->guest, call->args[0] + BYTES_REFERENCES) : 0,
-             destroy, user;
-
-    if (references) {
-        vmd_guest_store_u64(call->guest, call->args[0] + BYTES_REFERENCES, references - 1);
-    }
-    if (references == 1) {
-        destroy = vmd_guest_load_u64(call->guest, call->args[0] + BYTES_DESTROY);
-        user = vmd_guest_load_u64(call->guest, call->args[0] + BYTES_USER);
-        if (destroy) {
-            vmd_host_call_guest(call, destroy, &user, 1);
-        }
-        vmd_host_free(call->guest, call->args[0]);
-    }
-    return 0;
-}
-
-static uint64_t host_g_bytes_get_data(struct vmd_host_call *call)
-{
-    if (call->args[1]) {
-        vmd_guest_store_u64(call->guest, call->args[1], vmd_guest_load_u64(call->guest, call->args[0] + BYTES_LENGTH));
-    }
-    return vmd_guest_load_u64(call->guest, call->args[0] + BYTES_DATA);
-}
-
-static uint64_t host_g_bytes_get_size(struct vmd_host_call *call)
-{
-    return vmd_guest_load_u64(call->guest, call->args[0] + BYTES_LENGTH);
 }
 
 VMD_SERVE({"g_array_new", host_g_array_new}, {"g_array_sized_new", host_g_array_sized_new},
@@ -626,20 +381,7 @@ VMD_SERVE({"g_array_new", host_g_array_new}, {"g_array_sized_new", host_g_array_
           {"g_byte_array_ref", host_ref}, {"g_byte_array_unref", host_g_array_unref},
           {"g_byte_array_append", host_g_array_append_vals}, {"g_byte_array_prepend", host_g_array_prepend_vals},
           {"g_byte_array_set_size", host_g_array_set_size}, {"g_byte_array_remove_range", host_g_array_remove_range},
-          {"g_ptr_array_new", host_g_ptr_array_new}, {"g_ptr_array_sized_new", host_g_ptr_array_sized_new},
-          {"g_ptr_array_new_with_free_func", host_g_ptr_array_new_with_free_func},
-          {"g_ptr_array_new_full", host_g_ptr_array_new_full}, {"g_ptr_array_set_free_func", host_set_destroy},
-          {"g_ptr_array_free", host_g_ptr_array_free}, {"g_ptr_array_ref", host_ref},
-          {"g_ptr_array_unref", host_g_ptr_array_unref}, {"g_ptr_array_set_size", host_g_ptr_array_set_size},
-          {"g_ptr_array_add", host_g_ptr_array_add}, {"g_ptr_array_insert", host_g_ptr_array_insert},
-          {"g_ptr_array_remove_index", host_g_ptr_array_remove_index},
-          {"g_ptr_array_remove_index_fast", host_g_ptr_array_remove_index_fast},
-          {"g_ptr_array_steal_index", host_g_ptr_array_steal_index}, {"g_ptr_array_remove", host_g_ptr_array_remove},
-          {"g_ptr_array_remove_fast", host_g_ptr_array_remove_fast}, {"g_ptr_array_find", host_g_ptr_array_find},
-          {"g_ptr_array_find_with_equal_func", host_g_ptr_array_find_with_equal_func},
-          {"g_ptr_array_foreach", host_g_ptr_array_foreach}, {"g_ptr_array_sort", host_g_array_sort},
-          {"g_ptr_array_sort_with_data", host_g_array_sort_with_data}, {"g_bytes_new", host_g_bytes_new},
-          {"g_bytes_new_take", host_g_bytes_new_take}, {"g_bytes_new_static", host_g_bytes_new_static},
-          {"g_bytes_new_with_free_func", host_g_bytes_new_with_free_func}, {"g_bytes_ref", host_g_bytes_ref},
-          {"g_bytes_unref", host_g_bytes_unref}, {"g_bytes_get_data", host_g_bytes_get_data},
-          {"g_bytes_get_size", host_g_bytes_get_size})
+          {"g_ptr_array_set_free_func", host_set_destroy}, {"g_ptr_array_free", host_g_ptr_array_free},
+          {"g_ptr_array_ref", host_ref}, {"g_ptr_array_unref", host_g_ptr_array_unref},
+          {"g_ptr_array_set_size", host_g_ptr_array_set_size}, {"g_ptr_array_sort", host_g_array_sort},
+          {"g_ptr_array_sort_with_data", host_g_array_sort_with_data})

@@ -14,11 +14,27 @@ struct vmd_open_file *vmd_host_file(struct vmd_guest *guest, uint64_t descriptor
 /* Allocate a descriptor; too many: -1, and errno is set. */
 uint64_t vmd_host_new_file(struct vmd_guest *guest, const struct vmd_open_file *file);
 
+/* The content of a file of the services. False: no such file. */
+bool vmd_host_read_file(struct vmd_guest *guest, const char *path, const char **data, uint64_t *size);
+
+/* Open the file of a path of the guest; returns a descriptor, or -1 with errno set. */
+uint64_t vmd_host_open_path(struct vmd_guest *guest, uint64_t path_at);
+
+/* Copy bytes of a file from a position to the guest; returns their number. */
+uint64_t vmd_host_read_at(struct vmd_guest *guest, const struct vmd_open_file *file, uint64_t place, uint64_t to,
+                          uint64_t n);
+
+/* A host function whose result is NULL, with errno ENOENT. */
+uint64_t vmd_host_find_nothing(struct vmd_host_call *call);
+
 /* Whether the host profile has a device of that path; ret: the open file. */
 bool vmd_host_open_device(struct vmd_guest *guest, const char *path, struct vmd_open_file *ret);
 
 /* The same for /dev/kvm alone. */
 bool vmd_host_open_kvm(struct vmd_guest *guest, const char *path, struct vmd_open_file *ret);
+
+/* KVM_SET_* and KVM_GET_*: a GET copies what the corresponding SET of the same descriptor has stored. */
+uint64_t vmd_host_kvm_state(struct vmd_host_call *call, uint32_t function);
 
 /* The same for a path of the guest. */
 bool vmd_host_is_device(struct vmd_guest *guest, uint64_t path);

@@ -1,6 +1,6 @@
 /*
- * Files: read-only, and only those that the emulator's user provides (struct vmd_guest_services); devices that the host
- * profile has; descriptors of other kinds, which are never ready. Nothing of the real host is reached.
+ * Files: read-only, and only those that the emulator's user provides (struct vmd_guest_services); devices of the host
+ * profile; descriptors of other kinds, which are never ready. Nothing of the real host is reachable.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,7 +11,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
-static bool read_file(struct vmd_guest *guest, const char *path, const char **data, uint64_t *size)
+bool vmd_host_read_file(struct vmd_guest *guest, const char *path, const char **data, uint64_t *size)
 {
     return guest->services.read_file && guest->services.read_file(guest->services.opaque, path, data, size);
 }
@@ -36,7 +36,7 @@ uint64_t vmd_host_new_file(struct vmd_guest *guest, const struct vmd_open_file *
     return vmd_host_errno(guest, EMFILE);
 }
 
-static uint64_t open_path(struct vmd_guest *guest, uint64_t path_at)
+uint64_t vmd_host_open_path(struct vmd_guest *guest, uint64_t path_at)
 {
     const char *path = vmd_host_string(guest, path_at);
     struct vmd_open_file file;
@@ -46,7 +46,7 @@ static uint64_t open_path(struct vmd_guest *guest, uint64_t path_at)
     }
     if (!vmd_host_open_device(guest, path, &file)) {
         file = (struct vmd_open_file){.kind = VMD_FILE_DATA};
-        if (!read_file(guest, path, &file.data, &file.size)) {
+        if (!vmd_host_read_file(guest, path, &file.data, &file.size)) {
             return vmd_host_errno(guest, ENOENT);
         }
     }
@@ -57,12 +57,12 @@ static uint64_t host_open(struct vmd_host_call *call)
 {
     return (uint32_t)call->args[1] & (O_WRONLY | O_RDWR) && !vmd_host_is_device(call->guest, call->args[0])
                ? vmd_host_errno(call->guest, EACCES)
-               : open_path(call->guest, call->args[0]);
+               : vmd_host_open_path(call->guest, call->args[0]);
 }
 
 static uint64_t host_openat(struct vmd_host_call *call)
 {
-    return open_path(call->guest, call->args[1]);
+    return vmd_host_open_path(call->guest, call->args[1]);
 }
 
 static uint64_t host_close(struct vmd_host_call *call)
@@ -76,8 +76,8 @@ static uint64_t host_close(struct vmd_host_call *call)
 }
 
 /* Reads from a place; how many bytes. */
-static uint64_t read_at(struct vmd_guest *guest, const struct vmd_open_file *file, uint64_t place, uint64_t to,
-                        uint64_t size)
+uint64_t vmd_host_read_at(struct vmd_guest *guest, const struct vmd_open_file *file, uint64_t place, uint64_t to,
+                          uint64_t size)
 {
     uint64_t n = place < file->size ? file->size - place : 0;
     char *at;
@@ -98,7 +98,7 @@ static uint64_t host_read(struct vmd_host_call *call)
     if (!file || file->kind != VMD_FILE_DATA) {
         return vmd_host_errno(call->guest, EAGAIN);
     }
-    n = read_at(call->guest, file, file->position, call->args[1], call->args[2]);
+    n = vmd_host_read_at(call->guest, file, file->position, call->args[1], call->args[2]);
     file->position += n;
     return n;
 }
@@ -110,7 +110,7 @@ static uint64_t host_pread(struct vmd_host_call *call)
     if (!file || file->kind != VMD_FILE_DATA) {
         return vmd_host_errno(call->guest, EBADF);
     }
-    return read_at(call->guest, file, call->args[3], call->args[1], call->args[2]);
+    return vmd_host_read_at(call->guest, file, call->args[3], call->args[1], call->args[2]);
 }
 
 static uint64_t host_lseek(struct vmd_host_call *call)
@@ -174,8 +174,8 @@ static uint64_t stat_path(struct vmd_guest *guest, uint64_t path_at, uint64_t to
     if (path && vmd_host_open_device(guest, path, &device)) {
         return put_stat(guest, to, 0, MODE_DEVICE);
     }
-    return path && read_file(guest, path, &data, &size) ? put_stat(guest, to, size, MODE_FILE)
-                                                        : vmd_host_errno(guest, ENOENT);
+    return path && vmd_host_read_file(guest, path, &data, &size) ? put_stat(guest, to, size, MODE_FILE)
+                                                                 : vmd_host_errno(guest, ENOENT);
 }
 
 static uint64_t host_stat(struct vmd_host_call *call)
@@ -217,7 +217,7 @@ static bool exists(struct vmd_guest *guest, uint64_t path_at)
     struct vmd_open_file device;
     uint64_t size;
 
-    return path && (vmd_host_open_device(guest, path, &device) || read_file(guest, path, &data, &size));
+    return path && (vmd_host_open_device(guest, path, &device) || vmd_host_read_file(guest, path, &data, &size));
 }
 
 static uint64_t host_access(struct vmd_host_call *call)
@@ -236,7 +236,7 @@ static uint64_t fail_to_find(struct vmd_host_call *call)
 }
 
 /* Functions that give NULL where there is nothing */
-static uint64_t find_nothing(struct vmd_host_call *call)
+uint64_t vmd_host_find_nothing(struct vmd_host_call *call)
 {
     vmd_host_errno(call->guest, ENOENT);
     return 0;
@@ -250,7 +250,7 @@ static uint64_t host_realpath(struct vmd_host_call *call)
     char *to;
 
     if (!path || !exists(guest, call->args[0])) {
-        return find_nothing(call);
+        return vmd_host_find_nothing(call);
     }
     if (!call->args[1]) {
         return vmd_host_put_string(guest, path, strlen(path));
@@ -260,168 +260,6 @@ static uint64_t host_realpath(struct vmd_host_call *call)
         memmove(to, path, strlen(path) + 1);
     }
     return call->args[1];
-}
-
-/* Streams: FILE is an address that holds a descriptor. Standard streams are addresses of no meaning. */
-
-enum { STREAM_SIZE = 16 };
-
-static uint64_t host_fopen(struct vmd_host_call *call)
-{
-    const char *mode = vmd_host_string(call->guest, call->args[1]);
-    uint64_t descriptor, stream;
-
-    if (!mode || *mode != 'r' || strchr(mode, '+')) {
-        return find_nothing(call);
-    }
-    descriptor = open_path(call->guest, call->args[0]);
-    stream = descriptor == (uint64_t)-1 ? 0 : vmd_host_allocate(call->guest, STREAM_SIZE);
-    if (stream) {
-        vmd_guest_store_u64(call->guest, stream, descriptor);
-    }
-    return stream;
-}
-
-static struct vmd_open_file *stream_at(struct vmd_host_call *call, int argument)
-{
-    const char *at = vmd_guest_find(call->guest, call->args[argument], 8);
-    struct vmd_open_file *file = at ? vmd_host_file(call->guest, vmd_load_u64(at)) : NULL;
-
-    return file && file->kind == VMD_FILE_DATA ? file : NULL;
-}
-
-static uint64_t host_fclose(struct vmd_host_call *call)
-{
-    struct vmd_open_file *file = stream_at(call, 0);
-
-    if (file) {
-        *file = (struct vmd_open_file){0};
-        vmd_host_free(call->guest, call->args[0]);
-    }
-    return 0;
-}
-
-static uint64_t host_fread(struct vmd_host_call *call)
-{
-    struct vmd_open_file *file = stream_at(call, 3);
-    uint64_t size, n;
-
-    if (!file || __builtin_mul_overflow(call->args[1], call->args[2], &size) || !size) {
-        return 0;
-    }
-    n = read_at(call->guest, file, file->position, call->args[0], size);
-    file->position += n;
-    return n / call->args[1];
-}
-
-static uint64_t host_fgets(struct vmd_host_call *call)
-{
-    struct vmd_open_file *file = stream_at(call, 2);
-    uint64_t left = file && file->position < file->size ? file->size - file->position : 0, n;
-    const char *end;
-    char *to;
-
-    if (!left || (int32_t)call->args[1] < 2) {
-        return 0;
-    }
-    n = left < (uint32_t)call->args[1] - 1 ? left : (uint32_t)call->args[1] - 1;
-    end = memchr(file->data + file->position, '\n', n);
-    n = end ? (uint64_t)(end - (file->data + file->position)) + 1 : n;
-    to = vmd_guest_at(call->guest, call->args[0], n + 1);
-    if (to) {
-        memcpy(to, file->data + file->position, n);
-        to[n] = '\0';
-        file->position += n;
-    }
-    return call->args[0];
-}
-
-static uint64_t host_getc(struct vmd_host_call *call)
-{
-    struct vmd_open_file *file = stream_at(call, 0);
-
-    return file && file->position < file->size ? (uint8_t)file->data[file->position++] : (uint64_t)-1;
-}
-
-static uint64_t host_feof(struct vmd_host_call *call)
-{
-    const struct vmd_open_file *file = stream_at(call, 0);
-
-    return !file || file->position >= file->size;
-}
-
-static uint64_t host_fileno(struct vmd_host_call *call)
-{
-    const char *at = stream_at(call, 0) ? vmd_guest_find(call->guest, call->args[0], 8) : NULL;
-
-    return at ? vmd_load_u64(at) : 2;
-}
-
-/* Whole files */
-
-/* The bytes of a file as a string of the guest. */
-static uint64_t put_file(struct vmd_guest *guest, uint64_t path_at, uint64_t *size)
-{
-    const char *path = vmd_host_string(guest, path_at), *data;
-
-    return path && read_file(guest, path, &data, size) ? vmd_host_put_string(guest, data, *size) : 0;
-}
-
-/* g_file_get_contents(path, contents, length, error) */
-static uint64_t host_g_file_get_contents(struct vmd_host_call *call)
-{
-    uint64_t size, text = put_file(call->guest, call->args[0], &size);
-
-    if (!text) {
-        vmd_host_set_gerror(call->guest, call->args[3], "No such file or directory");
-        return 0;
-    }
-    vmd_guest_store_u64(call->guest, call->args[1], text);
-    if (call->args[2]) {
-        vmd_guest_store_u64(call->guest, call->args[2], size);
-    }
-    return 1;
-}
-
-/* GMappedFile: {contents, length} */
-
-static uint64_t new_mapped(struct vmd_host_call *call, uint64_t text, uint64_t size)
-{
-    uint64_t mapped = text ? vmd_host_allocate(call->guest, 16) : 0;
-
-    if (!mapped) {
-        vmd_host_set_gerror(call->guest, call->args[2], "No such file or directory");
-        return 0;
-    }
-    vmd_guest_store_u64(call->guest, mapped, text);
-    vmd_guest_store_u64(call->guest, mapped + 8, size);
-    return mapped;
-}
-
-static uint64_t host_g_mapped_file_new(struct vmd_host_call *call)
-{
-    uint64_t size = 0, text = put_file(call->guest, call->args[0], &size);
-
-    return new_mapped(call, text, size);
-}
-
-static uint64_t host_g_mapped_file_new_from_fd(struct vmd_host_call *call)
-{
-    const struct vmd_open_file *file = vmd_host_file(call->guest, call->args[0]);
-    bool has_data = file && file->kind == VMD_FILE_DATA;
-
-    return new_mapped(call, has_data ? vmd_host_put_string(call->guest, file->data, file->size) : 0,
-                      has_data ? file->size : 0);
-}
-
-static uint64_t host_g_mapped_file_get_contents(struct vmd_host_call *call)
-{
-    return vmd_guest_load_u64(call->guest, call->args[0]);
-}
-
-static uint64_t host_g_mapped_file_get_length(struct vmd_host_call *call)
-{
-    return vmd_guest_load_u64(call->guest, call->args[0] + 8);
 }
 
 /* The binary itself: QEMU looks for its files relative to it. */
@@ -438,7 +276,7 @@ static uint64_t host_memfd_create(struct vmd_host_call *call)
 
 #define NOTHING(name) {name, vmd_host_zero}
 #define NO_FILE(name) {name, fail_to_find}
-#define NO_RESULT(name) {name, find_nothing}
+#define NO_RESULT(name) {name, vmd_host_find_nothing}
 
 VMD_SERVE({"open", host_open}, {"open64", host_open}, {"__open64_2", host_open}, {"__open_2", host_open},
           {"openat", host_openat}, {"openat64", host_openat}, {"__openat64_2", host_openat}, {"close", host_close},
@@ -448,18 +286,12 @@ VMD_SERVE({"open", host_open}, {"open64", host_open}, {"__open64_2", host_open},
           {"lstat64", host_stat}, {"fstatat64", host_fstatat}, {"__xstat64", host_xstat}, {"__lxstat64", host_xstat},
           {"fstat", host_fstat}, {"fstat64", host_fstat}, {"__fxstat64", host_fxstat}, {"access", host_access},
           {"g_file_test", host_g_file_test}, {"realpath", host_realpath}, {"__realpath_chk", host_realpath},
-          {"fopen", host_fopen}, {"fopen64", host_fopen}, {"fclose", host_fclose}, {"fread", host_fread},
-          {"fgets", host_fgets}, {"getc", host_getc}, {"fgetc", host_getc}, {"feof", host_feof},
-          {"fileno", host_fileno}, {"g_file_get_contents", host_g_file_get_contents},
-          {"g_mapped_file_new", host_g_mapped_file_new}, {"g_mapped_file_new_from_fd", host_g_mapped_file_new_from_fd},
-          {"g_mapped_file_get_contents", host_g_mapped_file_get_contents},
-          {"g_mapped_file_get_length", host_g_mapped_file_get_length}, {"g_mapped_file_ref", vmd_host_same},
-          NOTHING("g_mapped_file_unref"), {"readlink", host_readlink}, {"memfd_create", host_memfd_create},
-          NOTHING("ferror"), NOTHING("fflush"), NOTHING("setvbuf"), NOTHING("setlinebuf"), NOTHING("fsync"),
-          NOTHING("fdatasync"), NOTHING("ftruncate"), NOTHING("ftruncate64"), NOTHING("fallocate"),
-          NOTHING("fallocate64"), NOTHING("posix_fallocate64"), NOTHING("posix_fadvise64"), NOTHING("fchmod"),
-          NO_FILE("unlink"), NO_FILE("rename"), NO_FILE("mkdir"), NO_FILE("rmdir"), NO_FILE("faccessat"),
-          NO_FILE("statfs64"), NO_FILE("statvfs64"), NO_FILE("readlinkat"), NO_FILE("mkstemp64"), NO_FILE("chmod"),
-          NO_FILE("g_mkstemp"), NO_FILE("remove"), NO_RESULT("opendir"), NO_RESULT("fdopendir"),
+          {"g_mapped_file_ref", vmd_host_same}, NOTHING("g_mapped_file_unref"), {"readlink", host_readlink},
+          {"memfd_create", host_memfd_create}, NOTHING("ferror"), NOTHING("fflush"), NOTHING("setvbuf"),
+          NOTHING("setlinebuf"), NOTHING("fsync"), NOTHING("fdatasync"), NOTHING("ftruncate"), NOTHING("ftruncate64"),
+          NOTHING("fallocate"), NOTHING("fallocate64"), NOTHING("posix_fallocate64"), NOTHING("posix_fadvise64"),
+          NOTHING("fchmod"), NO_FILE("unlink"), NO_FILE("rename"), NO_FILE("mkdir"), NO_FILE("rmdir"),
+          NO_FILE("faccessat"), NO_FILE("statfs64"), NO_FILE("statvfs64"), NO_FILE("readlinkat"), NO_FILE("mkstemp64"),
+          NO_FILE("chmod"), NO_FILE("g_mkstemp"), NO_FILE("remove"), NO_RESULT("opendir"), NO_RESULT("fdopendir"),
           NO_RESULT("g_dir_open"), NO_RESULT("g_dir_make_tmp"), NO_RESULT("g_file_read_link"), NO_RESULT("readdir64"),
           NO_RESULT("fdopen"), NO_RESULT("popen"), NOTHING("fstatfs64"), NOTHING("fstatfs"))

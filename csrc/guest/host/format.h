@@ -8,6 +8,9 @@
 
 #include "guest/variadic.h"
 
+/* Limit of formatted text in bytes; the rest is dropped. */
+enum { VMD_FORMATTED_MAX = 1 << 20 };
+
 struct vmd_text {
     char *bytes; /* terminated by NUL; the caller frees it, also after a failure */
     size_t size, room;
@@ -15,6 +18,9 @@ struct vmd_text {
 
 /* Format as printf, with a format string of the guest. False: the call fails. */
 bool vmd_host_format(struct vmd_variadic *arguments, uint64_t format, struct vmd_text *out);
+
+/* The same with the arguments escaped for XML (escape). */
+bool vmd_host_format_escaped(struct vmd_variadic *arguments, uint64_t format, bool escape, struct vmd_text *out);
 
 /* Encode a character in UTF-8; returns the number of bytes, at most 6. */
 size_t vmd_host_encode_utf8(uint32_t c, char *out);

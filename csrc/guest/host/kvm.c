@@ -1,6 +1,6 @@
 /*
- * /dev/kvm of an x86-64 host, as far as a machine that does not run needs it: what the host profile says that KVM has,
- * and memory for what is set, so that it can be got again.
+ * /dev/kvm of an x86-64 host: capabilities, CPUID and MSRs of the host profile. A machine that does not run needs no
+ * more than that KVM_GET_* returns what KVM_SET_* has set (kvm_state.c).
  *
  * Numbers and struct layouts are those of Linux' include/uapi/linux/kvm.h.
  *
@@ -23,8 +23,6 @@ enum {
     GET_EMULATED_CPUID = 0x09,
     GET_MSR_FEATURE_INDEX_LIST = 0x0a,
     CREATE_VCPU = 0x41,
-    GET_MSRS = 0x88,
-    SET_MSRS = 0x89,
     GET_MCE_CAP_SUPPORTED = 0x9d,
     GET_TSC_KHZ = 0xa3,
     CREATE_DEVICE = 0xe0,
@@ -111,9 +109,6 @@ static uint64_t system_call(struct vmd_host_call *call, const struct vmd_open_fi
         return new_descriptor(guest, DEVICE_VCPU);
     case CREATE_DEVICE:
         return vmd_host_errno(guest, ENODEV);
-    case GET_MSRS:
-    case SET_MSRS: /* how many of them; the values of GET are what the guest has there */
-        return vmd_guest_load_u32(guest, call->args[2]);
     case GET_MCE_CAP_SUPPORTED:
         if (file->device == DEVICE_KVM) {
             vmd_guest_store_u64(guest, call->args[2], kvm->mce);
@@ -122,7 +117,7 @@ static uint64_t system_call(struct vmd_host_call *call, const struct vmd_open_fi
     case GET_TSC_KHZ: /* ENABLE_CAP has the same number, and an argument */
         return (uint32_t)call->args[1] >> 16 ? 0 : TSC_KHZ;
     default:
-        return 0;
+        return vmd_host_kvm_state(call, function);
     }
 }
 

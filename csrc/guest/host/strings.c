@@ -1,5 +1,5 @@
 /*
- * libc's strings and characters. The guest's locale is C.
+ * libc's strings. The guest's locale is C.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -105,55 +105,6 @@ static uint64_t host_strnlen(struct vmd_host_call *call)
     return text ? strnlen(text, call->args[1]) : 0;
 }
 
-/* Nothing stops a host function in the middle: it may not write more than a call may use. */
-static bool is_too_large(struct vmd_host_call *call, uint64_t size)
-{
-    uint64_t most = call->guest->limits.resident;
-
-    if (most && size > most) {
-        vmd_guest_fail(call->guest, VMD_NO_MEMORY, size, "it uses more memory than it is given");
-    }
-    return most && size > most;
-}
-
-static uint64_t host_memcpy(struct vmd_host_call *call)
-{
-    if (!call->args[2] || is_too_large(call, call->args[2])) {
-        return call->args[0]; /* NULL is legal where nothing is copied */
-    }
-    const char *from = vmd_guest_at(call->guest, call->args[1], call->args[2]);
-    char *to = vmd_guest_at(call->guest, call->args[0], call->args[2]);
-
-    if (from && to) {
-        memmove(to, from, call->args[2]);
-    }
-    return call->args[0];
-}
-
-static uint64_t host_memset(struct vmd_host_call *call)
-{
-    if (!call->args[2] || is_too_large(call, call->args[2])) {
-        return call->args[0];
-    }
-    char *to = vmd_guest_at(call->guest, call->args[0], call->args[2]);
-
-    if (to) {
-        memset(to, (int)call->args[1], call->args[2]);
-    }
-    return call->args[0];
-}
-
-static uint64_t host_memcmp(struct vmd_host_call *call)
-{
-    if (!call->args[2]) {
-        return 0;
-    }
-    const char *a = vmd_guest_at(call->guest, call->args[0], call->args[2]),
-               *b = vmd_guest_at(call->guest, call->args[1], call->args[2]);
-
-    return a && b ? (uint64_t)memcmp(a, b, call->args[2]) : 0;
-}
-
 static uint64_t host_strcpy(struct vmd_host_call *call)
 {
     const char *from = vmd_host_string(call->guest, call->args[1]);
@@ -170,81 +121,6 @@ static uint64_t host_strdup(struct vmd_host_call *call)
     const char *text = call->args[0] ? vmd_host_string(call->guest, call->args[0]) : NULL;
 
     return text ? vmd_host_put_string(call->guest, text, strlen(text)) : 0;
-}
-
-static uint64_t host_toupper(struct vmd_host_call *call)
-{
-    return (uint64_t)toupper((int)call->args[0]);
-}
-
-static uint64_t host_tolower(struct vmd_host_call *call)
-{
-    return (uint64_t)tolower((int)call->args[0]);
-}
-
-/* libc's tables of characters -128 to 255, which its macros read directly: the address of a pointer to 0's entry. */
-static uint64_t ctype_table(struct vmd_host_call *call, int which, const void *character_0, size_t entry)
-{
-    uint64_t *made = &call->guest->state.ctype_tables[which];
-
-    if (*made) {
-        return *made;
-    }
-    uint64_t table = vmd_host_allocate(call->guest, 384 * entry + 8), middle;
-    char *to = table ? vmd_guest_at(call->guest, table, 384 * entry + 8) : NULL;
-
-    if (!to) {
-        return 0;
-    }
-    middle = table + 8 + 128 * entry;
-    memcpy(to, &middle, 8);
-    memcpy(to + 8, (const char *)character_0 - 128 * entry, 384 * entry);
-    *made = table;
-    return table;
-}
-
-static uint64_t host_ctype_b_loc(struct vmd_host_call *call)
-{
-    return ctype_table(call, 0, *__ctype_b_loc(), sizeof(**__ctype_b_loc()));
-}
-
-static uint64_t host_ctype_tolower_loc(struct vmd_host_call *call)
-{
-    return ctype_table(call, 1, *__ctype_tolower_loc(), sizeof(**__ctype_tolower_loc()));
-}
-
-static uint64_t host_ctype_toupper_loc(struct vmd_host_call *call)
-{
-    return ctype_table(call, 2, *__ctype_toupper_loc(), sizeof(**__ctype_toupper_loc()));
-}
-
-/* The GAsciiType bits of a character. Source: GLib 2.74 glib/gstrfuncs.h, gstrfuncs.c. */
-static uint16_t ascii_type(int c)
-{
-    bool is[] = {isalnum(c), isalpha(c), iscntrl(c),
-                 isdigit(c), isgraph(c), islower(c),
-                 isprint(c), ispunct(c), c == ' ' || (c >= '\t' && c <= '\r' && c != '\v'),
-                 isupper(c), isxdigit(c)};
-    uint16_t bits = 0;
-
-    for (size_t bit = 0; c < 128 && bit < sizeof(is) / sizeof(*is); bit++) {
-        bits |= (uint16_t)(is[bit] << bit);
-    }
-    return bits;
-}
-
-enum vmd_status vmd_host_init_ascii_table(struct vmd_guest *guest)
-{
-    uint64_t variable = vmd_guest_alloc(guest, 8 + 256 * sizeof(uint16_t), 16), table = variable + 8;
-
-    if (!variable) {
-        return VMD_NO_MEMORY;
-    }
-    memcpy(vmd_guest_find(guest, variable, 8), &table, 8);
-    for (int c = 0; c < 256; c++) {
-        memcpy(vmd_guest_find(guest, table + (uint64_t)c * 2, 2), &(uint16_t){ascii_type(c)}, 2);
-    }
-    return vmd_guest_define(guest, "g_ascii_table", variable);
 }
 
 static uint64_t host_strncasecmp(struct vmd_host_call *call)
@@ -273,39 +149,6 @@ static uint64_t host_strcasestr(struct vmd_host_call *call)
     const char *text = vmd_host_string(call->guest, call->args[0]), *part = vmd_host_string(call->guest, call->args[1]);
 
     return text && part ? address_of(call, strcasestr(text, part)) : 0;
-}
-
-static uint64_t host_memchr(struct vmd_host_call *call)
-{
-    const char *from = vmd_guest_at(call->guest, call->args[0], 1);
-    uint64_t room = call->guest->size - (call->args[0] - VMD_GUEST_BASE);
-
-    /* It may be called with more bytes than there are, if the character is there. */
-    return from ? address_of(call, memchr(from, (int)call->args[1], call->args[2] < room ? call->args[2] : room)) : 0;
-}
-
-static uint64_t host_rawmemchr(struct vmd_host_call *call)
-{
-    const char *from = vmd_guest_at(call->guest, call->args[0], 1);
-
-    return from ? address_of(call,
-                             memchr(from, (int)call->args[1], call->guest->size - (call->args[0] - VMD_GUEST_BASE)))
-                : 0;
-}
-
-static uint64_t host_memrchr(struct vmd_host_call *call)
-{
-    const char *from = call->args[2] ? vmd_guest_at(call->guest, call->args[0], call->args[2]) : NULL;
-
-    return from ? address_of(call, memrchr(from, (int)call->args[1], call->args[2])) : 0;
-}
-
-static uint64_t host_memmem(struct vmd_host_call *call)
-{
-    const char *from = vmd_guest_at(call->guest, call->args[0], call->args[1]),
-               *part = vmd_guest_at(call->guest, call->args[2], call->args[3]);
-
-    return from && part ? address_of(call, memmem(from, call->args[1], part, call->args[3])) : 0;
 }
 
 /* Copies at most n bytes of a string and its NUL to an address; how many bytes without the NUL. */
@@ -455,15 +298,10 @@ static uint64_t host_wcslen(struct vmd_host_call *call)
 
 VMD_SERVE({"strlen", host_strlen}, {"strcmp", vmd_host_strcmp}, {"strncmp", host_strncmp},
           {"strcasecmp", host_strcasecmp}, {"strchr", host_strchr}, {"strrchr", host_strrchr}, {"strstr", host_strstr},
-          {"strspn", host_strspn}, {"strcspn", host_strcspn}, {"strnlen", host_strnlen}, {"memcpy", host_memcpy},
-          {"memmove", host_memcpy}, {"__memcpy_chk", host_memcpy}, {"__memmove_chk", host_memcpy},
-          {"memset", host_memset}, {"__memset_chk", host_memset}, {"memcmp", host_memcmp}, {"strcpy", host_strcpy},
-          {"__strcpy_chk", host_strcpy}, {"strdup", host_strdup}, {"g_strdup", host_strdup}, {"toupper", host_toupper},
-          {"tolower", host_tolower}, {"__ctype_b_loc", host_ctype_b_loc},
-          {"__ctype_tolower_loc", host_ctype_tolower_loc}, {"__ctype_toupper_loc", host_ctype_toupper_loc},
+          {"strspn", host_strspn}, {"strcspn", host_strcspn}, {"strnlen", host_strnlen}, {"strcpy", host_strcpy},
+          {"__strcpy_chk", host_strcpy}, {"strdup", host_strdup}, {"g_strdup", host_strdup},
           {"strncasecmp", host_strncasecmp}, {"strchrnul", host_strchrnul}, {"strpbrk", host_strpbrk},
-          {"strcasestr", host_strcasestr}, {"memchr", host_memchr}, {"rawmemchr", host_rawmemchr},
-          {"memrchr", host_memrchr}, {"memmem", host_memmem}, {"stpcpy", host_stpcpy}, {"__stpcpy_chk", host_stpcpy},
+          {"strcasestr", host_strcasestr}, {"stpcpy", host_stpcpy}, {"__stpcpy_chk", host_stpcpy},
           {"strcat", host_strcat}, {"__strcat_chk", host_strcat}, {"strncat", host_strncat},
           {"__strncat_chk", host_strncat}, {"strncpy", host_strncpy}, {"__strncpy_chk", host_strncpy},
           {"strndup", host_strndup}, {"strtok", host_strtok}, {"strtok_r", host_strtok_r},

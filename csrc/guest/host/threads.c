@@ -1,11 +1,9 @@
 /*
  * Threads, locks, conditions, thread-local data: pthread_*, GLib's, futexes.
  *
- * There is one CPU. A thread that is created is only noted; when the main thread waits for something, each noted thread
- * runs, on a stack and thread-local data of its own, until it waits itself, and is then frozen for good. That is all
- * that a QEMU needs that does not enter its main loop: virtual CPUs report that they exist, workers go to sleep.
- * Nobody else runs while a lock is held, so locks do nothing. All threads have one number: what asks whether it runs
- * on the thread of a virtual CPU does its work at once.
+ * Threads are cooperative. When the main thread waits, each thread that has not run yet runs until it waits itself, on
+ * a stack and thread-local data of its own; if there is none, all waiting threads continue, as after a spurious wakeup.
+ * Nothing else runs while a lock is held, so locks do nothing.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,37 +11,46 @@
 
 #include <errno.h>
 
-enum { THREAD_NUMBER = 1, STACK_SIZE = 1 << 20, BLOCKS_MAX = 64 };
+enum { MAIN_NUMBER = 1, STACK_SIZE = 1 << 20, BLOCKS_MAX = 256 };
 
 /* Threads */
 
+/* Create a thread; returns its number, by which pthread_self and pthread_equal identify it. 0: too many threads. */
 static uint64_t create(struct vmd_guest *guest, uint64_t function, uint64_t argument)
 {
     struct vmd_guest_state *state = &guest->state;
+    unsigned i = 0;
 
-    if (state->n_threads == VMD_THREADS_MAX) {
-        vmd_guest_fail(guest, VMD_NO_MEMORY, function, "it starts more threads than QEMU ever does");
-        return EAGAIN;
+    while (i < state->n_threads && state->threads[i].kind) {
+        i++;
     }
-    state->threads[state->n_threads++] = (struct vmd_thread_start){function, argument};
-    return 0;
+    if (i == VMD_THREADS_MAX) {
+        vmd_guest_fail(guest, VMD_NO_MEMORY, function, "it starts more threads than QEMU ever does");
+        return 0;
+    }
+    state->n_threads += i == state->n_threads;
+    state->n_new_threads++;
+    state->threads[i] = (struct vmd_thread){.kind = VMD_THREAD_NEW, .function = function, .argument = argument};
+    return MAIN_NUMBER + 1 + i;
 }
 
 static uint64_t host_pthread_create(struct vmd_host_call *call)
 {
-    vmd_guest_store_u64(call->guest, call->args[0], THREAD_NUMBER);
-    return create(call->guest, call->args[2], call->args[3]);
+    uint64_t number = create(call->guest, call->args[2], call->args[3]);
+
+    vmd_guest_store_u64(call->guest, call->args[0], number);
+    return number ? 0 : EAGAIN;
 }
 
 /* g_thread_new(name, function, data) */
 static uint64_t host_g_thread_new(struct vmd_host_call *call)
 {
-    return create(call->guest, call->args[1], call->args[2]) ? 0 : vmd_host_allocate(call->guest, 16);
+    return create(call->guest, call->args[1], call->args[2]) ? vmd_host_allocate(call->guest, 16) : 0;
 }
 
 static uint64_t host_pthread_self(struct vmd_host_call *call)
 {
-    return THREAD_NUMBER;
+    return call->guest->state.running_thread;
 }
 
 static uint64_t host_pthread_equal(struct vmd_host_call *call)
@@ -51,57 +58,104 @@ static uint64_t host_pthread_equal(struct vmd_host_call *call)
     return call->args[0] == call->args[1];
 }
 
-/* Runs one thread until it waits. */
-static void run_thread(struct vmd_host_call *call, const struct vmd_thread_start *start)
+/* Allocate stack and thread-local data. */
+static bool prepare(struct vmd_guest *guest, struct vmd_thread *thread)
 {
-    struct vmd_guest *guest = call->guest;
     uint64_t stack = vmd_guest_alloc(guest, STACK_SIZE, 4096);
-    uint64_t block = vmd_guest_alloc(guest, guest->tls_size + 8192, 4096), thread, tls;
-    char *image;
+    uint64_t block = vmd_guest_alloc(guest, guest->tls_size + 8192, 4096), tls;
+    const char *image;
 
     if (!stack || !block) {
-        return;
+        return false;
     }
     /* The thread pointer: behind the data on x86-64, 16 bytes before it on AArch64. */
-    thread = (block + guest->tls_size + 4095) & -(uint64_t)4096;
-    thread = guest->arch == VMD_GUEST_X86_64 ? thread : block;
-    tls = guest->arch == VMD_GUEST_X86_64 ? thread - guest->tls_size : thread + 16;
+    thread->stack = stack + STACK_SIZE - 4096;
+    thread->pointer = (block + guest->tls_size + 4095) & -(uint64_t)4096;
+    thread->pointer = guest->arch == VMD_GUEST_X86_64 ? thread->pointer : block;
+    tls = guest->arch == VMD_GUEST_X86_64 ? thread->pointer - guest->tls_size : thread->pointer + 16;
     image = guest->tls_image ? vmd_guest_find(guest, guest->tls_image, guest->tls_size) : NULL;
     if (image) {
         memcpy(vmd_guest_find(guest, tls, guest->tls_size), image, guest->tls_size);
     }
-    vmd_guest_store_u64(guest, thread, thread);
-    vmd_cpu_run_thread(call, start->function, start->argument, stack + STACK_SIZE - 4096, thread);
+    vmd_guest_store_u64(guest, thread->pointer, thread->pointer);
+    return true;
 }
 
-/*
- * The thread that runs waits. Any but the main one is frozen; while the main one waits the others run, and what it has
- * waited for is taken to have happened.
- */
+/* Run all threads of one kind once, including those that they create if it is VMD_THREAD_NEW. */
+static void run_threads(struct vmd_host_call *call, enum vmd_thread_kind kind)
+{
+    struct vmd_guest *guest = call->guest;
+    struct vmd_guest_state *state = &guest->state;
+
+    for (unsigned i = 0; i < state->n_threads && !guest->err.code; i++) {
+        struct vmd_thread *thread = &state->threads[i];
+
+        if (thread->kind != kind || (kind == VMD_THREAD_NEW && !prepare(guest, thread))) {
+            continue;
+        }
+        state->n_new_threads -= kind == VMD_THREAD_NEW;
+        state->running_thread = MAIN_NUMBER + 1 + i;
+        vmd_cpu_run_thread(call, thread);
+        state->running_thread = MAIN_NUMBER;
+    }
+}
+
+/* The running thread waits. What the main thread waits for counts as having happened once the others have run. */
 static uint64_t wait(struct vmd_host_call *call)
 {
-    struct vmd_guest_state *state = &call->guest->state;
+    struct vmd_guest *guest = call->guest;
+    struct vmd_guest_state *state = &guest->state;
 
-    if (vmd_cpu_freeze_thread(call->guest)) {
+    if (vmd_cpu_stop_thread(call, VMD_THREAD_RETURNS)) {
         return 0;
     }
-    if (!state->n_threads && ++state->n_blocks > BLOCKS_MAX) {
-        vmd_guest_fail(call->guest, VMD_BAD_REFERENCE, 0, "it waits for something that never happens");
-        return 0;
-    }
-    while (state->n_threads && !call->guest->err.code) {
-        struct vmd_thread_start start = state->threads[0];
-
+    if (state->n_new_threads) {
         state->n_blocks = 0;
-        memmove(state->threads, state->threads + 1, --state->n_threads * sizeof(*state->threads));
-        run_thread(call, &start);
+        while (state->n_new_threads && !guest->err.code) {
+            run_threads(call, VMD_THREAD_NEW);
+        }
+    } else if (++state->n_blocks > BLOCKS_MAX) {
+        vmd_guest_fail(guest, VMD_BAD_REFERENCE, 0, "it waits for something that never happens");
+    } else {
+        run_threads(call, VMD_THREAD_WAITING);
+    }
+    return 0;
+}
+
+/* Semaphores: the value is the first word of a sem_t. */
+
+static uint64_t host_sem_init(struct vmd_host_call *call)
+{
+    vmd_guest_store_u32(call->guest, call->args[0], (uint32_t)call->args[2]);
+    return 0;
+}
+
+static uint64_t host_sem_post(struct vmd_host_call *call)
+{
+    vmd_guest_store_u32(call->guest, call->args[0], vmd_guest_load_u32(call->guest, call->args[0]) + 1);
+    return 0;
+}
+
+static uint64_t host_sem_wait(struct vmd_host_call *call)
+{
+    struct vmd_guest *guest = call->guest;
+    uint32_t value;
+
+    while (!(value = vmd_guest_load_u32(guest, call->args[0])) && !guest->err.code) {
+        if (vmd_cpu_stop_thread(call, VMD_THREAD_REPEATS)) {
+            return 0;
+        }
+        wait(call);
+    }
+    if (!guest->err.code) {
+        vmd_guest_store_u32(guest, call->args[0], value - 1);
     }
     return 0;
 }
 
 static uint64_t host_pthread_exit(struct vmd_host_call *call)
 {
-    vmd_cpu_freeze_thread(call->guest);
+    vmd_cpu_stop_thread(call, VMD_THREAD_ENDS);
     return 0;
 }
 
@@ -252,7 +306,8 @@ static uint64_t host_pthread_once(struct vmd_host_call *call)
 VMD_SERVE({"pthread_create", host_pthread_create}, {"pthread_self", host_pthread_self},
           {"pthread_equal", host_pthread_equal}, {"pthread_exit", host_pthread_exit}, {"pthread_join", wait},
           {"pthread_cond_wait", wait}, {"pthread_cond_timedwait", wait}, {"pthread_cond_clockwait", wait},
-          {"sem_wait", wait}, {"sem_timedwait", wait}, {"g_cond_wait", wait}, {"g_thread_join", wait}, {"pause", wait},
+          {"sem_init", host_sem_init}, {"sem_post", host_sem_post}, {"sem_wait", host_sem_wait},
+          {"sem_timedwait", host_sem_wait}, {"g_cond_wait", wait}, {"g_thread_join", wait}, {"pause", wait},
           {"sigwait", wait}, {"syscall", host_syscall}, {"g_thread_new", host_g_thread_new},
           {"g_thread_try_new", host_g_thread_new}, {"g_thread_self", host_pthread_self},
           {"g_thread_pool_new", host_g_thread_pool_new}, {"g_thread_pool_new_full", host_g_thread_pool_new},
@@ -276,9 +331,9 @@ VMD_SERVE({"pthread_create", host_pthread_create}, {"pthread_self", host_pthread
           NOTHING("pthread_attr_destroy"), NOTHING("pthread_detach"), NOTHING("pthread_setname_np"),
           NOTHING("pthread_getname_np"), NOTHING("pthread_setaffinity_np"), NOTHING("pthread_getaffinity_np"),
           NOTHING("pthread_kill"), NOTHING("pthread_cancel"), NOTHING("pthread_atfork"), NOTHING("__register_atfork"),
-          NOTHING("pthread_sigmask"), NOTHING("sched_yield"), NOTHING("sem_init"), NOTHING("sem_post"),
-          NOTHING("sem_destroy"), NOTHING("g_thread_init"), NOTHING("g_thread_unref"), NOTHING("g_mutex_init"),
-          NOTHING("g_mutex_lock"), NOTHING("g_mutex_unlock"), NOTHING("g_mutex_clear"), NOTHING("g_cond_init"),
-          NOTHING("g_cond_signal"), NOTHING("g_cond_broadcast"), NOTHING("g_cond_clear"), NOTHING("g_rec_mutex_init"),
-          NOTHING("g_rec_mutex_lock"), NOTHING("g_rec_mutex_unlock"), NOTHING("__pthread_register_cancel"),
-          NOTHING("__pthread_unregister_cancel"), NOTHING("flockfile"), NOTHING("funlockfile"))
+          NOTHING("pthread_sigmask"), NOTHING("sched_yield"), NOTHING("sem_destroy"), NOTHING("g_thread_init"),
+          NOTHING("g_thread_unref"), NOTHING("g_mutex_init"), NOTHING("g_mutex_lock"), NOTHING("g_mutex_unlock"),
+          NOTHING("g_mutex_clear"), NOTHING("g_cond_init"), NOTHING("g_cond_signal"), NOTHING("g_cond_broadcast"),
+          NOTHING("g_cond_clear"), NOTHING("g_rec_mutex_init"), NOTHING("g_rec_mutex_lock"),
+          NOTHING("g_rec_mutex_unlock"), NOTHING("__pthread_register_cancel"), NOTHING("__pthread_unregister_cancel"),
+          NOTHING("flockfile"), NOTHING("funlockfile"))

@@ -1,0 +1,201 @@
+/*
+ * A guest's CPU, which is Unicorn: trampolines and hooks.
+ *
+ * A trampoline is a return instruction; a hook on its block calls the host's function.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "guest/cpu/cpu.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+
+#include "guest/insn.h"
+#include "guest/trace.h"
+
+static enum vmd_status load_unicorn(struct vmd_cpu *cpu, const char *path, struct vmd_error *err)
+{
+    static const struct {
+        const char *name;
+        size_t offset;
+    } symbols[] = {
+#define SYMBOL(member) {"uc_" #member, offsetof(struct unicorn, member)}
+        SYMBOL(open),         SYMBOL(close),           SYMBOL(mem_map_ptr),  SYMBOL(hook_add),
+        SYMBOL(reg_write),    SYMBOL(reg_read),        SYMBOL(emu_start),    SYMBOL(reg_read_batch),
+        SYMBOL(emu_stop),     SYMBOL(strerror),        SYMBOL(ctl),          SYMBOL(context_alloc),
+        SYMBOL(context_save), SYMBOL(context_restore), SYMBOL(context_free), SYMBOL(hook_del),
+#undef SYMBOL
+    };
+
+    cpu->library = dlopen(path, RTLD_LAZY | RTLD_LOCAL);
+    for (size_t i = 0; i < sizeof(symbols) / sizeof(*symbols); i++) {
+        void *symbol = cpu->library ? dlsym(cpu->library, symbols[i].name) : NULL;
+
+        if (!symbol) {
+            return vmd_error_set(err, VMD_IO, 0, "libunicorn can't be loaded, or is no Unicorn 2");
+        }
+        memcpy((char *)&cpu->unicorn + symbols[i].offset, &symbol, sizeof(symbol));
+    }
+    return VMD_OK;
+}
+
+/* Trampolines */
+
+static void write_trampolines(struct vmd_guest *guest)
+{
+    const uint32_t *ret = &guest->host->return_instruction;
+
+    for (uint64_t i = 0; i < VMD_GUEST_TRAMPOLINES; i++) {
+        memcpy(vmd_guest_find(guest, guest->trampolines + i * VMD_TRAMPOLINE_SIZE, 4), ret, 4);
+    }
+    memcpy(vmd_guest_find(guest, vmd_cpu_empty_function(guest), 4), ret, 4);
+}
+
+/* Read the registers that hold arguments. */
+static void read_args(struct vmd_guest *guest, struct vmd_host_call *call)
+{
+    const struct vmd_arch *host = guest->host;
+    void *values[VMD_ARGS_MAX + 1];
+    uint64_t stack;
+
+    call->guest = guest;
+    call->n_args = host->n_args;
+    for (int i = 0; i < call->n_args; i++) {
+        values[i] = &call->args[i];
+    }
+    values[call->n_args] = &stack;
+    guest->cpu->unicorn.reg_read_batch(guest->cpu->engine, (int *)host->args, values, call->n_args + 1);
+    call->stack = stack + (host->link ? 0 : 8); /* behind the return address */
+}
+
+/* A trampoline is entered: call its function; the return instruction there returns to the guest. */
+static void on_trampoline(void *engine, uint64_t address, uint32_t size, void *user)
+{
+    struct vmd_guest *guest = user;
+    struct vmd_host_call call;
+    uint64_t index = (address - guest->trampolines) / VMD_TRAMPOLINE_SIZE, result = 0;
+
+    if (address % VMD_TRAMPOLINE_SIZE || index >= guest->n_imports) {
+        vmd_guest_fail(guest, VMD_BAD_REFERENCE, address, "a jump to nowhere");
+        return;
+    }
+    if (guest->trace) {
+        vmd_trace_note_call(guest, &guest->imports[index]);
+    }
+    if (guest->imports[index].function) {
+        call.import = &guest->imports[index];
+        read_args(guest, &call);
+        result = guest->imports[index].function(&call);
+    } else {
+        guest->imports[index].is_missed = true;
+    }
+    guest->cpu->unicorn.reg_write(engine, guest->host->result, &result);
+}
+
+static bool on_invalid_memory(void *engine, int type, uint64_t address, int size, int64_t value, void *user)
+{
+    struct vmd_guest *guest = user;
+
+    vmd_guest_fail(guest, VMD_BAD_REFERENCE, address, "an access outside of its memory");
+    return false;
+}
+
+/* A block of code, as Unicorn translates it. */
+struct uc_tb {
+    uint64_t pc;
+    uint16_t n_instructions, size; /* bytes */
+};
+
+/*
+ * A block has been translated and is executed next. Unicorn calls this once per translation. A hook of another type
+ * than UC_HOOK_BLOCK: a second one of these breaks nested execution (Unicorn 2.1.4).
+ */
+static void on_new_block(void *engine, const struct uc_tb *block, const struct uc_tb *before, void *user)
+{
+    struct vmd_guest *guest = user;
+    const char *code = vmd_guest_find(guest, block->pc, 1);
+    size_t at =
+        code ? vmd_x86_64_find_vector((const uint8_t *)code, block->size, (size_t)(guest->memory + guest->size - code))
+             : SIZE_MAX;
+
+    if (at != SIZE_MAX) {
+        vmd_guest_fail(guest, VMD_UNSUPPORTED, block->pc + at, "an AVX instruction");
+    }
+}
+
+/* Creation and destruction */
+
+static bool start_engine(struct vmd_guest *guest)
+{
+    const struct unicorn *unicorn = &guest->cpu->unicorn;
+    const struct vmd_arch *host = guest->host;
+    void **engine = &guest->cpu->engine, *hook;
+    uint64_t end = guest->trampolines + VMD_GUEST_TRAMPOLINES * VMD_TRAMPOLINE_SIZE - 1;
+
+    return !unicorn->open(host->unicorn_arch, host->unicorn_mode, engine) &&
+           (host->cpu_model < 0 ||
+            !unicorn->ctl(*engine, UC_CTL_WRITE | 1 << UC_CTL_ARGUMENTS | UC_CTL_CPU_MODEL, host->cpu_model)) &&
+           !unicorn->mem_map_ptr(*engine, VMD_GUEST_BASE, guest->size, UC_PROT_ALL, guest->memory) &&
+           !unicorn->hook_add(*engine, &hook, UC_HOOK_BLOCK, on_trampoline, guest, guest->trampolines, end) &&
+           !unicorn->hook_add(*engine, &hook, UC_HOOK_MEM_INVALID, on_invalid_memory, guest, 1, 0) &&
+           (guest->arch != VMD_GUEST_X86_64 ||
+            !unicorn->hook_add(*engine, &hook, UC_HOOK_EDGE_GENERATED, on_new_block, guest, 1, 0)) &&
+           !unicorn->reg_write(*engine, host->thread_pointer, &guest->thread) &&
+           (!host->enable_fpu || !unicorn->reg_write(*engine, host->enable_fpu, &host->enable_fpu_value));
+}
+
+enum vmd_status vmd_cpu_create(struct vmd_guest *guest, const char *unicorn, struct vmd_error *err)
+{
+    struct vmd_cpu *cpu = guest->cpu = calloc(1, sizeof(*cpu));
+    pthread_condattr_t monotonic;
+
+    if (!cpu) {
+        return vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
+    }
+    cpu->host = guest->host;
+    cpu->nanoseconds_left = guest->limits.milliseconds * 1000000;
+    pthread_mutex_init(&cpu->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&cpu->ended, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    if (load_unicorn(cpu, unicorn, err)) {
+        return err->code;
+    }
+    write_trampolines(guest);
+    if (!start_engine(guest)) {
+        return vmd_error_set(err, VMD_IO, 0, "Unicorn can't be started");
+    }
+    /* Unicorn reports a new block only if it has executed one before. */
+    vmd_cpu_call_until(guest, vmd_cpu_empty_function(guest), NULL, 0, guest->stack, 0);
+    *err = guest->err;
+    return err->code;
+}
+
+void vmd_cpu_destroy(struct vmd_guest *guest)
+{
+    struct vmd_cpu *cpu = guest->cpu;
+
+    if (!cpu) {
+        return;
+    }
+    if (cpu->paused) {
+        vmd_cpu_forget(guest, cpu->paused);
+    }
+    if (cpu->engine) {
+        cpu->unicorn.close(cpu->engine);
+    }
+    if (cpu->library) {
+        dlclose(cpu->library);
+    }
+    pthread_cond_destroy(&cpu->ended);
+    pthread_mutex_destroy(&cpu->lock);
+    free(cpu);
+}
+
+void vmd_cpu_stop(struct vmd_guest *guest)
+{
+    if (guest->cpu && guest->cpu->engine) {
+        guest->cpu->unicorn.emu_stop(guest->cpu->engine);
+    }
+}

@@ -1,0 +1,133 @@
+/*
+ * Registers of a guest's CPU, and what is saved of it.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "guest/cpu/cpu.h"
+
+#include "guest/trace.h"
+
+uint64_t vmd_cpu_read(struct vmd_guest *guest, int reg)
+{
+    uint64_t value[2] = {0}; /* vectors are 16 bytes */
+
+    if (!guest->cpu->engine) {
+        return 0;
+    }
+    guest->cpu->unicorn.reg_read(guest->cpu->engine, reg, value);
+    return value[0];
+}
+
+void vmd_cpu_write(struct vmd_guest *guest, int reg, uint64_t value)
+{
+    uint64_t bytes[2] = {value, 0};
+
+    guest->cpu->unicorn.reg_write(guest->cpu->engine, reg, bytes);
+}
+
+double vmd_cpu_read_double(struct vmd_guest *guest, int n)
+{
+    uint64_t bits = vmd_cpu_read(guest, guest->host->float_args[n]);
+    double value;
+
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+float vmd_cpu_read_float(struct vmd_guest *guest, int n)
+{
+    uint32_t bits = (uint32_t)vmd_cpu_read(guest, guest->host->float_args[n]);
+    float value;
+
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+void vmd_cpu_return_double(struct vmd_guest *guest, double value)
+{
+    uint64_t bits;
+
+    memcpy(&bits, &value, sizeof(bits));
+    vmd_cpu_write(guest, guest->host->float_args[0], bits);
+}
+
+void vmd_cpu_return_float(struct vmd_guest *guest, float value)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &value, sizeof(bits));
+    vmd_cpu_write(guest, guest->host->float_args[0], bits);
+}
+
+void vmd_cpu_save_frame(struct vmd_guest *guest, struct vmd_frame *frame)
+{
+    const struct vmd_arch *host = guest->host;
+
+    *frame = (struct vmd_frame){.sp = vmd_cpu_read(guest, host->sp)};
+    for (int i = 0; i < host->n_saved; i++) {
+        frame->saved[i] = vmd_cpu_read(guest, host->saved[i]);
+    }
+    frame->return_address = host->link ? vmd_cpu_read(guest, host->link) : vmd_guest_load_u64(guest, frame->sp);
+}
+
+void vmd_cpu_restore_frame(struct vmd_guest *guest, const struct vmd_frame *frame)
+{
+    const struct vmd_arch *host = guest->host;
+
+    for (int i = 0; i < host->n_saved; i++) {
+        vmd_cpu_write(guest, host->saved[i], frame->saved[i]);
+    }
+    vmd_cpu_write(guest, host->sp, frame->sp);
+    if (host->link) {
+        vmd_cpu_write(guest, host->link, frame->return_address);
+    } else {
+        vmd_guest_store_u64(guest, frame->sp, frame->return_address);
+    }
+}
+
+void *vmd_cpu_save(struct vmd_guest *guest)
+{
+    const struct unicorn *unicorn = &guest->cpu->unicorn;
+    void *context = NULL;
+
+    if (unicorn->context_alloc(guest->cpu->engine, &context)) {
+        return NULL;
+    }
+    unicorn->context_save(guest->cpu->engine, context);
+    return context;
+}
+
+void vmd_cpu_restore(struct vmd_guest *guest, void *context)
+{
+    const struct unicorn *unicorn = &guest->cpu->unicorn;
+
+    unicorn->context_restore(guest->cpu->engine, context);
+}
+
+void vmd_cpu_flush(struct vmd_guest *guest)
+{
+    guest->cpu->unicorn.ctl(guest->cpu->engine, UC_CTL_WRITE | UC_CTL_TB_FLUSH);
+}
+
+bool vmd_cpu_hook_reads(struct vmd_guest *guest,
+                        void (*callback)(void *engine, int type, uint64_t address, int size, int64_t value, void *user))
+{
+    struct vmd_cpu *cpu = guest->cpu;
+
+    if (cpu->unicorn.hook_add(cpu->engine, &cpu->read_hook, UC_HOOK_MEM_READ, callback, guest, 1, 0)) {
+        return false;
+    }
+    vmd_cpu_flush(guest);
+    return true;
+}
+
+void vmd_cpu_unhook_reads(struct vmd_guest *guest)
+{
+    guest->cpu->unicorn.hook_del(guest->cpu->engine, guest->cpu->read_hook);
+    vmd_cpu_flush(guest);
+}
+
+void vmd_cpu_forget(struct vmd_guest *guest, void *context)
+{
+    guest->cpu->unicorn.context_free(context);
+}

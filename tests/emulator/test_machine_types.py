@@ -1,0 +1,106 @@
+"""Machine types of several QEMU versions and hosts, emulated and run natively: streams are equal byte for byte.
+
+tests/support/all_machines.py compares all types of all targets.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from support.all_machines import IMAGES, Pair, compare_answers, compare_machine
+from support.machine_trees import PARTS
+
+from vmdump.emulator.machine import QmpError, boot
+
+pytestmark = pytest.mark.qemu
+
+
+def pair(version: str, target: str) -> Pair:
+    """A binary of Debian's packages below $VMDUMP_IMAGES; "installed": of this host."""
+    if version == "installed":
+        if shutil.which(f"qemu-system-{target}") is None:
+            pytest.skip(f"needs qemu-system-{target}")
+        return Pair(version, target, Path("/"))
+    root, further = PARTS[version]
+    tree = IMAGES / root
+    if further is not None and not (tree / f"usr/bin/qemu-system-{target}").exists():
+        tree = IMAGES / further
+    if not (tree / f"usr/bin/qemu-system-{target}").exists():
+        pytest.skip(f"needs QEMU {version} in $VMDUMP_IMAGES: .ci/images DIRECTORY --all")
+    return Pair(version, target, tree)
+
+
+INSTALLED = {
+    "x86_64": ["pc", "pc-i440fx-2.4", "pc-q35-2.12", "pc-q35-6.2", "q35", "microvm"],
+    "aarch64": ["virt", "virt-6.2", "raspi3b", "sbsa-ref", "xlnx-versal-virt", "ast2600-evb"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("target", "name"), [(target, name) for target, names in INSTALLED.items() for name in names])
+def test_installed(target: str, name: str) -> None:
+    """A dozen machine types of the installed QEMU."""
+    result = compare_machine(pair("installed", target), name)
+    assert (result.outcome, result.detail) == ("equal", "")
+
+
+#: Version, target, machine type and arguments. Hosts for AArch64 run natively under qemu-user.
+IMAGES_MACHINES = [
+    ("5.2", "x86_64", "q35", ""),
+    ("5.2", "x86_64", "pc-i440fx-2.1", "-device e1000"),
+    ("5.2", "aarch64", "virt", ""),
+    ("10.0", "x86_64", "pc", "-smp 2 -m 256 -device virtio-net-pci -global virtio-net-pci.rx_queue_size=512"),
+    (
+        "11.1",
+        "x86_64",
+        "q35",
+        "-device nvme,serial=1 -object memory-backend-ram,id=m,size=128M -machine memory-backend=m",
+    ),
+    ("11.1", "aarch64", "virt", "-cpu max -netdev user,id=n -device virtio-net-pci,netdev=n"),
+    ("7.2-arm64", "x86_64", "q35", ""),
+    ("10.0-arm64", "aarch64", "virt", "-chardev null,id=c -device pci-serial,chardev=c"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("version", "target", "name", "arguments"), IMAGES_MACHINES)
+def test_versions_and_hosts(version: str, target: str, name: str, arguments: str) -> None:
+    """Machines of QEMU 5.2 to 11.1, of x86-64 and AArch64 hosts, with options of the command line."""
+    result = compare_machine(pair(version, target), name, *arguments.split())
+    assert (result.outcome, result.detail) == ("equal", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("version", "target"), [("installed", "aarch64"), ("10.0-arm64", "x86_64")])
+def test_answers(version: str, target: str) -> None:
+    """query-machines, qom-list-types and device-list-properties of all types."""
+    results = list(compare_answers(pair(version, target)))
+    assert len(results) > 200
+    assert [each for each in results if each.outcome != "equal"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.access("/dev/kvm", os.R_OK | os.W_OK), reason="needs /dev/kvm")
+def test_kvm() -> None:
+    """With KVM, the stream has the description that a real one has."""
+    result = compare_machine(pair("installed", "x86_64"), "q35", "-accel", "kvm", "-cpu", "qemu64")
+    assert not result.detail.startswith("description")
+
+
+def test_binary_without_exports() -> None:
+    """QMP works in a binary that exports no functions: Debian's microvm build."""
+    binary = shutil.which("qemu-system-x86_64-microvm")
+    if binary is None:
+        pytest.skip("needs qemu-system-x86_64-microvm")
+    machine = boot(binary, ["-M", "microvm", "-accel", "qtest"])
+    assert not machine.functions.exported
+    assert machine.qmp("query-version")["qemu"]["major"] >= 7
+    assert "microvm" in [each["name"] for each in machine.qmp("query-machines")]
+    names = [each["name"] for each in machine.qmp("device-list-properties", typename="virtio-blk-device")]
+    assert "num-queues" in names
+    assert {each["name"] for each in machine.qmp("qom-list", path="/machine")} >= {"peripheral", "unattached"}
+    with pytest.raises(QmpError, match="Device 'nosuch' not found"):
+        machine.qmp("device-list-properties", typename="nosuch")
+    with pytest.raises(KeyError):
+        machine.qmp("no-such-command")

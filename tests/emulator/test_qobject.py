@@ -1,0 +1,78 @@
+"""QObjects in a guest's memory, compared with QEMU's own functions."""
+
+import json
+import shutil
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.elf_builder import X86_64
+
+from vmdump.emulator.guest import Guest
+from vmdump.emulator.machine import Machine, boot
+from vmdump.emulator.qobject import QObjects
+from vmdump.errors import SourceError
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text("abcdefghijklmnopqrstuvwxyz-", max_size=12), inner, max_size=5)
+    ),
+    max_leaves=20,
+)
+
+
+@given(VALUES)
+@settings(max_examples=20)
+def test_round_trip(value: object) -> None:
+    """Read returns what make has made."""
+    objects = QObjects(Guest("guest", X86_64, memory=64 << 20))
+    assert objects.read(objects.make(value)) == value
+
+
+@pytest.fixture(scope="module")
+def machine() -> Machine:
+    """A real QEMU."""
+    binary = shutil.which("qemu-system-x86_64")
+    if binary is None:
+        pytest.skip("needs qemu-system-x86_64")
+    return boot(binary, ["-M", "none"])
+
+
+@pytest.mark.qemu
+def test_layout_is_qemus(machine: Machine) -> None:
+    """QEMU prints a QObject made here as the same JSON; an object that QEMU has parsed reads the same."""
+    value = {"a": [1, -1, 2**64 - 1, 2.5, "text", None, True, False, {}, []], "b": {str(i): i for i in range(40)}}
+    objects = QObjects(machine.guest)
+    text = machine.call("qobject_to_json", objects.make(value))
+    data = machine.guest.read(machine.guest.pointer(text), machine.guest.pointer(text + 8))
+    assert json.loads(data) == value
+    parsed = machine.call("qobject_from_json", machine.text(json.dumps(value)), 0)
+    assert objects.read(parsed) == value
+    made = objects.make(value)
+    for key in ("b", "a"):
+        machine.call("qdict_del", made, machine.text(key))
+    assert objects.read(made) == {}
+
+
+def test_hostile_objects() -> None:
+    """Cyclic, deep and malformed objects end in an error."""
+    guest = Guest("guest", X86_64, memory=64 << 20)
+    objects = QObjects(guest)
+    cycle = objects.make([0])
+    guest.write(guest.pointer(cycle + 16), cycle.to_bytes(8, "little"))
+    endless = objects.make([0])
+    entry = guest.pointer(endless + 16)
+    guest.write(entry + 8, entry.to_bytes(8, "little"))
+    unknown = objects.make(None)
+    guest.write(unknown, b"\x63")
+    for address in (cycle, endless, unknown):
+        with pytest.raises(SourceError, match="not a QObject of a known layout"):
+            objects.read(address)
+    with pytest.raises(SourceError, match="outside of its memory"):
+        objects.read(8)

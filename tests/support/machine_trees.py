@@ -1,0 +1,73 @@
+"""Trees with every target of a QEMU version, its libraries, modules and firmware, to run natively and to emulate.
+
+`.ci/images DIRECTORY --all` unpacks the packages; those of one version are in up to two directories.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from vmdump.sources.sysroot import resolve
+
+#: By version: a root with all dependencies, and a directory with the binaries of further targets.
+PARTS = {
+    "5.2": ("roots/bullseye-amd64", None),
+    "7.2": ("roots/bookworm-amd64", "7.2.22"),
+    "10.0": ("roots/trixie-amd64", "10.0.13"),
+    "11.1": ("roots/forky-amd64", None),
+    "7.2-arm64": ("roots/bookworm-arm64", None),
+    "10.0-arm64": ("roots/trixie-arm64", None),
+}
+
+#: Data directories of Debian's QEMU. Source: the options --datadir and --with-suffix of its packages.
+_DATA = ("usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qemu")
+
+
+def tree_of(version: str, images: Path, scratch: Path) -> Path:
+    """Return the tree of a version, which is made of hard links in ``scratch`` if it has two parts."""
+    root, further = PARTS[version]
+    if further is None:
+        return images / root
+    tree = scratch / version
+    if not tree.exists():
+        for part in (images / root, images / further):
+            _link_all(part, tree)
+    return tree
+
+
+def _link_all(source: Path, target: Path) -> None:
+    """Make hard links to all files below a directory but documentation; existing files stay."""
+    target.mkdir(exist_ok=True)
+    for entry in os.scandir(source):
+        path = target / entry.name
+        if entry.is_dir(follow_symlinks=False):
+            if entry.name not in ("doc", "man", "locale", "icons"):
+                _link_all(Path(entry.path), path)
+        elif not os.path.lexists(path):
+            os.link(entry.path, path, follow_symlinks=False)
+
+
+def targets_of(tree: Path) -> list[str]:
+    """Return the targets that a tree has binaries of."""
+    return sorted(path.name.removeprefix("qemu-system-") for path in tree.glob("usr/bin/qemu-system-*"))
+
+
+def native_command(tree: Path, target: str, images: Path) -> tuple[list[str], dict[str, str]]:
+    """Return command and environment that run a binary with its tree's libraries, modules and firmware.
+
+    The tree ``/`` is this host's.
+    """
+    if tree == Path("/"):
+        return [f"/usr/bin/qemu-system-{target}"], dict(os.environ)
+    triplet = "aarch64-linux-gnu" if tree.name.endswith("-arm64") else "x86_64-linux-gnu"
+    libraries = ":".join(f"{tree}/{path}/{triplet}{sub}" for path in ("usr/lib", "lib") for sub in ("", "/pulseaudio"))
+    if triplet == "x86_64-linux-gnu":
+        loader = [resolve("/lib64/ld-linux-x86-64.so.2", str(tree)), "--library-path", libraries]
+    else:
+        user = f"{images}/tools/usr/bin/qemu-aarch64-static"
+        loader = [user, "-L", str(tree), "-E", f"LD_LIBRARY_PATH={libraries}"]
+    environ = {key: value for key, value in os.environ.items() if key != "LD_PRELOAD"}
+    environ["QEMU_MODULE_DIR"] = f"{tree}/usr/lib/{triplet}/qemu"
+    data = [word for path in _DATA if (tree / path).is_dir() for word in ("-L", str(tree / path))]
+    return [*loader, f"{tree}/usr/bin/qemu-system-{target}", *data], environ

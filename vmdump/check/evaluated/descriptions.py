@@ -1,0 +1,219 @@
+"""VMStateDescriptions in the memory of an emulated machine: their function pointers, and which memory is migrated."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from vmdump._core import ffi, lib
+from vmdump.check.evaluated.answers import Key
+from vmdump.emulator.elf import MappedObject
+from vmdump.emulator.guest import Guest
+from vmdump.qemu.vmstate_flags import (
+    ALLOC,
+    ARRAY,
+    ARRAY_OF_POINTER,
+    MULTIPLY_ELEMENTS,
+    POINTER,
+    STRUCT,
+    VARRAY,
+    VSTRUCT,
+)
+from vmdump.sources.qemu_image.struct_layout import LAYOUTS, Layout, Reader
+
+#: Limits of a list, of descriptions below one, and of the results of a search. No QEMU comes near.
+_FIELDS_MAX, _SUBSECTIONS_MAX, _DEPTH_MAX, _ROOM = 4096, 512, 24, 1 << 16
+
+#: Limit of memory ranges of a section.
+_RANGES_MAX = 1 << 18
+
+
+class RawField(NamedTuple):
+    """A VMStateField at an address of the guest.
+
+    Attributes:
+        index: which of the fields of its name.
+        length: offset and size of the member with the array's length, if there is one.
+    """
+
+    address: int
+    name: str
+    index: int
+    offset: int
+    size: int
+    num: int
+    flags: int
+    vmsd: int
+    length: tuple[int, int] | None
+
+
+class Hook(NamedTuple):
+    """A function pointer of a description or field: its address, what it decides, and the description's address."""
+
+    slot: int
+    key: Key
+    description: int
+
+
+class Descriptions:
+    """The descriptions of a guest, read in the layout that calibrate has found."""
+
+    def __init__(self, guest: Guest, layout: Layout) -> None:
+        self.guest, self._layout = guest, layout
+        self._at = LAYOUTS[layout.structs]
+        self._needed = self._at["desc_hooks"] + 8 * self._at["hooks"].index(lib.VMD_NEEDED)
+        self._fields: dict[int, list[RawField]] = {}
+
+    def find(self, objects: Iterable[MappedObject]) -> list[int]:
+        """Return the addresses of all descriptions of objects."""
+        reader = Reader(self.guest, self._layout.structs, self._layout.end_flags)
+        found, addresses = ffi.new("uint64_t[]", _ROOM), []
+        for mapped in objects:
+            code = [segment for segment in mapped.segments if segment.executable]
+            for segment in mapped.segments:
+                if segment.writable and code:
+                    span = segment.start, segment.end, code[0].start, code[-1].end
+                    count = min(reader.find_descs(*span, found, _ROOM), _ROOM)
+                    addresses += ffi.unpack(found, count) if count else []
+        return addresses
+
+    def name(self, description: int) -> str:
+        """Return the name of a description."""
+        address = self.guest.pointer(description)
+        return self.guest.text(address) if address else ""
+
+    def fields(self, description: int) -> list[RawField]:
+        """Return the fields of a description."""
+        known = self._fields.get(description)
+        if known is None:
+            known = self._fields[description] = list(self._read_fields(description))
+        return known
+
+    def _read_fields(self, description: int) -> Iterator[RawField]:
+        guest, at, seen = self.guest, self._at, dict[str, int]()
+        address = guest.pointer(description + at["desc_fields"])
+        for _ in range(_FIELDS_MAX if address else 0):
+            raw = guest.read(address, at["field_size"])
+            name, flags = _u64(raw, at["field_name"]), _u32(raw, at["field_flags"])
+            end = self._layout.end_flags
+            if (end and flags == end) or (not name and not flags):
+                return
+            text = guest.text(name) if name else ""
+            seen[text] = seen.get(text, -1) + 1
+            length = None
+            if flags & VARRAY and "field_num_offset" in at:
+                length = _u64(raw, at["field_num_offset"]), _length_size(flags)
+            elif flags & VARRAY:
+                length = _u32(raw, at["field_num_indirect"]), raw[at["field_num_indirect"] + 4]
+            yield RawField(
+                address, text, seen[text], _u64(raw, at["field_offset"]), _u64(raw, at["field_bytes"]),
+                struct.unpack_from("<i", raw, at["field_num"])[0], flags, _u64(raw, at["field_vmsd"]), length,
+            )  # fmt: skip
+            address += at["field_size"]
+
+    def subsections(self, description: int) -> Iterator[int]:
+        """Iterate over the addresses of a description's subsections."""
+        address = self.guest.pointer(description + self._at["desc_subsections"])
+        for _ in range(_SUBSECTIONS_MAX if address else 0):
+            subsection = self.guest.pointer(address)
+            if not subsection:
+                return
+            yield subsection
+            address += 8
+
+    def needed(self, description: int) -> int:
+        """Return the function needed() of a description; 0: none."""
+        return self.guest.pointer(description + self._needed)
+
+    def hooks(self, roots: Iterable[int]) -> list[Hook]:
+        """Return the function pointers of descriptions and of all that they refer to."""
+        hooks, todo, seen = [], list(roots), set[int]()
+        while todo:
+            description = todo.pop()
+            if description in seen or not self.guest.holds(description, self._at["desc_size"]):
+                continue
+            seen.add(description)
+            name = self.name(description)
+            if self.needed(description):
+                hooks.append(Hook(description + self._needed, (name, "", 0), description))
+            for field in self.fields(description):
+                slot = field.address + self._at["field_exists"]
+                if self.guest.pointer(slot):
+                    hooks.append(Hook(slot, (name, field.name, field.index), description))
+                if field.vmsd:
+                    todo.append(field.vmsd)
+            todo += self.subsections(description)
+        return hooks
+
+
+class Walk:
+    """The memory that a section migrates.
+
+    Attributes:
+        ranges: start and end of each field in the guest's memory.
+        lengths: address and size of the member with an array's length, with the array's key.
+    """
+
+    def __init__(self, descriptions: Descriptions) -> None:
+        """Start empty."""
+        self._of, self._guest = descriptions, descriptions.guest
+        self.ranges: list[tuple[int, int]] = []
+        self.lengths: list[tuple[Key, int, int]] = []
+
+    def add(self, description: int, opaque: int, depth: int) -> None:
+        """Add a description's fields and subsections, whether or not they are sent at reset."""
+        if depth > _DEPTH_MAX or not self._guest.holds(opaque, 1):
+            return
+        name = self._of.name(description)
+        for field in self._of.fields(description):
+            if len(self.ranges) < _RANGES_MAX:
+                self._add_field(name, field, opaque, depth)
+        for subsection in self._of.subsections(description):
+            self.add(subsection, opaque, depth + 1)
+
+    def _add_field(self, description: str, field: RawField, opaque: int, depth: int) -> None:
+        base, count = opaque + field.offset, 1
+        if field.flags & (POINTER | ALLOC):
+            base = self._pointer(base)
+        if field.flags & ARRAY or field.flags & MULTIPLY_ELEMENTS:
+            count = max(field.num, 1)
+        if field.length is not None:
+            offset, size = field.length
+            self.lengths.append(((description, field.name, field.index), opaque + offset, size))
+            count = max(self.value(opaque + offset, size), 1)
+        if field.vmsd and not field.flags & (STRUCT | VSTRUCT):
+            return  # a list, whose elements are elsewhere, or a temporary struct
+        if not field.vmsd:
+            self.ranges.append((base, base + max(field.size, 1) * count))
+            return
+        for index in range(min(count, _FIELDS_MAX)):
+            element = base + field.size * index
+            if field.flags & ARRAY_OF_POINTER:
+                element = self._pointer(base + 8 * index)
+            if field.vmsd and element and len(self.ranges) < _RANGES_MAX:
+                self.add(field.vmsd, element, depth + 1)
+
+    def value(self, address: int, size: int) -> int:
+        """Return the unsigned integer at an address; 0 outside of the guest's memory."""
+        return int.from_bytes(self._guest.read(address, size), "little") if self._guest.holds(address, size) else 0
+
+    def _pointer(self, address: int) -> int:
+        return self.value(address, 8)
+
+    def holds(self, address: int, size: int) -> bool:
+        """Return whether a range of memory is migrated, in part or all of it."""
+        return any(start < address + size and address < end for start, end in self.ranges)
+
+
+def _length_size(flags: int) -> int:
+    """Return the size of an array's length in bytes. Source: VMS_VARRAY_UINT16, VMS_VARRAY_UINT8."""
+    return 2 if flags & 0x80 else 1 if flags & 0x400 else 4
+
+
+def _u64(raw: bytes, at: int) -> int:
+    return int.from_bytes(raw[at : at + 8], "little")
+
+
+def _u32(raw: bytes, at: int) -> int:
+    return int.from_bytes(raw[at : at + 4], "little")

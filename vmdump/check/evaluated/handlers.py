@@ -1,0 +1,68 @@
+"""The list of sections that an emulated machine would send: savevm_state.handlers.
+
+The variable is static, so it is found by its content: the head of a QTAILQ whose entries begin with section names.
+
+Source: migration/savevm.c SaveStateEntry, the same from QEMU 5.2 to 11.1.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from vmdump.emulator.elf import MappedObject
+from vmdump.emulator.guest import Guest
+from vmdump.errors import SourceError
+
+#: Offsets of SaveStateEntry's members in bytes, and its size.
+_NEXT, _PREVIOUS, _IDSTR, _INSTANCE, _VERSION, _VMSD, _OPAQUE, _SIZE = 0, 8, 16, 272, 280, 304, 312, 336
+
+#: Size of SaveStateEntry.idstr, in bytes.
+_IDSTR_SIZE = 256
+
+#: Limit of sections. The largest boards have some hundreds.
+_SECTIONS_MAX = 1 << 14
+
+
+class Handler(NamedTuple):
+    """A SaveStateEntry: its section's name, instance and version, description (0: none) and the description's opaque."""
+
+    idstr: str
+    instance: int
+    version: int
+    vmsd: int
+    opaque: int
+
+
+def find_handlers(guest: Guest, main: MappedObject) -> int:
+    """Return the address of the list's head. Raises SourceError."""
+    for segment in main.segments:
+        if not segment.writable:
+            continue
+        start = max([segment.start, *(end for _, end in main.relocated if segment.start <= end < segment.end)])
+        start = (start + 7) & ~7
+        words = memoryview(guest.read(start, (segment.end - start) // 8 * 8)).cast("Q")
+        for index, word in enumerate(words):
+            if word > segment.end and _is_first(guest, word, start + 8 * index):
+                return start + 8 * index
+    raise SourceError(f"{guest.name}: the list of migrated sections was not found")
+
+
+def _is_first(guest: Guest, entry: int, head: int) -> bool:
+    """Return whether an entry is the first of a list of sections with this head."""
+    if not guest.holds(entry, _SIZE) or guest.pointer(entry + _PREVIOUS) != head:
+        return False
+    name = guest.read(entry + _IDSTR, _IDSTR_SIZE).partition(b"\0")[0]
+    return 0 < len(name) < _IDSTR_SIZE and name.isascii() and name.decode().isprintable()
+
+
+def read_handlers(guest: Guest, head: int) -> list[Handler]:
+    """Return the sections in the order in which they are sent."""
+    handlers, entry = list[Handler](), guest.pointer(head)
+    while entry and len(handlers) < _SECTIONS_MAX:
+        raw = guest.read(entry, _SIZE)
+        instance, version = (int.from_bytes(raw[at : at + 4], "little") for at in (_INSTANCE, _VERSION))
+        vmsd, opaque = (int.from_bytes(raw[at : at + 8], "little") for at in (_VMSD, _OPAQUE))
+        name = raw[_IDSTR : _IDSTR + _IDSTR_SIZE].partition(b"\0")[0].decode(errors="backslashreplace")
+        handlers.append(Handler(name, instance, version, vmsd, opaque))
+        entry = int.from_bytes(raw[_NEXT : _NEXT + 8], "little")
+    return handlers
