@@ -172,6 +172,18 @@ def test_open() -> None:
 
 
 @pytest.mark.slow
+def test_machine_that_cannot_be_saved() -> None:
+    """A binary without exports has devices, and no sections; the reason is named."""
+    path = shutil.which("qemu-system-x86_64-microvm")
+    if path is None:
+        pytest.skip("needs Debian's qemu-system-x86_64-microvm")
+    machine = open_machines(path, cache=False)["microvm"]
+    assert machine.sections == ()
+    assert "does not export" in (machine.why_no_sections or "")
+    assert machine.device("fw_cfg_io").path == "/machine/fw_cfg"
+
+
+@pytest.mark.slow
 def test_arm(tmp_path: Path) -> None:
     """An Arm machine has its system registers, sections and RAM blocks."""
     machine = open_machines(find_qemu("aarch64"), cache=False)["virt"]

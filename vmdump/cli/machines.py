@@ -85,6 +85,8 @@ def _print_one(machines: Machines, name: str, environment: Environment, *, as_js
 
     machine = machines[name]
     report_missed(machines, machine.missed_functions, environment)
+    if machine.why_no_sections is not None:
+        environment.error(f"{machines.path}: {machine.name}: no sections and RAM blocks: {machine.why_no_sections}")
     machine_types.print_one(environment, machine, as_json=as_json)
 
 

@@ -158,6 +158,7 @@ class MachineType:
             ``-nodefaults`` is given.
         compat_effects: for each compat property, an Effect.
         ram_size: default RAM size in bytes.
+        why_no_sections: why there are no sections and RAM blocks, in words; None if there are.
         missed_functions: host functions that the machine's code called and the emulator lacks. If there are any, the
             machine may differ from a real one.
 
@@ -174,6 +175,7 @@ class MachineType:
     default_devices: tuple[str, ...] = ()
     compat_effects: tuple[str, ...] = ()
     ram_size: int | None = None
+    why_no_sections: str | None = None
     missed_functions: tuple[str, ...] = ()
 
     @property

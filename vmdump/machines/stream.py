@@ -38,11 +38,13 @@ class Stream(NamedTuple):
         sections: in order.
         ram_blocks: in order.
         fields: of all sections whose contents the description covers.
+        why_empty: why there is no stream, in words; None if there is one.
     """
 
     sections: tuple[Section, ...]
     ram_blocks: tuple[RamBlock, ...]
     fields: tuple[Field, ...]
+    why_empty: str | None = None
 
 
 def read_stream(data: bytes) -> Stream:
