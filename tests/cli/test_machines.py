@@ -32,6 +32,7 @@ def test_dump_files(dump_file: Path) -> None:
     assert run_failing(2, "machines", dump_file, dump_file) == text
     assert run_failing(2, "properties", dump_file, "e1000") == text
     assert run_failing(2, "abi", dump_file, dump_file) == text
+    assert run_failing(2, "abi", "-M", "pc", "q35", dump_file, dump_file) == text
 
 
 def test_usage(dump_file: Path) -> None:
@@ -39,7 +40,8 @@ def test_usage(dump_file: Path) -> None:
     assert "required" in run_failing(2, "machines")
     assert "4 arguments" in run_failing(2, "machines", "a", "b", "c", "d")
     assert "required: TYPE" in run_failing(2, "properties", dump_file)
-    assert "required: NEW" in run_failing(2, "abi", dump_file)
+    assert "give two QEMU binaries" in run_failing(2, "abi", dump_file)
+    assert "give two QEMU binaries" in run_failing(2, "abi", "-M", "q35", dump_file)
     assert "no option --devices; did you mean --device?" in run_failing(2, "abi", "a", "b", "--devices", "x")
     sarif = ("--statistics", "--format", "sarif")
     assert "--statistics does not apply" in run_failing(2, "abi", "/bin/true", "/bin/true", *sarif)

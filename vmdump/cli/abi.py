@@ -56,8 +56,9 @@ _TICK = 0.1
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
-    add_binary(parser, "old", metavar="OLD")
-    add_binary(parser, "new", metavar="NEW")
+    # Optional for argparse, since those behind -M NAME are taken for names.
+    add_binary(parser, "old", nargs="?", metavar="OLD")
+    add_binary(parser, "new", nargs="?", metavar="NEW")
     parser.add_argument(
         "-M",
         "--machine",
@@ -81,9 +82,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Compare the machine types and write the report."""
     check_statistics(args)
-    opened = open_binaries([args.old, args.new], args, environment)
+    opened = open_binaries(_paths(args), args, environment)
     result = _compare(opened, args, environment)
     return finish(result, args, environment, rules=rule_texts(args.format))
+
+
+def _paths(args: argparse.Namespace) -> list[str]:
+    """Return OLD and NEW; args.machines keeps the names. Raises UsageError if one is missing."""
+    paths = [path for path in (args.old, args.new) if path is not None]
+    names = args.machines or []
+    missing = 2 - len(paths)
+    if missing and len(names) > missing:
+        paths = [*names[-missing:], *paths]
+        args.machines = names[:-missing]
+    if len(paths) < 2:
+        raise UsageError("give two QEMU binaries, OLD and NEW; see vmdump abi --help")
+    return paths
 
 
 def _compare(opened: Sequence[Machines], args: argparse.Namespace, environment: Environment) -> CheckResult:
