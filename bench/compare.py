@@ -34,6 +34,7 @@ from compare_large import compare_large
 from compare_memory import compare_memory
 from compare_process import compare_process
 from compare_registry import compare_registry
+from compare_stream import compare_stream
 from last_run import BUILD, changes_since
 from machine import describe_machine
 from measure import Comparison, Result, measure, middle_half
@@ -51,6 +52,7 @@ GROUPS: dict[str, Callable[[bool], Iterator[Comparison]]] = {
     "memory": compare_memory,
     "growth": compare_growth,
     "check": compare_check,
+    "stream": compare_stream,
     "instructions": compare_instructions,
     "bulk": compare_bulk,
 }

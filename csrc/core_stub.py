@@ -22,16 +22,18 @@ HEAD = '''\
 # fmt: off
 # A class named like a struct stands for the struct and for a pointer to it: cffi reads members of both alike.
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Generic, Literal, TypeAlias, TypeVar, overload
+from typing import Any, Generic, Literal, TypeAlias, TypeVar, overload, type_check_only
 
 _T = TypeVar("_T")
 
+@type_check_only
 class CValue:
     """A C value that Python does not convert: a pointer, an array, a struct, or an integer that was cast."""
 
     def __bool__(self) -> bool: ...
     def __int__(self) -> int: ...
 
+@type_check_only
 class Pointer(CValue, Generic[_T]):
     """A pointer to T, or an array of T."""
 
@@ -42,16 +44,17 @@ class Pointer(CValue, Generic[_T]):
     def __len__(self) -> int: ...
 
 #: What cffi takes for a pointer: a pointer, or bytes for char *.
-Address: TypeAlias = CValue | bytes
+_Address: TypeAlias = CValue | bytes
 
 #: What cffi takes for an array of integers.
-Integers: TypeAlias = Pointer[int] | Pointer[bytes] | Sequence[int]
+_Integers: TypeAlias = Pointer[int] | Pointer[bytes] | Sequence[int]
 '''
 
 #: The C types that Python code of the package passes to ffi.new and ffi.cast, apart from those of the structs.
 _PLAIN = ("int32_t", "uint8_t", "uint16_t", "uint32_t", "uint64_t", "uintptr_t", "size_t")
 
 FFI = '''
+@type_check_only
 class FFI:
     """The part of cffi's FFI that the package uses."""
 
@@ -110,13 +113,13 @@ def result(tp: Any) -> str:
 def parameter(tp: Any) -> str:
     """Return the Python type of a C argument: cffi also takes bytes for char *, and lists for arrays."""
     text = result(tp)
-    return {"Pointer[bytes]": "Address", "Pointer[int]": "Integers"}.get(text, text)
+    return {"Pointer[bytes]": "_Address", "Pointer[int]": "_Integers"}.get(text, text)
 
 
 def members(tp: Any) -> list[str]:
     """Return the lines of a struct's class."""
     name = name_of(tp.name)
-    lines = [f"class {name}(CValue):"]
+    lines = ["@type_check_only", f"class {name}(CValue):"]
     lines += [f"    {field}: {result(of)}" for field, of, *_ in tp.enumfields()] if tp.fldnames else []
     lines += [
         f"    def __getitem__(self, index: int) -> {name}: ...",
@@ -189,7 +192,7 @@ def stub() -> str:
     for tp in structs.values():
         text += "\n" + "\n".join(members(tp)) + "\n"
     text += FFI.format(new="\n".join(overloads(c_names)))
-    return text + "\nclass Lib:\n" + "\n".join(dict.fromkeys(lib)) + "\n\nlib: Lib\n"
+    return text + "\n@type_check_only\nclass Lib:\n" + "\n".join(dict.fromkeys(lib)) + "\n\nlib: Lib\n"
 
 
 if __name__ == "__main__":

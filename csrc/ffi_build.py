@@ -20,6 +20,7 @@ HEADERS = [
     CSRC / "base" / "error.h",
     CSRC / "tree" / "tree.h",
     CSRC / "stream" / "stream.h",
+    CSRC / "stream" / "text_table.h",
     CSRC / "stream" / "shapes.h",
     CSRC / "stream" / "rows.h",
     CSRC / "dump" / "sink.h",

@@ -4,6 +4,7 @@ import inspect
 import logging
 import pickle
 import pydoc
+import re
 import subprocess
 import sys
 import warnings
@@ -45,6 +46,15 @@ def test_session_runs(tmp_path: Path) -> None:
     done = subprocess.run(sample, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert "e1000" in done.stdout
+
+
+@pytest.mark.slow
+def test_stub_is_exact() -> None:
+    """The stub of the C core and the core agree in all names, as stubtest compares them."""
+    pytest.importorskip("mypy")
+    stubtest = [sys.executable, "-m", "mypy.stubtest", "vmdump._core"]
+    done = subprocess.run(stubtest, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 def test_stub_is_current(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,11 +285,15 @@ def test_reprs_are_short() -> None:
         assert "\n" not in repr(each)
     made = dump(desc("dev"), roots=((desc("cpu"), "register"),))
     assert repr(made) == "<DeviceDump of 'none': 1 devices, 1 standalone descriptions>"
+    with vmdump.Session(builtin=False, entry_points=False, module_dirs=[]) as session:
+        assert re.fullmatch(r"<Session: <TypeTable: \d+ types>, <ModuleLoader: \d+ modules, 0 loaded>>", repr(session))
 
 
 def test_help_is_short_and_useful() -> None:
     """help(vmdump) begins with a session; help(vmdump.open) explains each parameter within a screen or two."""
-    head = pydoc.plain(pydoc.render_doc(vmdump)).split("PACKAGE CONTENTS")[0]
+    whole = pydoc.plain(pydoc.render_doc(vmdump))
+    assert len(whole.splitlines()) < 600
+    head = whole.split("PACKAGE CONTENTS")[0]
     assert len(head.splitlines()) < 40
     for word in ("vmdump.open", "walk", "vmdump.check", "vmdump.lint", "findings", "Session"):
         assert word in head

@@ -31,7 +31,7 @@ def run_limited(limit: int, *argv: str | Path) -> None:
     )
 
 
-@pytest.mark.parametrize("n_devices", [50_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_devices", [20_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
 def test_many_devices(n_devices: int, tmp_path: Path) -> None:
     """Each device is in the dump once, in an address space of a kilobyte for each device and 100 MiB."""
     (tmp_path / "many.py").write_text(MODULE.replace("N_DEVICES", str(n_devices)))

@@ -8,7 +8,6 @@
         print(field.path, field.field.size, field.conditions)
     dump.find("cpu")                             # also sections, subsections and standalone descriptions, by name
     dump.write("x86_64.json")                    # what -dump-vmstate writes
-    dump.machines["pc-q35-7.2"].compat_props     # machine types: their own code sets them up, in an emulator
 
     result = vmdump.check("old/qemu-system-x86_64", "new/qemu-system-x86_64")
     for finding in result.findings:              # what breaks, or may break, in either direction
@@ -19,7 +18,8 @@
     vmdump.vmstate                               # VMStateDescription, VMStateField, and QEMU's VMSTATE_* macros
     vmdump.VmdumpError                           # the base class of all errors
 
-Warnings are logged to the logger "vmdump". help(vmdump.open) and help(vmdump.check) describe the options.
+Warnings are logged to the logger "vmdump". help(vmdump.open) and help(vmdump.check) describe the options, dir(vmdump)
+has all public names: results, errors, and the types that Session registers.
 """
 
 # Public names are imported on first access, so that `import vmdump` costs next to nothing.
@@ -32,33 +32,44 @@ if TYPE_CHECKING:
 
     from vmdump.check.api import check as check
     from vmdump.check.api import lint as lint
-    from vmdump.check.checker import Labelled
-    from vmdump.check.results import CheckResult, Direction, Finding, TypeResult, Verdict
-    from vmdump.dump.device import Device, StandaloneVMState
-    from vmdump.dump.device_dump import DeviceDump, UnknownDeviceError
-    from vmdump.dump.engine import Engine
-    from vmdump.dump.lookup import Part
-    from vmdump.dump.producer import Defect, Producer, ProducerModule
-    from vmdump.dump.walk import WalkedField
-    from vmdump.emulator.host_profile import HostProfile
-    from vmdump.errors import ModuleError, OutputError, QOMError, SourceError, VmdumpError, VMStateError
-    from vmdump.include import get_include
-    from vmdump.machines.mapping import Machines
-    from vmdump.machines.model import MachineType
-    from vmdump.modules.model import ModuleInfo
-    from vmdump.qom import DeviceClass, MachineClass, ObjectClass, TypeInfo
+    from vmdump.check.checker import Labelled as Labelled
+    from vmdump.check.results import CheckResult as CheckResult
+    from vmdump.check.results import Direction as Direction
+    from vmdump.check.results import Finding as Finding
+    from vmdump.check.results import TypeResult as TypeResult
+    from vmdump.check.results import Verdict as Verdict
+    from vmdump.dump.device import Device as Device
+    from vmdump.dump.device import StandaloneVMState as StandaloneVMState
+    from vmdump.dump.device_dump import DeviceDump as DeviceDump
+    from vmdump.dump.device_dump import UnknownDeviceError as UnknownDeviceError
+    from vmdump.dump.engine import Engine as Engine
+    from vmdump.dump.lookup import Part as Part
+    from vmdump.dump.producer import Defect as Defect
+    from vmdump.dump.producer import Producer as Producer
+    from vmdump.dump.producer import ProducerModule as ProducerModule
+    from vmdump.dump.walk import WalkedField as WalkedField
+    from vmdump.emulator.host_profile import HostProfile as HostProfile
+    from vmdump.errors import ModuleError as ModuleError
+    from vmdump.errors import OutputError as OutputError
+    from vmdump.errors import QOMError as QOMError
+    from vmdump.errors import SourceError as SourceError
+    from vmdump.errors import VmdumpError as VmdumpError
+    from vmdump.errors import VMStateError as VMStateError
+    from vmdump.include import get_include as get_include
+    from vmdump.machines.mapping import Machines as Machines
+    from vmdump.machines.model import MachineType as MachineType
+    from vmdump.modules.model import ModuleInfo as ModuleInfo
+    from vmdump.qom import DeviceClass as DeviceClass
+    from vmdump.qom import MachineClass as MachineClass
+    from vmdump.qom import ObjectClass as ObjectClass
+    from vmdump.qom import TypeInfo as TypeInfo
     from vmdump.sources.open import open as open
-    from vmdump.sources.session import Session
-    from vmdump.version import __version__
+    from vmdump.sources.session import Session as Session
+    from vmdump.version import __version__ as __version__
 
-#: Without open, so that `from vmdump import *` does not replace Python's.
-__all__ = [
-    "CheckResult", "Defect", "Device", "DeviceClass", "DeviceDump", "Direction", "Engine", "Finding", "HostProfile",
-    "Labelled", "MachineClass", "MachineType", "Machines", "ModuleError", "ModuleInfo", "ObjectClass", "OutputError",
-    "Part", "Producer", "ProducerModule", "QOMError", "Session", "SourceError", "StandaloneVMState", "TypeInfo",
-    "TypeResult", "UnknownDeviceError", "VMStateError", "Verdict", "VmdumpError", "WalkedField", "__version__",
-    "check", "get_include", "lint",
-]  # fmt: skip
+#: The entry points, which help(vmdump) describes; dir(vmdump) has all public names. Without open, so that a star import
+#: does not replace Python's.
+__all__ = ["Device", "DeviceDump", "Session", "VmdumpError", "__version__", "check", "get_include", "lint"]
 
 _MODULES = {
     "vmdump.check.api": ("lint",),
@@ -109,4 +120,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """Return the public names, imported or not."""
-    return sorted([*__all__, "open", "vmstate"])
+    return sorted({*_HOMES, *_PACKAGES})

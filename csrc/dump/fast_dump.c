@@ -326,9 +326,7 @@ static inline struct written *find_written(struct fast_dump *dump, const struct 
     return &dump->written[hash / (UINT64_MAX / N_WRITTEN + 1)];
 }
 
-/*
- * As write_new_desc, but copy the text if it is still in the window: real dumps repeat about half of their text.
- */
+/* As write_new_desc, but copy the text if it is still in the window: real dumps repeat about half of their text. */
 static char *write_desc(struct fast_dump *dump, char *p, const struct vmd_desc *vmsd, int indent)
 {
     const char *begin = p;

@@ -15,12 +15,15 @@
 
 enum { WAIT_MILLISECONDS = 100 };
 
+typedef enum vmd_status (*drain_fn)(struct vmd_sink *sink, const char *bytes, size_t size);
+
 /* room: of the sink's own buffer, the initial window. */
-static enum vmd_status sink_init(struct vmd_sink *sink, size_t room, vmd_poll_fn poll, void *opaque,
+static enum vmd_status sink_init(struct vmd_sink *sink, drain_fn drain, size_t room, vmd_poll_fn poll, void *opaque,
                                  struct vmd_error *err)
 {
     memset(sink, 0, sizeof(*sink));
     vmd_error_set(err, VMD_OK, 0, NULL);
+    sink->drain = drain;
     sink->own = malloc(room + VMD_SINK_SLACK);
     sink->buffer = sink->own;
     sink->room = room;
@@ -91,12 +94,11 @@ static enum vmd_status drain_fd(struct vmd_sink *sink, const char *bytes, size_t
 
 enum vmd_status vmd_sink_init_fd(struct vmd_sink *sink, int fd, vmd_poll_fn poll, void *opaque, struct vmd_error *err)
 {
-    enum vmd_status status = sink_init(sink, VMD_CHUNK, poll, opaque, err);
+    enum vmd_status status = sink_init(sink, drain_fd, VMD_CHUNK, poll, opaque, err);
     struct stat what;
 
     sink->fd = fd;
     sink->fd_waits = fstat(fd, &what) == 0 && (S_ISFIFO(what.st_mode) || S_ISSOCK(what.st_mode));
-    sink->drain = drain_fd;
     return status;
 }
 
@@ -108,10 +110,9 @@ static enum vmd_status drain_file(struct vmd_sink *sink, const char *bytes, size
 enum vmd_status vmd_sink_init_file(struct vmd_sink *sink, FILE *file, vmd_poll_fn poll, void *opaque,
                                    struct vmd_error *err)
 {
-    enum vmd_status status = sink_init(sink, VMD_CHUNK, poll, opaque, err);
+    enum vmd_status status = sink_init(sink, drain_file, VMD_CHUNK, poll, opaque, err);
 
     sink->file = file;
-    sink->drain = drain_file;
     return status;
 }
 
@@ -144,11 +145,10 @@ static enum vmd_status drain_memory(struct vmd_sink *sink, const char *bytes, si
 enum vmd_status vmd_sink_init_memory(struct vmd_sink *sink, char *memory, size_t size, vmd_poll_fn poll, void *opaque,
                                      struct vmd_error *err)
 {
-    enum vmd_status status = sink_init(sink, VMD_SINK_SLACK, poll, opaque, err);
+    enum vmd_status status = sink_init(sink, drain_memory, VMD_SINK_SLACK, poll, opaque, err);
 
     sink->memory = memory;
     sink->memory_left = size;
-    sink->drain = drain_memory;
     move_window(sink);
     return status;
 }
@@ -162,11 +162,10 @@ static enum vmd_status drain_count(struct vmd_sink *sink, const char *bytes, siz
 enum vmd_status vmd_sink_init_count(struct vmd_sink *sink, uint64_t *count, vmd_poll_fn poll, void *opaque,
                                     struct vmd_error *err)
 {
-    enum vmd_status status = sink_init(sink, VMD_CHUNK, poll, opaque, err);
+    enum vmd_status status = sink_init(sink, drain_count, VMD_CHUNK, poll, opaque, err);
 
     *count = 0;
     sink->count = count;
-    sink->drain = drain_count;
     return status;
 }
 

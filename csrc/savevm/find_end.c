@@ -58,10 +58,7 @@ bool vmd_savevm_is_element(const struct vmd_savevm_walker *walker, const uint8_t
         if (n == 1) {
             return is_last;
         }
-        if (bytes[1] == QEMU_VM_VMDESCRIPTION) {
-            return n > 6 ? bytes[6] == '{' : !strict;
-        }
-        return !strict;
+        return !strict || (n > 6 && bytes[1] == QEMU_VM_VMDESCRIPTION && bytes[6] == '{');
     case QEMU_VM_SECTION_START:
     case QEMU_VM_SECTION_FULL:
         return is_header(walker, bytes, n, strict);
@@ -127,6 +124,10 @@ static uint32_t search(struct vmd_savevm_walker *walker)
     bool footers = !walker->knows_footers || walker->vm->has_footers;
 
     while (vmd_savevm_peek(walker, 1) && vmd_savevm_ok(walker)) {
+        if (walker->vm->sections[walker->section - 1].size > VMD_SAVEVM_MAX_STATE) {
+            vmd_savevm_fail(walker, VMD_SAVEVM_TOO_LARGE, vmd_savevm_tell(walker), VMD_SAVEVM_MAX_STATE);
+            return 0;
+        }
         uint64_t index = walker->at;
 
         while ((index = next_candidate(walker, index, footers)) < walker->filled) {

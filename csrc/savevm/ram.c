@@ -69,7 +69,12 @@ static void read_mapped(struct vmd_savevm_walker *walker, struct vmd_savevm_bloc
     walker->vm->page_size = page_size;
     go_to(walker, block->bitmap_offset);
     pages = block->size / page_size + (block->size % page_size != 0);
-    for (bytes = (pages / 64 + (pages % 64 != 0)) * 8; bytes && vmd_savevm_ok(walker);) {
+    bytes = (pages / 64 + (pages % 64 != 0)) * 8;
+    if (bytes > VMD_SAVEVM_MAX_BITMAP) {
+        vmd_savevm_fail(walker, VMD_SAVEVM_MAPPED, vmd_savevm_tell(walker), block->size);
+        return;
+    }
+    while (bytes && vmd_savevm_ok(walker)) {
         uint64_t part = bytes < VMD_SAVEVM_WINDOW / 2 ? bytes : VMD_SAVEVM_WINDOW / 2;
         const uint8_t *bits = vmd_savevm_take(walker, part);
 

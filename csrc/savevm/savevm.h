@@ -39,6 +39,7 @@ enum vmd_savevm_problem {
     VMD_SAVEVM_MAPPED = 18,         /* value: the version of a mapped-ram header, or an offset that points back */
     VMD_SAVEVM_LIVE = 19,           /* value: the flags of a record of a live section */
     VMD_SAVEVM_PACKAGE = 20,        /* an element exceeds the package that it is in */
+    VMD_SAVEVM_TOO_LARGE = 21,      /* value: the limit of the state of a device */
 };
 
 /* struct vmd_savevm_section.end: what determined the end of the body. */

@@ -53,6 +53,7 @@ static void read_configuration_subsection(struct vmd_savevm_walker *walker, cons
         uint32_t n = vmd_savevm_be32(walker);
 
         vm->capabilities = (uint32_t)vm->text_size;
+        vm->n_capabilities = 0; /* a repeated subsection replaces the first */
         for (uint32_t i = 0; i < n && vmd_savevm_ok(walker); i++) {
             vmd_savevm_text(walker, vmd_savevm_u8(walker));
             vm->n_capabilities += vmd_savevm_ok(walker);

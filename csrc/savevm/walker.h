@@ -21,6 +21,12 @@ enum {
     VMD_SAVEVM_MAX_BLOCKS = 1 << 14,
 };
 
+/* Limit of the state of one device, so that a hole in a sparse file is not searched for its end. */
+#define VMD_SAVEVM_MAX_STATE ((uint64_t)1 << 30)
+
+/* Limit of a bitmap of mapped-ram, in bytes: of a block of 64 TiB. */
+#define VMD_SAVEVM_MAX_BITMAP ((uint64_t)2 << 30)
+
 /* Limit of all bodies that are kept, and of the vmdescription, in bytes. */
 #define VMD_SAVEVM_MAX_DATA ((uint64_t)256 << 20)
 #define VMD_SAVEVM_MAX_VMDESCRIPTION ((uint64_t)64 << 20)

@@ -4,7 +4,6 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "stream/rows.h"
-#include "stream/text_table.h"
 
 #include <stdlib.h>
 #include <string.h>

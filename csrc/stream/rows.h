@@ -7,6 +7,7 @@
 #ifndef VMD_ROWS_H
 #define VMD_ROWS_H
 
+#include "stream/text_table.h"
 #include "tree/tree.h"
 
 /* cdef: begin */
@@ -52,13 +53,6 @@ struct vmd_rows_column {
     char *values;
     char *valid;
     uint64_t n_valid;
-};
-
-/* Distinct strings: string i is text[offsets[i]] to text[offsets[i + 1]]. */
-struct vmd_rows_texts {
-    char *text;
-    int32_t *offsets;
-    uint64_t n;
 };
 
 /* Rows n_all of the dump are read in chunks: n rows are in the columns. */

@@ -5,8 +5,11 @@
  */
 #include "stream/text_table.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/load.h"
 
 static uint32_t hash_of(const char *text, size_t size)
 {

@@ -6,7 +6,17 @@
 #ifndef VMD_TEXT_TABLE_H
 #define VMD_TEXT_TABLE_H
 
-#include "stream/rows.h"
+#include <stddef.h>
+#include <stdint.h>
+
+/* cdef: begin */
+/* Distinct strings: string i is text[offsets[i]] to text[offsets[i + 1]]. */
+struct vmd_rows_texts {
+    char *text;
+    int32_t *offsets;
+    uint64_t n;
+};
+/* cdef: end */
 
 /* The memory of a struct vmd_rows_texts, and a hash table of its strings. All zero: empty. */
 struct vmd_text_table {

@@ -14,7 +14,7 @@ import pytest
 from support.bulk import VMDUMP, bulk, children, entries, tree
 from support.dumps import read_real_dump
 from support.paths import DATA
-from support.qemu import find_qemu
+from support.qemu import find_module, find_qemu
 
 import vmdump
 from vmdump.bulk.query.database import query
@@ -165,14 +165,13 @@ def test_all_machines(tmp_path: Path) -> None:
 @pytest.mark.qemu
 def test_binaries_of_a_directory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Binaries are found by content, with modules; a changed module causes a re-read, a new time stamp does not."""
-    modules = [path for path in Path("/usr/lib").glob("*/qemu/hw-usb-redirect.so") if path.exists()]
+    module = find_module("hw-usb-redirect")
     qemu = find_qemu("x86_64")
     system = tmp_path / "system"
     (system / "usr" / "bin").mkdir(parents=True)
     shutil.copy(qemu, system / "usr" / "bin" / "my-emulator")
     (system / "usr" / "bin" / "qemu-system-x86_64").symlink_to("my-emulator")
     shutil.copy("/bin/true", system / "usr" / "bin")
-    (module,) = modules
     place = system / str(module.parent)[1:]
     place.mkdir(parents=True)
     shutil.copy(module, place)

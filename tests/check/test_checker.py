@@ -18,7 +18,7 @@ from vmdump.vmstate.model import VMStateDescription, VMStateField, VMStateFlags,
 
 @pytest.mark.parametrize("of", [lambda each: each, plain], ids=["binary", "dump"])
 @pytest.mark.parametrize(
-    ("ours", "theirs", "expected"),
+    ("source", "destination", "expected"),
     [
         ([A], [A, B], "breaks"),
         ([array("a", 3), B], [array("a", 4), B], "breaks"),
@@ -27,10 +27,12 @@ from vmdump.vmstate.model import VMStateDescription, VMStateField, VMStateFlags,
     ],
     ids=["field appended", "num changed", "test dropped", "field version above its description's"],
 )
-def test_misses_of_the_script(ours: list[VMStateField], theirs: list[VMStateField], expected: str, of: object) -> None:
+def test_misses_of_the_script(
+    source: list[VMStateField], destination: list[VMStateField], expected: str, of: object
+) -> None:
     """Each is detected, with binaries and with dumps that print array lengths."""
     assert callable(of)
-    pair = [of(dump(desc("dev", *fields))) for fields in (ours, theirs)]
+    pair = [of(dump(desc("dev", *fields))) for fields in (source, destination)]
     assert verdicts(*pair) == {"dev": expected}
 
 
@@ -209,8 +211,8 @@ def test_field_of_a_later_version() -> None:
 def test_sizes_of_structs_in_memory() -> None:
     """A struct's size in memory does not matter (PCIDevice grew)."""
     part = desc("part", A)
-    ours, theirs = (VMStateField("s", vmsd=part, flags=VMStateFlags.STRUCT, size=size) for size in (2608, 2736))
-    assert rules(dump(desc("dev", ours)), dump(desc("dev", theirs))) == []
+    source, destination = (VMStateField("s", vmsd=part, flags=VMStateFlags.STRUCT, size=size) for size in (2608, 2736))
+    assert rules(dump(desc("dev", source)), dump(desc("dev", destination))) == []
 
 
 def test_less_is_known_of_dumps() -> None:
@@ -267,7 +269,7 @@ F = VMStateFlags
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs", "expected"),
+    ("source", "destination", "expected"),
     [
         # n * num elements; n times size bytes
         (
@@ -303,9 +305,9 @@ F = VMStateFlags
         ),
     ],
 )  # fmt: skip
-def test_lengths(ours: VMStateField, theirs: VMStateField, expected: str) -> None:
+def test_lengths(source: VMStateField, destination: VMStateField, expected: str) -> None:
     """Attributes besides name and element size that decide a field's size in the stream."""
-    one, two = dump(desc("dev", A, ours, B)), dump(desc("dev", A, theirs, B))
+    one, two = dump(desc("dev", A, source, B)), dump(desc("dev", A, destination, B))
     assert verdicts(one, two) == verdicts(two, one) == {"dev": expected}
 
 
@@ -314,8 +316,8 @@ def test_removed_field_with_replacement() -> None:
     gone = [A, B, C], [A, C]
     in_its_place = [A, B, C], [A, field("n", "uint16", field_exists=True), field("m", "uint16"), C]
     may_be = [A, B, C], [A, varray("n", "uint8"), C]
-    for (ours, theirs), expected in ((gone, "breaks"), (in_its_place, "conditional"), (may_be, "conditional")):
-        assert verdicts(dump(desc("dev", *ours)), dump(desc("dev", *theirs))) == {"dev": expected}
+    for (source, destination), expected in ((gone, "breaks"), (in_its_place, "conditional"), (may_be, "conditional")):
+        assert verdicts(dump(desc("dev", *source)), dump(desc("dev", *destination))) == {"dev": expected}
 
 
 def test_too_deep() -> None:

@@ -16,10 +16,10 @@ from vmdump.vmstate.model import VMStateDescription, VMStateField, VMStateFlags
 
 
 def same_as_each_pair(dumps: list[Labelled]) -> CheckResult:
-    """The check of all of the dumps, which says of each pair what the check of these two says, all in all."""
+    """Check all dumps at once, and compare the results with those of each pair alone."""
     matrix = check(dumps)
 
-    def told(types: Sequence[TypeResult]) -> list[TypeResult]:
+    def comparable(types: Sequence[TypeResult]) -> list[TypeResult]:
         """With layouts that can be compared, of some of those that are safe: they take long."""
         drawn = {
             id(each): each.layout for n, each in enumerate(types) if each.findings or n % 16 == 0
@@ -29,7 +29,7 @@ def same_as_each_pair(dumps: list[Labelled]) -> CheckResult:
     for i, j in combinations(range(len(dumps)), 2):
         pair = check([dumps[i], dumps[j]])
         for (label, types), (source, destination) in zip(pair.results.items(), ((i, j), (j, i)), strict=True):
-            assert told(types) == told(matrix.results[label]), label
+            assert comparable(types) == comparable(matrix.results[label]), label
             assert matrix.directions[label] == (source, destination)
         assert pair.dumps == [matrix.dumps[i], matrix.dumps[j]]
         assert pair[2:4] == matrix[2:4]
@@ -60,14 +60,14 @@ def test_a_matrix_keeps_unlike_things_apart() -> None:
         of_elements = VMStateField("list", vmsd=element, flags=flags, num_offset=at, offset=16)
         return desc("lists", field("n", offset=8), of_elements)
 
-    def namesakes(which: str) -> VMStateDescription:
+    def duplicates(which: str) -> VMStateDescription:
         parts = {letter: desc("twice/sub", field("x"), needed=True) for letter in "ab"}
         return desc("twice", field("a"), subsections=[parts[letter] for letter in which])
 
     def made(hook: object, at: int, which: str, width: str, info: str, **more: object) -> DeviceDump:
         hooked = desc("hooked", field("a"), **({"post_load": True} if hook else {}))
         wide, coded = desc("wide", field("w", width)), desc("coded", field("c", info))
-        source = dump(lists(at, width), namesakes(which), hooked, wide, coded)
+        source = dump(lists(at, width), duplicates(which), hooked, wide, coded)
         return DeviceDump(source.tree, Producer("image")._replace(**more))
 
     dumps = [
@@ -114,6 +114,6 @@ def test_templates_change_nothing(kind: str, monkeypatch: pytest.MonkeyPatch) ->
         return [(*each[:3], list(each.findings), list(each.layout)) for side in found.values() for each in side]
 
     fast = results()
-    monkeypatch.setattr("vmdump.check.checker._Direction._template_key", lambda *_: None)
+    monkeypatch.setattr("vmdump.check.direction.DirectionCheck._template_key", lambda *_: None)
     assert fast == results()
     assert {finding.rule for each in fast for finding in each[3]} >= {"type-absent", "section-renamed"}  # type: ignore[attr-defined]

@@ -81,12 +81,12 @@ def test_appending_breaks(fields: list[VMStateField], info: str) -> None:
 
 def test_the_same_bytes_at_other_places() -> None:
     """Fields with equal total size are not regrouped if one would be read from another's bytes."""
-    ours, theirs = (dump(desc("dev", field("a", one), field("b", two), field("c", three))) for one, two, three in (
+    source, destination = (dump(desc("dev", field("a", a), field("b", b), field("c", c))) for a, b, c in (
         ("uint8", "uint32", "uint16"), ("uint32", "uint8", "uint16"),
     ))  # fmt: skip
-    assert verdicts(ours, theirs) == verdicts(theirs, ours) == {"dev": "breaks"}
+    assert verdicts(source, destination) == verdicts(destination, source) == {"dev": "breaks"}
     joined = dump(desc("dev", field("ab", "uint32"), field("x", "uint8"), field("c", "uint16")))
-    assert verdicts(ours, joined) == verdicts(joined, ours) == {"dev": "safe"}
+    assert verdicts(source, joined) == verdicts(joined, source) == {"dev": "safe"}
 
 
 def test_subsections_with_equal_names_match_by_place() -> None:
@@ -107,17 +107,19 @@ def test_subsections_with_equal_names_match_by_place() -> None:
 
 
 @given(field_lists(), field_lists())
-def test_symmetry(ours: list[VMStateField], theirs: list[VMStateField]) -> None:
+def test_symmetry(source: list[VMStateField], destination: list[VMStateField]) -> None:
     """Without versions and subsections, what is safe in one direction is safe in the other."""
-    one, two = dump(desc("dev", *ours)), dump(desc("dev", *theirs))
+    one, two = dump(desc("dev", *source)), dump(desc("dev", *destination))
     assert (verdicts(one, two) == {"dev": "safe"}) == (verdicts(two, one) == {"dev": "safe"})
-    known = [[each for each in side if not each.field_exists and each.num_offset is None] for side in (ours, theirs)]
+    known = [
+        [each for each in side if not each.field_exists and each.num_offset is None] for side in (source, destination)
+    ]
     one, two = [dump(desc("dev", *side)) for side in known]
     assert verdicts(one, two) == verdicts(two, one)
 
 
 @given(field_lists(), field_lists())
-def test_never_safe_with_other_bytes(ours: list[VMStateField], theirs: list[VMStateField]) -> None:
+def test_never_safe_with_other_bytes(source: list[VMStateField], destination: list[VMStateField]) -> None:
     """If all sizes are known and the totals differ, the verdict is not safe; totals are computed independently here."""
     bytes_of = {"uint8": 1, "bool": 1, "uint16": 2, "uint32": 4, "uint64": 8, "timer": 8}
 
@@ -127,7 +129,9 @@ def test_never_safe_with_other_bytes(ours: list[VMStateField], theirs: list[VMSt
             for each in fields
         )
 
-    known = [[each for each in side if not each.field_exists and each.num_offset is None] for side in (ours, theirs)]
+    known = [
+        [each for each in side if not each.field_exists and each.num_offset is None] for side in (source, destination)
+    ]
     if total(known[0]) != total(known[1]):
         pair = [dump(desc("dev", *fields)) for fields in known]
         assert verdicts(*pair) == {"dev": Verdict.BREAKS}

@@ -14,7 +14,7 @@ A, B = field("a"), field("b", "uint16")
 
 
 def wire(vmsd: VMStateDescription, version: int | None = None, *, loading: bool = False) -> Stream:
-    """What a description puts on the wire."""
+    """Return the stream that a description sends, or reads."""
     devices = Native(dump(dev=vmsd)).devices
     lowering = Lowering(loading=loading, detailed=True, nums=True)
     return lowering.lower(devices["dev"].vmsd, vmsd.version_id if version is None else version)
@@ -154,9 +154,9 @@ def test_dump_file() -> None:
 # Equality in C ----------------------------------------------------------------------------------------------------
 
 
-def same(ours: VMStateDescription, theirs: VMStateDescription, *, nums: bool = True, of: Any = dump) -> bool:
+def same(source: VMStateDescription, destination: VMStateDescription, *, nums: bool = True, of: Any = dump) -> bool:
     """Whether the C core considers two descriptions equal."""
-    pair = [Native(of(dev=each) if of is dump else of(dump(dev=each))) for each in (ours, theirs)]
+    pair = [Native(of(dev=each) if of is dump else of(dump(dev=each))) for each in (source, destination)]
     return equal(*[[each.devices["dev"].address] for each in pair], nums=nums)[0]
 
 

@@ -298,11 +298,11 @@ def test_encodings(locale: dict[str, str], branch: bytes, environ: dict[str, str
 
 def run_in_terminal(environ: dict[str, str], *argv: str, columns: int = 80) -> str:
     """Return a command line's output on a terminal."""
-    terminal, ours = pty.openpty()
-    fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    terminal, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     shown = b""
-    with subprocess.Popen([*VMDUMP, *argv], env=environ, stdin=ours, stdout=ours, stderr=ours) as process:
-        os.close(ours)
+    with subprocess.Popen([*VMDUMP, *argv], env=environ, stdin=slave, stdout=slave, stderr=slave) as process:
+        os.close(slave)
         while True:
             try:
                 shown += os.read(terminal, 1 << 16)

@@ -214,9 +214,9 @@ def test_any_history(core, data):
 
 
 def test_grow_and_shrink(core):
-    """Growing to 500 keys and shrinking to none, twice, with tombstones at every size, gives GLib's table."""
+    """Growing to 300 keys and shrinking to none, twice, with tombstones at every size, gives GLib's table."""
     random_ = random.Random(3)
-    hashes = {key: random_.getrandbits(32) for key in range(1, 501)}
+    hashes = {key: random_.getrandbits(32) for key in range(1, 301)}
     keys = list(hashes)
     up_and_down = []
     for _ in range(2):

@@ -78,38 +78,38 @@ def sections(dump: bytes) -> dict[str, bytes]:
 
 def differences(vmsd: VMStateDescription, dumped: dict, where: str) -> list[str]:
     """Return every attribute that differs; attributes are printed by the rules of dump_vmstate_vmsd."""
-    ours = {"name": vmsd.name, "version_id": vmsd.version_id, "minimum_version_id": vmsd.minimum_version_id}
+    declared = {"name": vmsd.name, "version_id": vmsd.version_id, "minimum_version_id": vmsd.minimum_version_id}
     if vmsd.fields is not None:
-        ours["Fields"] = [field for field in vmsd.fields if not field.flags & VMStateFlags.MUST_EXIST]
+        declared["Fields"] = [field for field in vmsd.fields if not field.flags & VMStateFlags.MUST_EXIST]
     if vmsd.subsections is not None:
-        ours["Subsections"] = vmsd.subsections
-    found = [f"{where}: {key} on one side" for key in sorted(ours.keys() ^ dumped.keys())]
-    for key in ours.keys() & dumped.keys():
+        declared["Subsections"] = vmsd.subsections
+    found = [f"{where}: {key} on one side" for key in sorted(declared.keys() ^ dumped.keys())]
+    for key in declared.keys() & dumped.keys():
         if key not in ("Fields", "Subsections"):
-            if ours[key] != dumped[key]:
-                found.append(f"{where}.{key}: {ours[key]} is not {dumped[key]}")
-        elif len(ours[key]) != len(dumped[key]):
-            found.append(f"{where}: {len(ours[key])} {key} are not {len(dumped[key])}")
+            if declared[key] != dumped[key]:
+                found.append(f"{where}.{key}: {declared[key]} is not {dumped[key]}")
+        elif len(declared[key]) != len(dumped[key]):
+            found.append(f"{where}: {len(declared[key])} {key} are not {len(dumped[key])}")
         else:
             compare = field_differences if key == "Fields" else differences
-            for index, (our, theirs) in enumerate(zip(ours[key], dumped[key], strict=True)):
-                found += compare(our, theirs, f"{where}.{key}[{index}]")
+            for index, (item, printed) in enumerate(zip(declared[key], dumped[key], strict=True)):
+                found += compare(item, printed, f"{where}.{key}[{index}]")
     return found
 
 
 def field_differences(field: VMStateField, dumped: dict, where: str) -> list[str]:
     """The same for one field."""
-    ours = {"field": field.name, "version_id": field.version_id, "field_exists": bool(field.field_exists)}
+    declared = {"field": field.name, "version_id": field.version_id, "field_exists": bool(field.field_exists)}
     if field.flags & VMStateFlags.ARRAY:
-        ours["num"] = field.num
-    ours["size"] = field.size
+        declared["num"] = field.num
+    declared["size"] = field.size
     nested = dumped.get("Description")
     found = [] if (nested is None) == (field.vmsd is None) else [f"{where}: Description on one side"]
     if nested is not None and field.vmsd is not None:
         found += differences(field.vmsd, nested, f"{where}.{field.name}")
-    theirs = {key: value for key, value in dumped.items() if key != "Description"}
-    if ours != theirs:
-        found.append(f"{where}: {ours} is not {theirs}")
+    printed = {key: value for key, value in dumped.items() if key != "Description"}
+    if declared != printed:
+        found.append(f"{where}: {declared} is not {printed}")
     return found
 
 
@@ -161,11 +161,11 @@ def test_description_comparison_can_fail(real: dict) -> None:
 @pytest.mark.parametrize("engine", vmdump.Engine)
 def test_bytes_of_sections(engine: vmdump.Engine) -> None:
     """Each section equals QEMU's byte for byte, through the public API."""
-    theirs = sections(read_real_dump("10.0.13", "x86_64"))
-    ours = sections(vmdump.Session(entry_points=False).dump(machine="none").to_bytes(engine=engine))
-    assert len(theirs) == 225
-    assert sorted(ours) == NAMES
-    assert [name for name in NAMES if ours[name] != theirs[name]] == []
+    printed = sections(read_real_dump("10.0.13", "x86_64"))
+    declared = sections(vmdump.Session(entry_points=False).dump(machine="none").to_bytes(engine=engine))
+    assert len(printed) == 225
+    assert sorted(declared) == NAMES
+    assert [name for name in NAMES if declared[name] != printed[name]] == []
 
 
 # The classes

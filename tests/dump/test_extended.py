@@ -322,7 +322,7 @@ def test_wrong_machines(machine: dict[str, Any], error: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("text", [b'{"a": "b}', b'{"a": [', b'{"a": "\\', b"{"])
 def test_producer_without_an_end(text: bytes) -> None:
-    """A file that ends within the producer is told to end too early."""
+    """A file that ends within the producer is reported as truncated."""
     with pytest.raises(SourceError, match="unexpected end of file"):
         engine.parse(b'{"vmschkmachine": {"Name": "m", "producer": ' + text)
 

@@ -105,11 +105,11 @@ def test_macro_makes_the_field_of_qemus(made_by_header, index):
 def test_all_macros_are_there_with_qemus_parameters():
     """All macros of QEMU's header exist, with its parameter names in its order."""
     header = (INCLUDE / "vmdump" / "vmstate.h").read_text().replace("\\\n", " ")
-    ours = {
+    found = {
         name: [parameter.strip() for parameter in parameters.split(",") if parameter.strip()]
         for name, parameters in re.findall(r"^#define (VMSTATE_\w+)\(([^)]*)\)", header, re.MULTILINE)
     }
-    assert {name: ours.get(name) for name in FACTS["macros"]} == FACTS["macros"]
+    assert {name: found.get(name) for name in FACTS["macros"]} == FACTS["macros"]
 
 
 def test_infos_have_qemus_names(tmp_path):

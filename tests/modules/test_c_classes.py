@@ -20,7 +20,7 @@ def python_type(types, name, parent="device", **members):
 
 
 #: Writes into desc what a C class_init finds in its class.
-TELLS = """
+WRITES_WHAT_IT_FINDS = """
 #include <stdio.h>
 static char seen[200];
 static void class_init(ObjectClass *klass, void *data)
@@ -38,7 +38,7 @@ static void class_init(ObjectClass *klass, void *data)
 
 def test_c_child_of_a_python_type(build, registry):
     """C sees Python's members (of a vmsd: name and versions); unmodified ones are kept."""
-    build("child", DEVICE + TELLS, TYPE="child", PARENT="python-base")
+    build("child", DEVICE + WRITES_WHAT_IT_FINDS, TYPE="child", PARENT="python-base")
     types = registry()
     vmsd = VMStateDescription(
         "béta", version_id=5, minimum_version_id=3, priority=2, fields=[VMSTATE_UINT32("x", None)]
@@ -62,7 +62,7 @@ def test_python_child_of_a_c_type(tide, registry):
 
 def test_c_child_of_a_python_child_of_a_c_type(tide, build, registry, tmp_path):
     """The C child sees Python's changes, and has the C members of the nearest C ancestor."""
-    build("grandchild", DEVICE + TELLS, TYPE="grandchild", PARENT="my-rtc")
+    build("grandchild", DEVICE + WRITES_WHAT_IT_FINDS, TYPE="grandchild", PARENT="my-rtc")
     types = registry(tide, tmp_path)
     python_type(
         types, "my-rtc", "tide-rtc", fw_name="mine", desc="gone", vmsd=VMStateDescription("my-rtc", version_id=9)
@@ -74,7 +74,7 @@ def test_c_child_of_a_python_child_of_a_c_type(tide, build, registry, tmp_path):
 
 def test_c_child_sees_its_c_parents_description(tide, build, registry, tmp_path):
     """A description from C is visible to C itself, through a Python type too."""
-    build("grandchild", DEVICE + TELLS, TYPE="grandchild", PARENT="my-rtc")
+    build("grandchild", DEVICE + WRITES_WHAT_IT_FINDS, TYPE="grandchild", PARENT="my-rtc")
     types = registry(tide, tmp_path)
     python_type(types, "my-rtc", "tide-rtc")
     assert types["grandchild"].desc == "grandchild: tide-rtc/3/2/0/fields - tide 11 80"

@@ -86,7 +86,7 @@ def finding(direction: str, verdict: Verdict) -> Finding:
 
 @in_browser
 def test_the_list_at_first(tab: Browser, tmp_path: Path) -> None:
-    """Each type once, the worst first and selected; what is safe waits behind its button."""
+    """Each type once, the worst first and selected; safe types are behind a button."""
     tab.open(save(tmp_path, small()))
     assert names(tab) == LOUD
     assert tab.text("#detail h2") == "type-breaks"
@@ -340,7 +340,7 @@ def test_a_matrix_of_forty(tab: Browser, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("verdict", [*Verdict, "accepted", "unknown"])
 def test_each_verdict_has_a_sign_and_colours(verdict: str) -> None:
-    """No verdict is told by its colour alone, and each has one wherever there are colours."""
+    """No verdict is shown by colour alone, and each has one wherever there are colours."""
     assert len(set(MARKS.values())) == len(MARKS)
     assert MARKS[verdict]
     style = read_page_part("page.css")

@@ -253,8 +253,8 @@ def test_unused_folder_is_reported(spoil: Callable[[Path], None], reason: str, h
     assert not any("cache" in line for line in house.reported)
     for _ in range(3):
         assert not house.is_hit()
-    told = [line for line in house.reported if "cache" in line]
-    assert told == [f"the cache of parsed QEMU binaries is not used: {path}: {reason}; --no-cache silences this"]
+    warnings = [line for line in house.reported if "cache" in line]
+    assert warnings == [f"the cache of parsed QEMU binaries is not used: {path}: {reason}; --no-cache silences this"]
 
 
 @pytest.mark.parametrize(("xdg", "home", "path"), [

@@ -13,7 +13,7 @@ import pytest
 from support.elf_builder import DATA as AT
 from support.elf_builder import DT_INIT_ARRAY, elf_object
 from support.paths import DATA
-from support.qemu import find_qemu
+from support.qemu import find_module, find_qemu
 
 import vmdump
 from vmdump.cli import main
@@ -118,12 +118,10 @@ def test_truncated_qemu(part: float, tmp_path: Path) -> None:
 def test_module_of_another_build(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A module with another build's stamp is reported with QEMU's hint, and the rest dumped."""
     qemu = find_qemu("x86_64")
-    modules = [path for path in Path("/usr/lib").glob("*/qemu/hw-usb-redirect.so") if path.exists()]
-    if not modules:
-        pytest.skip("this QEMU comes without modules")
-    data = modules[0].read_bytes()
+    installed = find_module("hw-usb-redirect")
+    data = installed.read_bytes()
     stamp = data[data.index(b"qemu_stamp_") :].partition(b"\0")[0]
-    (tmp_path / modules[0].name).write_bytes(data.replace(stamp, stamp[:-1] + b"!"))
+    (tmp_path / installed.name).write_bytes(data.replace(stamp, stamp[:-1] + b"!"))
     assert main(["dump", qemu, "--module-dir", str(tmp_path), "-o", str(tmp_path / "x.json")]) == 0
     error = capsys.readouterr().err
     assert f"failed to initialize module: {tmp_path}/hw-usb-redirect.so. Only modules from the same build" in error
@@ -135,16 +133,14 @@ def test_module_of_another_build(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_module_with_avx(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A module with unsupported instructions ends the reading, as its types are unknown."""
     qemu = find_qemu("x86_64")
-    modules = [path for path in Path("/usr/lib").glob("x86_64-linux-gnu/qemu/hw-usb-redirect.so") if path.exists()]
-    if not modules:
-        pytest.skip("this QEMU comes without modules")
+    installed = find_module("hw-usb-redirect", "x86_64-linux-gnu")
     _, module = QemuImage(qemu)._opener.opened["hw-usb-redirect"]
     constructor = module.constructors[-1] - module.bias
-    data = bytearray(modules[0].read_bytes())
+    data = bytearray(installed.read_bytes())
     (segment,) = [each for each in ElfFile(bytes(data), "module").of_type(1) if each.flags & 1]
     at = constructor - segment.vaddr + segment.offset
     data[at : at + 5] = bytes.fromhex("c5f1efc1c3")  # vpxor %xmm1,%xmm1,%xmm0; ret
-    (tmp_path / modules[0].name).write_bytes(data)
+    (tmp_path / installed.name).write_bytes(data)
     assert main(["dump", qemu, "--module-dir", str(tmp_path), "-o", str(tmp_path / "x.json")]) == 3
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith(

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -14,3 +15,11 @@ def find_qemu(target: str) -> str:
             pytest.fail(f"CI installs qemu-system-{target}, but it is not there")
         pytest.skip(f"no qemu-system-{target} here; Debian has it")
     return path
+
+
+def find_module(name: str, host: str = "*") -> Path:
+    """Return the path of a module of the installed QEMU, for hosts that match a pattern; skip without one."""
+    for path in Path("/usr/lib").glob(f"{host}/qemu/{name}.so"):
+        if path.exists():
+            return path
+    pytest.skip(f"this QEMU comes without the module {name}")

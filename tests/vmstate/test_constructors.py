@@ -119,8 +119,8 @@ def test_sample_structs_are_laid_out_as_in_c(name):
 
 def test_there_is_a_constructor_for_every_macro_and_no_other():
     """Names and numbers of parameters equal the header's."""
-    ours = {name: f for name, f in vars(constructors).items() if name.startswith("VMSTATE_")}
-    assert {name: len(inspect.signature(f).parameters) for name, f in ours.items()} == {
+    found = {name: f for name, f in vars(constructors).items() if name.startswith("VMSTATE_")}
+    assert {name: len(inspect.signature(f).parameters) for name, f in found.items()} == {
         name: len(parameters) for name, parameters in FACTS["macros"].items()
     }
     assert {fact["macro"] for fact in FACTS["fields"]} == set(FACTS["macros"])

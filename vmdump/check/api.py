@@ -13,11 +13,15 @@ from vmdump.sources.open import STREAM
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from vmdump.check.evaluated.evaluation import Evaluations
     from vmdump.check.results import CheckResult, Finding
     from vmdump.sources.image_cache.cache import Image
 
     Source: TypeAlias = str | os.PathLike[str] | DeviceDump | Labelled
     Way: TypeAlias = Literal["forward", "backward"]
+
+#: Limit for booting and reading the VMs of a binary, in seconds.
+_SECONDS = 60.0
 
 #: The directions by name, as indices of source and destination.
 _WAYS = {"forward": (0, 1), "backward": (1, 0)}
@@ -31,6 +35,7 @@ def check(
     directions: Literal["both"] | Way | Iterable[Way] = "both",
     machine: str | None = None,
     any_target: bool = False,
+    evaluate: bool = True,
 ) -> CheckResult:
     """Check whether the device state of each of two QEMUs can be loaded by the other.
 
@@ -42,6 +47,7 @@ def check(
         directions: "forward" (old -> new), "backward", "both", or several of them.
         machine: the machine type of binaries. Default: the newest that both know.
         any_target: True also compares QEMUs of different targets.
+        evaluate: False does not boot VMs of binaries in the emulator; what a VM decides then stays conditional.
 
     Returns:
         A CheckResult. ``findings`` has all findings, ``results`` the types of each direction with their verdicts.
@@ -81,7 +87,19 @@ def check(
             f"{first.label} is of {one}, {second.label} of {other}: a VM can't migrate between targets; "
             "any_target=True compares them anyway"
         )
-    return check_dumps(sources, directions=pairs, types=patterns)
+    evaluations = _evaluations(dumps) if evaluate else None
+    return check_dumps(sources, directions=pairs, types=patterns, evaluations=evaluations)
+
+
+def _evaluations(dumps: Sequence[DeviceDump]) -> Evaluations | None:
+    """Return the evaluations of the dumps of binaries; None: there are no binaries."""
+    if all(dump.producer.kind != "image" for dump in dumps):
+        return None
+    from vmdump.check.evaluated.evaluation import Evaluations, image_of
+    from vmdump.notices import log_warning
+
+    images = [image_of(dump, None, None) if dump.producer.kind == "image" else None for dump in dumps]
+    return Evaluations(images, log_warning, timeout=_SECONDS)
 
 
 def lint(source: Source, *, machine: str | None = None) -> list[Finding]:

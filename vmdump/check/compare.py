@@ -23,7 +23,7 @@ from vmdump.check.align import (
     swapped,
     total_size,
 )
-from vmdump.check.describe import Reporter, when_sent
+from vmdump.check.describe import Reporter, deciding_keys, needed_by, when_sent
 from vmdump.check.nested_version import newer_version, version_of
 from vmdump.check.results import Verdict
 from vmdump.check.stream import COMPARING, FIXED, LISTS, OPAQUE, RUN_TIME, UNKNOWN, Item
@@ -162,10 +162,12 @@ class Comparison(Reporter):
             conditions.append(f"{source.path} has elements")
         if source.test:
             conditions.append(f"the test of {source.path} passes")
+        keys = [("source", key) for key in deciding_keys(source)] if conditions else []
         for difference in differences:
             difference.path = f"{destination.path}[].{difference.path}"
             difference.surplus *= source.count or 0
             difference.weaken(*conditions)
+            difference.deciding += keys
 
     def _is_configured(self, item: Item) -> bool:
         """Whether the array's length is in a member that is not sent: it comes from the device's configuration.
@@ -375,6 +377,7 @@ class Comparison(Reporter):
                 del rest[_place(destination)]
             for difference in self.differences[first:]:
                 difference.weaken(*_conditions(source))
+                difference.deciding.append(needed_by(source))
         for destination in rest.values():
             part.subsections.append((None, destination, None))
             self.report_subsection("subsection-added", None, destination)
@@ -421,6 +424,8 @@ def _place(subsection: Subsection) -> tuple[int, str, str]:
 
 def _may_be_left_out(subsection: Subsection) -> bool:
     """Whether a subsection has a needed, as nearly all have; QEMU's own dumps do not report it."""
+    if subsection.needed is not None:
+        return not subsection.needed
     return subsection.vmsd.needed or not subsection.vmsd.detailed
 
 

@@ -71,16 +71,19 @@ def _run(argv: Sequence[str], environment: Environment) -> int:
 
 
 def _parse_dump(argv: Sequence[str]) -> Any:
-    """Return the arguments of a usual ``vmdump dump`` command line; None if argparse has to parse it."""
-    if not argv or argv[0] != "dump":
+    """Return the arguments of a usual ``vmdump dump`` or ``stream`` command line; None if argparse has to parse it."""
+    if not argv or argv[0] not in ("dump", "stream"):
         return None
-    from vmdump.cli import dump
+    if argv[0] == "dump":
+        from vmdump.cli import dump as command
+    else:
+        from vmdump.cli import stream as command  # type: ignore[no-redef]
 
     parser = FastParser()
-    dump.add_arguments(parser)  # type: ignore[arg-type]  # it has the methods that add_arguments uses
+    command.add_arguments(parser)  # type: ignore[arg-type]  # it has the methods that add_arguments uses
     args = parser.parse(argv[1:])
     if args is not None:
-        args.run_command = dump.run
+        args.run_command = command.run
     return args
 
 

@@ -1,67 +1,159 @@
-"""vmdump explain: explain a rule, or an error message of QEMU."""
+"""vmdump explain: explain a rule, or error lines of QEMU."""
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import TYPE_CHECKING
 
 from vmdump.cli.environment import ExitStatus
+from vmdump.cli.source_arguments import UsageError, add_directory, add_file, add_timeout_and_cache
 from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
     import argparse
 
     from vmdump.cli.environment import Environment
+    from vmdump.explain.image import ImageFacts
+    from vmdump.sources.image_cache.cache import Image
 
-HELP = "explain a rule, or an error message of QEMU"
+HELP = "explain a rule, or error lines of QEMU"
 EPILOG = """\
 examples:
   vmdump explain field-added
   vmdump explain "Missing section footer for 0000:00:03.0/virtio-gpu"
+  vmdump explain "Unknown savevm section 23" /usr/bin/qemu-system-x86_64
+  vmdump explain - /usr/bin/qemu-system-x86_64   lines of standard input
   vmdump rules                             list the rules
 
-For an error message, the rules whose findings predict it are listed. vmdump
-check with the two QEMUs then finds which of them applies.
+vmdump knows the lines that QEMU 5.2 to 11.1 prints when a machine does not
+start, save or load; for any other line it shows the nearest one. Timestamps and
+program names in front of a line are skipped. Several lines, pasted from a log,
+are explained together: a later line often names the device of an earlier one.
+
+IMAGE is the QEMU that printed the line, usually the destination. vmdump reads
+from it, without running it, the format string and the function that prints it,
+the types that have a section and their defects, and the names of virtio
+features with the properties that set them. For PCI registers, option ROMs and,
+with -M, values of properties it starts the device in the emulator.
+
+With --json the output is a list of objects with the keys
+  line, kind (cause, where, note, format, nearest, unknown), key, what,
+  arguments, details (label, text), remedy, source, format, function, rules,
+  type
+
+exit codes:
+  0 explained; 1 not known, or only the nearest line; 2 usage error; 3 could
+  not complete
 """
+
+#: Largest standard input, in bytes.
+_MAX_INPUT = 16 << 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     parser.add_argument(
-        "rule", metavar="RULE", help="id of a rule, as in brackets behind a finding; or a line printed by QEMU"
+        "line",
+        metavar="RULE|LINE",
+        help="id of a rule, as in brackets behind a finding; or lines printed by QEMU, - for standard input",
     )
+    add_file(parser, "image", nargs="?", metavar="IMAGE", help="the QEMU binary that printed LINE")
+    parser.add_argument("--json", action="store_true", help="print a JSON list with an object for each explanation")
+    group = parser.add_argument_group("QEMU binaries")
+    group.add_argument(
+        "-M", "--machine", dest="board", metavar="MACHINE",
+        help="machine type in which devices are emulated (default: one that has the bus); -M help lists them",
+    )  # fmt: skip
+    add_directory(
+        group,
+        "--root",
+        "--sysroot",
+        metavar="DIR",
+        help="IMAGE belongs to a system unpacked in DIR: find its files there",
+    )
+    add_timeout_and_cache(group)
 
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Print the explanation."""
     from vmdump.check.rules import rule, unknown_rule
 
-    try:
-        text = rule(args.rule).text()
-    except KeyError:
-        text = _line(args.rule) or ""
-    if not text:
-        raise VmdumpError(unknown_rule(args.rule))
-    environment.print(text)
-    return ExitStatus.DONE
+    if args.board in ("help", "?") and args.image is not None:
+        environment.print(_machines(args, environment))
+        return ExitStatus.DONE
+    if args.line != "-":
+        try:
+            documentation = rule(args.line).text()
+        except KeyError:
+            pass
+        else:
+            environment.print(documentation)
+            return ExitStatus.DONE
+        if not args.line.strip():
+            raise UsageError("LINE is empty; quote the line, or give - to read standard input")
+    text = _read(environment) if args.line == "-" else args.line
+    image = _image(args, environment)
+    from vmdump.explain.explainer import CAUSE, FORMAT, NOTE, UNKNOWN, WHERE, explain
+    from vmdump.report import explanation
+    from vmdump.report.options import Options
+
+    explanations = explain(text, image)
+    kinds = {each.kind for each in explanations}
+    if not args.json and kinds <= {UNKNOWN}:
+        if args.line != "-" and not set(args.line) & set(" \t\n"):
+            raise VmdumpError(unknown_rule(args.line))
+        hint = "" if image else "; give the QEMU binary that printed it as IMAGE"
+        raise VmdumpError(f"no line in it is known from QEMU, and none is near to one{hint}")
+    if args.json:
+        environment.print(explanation.as_json(explanations), end="")
+    else:
+        options = Options(width=environment.width, colours=environment.draws)
+        environment.print(explanation.text(explanations, options), end="", is_drawn=True)
+    return ExitStatus.DONE if kinds & {CAUSE, WHERE, NOTE, FORMAT} else ExitStatus.FINDINGS
 
 
-def _line(line: str) -> str | None:
-    """Return the rules that predict an error message of QEMU, as text; None for any other text."""
-    from shlex import quote
+def _read(environment: Environment) -> str:
+    data = environment.stdin.read(_MAX_INPUT + 1)
+    if len(data) > _MAX_INPUT:
+        raise VmdumpError(f"<stdin>: more than {_MAX_INPUT >> 20} MiB; give the part of the log with the failure")
+    return data.decode(errors="replace")
 
-    from vmdump.check.rules import rule, rule_ids
-    from vmdump.cli.environment import printable
-    from vmdump.qemu.error_lines import forms_in_words, match
 
-    found = match(line)
-    if found is None:
+def _image(args: argparse.Namespace, environment: Environment) -> ImageFacts | None:
+    """Return the facts of IMAGE. Raises UsageError if it is no QEMU binary."""
+    if args.image is None:
+        for option, value in (("machine", args.board), ("root", args.root)):
+            if value:
+                raise UsageError(f"--{option} applies to IMAGE only; give the QEMU binary that printed the line")
         return None
-    key, arguments = found
-    rules = [each for each in map(rule, rule_ids()) if key in each.lines()]
-    width = max((len(each.id) for each in rules), default=0)
-    lines = [f"QEMU prints: {form}" + (f" ({versions})" if versions else "") for form, versions in forms_in_words(key)]
-    lines += ["", "rules that predict it:", *(f"  {each.id:<{width}}  {each.WHAT}" for each in rules), ""]
-    name = arguments.get("section") or arguments.get("description")
-    only = f" --type {quote(name)}" if name else ""
-    lines.append(f"vmdump check OLD NEW{only} finds which one applies; vmdump explain RULE explains it")
-    return "\n".join(map(printable, lines))
+    from vmdump.explain.image import ImageFacts
+
+    path, image = _open(args, environment)
+    names = [each.name for each in image.machines]
+    if args.board is not None and args.board not in names and all(args.board != each.alias for each in image.machines):
+        from vmdump.suggestion import did_you_mean
+
+        hint = did_you_mean(args.board, names, "-M help lists them")
+        raise VmdumpError(f"{path}: no machine type {args.board!r}; {hint}")
+    return ImageFacts(path, image.dump, machines=names, sysroot=args.root, machine=args.board)
+
+
+def _machines(args: argparse.Namespace, environment: Environment) -> str:
+    """Return the list of IMAGE's machine types."""
+    from vmdump.qom.machines import help_text
+
+    return help_text(_open(args, environment)[1].machines)
+
+
+def _open(args: argparse.Namespace, environment: Environment) -> tuple[str, Image]:
+    """Return the path of IMAGE, and the image."""
+    from vmdump.sources.open import BINARY, identify, load
+
+    kind, path = identify(args.image, root=args.root)
+    if not os.path.exists(path):
+        raise VmdumpError(f"{args.image}: {os.strerror(errno.ENOENT)}")
+    if kind != BINARY:
+        raise UsageError(f"{args.image}: IMAGE must be a QEMU binary")
+    image = load(kind, path, root=args.root, timeout=args.timeout, cache=not args.no_cache, report=environment.error)
+    return path, image  # type: ignore[return-value]  # a BINARY is an Image

@@ -1,8 +1,8 @@
-"""Parses the command line of ``vmdump dump`` without argparse, whose import and set-up take as long as a whole dump.
+"""Parses command lines of ``vmdump dump`` and ``stream`` without argparse, whose import takes as long as a whole dump.
 
-The arguments are defined once: dump.add_arguments makes the same calls on a FastParser as on an argparse parser.
-FastParser accepts options that are spelt in full, each with its value as the next word or behind "=", and SOURCE among
-them. For everything else (help, errors, -oFILE, --) it returns None, and argparse parses the command line.
+The arguments are defined once: add_arguments makes the same calls on a FastParser as on an argparse parser. FastParser
+accepts options that are spelt in full, each with its value as the next word or behind "=", and SOURCE among them. For
+everything else (help, errors, -oFILE, --) it returns None, and argparse parses the command line.
 """
 
 from __future__ import annotations
@@ -42,15 +42,16 @@ class _Argument:
         help: str | None = None,
     ) -> None:
         is_option = names[0].startswith("-")
-        if action not in ("store", "store_true", "append") or nargs != (None if is_option else "?"):
+        if action not in ("store", "store_true", "append") or nargs not in ((None,) if is_option else (None, "?")):
             raise TypeError(f"{names}: FastParser does not support action {action} with nargs {nargs}")
         self.dest = next((name for name in names if name.startswith("--")), names[0]).lstrip("-").replace("-", "_")
         self.action, self.type, self.choices = action, type, choices
+        self.is_required = not is_option and nargs is None
         self.default = False if action == "store_true" else default
 
 
 class FastParser:
-    """An argument parser for options and optional positional arguments."""
+    """An argument parser for options and positional arguments."""
 
     def __init__(self) -> None:
         self._options: dict[str, _Argument] = {}
@@ -87,7 +88,7 @@ class FastParser:
                 values[option.dest] = True
             elif not _store(values, option, value if equals else next(words, "-missing"), may_begin_with_dash=equals):
                 return None
-        return Namespace(values)
+        return None if any(each.is_required for each in positionals) else Namespace(values)
 
 
 def _store(values: dict[str, Any], argument: _Argument, text: str, may_begin_with_dash: object = False) -> bool:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING
-
 from vmdump.cli.environment import ExitStatus
 from vmdump.cli.source_arguments import (
     UsageError,
@@ -16,6 +13,7 @@ from vmdump.cli.source_arguments import (
     size,
 )
 
+TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:
     import argparse
 
@@ -68,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="QEMU",
         help="a QEMU binary, or its dump of vmdump dump --all, that describes sections",
     )
-    parser.add_argument("--json", action="store_const", const="json", dest="format", help="short for --format json")
+    parser.add_argument("--json", action="store_true", help="short for --format json")
     parser.add_argument(
         "--format",
         choices=["text", "json", "analyze-migration"],
@@ -85,7 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Print the saved VM, the section or the differences."""
-    format = args.format or "text"
+    format = args.format or ("json" if args.json else "text")
     if args.diff:
         return _diff(args, format, environment)
     vm = _read(args.file, args, environment)
@@ -94,7 +92,7 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
 
         if args.section is not None:
             raise UsageError("--format analyze-migration has all sections; leave out SECTION")
-        environment.print(json.dumps(analyze(vm), indent=4, separators=(",", ": ")))
+        environment.print(_json(analyze(vm), indent=4))
     elif args.section is None:
         _show_vm(vm, format, environment)
     else:
@@ -120,7 +118,7 @@ def _show_vm(vm: SavedVM, format: str, environment: Environment) -> None:
     if format == "json":
         from vmdump.stream.plain import plain_vm
 
-        environment.print(json.dumps(plain_vm(vm), indent=2))
+        environment.print(_json(plain_vm(vm)))
         return
     from vmdump.cli.terminal.stream_text import print_vm
 
@@ -136,7 +134,7 @@ def _show_sections(vm: SavedVM, args: argparse.Namespace, format: str, environme
     if format == "json":
         from vmdump.stream.plain import plain_view
 
-        environment.print(json.dumps([plain_view(each) for each in views], indent=2))
+        environment.print(_json([plain_view(each) for each in views]))
         return
     from vmdump.cli.terminal.stream_text import print_view
 
@@ -182,8 +180,14 @@ def _diff(args: argparse.Namespace, format: str, environment: Environment) -> Ex
         from vmdump.stream.plain import plain_differences
 
         listed = plain_differences(found)
-        environment.print(json.dumps(listed, indent=2))
+        environment.print(_json(listed))
         return ExitStatus.FINDINGS if listed else ExitStatus.DONE
     from vmdump.cli.terminal.stream_text import print_differences
 
     return ExitStatus.FINDINGS if print_differences(environment, found) else ExitStatus.DONE
+
+
+def _json(value: object, indent: int = 2) -> str:
+    from json import dumps
+
+    return dumps(value, indent=indent, separators=(",", ": "))

@@ -69,7 +69,7 @@ class Part:
 
     def __repr__(self) -> str:
         """The name, and how many types contain it."""
-        return f"<Part {self.name!r} of {len(self.holders)} types>"
+        return f"<Part {self.name!r} of {len(self.holders)} type{'' if len(self.holders) == 1 else 's'}>"
 
 
 def find(dump: DeviceDump, text: str) -> tuple[Device | StandaloneVMState | Part, ...]:

@@ -23,6 +23,8 @@ from vmdump.emulator.guest import Guest
 from vmdump.emulator.guest_services import GuestServices
 from vmdump.emulator.host_profile import HostProfile
 from vmdump.emulator.kvm_profile import provide_kvm
+from vmdump.emulator.machine_error import MachineError as MachineError
+from vmdump.emulator.machine_error import QmpError as QmpError
 from vmdump.emulator.qmp_commands import QmpCommands
 from vmdump.emulator.qobject import QObjects
 from vmdump.errors import SourceError
@@ -49,18 +51,6 @@ _LIBRARY_DIRS = {
     HostArch.X86_64: ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/lib64", "usr/lib"),
     HostArch.AARCH64: ("usr/lib/aarch64-linux-gnu", "lib/aarch64-linux-gnu", "usr/lib64", "usr/lib"),
 }
-
-
-class MachineError(SourceError):
-    """QEMU refused, exited or crashed. The message and ``output`` contain its own output."""
-
-    def __init__(self, message: str, output: str = "") -> None:
-        super().__init__(message)
-        self.output = output
-
-
-class QmpError(MachineError):
-    """A QMP command failed; the message is QEMU's ``desc``."""
 
 
 class Machine:
@@ -313,7 +303,9 @@ class MachineTemplate:
     def _add(self, devices: Sequence[str]) -> None:
         """Source: system/vl.c qemu_create_cli_devices, device_init_func."""
         machine = self._machine
-        machine.call("rom_set_order_override", _ROM_ORDER_DEVICE)
+        orders_roms = machine.has("rom_set_order_override")  # until 10.2
+        if orders_roms:
+            machine.call("rom_set_order_override", _ROM_ORDER_DEVICE)
         for device in devices:
             options = machine.call("qemu_find_opts", machine.text("device"))
             parsed = machine.call("qemu_opts_parse_noisily", options, machine.text(device), 1)
@@ -324,7 +316,8 @@ class MachineTemplate:
                 reason = error or machine.output.strip()
                 raise MachineError(f"{machine.name}: -device {device}: {reason}", machine.output)
             machine.call("object_unref", added)
-        machine.call("rom_reset_order_override")
+        if orders_roms:
+            machine.call("rom_reset_order_override")
 
 
 #: FW_CFG_ORDER_OVERRIDE_DEVICE. Source: include/hw/nvram/fw_cfg.h.

@@ -14,6 +14,7 @@ _MACHO_CPUS = {7: "i386", 0x1000007: "x86-64", 12: "ARM", 0x100000C: "AArch64", 
 
 _BINARY = "give a QEMU system emulator (qemu-system-*) for Linux"
 _ELSEWHERE = "write the dump where it runs, with -dump-vmstate, and give that file"
+_PATH = "a saved VM can't be read from a pipe here; give its path"
 _PACKAGE = "vmdump bulk reads packages; or unpack it and give the binary"
 
 #: Offset of a magic number, the number, kind of file, remedy.
@@ -24,10 +25,10 @@ _MAGICS = (
     (0, b"hsqs", "a squashfs image, as in snaps", "mount or unpack it and give the binary"),
     (0, b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it and give the binary"),
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a Windows Installer package", _ELSEWHERE),
-    (0, b"QEVM", "a migration stream, the state of a VM", _BINARY),
-    (0, b"LibvirtQemudSave", "a VM that libvirt has saved", _BINARY),
+    (0, b"QEVM", "a migration stream, the state of a VM", _PATH),
+    (0, b"LibvirtQemudSave", "a VM that libvirt has saved", _PATH),
     (0, b"LibvirtQemudPart", "a VM that libvirt began to save", _BINARY),
-    (0, b"QFI\xfb", "a qcow2 disk image", _BINARY),
+    (0, b"QFI\xfb", "a qcow2 disk image", _PATH),
     (0, b"KDMV", "a VMDK disk image", _BINARY),
     (0, b"%PDF-", "a PDF file", _BINARY),
     (0, b"\x7fCGC", "a CGC executable", _BINARY),

@@ -50,10 +50,10 @@ def read_cpu(machine: Machine, devices: Sequence[QomObject], fields: Iterable[Fi
         for each in cpu.properties
         if isinstance(each.value, bool) and each.name not in _NOT_FEATURES
     }
-    return Cpu(cpu.type, features, tuple(cpu.value(_FEATURE_WORDS) or ()), _registers(fields))
+    return Cpu(cpu.type, features, tuple(cpu.value(_FEATURE_WORDS) or ()), read_registers(fields))
 
 
-def _registers(fields: Iterable[Field]) -> dict[str, str] | None:
+def read_registers(fields: Iterable[Field]) -> dict[str, str] | None:
     """Return the system registers of the first section "cpu"."""
     words: dict[str, list[int]] = {_INDEXES: [], _VALUES: []}
     for field in fields:

@@ -80,6 +80,10 @@ class ModuleLoader:
         self._outcomes: dict[str, ModuleStatus] = {}
         self._loaded_qom_all = False
 
+    def __repr__(self) -> str:
+        """The numbers of modules in the table and of loaded ones."""
+        return f"<ModuleLoader: {len(self._table)} modules, {len(self._to_finish)} loaded>"
+
     def module_check_arch(self, row: ModuleInfo) -> bool:
         """Return whether the module supports the target. Source: QEMU 8.2.2 util/module.c module_check_arch."""
         return row.arch is None or row.arch == self._module_arch

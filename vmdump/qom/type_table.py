@@ -43,6 +43,10 @@ class TypeTable:
         self._enumerating = 0
         self._lock = RLock()
 
+    def __repr__(self) -> str:
+        """The number of types."""
+        return f"<TypeTable: {len(self._types)} types>"
+
     # Registration
 
     def type_register(self, info: TypeInfo) -> TypeImpl:
@@ -177,14 +181,7 @@ class TypeTable:
         return None if parent_type is None else parent_type.klass
 
     def object_class_is_abstract(self, klass: ObjectClass) -> bool:
-        """Return whether a type is abstract: declared so, or without an instance_size.
-
-        >>> from vmdump.qom import register_base_types
-        >>> table = TypeTable()
-        >>> register_base_types(table)
-        >>> table.object_class_is_abstract(table.object_class_by_name("interface"))
-        True
-        """
+        """Return whether a type is abstract: declared so, or without an instance_size."""
         return klass.type.abstract
 
     def object_class_dynamic_cast(self, klass: ObjectClass, typename: str) -> ObjectClass | None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 #: The worst first, as summaries list them.
 VERDICTS = tuple(sorted(Verdict, key=Verdict.severity, reverse=True))
 
-#: A sign for each verdict, so that no colour alone tells it.
+#: A sign for each verdict, so that it is not shown by colour alone.
 MARKS = {"breaks": "✕", "conditional": "?", "absent": "∅", "unknown": "…", "accepted": "=", "safe": "✓"}
 
 

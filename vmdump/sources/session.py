@@ -118,6 +118,10 @@ class Session:
             self.modules.errors.append(error)
             report(error)
 
+    def __repr__(self) -> str:
+        """The table of types and the loader."""
+        return f"<Session: {self.types!r}, {self.modules!r}>"
+
     def type_register(self, info: qom.TypeInfo) -> qom.TypeImpl:
         """Register a type; see `TypeTable.type_register`. Raises QOMError."""
         return self.types.type_register(info)

@@ -21,11 +21,21 @@ SUBSECTION_HEADER = 6
 MAX_ELEMENTS = 1 << 20
 
 
+#: Key of the pairs of an object with repeated keys; JSON has no such key.
+SPILLED: Any = ("spilled",)
+
+_TYPES: dict[str, Any] = {
+    "devices": list, "fields": list, "subsections": list, "struct": dict, "name": str, "vmsd_name": str, "type": str,
+    "size": int, "array_len": int, "index": int, "version": int, "page_size": int,
+}  # fmt: skip
+
+
 def parse(text: bytes) -> dict[str, Any] | None:
     """Return the parsed vmdescription; None if it is not valid.
 
-    A tmp, qtailq or gtree field writes the description of its elements into its own object, for each element again. Of
-    keys that come more often, "fields" and "subsections" keep all values, in the list "spilled" of (key, value).
+    A tmp, qtailq or gtree field writes the description of its elements into its own object, for each element again. An
+    object with a key that comes more often keeps all pairs under the key SPILLED. Values of other types than QEMU
+    writes are dropped, so that all users may rely on the types of those that are there.
     """
     try:
         document = json.loads(text, object_pairs_hook=_object)
@@ -37,7 +47,13 @@ def parse(text: bytes) -> dict[str, Any] | None:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        found["spilled"] = pairs
+        found[SPILLED] = pairs
+    for key in found.keys() & _TYPES.keys():
+        value, type = found[key], _TYPES[key]
+        if not isinstance(value, type) or (type is int and not 0 <= value < 1 << 40):
+            del found[key]
+        elif type is list:
+            found[key] = [each for each in value if isinstance(each, dict)]
     return found
 
 
@@ -166,12 +182,13 @@ class _Reader:
     def _list(self, field: dict[str, Any], depth: int) -> list[Node]:
         """Read a list, whose elements have a marker before them. Each has its own "fields" in the field's object."""
         nodes = []
-        spilled = field.get("spilled") or [("fields", field["fields"])]
-        for number, fields in enumerate(value for key, value in spilled if key == "fields"):
+        spilled = field.get(SPILLED) or [("fields", field["fields"])]
+        lists = [value for key, value in spilled if key == "fields" and isinstance(value, list)]
+        for number, fields in enumerate(lists):
             if self._take(1, field["name"]) != b"\x01":
                 raise _MalformedError(f"no marker before an element of {field['name']}")
             node = Node(field["name"], "struct", self.at, index=number)
-            node.children = self.fields({"fields": fields}, depth + 1)
+            node.children = self.fields({"fields": [each for each in fields if isinstance(each, dict)]}, depth + 1)
             node.size = self.at - node.offset
             nodes.append(node)
         if self._take(1, field["name"]) != b"\0":

@@ -42,12 +42,13 @@ def read_saved_vm(
             return _walk(opened, path, page_size, sizes)
 
     found, problem = walk()
-    if problem is not None and found.vmdescription is None and not found.has_footers and path != "-":
+    if problem is not None and found.vmdescription is None and path != "-":
         found.vmdescription = _last_vmdescription(path, limits, snapshot, offset)
     page_size, sizes = _differences(found, problem is not None)
     if path != "-" and (page_size or sizes):
         again, still = walk(page_size, sizes)
-        if still is None:
+        is_whole = again.vmdescription == found.vmdescription and again.has_footers >= found.has_footers
+        if still is None and is_whole:  # else the vmdescription is wrong
             return again
     if problem is not None:
         raise problem
@@ -248,5 +249,6 @@ _WORDS = {
     lib.VMD_SAVEVM_MAPPED: "a mapped-ram header with invalid version or offset {value:#x}; the file may be corrupt, or "
     "the stream has been moved within it: its offsets are absolute",
     lib.VMD_SAVEVM_LIVE: f"{{where}} has a record with unknown flags {{value:#x}}; {_CORRUPT}",
+    lib.VMD_SAVEVM_TOO_LARGE: f"{{where}} has no end within {{value}} bytes; {_CORRUPT}",
     lib.VMD_SAVEVM_PACKAGE: f"{{where}} exceeds the package that it is in; {_CORRUPT}",
 }

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 from vmdump.cli.terminal.table import print_table
-from vmdump.files.decompress import in_words
 from vmdump.stream.values import shown
 
+TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -76,7 +75,7 @@ def _summary(vm: SavedVM) -> Iterator[tuple[str, str]]:
     description = "with vmdescription" if vm.vmdescription is not None else "without vmdescription"
     yield "stream", f"{vm.size} bytes, {len(vm.sections)} sections, {footers}, {description}"
     if vm.blocks:
-        yield "RAM", f"{len(vm.blocks)} blocks, {in_words(sum(each.size for each in vm.blocks))}"
+        yield "RAM", f"{len(vm.blocks)} blocks, {sum(each.size for each in vm.blocks) / (1 << 20):.6g} MiB"
 
 
 def print_view(environment: Environment, view: SectionView) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from vmdump.cli.environment import printable
 from vmdump.cli.terminal.styled import BOLD, CYAN, PLAIN, print_rows
 
+TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 

@@ -88,8 +88,8 @@ def _history(target: str, result: CheckResult) -> Iterator[str]:
     known = between(result)
     labels, address = [dump.label for dump in result.dumps], quote(f"{target}.html")
     steps = [known.get(pair, "") for pair in pairwise(range(len(labels)))]
-    told = [verdicts(result.results.get(step, ())) for step in steps]
-    names = sorted({name for step in told for name, verdict in step.items() if verdict is not Verdict.SAFE})
+    by_step = [verdicts(result.results.get(step, ())) for step in steps]
+    names = sorted({name for step in by_step for name, verdict in step.items() if verdict is not Verdict.SAFE})
     if not names:
         return
     plural = "device" if len(names) == 1 else "devices"
@@ -99,7 +99,7 @@ def _history(target: str, result: CheckResult) -> Iterator[str]:
     yield f"{_heads([f'→ {new}' for new in labels[1:]])}</tr></thead>\n<tbody>"
     for name in names:
         yield f'<tr><th scope="row">{_text(name)}</th>'
-        for step, verdict in zip(steps, (each.get(name) for each in told), strict=True):
+        for step, verdict in zip(steps, (each.get(name) for each in by_step), strict=True):
             if verdict is None:
                 yield '<td><span class="none" title="not there"></span></td>'
                 continue

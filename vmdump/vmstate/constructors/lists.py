@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from vmdump.vmstate.constructors.state_types import named
 from vmdump.vmstate.model import (
     VMStateDescription,
     VMStateField,
+    VMStateInfo,
     vmstate_info_gtree,
     vmstate_info_qlist,
     vmstate_info_qtailq,
@@ -14,26 +16,24 @@ from vmdump.vmstate.model import (
 from vmdump.vmstate.type_check import CType, State, offset_in_element, offsetof, sizeof
 
 
-def VMSTATE_QTAILQ_V(
-    _field: str, _state: State, _version: int, _vmsd: VMStateDescription, _type: CType, _next: str
-) -> VMStateField:
-    """A QTAILQ of structs ``_type``, linked by their member ``_next``. No flags. Size: an element's.
+def _list(name: str, info: VMStateInfo) -> Callable[[str, State, int, VMStateDescription, CType, str], VMStateField]:
+    """A list of structs ``_type``, linked by their member ``_next``. No flags. Size: an element's.
 
     ``start``: offset of ``_next``; 0 if ``_type`` is given as a size.
     """
-    offset, start = offsetof(_state, _field), offset_in_element(_type, _next)
-    return VMStateField(_field, offset, sizeof(_type), 0, 0, _version, 0, vmstate_info_qtailq, _vmsd, start=start)
+
+    def since_version(
+        _field: str, _state: State, _version: int, _vmsd: VMStateDescription, _type: CType, _next: str
+    ) -> VMStateField:
+        """The list, since version ``_version``."""
+        offset, start = offsetof(_state, _field), offset_in_element(_type, _next)
+        return VMStateField(_field, offset, sizeof(_type), 0, 0, _version, 0, info, _vmsd, start=start)
+
+    return named(name, since_version)
 
 
-def VMSTATE_QLIST_V(
-    _field: str, _state: State, _version: int, _vmsd: VMStateDescription, _type: CType, _next: str
-) -> VMStateField:
-    """A QLIST of structs ``_type``, linked by their member ``_next``. No flags. Size: an element's.
-
-    ``start``: offset of ``_next``; 0 if ``_type`` is given as a size.
-    """
-    offset, start = offsetof(_state, _field), offset_in_element(_type, _next)
-    return VMStateField(_field, offset, sizeof(_type), 0, 0, _version, 0, vmstate_info_qlist, _vmsd, start=start)
+VMSTATE_QTAILQ_V = _list("VMSTATE_QTAILQ_V", vmstate_info_qtailq)
+VMSTATE_QLIST_V = _list("VMSTATE_QLIST_V", vmstate_info_qlist)
 
 
 def VMSTATE_GTREE_V(
