@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from vmdump.errors import VmdumpError as VmdumpError
     from vmdump.errors import VMStateError as VMStateError
     from vmdump.include import get_include as get_include
+    from vmdump.machines.mapping import Machines as Machines
+    from vmdump.machines.model import MachineType as MachineType
     from vmdump.modules.model import ModuleInfo as ModuleInfo
     from vmdump.qom import DeviceClass as DeviceClass
     from vmdump.qom import MachineClass as MachineClass
@@ -82,6 +84,8 @@ _MODULES = {
     "vmdump.emulator.host_profile": ("HostProfile",),
     "vmdump.errors": ("ModuleError", "OutputError", "QOMError", "SourceError", "VMStateError", "VmdumpError"),
     "vmdump.include": ("get_include",),
+    "vmdump.machines.mapping": ("Machines",),
+    "vmdump.machines.model": ("MachineType",),
     "vmdump.modules.model": ("ModuleInfo",),
     "vmdump.qom": ("DeviceClass", "MachineClass", "ObjectClass", "TypeInfo"),
     "vmdump.sources.open": ("open",),

@@ -83,6 +83,9 @@ uint64_t vmd_guest_alloc(struct vmd_guest *guest, uint64_t size, uint64_t align)
  */
 const char *vmd_guest_missed(const struct vmd_guest *guest, size_t index);
 
+/* Forget the functions that were missed so far. */
+void vmd_guest_forget_missed(struct vmd_guest *guest);
+
 /* The address of a function or variable of the host by its import name; stable for each name. 0: too many imports. */
 uint64_t vmd_guest_import(struct vmd_guest *guest, const char *name);
 
@@ -155,6 +158,9 @@ struct vmd_guest_kvm {
     uint64_t mce; /* supported bits of MCG_CAP */
 };
 void vmd_guest_set_kvm(struct vmd_guest *guest, const struct vmd_guest_kvm *kvm);
+
+/* Let all further calls take this much CPU time, in place of what is left of the limit. */
+void vmd_guest_set_time(struct vmd_guest *guest, uint64_t milliseconds);
 
 /* Set the byte that fills memory from malloc (default: 0), to detect state that depends on uninitialised memory. */
 void vmd_guest_set_fill(struct vmd_guest *guest, uint8_t fill);

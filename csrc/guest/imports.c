@@ -69,6 +69,13 @@ const char *vmd_guest_missed(const struct vmd_guest *guest, size_t index)
     return NULL;
 }
 
+void vmd_guest_forget_missed(struct vmd_guest *guest)
+{
+    for (size_t i = 0; i < guest->n_imports; i++) {
+        guest->imports[i].is_missed = false;
+    }
+}
+
 const char *vmd_guest_import_name(const struct vmd_guest *guest, uint64_t address)
 {
     uint64_t index = (address - guest->trampolines) / VMD_TRAMPOLINE_SIZE;

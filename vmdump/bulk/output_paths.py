@@ -43,6 +43,11 @@ class OutputPaths(NamedTuple):
         """The path of the Parquet file, relative to the output directory."""
         return f"rows/producer={self.label}/target={self.target}/rows.parquet"
 
+    @property
+    def machine_rows(self) -> str:
+        """The path of the Parquet file of machine types, relative to the output directory."""
+        return f"rows/producer={self.label}/target={self.target}/machines.parquet"
+
 
 class OutputPathAllocator:
     """Assigns output paths. Of two different QEMUs with the same label and target, the later one gets a suffix."""

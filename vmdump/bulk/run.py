@@ -91,6 +91,8 @@ class _Run:
         self._on_event, self._on_notice, self._tally = on_event, on_notice, tally
         self._manifest = Manifest(directory)
         self._settings = f"vmdump {__version__}, machines {options.machines}, format {options.format}"
+        if options.boot is not None:
+            self._settings += f", boot {options.boot}"
         self._manifest_written = time.monotonic()
 
     def run(self, sources: Sequence[str], *, add: bool) -> Tally:
@@ -237,7 +239,7 @@ class _Run:
             raise OutputError(error.errno, error.strerror, self._directory) from error
         order = sorted(range(len(unit.packages)), key=lambda i: -os.path.getsize(unit.packages[i].path))
         unit.waiting = len(order)
-        _, _, timeout, max_size = self._options
+        _, _, timeout, max_size, _ = self._options
         tasks = {
             i: UnpackTask(os.path.abspath(unit.packages[i].path), os.path.join(unit.folder, str(i)), timeout, max_size)
             for i in order
@@ -245,8 +247,8 @@ class _Run:
         return [Job(unit, i, task) for i, task in tasks.items()]
 
     def _read_task(self, item: Item) -> ReadTask:
-        machines, format, timeout, max_size = self._options
-        return ReadTask(item.kind, os.path.abspath(item.path), item.root, machines, format, timeout, max_size)
+        machines, format, timeout, max_size, boot = self._options
+        return ReadTask(item.kind, os.path.abspath(item.path), item.root, machines, format, timeout, max_size, boot)
 
     def _handle(self, job: Job, outcome: Outcome) -> list[Job]:
         """Store the outcome of a task, and return the tasks that it makes ready."""
@@ -338,6 +340,9 @@ class _Run:
         if result.rows is not None:
             self._write(paths.rows, result.rows)
             rows.append(paths.rows)
+        if result.machine_rows is not None:
+            self._write(paths.machine_rows, result.machine_rows)
+            rows.append(paths.machine_rows)
         entry = new_entry(item.source, unit.key, unit.n_entries, item.arguments)
         entry |= {"kind": item.kind, "member": item.member, "digest": digest and digest.hex()}
         entry |= {"files": recorded(result.files) if item.root is None else [], "producer": paths.producer}

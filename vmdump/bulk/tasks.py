@@ -35,12 +35,16 @@ TIMEOUT = 120.0
 
 
 class Options(NamedTuple):
-    """How sources are read. format: a key of tasks.FORMATS; timeout: in seconds; max_size: in bytes."""
+    """How sources are read. format: a key of tasks.FORMATS; timeout: in seconds; max_size: in bytes.
+
+    boot: machine types to boot in the emulator, as ``machines``; None: none.
+    """
 
     machines: str = "default"
     format: str = "json"
     timeout: float = TIMEOUT
     max_size: int | None = None
+    boot: str | None = None
 
 
 class UnpackTask(NamedTuple):
@@ -59,7 +63,7 @@ class ReadTask(NamedTuple):
     """Read the QEMU binary or dump file at path.
 
     kind, root: as in discover.Item. machines: ``default``, ``all`` or a glob pattern. format: a key of FORMATS.
-    timeout: seconds. max_size: see dump_file.read_dump_file.
+    timeout: seconds. max_size: see dump_file.read_dump_file. boot: see Options.
     """
 
     kind: str
@@ -69,6 +73,7 @@ class ReadTask(NamedTuple):
     format: str
     timeout: float
     max_size: int | None = None
+    boot: str | None = None
 
 
 Task = UnpackTask | ReadTask
@@ -85,6 +90,7 @@ class ReadResult(NamedTuple):
     target: the target that the dump's CPU types suggest.
     reports: problems that did not end the reading.
     machine_types: all machine types of a binary, as (name, alias, family, is_default).
+    machine_rows: the Parquet file of machine types, if there are some to boot.
     """
 
     machines: tuple[str, ...]
@@ -95,6 +101,7 @@ class ReadResult(NamedTuple):
     target: str | None
     reports: tuple[str, ...]
     machine_types: tuple[tuple[str, str | None, str | None, bool], ...] = ()
+    machine_rows: bytes | None = None
 
 
 class Outcome(NamedTuple):

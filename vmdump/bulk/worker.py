@@ -103,7 +103,12 @@ def _read(task: ReadTask) -> ReadResult:
         # Of unpacked packages, which are removed afterwards, only the binary matters.
         files = tuple(map(fingerprint_of, read_files(image))) if task.root is None else (fingerprint_of(image.path),)
     reading = _render(dump, machines, task.format)
-    return reading._replace(files=files, reports=tuple(reports), machine_types=machine_types)
+    machine_rows = None
+    if task.boot is not None and task.kind != DUMP:
+        from vmdump.bulk.query.machines import read_machines
+
+        machine_rows = read_machines(task.path, task.root, task.boot, dump.producer)
+    return reading._replace(files=files, reports=tuple(reports), machine_types=machine_types, machine_rows=machine_rows)
 
 
 def _choose(machines: list[tuple[str, str | None]], pattern: str) -> tuple[str, ...]:

@@ -56,6 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="machine types to write dumps for (default: default)",
     )
     parser.add_argument(
+        "--boot",
+        metavar="default|all|GLOB",
+        help="also boot these machine types of binaries in the emulator, and store machine types, compat properties, "
+        "properties, sections and RAM blocks for vmdump query (needs --format parquet, and seconds a machine type)",
+    )
+    parser.add_argument(
         "--format",
         default="json",
         choices=["json", "json.zst", "extended", "parquet"],
@@ -101,11 +107,13 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     from vmdump.cli.terminal.progress import Progress
 
     _check_packages(args.format)
+    if args.boot is not None and args.format != "parquet":
+        raise UsageError("--boot needs --format parquet")
     if not args.executor.startswith("dask://") and args.executor not in ("processes", "threads"):
         raise UsageError(f"--executor: invalid value {args.executor!r}; choose processes, threads or dask://HOST:PORT")
     preload = ["vmdump.bulk.query.parquet"] if args.format == "parquet" else []  # pyarrow takes as long as many dumps
     workers = make_workers(args.executor, args.jobs, preload=preload)
-    options = Options(args.machines, args.format, args.timeout, args.max_size)
+    options = Options(args.machines, args.format, args.timeout, args.max_size, args.boot)
     tally = Tally()
     with Progress(environment, tally) as progress:
         try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vmdump.cli.check_folder import check_folder, is_folder
 from vmdump.cli.report_arguments import add_arguments as add_report
-from vmdump.cli.report_arguments import finish
+from vmdump.cli.report_arguments import finish, rule_texts
 from vmdump.cli.source_arguments import UsageError
 from vmdump.cli.source_list import (
     add_reading,
@@ -23,14 +23,13 @@ from vmdump.sources.open import STREAM
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from vmdump.check.checker import Labelled
     from vmdump.check.evaluated.evaluation import Evaluations
     from vmdump.check.results import CheckResult
     from vmdump.cli.environment import Environment, ExitStatus
     from vmdump.dump.device_dump import DeviceDump
-    from vmdump.report.options import RuleText
 
 HELP = "check whether one QEMU can load the device state of another"
 EPILOG = """\
@@ -130,21 +129,11 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     gc.disable()  # collections would traverse many live objects and free next to none
     try:
         if is_folder(args):
-            return check_folder(args, environment, _rule_texts(args.format))
-        return finish(check_sources(args, environment), args, environment, rules=_rule_texts(args.format))
+            return check_folder(args, environment, rule_texts(args.format))
+        return finish(check_sources(args, environment), args, environment, rules=rule_texts(args.format))
     finally:
         if collects:
             gc.enable()
-
-
-def _rule_texts(format: str) -> Mapping[str, RuleText]:
-    """Return the texts of the rules for formats that include them."""
-    if format not in ("sarif", "html"):
-        return {}
-    from vmdump.check.rules import rule, rule_ids
-    from vmdump.report.options import RuleText
-
-    return {each: RuleText(rule(each).WHAT, rule(each).text()) for each in rule_ids()}
 
 
 def check_sources(args: argparse.Namespace, environment: Environment) -> CheckResult:

@@ -40,8 +40,8 @@ keys of --json are
   cpu                    type, features, feature_words, registers; or null
 
 Two binaries: the machine types that only one has, and the differences of those
-that both have; with NAME, everything that differs in this machine type. The
-keys of --json are both, only_old, only_new and changed; with NAME, name and
+that both have; with NAME, everything that differs in this machine type (an
+alias is that of OLD). The keys of --json are both, only_old, only_new and changed; with NAME, name and
 differences, each with kind, subject, old and new.
 """
 
@@ -85,6 +85,8 @@ def _print_one(machines: Machines, name: str, environment: Environment, *, as_js
 
     machine = machines[name]
     report_missed(machines, machine.missed_functions, environment)
+    if machine.why_no_sections is not None:
+        environment.error(f"{machines.path}: {machine.name}: no sections and RAM blocks: {machine.why_no_sections}")
     machine_types.print_one(environment, machine, as_json=as_json)
 
 
@@ -95,6 +97,7 @@ def _compare(opened: Sequence[Machines], name: str | None, environment: Environm
     if name is None:
         machine_types.print_lists(environment, compare_lists(*(each.infos for each in opened)), as_json=as_json)
         return
+    name = opened[0].info(name).name  # an alias stands for different types in different versions
     old, new = (each[name] for each in opened)
     for machines, machine in zip(opened, (old, new), strict=True):
         report_missed(machines, machine.missed_functions, environment)

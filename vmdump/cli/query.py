@@ -27,6 +27,8 @@ SELECT in DuckDB's dialect. It cannot write, and reads only the views
                 with producer and target
   devices, descriptions, fields, subsections, producers
   verdicts      results of vmdump check --matrix DIR
+  machine_types, compat_props, properties, sections, ram_blocks
+                of the machine types of vmdump bulk --boot
 DESCRIBE fields lists the columns of a view.
 """
 

@@ -129,6 +129,16 @@ def finish(
     return status_of(accepted, options)
 
 
+def rule_texts(format: str) -> Mapping[str, RuleText]:
+    """Return the texts of the rules for formats that include them."""
+    if format not in ("sarif", "html"):
+        return {}
+    from vmdump.check.rules import rule, rule_ids
+    from vmdump.report.options import RuleText
+
+    return {each: RuleText(rule(each).WHAT, rule(each).text()) for each in rule_ids()}
+
+
 def accept(
     result: CheckResult,
     args: argparse.Namespace,

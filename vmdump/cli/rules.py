@@ -40,7 +40,7 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     rows = [
         {
             "rule": each.id,
-            "command": "lint" if each.LEVEL else "check",
+            "command": each.command,
             "verdict": None if each.LEVEL else each.VERDICT,
             "level": each.LEVEL,
             "what": each.WHAT,

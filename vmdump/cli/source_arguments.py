@@ -258,7 +258,7 @@ def machine_help(args: argparse.Namespace, environment: Environment) -> str:
     from vmdump.qom.machines import help_text
 
     image = load_source(kind, path, root, module_dirs(args, environment), args, environment, details=False)
-    return help_text(image.machines)  # type: ignore[union-attr]
+    return help_text(image.machines)  # type: ignore[arg-type]
 
 
 def roots_of(paths: Sequence[str], roots: Sequence[str]) -> list[str | None]:

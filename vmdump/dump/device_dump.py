@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vmdump.dump.lookup import Part
     from vmdump.dump.producer import Producer
     from vmdump.dump.tree import Tree
+    from vmdump.machines.mapping import Machines
 
 
 class DeviceDump(Mapping[str, "Device"]):
@@ -61,6 +62,27 @@ class DeviceDump(Mapping[str, "Device"]):
         self._make_devices = make_devices
         self._make_detailed = make_detailed
         self._devices: Mapping[str, Device] | None = None
+        self._machines: Machines | Callable[[], Machines] | None = None
+
+    @property
+    def machines(self) -> Machines:
+        """The machine types of the QEMU binary that the dump was read from, by name and alias.
+
+        ``dump.machines["pc-q35-7.2"]`` boots the machine in an emulator and returns a
+        vmdump.machines.model.MachineType. Raises SourceError for dumps of other sources.
+        """
+        if self._machines is None:
+            from vmdump.errors import SourceError
+
+            name = self.producer.path or "the built-in devices"
+            raise SourceError(f"{name}: only a QEMU binary that is read has machine types")
+        if callable(self._machines):
+            self._machines = self._machines()
+        return self._machines
+
+    def set_machines(self, make: Callable[[], Machines]) -> None:
+        """Called by vmdump.open; make returns the machine types of the binary."""
+        self._machines = make
 
     @property
     def producer(self) -> Producer:

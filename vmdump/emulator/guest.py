@@ -205,6 +205,11 @@ class Guest:
             f"{error.index - self.bias if error.index >= self.bias else error.index:#x}){detail and ': ' + detail}"
         )
 
+    def set_time(self, seconds: float) -> None:
+        """Let all further calls take this much CPU time, in place of what is left of the limit."""
+        self._seconds = seconds
+        lib.vmd_guest_set_time(self.native, int(seconds * 1000))
+
     def set_fill(self, fill: int) -> None:
         """Set the byte that fills memory from malloc; 0 in a new guest."""
         lib.vmd_guest_set_fill(self.native, fill)
@@ -259,6 +264,10 @@ class Guest:
             names.add(ffi.string(name).decode(errors="backslashreplace"))
             index += 1
         return sorted(names)
+
+    def forget_missed_functions(self) -> None:
+        """Let missed_functions return only those called from now on."""
+        lib.vmd_guest_forget_missed(self.native)
 
     def slist(self, address: int) -> Iterator[int]:
         """Iterate over the data of a GSList."""

@@ -265,14 +265,22 @@ class MachineTemplate:
         self._machine = machine
 
     @property
-    def machine(self) -> Machine:
-        """The incomplete machine; its state must not be changed outside of boot."""
-        return self._machine
-
-    @property
     def files(self) -> Mapping[str, str]:
         """See Machine.files."""
         return self._machine.files
+
+    def set_time(self, seconds: float) -> None:
+        """Limit the CPU time of all further blocks, in place of what is left of the limit."""
+        self._machine.guest.set_time(seconds)
+
+    def forget_missed_functions(self) -> None:
+        """Let missed_functions of machines name only what they call from now on."""
+        self._machine.guest.forget_missed_functions()
+
+    @property
+    def machine(self) -> Machine:
+        """The incomplete machine; its state must not be changed outside of boot."""
+        return self._machine
 
     @contextlib.contextmanager
     def boot(self, *devices: str) -> Iterator[Machine]:

@@ -53,22 +53,24 @@ class Answers:
             report_unused(self._folder.why_unused() if self._folder is not None else NO_FOLDER, report)
         self._identity: tuple[Any, ...] | None = None
 
-    def get(self, question: Sequence[str], type_: type[T], compute: Callable[[], T]) -> T:
+    def get(self, question: Sequence[str], type_: type[T], compute: Callable[[], T], *, is_limited: bool = True) -> T:
         """Return the answer to a question, from the cache if possible.
 
         Args:
             question: what is read, and all arguments that it depends on.
             type_: type of the answer, which msgspec can encode.
             compute: reads the answer from machines of the source.
+            is_limited: whether the time limit applies to compute as a whole; the emulator limits each machine.
 
         Raises:
             SourceError: as compute; or the time limit was exceeded.
         """
         import msgspec
 
+        limit = self._limited if is_limited else contextlib.nullcontext
         if self._folder is None:
-            with self._limited():
-                return compute()
+            with limit():
+                return self._ask(compute)
         key = (*self._identify(), *question)
         entry = self._folder.read(entry_name(key))
         if entry is not None and entry.header["key"] == key and is_current(self._folder, entry):
@@ -76,10 +78,20 @@ class Answers:
                 return msgspec.json.decode(bytes(entry.payload), type=type_)
         began = time.time_ns()
         self.source.requested.clear()
-        with self._limited():
-            answer = compute()
+        with limit():
+            answer = self._ask(compute)
         self._store(self._folder, key, msgspec.json.encode(answer), began)
         return answer
+
+    def _ask(self, compute: Callable[[], T]) -> T:
+        try:
+            return compute()
+        except KeyError as error:  # of Machine.qmp
+            command = error.args[0] if error.args else ""
+            raise SourceError(
+                f"{self.source.path}: the QMP command {command} was not found; only builds with modules export QEMU's "
+                "functions"
+            ) from error
 
     @contextlib.contextmanager
     def _limited(self) -> Iterator[None]:

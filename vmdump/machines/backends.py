@@ -87,7 +87,9 @@ def backend_of(row: dict[str, Any]) -> str | None:
 
 
 def device_argument(type_: str, rows: Iterable[dict[str, Any]], extra: Sequence[str] = ()) -> str:
-    """Return the argument of -device for a device with all its backends.
+    """Return the argument of -device for a device with its block device, chardev and audiodev.
+
+    Links to other backends are left out, as most are optional.
 
     Args:
         type_: QOM type.
@@ -95,5 +97,9 @@ def device_argument(type_: str, rows: Iterable[dict[str, Any]], extra: Sequence[
         extra: further properties, NAME=VALUE.
     """
     given = {each.partition("=")[0] for each in extra}
-    backends = [f"{row['name']}={backend_of(row)}" for row in rows if backend_of(row) and row["name"] not in given]
+    backends = [
+        f"{row['name']}={backend_of(row)}"
+        for row in rows
+        if backend_of(row) and not row["type"].startswith("link<") and row["name"] not in given
+    ]
     return ",".join([f"driver={type_}", *backends, *extra])

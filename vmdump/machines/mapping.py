@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from vmdump.emulator.host_profile import HostProfile
     from vmdump.machines.properties import DeviceProperties
+    from vmdump.machines.survey import Survey
 
 
 class UnknownMachineError(SourceError, KeyError):
@@ -32,6 +33,11 @@ class Machines(Mapping[str, MachineType]):
 
     ``machines[name]`` boots the machine in the emulator, unless it is cached, and takes seconds; ``infos`` has what
     needs no machine: aliases, defaults and compat properties.
+
+    >>> import vmdump
+    >>> vmdump.open().machines
+    Traceback (most recent call last):
+    vmdump.errors.SourceError: the built-in devices: only a QEMU binary that is read has machine types
     """
 
     def __init__(self, answers: Answers) -> None:
@@ -114,6 +120,35 @@ class Machines(Mapping[str, MachineType]):
         question = ("properties", type, info.name, *argv)
         source = self._answers.source
         return self._answers.get(question, DeviceProperties, lambda: read_properties(source, type, info, argv))
+
+    def survey(
+        self,
+        machine: str | None = None,
+        argv: Sequence[str] = (),
+        devices: Sequence[str] = ("*",),
+        on_device: Callable[[str], None] = lambda _: None,
+    ) -> Survey:
+        """Return what a guest finds under a machine type: on the board, and on each device that can be added.
+
+        Args:
+            machine: machine type; None: the default one.
+            argv: further arguments of QEMU.
+            devices: patterns of the device types to add, one at a time.
+            on_device: called with each type before it is added.
+
+        Raises:
+            UnknownMachineError, MachineError, SourceError: as above.
+        """
+        from vmdump.machines.survey import Survey, survey
+
+        info = self.default() if machine is None else self.info(machine)
+        question = ("survey", info.name, *argv, "--", *devices)
+        source = self._answers.source
+
+        def read() -> Survey:
+            return survey(source, info, argv, devices, on_device)
+
+        return self._answers.get(question, Survey, read, is_limited=False)
 
     def __repr__(self) -> str:
         """The path and the number of machine types."""

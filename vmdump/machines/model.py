@@ -117,12 +117,14 @@ class Field:
         path: names from the section's description down, as ``parent_obj.config`` or ``virtio/64bit_features/x``.
         data: the bytes in the migration stream; of an array, those of all elements.
         size: bytes of an element.
+        type: name of the VMStateInfo (``uint32``, ``pci config``).
     """
 
     section: str
     path: str
     data: bytes
     size: int
+    type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +158,13 @@ class MachineType:
             ``-nodefaults`` is given.
         compat_effects: for each compat property, an Effect.
         ram_size: default RAM size in bytes.
+        why_no_sections: why there are no sections and RAM blocks, in words; None if there are.
         missed_functions: host functions that the machine's code called and the emulator lacks. If there are any, the
             machine may differ from a real one.
+
+    >>> machine = MachineType(MachineInfo("none", None, False, False), (), (), (), None)
+    >>> machine.name, list(machine.to_json())[:3]
+    ('none', ['name', 'alias', 'default'])
     """
 
     info: MachineInfo
@@ -168,6 +175,7 @@ class MachineType:
     default_devices: tuple[str, ...] = ()
     compat_effects: tuple[str, ...] = ()
     ram_size: int | None = None
+    why_no_sections: str | None = None
     missed_functions: tuple[str, ...] = ()
 
     @property

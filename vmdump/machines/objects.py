@@ -26,6 +26,9 @@ ROOT = "/machine"
 #: Limit of objects in a tree, and of its depth.
 _MAX_OBJECTS, _MAX_DEPTH = 100_000, 100
 
+#: Bytes for an ObjectPropertyIterator, which has 24 or more. Source: include/qom/object.h.
+_ITERATOR = 64
+
 #: Aliases of properties with which `info qtree` prints them; not readable, or the same value as text.
 _LEGACY = "legacy-"
 
@@ -106,6 +109,22 @@ def read_values(machine: Machine, address: int, named: Sequence[tuple[str, str]]
                 machine.call("qdict_put_obj", values, text, value)
     answer = machine.to_python(values)
     return tuple(Property(name, type_, answer.get(name), errors.get(name)) for name, type_ in named)
+
+
+def read_unrealized(machine: Machine, type_: str) -> tuple[Property, ...]:
+    """Return the properties of a new object of a type, which is not realized. Raises MachineError.
+
+    Compat properties and -global of the machine apply to it. ObjectProperty begins with {name, type}.
+    """
+    address = machine.call("object_new", machine.text(type_))
+    guest = machine.guest
+    iterator = guest.alloc(_ITERATOR)
+    named = []
+    machine.call("object_property_iter_init", iterator, address)
+    while each := machine.call("object_property_iter_next", iterator):
+        named.append((guest.text(guest.pointer(each)), guest.text(guest.pointer(each + 8))))
+    wanted = [each for each in named if not (each[1].startswith("child<") or each[0].startswith(_LEGACY))]
+    return read_values(machine, address, wanted)
 
 
 def _by_qom_get(machine: Machine, path: str, row: dict[str, Any]) -> Property:

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from vmdump.emulator.machine import MachineError
 from vmdump.errors import SourceError
-from vmdump.machines.backends import backend_arguments, device_argument, read_rows
+from vmdump.machines.backends import backend_arguments, read_rows
 from vmdump.machines.canonical import same_value
 from vmdump.machines.effects import ancestors, read_parents
 from vmdump.machines.model import Property, QomObject
-from vmdump.machines.objects import ROOT, read_object, read_values, tree_types
+from vmdump.machines.objects import read_object, read_unrealized, tree_types
+from vmdump.machines.plug import PATH, Plugger, Rows
 from vmdump.machines.reader import NO_MACHINE, Source, machine_arguments
 from vmdump.suggestion import did_you_mean
 
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
 
 #: Origin of a value: the class or the instance's init function; the board or the device's realize function.
 CLASS, BOARD = "default", "board or realize"
-
-#: Id of a device that is added.
-_ID = "vmdump"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,7 @@ class DeviceProperties:
         type: QOM type.
         machine: name of the machine type.
         path: of the object in the machine, whose values are effective; None if it is not in the machine.
-        added: the argument of -device that added it; None if the board has it.
+        added: the arguments of -device that added it, providers of its bus first; None if the board has it.
         why_unrealized: QEMU's reason why the machine cannot have one; the effective values are then those of an object
             that is not realized, and may mislead. None for a realized object.
         properties: sorted by name.
@@ -107,14 +105,16 @@ def read_properties(source: Source, type_: str, info: MachineInfo, argv: Sequenc
     path, added, why = _in_board(machine, type_), None, None
     final = read_object(machine, path) if path else None
     if final is None:
-        added = device_argument(type_, rows, [f"id={_ID}"])
-        path, final, why = _plug(source, arguments, added)
+        plugger = Plugger(source.boot_template(arguments), Rows(bare), _pluggable(bare, parents))
+        try:
+            with plugger.boot(type_) as (plugged, used):
+                path, final, added = PATH, read_object(plugged, PATH), " -device ".join(used)
+        except MachineError as error:
+            why = str(error).rpartition(": ")[2]
     compat = _applicable(machine, type_, info)
     known = {row["name"]: row for row in rows}
     properties = _merge(defaults, initial, final, known, lambda name: _setter(name, type_, compat, argv, parents))
-    return DeviceProperties(
-        type_, info.name, path, added if final else None, why, properties, tuple(machine.missed_functions)
-    )
+    return DeviceProperties(type_, info.name, path, added, why, properties, tuple(machine.missed_functions))
 
 
 def _check_type(machine: Machine, type_: str) -> dict[str, str | None]:
@@ -140,17 +140,9 @@ def _cpu_argument(machine: Machine, type_: str) -> list[str]:
 
 
 def _unrealized(machine: Machine, type_: str) -> dict[str, Property]:
-    """Return the properties of a new object; empty if its init function fails."""
+    """Return the properties of a new object by name; empty if its init function fails."""
     try:
-        address = machine.call("object_new", machine.text(type_))
-        iterator = machine.guest.alloc(64)
-        machine.call("object_property_iter_init", iterator, address)
-        named = []
-        while each := machine.call("object_property_iter_next", iterator):  # ObjectProperty {name, type, ...}
-            guest = machine.guest
-            named.append((guest.text(guest.pointer(each)), guest.text(guest.pointer(each + 8))))
-        wanted = [(name, kind) for name, kind in named if not kind.startswith("child<") and "legacy-" not in name[:7]]
-        return {each.name: each for each in read_values(machine, address, wanted)}
+        return {each.name: each for each in read_unrealized(machine, type_)}
     except MachineError:
         return {}
 
@@ -160,15 +152,10 @@ def _in_board(machine: Machine, type_: str) -> str | None:
     return next((path for path, each in tree_types(machine).items() if each == type_), None)
 
 
-def _plug(source: Source, arguments: Sequence[str], device: str) -> tuple[str | None, QomObject | None, str | None]:
-    """Add a device to the machine; return its path and properties, or why QEMU refuses it."""
-    template = source.boot_template(arguments)
-    path = f"{ROOT}/peripheral/{_ID}"
-    try:
-        with template.boot(device) as machine:
-            return path, read_object(machine, path), None
-    except MachineError as error:
-        return None, None, str(error).rpartition(": ")[2]
+def _pluggable(machine: Machine, parents: Mapping[str, str | None]) -> list[str]:
+    """Return all device types but CPUs, sorted."""
+    types = (row["name"] for row in machine.qmp("qom-list-types", implements="device", abstract=False))
+    return sorted(each for each in types if "cpu" not in ancestors(each, parents))
 
 
 def _applicable(machine: Machine, type_: str, info: MachineInfo) -> dict[str, str]:

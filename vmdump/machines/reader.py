@@ -98,18 +98,20 @@ def read_machine_type(source: Source, info: MachineInfo) -> MachineType:
         cpu=read_cpu(machine, devices, stream.fields), default_devices=_default_devices(source, info, machine),
         compat_effects=effects(info.compat_props, machine),
         ram_size=machine.qmp("query-memory-size-summary")["base-memory"],
-        missed_functions=tuple(machine.missed_functions),
+        why_no_sections=stream.why_empty, missed_functions=tuple(machine.missed_functions),
     )  # fmt: skip
 
 
 def saved_stream(machine: Machine) -> Stream:
-    """Return the decoded migration stream of a machine; empty if QEMU refuses to migrate it."""
+    """Return the decoded migration stream of a machine; empty if it cannot be migrated, or saved."""
     from vmdump.emulator.migration import MigrationBlockedError
 
+    if not machine.functions.exported:
+        return Stream((), (), (), "the binary does not export QEMU's functions, which saving a machine needs")
     try:
         return read_stream(machine.save())
-    except MigrationBlockedError:
-        return Stream((), (), ())
+    except MigrationBlockedError as error:
+        return Stream((), (), (), str(error).removeprefix(f"{machine.name}: "))
 
 
 def _default_devices(source: Source, info: MachineInfo, bare: Machine) -> tuple[str, ...]:

@@ -27,8 +27,8 @@ _RAM_FLAGS, _RAM_EOS = 0xFFF, 0x10
 #: Limit of version_id and section numbers, to recognise the head of a section.
 _MAX_VERSION = 1 << 16
 
-#: Limit of nested structs.
-_MAX_DEPTH = 64
+#: Limits of nested structs, and of fields.
+_MAX_DEPTH, _MAX_FIELDS = 64, 2_000_000
 
 
 class Stream(NamedTuple):
@@ -38,11 +38,13 @@ class Stream(NamedTuple):
         sections: in order.
         ram_blocks: in order.
         fields: of all sections whose contents the description covers.
+        why_empty: why there is no stream, in words; None if there is one.
     """
 
     sections: tuple[Section, ...]
     ram_blocks: tuple[RamBlock, ...]
     fields: tuple[Field, ...]
+    why_empty: str | None = None
 
 
 def read_stream(data: bytes) -> Stream:
@@ -53,7 +55,7 @@ def read_stream(data: bytes) -> Stream:
     """
     try:
         return _Reader(data).read()
-    except (struct.error, IndexError, KeyError, TypeError, ValueError, RecursionError) as error:
+    except (struct.error, AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise SourceError(f"malformed migration stream: {error!r}") from error
 
 
@@ -66,7 +68,7 @@ class _Header(NamedTuple):
 
 class _Reader:
     def __init__(self, data: bytes) -> None:
-        self._data, self._at = data, 0
+        self._data, self._at, self._n_fields = data, 0, 0
         self._sections: list[Section] = []
         self._blocks: list[RamBlock] = []
         self._fields: list[Field] = []
@@ -87,7 +89,7 @@ class _Reader:
                 self._at += 2
                 self._take(int.from_bytes(self._take(2), "big"))
             elif kind == _FULL:
-                self._full(next(devices))
+                self._full(next(devices, None))
             else:
                 raise ValueError(f"unknown section type {kind:#x} at {self._at - 1:#x}")
         return Stream(tuple(self._sections), tuple(self._blocks), tuple(self._fields))
@@ -195,13 +197,16 @@ class _Reader:
 
     def _field(self, section: str, path: str, field: dict[str, Any], depth: int) -> None:
         """Read a field, or all equal elements of an array, of which the description has the first one."""
+        self._n_fields += 1
+        if self._n_fields > _MAX_FIELDS:
+            raise ValueError(f"more than {_MAX_FIELDS} fields")
         name = path + str(field["name"])
         if "index" in field:
             name += f"[{int(field['index'])}]"
         count, size = int(field.get("array_len", 1)), int(field["size"])
         inner = field.get("struct")
         if inner is None or not (inner.get("fields") or inner.get("subsections")):
-            self._fields.append(Field(section, name, self._take(count * size), size))
+            self._fields.append(Field(section, name, self._take(count * size), size, str(field.get("type", ""))))
             return
         for index in range(count):
             each = f"{name}[{index}]" if "array_len" in field else name

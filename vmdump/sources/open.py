@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from vmdump.dump.device_dump import DeviceDump
     from vmdump.emulator.host_profile import HostProfile
+    from vmdump.machines.mapping import Machines
     from vmdump.sources.image_cache.cache import Image
     from vmdump.sources.session import Session
 
@@ -115,7 +116,24 @@ def open(
         kind, path, machine=machine, root=sysroot, host=host, module_dirs=directories, timeout=timeout,
         max_size=max_size, details=details, cache=cache, report=report,
     )  # fmt: skip
-    return loaded.dump(machine) if kind == BINARY else loaded  # type: ignore[union-attr, return-value]
+    if kind != BINARY:
+        return loaded  # type: ignore[return-value]
+    dump = loaded.dump(machine)  # type: ignore[union-attr]
+    dump.set_machines(lambda: _machines(path, sysroot, host, timeout, cache, report))
+    return dump
+
+
+def _machines(
+    path: str,
+    sysroot: str | os.PathLike[str] | None,
+    host: HostProfile | None,
+    timeout: float,
+    cache: bool,
+    report: Callable[[object], None] | None,
+) -> Machines:
+    from vmdump.machines.mapping import open_machines
+
+    return open_machines(path, sysroot=sysroot, host=host, timeout=timeout, cache=cache, report=report)
 
 
 def _sysroot_of(root: str | os.PathLike[str], sysroot: object) -> str | os.PathLike[str]:

@@ -155,6 +155,11 @@ static enum vmd_status run_calls(struct vmd_guest *guest, struct calls *calls, s
     return err->code;
 }
 
+void vmd_guest_set_time(struct vmd_guest *guest, uint64_t milliseconds)
+{
+    guest->cpu->nanoseconds_left = milliseconds * 1000000;
+}
+
 enum vmd_status vmd_guest_call(struct vmd_guest *guest, uint64_t function, const uint64_t *args, int n_args,
                                uint64_t *ret, struct vmd_error *err)
 {

@@ -321,7 +321,7 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["query", "--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.partition(":")[0] for line in lines if not line.startswith(" ")] == [
-        "device", "field", "unowned", "blocked",
+        "device", "field", "unowned", "blocked", "property", "off",
     ]  # fmt: skip
     assert "  --with device=...  QOM type, or section as in an error line, with * for any text" in lines
 

@@ -1,8 +1,9 @@
 """Lists the producers in an output directory of vmdump bulk, and runs SQL over its rows.
 
 SQL is a single SELECT in DuckDB's dialect. It can read the views below, and neither write nor read other files. Views:
-rows (all columns of parquet.py, with producer and target), devices, descriptions, fields, subsections, producers, and
-verdicts (those of vmdump check that verdicts.py has stored).
+rows (all columns of parquet.py, with producer and target), devices, descriptions, fields, subsections, producers;
+verdicts (those of vmdump check that verdicts.py has stored); and machine_types, compat_props, properties, sections and
+ram_blocks, of sources read with vmdump bulk --boot.
 """
 
 from __future__ import annotations
@@ -28,6 +29,18 @@ if TYPE_CHECKING:
 
 #: SQL for a version as a list of numbers, which sorts correctly.
 _SORTABLE = "list_transform(string_split(qemu_version, '.'), lambda x: try_cast(x AS INTEGER))"
+
+_MACHINE_VIEWS = {
+    "machine_types": "producer, target, qemu_version, machine, alias, is_default, is_deprecated, error",
+    "compat_props": "producer, target, qemu_version, machine, position, type AS driver, name AS property, value",
+    "properties": "producer, target, qemu_version, machine, type, path, name AS property, value",
+    "sections": "producer, target, qemu_version, machine, position, name AS idstr, instance_id, version_id",
+    "ram_blocks": "producer, target, qemu_version, machine, position, name, size",
+}
+_MACHINE_KINDS = {
+    "machine_types": "machine", "compat_props": "compat", "properties": "property", "sections": "section",
+    "ram_blocks": "ram_block",
+}  # fmt: skip
 
 _VIEWS = {
     "devices": "SELECT producer, target, machine, machines, qemu_version, host, type, section, version_id, "
@@ -238,7 +251,8 @@ def _open_folder(duckdb: Any, connection: Any, directory: str) -> list[str]:
         connection.execute("SET autoinstall_known_extensions = false")
         connection.execute("SET autoload_known_extensions = false")
         connection.execute("SET temp_directory = ''")
-        connection.execute(f"SET allowed_paths = {_literals(files)}")
+        machines = _row_files(top, "machines.parquet")
+        connection.execute(f"SET allowed_paths = {_literals([*files, *machines])}")
         connection.execute(f"CREATE TABLE verdicts ({', '.join(f'{name} VARCHAR' for name in VERDICT_COLUMNS)})")
         verdicts, skipped = read_verdicts(top)
         if verdicts:
@@ -254,6 +268,7 @@ def _open_folder(duckdb: Any, connection: Any, directory: str) -> list[str]:
         )
         for name, sql in _VIEWS.items():
             connection.execute(f"CREATE VIEW {name} AS {sql}")
+        _create_machine_views(connection, machines)
         connection.execute("SET lock_configuration = true")
         return skipped
     except duckdb.Error as error:
@@ -265,9 +280,26 @@ def _reason(error: Exception) -> str:
     return " ".join(str(error).partition("\n\nLINE ")[0].split())
 
 
-def _row_files(top: str) -> list[str]:
-    """Return the Parquet files below an output directory."""
-    return sorted(filter(is_regular, glob.glob(f"{glob.escape(top)}/rows/producer=*/target=*/rows.parquet")))
+def _create_machine_views(connection: Any, files: Sequence[str]) -> None:
+    """Create the views of machine types; without files they are empty."""
+    from vmdump.machines.rows import COLUMNS
+
+    if files:
+        rows = f"SELECT * FROM read_parquet({_literals(files)}, hive_partitioning = true, hive_types_autocast = false)"
+    else:
+        types = {str: "VARCHAR", bool: "BOOLEAN", int: "BIGINT"}
+        columns = {**dict.fromkeys(("producer", "target", "qemu_version"), str), **COLUMNS}
+        nulls = ", ".join(f"NULL::{types[kind]} AS {name}" for name, kind in columns.items())
+        rows = f"SELECT {nulls} WHERE false"
+    connection.execute(f"CREATE VIEW machine_rows AS {rows}")
+    for name, selected in _MACHINE_VIEWS.items():
+        where = f"kind = '{_MACHINE_KINDS[name]}'"
+        connection.execute(f"CREATE VIEW {name} AS SELECT {selected} FROM machine_rows WHERE {where}")
+
+
+def _row_files(top: str, name: str = "rows.parquet") -> list[str]:
+    """Return the Parquet files of a name below an output directory."""
+    return sorted(filter(is_regular, glob.glob(f"{glob.escape(top)}/rows/producer=*/target=*/{name}")))
 
 
 def _literals(texts: Sequence[str]) -> str:

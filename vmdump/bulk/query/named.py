@@ -133,5 +133,71 @@ _BLOCKED = Question(
     """,
 )
 
+_PROPERTY = Question(
+    "property",
+    "which versions changed property P of device D under machine type T (vmdump bulk --boot)",
+    {
+        "property": ("the property's name, with * for any text", None),
+        "device": ("QOM type, with * for any text", None),
+        "machine": ("machine type, with * for any text", "*"),
+        "target": ("the target", "*"),
+    },
+    """
+    WITH found AS (
+        SELECT DISTINCT target, producer, machine, type, coalesce(path, '') AS path, property, value,
+            path IS NOT NULL AS realized
+        FROM properties
+        WHERE type GLOB $device AND property GLOB $property AND machine GLOB $machine AND target GLOB $target
+    ),
+    per_type AS (
+        SELECT target, producer, machine, type, property, list(DISTINCT value ORDER BY value) AS values,
+            bool_and(realized) AS realized
+        FROM found GROUP BY ALL
+    ),
+    known AS (
+        SELECT DISTINCT target, producer, machine FROM properties
+        WHERE machine GLOB $machine AND target GLOB $target
+    ),
+    pairs AS (
+        SELECT k.target, k.machine, k.producer AS destination, position,
+            lag(k.producer) OVER (PARTITION BY k.target, k.machine ORDER BY position, version_order, k.producer)
+                AS source
+        FROM known k JOIN (SELECT DISTINCT producer, target, position, version_order FROM producers) p
+        USING (producer, target)
+    )
+    SELECT t.type AS device, t.property, t.machine, t.target, source, destination,
+        array_to_string(o.values, ', ') AS before, array_to_string(n.values, ', ') AS after,
+        coalesce(n.realized, o.realized) AS realized
+    FROM (SELECT DISTINCT target, machine, type, property FROM per_type) t
+    JOIN pairs USING (target, machine)
+    LEFT JOIN per_type o ON (o.target, o.machine, o.type, o.property, o.producer)
+        = (t.target, t.machine, t.type, t.property, pairs.source)
+    LEFT JOIN per_type n ON (n.target, n.machine, n.type, n.property, n.producer)
+        = (t.target, t.machine, t.type, t.property, pairs.destination)
+    WHERE source IS NOT NULL AND o.values IS DISTINCT FROM n.values
+    ORDER BY device, t.property, t.machine, t.target, position
+    """,
+)
+
+_OFF = Question(
+    "off",
+    "in which machine types is property P of device D off (vmdump bulk --boot)",
+    {
+        "property": ("the property's name, with * for any text", None),
+        "device": ("QOM type, with * for any text", "*"),
+        "machine": ("machine type, with * for any text", "*"),
+        "target": ("the target", "*"),
+    },
+    """
+    SELECT p.producer, target, machine, type AS device, property, value, bool_and(path IS NOT NULL) AS realized
+    FROM properties p JOIN (SELECT DISTINCT producer, target, position, version_order FROM producers) o
+    USING (producer, target)
+    WHERE type GLOB $device AND property GLOB $property AND machine GLOB $machine AND target GLOB $target
+    AND value IN ('false', '"off"', '0')
+    GROUP BY p.producer, target, machine, type, property, value, o.position, o.version_order
+    ORDER BY device, property, o.position, o.version_order, target, machine
+    """,
+)
+
 #: The named queries by name.
-QUESTIONS = {each.name: each for each in (_DEVICE, _FIELD, _UNOWNED, _BLOCKED)}
+QUESTIONS = {each.name: each for each in (_DEVICE, _FIELD, _UNOWNED, _BLOCKED, _PROPERTY, _OFF)}

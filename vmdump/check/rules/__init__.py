@@ -1,4 +1,4 @@
-"""The rules of ``vmdump check`` and ``vmdump lint``: one file each, named after the rule's id.
+"""The rules of ``vmdump check``, ``vmdump abi`` (abi_*) and ``vmdump lint``: one file each, named after the rule's id.
 
 A rule file defines:
 
@@ -45,6 +45,11 @@ class Rule(NamedTuple):
     PRINTED_BY: str = "destination"
     REMEDY_NESTED: str | None = None
 
+    @property
+    def command(self) -> str:
+        """The command that reports the rule: lint, abi or check."""
+        return "lint" if self.LEVEL else "abi" if self.id.startswith("abi-") else "check"
+
     def lines(self) -> list[str]:
         """Keys of vmdump.qemu.error_lines that ERROR refers to."""
         forms = [self.ERROR or ""] if self.ERROR is None or isinstance(self.ERROR, str) else self.ERROR.values()
@@ -68,7 +73,7 @@ class Rule(NamedTuple):
 
     def text(self) -> str:
         """The documentation that ``vmdump explain`` prints."""
-        reported_by = f"vmdump lint, {self.LEVEL}" if self.LEVEL else f"vmdump check, {self.VERDICT}"
+        reported_by = f"vmdump {self.command}, {self.LEVEL or self.VERDICT}"
         lines = [f"{self.id} ({reported_by})", "", self.WHAT, ""]
         for head, text in (("why", self.WHY), ("example", self.EXAMPLE), ("remedy", self.REMEDY)):
             lines.append(f"{head}: {text}")

@@ -1,0 +1,134 @@
+"""Machine types in an output directory: what is stored, and the named queries about properties."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.bulk import bulk
+from support.descriptions import desc, dump, field
+from support.qemu import find_qemu
+
+from vmdump.bulk.query.database import query
+from vmdump.bulk.query.machines import to_parquet
+from vmdump.bulk.query.named import QUESTIONS
+from vmdump.cli import main
+
+VERSIONS = ("7.2.0", "10.0.0")
+
+
+def rows(streams: bool, *more: tuple[str, str, str, Any]) -> list[dict[str, Any]]:
+    """Rows of a machine type with a controller, and with further properties: machine, type, name and value."""
+    found: list[dict[str, Any]] = [
+        {"kind": "machine", "machine": "pc", "is_default": True},
+        {"kind": "compat", "machine": "pc", "position": 0, "type": "xhci", "name": "msi", "value": "off"},
+        {"kind": "section", "machine": "pc", "position": 0, "name": "xhci", "version_id": 1, "instance_id": 0},
+        {"kind": "ram_block", "machine": "pc", "position": 0, "name": "pc.ram", "size": 1 << 40},
+    ]
+    for machine, type_, name, value in (("pc", "xhci", "streams", streams), *more):
+        row = {"kind": "property", "machine": machine, "type": type_, "name": name, "value": json.dumps(value)}
+        found.append({**row, "path": "/machine/xhci" if machine == "pc" else None})
+    return found
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An output directory with two QEMUs, whose machine types are given."""
+    directory = tmp_path_factory.mktemp("machines")
+    for version in VERSIONS:
+        path = directory / f"qemu-{version}"
+        path.mkdir()
+        dump(dev=desc("dev", field("a"))).write(path / "x86_64.json")
+    assert (
+        bulk(*(directory / f"qemu-{version}" for version in VERSIONS), "-o", directory / "out", "--format", "parquet")
+        == 0
+    )
+    contents = (
+        rows(False, ("pc", "nic", "same", 1), ("old", "nic", "switch", "off")),
+        rows(True, ("pc", "nic", "same", 1), ("old", "nic", "switch", "on"), ("pc", "nic", "new", [1])),
+    )
+    for version, content in zip(VERSIONS, contents, strict=True):
+        (path,) = (directory / "out" / "rows").glob(f"producer={version}/target=*")
+        (path / "machines.parquet").write_bytes(to_parquet(content, version))
+    return directory / "out"
+
+
+def ask(store: Path, name: str, **parameters: str) -> list[dict[str, Any]]:
+    """The rows of a named query."""
+    question = QUESTIONS[name]
+    values = {key: default for key, (_, default) in question.parameters.items() if default is not None}
+    answer = query(store, question.sql, values | parameters)
+    return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+
+
+def test_property(store: Path) -> None:
+    """Each change names the two QEMUs and both values; an unchanged property is not listed."""
+    found = ask(store, "property", property="*", device="*")
+    assert [(row["device"], row["property"], row["machine"], row["before"], row["after"]) for row in found] == [
+        ("nic", "new", "pc", None, "[1]"),
+        ("nic", "switch", "old", '"off"', '"on"'),
+        ("xhci", "streams", "pc", "false", "true"),
+    ]
+    assert {(row["source"], row["destination"]) for row in found} == {VERSIONS}
+    assert [row["realized"] for row in found] == [True, False, True]
+    assert ask(store, "property", property="streams", device="nic") == []
+
+
+def test_off(store: Path) -> None:
+    """Machine types in which a switch is off, also as an OnOffAuto."""
+    found = ask(store, "off", property="s*")
+    assert [(row["producer"], row["machine"], row["property"]) for row in found] == [
+        ("7.2.0", "old", "switch"), ("7.2.0", "pc", "streams")
+    ]  # fmt: skip
+    assert ask(store, "off", property="streams", machine="old") == []
+
+
+def test_views(store: Path) -> None:
+    """Each kind of row has a view."""
+    for sql, expected in (
+        ("SELECT DISTINCT driver, property, value FROM compat_props", [("xhci", "msi", "off")]),
+        ("SELECT DISTINCT idstr, version_id FROM sections", [("xhci", 1)]),
+        ("SELECT DISTINCT name, size FROM ram_blocks", [("pc.ram", 1 << 40)]),
+        ("SELECT DISTINCT machine, is_default, error FROM machine_types", [("pc", True, None)]),
+    ):
+        assert query(store, sql).rows == expected
+
+
+def test_no_machines(tmp_path: Path) -> None:
+    """Without machine types the views are empty."""
+    dump(dev=desc("dev", field("a"))).write(tmp_path / "x86_64.json")
+    assert bulk(tmp_path / "x86_64.json", "-o", tmp_path / "out", "--format", "parquet") == 0
+    assert query(tmp_path / "out", "SELECT * FROM properties").rows == []
+    assert ask(tmp_path / "out", "off", property="*") == []
+
+
+def test_format(capsys: pytest.CaptureFixture[str]) -> None:
+    """Only Parquet has a place for machine types."""
+    assert main(["bulk", "x", "-o", "y", "--boot", "all"]) == 2
+    assert capsys.readouterr().err == "vmdump: --boot needs --format parquet\n"
+
+
+@pytest.mark.slow
+@pytest.mark.qemu
+def test_boot(tmp_path: Path) -> None:
+    """A real QEMU's machine type is booted and stored; a second run finds it unchanged."""
+    arguments = (
+        find_qemu("x86_64"),
+        "-o",
+        tmp_path / "out",
+        "--format",
+        "parquet",
+        "--boot",
+        "isapc",
+        "--timeout",
+        600,
+    )
+    assert bulk(*arguments) == 0
+    answer = query(tmp_path / "out", "SELECT machine, count(*) FROM properties GROUP BY ALL")
+    ((machine, count),) = answer.rows
+    assert machine == "isapc"
+    assert count > 1000
+    (path,) = (tmp_path / "out" / "rows").rglob("machines.parquet")
+    before = path.stat().st_mtime_ns
+    assert bulk(*arguments) == 0
+    assert path.stat().st_mtime_ns == before
