@@ -25,7 +25,7 @@ TYPE, SECTION, OTHER_SECTION = "\0\1type\0", "\0\1section\0", "\0\1other\0"
 _DIRECTION = Finding._fields.index("direction")
 
 #: Findings by the names that were filled in, by the content of a template without its direction.
-Filled = dict[tuple[tuple[Any, ...], ...], dict[tuple[str, str, str], list[Finding]]]
+Filled = dict[tuple[tuple[Any, ...], ...], dict[tuple[str, str, str], tuple[Finding, ...]]]
 
 
 class Shapes:
@@ -111,13 +111,15 @@ class Template:
             findings = self._filled[names] = self._fill(type_, section, other)
         elif findings and findings[0].direction != self._direction:
             direction, new = (self._direction,), tuple.__new__
-            findings = [new(Finding, each[:_DIRECTION] + direction + each[_DIRECTION + 1 :]) for each in findings]
+            findings = tuple(
+                [new(Finding, each[:_DIRECTION] + direction + each[_DIRECTION + 1 :]) for each in findings]
+            )  # smaller than a list
         return TypeResult(type_, self._verdict, section, findings, layout)
 
-    def _fill(self, type_: str, section: str, other: str) -> list[Finding]:
+    def _fill(self, type_: str, section: str, other: str) -> tuple[Finding, ...]:
         text = self._joined.replace(TYPE, type_).replace(SECTION, section).replace(OTHER_SECTION, other)
         pool: list[Any] = text.split("\0")
         pool += self._constants
         new = tuple.__new__  # of a NamedTuple, without the call of Python code in _make
         pool += [new(Side, get(pool)) for get in self._sides]
-        return [new(Finding, get(pool)) for get in self._findings]
+        return tuple([new(Finding, get(pool)) for get in self._findings])
