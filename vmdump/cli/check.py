@@ -30,6 +30,7 @@ examples:
   vmdump check old.json.xz new.json.xz --ignore 'type-absent,subsection-*'
   vmdump check --matrix 7.2.json 8.2.json 10.0.json
   vmdump check --matrix dumps --format html -o pages   output of bulk
+  vmdump check vm.save new/qemu-system-x86_64          a saved VM
 
 Both directions are checked: OLD -> NEW (forward) and NEW -> OLD (backward). The
 verdicts on each device type are
@@ -49,6 +50,9 @@ findings of each rule; the keys of its objects with --format json are
 All sources must have the same target. Binaries are compared under the newest
 machine type that all of them have, or that of -M. vmdump warns if the machine
 types differ.
+
+A saved VM (see vmdump stream) is checked as far as it has devices, and can only
+be OLD. Its sections must have a description at the end of the stream.
 
 Binaries give the most accurate verdicts. Dump files of QEMU itself lack types,
 hooks and the state of CPUs, those of QEMU 8.1 and older also array lengths;
