@@ -28,7 +28,7 @@ enum {
 #define VMD_SAVEVM_MAX_BITMAP ((uint64_t)2 << 30)
 
 /* Limit of all bodies that are kept, and of the vmdescription, in bytes. */
-#define VMD_SAVEVM_MAX_DATA ((uint64_t)256 << 20)
+#define VMD_SAVEVM_MAX_DATA ((uint64_t)128 << 20)
 #define VMD_SAVEVM_MAX_VMDESCRIPTION ((uint64_t)64 << 20)
 
 /* Elements. Source: migration/savevm.h QEMU_VM_*. */

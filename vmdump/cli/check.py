@@ -39,6 +39,7 @@ examples:
   vmdump check old.json.xz new.json.xz --ignore 'type-absent,subsection-*'
   vmdump check --matrix 7.2.json 8.2.json 10.0.json
   vmdump check --matrix dumps --format html -o pages   output of bulk
+  vmdump check vm.save new/qemu-system-x86_64          a saved VM
 
 Both directions are checked: OLD -> NEW (forward) and NEW -> OLD (backward). The
 verdicts on each device type are
@@ -65,6 +66,9 @@ which are booted in an emulator; nothing of a binary runs natively. A test that
 reads only the configuration of a device is definite, as long as the VM has the
 property values that the finding names: the default ones of the machine type.
 --machines 'pc-q35-*' checks each of these machine types.
+
+A saved VM (see vmdump stream) is checked as far as it has devices, and can only
+be OLD. Its sections must have a description at the end of the stream.
 
 Binaries give the most accurate verdicts. Dump files of QEMU itself lack types,
 hooks and the state of CPUs, those of QEMU 8.1 and older also array lengths;

@@ -23,6 +23,7 @@ examples:
   vmdump show /usr/bin/qemu-system-x86_64 e1000
   vmdump show /usr/bin/qemu-system-x86_64 cpu           a standalone VMSD
   vmdump show x86_64.json.xz 0000:00:01.3/piix4_pm      as in an error message
+  vmdump show vm.save e1000                             what a saved VM contains
 
 TYPE is a QOM type, or a name from an error message of QEMU: a section, with or
 without device path and instance id, or the name of a nested description. If

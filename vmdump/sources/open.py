@@ -58,8 +58,8 @@ def open(
 
     Args:
         source: the path of a dump file, plain or compressed (gzip, xz, Zstandard), or "-" for standard input; the path
-            of a QEMU binary, which is read without being run; a Session; or None for the built-in devices and all
-            modules.
+            of a QEMU binary, which is read without being run, or of a saved VM; a Session; or None for the built-in
+            devices and all modules.
         machine: a machine type's name or alias, for sources other than dump files.
         run: run the QEMU binary with -dump-vmstate instead of reading it.
         sysroot: for a binary that is read: the directory that its packages are unpacked in. Its modules and symbolic
