@@ -1,6 +1,7 @@
 """Guests: the emulated functions of libc and GLib, and limits for runaway code."""
 
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -530,6 +531,21 @@ def test_checksums(guest: Guest) -> None:
     assert call(guest, "crc32", 0, address, len(data)) == zlib.crc32(data)
     assert call(guest, "adler32", 0, 0, 0) == 1
     assert call(guest, "crc32", 0, 0, 0) == 0
+
+
+def test_addresses(guest: Guest) -> None:
+    """Internet addresses are converted as libc does."""
+    out = guest.alloc(64)
+    for family, text in ((socket.AF_INET, "10.0.2.15"), (socket.AF_INET6, "fec0::1")):
+        assert call(guest, "inet_pton", family, text, out) == 1
+        size = 4 if family == socket.AF_INET else 16
+        assert guest.read(out, size) == socket.inet_pton(family, text)
+        assert guest.text(call(guest, "inet_ntop", family, out, out + 16, 46)) == text
+        assert call(guest, "inet_ntop", family, out, out + 16, 3) == 0
+    assert call(guest, "inet_pton", socket.AF_INET, "10.0.2", out) == 0
+    assert call(guest, "inet_pton", 999, "10.0.2.15", out) == 2**64 - 1
+    assert call(guest, "inet_aton", "10.0.2.2", out) == 1
+    assert guest.text(call(guest, "inet_ntoa", int.from_bytes(guest.read(out, 4), "little"))) == "10.0.2.2"
 
 
 def test_output_and_missed_functions(guest: Guest) -> None:

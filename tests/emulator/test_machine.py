@@ -67,7 +67,7 @@ def test_device_add(machine, native):
     for add, error in ((machine.qmp, QmpError), (native.qmp, RuntimeError)):
         with pytest.raises(error, match="'nosuch' is not a valid device model name"):
             add("device_add", driver="nosuch")
-        with pytest.raises(error, match="Bus 'pcie.0' does not support hotplugging"):
+        with pytest.raises(error, match=r"Bus 'pcie\.0' does not support hotplugging"):
             add("device_add", driver="e1000e", id="added", bus="pcie.0")
     assert machine.commands.names() == sorted(each["name"] for each in native.qmp("query-commands"))
 

@@ -28,7 +28,6 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from support.machine_trees import PARTS, native_command, targets_of, tree_of
 from support.native_qemu import NativeQemu, ram_blocks, sections, vmdescription
-
 from vmdump.emulator.machine import Machine, MachineError, boot
 from vmdump.errors import SourceError
 
@@ -36,17 +35,32 @@ IMAGES = Path(os.environ.get("VMDUMP_IMAGES", "/nonexistent"))
 
 #: Sections whose bytes depend on the time of day or on the host's clock: the last component of their name.
 CLOCKS = frozenset(
-    """
-    allwinner-rtc cuda ds1338 goldfish_rtc kvmclock m48t59 m48t59_isa mc146818rtc pl031 rtc s390_todclock spapr strongarm-rtc
-    sysbus_m48t59 timebase timer todclock twl92230
-    """.split()
+    (
+        "allwinner-rtc",
+        "cuda",
+        "ds1338",
+        "exynos4210.rtc",
+        "goldfish_rtc",
+        "kvmclock",
+        "m48t59",
+        "m48t59_isa",
+        "mc146818rtc",
+        "pl031",
+        "rtc",
+        "s390_todclock",
+        "spapr",
+        "strongarm-rtc",
+        "sysbus_m48t59",
+        "timebase",
+        "timer",
+        "todclock",
+        "twl92230",
+        "xlnx-zynmp.rtc",
+    )
 )
 
 #: Name and target of sections with members that count time: ppc64's CPUs have PURR and VTB.
 CLOCKS_OF_TARGETS = {("cpu", "ppc64")}
-
-#: Seconds for one real QEMU.
-_NATIVE_SECONDS = 60
 
 
 class Result(NamedTuple):
@@ -66,9 +80,9 @@ class Pair:
         self.version, self.target, self.tree = version, target, tree
         self._command, self._environ = native_command(tree, target, IMAGES)
 
-    def native(self, *args: str) -> NativeQemu:
-        """Start the real QEMU."""
-        return NativeQemu(self._command, *args, environ=self._environ, seconds=_NATIVE_SECONDS)
+    def native(self, *args: str, seconds: float = 60) -> NativeQemu:
+        """Start the real QEMU, which is killed after some seconds."""
+        return NativeQemu(self._command, *args, environ=self._environ, seconds=seconds)
 
     def emulated(self, *args: str, fill: int = 0) -> Machine:
         """Boot the machine in the emulator."""
@@ -89,7 +103,7 @@ _ANSWERS: tuple[tuple[str, dict[str, Any]], ...] = (
 def compare_answers(pair: Pair) -> Iterator[Result]:
     """Compare QMP answers of a QEMU without a machine."""
     machine = pair.emulated("-M", "none")
-    with pair.native("-M", "none") as native:
+    with pair.native("-M", "none", seconds=1800) as native:
         for command, arguments in _ANSWERS:
             expected, answer = native.qmp(command, **arguments), machine.qmp(command, **arguments)
             detail = "" if answer == expected else _first_difference(expected, answer)

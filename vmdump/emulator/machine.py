@@ -42,8 +42,9 @@ _QSTRING_TEXT = 16
 #: Default arguments before the caller's: no host devices, no user configuration, CPUs stopped.
 ARGUMENTS = ("-nodefaults", "-display", "none", "-no-user-config", "-S")
 
-#: Libraries that are mapped into the guest instead of implemented: pure computation, for device trees.
-_LIBRARIES = ("libfdt.so.1",)
+#: Libraries that are mapped into the guest instead of implemented, if the tree has them: device trees, user networking.
+#: They access the host only through functions of libc and GLib, which are the emulator's.
+_LIBRARIES = ("libfdt.so.1", "libslirp.so.0")
 _LIBRARY_DIRS = {
     HostArch.X86_64: ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/lib64", "usr/lib"),
     HostArch.AARCH64: ("usr/lib/aarch64-linux-gnu", "lib/aarch64-linux-gnu", "usr/lib64", "usr/lib"),
@@ -331,7 +332,7 @@ def boot(
     Args:
         image: path of a QEMU system emulator; with sysroot, a path within it.
         argv: QEMU's arguments, for example ``["-M", "pc-q35-7.2", "-accel", "qtest"]``.
-        sysroot: a tree unpacked from packages, with the binary's data files, modules and libfdt. Default: the tree that
+        sysroot: a tree unpacked from packages, with the binary's data files, modules and libraries. Default: the tree that
             the binary is installed in.
         host: features of the emulated host.
         defaults: arguments before argv.

@@ -94,8 +94,8 @@ class QmpCommands:
                 functions[command[0]] = command[1]
                 if not self._guest.holds(address + node, 16):
                     break
-                address = self._guest.pointer(address + node + 8) - node if backwards else self._guest.pointer(
-                    address + node
+                address = (
+                    self._guest.pointer(address + node + 8) - node if backwards else self._guest.pointer(address + node)
                 )
                 if address == start:
                     break
