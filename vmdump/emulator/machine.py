@@ -332,8 +332,8 @@ def boot(
     Args:
         image: path of a QEMU system emulator; with sysroot, a path within it.
         argv: QEMU's arguments, for example ``["-M", "pc-q35-7.2", "-accel", "qtest"]``.
-        sysroot: a tree unpacked from packages, with the binary's data files, modules and libraries. Default: the tree that
-            the binary is installed in.
+        sysroot: a tree unpacked from packages, with the binary's data files, modules and libraries. Default: the tree
+            that the binary is installed in.
         host: features of the emulated host.
         defaults: arguments before argv.
         fill: the byte that fills memory from malloc; state that depends on it depends on uninitialised memory.
