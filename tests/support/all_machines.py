@@ -180,6 +180,8 @@ def _compare_refusal(pair: Pair, what: str, name: str, args: Sequence[str], reas
         pair.emulated("-M", name, *args).save()
     except SourceError as error:
         return pair.result(what, "refused by both", f"{words} | {' '.join(str(error).split())[-200:]}")
+    if reason == "it ended" or "Broken pipe" in reason:
+        return pair.result(what, "native crashed")
     return pair.result(what, "refused by native only", words)
 
 
@@ -291,7 +293,7 @@ def main() -> int:
     for (version, kind, outcome), count in sorted(sums.items()):
         print(f"{version} all targets {kind}: {count} {outcome}")
     print(f"{time.monotonic() - began:.0f} s")
-    return int(any(outcome not in ("equal", "refused by both") for _, _, outcome in totals))
+    return int(any(outcome not in ("equal", "refused by both", "native crashed") for _, _, outcome in totals))
 
 
 if __name__ == "__main__":
