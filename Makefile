@@ -13,9 +13,9 @@ all: .venv/dev
 test: .venv/dev
 	.venv/bin/pytest
 
-# The tests marked slow.
+# The tests marked slow, and more examples for the tests of properties.
 test-slow: .venv/dev
-	.venv/bin/pytest -m slow
+	.venv/bin/pytest -m "slow or hypothesis" --hypothesis-profile=thorough
 
 # The binaries of every target of Debian's QEMU 5.2, 7.2, 10.0 and 11.1, xen's, and some for AArch64, unpacked and read.
 test-all-images: .venv/dev

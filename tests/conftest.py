@@ -19,13 +19,16 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 
 _COUNT = itertools.count()
 
-# In CI examples are the same in each run, so that only a change of the code can make a run fail.
-settings.register_profile(
-    "vmdump",
-    deadline=None,
-    derandomize=bool(os.environ.get("CI")),
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+# In CI examples are the same in each run, so that only a change of the code can make a run fail. The profile thorough
+# (pytest --hypothesis-profile=thorough) has as many examples as Hypothesis by default.
+for _name, _examples in (("vmdump", 25), ("thorough", 100)):
+    settings.register_profile(
+        _name,
+        max_examples=_examples,
+        deadline=None,
+        derandomize=bool(os.environ.get("CI")),
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
 settings.load_profile("vmdump")
 
 

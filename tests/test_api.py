@@ -26,6 +26,7 @@ OLD, NEW = (DATA / "dumps" / f"qemu-{version}" / "x86_64.json.xz" for version in
 # Types --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_typed_session() -> None:
     """The sample session passes mypy --strict."""
     pytest.importorskip("mypy")

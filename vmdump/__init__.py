@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from vmdump.check.api import lint as lint
     from vmdump.check.checker import Labelled
     from vmdump.check.results import CheckResult, Direction, Finding, TypeResult, Verdict
-    from vmdump.dump.device_dump import Device, DeviceDump, StandaloneVMState, UnknownDeviceError
+    from vmdump.dump.device import Device, StandaloneVMState
+    from vmdump.dump.device_dump import DeviceDump, UnknownDeviceError
     from vmdump.dump.engine import Engine
     from vmdump.dump.lookup import Part
     from vmdump.dump.producer import Defect, Producer, ProducerModule
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from vmdump.emulator.host_profile import HostProfile
     from vmdump.errors import ModuleError, OutputError, QOMError, SourceError, VmdumpError, VMStateError
     from vmdump.include import get_include
-    from vmdump.modules.loader import ModuleInfo
+    from vmdump.modules.model import ModuleInfo
     from vmdump.qom import DeviceClass, MachineClass, ObjectClass, TypeInfo
     from vmdump.sources.open import open as open
     from vmdump.sources.session import Session
@@ -60,7 +61,8 @@ _MODULES = {
     "vmdump.check.api": ("lint",),
     "vmdump.check.checker": ("Labelled",),
     "vmdump.check.results": ("CheckResult", "Direction", "Finding", "TypeResult", "Verdict"),
-    "vmdump.dump.device_dump": ("Device", "DeviceDump", "StandaloneVMState", "UnknownDeviceError"),
+    "vmdump.dump.device": ("Device", "StandaloneVMState"),
+    "vmdump.dump.device_dump": ("DeviceDump", "UnknownDeviceError"),
     "vmdump.dump.engine": ("Engine",),
     "vmdump.dump.lookup": ("Part",),
     "vmdump.dump.producer": ("Defect", "Producer", "ProducerModule"),
@@ -68,7 +70,7 @@ _MODULES = {
     "vmdump.emulator.host_profile": ("HostProfile",),
     "vmdump.errors": ("ModuleError", "OutputError", "QOMError", "SourceError", "VMStateError", "VmdumpError"),
     "vmdump.include": ("get_include",),
-    "vmdump.modules.loader": ("ModuleInfo",),
+    "vmdump.modules.model": ("ModuleInfo",),
     "vmdump.qom": ("DeviceClass", "MachineClass", "ObjectClass", "TypeInfo"),
     "vmdump.sources.open": ("open",),
     "vmdump.sources.session": ("Session",),

@@ -12,7 +12,7 @@
 
 enum {
     PROBES_MAX = 1024,
-    CALLS_MAX = 1 << 16,
+    CALLS_MAX = 1 << 14,
     READS_MAX = 1 << 20,
     READS_OF_CALL_MAX = 4096,
     COLLECTED_MAX = 1 << 16,
@@ -27,6 +27,7 @@ struct vmd_trace {
     uint64_t frame_end; /* end of the running call's stack */
     size_t n_probes, first_import;
     bool has_imports;
+    uint64_t constant_table;
     uint64_t slots[PROBES_MAX], functions[PROBES_MAX];
     struct vmd_trace_call *calls;
     struct vmd_trace_read *reads;
@@ -77,12 +78,35 @@ static void on_read(void *engine, int type, uint64_t address, int size, int64_t 
 void vmd_trace_note_call(struct vmd_guest *guest, const struct vmd_host_import *import)
 {
     struct vmd_trace *trace = guest->trace;
+    struct vmd_trace_call *call;
+    uint64_t first;
 
     if (!trace->depth || import->function == vmd_host_zero || import->function == vmd_host_one ||
         import->function == vmd_host_same) {
         return;
     }
-    trace->calls[trace->n_calls - 1].called = import->name;
+    first = vmd_cpu_read(guest, guest->host->args[0]);
+    if (trace->constant_table && first == trace->constant_table && strcmp(import->name, "g_hash_table_lookup") == 0) {
+        return;
+    }
+    call = &trace->calls[trace->n_calls - 1];
+    call->called = import->name;
+    call->called_with = first;
+}
+
+void vmd_guest_trace_set_constant_table(struct vmd_guest *guest, uint64_t table)
+{
+    if (trace_of(guest)) {
+        guest->trace->constant_table = table;
+    }
+}
+
+/* There are more calls than are recorded: those that are not may be of any function. */
+static void distrust_all(struct vmd_trace *trace)
+{
+    for (size_t i = 0; i < trace->n_calls; i++) {
+        trace->calls[i].is_truncated = true;
+    }
 }
 
 /* Call a probed function, and record a second call of it. */
@@ -94,7 +118,11 @@ static uint64_t host_probe(struct vmd_host_call *call)
     uint64_t result = vmd_host_call_guest(call, trace->functions[index], call->args, TESTED_ARGS), again;
     struct vmd_trace_call *record;
 
-    if (guest->err.code || !trace->is_active || trace->depth || trace->n_calls == CALLS_MAX) {
+    if (guest->err.code || !trace->is_active || trace->depth) {
+        return result;
+    }
+    if (trace->n_calls == CALLS_MAX) {
+        distrust_all(trace);
         return result;
     }
     record = &trace->calls[trace->n_calls++];
@@ -167,7 +195,7 @@ void vmd_guest_trace_end(struct vmd_guest *guest)
     for (size_t i = 0; i < trace->n_probes; i++) {
         vmd_store_u64(vmd_guest_find(guest, trace->slots[i], 8), trace->functions[i]);
     }
-    trace->n_probes = 0;
+    trace->n_probes = trace->depth = 0;
     trace->is_active = false;
     vmd_cpu_unhook_reads(guest);
 }

@@ -26,9 +26,10 @@ struct vmd_trace_call {
     uint64_t result;   /* lowest byte */
     size_t first_read; /* index of its first read */
     size_t n_reads;
-    const char *called; /* a function of the host that it called, whose result may depend on anything; or NULL */
-    bool is_unsteady;   /* the two calls had different results */
-    bool is_truncated;  /* it read more than is recorded */
+    const char *called;   /* a function of the host that it called, whose result may depend on anything; or NULL */
+    uint64_t called_with; /* first argument of that call */
+    bool is_unsteady;     /* the two calls had different results */
+    bool is_truncated;    /* it read more than is recorded */
 };
 
 /* Start tracing. VMD_BAD_REFERENCE: already started, or Unicorn refuses the hook; VMD_NO_MEMORY. */
@@ -39,6 +40,12 @@ void vmd_guest_trace_end(struct vmd_guest *guest);
 
 /* Probe the function pointer at slot. VMD_BAD_REFERENCE: invalid address, or too many probes. */
 enum vmd_status vmd_guest_trace_probe(struct vmd_guest *guest, uint64_t slot);
+
+/*
+ * Lookups in this hash table do not count as calls of the host: QOM's type table, in which types are never changed or
+ * removed. 0: none.
+ */
+void vmd_guest_trace_set_constant_table(struct vmd_guest *guest, uint64_t table);
 
 /* The calls and reads since the start or the last vmd_guest_trace_forget; return their numbers. */
 size_t vmd_guest_trace_calls(const struct vmd_guest *guest, const struct vmd_trace_call **ret);

@@ -10,6 +10,7 @@
 #if 0 /* not C: cffi writes these functions */
 /* cdef: begin */
 extern "Python" int vmd_poll(void *opaque);                                         /* csrc/dump/sink.h */
+extern "Python" int64_t vmd_savevm_read(void *opaque, uint64_t offset, char *buffer, uint64_t size);
 extern "Python" int vmd_read_file(void *opaque, const char *path, const char **data, uint64_t *size);
 extern "Python" uint64_t vmd_open_module(void *opaque, const char *path, const uint64_t **constructors, uint64_t *n);
 extern "Python" uint64_t vmd_module_symbol(void *opaque, uint64_t module, const char *name); /* csrc/guest/guest.h */

@@ -4,23 +4,13 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "stream/rows.h"
+#include "stream/text_table.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 /* A chunk ends when the strings of a column pass this; offsets are int32_t. */
 enum { MAX_TEXT = 64 << 20 };
-
-/* The memory of a struct vmd_rows_texts, and a hash table of its strings. */
-struct table {
-    uint64_t text_size, text_room;
-    uint64_t offsets_room;
-    uint32_t *slots; /* index of the string + 1; 0: free. n_slots is a power of two above twice the strings */
-    uint32_t *hashes;
-    uint64_t n_slots;
-    const char *last; /* the string that was interned last: most rows repeat it */
-    int32_t last_code;
-};
 
 /* A description whose rows are being read: next counts its fields, then its subsections. */
 struct frame {
@@ -39,117 +29,23 @@ struct reader {
     uint64_t depth;
     char *path;
     size_t path_size, path_room;
-    struct table tables[VMD_ROWS_N_TEXTS];
+    struct vmd_text_table tables[VMD_ROWS_N_TEXTS];
     bool is_full;
     bool no_memory;
 };
 
-/* Strings */
-
-static uint32_t hash_of(const char *text, size_t size)
-{
-    uint64_t hash = size * 0x9e3779b97f4a7c15;
-
-    for (; size >= 8; size -= 8, text += 8) {
-        hash = (hash ^ vmd_load_u64(text)) * 0x9e3779b97f4a7c15;
-        hash ^= hash >> 32;
-    }
-    for (; size; size--, text++) {
-        hash = (hash ^ (unsigned char)*text) * 0x100000001b3;
-    }
-    hash *= 0x9e3779b97f4a7c15;
-    return (uint32_t)(hash >> 32);
-}
-
-static bool grow_slots(struct table *table)
-{
-    uint64_t n_slots = table->n_slots ? 4 * table->n_slots : 256;
-    uint32_t *slots = calloc(n_slots, sizeof(*slots)), *hashes = malloc(n_slots * sizeof(*hashes));
-
-    if (!slots || !hashes) {
-        free(slots);
-        free(hashes);
-        return false;
-    }
-    for (uint64_t i = 0; i < table->n_slots; i++) {
-        if (table->slots[i]) {
-            uint64_t at = table->hashes[i] & (n_slots - 1);
-
-            while (slots[at]) {
-                at = (at + 1) & (n_slots - 1);
-            }
-            slots[at] = table->slots[i];
-            hashes[at] = table->hashes[i];
-        }
-    }
-    free(table->slots);
-    free(table->hashes);
-    table->slots = slots;
-    table->hashes = hashes;
-    table->n_slots = n_slots;
-    return true;
-}
-
-static bool grow_text(struct table *table, struct vmd_rows_texts *texts, size_t size)
-{
-    if (size > INT32_MAX - table->text_size) {
-        return false;
-    }
-    if (table->text_room <= table->text_size + size) {
-        uint64_t room = 2 * (table->text_size + size) + 4096;
-        char *text = realloc(texts->text, room);
-
-        if (!text) {
-            return false;
-        }
-        texts->text = text;
-        table->text_room = room;
-    }
-    if (table->offsets_room < texts->n + 2) {
-        uint64_t room = 2 * texts->n + 256;
-        int32_t *offsets = realloc(texts->offsets, room * sizeof(*offsets));
-
-        if (!offsets) {
-            return false;
-        }
-        texts->offsets = offsets;
-        table->offsets_room = room;
-    }
-    return true;
-}
-
 /* Index of a string in the dictionary of a column. */
 static int32_t intern(struct reader *reader, int column, const char *text, size_t size)
 {
-    struct vmd_rows_texts *texts = &reader->rows.texts[column];
-    struct table *table = &reader->tables[column];
-    uint32_t hash = hash_of(text, size);
-    uint64_t at;
+    struct vmd_text_table *table = &reader->tables[column];
+    int32_t index = vmd_text_table_intern(table, &reader->rows.texts[column], text, size);
 
-    if (table->n_slots <= 2 * texts->n && !grow_slots(table)) {
+    if (index < 0) {
         reader->no_memory = true;
         return 0;
     }
-    for (at = hash & (table->n_slots - 1); table->slots[at]; at = (at + 1) & (table->n_slots - 1)) {
-        const int32_t *offsets = &texts->offsets[table->slots[at] - 1];
-
-        if (table->hashes[at] == hash && (size_t)(offsets[1] - offsets[0]) == size &&
-            !memcmp(texts->text + offsets[0], text, size)) {
-            return (int32_t)table->slots[at] - 1;
-        }
-    }
-    if (!grow_text(table, texts, size)) {
-        reader->no_memory = true;
-        return 0;
-    }
-    memcpy(texts->text + table->text_size, text, size);
-    table->text_size += size;
-    texts->offsets[0] = 0;
-    texts->offsets[++texts->n] = (int32_t)table->text_size;
-    table->slots[at] = (uint32_t)texts->n;
-    table->hashes[at] = hash;
     reader->is_full |= table->text_size > MAX_TEXT;
-    return (int32_t)texts->n - 1;
+    return index;
 }
 
 /* Cells of the row that is being added. */
@@ -187,7 +83,7 @@ static void set_bit(struct reader *reader, int column, bool value)
 /* A string of the tree, whose address identifies it. */
 static void set_text(struct reader *reader, int column, const char *text, size_t size)
 {
-    struct table *table = &reader->tables[column];
+    struct vmd_text_table *table = &reader->tables[column];
 
     if (text != table->last) {
         table->last_code = intern(reader, column, text, size);
@@ -458,10 +354,7 @@ void vmd_rows_destroy(struct vmd_rows *rows)
     destroy_columns(rows->ints, VMD_ROWS_N_INTS);
     destroy_columns(rows->bits, VMD_ROWS_N_BITS);
     for (int i = 0; i < VMD_ROWS_N_TEXTS; i++) {
-        free(rows->texts[i].text);
-        free(rows->texts[i].offsets);
-        free(reader->tables[i].slots);
-        free(reader->tables[i].hashes);
+        vmd_text_table_deinit(&reader->tables[i], &rows->texts[i]);
     }
     free(reader->path);
     free(reader);
@@ -478,14 +371,7 @@ enum vmd_status vmd_rows_next(struct vmd_rows *rows)
     clear_columns(rows->ints, VMD_ROWS_N_INTS, (reader->room + 1) * sizeof(int64_t), bits_size);
     clear_columns(rows->bits, VMD_ROWS_N_BITS, bits_size, bits_size);
     for (int i = 0; i < VMD_ROWS_N_TEXTS; i++) {
-        struct table *table = &reader->tables[i];
-
-        rows->texts[i].n = 0;
-        table->text_size = 0;
-        table->last = NULL;
-        if (table->n_slots) {
-            memset(table->slots, 0, table->n_slots * sizeof(*table->slots));
-        }
+        vmd_text_table_clear(&reader->tables[i], &rows->texts[i]);
     }
     while (rows->n < reader->room && !reader->is_full && !reader->no_memory &&
            reader->owner < reader->tree->n_devices + reader->tree->n_standalone) {

@@ -63,14 +63,36 @@ uint32_t vmd_stream_has_nums(const struct vmd_tree *tree)
     return 0;
 }
 
+struct vmd_text vmd_stream_info_of(const struct vmd_desc *desc, uint64_t i)
+{
+    const struct vmd_field_details *details = desc->field_details ? &desc->field_details[i] : NULL;
+
+    return details && details->info ? (struct vmd_text){details->info, details->info_len} : (struct vmd_text){NULL, 0};
+}
+
+struct vmd_stream_field vmd_stream_field_of(const struct vmd_desc *desc, uint64_t i)
+{
+    const struct vmd_field *field = &desc->fields[i];
+    const struct vmd_field_details *details = desc->field_details ? &desc->field_details[i] : NULL;
+
+    return (struct vmd_stream_field){.vmsd = (uintptr_t)field->vmsd,
+                                     .size = field->size,
+                                     .offset = details ? details->offset : VMD_UNKNOWN,
+                                     .num_offset = details ? details->num_offset : VMD_UNKNOWN,
+                                     .size_offset = details ? details->size_offset : VMD_UNKNOWN,
+                                     .num = field->num,
+                                     .version_id = field->version_id,
+                                     .struct_version_id = details ? details->struct_version_id : 0,
+                                     .flags = field->flags,
+                                     .field_exists = field->field_exists};
+}
+
 uint64_t vmd_stream_fields_text_size(const struct vmd_desc *desc)
 {
     uint64_t size = (uint64_t)desc->name_len + 1;
 
     for (uint64_t i = 0; i < desc->n_fields; i++) {
-        const struct vmd_field_details *details = desc->field_details ? &desc->field_details[i] : NULL;
-
-        size += (uint64_t)desc->fields[i].name_len + (details && details->info ? details->info_len : 0) + 2;
+        size += (uint64_t)desc->fields[i].name_len + vmd_stream_info_of(desc, i).len + 2;
     }
     return size;
 }
@@ -80,21 +102,11 @@ void vmd_stream_read_fields(const struct vmd_desc *desc, struct vmd_stream_field
 {
     text = write_text(text, desc->name, desc->name_len);
     for (uint64_t i = 0; i < desc->n_fields; i++) {
-        const struct vmd_field *field = &desc->fields[i];
-        const struct vmd_field_details *details = desc->field_details ? &desc->field_details[i] : NULL;
+        struct vmd_text info = vmd_stream_info_of(desc, i);
 
-        rows[i] = (struct vmd_stream_field){.vmsd = (uintptr_t)field->vmsd,
-                                            .size = field->size,
-                                            .offset = details ? details->offset : VMD_UNKNOWN,
-                                            .num_offset = details ? details->num_offset : VMD_UNKNOWN,
-                                            .size_offset = details ? details->size_offset : VMD_UNKNOWN,
-                                            .num = field->num,
-                                            .version_id = field->version_id,
-                                            .struct_version_id = details ? details->struct_version_id : 0,
-                                            .flags = field->flags,
-                                            .field_exists = field->field_exists};
-        text = write_text(text, field->name, field->name_len);
-        text = write_text(text, details ? details->info : NULL, details && details->info ? details->info_len : 0);
+        rows[i] = vmd_stream_field_of(desc, i);
+        text = write_text(text, desc->fields[i].name, desc->fields[i].name_len);
+        text = write_text(text, info.text, info.len);
     }
     for (uint64_t i = 0; i < desc->n_subsections; i++) {
         subsections[i] = (uintptr_t)desc->subsections[i];
@@ -314,21 +326,39 @@ static uint8_t field_risks(const struct risk_search *search, const struct vmd_de
     return found;
 }
 
-static bool is_loadable_subsection(const struct vmd_desc *parent, uint64_t i)
+static int compare_names(const void *a, const void *b)
 {
-    const struct vmd_desc *subsection = parent->subsections[i];
+    const struct vmd_desc *left = *(const struct vmd_desc *const *)a, *right = *(const struct vmd_desc *const *)b;
 
-    if (subsection->name_len <= parent->name_len || memcmp(subsection->name, parent->name, parent->name_len)) {
+    if (left->name_len != right->name_len) {
+        return left->name_len < right->name_len ? -1 : 1;
+    }
+    return memcmp(left->name, right->name, left->name_len);
+}
+
+/* Whether the destination finds each subsection: its name begins with the parent's, and no other one has it. */
+static bool are_subsections_loadable(struct risk_search *search, const struct vmd_desc *parent)
+{
+    const struct vmd_desc **sorted = malloc((parent->n_subsections + 1) * sizeof(*sorted));
+    bool is_loadable = true;
+
+    if (!sorted) {
+        search->known_descs.no_memory = true;
         return false;
     }
-    for (uint64_t j = 0; j < i; j++) {
-        const struct vmd_desc *before = parent->subsections[j];
+    for (uint64_t i = 0; i < parent->n_subsections; i++) {
+        const struct vmd_desc *subsection = sorted[i] = parent->subsections[i];
 
-        if (is_same_text(before->name, before->name_len, subsection->name, subsection->name_len)) {
-            return false;
+        if (subsection->name_len <= parent->name_len || memcmp(subsection->name, parent->name, parent->name_len)) {
+            is_loadable = false;
         }
     }
-    return true;
+    qsort(sorted, parent->n_subsections, sizeof(*sorted), compare_names);
+    for (uint64_t i = 1; i < parent->n_subsections; i++) {
+        is_loadable = is_loadable && compare_names(&sorted[i - 1], &sorted[i]);
+    }
+    free(sorted);
+    return is_loadable;
 }
 
 /* Recursion is limited by VMD_MAX_DEPTH. */
@@ -348,8 +378,8 @@ static uint8_t desc_risks(struct risk_search *search, const struct vmd_desc *des
             found |= desc_risks(search, desc->fields[i].vmsd);
         }
     }
+    found |= are_subsections_loadable(search, desc) ? 0 : VMD_STREAM_RISK;
     for (uint64_t i = 0; i < desc->n_subsections; i++) {
-        found |= is_loadable_subsection(desc, i) ? 0 : VMD_STREAM_RISK;
         found |= desc_risks(search, desc->subsections[i]);
     }
     remember(&search->known_descs, desc, &FOUND[found]);

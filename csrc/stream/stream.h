@@ -82,4 +82,15 @@ void vmd_stream_read_fields(const struct vmd_desc *desc, struct vmd_stream_field
                             char *text);
 /* cdef: end */
 
+struct vmd_text {
+    const char *text;
+    uint32_t len;
+};
+
+/* Row i of vmd_stream_read_fields. */
+struct vmd_stream_field vmd_stream_field_of(const struct vmd_desc *desc, uint64_t i);
+
+/* The name of the VMStateInfo of field i; len is 0: none. */
+struct vmd_text vmd_stream_info_of(const struct vmd_desc *desc, uint64_t i);
+
 #endif

@@ -14,6 +14,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import packages
+from support.examples import EXAMPLES
 from support.packages import MODULE, QEMU, File
 
 from vmdump.bulk.discover import unpacked_items
@@ -419,7 +420,7 @@ def test_truncated(kind: str, tmp_path: Path) -> None:
 
 
 @given(kind=st.sampled_from(sorted(KINDS)), at=st.integers(0, 4000), value=st.integers(0, 255))
-@settings(max_examples=300)
+@settings(max_examples=3 * EXAMPLES)
 def test_damaged(kind: str, at: int, value: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A package with any byte changed is read or refused, and writes nothing outside the extraction directory."""
     content = bytearray(KINDS[kind](FILES))

@@ -141,6 +141,7 @@ def test_killed_while_unpacking(tmp_path: Path, seven: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.qemu
 def test_all_machines(tmp_path: Path) -> None:
     """--machines with all, a GLOB, or the default writes for each machine type what vmdump dump -M prints."""
@@ -243,6 +244,7 @@ def cluster(tmp_path: Path) -> Iterator["tuple[str, subprocess.Popen[str]]"]:
         process.communicate()
 
 
+@pytest.mark.slow
 @pytest.mark.qemu
 def test_dask(cluster: "tuple[str, subprocess.Popen[str]]", tmp_path: Path, seven: Path) -> None:
     """A run through Dask writes the same bytes."""
@@ -253,6 +255,7 @@ def test_dask(cluster: "tuple[str, subprocess.Popen[str]]", tmp_path: Path, seve
     assert tree(out) == tree(seven)
 
 
+@pytest.mark.slow
 def test_dask_loses_a_worker(cluster: "tuple[str, subprocess.Popen[str]]", tmp_path: Path) -> None:
     """If a worker dies, another one repeats its tasks."""
     address, process = cluster

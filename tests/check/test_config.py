@@ -10,6 +10,7 @@ from support.check_sample import HOSTILE, make_result
 from vmdump.check.baseline import baseline
 from vmdump.check.config import Config, ConfigError, apply, find_config, load_config
 from vmdump.check.results import CheckResult, Direction, Dump, Finding, TypeResult, Verdict
+from vmdump.check.rules import RENAMED, rule
 from vmdump.dump.producer import Producer
 
 TODAY = datetime.date(2026, 11, 25)
@@ -139,12 +140,13 @@ def test_misspelt_rule(tmp_path: Path) -> None:
     assert "matches no finding" in pattern
 
 
-def test_renamed_rule(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_renamed_rule(old: str, new: str, tmp_path: Path) -> None:
     """Ids of earlier releases are accepted in entries, select and ignore."""
-    text = 'ignore = ["subsection-namesake"]\n[[accept]]\nrule = "subsection-namesake"\nreason = "r"\n'
-    loaded = config(tmp_path, text)
-    assert loaded.ignore == ["subsection-duplicate-name"]
-    applied = apply(result(finding("subsection-duplicate-name")), loaded, TODAY)
+    assert rule(old).id == new
+    loaded = config(tmp_path, f'ignore = ["{old}"]\n[[accept]]\nrule = "{old}"\nreason = "r"\n')
+    assert loaded.ignore == [new]
+    applied = apply(result(finding(new)), loaded, TODAY)
     assert (len(applied.suppressed), applied.stale) == (2, [])
 
 

@@ -17,11 +17,17 @@ from support.descriptions import (
     validate,
     varray,
 )
+from support.evaluated import block, board, board_findings, evaluated, section
 
+from vmdump.check.evaluated.answers import Answer
+from vmdump.check.evaluated.board import BoardTest
+from vmdump.check.evaluated.uninitialised import Uninitialised
+from vmdump.check.lint import lint_memory
 from vmdump.check.results import Verdict
 from vmdump.check.rules import rule, rule_ids
 from vmdump.dump.device_dump import DeviceDump
 from vmdump.dump.producer import Defect, Producer
+from vmdump.qemu.error_lines import ErrorLines
 from vmdump.vmstate.model import VMStateDescription, VMStateField, VMStateFlags, VMStateInfo
 
 A, B, C = field("a"), field("b"), field("c")
@@ -90,6 +96,55 @@ def defective(*defects: Defect) -> DeviceDump:
     return DeviceDump(dump(desc("dev", A)).tree, Producer("image", defects=defects))
 
 
+#: For each rule about the machine type: a hit and a near miss, two boards each.
+BOARD = {
+    "board-section-missing": (
+        (board(sections=(section("a"), section("b"))), board(sections=(section("a"),))),
+        # Found by an alias; not sent at reset.
+        (
+            board(sections=(section("0000:00:01.0/b", 0), section("c", is_sent=False))),
+            board(sections=(section("b", 0, ("0000:00:01.0/b", 0)),)),
+        ),
+    ),
+    "ram-block-missing": (
+        (board(blocks=(block("pc.ram", 1), block("pc.rom", 2))), board(blocks=(block("pc.ram", 1),))),
+        # Only the destination has it: nothing is sent for it.
+        (board(blocks=(block("pc.ram", 1),)), board(blocks=(block("pc.ram", 1), block("pc.rom", 2)))),
+    ),
+    "ram-block-resized": (
+        (board(blocks=(block("pc.rom", 4),)), board(blocks=(block("pc.rom", 2),))),
+        (board(blocks=(block("pc.rom", 4),)), board(blocks=(block("pc.rom", 4, "other.bin"),))),
+    ),
+    "system-registers-missing": (
+        (board(cpu="a15", registers=("0x1", "0x2")), board(cpu="a15", registers=("0x1",))),
+        # The destination has more, or another CPU.
+        (board(cpu="a15", registers=("0x1",)), board(cpu="a15", registers=("0x1", "0x2"))),
+    ),
+    "cpu-features-differ": (
+        (board(cpu="max", features={"CPUID 0x1 EDX": 3}), board(cpu="max", features={"CPUID 0x1 EDX": 1})),
+        # A word without features, which only one side knows.
+        (board(cpu="max", features={"CPUID 0x7.2 EDX": 0}), board(cpu="max")),
+    ),
+    "property-differs": (
+        (board(properties={"pvpanic.events": 3}), board(properties={"pvpanic.events": 7})),
+        (board(properties={"pvpanic.events": 3}), board(properties={"pvpanic.events": 3, "pvpanic.new": 1})),
+    ),
+    "new-property-on": (
+        (
+            board(properties={"mch.old": 0}),
+            board(properties={"mch.old": 0, "mch.new": 1}, booleans=("mch.old", "mch.new")),
+        ),
+        # A compat entry sets it, so its value is on purpose.
+        (
+            board(properties={"mch.old": 0}),
+            board(properties={"mch.old": 0, "mch.new": 1}, booleans=("mch.new",), compat=("pci-device.new",)),
+        ),
+    ),
+}
+
+#: Rules whose hits and near misses are in tests of their own.
+OTHERS = ("decided-by-configuration", "test-differs", "uninitialised-memory")
+
 #: For each rule of the check: a hit and a near miss, two dumps each.
 CHECK: dict[str, tuple[PAIR, PAIR]] = {
     "section-version-too-new": (
@@ -137,7 +192,7 @@ CHECK: dict[str, tuple[PAIR, PAIR]] = {
         # QEMU's own code for PCI writes as many bytes as the field has.
         fields((A, field("b", "pci config", size=256)), (A, field("b", "pci config", size=256))),
     ),
-    "size-not-told": (
+    "field-size-unknown": (
         plains((A, custom("b", "virtio", 0)), (A, custom("b", "virtio", 0))),
         plains((A, unused(0)), (A, unused(0))),
     ),
@@ -145,11 +200,11 @@ CHECK: dict[str, tuple[PAIR, PAIR]] = {
         plains((A, field("b", size=4), array("r", 2)), (A, field("c", size=8), array("r", 2))),
         plains((A, field("b", size=4), array("r", 2)), (A, field("c", size=4), array("r", 2))),
     ),
-    "lengths-not-told": (
+    "array-length-unknown": (
         plains((A, B), (A, B)),  # not a dump of QEMU 8.2 or newer, which print numbers of elements
         plains((A, array("b", 2)), (A, array("b", 2))),
     ),
-    "structure-not-read": (
+    "description-incomplete": (
         (defective(Defect("a list of fields has no terminator", 0x40, device="dev")), defective()),
         # Of another type.
         (defective(Defect("a list of fields has no terminator", 0x40, device="other")), defective()),
@@ -321,9 +376,71 @@ def test_validation_is_compared() -> None:
     assert "compared-with-configuration" in lint_rules(dump(desc("dev", A, validate("a in range"))))
 
 
+@pytest.mark.parametrize("name", BOARD)
+def test_board_rule(name: str) -> None:
+    """The rule fires on its hit and not on its near miss."""
+    hit, miss = BOARD[name]
+    assert [each.rule for each in board_findings(*hit)] == [name]
+    assert name not in [each.rule for each in board_findings(*miss)]
+
+
+def test_board_findings() -> None:
+    """The texts of findings: what differs, by which file, and the line that QEMU prints."""
+    source = board(blocks=(block("pc.bios", 262144, "bios-256k.bin"),), sections=(section("kvmclock"),))
+    destination = board(blocks=(block("pc.bios", 131072),))
+    missing, resized = board_findings(source, destination, "Size too large: pc.bios: 0x40000 > 0x20000")
+    assert missing.message == (
+        "every VM of pc-q35-7.2 sends section 'kvmclock', instance 0, which the destination's VM lacks"
+    )
+    assert missing.error == "Unknown savevm section or instance 'kvmclock' 0"
+    assert resized.message == (
+        "RAM block 'pc.bios' has 262144 bytes in the source, from bios-256k.bin and 131072 bytes in the destination"
+    )
+    assert (resized.verdict, resized.error) == ("breaks", "Size too large: pc.bios: 0x40000 > 0x20000")
+    assert board_findings(board(blocks=source.blocks), destination, None) == []
+    # With stand-ins for firmware the sizes are not those of real VMs.
+    stand_in = board(blocks=(block("pc.bios", 262144),), stand_ins=("bios-256k.bin",))
+    (unsure,) = board_findings(stand_in, destination)
+    assert (unsure.verdict, "bios-256k.bin" in unsure.condition) == ("conditional", True)
+
+
+def test_decided_by_configuration() -> None:
+    """The rule fires if a test reads configuration alone, and not if it reads state."""
+    old, new = fields((A,), (A, TESTED))
+    for obstacle, expected in ((None, ["decided-by-configuration"]), ("it reads state", ["field-added-with-test"])):
+        answers = {(1, "dev"): {("dev", "t", 0): Answer(0, (), obstacle)}}
+        assert [each.rule for each in evaluated((old, new), answers).findings] == expected
+
+
+def test_test_differs() -> None:
+    """The rule fires if both sides' tests of a field read configuration and differ, not if one reads state."""
+    key, dumps = ("dev", "t", 0), fields((A, TESTED), (A, TESTED))
+    boards = [board(tests=(BoardTest("dev", "dev", key, value),)) for value in (1, 0)]
+    on, off = Answer(1, ("x-t = on",)), Answer(0, ("x-t = off",))
+    result = evaluated(dumps, {(0, "dev"): {key: on}, (1, "dev"): {key: off}}, None, boards)
+    assert (result.verdict, [each.rule for each in result.findings]) == (Verdict.BREAKS, ["test-differs"])
+    assert result.findings[0].message == (
+        "under pc-q35-7.2, the source's test of t returns true, reads only x-t = on, but the destination's test of t "
+        "returns false, reads only x-t = off"
+    )
+    for answer in (off._replace(obstacle="it reads state"), on):
+        answers = {(0, "dev"): {key: on}, (1, "dev"): {key: answer}}
+        assert evaluated(dumps, answers, None, boards).verdict is Verdict.SAFE
+    assert evaluated(dumps, {}, None, [boards[0]] * 2).verdict is Verdict.SAFE
+
+
+def test_uninitialised_memory() -> None:
+    """The linter reports each section with uninitialised bytes, and none without."""
+    found = [Uninitialised("0000:00:01.0/imx.serial", 128, 184, ("a", "b", "c", "d", "e"))]
+    (finding,) = lint_memory("A", "imx25-pdk", found, ErrorLines({}))
+    assert (finding.type, finding.rule, finding.verdict) == ("imx.serial", "uninitialised-memory", "safe")
+    assert finding.message.endswith("128 of 184 bytes from uninitialised memory under imx25-pdk: a, b, c and 2 more")
+    assert lint_memory("A", "imx25-pdk", [], ErrorLines({})) == []
+
+
 def test_every_rule_has_both() -> None:
     """Each rule file in the package has a hit and a near miss, and there are no others."""
-    assert sorted([*CHECK, *LINT]) == rule_ids()
+    assert sorted([*CHECK, *LINT, *BOARD, *OTHERS]) == rule_ids()
 
 
 @pytest.mark.parametrize("name", rule_ids())
@@ -332,9 +449,10 @@ def test_rule_explains_itself(name: str) -> None:
     found = rule(name)
     assert all((found.WHAT, found.WHY, found.EXAMPLE, found.REMEDY, found.REFERENCES, found.MESSAGE))
     assert found.VERDICT in set(Verdict) - {Verdict.ACCEPTED}
-    sometimes = ("section-version-too-old", "section-missing")
+    sometimes = ("section-version-too-old", "section-missing", "ram-block-resized")
     assert (found.CONDITION is not None) == (found.VERDICT == "conditional" or name in sometimes)
-    assert found.LEVEL in ((None,) if name in CHECK else ("defect", "notice"))
+    is_checked = name in (*CHECK, *BOARD, "decided-by-configuration", "test-differs")
+    assert found.LEVEL in ((None,) if is_checked else ("defect", "notice"))
     assert all("QEMU" in reference for reference in found.REFERENCES)
 
 

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.commands import Result, run, run_failing
 from support.dumps import REAL_DUMPS, read_real_dump
+from support.examples import EXAMPLES
 from support.qemu import find_qemu
 
 import vmdump
@@ -393,7 +394,7 @@ def change_list(draw: Callable[[st.SearchStrategy[Any]], Any], items: list[Any],
 @pytest.mark.qemu
 @pytest.mark.parametrize("breaking", [False, True])
 @given(data=st.data())
-@settings(max_examples=300)
+@settings(max_examples=3 * EXAMPLES)
 def test_changed_dumps(
     breaking: bool, data: st.DataObject, sections: dict[str, Any], script: Script, tmp_path: Path
 ) -> None:

@@ -155,7 +155,7 @@ def test_unknown(tmp_path: Path) -> None:
     assert result.code == 0
     (paragraph,) = [" ".join(each.split()) for each in result.out.split("\n\n") if each.startswith("unknown: ")]
     assert paragraph.startswith("unknown: virtio-rng, virtio-net: not compared: ")
-    assert "[size-not-told]" in paragraph
+    assert "[field-size-unknown]" in paragraph
     assert "not compared: the dumps have no size for virtio;" in result.out
     assert result.out.splitlines()[-1].endswith(": 2 unknown, 1 safe")
     assert Result("check", *sources, "--fail-on", "unknown").code == 1
@@ -311,3 +311,30 @@ def test_findings_of_one_rule_share_a_paragraph(tmp_path: Path) -> None:
     assert plain.out.count("[field-added]") == 1
     assert "  at: d / third\n  also: fourth, fifth\n" in plain.out
     assert verbose.out.count("[field-added]") == 3
+
+
+def test_machines_is_for_binaries(files: dict[str, Path]) -> None:
+    """--machines needs binaries, and excludes -M."""
+    wrong = Result("check", files["old"], files["tested"], "--machines", "all")
+    assert (wrong.code, wrong.err) == (2, "vmdump: --machines applies to QEMU binaries only\n")
+    both = Result("check", files["old"], files["tested"], "--machines", "all", "-M", "pc")
+    assert (both.code, both.err) == (2, "vmdump: -M and --machines exclude each other\n")
+    lint = Result("lint", files["old"], "--machines", "all", "-M", "pc")
+    assert (lint.code, lint.err) == (2, "vmdump: -M and --machines exclude each other\n")
+
+
+@pytest.mark.qemu
+@pytest.mark.slow
+def test_machines() -> None:
+    """Each machine type that matches is checked in VMs of its own; without evaluation there is no result for it."""
+    binary = find_qemu("x86_64")
+    unknown = Result("check", binary, binary, "--machines", "no-such-*")
+    assert (unknown.code, unknown.err) == (
+        2, "vmdump: --machines: no machine type that all sources have matches 'no-such-*'; -M help lists them\n",
+    )  # fmt: skip
+    for options, names in (([], {"isapc"}), (["--no-evaluate"], set())):
+        result = Result("check", binary, binary, "--machines", "isa*", "--format", "json", *options)
+        verdicts = json.loads(result.out)["verdicts"]
+        assert all("isapc" in direction for direction in verdicts)
+        assert [set(each) & {"isapc"} for each in verdicts.values()] == [names] * len(verdicts)
+        assert all(each.get("isapc", "safe") == "safe" for each in verdicts.values())

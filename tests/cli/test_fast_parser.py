@@ -6,6 +6,7 @@ from importlib import import_module
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support.examples import EXAMPLES
 
 from vmdump.cli import COMMANDS, _parse_dump, build_parser
 from vmdump.errors import VmdumpError
@@ -32,7 +33,7 @@ def parse(argv: Sequence[str]) -> dict[str, object] | None:
         return None
 
 
-@settings(max_examples=3000)
+@settings(max_examples=30 * EXAMPLES)
 @given(st.lists(st.sampled_from(WORDS)))
 @example(["--module", "a", "x", "--module=b", "-o", "-"])
 @example(["--root", "/", "x", "--host=memfd=off"])

@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.dumps import read_real_dump
 from support.qemu import find_qemu
 
 VMDUMP = (sys.executable, "-m", "vmdump")
@@ -26,7 +25,8 @@ NOT_NEEDED = {
     "importlib.metadata", "inspect", "json", "locale", "logging", "msgspec", "pathlib", "re", "rich", "shutil",
     "signal", "subprocess", "tempfile", "threading", "traceback", "typing", "vmdump.cli.devices", "vmdump.cli.parser",
     "vmdump.cli.terminal.device_tree", "vmdump.cli.terminal.styled", "vmdump.cli.terminal.table", "vmdump.devices",
-    "vmdump.dump.engine", "vmdump.modules", "vmdump.modules.loader", "vmdump.qom", "vmdump.qom.machines",
+    "vmdump.dump.device", "vmdump.dump.engine", "vmdump.modules", "vmdump.modules.loader",
+    "vmdump.modules.model", "vmdump.modules.table", "vmdump.qom", "vmdump.qom.machines",
     "vmdump.sources.qemu_image", "vmdump.sources.qemu_process", "vmdump.sources.registry", "vmdump.sources.session",
     "vmdump.vmstate",
 }  # fmt: skip
@@ -58,20 +58,6 @@ def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="module")
-def x86_64() -> bytes:
-    """A real dump, larger than any pipe buffer."""
-    return read_real_dump("8.2.2", "x86_64")
-
-
-@pytest.fixture(scope="module")
-def dump_file(x86_64: bytes, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The dump of x86_64 as a file."""
-    path = tmp_path_factory.mktemp("dump") / "x86_64.json"
-    path.write_bytes(x86_64)
-    return str(path)
-
-
 @pytest.fixture
 def huge(tmp_path: Path) -> Iterator[str]:
     """HUGE as a file."""
@@ -97,7 +83,7 @@ def run(
 # Descriptors ------------------------------------------------------------------------------------------------------
 
 
-def test_done(environ: dict[str, str], dump_file: str, x86_64: bytes, tmp_path: Path) -> None:
+def test_done(environ: dict[str, str], dump_file: Path, x86_64: bytes, tmp_path: Path) -> None:
     """A dump goes to stdout, or to a file with nothing on stdout."""
     done = run(environ, "dump", dump_file)
     assert (done.returncode, done.stderr) == (0, b"")
@@ -108,7 +94,7 @@ def test_done(environ: dict[str, str], dump_file: str, x86_64: bytes, tmp_path: 
 
 
 @pytest.mark.parametrize("argv", [["dump", "FILE"], ["devices", "FILE"], ["devices", "--json", "FILE"], ["--help"]])
-def test_head(argv: list[str], environ: dict[str, str], dump_file: str) -> None:
+def test_head(argv: list[str], environ: dict[str, str], dump_file: Path) -> None:
     """If the reader closes the pipe, as head -1 does, the exit code is 3 without a message."""
     read, write = os.pipe()
     os.close(read)
@@ -122,7 +108,7 @@ def test_head(argv: list[str], environ: dict[str, str], dump_file: str) -> None:
     assert process.returncode == 3
 
 
-def test_broken_output(environ: dict[str, str], dump_file: str) -> None:
+def test_broken_output(environ: dict[str, str], dump_file: Path) -> None:
     """If an output given with -o loses its reader, that is reported."""
     read, write = os.pipe()
     os.close(read)
@@ -133,7 +119,7 @@ def test_broken_output(environ: dict[str, str], dump_file: str) -> None:
     assert (done.returncode, done.stderr) == (3, f"vmdump: /dev/fd/{write}: Broken pipe\n".encode())
 
 
-def test_head_in_the_middle(environ: dict[str, str], dump_file: str) -> None:
+def test_head_in_the_middle(environ: dict[str, str], dump_file: Path) -> None:
     """The same holds if the reader closes the pipe in the middle of the dump."""
     with subprocess.Popen(
         [*VMDUMP, "dump", dump_file], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
@@ -165,7 +151,7 @@ def test_head_in_the_middle(environ: dict[str, str], dump_file: str) -> None:
     ],
 )
 def test_failing_streams(
-    argv: list[str], redirect: str, code: int, expected: str, environ: dict[str, str], dump_file: str
+    argv: list[str], redirect: str, code: int, expected: str, environ: dict[str, str], dump_file: Path
 ) -> None:
     """Closed, full or empty streams give an exit code and one line with the place."""
     done = run(environ, *(dump_file if arg == "FILE" else arg for arg in argv), redirect=redirect)
@@ -175,7 +161,7 @@ def test_failing_streams(
 
 @pytest.mark.parametrize("redirect", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", "2>/dev/full"])
 def test_streams_not_needed(
-    redirect: str, environ: dict[str, str], dump_file: str, x86_64: bytes, tmp_path: Path
+    redirect: str, environ: dict[str, str], dump_file: Path, x86_64: bytes, tmp_path: Path
 ) -> None:
     """A dump from file to file works without streams, and does not write to files that get their descriptors."""
     done = run(environ, "dump", dump_file, "-o", str(tmp_path / "copy.json"), redirect=redirect)
@@ -190,7 +176,7 @@ def test_without_stderr(argv: list[str], code: int, redirect: str, environ: dict
     assert run(environ, *argv, redirect=redirect).returncode == code
 
 
-def test_unwritable_directory(environ: dict[str, str], dump_file: str, tmp_path: Path) -> None:
+def test_unwritable_directory(environ: dict[str, str], dump_file: Path, tmp_path: Path) -> None:
     """An unwritable directory is reported with the file's name."""
     tmp_path.chmod(0o555)
     directory = "/sys" if os.geteuid() == 0 else tmp_path  # root can write nearly everywhere
@@ -199,7 +185,7 @@ def test_unwritable_directory(environ: dict[str, str], dump_file: str, tmp_path:
     assert done.stderr.decode() == f"vmdump: {directory}/copy.json: Permission denied\n"
 
 
-def test_file_size_limit(environ: dict[str, str], dump_file: str, tmp_path: Path) -> None:
+def test_file_size_limit(environ: dict[str, str], dump_file: Path, tmp_path: Path) -> None:
     """A file size limit (ulimit -f) is an error like a full disk, and leaves no file."""
     target = tmp_path / "copy.json"
     target.write_text("old")
@@ -224,7 +210,7 @@ def interrupt(process: subprocess.Popen[bytes], number: int) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_interrupted_pipe(number: int, environ: dict[str, str], dump_file: str) -> None:
+def test_interrupted_pipe(number: int, environ: dict[str, str], dump_file: Path) -> None:
     """SIGINT, SIGTERM and SIGHUP, while writing to a slow reader, give exit code 130 and one line."""
     with subprocess.Popen(
         [*VMDUMP, "dump", dump_file], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
@@ -264,7 +250,7 @@ def test_interrupted_stdin(environ: dict[str, str]) -> None:
         interrupt(process, signal.SIGINT)
 
 
-def test_hangup_ignored(environ: dict[str, str], dump_file: str) -> None:
+def test_hangup_ignored(environ: dict[str, str], dump_file: Path) -> None:
     """Under nohup a command continues after SIGHUP."""
     with subprocess.Popen(
         ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *VMDUMP, "dump", dump_file], env=environ,
@@ -303,7 +289,7 @@ def test_file_names(locale: dict[str, str], environ: dict[str, str], x86_64: byt
         ({"PYTHONIOENCODING": "cp437"}, "├─ ".encode("cp437")),
     ],
 )
-def test_encodings(locale: dict[str, str], branch: bytes, environ: dict[str, str], dump_file: str) -> None:
+def test_encodings(locale: dict[str, str], branch: bytes, environ: dict[str, str], dump_file: Path) -> None:
     """The tree's branches fit the encoding."""
     done = run(environ, "show", dump_file, "e1000", **locale)
     assert (done.returncode, done.stderr) == (0, b"")
@@ -329,7 +315,7 @@ def run_in_terminal(environ: dict[str, str], *argv: str, columns: int = 80) -> s
 
 @pytest.mark.parametrize("argv", [["show", "FILE", "e1000"], ["devices", "FILE"]])
 @pytest.mark.parametrize("columns", [20, 200])
-def test_terminal(argv: list[str], columns: int, environ: dict[str, str], dump_file: str) -> None:
+def test_terminal(argv: list[str], columns: int, environ: dict[str, str], dump_file: Path) -> None:
     """A terminal gets colours at any width, and otherwise the text that a pipe gets; NO_COLOR turns colours off."""
     argv = [dump_file if arg == "FILE" else arg for arg in argv]
     plain = run(environ, *argv).stdout.decode()
@@ -344,7 +330,7 @@ def test_terminal(argv: list[str], columns: int, environ: dict[str, str], dump_f
 # Start-up ---------------------------------------------------------------------------------------------------------
 
 
-def test_imports(environ: dict[str, str], dump_file: str, tmp_path: Path) -> None:
+def test_imports(environ: dict[str, str], dump_file: Path, tmp_path: Path) -> None:
     """A dump from file to file imports no module beyond those needed."""
     probe = "import sys; from vmdump.cli import main; code = main(sys.argv[1:]); print(*sys.modules); sys.exit(code)"
     argv = ["dump", dump_file, "-o", str(tmp_path / "copy.json")]
@@ -374,7 +360,7 @@ def test_imports_from_the_cache(environ: dict[str, str], tmp_path: Path) -> None
     }
 
 
-def test_end(environ: dict[str, str], dump_file: str, tmp_path: Path) -> None:
+def test_end(environ: dict[str, str], dump_file: Path, tmp_path: Path) -> None:
     """A process without foreign code exits at once; otherwise exit handlers run."""
     mark = "import atexit; atexit.register(lambda: print('the end', flush=True)); "
     (tmp_path / "mine.py").write_text("VMDUMP_STAMP = 1\nmodule_info = {'objs': ['mine']}\n" + mark)

@@ -20,7 +20,7 @@ def test_every_allocation_fails_once(tmp_path: Path) -> None:
         "#include <stdlib.h>\nvoid *test_malloc(size_t);\nvoid *test_calloc(size_t, size_t);\n"
         "void *test_realloc(void *, size_t);\nvoid test_free(void *);\nvoid *test_malloc_kept(size_t);\n"
     )
-    options = ["-std=gnu11", "-O1", "-g", "-D_GNU_SOURCE", f"-I{ROOT / 'csrc'}", "-include", declarations]
+    options = ["-std=gnu11", "-O0", "-D_GNU_SOURCE", f"-I{ROOT / 'csrc'}", "-include", declarations]
     templates = tmp_path / "templates.o"
     kept = ["-Dmalloc=test_malloc_kept", "-c", ROOT / "csrc/format/templates.c"]
     subprocess.run([compiler, *options, *kept, "-o", templates], check=True)

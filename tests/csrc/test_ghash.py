@@ -9,6 +9,7 @@ import subprocess
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import EXAMPLES
 from support.glib import GLibTable, glib_order, load_glib, require
 from support.paths import ROOT
 
@@ -142,7 +143,7 @@ def test_order_of_any_bytes(names):
 
 
 def test_order_of_names_like_types():
-    """Iteration order is GLib's for thousands of sets of names like QEMU's types, of all sizes up to the largest
+    """Iteration order is GLib's for a thousand sets of names like QEMU's types, of all sizes up to the largest
     target's.
     """
     random_ = random.Random(2)
@@ -162,7 +163,7 @@ def test_order_of_names_like_types():
         "x86_64",
         "é",
     ]
-    for _ in range(3000):
+    for _ in range(1000):
         size = random_.choice((3, 10, 30, 60, 130))
         names = {"-".join(random_.choices(words, k=random_.randint(1, 4))).encode() for _ in range(size)}
         names = random_.sample(sorted(names), len(names))
@@ -202,7 +203,7 @@ def test_string_hash(core, name):
 HASHES = st.one_of(st.sampled_from([0, 1, 2, 3, 8, 15, 2**31, 2**32 - 1]), st.integers(0, 2**32 - 1))
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * EXAMPLES)
 @given(st.data())
 def test_any_history(core, data):
     """Any sequence of insertions, replacements and removals gives GLib's table after every step."""

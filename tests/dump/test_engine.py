@@ -54,7 +54,7 @@ def doubling(levels: int) -> VMStateDescription:
 
 
 @pytest.mark.parametrize("code", [lib.VMD_ENGINE_FAST, lib.VMD_ENGINE_FAST_BASELINE, lib.VMD_ENGINE_STDIO])
-@pytest.mark.parametrize("n_devices", [0, 1, 20, 60, 3000])
+@pytest.mark.parametrize("n_devices", [0, 1, 20, 60, 400])
 def test_memory_of_any_size(code: int, n_devices: int) -> None:
     """Nothing is written behind the buffer, whether it has the dump's size or is too small by a byte or more."""
     tree = lower("none", [(f"d{i}", nested(70 if i == 1 else 2, "leaf" * i)) for i in range(n_devices)])

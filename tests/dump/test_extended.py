@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import EXAMPLES
 from support.qemu import find_qemu
 from support.reference import DESCRIPTIONS, INT32, NAMES
 
@@ -67,7 +68,7 @@ ADDED = {
 }  # fmt: skip
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * EXAMPLES)
 @given(DETAILED)
 def test_model_survives(vmsd: VMStateDescription) -> None:
     """Every attribute of every part is kept, as are the bytes of both forms."""
@@ -104,7 +105,6 @@ def test_assertions_nest_no_deeper() -> None:
         lower("none", [("d", vmsd)], detailed=True)
 
 
-@settings(max_examples=100)
 @given(DETAILED)
 def test_superset(vmsd: VMStateDescription) -> None:
     """Without the added keys, and "num" where QEMU prints none, it equals QEMU's output."""

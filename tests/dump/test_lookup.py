@@ -1,7 +1,9 @@
 """Lookup of names from QEMU's error lines, and suggestions for misspelt names."""
 
+import gc
 import io
 import json
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ import vmdump
 from vmdump.check.tree_view import Native
 from vmdump.cli import COMMANDS, main
 from vmdump.cli.environment import Environment
-from vmdump.dump.device_dump import Device, DeviceDump, StandaloneVMState
+from vmdump.dump.device import Device, StandaloneVMState
+from vmdump.dump.device_dump import DeviceDump
 from vmdump.dump.lookup import Part, matching_types, section_name
 from vmdump.dump.producer import Producer
 from vmdump.dump.tree import parse
@@ -114,6 +117,22 @@ def test_kinds() -> None:
     assert isinstance(part, Part)
     assert part.holders == ("cpu",)
     assert names("nothing") == names("") == []
+
+
+@pytest.mark.parametrize(("name", "fields"), [("dev/sub", ["b"]), ("dev", ["a", "b"]), ("cpu", ["c"])])
+def test_what_is_found_keeps_the_tree(name: str, fields: list[str]) -> None:
+    """A part, a device and a standalone description stay valid when the dump is gone, and keep nothing longer."""
+    device = desc("dev", field("a"), subsections=[desc("dev/sub", field("b"))])
+    made = dump(device, roots=((desc("cpu", field("c")), "register"),))
+    tree = weakref.ref(made.tree)
+    (found,) = made.find(name)
+    del made
+    gc.collect()
+    assert tree() is not None
+    assert [each.name for each in found.walk()] == fields
+    del found
+    gc.collect()
+    assert tree() is None
 
 
 def test_type_before_section() -> None:

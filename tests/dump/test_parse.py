@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.dumps import read_real_dump
+from support.examples import EXAMPLES
 from support.reference import DESCRIPTIONS, NAMES, dump
 
 import vmdump
@@ -287,7 +288,7 @@ def repeated() -> bytes:
 TEXTS = [TRICORE, repeated()]
 
 
-@settings(max_examples=600)
+@settings(max_examples=6 * EXAMPLES)
 @given(
     st.sampled_from(TEXTS),
     st.lists(st.tuples(st.floats(0, 1), st.integers(0, 4), st.binary(max_size=3) | st.sampled_from(SMALL)), max_size=4),

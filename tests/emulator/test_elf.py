@@ -25,6 +25,7 @@ from support.elf_builder import (
     elf_object,
 )
 from support.elf_builder import DATA as AT
+from support.examples import EXAMPLES
 
 from vmdump._core import ffi
 from vmdump.emulator.elf import ElfFile, MappedObject, MappedSegment, map_object
@@ -146,7 +147,7 @@ def test_wrong_files(data: bytes, error: str, tmp_path: Path) -> None:
     assert str(caught.value).startswith(f"{path}: ")
 
 
-@settings(max_examples=150)
+@settings(max_examples=3 * EXAMPLES // 2)
 @given(st.lists(st.tuples(st.integers(0, len(GOOD) - 300), st.binary(min_size=1, max_size=9)), min_size=1, max_size=4))
 def test_damaged_files(changes: list[tuple[int, bytes]]) -> None:
     """An object with random bytes overwritten is mapped or refused with a SourceError."""

@@ -54,7 +54,7 @@ def function(glib: ctypes.CDLL, name: str, restype: object, *argtypes: object) -
 
 TEXT = st.binary(max_size=12).map(lambda data: data.replace(b"\0", b"/"))
 WORDS = st.text("ab-_. |/X1", max_size=12).map(str.encode)
-relaxed = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+relaxed = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
 
 @relaxed

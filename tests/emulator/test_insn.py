@@ -88,7 +88,8 @@ def test_as_objdump() -> None:
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     code = ffi.new("uint8_t[32]")
     vectors, wrong = 0, []
-    for hexadecimal, name in re.findall(r"^ *[0-9a-f]+:\t((?:[0-9a-f]{2} )+)\s*(.*)$", text, re.MULTILINE):
+    lines = dict(re.findall(r"^ *[0-9a-f]+:\t((?:[0-9a-f]{2} )+)\s*(.*)$", text, re.MULTILINE))
+    for hexadecimal, name in lines.items():
         data = bytes.fromhex(hexadecimal)
         found = PREFIXES.match(name)
         if found is None or found[1] == "(bad)":

@@ -7,6 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from support import streams
 from support.elf_builder import AARCH64, DATA, PHDR_DYNAMIC, STT_TLS, X86_64, Symbol, elf_object
 from support.paths import TESTS
 
@@ -114,7 +115,40 @@ def table() -> list[bytes]:
     return inputs
 
 
-for make in (objects, descriptions, host, parse, table):
+def savevm() -> list[bytes]:
+    """Seeds of savevm.c: every kind of element, record and live section, and a block of LZO1X."""
+    blocks = {"pc.ram": 4 * streams.PAGE}
+    setup = streams.HEADER + streams.configuration("pc")
+    pages = (
+        streams.page(0, streams.FULL_PAGE, bytes(streams.PAGE), "pc.ram")
+        + streams.page(0, streams.XBZRLE, b"\1" + streams.be(2, 3) + b"abc")
+        + streams.page(0, streams.COMPRESS, streams.be(4, 2) + b"ab")
+        + streams.be(8, streams.FLUSH)
+        + streams.be(8, streams.EOS)
+    )
+    live = {
+        "spapr/htab": streams.be(4, 0) + streams.be(4, 1) + streams.be(2, 1, 0) + bytes(16 + 8),
+        "s390-storage_attributes": streams.be(8, 0x1002, 2) + b"ab" + streams.be(8, 1),
+        "dirty-bitmap": b"\x1c" + streams.str8("b") + streams.str8("n") + bytes(5) + b"\x21",
+        "block": streams.be(8, 0x209) + streams.str8("d") + streams.be(8, 2),
+        "id/vfio": streams.be(8, 0xFFFFFFFFEF100004, 2) + b"ab" + streams.be(8, 0xFFFFFFFFEF100001),
+    }
+    mapped = streams.configuration("pc", streams.capabilities("mapped-ram", "x-ignore-shared"))
+    package = streams.section(5, "nic", bytes(4)) + streams.command(5)
+    inputs = [
+        setup + streams.ram_setup(blocks) + streams.part(2, pages, type=2) + streams.EOF,
+        setup + b"".join(streams.section(7, name, body, type=1) for name, body in live.items()) + streams.EOF,
+        setup + streams.section(7, "s390-skeys", streams.be(8, 2, 1) + b"k" + streams.be(8, 1)) + streams.EOF,
+        streams.HEADER + mapped + streams.ram_setup(blocks, bytes(8) + streams.be(4, 1) + bytes(24)) + streams.EOF,
+        setup + streams.command(7, streams.be(4, len(package))) + package + streams.EOF,
+        streams.small_stream(),
+        streams.small_stream(footers=False),
+    ]
+    lzo = b"\x16hello\x2d\x10\0\x11\0\0"
+    return [bytes([how]) + each for each in inputs for how in (0, 1, 6)] + [b"\x08" + lzo]
+
+
+for make in (objects, descriptions, host, parse, table, savevm):
     folder = Path(sys.argv[1]) / make.__name__
     folder.mkdir(parents=True, exist_ok=True)
     for number, content in enumerate(make()):

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 from support.check_sample import HOSTILE, make_result
 
-from vmdump.check.results import CheckResult, Dump, Finding, TypeResult, Verdict
+from vmdump.check.results import CheckResult, Direction, Dump, Finding, Side, TypeResult, Verdict
 from vmdump.dump.producer import Defect, Producer
 from vmdump.report import render
 from vmdump.report.options import DEFAULTS, Options
@@ -115,3 +115,18 @@ def test_types_that_a_section_covers() -> None:
     dumps = [Dump("A", Producer("file"), "pc"), Dump("B", Producer("file"), "pc")]
     report = json.loads(render(CheckResult(dumps, {"A -> B": [covering]}), "json"))
     assert report["verdicts"]["A -> B"] == dict.fromkeys(("cpu", "486-x86_64-cpu", "max-x86_64-cpu"), "breaks")
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, "100 %s", "%(name)s", "null", '\n "findings": []'])
+def test_findings_are_indented_like_the_rest(name: str) -> None:
+    """The text is that of json.dumps with an indentation of 1, whatever the names and the sides of findings."""
+    finding = Finding("r", Verdict.BREAKS, "A -> B", name, f"s / {name}", name, condition=name)
+    side = Side(f"s / {name}", name)
+    shapes = [finding, finding._replace(source=side), finding._replace(destination=side, note=name)]
+    types = [TypeResult(name, Verdict.BREAKS, "s", [*shapes, finding._replace(source=side, destination=side)], [])]
+    dumps = [Dump(label, Producer("file", name), "pc") for label in "AB"]
+    report = render(CheckResult(dumps, {"A -> B": types}, directions={"A -> B": Direction(0, 1)}), "json").decode()
+    assert json.dumps(json.loads(report), indent=1, ensure_ascii=False).encode("utf-8", "backslashreplace") == (
+        report.rstrip("\n").encode()
+    )
+    assert len(json.loads(report)["findings"]) == 4

@@ -8,7 +8,7 @@ from support.dumps import read_real_dump
 
 import vmdump
 from vmdump.errors import ModuleError, QOMError, VmdumpError, VMStateError
-from vmdump.modules.loader import ModuleInfo, ModuleState
+from vmdump.modules.model import ModuleInfo, ModuleState
 from vmdump.vmstate import VMSTATE_UINT32, VMStateDescription
 
 MODULE = """

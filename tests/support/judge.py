@@ -46,9 +46,11 @@ from typing import Any, NamedTuple
 
 import vmdump
 from vmdump.check.checker import Labelled, check
+from vmdump.check.evaluated.evaluation import Evaluations, image_of
 from vmdump.check.results import TypeResult
 from vmdump.check.static_checker import compare, load
 from vmdump.dump.device_dump import DeviceDump
+from vmdump.sources.image_cache.cache import open_image
 from vmdump.sources.qemu_image.image import QemuImage
 
 DATA = Path(__file__).parent.parent / "data"
@@ -57,6 +59,9 @@ DATA = Path(__file__).parent.parent / "data"
 DECIDABLE = ("section-missing", "version", "layout")
 
 VERDICTS = ("breaks", "misload", "conditional", "unknown", "safe", "absent")
+
+#: Machine types of both versions, by target, for checks with evaluation in VMs.
+MACHINES = {"x86_64": ("pc-q35-7.2", "pc-i440fx-7.2"), "aarch64": ("virt-7.2",), "m68k": ("virt-7.2",)}
 
 #: The dump directories of the recorded versions.
 DUMPS = {"7.2": "7.2.22", "10.0": "10.0.13"}
@@ -262,16 +267,37 @@ def check_images(target: str, src: str, dst: str) -> Mapping[str, str]:
     return _check(_image(src, target), _image(dst, target))
 
 
+def check_machine(machine: str) -> Callable[[str, str, str], Mapping[str, str]]:
+    """Return a checker of binaries under a machine type of MACHINES, which evaluates tests in VMs of it.
+
+    Targets without the machine type, or without binaries, are checked as by check_images.
+    """
+
+    def checker(target: str, src: str, dst: str) -> Mapping[str, str]:
+        paths = [_path(version, target) for version in (src, dst)]
+        if machine not in MACHINES.get(target, ()) or not all(path.exists() for path in paths):
+            return check_images(target, src, dst)
+        dumps = [open_image(path).dump(machine) for path in paths]
+        evaluations = Evaluations([image_of(dump, None, None) for dump in dumps], print)
+        return _check(*dumps, evaluations)
+
+    return checker
+
+
 def check_dumps(target: str, src: str, dst: str) -> Mapping[str, str]:
     """Return the verdicts of vmdump check on QEMU's own dumps, which have less metadata."""
     return _check(_parsed("dumps", src, target), _parsed("dumps", dst, target))
 
 
 def _image(version: str, target: str) -> DeviceDump:
-    binary = Path(os.environ.get("VMDUMP_IMAGES", "/nonexistent"), DUMPS[version], "usr/bin", f"qemu-system-{target}")
+    binary = _path(version, target)
     if not binary.exists():
         return _parsed("extended", version, target)
     return QemuImage(str(binary)).dump()
+
+
+def _path(version: str, target: str) -> Path:
+    return Path(os.environ.get("VMDUMP_IMAGES", "/nonexistent"), DUMPS[version], "usr/bin", f"qemu-system-{target}")
 
 
 @functools.cache
@@ -280,8 +306,9 @@ def _parsed(kind: str, version: str, target: str) -> DeviceDump:
     return vmdump.open(DATA / kind / f"{name}.json.xz")
 
 
-def _check(source: DeviceDump, destination: DeviceDump) -> Mapping[str, str]:
-    result = check([Labelled("A", source), Labelled("B", destination)], directions=[(0, 1)])
+def _check(source: DeviceDump, destination: DeviceDump, evaluations: Evaluations | None = None) -> Mapping[str, str]:
+    dumps = [Labelled("A", source), Labelled("B", destination)]
+    result = check(dumps, directions=[(0, 1)], evaluations=evaluations)
     return {each.type: _verdict(each) for each in result.results["A -> B"]}
 
 
@@ -372,6 +399,11 @@ def main() -> None:
         "vmdump classic": ask(classic),
         "vmdump check, of binaries": ask(check_images),
         "vmdump check, of QEMU's own dumps": ask(check_dumps),
+        **{
+            f"vmdump check -M {machine}, of binaries": ask(check_machine(machine))
+            for machine in dict.fromkeys(name for names in MACHINES.values() for name in names)
+            if "VMDUMP_IMAGES" in os.environ
+        },
     }
     if verdicts:
         checkers["vmdump check"] = verdicts

@@ -1,6 +1,7 @@
 """Check whether the device state of one QEMU can be loaded by another. The package itself can be called:
 
-    vmdump.check(old, new, *, types=(), directions="both", machine=None, any_target=False) -> CheckResult
+    vmdump.check(old, new, *, types=(), directions="both", machine=None, any_target=False,
+                 evaluate=True) -> CheckResult
 
 Args:
     old, new: the paths of QEMU binaries or dump files, DeviceDumps, or Labelled dumps.
@@ -8,6 +9,7 @@ Args:
     directions: "forward" (old -> new), "backward", "both", or several of them.
     machine: the machine type of binaries; default: the newest that both know.
     any_target: True also compares QEMUs of different targets.
+    evaluate: False does not boot VMs of binaries in the emulator.
 
 The result's ``findings`` are all findings, its ``results`` the types of each direction with their verdicts. Raises
 SourceError if a path can't be read, VmdumpError for arguments that match nothing or exclude each other.

@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from vmdump.check.checker import Labelled
 from vmdump.dump.device_dump import DeviceDump
 from vmdump.errors import VmdumpError
+from vmdump.sources.open import STREAM
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from vmdump.check.evaluated.evaluation import Evaluations
     from vmdump.check.results import CheckResult, Finding
     from vmdump.sources.image_cache.cache import Image
 
     Source: TypeAlias = str | os.PathLike[str] | DeviceDump | Labelled
     Way: TypeAlias = Literal["forward", "backward"]
+
+#: Limit for booting and reading the VMs of a binary, in seconds.
+_SECONDS = 60.0
 
 #: The directions by name, as indices of source and destination.
 _WAYS = {"forward": (0, 1), "backward": (1, 0)}
@@ -30,16 +35,19 @@ def check(
     directions: Literal["both"] | Way | Iterable[Way] = "both",
     machine: str | None = None,
     any_target: bool = False,
+    evaluate: bool = True,
 ) -> CheckResult:
     """Check whether the device state of each of two QEMUs can be loaded by the other.
 
     Args:
-        old: the path of a QEMU binary or of a dump file, a DeviceDump, or a Labelled dump.
+        old: the path of a QEMU binary, of a dump file or of a saved VM, a DeviceDump, or a Labelled dump. Of a saved
+            VM only the direction forward is checked.
         new: the same for the other QEMU.
         types: glob patterns of QOM types, or names from QEMU's error lines; default: all types.
         directions: "forward" (old -> new), "backward", "both", or several of them.
         machine: the machine type of binaries. Default: the newest that both know.
         any_target: True also compares QEMUs of different targets.
+        evaluate: False does not boot VMs of binaries in the emulator; what a VM decides then stays conditional.
 
     Returns:
         A CheckResult. ``findings`` has all findings, ``results`` the types of each direction with their verdicts.
@@ -65,6 +73,10 @@ def check(
     pairs = _pairs(directions)
     patterns = (types,) if isinstance(types, str) else tuple(types)
     dumps = _open_all((old, new), machine)
+    if any(each.producer.kind == STREAM for each in dumps):
+        from vmdump.stream.stream_dump import fit_first
+
+        dumps, pairs = fit_first(dumps), [(0, 1)]
     require_types(patterns, dumps)
     sources = _label((old, new), dumps, ("old", "new"))
     sides = [Side(each.label, each.dump, each.dump.producer.path) for each in sources]
@@ -75,7 +87,19 @@ def check(
             f"{first.label} is of {one}, {second.label} of {other}: a VM can't migrate between targets; "
             "any_target=True compares them anyway"
         )
-    return check_dumps(sources, directions=pairs, types=patterns)
+    evaluations = _evaluations(dumps) if evaluate else None
+    return check_dumps(sources, directions=pairs, types=patterns, evaluations=evaluations)
+
+
+def _evaluations(dumps: Sequence[DeviceDump]) -> Evaluations | None:
+    """Return the evaluations of the dumps of binaries; None: there are no binaries."""
+    if all(dump.producer.kind != "image" for dump in dumps):
+        return None
+    from vmdump.check.evaluated.evaluation import Evaluations, image_of
+    from vmdump.notices import log_warning
+
+    images = [image_of(dump, None, None) if dump.producer.kind == "image" else None for dump in dumps]
+    return Evaluations(images, log_warning, timeout=_SECONDS)
 
 
 def lint(source: Source, *, machine: str | None = None) -> list[Finding]:

@@ -1,31 +1,24 @@
 """Check every section of one dump against its counterpart in another, in one direction or both.
 
-    result = check([Labelled("A", vmdump.open("old.json")), Labelled("B", vmdump.open("new.json"))])
-
-The C core finds sections that are equal on both sides, which most are; the others are compared item by item.
+result = check([Labelled("A", vmdump.open("old.json")), Labelled("B", vmdump.open("new.json"))])
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from vmdump.check.compare import Comparison
-from vmdump.check.findings import Findings
-from vmdump.check.match_sections import Match, Matcher
-from vmdump.check.results import CheckResult, Direction, Dump, TypeResult, Verdict
-from vmdump.check.shared import FirstLook, Metadata, Shared
-from vmdump.check.side_by_side import Layout
-from vmdump.check.stream import KNOWN_INFOS
-from vmdump.check.templates import OTHER_SECTION, SECTION, Template, TemplateSection
-from vmdump.check.tree_view import Contents, Native, doubts, equal
-from vmdump.check.word_size import pointer_sizes
+from vmdump.check.checked_dump import CheckedDump
+from vmdump.check.direction import DirectionCheck
+from vmdump.check.results import CheckResult, Direction, Dump
+from vmdump.check.shared import Shared
+from vmdump.check.tree_view import Contents, number_shapes
 from vmdump.errors import VmdumpError
-from vmdump.qemu.error_lines import ErrorLines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from vmdump.check.tree_view import Section
+    from vmdump.check.evaluated.evaluation import Evaluations
+    from vmdump.check.results import TypeResult
     from vmdump.dump.device_dump import DeviceDump
 
 
@@ -47,6 +40,7 @@ def check(
     *,
     directions: Iterable[tuple[int, int]] | None = None,
     types: Sequence[str] = (),
+    evaluations: Evaluations | None = None,
 ) -> CheckResult:
     """Check dumps against each other.
 
@@ -55,6 +49,7 @@ def check(
         directions: pairs of indices of dumps, source first. Default: each pair in both directions.
         types: glob patterns of QOM types, or names as in QEMU's error lines (see vmdump.dump.lookup), of which one must
             match. Default: all types.
+        evaluations: boots VMs of the dumps, which decide what depends on run time.
 
     Raises:
         VmdumpError: a description nests others too deeply, or has too many fields with theirs.
@@ -68,323 +63,24 @@ def check(
     shared = Shared()
     contents = Contents() if len(dumps) > 2 else None  # for two dumps, reading all descriptions costs more
     natives = [CheckedDump(each.dump, contents) for each in dumps]
+    number_shapes([section for each in natives for section in each.sections])
     if types:
         from vmdump.dump.lookup import type_patterns
 
         types = type_patterns([each.dump for each in dumps], types)
     if directions is None:
         directions = [(i, j) for i in range(len(dumps)) for j in range(len(dumps)) if i != j]
-    results, checked = {}, {}
-    for i, j in directions:
-        label = f"{dumps[i].label} -> {dumps[j].label}"
-        checked[label] = Direction(i, j)
-        try:
-            results[label] = list(_Direction(label, natives[i], natives[j], types, shared).results())
-        except RecursionError:
-            raise VmdumpError(f"{label}: descriptions nest deeper than can be compared; flatten them") from None
+    results: dict[str, list[TypeResult]] = {}
+    pairs = {f"{dumps[i].label} -> {dumps[j].label}": Direction(i, j) for i, j in directions}
+    compared = [DirectionCheck(label, natives[i], natives[j], types, shared) for label, (i, j) in pairs.items()]
+    try:
+        for each in compared:
+            results[each.label] = list(each.results())
+        if evaluations is not None:
+            from vmdump.check.decide import decide
+
+            decide(results, [(pairs[each.label], each) for each in compared], evaluations, boards=not types)
+    except RecursionError:
+        raise VmdumpError(f"{each.label}: descriptions nest deeper than can be compared; flatten them") from None
     sides = [Dump(each.label, each.dump.producer, each.dump.machine, each.aliases) for each in dumps]
-    return CheckResult(sides, results, directions=checked)
-
-
-class CheckedDump(Native):
-    """A dump with what the check needs of it."""
-
-    def __init__(self, dump: DeviceDump, contents: Contents | None) -> None:
-        super().__init__(dump, contents)
-        self._dump = dump
-        #: What is damaged in the binary, by device type.
-        self.defects: dict[str, str] = {}
-        for defect in dump.producer.defects:
-            if defect.device is not None:
-                self.defects.setdefault(defect.device, defect.what)
-        #: The error lines of this QEMU.
-        self.lines = ErrorLines.of(dump)
-
-    def is_same_code(self, other: CheckedDump) -> bool:
-        """Whether both dumps are of one build, which loads what its own code sends."""
-        build_id = self._dump.producer.build_id
-        return self._dump is other._dump or (build_id is not None and build_id == other._dump.producer.build_id)
-
-
-#: Uses of a standalone VMSD for which QEMU's own code sends it as a section.
-_OWN_CODE = {"register", "legacy_vmsd"}
-
-#: Of a section without a counterpart.
-_NO_LOOK = FirstLook(same=False, unknown_lengths=False)
-
-
-class _Direction:
-    """Checks a source against a destination."""
-
-    def __init__(
-        self, label: str, source: CheckedDump, destination: CheckedDump, types: Sequence[str], shared: Shared
-    ) -> None:
-        self._label, self._source, self._destination, self._types = label, source, destination, types
-        self._shared = shared
-        self._holders: dict[str, list[str]] | None = None
-        detailed = source.detailed and destination.detailed
-        nums = detailed or (source.nums and destination.nums)
-        self._known = Metadata(detailed, nums, (source.nums, destination.nums), source.is_same_code(destination))
-        self._matcher = Matcher(source, destination, nums=nums)
-        self._templates: dict[tuple[object, ...], Template] = {}
-        self._lower(None, None)
-
-    def results(self) -> Iterable[TypeResult]:
-        """Yield the results of the source's device types, then of its standalone VMSDs."""
-        sections = [each for each in self._source.devices.values() if self._is_selected(each.type)]
-        within, alone = self._roots()
-        roots = [root for root in alone if self._is_selected(root.name)]
-        matches = {id(each): self._matcher.match(each) for each in (*sections, *roots)}
-        pairs = [(each, match.section) for each in (*sections, *roots) if (match := matches[id(each)])]
-        looks = self._look(pairs)
-        known = dict(zip(map(id, (each for each, _ in pairs)), looks, strict=True))
-        if not self._known.detailed:  # else fields have VMStateInfos, and sizes in memory do not matter
-            nesting = (
-                (source.vmsd, destination.vmsd)
-                for (source, destination), look in zip(pairs, looks, strict=True)
-                if not look.same and not self._shared.shapes.number(source)
-            )
-            self._lower(*pointer_sizes(nesting))
-        for section in sections:
-            look = known.get(id(section), _NO_LOOK)
-            yield self._result(section, matches[id(section)], look, within.get(section.type))
-        names: dict[str, int] = dict.fromkeys(self._source.devices, 1)
-        for root in roots:
-            result = self._result(root, matches[id(root)], known.get(id(root), _NO_LOOK), None)
-            count = names[root.name] = names.get(root.name, 0) + 1
-            if count > 1:
-                name = f"{root.name} ({root.type or count})"
-                result = result._replace(
-                    type=name, findings=[finding._replace(type=name) for finding in result.findings]
-                )
-            yield result._replace(covers=self._source.types(root))
-
-    def _lower(self, source: int | None, destination: int | None) -> None:
-        """Select the lowerings of both sides. Args: sizes of pointers, if they differ; else None."""
-        self._sending = self._shared.lowering(self._known, source, loading=False)
-        self._loading = self._shared.lowering(self._known, destination, loading=True)
-
-    def _is_selected(self, name: str) -> bool:
-        if not self._types:
-            return True
-        from fnmatch import fnmatchcase
-
-        return any(fnmatchcase(name, pattern) for pattern in self._types)
-
-    def _roots(self) -> tuple[dict[str, list[Section]], list[Section]]:
-        """Divide the standalone VMSDs into those inside a device's section, by type, and those with their own section.
-
-        If the destination reports none, only those count that a device there has taken over.
-        """
-        within: dict[str, list[Section]] = {}
-        alone = []
-        for root in self._source.roots:
-            holders = [each for each in self._source.types(root) if each in self._source.devices]
-            if not holders and "save" in self._source.uses(root):
-                holders = self._savers(root.name)
-            for holder in holders:
-                within.setdefault(holder, []).append(root)
-            if not holders and (self._destination.roots or self._matcher.match(root)):
-                alone.append(root)
-        return within, alone
-
-    def _savers(self, name: str) -> list[str]:
-        """The types whose code saves a VMSD, going by its name: virtio-gpu saves virtio-gpu-scanouts."""
-        if self._holders is None:
-            self._holders = {}
-            for type_, section in self._source.devices.items():
-                self._holders.setdefault(section.name, []).append(type_)
-        while "-" in name:
-            name = name.rpartition("-")[0]
-            if name in self._holders:
-                return self._holders[name]
-        return []
-
-    def _look(self, pairs: Sequence[tuple[Section, Section]]) -> list[FirstLook]:
-        """Look at pairs of sections without comparing them field by field."""
-        known = self._shared.looks
-        keys = [(self._known, source.address, destination.address) for source, destination in pairs]
-        new = [key for key in dict.fromkeys(keys) if key not in known]
-        known.update(zip(new, self._look_at([key[1] for key in new], [key[2] for key in new]), strict=True))
-        return [known[key] for key in keys]
-
-    def _look_at(self, source: Sequence[int], destination: Sequence[int]) -> Iterator[FirstLook]:
-        """Look at pairs of descriptions by their addresses."""
-        known = self._known
-        same = equal(source, destination, nums=known.nums, hooks=known.detailed)
-        doubts_of = [
-            doubts(side, KNOWN_INFOS, detailed=known.detailed, nums=nums)
-            for side, nums in zip((source, destination), known.side_nums, strict=True)
-        ]
-        exact = [side for side, nums in zip(doubts_of, known.side_nums, strict=True) if nums]
-        arrays = zip(*([each.array for each in side] for side in exact or doubts_of), strict=True)
-        for is_same, doubt, array in zip(same, doubts_of[0], arrays, strict=True):
-            yield FirstLook(is_same and not doubt.doubtful, not known.nums and not known.same_code and any(array))
-
-    def _result(
-        self, section: Section, match: Match | None, look: FirstLook, within: Sequence[Section] | None
-    ) -> TypeResult:
-        broken = self._defect(section, match) if match is not None else None
-        if within or broken or section.root is not None:
-            return self._compared(section, match, look, within or (), broken)
-        if look.same and not look.unknown_lengths and match is not None and match.kind == "type":  # most by far
-            return self._safe(section, match)
-        key = self._template_key(section, match, look)
-        if key is None:
-            return self._compared(section, match, look, (), None)
-        template = self._templates.get(key)
-        if template is None:
-            template = self._templates[key] = self._template(section, match, look)
-        if match is None or (not look.same and match.kind == "type"):
-            layout = template.layout
-        else:
-            layout = self._layout(section, match, ())
-        return template.fill(section.type, section.name, match.section.name if match else "", layout)
-
-    def _safe(self, section: Section, match: Match) -> TypeResult:
-        layout = self._layout(section, match, ())
-        key = (section.type, section.name, id(layout))  # self._shared keeps the layout
-        safe = self._shared.safe.get(key)
-        if safe is None:
-            safe = self._shared.safe[key] = TypeResult(section.type, Verdict.SAFE, section.name, (), layout)
-        return safe
-
-    def _template_key(self, section: Section, match: Match | None, look: FirstLook) -> tuple[object, ...] | None:
-        """All that the findings of a device's section depend on but names; None: they depend on more."""
-        versions: tuple[int, ...] = section.version_id, section.minimum_version_id
-        if match is None:
-            return versions
-        if match.kind == "section":
-            return None
-        versions += match.section.version_id, match.section.minimum_version_id
-        if match.kind == "renamed" or look.same:
-            return match.kind, look, *versions
-        shapes = self._shared.shapes.number(section), self._shared.shapes.number(match.section)
-        return (match.kind, look, *versions, *shapes) if all(shapes) else None
-
-    def _template(self, section: Section, match: Match | None, look: FirstLook) -> Template:
-        """Compare a section as one with placeholders for names."""
-        shapes = self._shared.shapes
-        is_read = match is not None and match.kind == "type" and not look.same
-        source = TemplateSection(self._source, section, SECTION, shapes.description(section) if is_read else None)
-        if match is None:
-            return Template(self._compared(source, None, look, (), None))
-        other, name = match.section, OTHER_SECTION if match.kind == "renamed" else SECTION
-        vmsd = shapes.description(other) if is_read else None
-        match = Match(TemplateSection(self._destination, other, name, vmsd), match.kind)
-        return Template(self._compared(source, match, look, (), None))
-
-    def _compared(
-        self, section: Section, match: Match | None, look: FirstLook, within: Sequence[Section], broken: str | None
-    ) -> TypeResult:
-        """Compare a section item by item.
-
-        Args:
-            section: the source's section.
-            match: its counterpart.
-            look: whether they are equal.
-            within: standalone VMSDs that are saved inside the section.
-            broken: what is damaged in the binary.
-        """
-        name = section.type if section.root is None else section.name
-        findings = Findings(self._label, name, section.name, self._known, self._source.lines, self._destination.lines)
-        if match is None and not _OWN_CODE.isdisjoint(self._source.uses(section)):
-            self._missing(section, findings)
-        elif match is None:
-            findings.report("type-absent", section, None, note=self._unknown_roots())
-        elif match.kind == "renamed":
-            findings.report("section-renamed", section, match.section)
-        else:
-            if match.kind == "section" and section.root is None:
-                findings.report("type-moved", section, match.section, there=_what(match.section))
-            if not look.same:
-                self._compare(section, match.section, findings)
-            if broken:
-                findings.report("structure-not-read", section, match.section, what=broken)
-            if look.unknown_lengths:
-                findings.report("lengths-not-told", section, match.section, who=self._without_lengths())
-        for root in within:
-            self._compare_within(root, findings)
-        found = findings.findings
-        verdict = Verdict.worst(finding.verdict for finding in found)
-        return TypeResult(name, verdict, section.name, found, self._layout(section, match, within))
-
-    def _layout(self, section: Section, match: Match | None, within: Sequence[Section]) -> Layout:
-        pairs = [(section, match.section)] if match is not None else []
-        pairs += [(source, met.section) for source in within if (met := self._matcher.match(source)) is not None]
-        places = [(source.name, source.version_id, source.address, other.address) for source, other in pairs]
-        key = (self._sending, self._loading, *places)
-        layout = self._shared.layouts.get(key)
-        if layout is None:
-            layout = self._shared.layouts[key] = Layout(pairs, self._sending, self._loading)
-        return layout
-
-    def _unknown_roots(self) -> str:
-        """A note on what the destination may have and does not report."""
-        if self._destination.roots:
-            return ""
-        return " (unless by other means than a device class, of which a dump does not tell)"
-
-    def _defect(self, section: Section, match: Match) -> str | None:
-        """What is damaged in either binary's description of a type."""
-        if section.root is None and (what := self._source.defects.get(section.type)):
-            return f"{what} (in the source)"
-        if match.section.root is None and (what := self._destination.defects.get(match.section.type)):
-            return f"{what} (in the destination)"
-        return None
-
-    def _without_lengths(self) -> str:
-        """The labels of the dumps that do not report lengths of arrays."""
-        labels = self._label.split(" -> ")
-        sides = (self._source, self._destination)
-        return " and ".join(label for label, dump in zip(labels, sides, strict=False) if not dump.nums)
-
-    def _missing(self, root: Section, findings: Findings) -> None:
-        """Report a standalone VMSD without a counterpart.
-
-        QEMU's own code sends it; a user can not leave it out of the VM as a device.
-        """
-        uses = self._source.uses(root)
-        if root.vmsd.needed:
-            findings.report("section-missing", root, None, weakened=True, how="its needed() returns true")
-        elif "legacy_vmsd" in uses:
-            findings.report("section-missing", root, None, how="every CPU whose class refers to it sends it")
-        else:
-            findings.report("section-missing", root, None, weakened=True, how="the board or a device registers it")
-
-    def _compare_within(self, root: Section, findings: Findings) -> None:
-        """Compare a standalone VMSD that code saves inside a device's section."""
-        match = self._matcher.match(root)
-        if match is not None and not self._look([(root, match.section)])[0].same:
-            self._compare(root, match.section, findings)
-
-    def _compare(self, source: Section, destination: Section, findings: Findings) -> None:
-        """Compare two sections of one name."""
-        vmsd, other = source.vmsd, destination.vmsd
-        if vmsd.unmigratable or other.unmigratable:
-            # QEMU's own dumps do not report unmigratable; it is one device, so both sides are assumed to be equal.
-            both = (vmsd.unmigratable and other.unmigratable) or not self._known.detailed
-            one = "unmigratable" if vmsd.unmigratable else "unmigratable-destination"
-            findings.report("unmigratable-on-both-sides" if both else one, source, destination)
-            return
-        if source.version_id > destination.version_id:
-            findings.report("section-version-too-new", source, destination)
-        elif source.version_id < destination.minimum_version_id:
-            findings.report("section-version-too-old", source, destination, weakened=other.old_loader)
-        refused = not destination.minimum_version_id <= source.version_id <= destination.version_id
-        how = (self._sending, self._loading, self._known.same_code)
-        key = (*how, findings.section, vmsd.address, other.address, source.version_id, refused)
-        differences = self._shared.differences.get(key)
-        if differences is None:
-            comparison = Comparison(findings.section, self._sending, self._loading, same_code=self._known.same_code)
-            comparison.compare(vmsd, other, source.version_id, refused=refused)
-            differences = self._shared.differences[key] = comparison.differences
-        for difference in differences:
-            findings.add(difference)
-
-
-def _what(section: Section) -> str:
-    """What a section belongs to."""
-    if section.root is None:
-        return f"type {section.type}"
-    return f"description {section.type or section.name}, which is on no device class"
+    return CheckResult(sides, results, directions=pairs)

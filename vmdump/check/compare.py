@@ -23,7 +23,7 @@ from vmdump.check.align import (
     swapped,
     total_size,
 )
-from vmdump.check.describe import Reporter, when_sent
+from vmdump.check.describe import Reporter, deciding_keys, needed_by, when_sent
 from vmdump.check.nested_version import newer_version, version_of
 from vmdump.check.results import Verdict
 from vmdump.check.stream import COMPARING, FIXED, LISTS, OPAQUE, RUN_TIME, UNKNOWN, Item
@@ -141,7 +141,7 @@ class Comparison(Reporter):
             and not destination.unit
             and not source.unused
         ):
-            self.report("size-not-told", source, destination)
+            self.report("field-size-unknown", source, destination)
 
     def _nested_version(self, source: Item, destination: Item) -> None:
         """Report a field that code sends, in a nested struct whose version the destination would refuse in a section.
@@ -162,10 +162,12 @@ class Comparison(Reporter):
             conditions.append(f"{source.path} has elements")
         if source.test:
             conditions.append(f"the test of {source.path} passes")
+        keys = [("source", key) for key in deciding_keys(source)] if conditions else []
         for difference in differences:
             difference.path = f"{destination.path}[].{difference.path}"
             difference.surplus *= source.count or 0
             difference.weaken(*conditions)
+            difference.deciding += keys
 
     def _is_configured(self, item: Item) -> bool:
         """Whether the array's length is in a member that is not sent: it comes from the device's configuration.
@@ -209,7 +211,7 @@ class Comparison(Reporter):
         if all(unequal) and None in map(total_size, unequal) and may_agree(*unequal):
             for difference in self.differences[first:]:
                 if difference.verdict is Verdict.BREAKS:
-                    difference.weaken("what run time decides of the fields beside it does not make up for it")
+                    difference.weaken("run-time lengths of the adjacent fields do not compensate for it")
 
     def _renamed(self, part: Part, source: Item, destination: Item) -> None:
         """Add two items of the same size, which may have different names."""
@@ -346,14 +348,19 @@ class Comparison(Reporter):
     # Subsections ----------------------------------------------------------------------------------------------------
 
     def _subsections(self, part: Part, sent: Stream, read: Stream) -> None:
-        rest = list({_place(each): each for each in reversed(read.subsections)}.values())[::-1]  # the first of a name
-        found: dict[tuple[int, str, str], Subsection | None] = {}
+        # The first of a name, as the destination finds it.
+        rest = dict(reversed({_place(each): each for each in reversed(read.subsections)}.items()))
+        by_name: dict[str, list[Subsection]] = {}
+        for each in reversed(rest.values()):
+            by_name.setdefault(each.vmsd.name, []).append(each)
+        found: dict[tuple[int, str, str], tuple[Subsection, Subsection | None]] = {}
         for source in sent.subsections:
             place = _place(source)
             is_duplicate = place in found
             if not is_duplicate:
-                found[place] = next((each for each in rest if each.vmsd.name == source.vmsd.name), None)
-            destination = found[place]
+                candidates = by_name.get(source.vmsd.name)
+                found[place] = source, candidates.pop() if candidates else None
+            earlier, destination = found[place]
             if destination is None:
                 part.subsections.append((source, None, None))
                 self._subsection_unknown(source, read)
@@ -361,27 +368,19 @@ class Comparison(Reporter):
             first = len(self.differences)
             part.subsections.append((source, destination, self._subsection(source, destination)))
             if is_duplicate:
-                self._read_as_the_first(first, source, destination)
+                # The destination reads it as the earlier one: a description that is listed twice fills the same fields
+                # with the same values.
+                del self.differences[first:]
+                if source.vmsd.address != earlier.vmsd.address:
+                    self.report_subsection("subsection-duplicate-name", source, destination)
             else:
-                rest.remove(destination)
+                del rest[_place(destination)]
             for difference in self.differences[first:]:
                 difference.weaken(*_conditions(source))
-        for destination in rest:
+                difference.deciding.append(needed_by(source))
+        for destination in rest.values():
             part.subsections.append((None, destination, None))
             self.report_subsection("subsection-added", None, destination)
-
-    def _read_as_the_first(self, first: int, source: Subsection, destination: Subsection) -> None:
-        """Replace the differences from index first on: the destination reads the subsection as another of its name.
-
-        A description that is listed twice fills the same fields with the same values.
-        """
-        del self.differences[first:]
-        if source.vmsd.address != self._first_of(source).address:
-            self.report_subsection("subsection-duplicate-name", source, destination)
-
-    def _first_of(self, subsection: Subsection) -> Description:
-        """The first description of the subsection's name in its list, which vmstate_get_subsection finds."""
-        return next(each for each in subsection.parent.subsections if each.name == subsection.vmsd.name)
 
     def _subsection_unknown(self, source: Subsection, read: Stream) -> None:
         parent = read.parts.get(source.path)
@@ -425,6 +424,8 @@ def _place(subsection: Subsection) -> tuple[int, str, str]:
 
 def _may_be_left_out(subsection: Subsection) -> bool:
     """Whether a subsection has a needed, as nearly all have; QEMU's own dumps do not report it."""
+    if subsection.needed is not None:
+        return not subsection.needed
     return subsection.vmsd.needed or not subsection.vmsd.detailed
 
 

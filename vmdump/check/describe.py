@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from vmdump.check.results import Verdict
 from vmdump.check.rules import rule
-from vmdump.check.stream import in_words
+from vmdump.check.stream import in_words, key_of
+from vmdump.check.tree_view import VARRAY
 
 if TYPE_CHECKING:
+    from vmdump.check.evaluated.answers import Key
     from vmdump.check.results import Finding
     from vmdump.check.stream import Item, Subsection
     from vmdump.check.tree_view import Description
@@ -17,7 +19,18 @@ if TYPE_CHECKING:
 class Difference:
     """A difference that a rule applies to. Its verdict is the rule's, unless `weaken` names a condition."""
 
-    __slots__ = ("conditions", "destination", "facts", "findings", "path", "rule", "source", "surplus", "verdict")
+    __slots__ = (
+        "conditions",
+        "deciding",
+        "destination",
+        "facts",
+        "findings",
+        "path",
+        "rule",
+        "source",
+        "surplus",
+        "verdict",
+    )
 
     def __init__(
         self,
@@ -38,6 +51,8 @@ class Difference:
         self.surplus = 0
         #: What must hold for the load to fail: subsections that are sent, arrays that have elements.
         self.conditions: list[str] = []
+        #: Functions and array lengths that decide whether it matters, each with its side.
+        self.deciding: list[tuple[str, Key]] = []
         #: Findings made of it, by what their texts depend on; a cache of the checker.
         self.findings: dict[object, Finding] = {}
 
@@ -80,7 +95,11 @@ class Reporter:
             "nested": self.is_nested(item),
             **more,
         }
-        return self._add(Difference(rule_id, item.path, self._item_side(source), self._item_side(destination), facts))
+        sides = self._item_side(source), self._item_side(destination)
+        difference = self._add(Difference(rule_id, item.path, *sides, facts))
+        for side, each in (("source", source), ("destination", destination)):
+            difference.deciding += [(side, key) for key in deciding_keys(each)]
+        return difference
 
     def report_subsection(
         self, rule_id: str, source: Subsection | None, destination: Subsection | None, **more: Any
@@ -99,7 +118,10 @@ class Reporter:
         }
         path = subsection.path + subsection.vmsd.name
         sides = self._subsection_side(source), self._subsection_side(destination)
-        return self._add(Difference(rule_id, path, *sides, facts))
+        difference = self._add(Difference(rule_id, path, *sides, facts))
+        if source is not None:
+            difference.deciding.append(needed_by(source))
+        return difference
 
     def report_added(self, rule_id: str, path: str, vmsd: Description, what: str, words: str, **facts: Any) -> None:
         """Report an assertion or a hook that only the destination has."""
@@ -125,6 +147,21 @@ class Reporter:
             return None
         path = f"{self._section} / {subsection.parent.name} / {subsection.vmsd.name}"
         return path, _subsection_in_words(subsection)
+
+
+def deciding_keys(item: Item | None) -> list[Key]:
+    """The test on which an item depends, and its array's length."""
+    keys = []
+    if item is not None and item.guard_of is not None:
+        keys.append(key_of(item.guard_of[1], item.guard_of[0]))
+    if item is not None and item.count is None and item.field.flags & VARRAY:
+        keys.append(key_of(item.field, item.description))
+    return keys
+
+
+def needed_by(subsection: Subsection) -> tuple[str, Key]:
+    """The side and key of the function that decides whether a subsection is sent."""
+    return "source", (subsection.vmsd.name, "", 0)
 
 
 def when_sent(subsection: Subsection) -> str:

@@ -9,6 +9,7 @@ from vmdump.check.rules import rule
 
 if TYPE_CHECKING:
     from vmdump.check.describe import Difference
+    from vmdump.check.evaluated.answers import Answers, Key, Wanted
     from vmdump.check.rules import Rule
     from vmdump.check.shared import Metadata
     from vmdump.check.tree_view import Section
@@ -26,12 +27,17 @@ class Findings:
         known: Metadata,
         source_lines: ErrorLines,
         destination_lines: ErrorLines,
+        answers: tuple[Answers | str | None, Answers | str | None] = (None, None),
     ) -> None:
         """Args:
         known: what both dumps report.
         source_lines, destination_lines: the error lines of both QEMUs.
+        answers: what was evaluated in VMs of both sides, or why nothing was.
         """
-        self._direction, self._type, self.section, self._known = direction, type_, section, known
+        self._direction, self.type, self.section, self._known = direction, type_, section, known
+        self._answers = {"source": answers[0], "destination": answers[1]}
+        #: Functions and array lengths that conditional findings depend on, each with its side.
+        self.deciding: list[tuple[str, Key]] = []
         self._lines = {"source": source_lines, "destination": destination_lines}
         self.findings: list[Finding] = []
 
@@ -49,7 +55,7 @@ class Findings:
         """
         text = rule(rule_id)
         facts = {
-            "type": self._type, "section": source.name, "instance": 0, "version": source.version_id,
+            "type": self.type, "section": source.name, "instance": 0, "version": source.version_id,
             "there": destination and destination.name, "local": destination and destination.version_id,
             "minimum": destination and destination.minimum_version_id, **more,
         }  # fmt: skip
@@ -57,7 +63,7 @@ class Findings:
         condition = text.CONDITION.format(**facts) if verdict is Verdict.CONDITIONAL and text.CONDITION else None
         self.findings.append(
             Finding(
-                rule_id, verdict, self._direction, self._type, source.name, text.MESSAGE.format(**facts),
+                rule_id, verdict, self._direction, self.type, source.name, text.MESSAGE.format(**facts),
                 _side(source), None if destination is None else _side(destination), condition, text.REMEDY,
                 text.error(facts, self._lines[text.PRINTED_BY]),
             )
@@ -67,14 +73,16 @@ class Findings:
         """Add a finding about a part of a section. Directions that share the difference share its texts."""
         text = rule(difference.rule)
         lines = self._lines[text.PRINTED_BY]
-        finding = difference.findings.get((self._type, lines))
+        if difference.verdict is Verdict.CONDITIONAL:
+            self.deciding += difference.deciding
+        finding = difference.findings.get((self.type, lines))
         if finding is None:
-            finding = difference.findings[self._type, lines] = self._of_difference(difference, text, lines)
+            finding = difference.findings[self.type, lines] = self._of_difference(difference, text, lines)
         same = finding.direction == self._direction
         self.findings.append(finding if same else finding._replace(direction=self._direction))
 
     def _of_difference(self, difference: Difference, text: Rule, lines: ErrorLines) -> Finding:
-        facts = {"type": self._type, "instance": 0, **difference.facts}
+        facts = {"type": self.type, "instance": 0, **difference.facts}
         conditions = list(difference.conditions)
         if difference.verdict is Verdict.CONDITIONAL and text.CONDITION and text.VERDICT == "conditional":
             condition = text.CONDITION.format(**facts)
@@ -84,14 +92,73 @@ class Findings:
             self._known.detailed and self._known.nums
         ):
             note = _missing_metadata(self._known)
+        if difference.verdict is Verdict.CONDITIONAL:
+            note = "; ".join(filter(None, (note, *self._evaluated(difference)))) or None
         description = facts.get("description")
         names = [self.section, *([description] if description not in (None, self.section) else []), difference.path]
         return Finding(
-            difference.rule, difference.verdict, self._direction, self._type, " / ".join(names),
+            difference.rule, difference.verdict, self._direction, self.type, " / ".join(names),
             text.MESSAGE.format(**facts), difference.source and Side(*difference.source),
             difference.destination and Side(*difference.destination), " and ".join(conditions) or None,
             text.remedy(nested=bool(facts.get("nested"))), text.error(facts, lines), note,
         )  # fmt: skip
+
+    def _evaluated(self, difference: Difference) -> list[str]:
+        """What evaluation in VMs says about a conditional difference."""
+        words = []
+        for side, key in dict.fromkeys(difference.deciding):
+            answers = self._answers[side]
+            if answers is None or isinstance(answers, str):
+                words.append(answers or "")
+                continue
+            answer = answers.get(key)
+            if answer is None:
+                words.append(f"not evaluated under {answers.machine}: it is not reached at reset")
+            elif not answer.is_definite:
+                said = answer.in_words(f"the {side}'s {_function(key)}")
+                words.append(f"under {answers.machine}, {said}")
+        return list(dict.fromkeys(filter(None, words)))
+
+    def report_answers(self, side: str, answers: Answers | None, source: Section, destination: Section) -> None:
+        """Add a finding for each definite answer of a side that the comparison has used."""
+        for key, answer in (answers.used if answers is not None else {}).items():
+            assert answers is not None
+            words = answer.in_words(f"the {side}'s {_function(key)}")
+            self.report("decided-by-configuration", source, destination, machine=answers.machine, answer=words)
+            path = [self.section, *([key[0]] if key[0] != self.section else []), *([key[1]] if key[1] else [])]
+            self.findings[-1] = self.findings[-1]._replace(path=" / ".join(path))
+
+    def report_differing(self, wanted: Wanted, source: Answers | str | None, destination: Answers | str | None) -> None:
+        """Add a finding for each field whose test surely has another result on the other side."""
+        if source is None or destination is None or isinstance(source, str) or isinstance(destination, str):
+            return
+        text = rule("test-differs")
+        for key in sorted(wanted.keys or ()):
+            ours, theirs = source.get(key), destination.get(key)
+            if ours is None or theirs is None or not (ours.is_definite and theirs.is_definite):
+                continue
+            if ours.value == theirs.value:
+                continue
+            facts = {
+                "type": self.type, "section": self.section, "instance": 0, "machine": source.machine,
+                "answer": ours.in_words(f"the source's {_function(key)}"),
+                "other_answer": theirs.in_words(f"the destination's {_function(key)}"),
+            }  # fmt: skip
+            path = " / ".join([self.section, *([key[0]] if key[0] != self.section else []), key[1]])
+            sides = [Side(path, f"test that returns {'true' if each.value else 'false'}") for each in (ours, theirs)]
+            error = text.error(facts, self._lines[text.PRINTED_BY])
+            self.findings.append(
+                Finding(
+                    text.id, Verdict(text.VERDICT), self._direction, self.type, path, text.MESSAGE.format(**facts),
+                    sides[0], sides[1], None, text.REMEDY, error,
+                )
+            )  # fmt: skip
+
+
+def _function(key: Key) -> str:
+    """What a key stands for, in words."""
+    description, field, _ = key
+    return f"test of {field}" if field else f"needed() of {description}"
 
 
 def _side(section: Section) -> Side:

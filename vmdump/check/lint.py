@@ -16,13 +16,17 @@ from vmdump.check.tree_view import Native, equal
 from vmdump.qemu.error_lines import ErrorLines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from vmdump.check.checker import Labelled
+    from vmdump.check.evaluated.uninitialised import Uninitialised
     from vmdump.check.tree_view import Description, Field, Section
 
 #: A hit of a rule: the rule's id, the path below the section, and facts for its message.
 _Found = tuple[str, str, dict[str, Any]]
+
+#: Number of fields that a message names.
+_NAMED = 3
 
 
 def lint(labelled: Labelled) -> list[Finding]:
@@ -45,6 +49,20 @@ def lint(labelled: Labelled) -> list[Finding]:
                          {"what": str(defect)}, lines)  # fmt: skip
         findings["broken-structure", str(defect)] = found
     return list(findings.values())
+
+
+def lint_memory(label: str, machine: str, found: Iterable[Uninitialised], lines: ErrorLines) -> list[Finding]:
+    """Return notices of sections that send uninitialised memory. ``lines``: error lines of the QEMU."""
+    findings = []
+    for each in found:
+        rest = len(each.fields) - _NAMED
+        names = ", ".join(each.fields[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+        facts = {"machine": machine, "section": each.section, "count": each.count, "total": each.total, "fields": names}
+        name = each.section.rpartition("/")[2]
+        findings.append(
+            _finding(label, name, f"{each.section} / {each.fields[0]}", "uninitialised-memory", facts, lines)
+        )
+    return list({finding.message: finding for finding in findings}.values())
 
 
 def _add(

@@ -53,9 +53,7 @@ class Matcher:
         nums: both dumps report lengths of arrays.
         """
         self._source, self._destination, self._nums = source, destination, nums
-        self._by_name: dict[str, list[Section]] = {}
-        for section in (*destination.devices.values(), *destination.roots):
-            self._by_name.setdefault(section.name, []).append(section)
+        self._by_name: dict[str, list[Section]] | None = None
         self._by_letters: dict[str, Section] | None = None
         self._by_use: dict[str, Section] | None = None
         self._sorted: dict[str, list[tuple[str, int, Section]]] = {}
@@ -81,6 +79,10 @@ class Matcher:
 
     def _candidates(self, section: Section) -> Sequence[Section]:
         """Sections of the same name."""
+        if self._by_name is None:
+            self._by_name = {}
+            for each in (*self._destination.devices.values(), *self._destination.roots):
+                self._by_name.setdefault(each.name, []).append(each)
         found = self._by_name.get(section.name, ())
         if len(found) <= _MANY:
             return found

@@ -53,7 +53,7 @@ class Shared:
     def __init__(self) -> None:
         """Start empty."""
         self._lowerings: dict[tuple[bool, bool, bool, int | None], Lowering] = {}
-        self.looks: dict[tuple[Metadata, int, int], FirstLook] = {}
+        self.looks: dict[Metadata, dict[tuple[int, int], FirstLook]] = {}
         self.differences: dict[tuple[object, ...], Sequence[Difference]] = {}
         self.layouts: dict[tuple[object, ...], Layout] = {}
         self.safe: dict[tuple[object, ...], TypeResult] = {}

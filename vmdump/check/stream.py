@@ -16,6 +16,7 @@ from vmdump.check import tree_view
 from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
+    from vmdump.check.evaluated.answers import Answers, Key
     from vmdump.check.tree_view import Description, Field
 
 #: Bytes of one value in the stream, by VMStateInfo.name. See also BUFFERS and LISTS; else only the code knows.
@@ -55,6 +56,11 @@ OPAQUE = "opaque"  #: the code of its VMStateInfo
 UNKNOWN = "unknown"  #: the description, but the dump lacks the number of elements
 
 
+if TYPE_CHECKING:
+    #: A field whose test decides about others: its path, its description, and itself.
+    _Guard = tuple[str, Description, Field]
+
+
 class Item:
     """The bytes of a field in the stream.
 
@@ -66,12 +72,14 @@ class Item:
         body: Items of one element of an array of structs.
         guard: Path of the field whose run-time test decides whether the item is sent: itself, or a struct around it;
             None if it is always sent.
+        guard_of: That field, and the description that it is in.
         nested: Whether it is in a flattened struct.
         word: Whether it may be a pointer or timer, whose size is different on the other side's host.
     """
 
     __slots__ = (
-        "body", "count", "description", "field", "guard", "kind", "name", "nested", "path", "size", "unit", "word"
+        "body", "count", "description", "field", "guard", "guard_of", "kind", "name", "nested", "path", "size", "unit",
+        "word",
     )  # fmt: skip
 
     def __init__(
@@ -84,6 +92,7 @@ class Item:
         self.body: Stream | None = None
         self.nested = self.word = False
         self.guard: str | None = None
+        self.guard_of: tuple[Description, Field] | None = None
 
     @property
     def test(self) -> bool:
@@ -108,14 +117,24 @@ class Item:
         return self.field.info == "unused_buffer" or (self.field.info is None and self.name == UNUSED)
 
 
+def key_of(field: Field, description: Description) -> Key:
+    """The key of a field's test or length; see vmdump.check.evaluated.answers."""
+    same = [each for each in description.fields if each.name == field.name]
+    return description.name, field.name, next(index for index, each in enumerate(same) if each is field)
+
+
 class Subsection:
-    """A subsection of parent; path: prefix of the parent's fields; index: of the next item in the parent's list."""
+    """A subsection of parent; path: prefix of the parent's fields; index: of the next item in the parent's list;
+    needed: the definite result of its needed(), None if it is not known.
+    """
 
-    __slots__ = ("index", "parent", "path", "vmsd")
+    __slots__ = ("index", "needed", "parent", "path", "vmsd")
 
-    def __init__(self, vmsd: Description, parent: Description, path: str, index: int) -> None:
+    def __init__(
+        self, vmsd: Description, parent: Description, path: str, index: int, needed: bool | None = None
+    ) -> None:
         """Create a subsection at a position of the stream."""
-        self.vmsd, self.parent, self.path, self.index = vmsd, parent, path, index
+        self.vmsd, self.parent, self.path, self.index, self.needed = vmsd, parent, path, index, needed
 
 
 class Stream:
@@ -146,7 +165,9 @@ class Lowering:
     Metadata that only one side has is ignored on the other as well, so that equal descriptions lower alike.
     """
 
-    def __init__(self, *, loading: bool, detailed: bool, nums: bool, pointer: int | None = None) -> None:
+    def __init__(
+        self, *, loading: bool, detailed: bool, nums: bool, pointer: int | None = None, answers: Answers | None = None
+    ) -> None:
         """Create a lowering for one side of a check.
 
         Args:
@@ -154,7 +175,9 @@ class Lowering:
             detailed: Both dumps have flags and VMStateInfos.
             nums: Both dumps have the number of elements of arrays.
             pointer: Size of a pointer on this side's host, in bytes, if the other side's differs.
+            answers: Results of tests and needed() in a VM of this side.
         """
+        self._answers = answers
         self._words = WORD_SIZES.get(pointer or 0, ())
         self._loading, self.detailed, self.nums = loading, detailed, nums
         self._made: dict[tuple[int, int], Stream] = {}
@@ -179,7 +202,7 @@ class Lowering:
         return stream
 
     def _add(
-        self, stream: Stream, vmsd: Description, version: int, prefix: str, guard: str | None, *, nested: bool
+        self, stream: Stream, vmsd: Description, version: int, prefix: str, guard: _Guard | None, *, nested: bool
     ) -> None:
         stream.parts.setdefault(prefix, vmsd)
         for field in vmsd.fields:
@@ -188,13 +211,20 @@ class Lowering:
                 stream.checks.append((field, vmsd, path))
             elif not field.test and field.version_id > version:
                 stream.skipped.append((field, vmsd, path))
+            elif not field.test:
+                self._add_field(stream, field, vmsd, path, guard, nested=nested)
             else:
-                self._add_field(stream, field, vmsd, path, guard or (path if field.test else None), nested=nested)
+                passes = self._answers.test(*key_of(field, vmsd)) if self._answers else None
+                if passes is not False:
+                    own = None if passes else (path, vmsd, field)
+                    self._add_field(stream, field, vmsd, path, guard or own, nested=nested)
         for subsection in vmsd.subsections:
-            stream.subsections.append(Subsection(subsection, vmsd, prefix, len(stream.items)))
+            needed = self._answers.needed(subsection.name) if self._answers and subsection.needed else None
+            if needed is not False or self._loading:
+                stream.subsections.append(Subsection(subsection, vmsd, prefix, len(stream.items), needed))
 
     def _add_field(
-        self, stream: Stream, field: Field, vmsd: Description, path: str, guard: str | None, *, nested: bool
+        self, stream: Stream, field: Field, vmsd: Description, path: str, guard: _Guard | None, *, nested: bool
     ) -> None:
         self._n_items += 1
         if self._n_items > MAX_ITEMS:
@@ -203,6 +233,8 @@ class Lowering:
                 "many times"
             )
         count = self._count(field)
+        if count is None and self._answers and field.flags & tree_view.VARRAY:
+            count = self._answers.length(*key_of(field, vmsd))
         if field.vmsd is None or not self._nests(field):
             kind, unit = self._bytes(field, count)
             item = Item(field, vmsd, path, kind, unit, count)
@@ -218,7 +250,9 @@ class Lowering:
                 unit += 1  # the marker
             item = Item(field, vmsd, path, RUN_TIME if unit is None or count is None else FIXED, unit, count)
             item.body = body
-        item.nested, item.guard = nested, guard
+        item.nested = nested
+        if guard is not None:
+            item.guard, item.guard_of = guard[0], (guard[1], guard[2])
         stream.items.append(item)
 
     def _nests(self, field: Field) -> bool:

@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from vmdump.check.results import Finding, Side, TypeResult
-from vmdump.check.tree_view import Section, read_plain_content
+from vmdump.check.tree_view import Section
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,36 +23,17 @@ TYPE, SECTION, OTHER_SECTION = "\0\1type\0", "\0\1section\0", "\0\1other\0"
 
 
 class Shapes:
-    """Numbers of shapes, from 1; equal numbers are equal shapes, in all dumps of a check."""
+    """Descriptions of shapes, by Section.shape."""
 
     def __init__(self) -> None:
         """Start empty."""
-        self._numbers: dict[tuple[object, ...], int] = {}
-        self._by_section: dict[tuple[int, str], int] = {}
         self._descriptions: dict[int, Description] = {}
-
-    def number(self, section: Section) -> int:
-        """The number of a section's shape; 0: it has none, or its description has another name than the section."""
-        key = (section.address, section.name)
-        found = self._by_section.get(key)
-        if found is None:
-            found = self._by_section[key] = self._read(section)
-        return found
-
-    def _read(self, section: Section) -> int:
-        content = read_plain_content(section.address, section.name)
-        if content is None:
-            return 0
-        return self._numbers.setdefault(
-            (content, section.version_id, section.minimum_version_id), len(self._numbers) + 1
-        )
 
     def description(self, section: Section) -> Description:
         """The description of a section's shape, with a placeholder for its name."""
-        number = self.number(section)
-        found = self._descriptions.get(number)
+        found = self._descriptions.get(section.shape)
         if found is None:
-            found = self._descriptions[number] = section.vmsd.renamed(SECTION, -number)
+            found = self._descriptions[section.shape] = section.vmsd.renamed(SECTION, -section.shape)
         return found
 
 

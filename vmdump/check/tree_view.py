@@ -67,23 +67,6 @@ def read_fields(address: int) -> RawFields:
     return RawFields(bytes(text), rows, ffi.unpack(subsections, desc.n_subsections))
 
 
-def read_plain_content(address: int, name: str) -> tuple[bytes, bytes, int, int, int] | None:
-    """Everything in the description at an address but its name; None: it has subsections or nested descriptions, or
-    its name is another one.
-    """
-    desc = ffi.cast("struct vmd_desc *", address)
-    if desc.n_subsections:
-        return None
-    rows = bytearray(desc.n_fields * ROW_BYTES)
-    text = bytearray(lib.vmd_stream_fields_text_size(desc))
-    cells = ffi.cast("struct vmd_stream_field *", ffi.from_buffer(rows))
-    lib.vmd_stream_read_fields(desc, cells, ffi.NULL, ffi.from_buffer(text))
-    first, _, texts = text.partition(b"\0")
-    if first.decode(errors="backslashreplace") != name or any(memoryview(rows).cast("Q")[:: ROW_BYTES // 8].tolist()):
-        return None
-    return bytes(texts), bytes(rows), desc.version_id, desc.minimum_version_id, desc.traits
-
-
 class Field:
     """A field of a description; see VMStateField. info is VMStateInfo.name; None: none or unknown."""
 
@@ -157,14 +140,18 @@ class Description:
 
 
 class Section:
-    """A section: of a device type, or of the standalone VMSD whose index is root."""
+    """A section: of a device type, or of the standalone VMSD whose index is root.
 
-    __slots__ = ("_dump", "address", "minimum_version_id", "name", "root", "type", "version_id")
+    shape: see number_shapes; 0 until then.
+    """
+
+    __slots__ = ("_dump", "address", "minimum_version_id", "name", "root", "shape", "type", "version_id")
 
     def __init__(self, dump: Native, type_: str, name: str, row: tuple[int, ...], root: int | None) -> None:
         """From a struct vmd_stream_section. For a standalone VMSD, type is its symbol or empty."""
         self._dump, self.type, self.name, self.root = dump, type_, name, root
         self.address, self.version_id, self.minimum_version_id = row
+        self.shape = 0
 
     @property
     def vmsd(self) -> Description:
@@ -298,7 +285,8 @@ class Native:
             native, ffi.cast("struct vmd_stream_section *", ffi.from_buffer(rows)), ffi.from_buffer(text)
         )
         texts = text.decode(errors="backslashreplace").split("\0")
-        sections = [
+        #: Sections of devices, then of standalone VMSDs.
+        self.sections = sections = [
             Section(self, type_, name, row, None if index < n_devices else index - n_devices)
             for index, (type_, name, row) in enumerate(
                 zip(texts[::2], texts[1::2], _SECTION_ROW.iter_unpack(rows), strict=False)
@@ -339,6 +327,24 @@ class Native:
             self._indices = {name: index for index, name in enumerate(self._tree.device_names())}
         parents: tuple[str, ...] = self._tree.device_metadata(self._indices[type_]).get("parents", ())
         return parents
+
+
+def number_shapes(sections: Sequence[Section]) -> None:
+    """Set Section.shape: equal numbers if sections differ in nothing but their names; 0 for those that nest
+    descriptions or have subsections. Source: csrc/stream/shapes.h.
+    """
+    pack = _SECTION_ROW.pack
+    rows = b"".join([pack(each.address, each.version_id, each.minimum_version_id) for each in sections])
+    shapes = bytearray(4 * len(sections))
+    check_status(
+        lib.vmd_shapes_number(
+            ffi.cast("struct vmd_stream_section *", ffi.from_buffer(rows)), len(sections),
+            ffi.cast("uint32_t *", ffi.from_buffer(shapes)),
+        ),
+        None,
+    )  # fmt: skip
+    for section, shape in zip(sections, memoryview(shapes).cast("I"), strict=True):
+        section.shape = shape
 
 
 def equal(a: Sequence[int], b: Sequence[int], *, nums: bool, hooks: bool = False) -> list[bool]:
@@ -389,4 +395,5 @@ def doubts(addresses: Sequence[int], known: Sequence[str], *, detailed: bool, nu
         ),
         None,
     )  # fmt: skip
-    return [Doubts(bool(each & lib.VMD_STREAM_RISK), bool(each & lib.VMD_STREAM_ARRAY)) for each in flags]
+    kinds = [Doubts(bool(flag & lib.VMD_STREAM_RISK), bool(flag & lib.VMD_STREAM_ARRAY)) for flag in range(4)]
+    return [kinds[each] for each in flags]

@@ -21,7 +21,8 @@ else:
 
 #: The commands, in the order of the help. Each has a module of this name here.
 COMMANDS = (
-    "dump", "devices", "show", "modules", "check", "lint", "explain", "rules", "classic", "bulk", "query", "cache"
+    "dump", "devices", "show", "modules", "check", "lint", "explain", "rules", "machines", "properties", "classic",
+    "stream", "bulk", "query", "cache",
 )  # fmt: skip
 
 #: QEMU's spellings of options of vmdump dump, with one dash or two.

@@ -9,15 +9,27 @@ from vmdump.cli.check_folder import check_folder, is_folder
 from vmdump.cli.report_arguments import add_arguments as add_report
 from vmdump.cli.report_arguments import finish
 from vmdump.cli.source_arguments import UsageError
-from vmdump.cli.source_list import add_reading, add_sources, compare_sides, directions, labelled, open_sources
+from vmdump.cli.source_list import (
+    add_reading,
+    add_sources,
+    compare_sides,
+    directions,
+    images_of,
+    labelled,
+    open_sources,
+)
 from vmdump.errors import VmdumpError
+from vmdump.sources.open import STREAM
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from vmdump.check.checker import Labelled
+    from vmdump.check.evaluated.evaluation import Evaluations
     from vmdump.check.results import CheckResult
     from vmdump.cli.environment import Environment, ExitStatus
+    from vmdump.dump.device_dump import DeviceDump
     from vmdump.report.options import RuleText
 
 HELP = "check whether one QEMU can load the device state of another"
@@ -47,6 +59,12 @@ findings of each rule; the keys of its objects with --format json are
 All sources must have the same target. Binaries are compared under the newest
 machine type that all of them have, or that of -M. vmdump warns if the machine
 types differ.
+
+Findings that a VM decides at run time are evaluated in VMs of the machine type,
+which are booted in an emulator; nothing of a binary runs natively. A test that
+reads only the configuration of a device is definite, as long as the VM has the
+property values that the finding names: the default ones of the machine type.
+--machines 'pc-q35-*' checks each of these machine types.
 
 Binaries give the most accurate verdicts. Dump files of QEMU itself lack types,
 hooks and the state of CPUs, those of QEMU 8.1 and older also array lengths;
@@ -92,6 +110,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_report(parser)
     add_reading(parser)
+    group = parser.add_argument_group("machine types")
+    group.add_argument(
+        "--machines",
+        metavar="GLOB",
+        help="check QEMU binaries under each machine type that matches GLOB, or all, and that all SOURCEs have",
+    )
+    group.add_argument(
+        "--no-evaluate",
+        action="store_true",
+        help="do not boot VMs of binaries in the emulator; what a VM decides at run time then stays conditional",
+    )
 
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
@@ -127,16 +156,58 @@ def check_sources(args: argparse.Namespace, environment: Environment) -> CheckRe
         raise UsageError(f"{args.sources[0]}: not an output directory of vmdump bulk; give one, or several SOURCEs")
     if len(args.sources) < 2 or (len(args.sources) > 2 and not args.matrix):
         raise UsageError(f"{len(args.sources)} SOURCE(s) given; give two, or --matrix and several")
-    dumps = open_sources(args.sources, args, environment)
+    if args.machines is not None and args.machine is not None:
+        raise UsageError("-M and --machines exclude each other")
+    count = len(args.sources)
+    dumps = open_sources(args.sources, args, environment, args.machines)
+    direction = args.direction
+    if any(each.producer.kind == STREAM for each in dumps):
+        dumps, direction = _fit_stream(dumps, args)
     require_types(args.type, dumps)
-    named = labelled(args.sources, dumps)
-    sides = [Side(each.label, each.dump, path) for each, path in zip(named, args.sources, strict=True)]
+    named = _labelled(args, dumps)
+    sides = [Side(each.label, each.dump, path) for each, path in zip(named[:count], args.sources, strict=True)]
     compare_sides(sides, environment, any_target=args.any_target)
+    pairs = directions(count, direction)
     result = check(
         named,
-        directions=directions(len(dumps), args.direction),
+        directions=[(at + i, at + j) for at in range(0, len(dumps), count) for i, j in pairs],
         types=args.type,
+        evaluations=None if args.no_evaluate else _evaluations(dumps, args, environment),
     )
     if args.type and not any(result.results.values()):
         raise VmdumpError(f"no type of the source matches {' or '.join(args.type)}; vmdump devices lists them")
     return result
+
+
+def _labelled(args: argparse.Namespace, dumps: Sequence[DeviceDump]) -> list[Labelled]:
+    """Return the dumps with their labels; with --machines, the labels contain the machine types."""
+    count = len(args.sources)
+    named = labelled(args.sources, dumps[:count])
+    if args.machines is None:
+        return named
+    return [
+        named[index % count]._replace(label=f"{named[index % count].label} {dump.machine}", dump=dump)
+        for index, dump in enumerate(dumps)
+    ]
+
+
+def _evaluations(dumps: Sequence[DeviceDump], args: argparse.Namespace, environment: Environment) -> Evaluations | None:
+    """Return the evaluations of the dumps of binaries in VMs; None: there are no binaries."""
+    images = images_of(dumps, args.sources, args)
+    if not any(images):
+        return None
+    from vmdump.check.evaluated.evaluation import Evaluations
+
+    return Evaluations(images, environment.error, cache=not args.no_cache, timeout=args.timeout)
+
+
+def _fit_stream(dumps: Sequence[DeviceDump], args: argparse.Namespace) -> tuple[list[DeviceDump], str]:
+    """Return the dumps with a saved VM, the first, in the terms of the second, and the direction.
+
+    Raises UsageError, VmdumpError.
+    """
+    from vmdump.stream.stream_dump import fit_first
+
+    if args.direction == "backward":
+        raise UsageError("--direction backward does not apply to a saved VM, which can only be loaded")
+    return fit_first(dumps), "forward"

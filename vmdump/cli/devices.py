@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from vmdump.cli.environment import Environment
     from vmdump.cli.terminal.table import Column
-    from vmdump.dump.device_dump import Device, StandaloneVMState
+    from vmdump.dump.device import Device, StandaloneVMState
 
 HELP = "list the device classes of a source"
 EPILOG = """\

@@ -66,12 +66,20 @@ class Parser(argparse.ArgumentParser):
 
 
 class CommandParser(Parser):
-    """The parser of a command. Options may stand between positional arguments."""
+    """The parser of a command. Options may stand between positional arguments.
 
+    takes_qemu_arguments: what follows ``--`` is for QEMU, and stored as ``argv``.
+    """
+
+    takes_qemu_arguments = False
     _intermixing = False
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Called by argparse for a command, and by parse_known_intermixed_args."""
+        if self.takes_qemu_arguments and not self._intermixing:
+            end = args.index("--") if "--" in args else len(args)
+            namespace = argparse.Namespace() if namespace is None else namespace
+            namespace.argv, args = args[end + 1 :], args[:end]
         if not self._intermixing:
             self._check_options(args)
         positionals = self._get_positional_actions()

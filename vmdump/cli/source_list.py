@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vmdump.check.checker import Labelled
+    from vmdump.check.evaluated.evaluation import ImageOfMachine
     from vmdump.check.sides import MachineName, Side
     from vmdump.cli.environment import Environment
     from vmdump.dump.device_dump import DeviceDump
@@ -55,8 +56,13 @@ def add_sources(parser: argparse.ArgumentParser, *names: str, **options: str) ->
     add_file(parser, *names, help=SOURCE_HELP, **options)
 
 
-def open_sources(paths: Sequence[str], args: argparse.Namespace, environment: Environment) -> list[DeviceDump]:
-    """Return the dumps of sources. Raises UsageError, and what vmdump.open raises."""
+def open_sources(
+    paths: Sequence[str], args: argparse.Namespace, environment: Environment, machines: str | None = None
+) -> list[DeviceDump]:
+    """Return the dumps of sources: with machines (a glob pattern, or all), those of each machine type that all have.
+
+    Raises UsageError, and what vmdump.open raises.
+    """
     if paths.count("-") > 1:
         raise UsageError("standard input can be one of the sources; give files for the others")
     directories = module_dirs(args, environment)
@@ -67,7 +73,41 @@ def open_sources(paths: Sequence[str], args: argparse.Namespace, environment: En
         load_source(kind, path, root, directories, args, environment)
         for (kind, path), root in zip(found, roots, strict=True)
     ]
+    if machines is not None:
+        return _dumps_of_machines(sources, machines)
     return _dumps(sources, args.machine, environment)
+
+
+def _dumps_of_machines(sources: Sequence[DeviceDump | Image], pattern: str) -> list[DeviceDump]:
+    """Return the dumps of all sources for each machine type that matches a pattern and that all have."""
+    from fnmatch import fnmatchcase
+
+    from vmdump.dump.device_dump import DeviceDump
+
+    images = [each for each in sources if not isinstance(each, DeviceDump)]
+    if len(images) < len(sources):
+        raise UsageError("--machines applies to QEMU binaries only")
+    known = [{machine.name for machine in image.machines} for image in images]
+    names = [each.name for each in images[0].machines if all(each.name in names for names in known)]
+    chosen = [name for name in names if pattern == "all" or fnmatchcase(name, pattern)]
+    chosen = [name for name in chosen if name != "none"] or chosen
+    if not chosen:
+        raise UsageError(f"--machines: no machine type that all sources have matches {pattern!r}; -M help lists them")
+    return [image.dump(name) for name in chosen for image in images]
+
+
+def images_of(
+    dumps: Sequence[DeviceDump], paths: Sequence[str], args: argparse.Namespace
+) -> list[ImageOfMachine | None]:
+    """Return the images that dumps were read from, with the options of the command line; None: not an image."""
+    from vmdump.check.evaluated.evaluation import image_of
+
+    roots = roots_of(paths, args.root)
+    count = len(paths)
+    return [
+        image_of(dump, roots[index % count], args.host) if dump.producer.kind == "image" else None
+        for index, dump in enumerate(dumps)
+    ]
 
 
 def _dumps(sources: Sequence[DeviceDump | Image], machine: str | None, environment: Environment) -> list[DeviceDump]:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from vmdump._core import vmd_desc
-    from vmdump.dump.device_dump import Device, DeviceDump, StandaloneVMState
+    from vmdump.dump.device import Device, StandaloneVMState
+    from vmdump.dump.device_dump import DeviceDump
     from vmdump.dump.tree import Tree
     from vmdump.dump.walk import WalkedField
     from vmdump.vmstate.model import VMStateDescription
@@ -43,11 +44,11 @@ class Part:
     ('serial/tsr', 'tsr_retry', True)
     """
 
-    __slots__ = ("_native", "_vmsd", "holders", "name")
+    __slots__ = ("_native", "_tree", "_vmsd", "holders", "name")
 
-    def __init__(self, native: vmd_desc, name: str, holders: tuple[str, ...]) -> None:
-        """native: a ``struct vmd_desc *`` of a tree that the dump keeps alive."""
-        self._native = native
+    def __init__(self, tree: Tree, native: vmd_desc, name: str, holders: tuple[str, ...]) -> None:
+        """native: a ``struct vmd_desc *`` of the tree, which the part keeps alive."""
+        self._tree, self._native = tree, native
         self._vmsd: VMStateDescription | None = None
         self.name, self.holders = name, holders
 
@@ -189,7 +190,7 @@ class _Parts:
         wanted = same(name)
         descriptions = self._read()
         return [
-            Part(ffi.cast("struct vmd_desc *", address), own, self._holders(address))
+            Part(self._tree, ffi.cast("struct vmd_desc *", address), own, self._holders(address))
             for address, (own, inside) in descriptions.items()
             if inside and same(own) == wanted
         ]

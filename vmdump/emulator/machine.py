@@ -13,7 +13,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from vmdump.emulator.elf import ElfFile, MappedObject, map_object
@@ -97,9 +98,9 @@ class Machine:
         return self.guest.missed_functions()
 
     @property
-    def files(self) -> dict[str, str]:
+    def files(self) -> Mapping[str, str]:
         """Files that QEMU requested, by path in the guest: "missing", "stand-in", or the path on the real host."""
-        return dict(self._services.requested)
+        return MappingProxyType(self._services.requested)
 
     # QMP
 
@@ -221,6 +222,10 @@ class Machine:
             self._strings[text] = self.guest.string(text)
         return self._strings[text]
 
+    def to_python(self, qobject: int) -> Any:
+        """Return the QObject at an address as a Python value."""
+        return self._json_of(qobject)
+
     # Snapshots
 
     def snapshot(self) -> None:
@@ -275,6 +280,11 @@ class MachineTemplate:
         """The incomplete machine; its state must not be changed outside of boot."""
         return self._machine
 
+    @property
+    def files(self) -> Mapping[str, str]:
+        """See Machine.files."""
+        return self._machine.files
+
     @contextlib.contextmanager
     def boot(self, *devices: str) -> Iterator[Machine]:
         """Complete the machine with further devices.
@@ -296,7 +306,9 @@ class MachineTemplate:
     def _add(self, devices: Sequence[str]) -> None:
         """Source: system/vl.c qemu_create_cli_devices, device_init_func."""
         machine = self._machine
-        machine.call("rom_set_order_override", _ROM_ORDER_DEVICE)
+        orders_roms = machine.has("rom_set_order_override")  # until 10.2
+        if orders_roms:
+            machine.call("rom_set_order_override", _ROM_ORDER_DEVICE)
         for device in devices:
             options = machine.call("qemu_find_opts", machine.text("device"))
             parsed = machine.call("qemu_opts_parse_noisily", options, machine.text(device), 1)
@@ -307,7 +319,8 @@ class MachineTemplate:
                 reason = error or machine.output.strip()
                 raise MachineError(f"{machine.name}: -device {device}: {reason}", machine.output)
             machine.call("object_unref", added)
-        machine.call("rom_reset_order_override")
+        if orders_roms:
+            machine.call("rom_reset_order_override")
 
 
 #: FW_CFG_ORDER_OVERRIDE_DEVICE. Source: include/hw/nvram/fw_cfg.h.

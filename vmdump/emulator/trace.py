@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 from vmdump._core import ffi, lib
 from vmdump.emulator.guest import Guest
@@ -24,6 +24,7 @@ class TracedCall(NamedTuple):
         result: whether it returned true.
         reads: address and size of each read, without its own stack frame.
         obstacle: why its result may depend on more than the reads; None: it does not.
+        called_with: first argument of the host function that it called, if this is the obstacle.
     """
 
     slot: int
@@ -32,6 +33,7 @@ class TracedCall(NamedTuple):
     result: bool
     reads: tuple[tuple[int, int], ...]
     obstacle: str | None
+    called_with: int = 0
 
 
 class Tracer:
@@ -56,6 +58,10 @@ class Tracer:
     def __exit__(self, *_: object) -> None:
         lib.vmd_guest_trace_end(self._guest.native)
 
+    def set_constant_table(self, table: int) -> None:
+        """Do not regard lookups in a hash table as an obstacle; for all traces of the guest."""
+        lib.vmd_guest_trace_set_constant_table(self._guest.native, table)
+
     def take(self) -> list[TracedCall]:
         """Return the calls since the last take, and forget them."""
         native = self._guest.native
@@ -67,7 +73,7 @@ class Tracer:
         return taken
 
 
-def _call_of(call: lib.vmd_trace_call, reads: lib.vmd_trace_read) -> TracedCall:
+def _call_of(call: Any, reads: Any) -> TracedCall:
     found = dict.fromkeys(
         (int(reads[index].address), int(reads[index].size))
         for index in range(call.first_read, call.first_read + call.n_reads)
@@ -79,19 +85,16 @@ def _call_of(call: lib.vmd_trace_call, reads: lib.vmd_trace_read) -> TracedCall:
         obstacle = "two calls returned different results"
     elif call.is_truncated:
         obstacle = "it reads more memory than is traced"
-    return TracedCall(call.slot, call.opaque, call.argument, bool(call.result), tuple(found), obstacle)
+    return TracedCall(
+        call.slot, call.opaque, call.argument, bool(call.result), tuple(found), obstacle, call.called_with
+    )
 
 
-def collect(guest: Guest, function: int, first: int) -> list[int]:
-    """Call a function (first, callback, NULL) of the guest; return the first argument of each call of the callback."""
+def collect(guest: Guest, function: int, *first: int) -> list[int]:
+    """Call a function (*first, callback, NULL) of the guest; return the first argument of each call of the callback."""
     callback = int(lib.vmd_guest_collector(guest.native))
     found = ffi.new("uint64_t[]", _OBJECTS)
     with contextlib.suppress(SourceError):
-        guest.call(function, first, callback, 0)
+        guest.call(function, *first, callback, 0)
     count = lib.vmd_guest_collected(guest.native, found, _OBJECTS)
     return ffi.unpack(found, count) if count else []
-
-
-def each_of(calls: Iterable[TracedCall], slot: int) -> Iterator[TracedCall]:
-    """Iterate over the calls of one function pointer."""
-    return (call for call in calls if call.slot == slot)

@@ -1,4 +1,4 @@
-"""Decompression of untrusted data, for dump files and packages: bounded in size, ratio and memory.
+"""Decompression of untrusted data, for dump files, packages and saved VMs: bounded in size, ratio and memory.
 
 A small compressed file can decompress to any number of bytes and require any amount of memory. All streams here raise
 SourceError at their limits and for corrupt data.
@@ -42,9 +42,10 @@ _MAX_ZSTD_WINDOW_LOG = 28
 _CHUNK = 1 << 16
 
 GZIP, BZIP2, XZ, ZSTD, LZMA = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"\x5d\0\0"
+LZOP = b"\x89LZO\0\r"
 
 #: Magic numbers and names of formats.
-_FORMATS = ((GZIP, "gzip"), (BZIP2, "bzip2"), (XZ, "xz"), (LZMA, "lzma"), (ZSTD, "Zstandard"))
+_FORMATS = ((GZIP, "gzip"), (BZIP2, "bzip2"), (XZ, "xz"), (LZMA, "lzma"), (ZSTD, "Zstandard"), (LZOP, "lzop"))
 
 #: Length of the longest magic number, in bytes.
 MAGIC_BYTES = 6
@@ -196,11 +197,16 @@ def _open(format: str, file: Any) -> Any:
 
         return bz2.BZ2File(file)
     if format == "Zstandard":
-        return _open_zstd(file)
+        return open_zstd(file)
+    if format == "lzop":
+        from vmdump.files.lzop import LzopReader
+
+        return io.BufferedReader(LzopReader(file), 1 << 18)
     return io.BufferedReader(_Xz(file), 1 << 18)
 
 
-def _open_zstd(file: Any) -> Any:
+def open_zstd(file: Any) -> Any:
+    """Return the content of a Zstandard stream, with a memory limit. Raises ImportError if a package is missing."""
     if sys.version_info >= (3, 14):
         from compression import zstd
 

@@ -21,7 +21,7 @@ from vmdump._core import ffi, lib
 from vmdump.errors import ModuleError
 from vmdump.modules.c_vmstate import vmstate_from_c
 from vmdump.modules.elf_section import read_section
-from vmdump.modules.loader import ModuleInfo
+from vmdump.modules.model import ModuleInfo
 from vmdump.qom import DeviceCategory, DeviceClass, ObjectClass, TypeInfo, TypeTable
 
 if TYPE_CHECKING:

@@ -1,8 +1,6 @@
-"""Module table and module loader.
+"""Module loader: resolves rows of the module table, dependencies and search directories with QEMU's rules and codes.
 
-A row of the table holds the metadata of a module, which is read without loading it. The loader resolves rows,
-dependencies and search directories with QEMU's rules and return codes. Only openers know the kinds of module files; the
-loader uses them through the protocol ``Opener``.
+Only openers know the kinds of module files; the loader uses them through the protocol ``Opener``.
 
 Source: QEMU 8.2.2 util/module.c. Configured paths, the finish entry point and ``module=NAME, path=PATH`` in errors
 follow OpenSSL (crypto/conf/conf_mod.c).
@@ -10,138 +8,19 @@ follow OpenSSL (crypto/conf/conf_mod.c).
 
 from __future__ import annotations
 
-import enum
 import os
-import stat
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from vmdump.errors import ModuleError, VmdumpError
+from vmdump.modules.model import LoadedModule, ModuleInfo, ModuleLoad, ModuleState, ModuleStatus, Opener, Report
+from vmdump.modules.table import module_file_exists
 
 if TYPE_CHECKING:
     from vmdump.qom import TypeTable
-
-__all__ = [
-    "LoadedModule",
-    "ModuleInfo",
-    "ModuleLoad",
-    "ModuleLoader",
-    "ModuleState",
-    "ModuleStatus",
-    "Opener",
-    "Report",
-    "module_search_dirs",
-    "read_module_table",
-]
-
-#: Receives an error that is not fatal, for example a list's ``append``. The counterpart of QEMU's ``Error **errp``.
-Report = Callable[[ModuleError], None]
-
-#: Module directory below the installation prefix. QEMU's CONFIG_QEMU_MODDIR.
-MODULE_DIR = "lib/vmdump/modules"
-
-
-class _Named(msgspec.Struct, frozen=True):
-    """Make the name positional and all other members keyword-only."""
-
-    name: str
-
-
-class ModuleInfo(_Named, frozen=True, kw_only=True):
-    """Row of the module table. Source: QEMU 8.2.2 include/qemu/module.h struct QemuModinfo.
-
-    ``arch``: the only supported target architecture, None: any; ``objs``: provided QOM types; ``deps``: modules to load
-    first; ``opts``: registered QemuOpts groups; ``path``: file to open instead of searching for the name; ``kind``: the
-    ``Opener.kind`` that opens it, "": any.
-
-    >>> ModuleInfo("hw-display-qxl", objs=("qxl", "qxl-vga"), deps=("ui-spice-core",)).objs
-    ('qxl', 'qxl-vga')
-    """
-
-    arch: str | None = None
-    objs: tuple[str, ...] = ()
-    deps: tuple[str, ...] = ()
-    opts: tuple[str, ...] = ()
-    path: str | None = None
-    kind: str = ""
-
-
-class ModuleLoad(enum.IntEnum):
-    """Result of ``module_load``. Above zero: the module is loaded.
-
-    >>> ModuleLoad.ALREADY_LOADED > 0 >= ModuleLoad.NOT_FOUND
-    True
-    """
-
-    ERROR = -1  #: found, but loading failed; an error was reported
-    NOT_FOUND = 0  #: the module or one of its dependencies is not installed; no error
-    LOADED = 1
-    ALREADY_LOADED = 2  #: loaded before, or being loaded (cyclic dependencies)
-
-
-class ModuleState(enum.StrEnum):
-    """State of a module, in words for a listing.
-
-    >>> print(ModuleState.ARCH_MISMATCH)
-    arch mismatch
-    """
-
-    NOT_LOADED = "not loaded"
-    LOADED = "loaded"
-    FAILED = "failed"
-    ARCH_MISMATCH = "arch mismatch"
-    NOT_FOUND = "not found"
-
-
-class ModuleStatus(ModuleInfo, frozen=True, kw_only=True):
-    """Row of the table with the state of the module.
-
-    ``file``: path that was or would be opened; ``error``: why the module is not loaded.
-
-    >>> ModuleStatus("hw-usb-host", state=ModuleState.NOT_FOUND).file is None
-    True
-    """
-
-    state: ModuleState
-    file: str | None = None
-    error: str | None = None
-
-
-class LoadedModule(Protocol):
-    """An open module that has registered its types, as returned by an opener."""
-
-    def finish(self) -> None:
-        """Run the optional finish entry point and release the module. Called once. Raises: ModuleError."""
-
-
-class Opener(Protocol):
-    """Opens one kind of module file. An instance belongs to one loader and may track exported symbols."""
-
-    @property
-    def kind(self) -> str:
-        """Name of the kind in listings: "python", "c", "qemu"."""
-
-    @property
-    def suffix(self) -> str:
-        """File name suffix with the dot."""
-
-    def read_info(self, path: str) -> ModuleInfo | None:
-        """Read the module's metadata without loading or executing it; None: not a module of this kind.
-
-        Raises: ModuleError, with ``path`` in its text, if the file can't be read or its metadata are invalid.
-        """
-
-    def open(self, name: str, path: str, export_symbols: bool, types: TypeTable) -> LoadedModule:
-        """Open the module, which registers its types in ``types``.
-
-        ``export_symbols``: make its symbols available to modules that are opened later.
-
-        Raises: ModuleError ``failed to open module: ...`` or ``failed to initialize module: ...`` after closing the
-        module. The loader adds module and path, and unregisters its types.
-        """
 
 
 class ModuleLoader:
@@ -340,14 +219,14 @@ class ModuleLoader:
                 raise ModuleError(
                     f"failed to open module: unsupported type of file (module={row.name}, path={row.path})"
                 )
-            if not _access(row.path):
+            if not module_file_exists(row.path):
                 # Unlike a search, a configured path must exist.
                 raise ModuleError(f"failed to open module: no such file (module={row.name}, path={row.path})")
             return openers[0], row.path
         for directory in self._search_dirs:
             for opener in openers:
                 path = f"{directory}/{row.name}{opener.suffix}"
-                if _access(path):
+                if module_file_exists(path):
                     return opener, path
         return None
 
@@ -385,108 +264,3 @@ class ModuleLoader:
         except ModuleError as error:
             return msgspec.structs.replace(outcome, error=outcome.error or str(error))
         return msgspec.structs.replace(outcome, file=found[1] if found else None)
-
-
-def _access(path: str) -> bool:
-    """Return whether a module's file exists. Raises: ModuleError if it is not a regular file or can't be accessed.
-
-    Openers only get regular files: opening a FIFO blocks, and a device may have no end.
-    """
-    try:
-        mode = os.stat(path).st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        raise ModuleError(f"error trying to access {path}: {error.strerror}") from error
-    except ValueError as error:  # a NUL or half a surrogate pair in the name
-        raise ModuleError(f"error trying to access {path!r}: {error}") from error
-    if not stat.S_ISREG(mode):
-        raise ModuleError(f"failed to open module: {path}: not a regular file")
-    return True
-
-
-def module_search_dirs(
-    module_dirs: Sequence[str | os.PathLike[str]] = (),
-    *,
-    environ: Mapping[str, str],
-    executable: str | None,
-    version: str,
-    upgrades: bool = True,
-) -> list[str]:
-    """Return the search path for modules: ``module_dirs``, then QEMU's three directories.
-
-    $QEMU_MODULE_DIR is a single directory; empty counts as unset. ``executable``: path of the running program in its
-    bin directory (``sys.executable``; symlinks are not followed, so that a virtual environment has its own modules),
-    relative to which the module directory is found as in a relocated installation. Empty or None, as in an embedded
-    Python: none. ``upgrades``: add the directory, named by ``version``, that keeps the modules of a running program
-    after an upgrade.
-
-    Source: QEMU 8.2.2 util/module.c module_load, util/cutils.c get_relocated_path.
-
-    >>> module_search_dirs(["./mine"], environ={}, executable="/opt/vmdump/bin/python3", version="1.0 (rc1)")
-    ['./mine', '/opt/vmdump/bin/../lib/vmdump/modules', '/var/run/qemu/1.0__rc1_']
-    """
-    dirs = [os.fspath(directory) for directory in module_dirs]
-    if environ.get("QEMU_MODULE_DIR"):
-        dirs.append(environ["QEMU_MODULE_DIR"])
-    if executable:
-        dirs.append(f"{os.path.dirname(os.path.abspath(executable))}/../{MODULE_DIR}")
-    if upgrades:
-        version_dir = "".join(
-            char if char.isascii() and (char.isalnum() or char in "+-.~") else "_" for char in version
-        )
-        dirs.append(f"/var/run/qemu/{version_dir}")
-    return dirs
-
-
-def read_module_table(
-    search_dirs: Sequence[str | os.PathLike[str]],
-    openers: Sequence[Opener],
-    *,
-    report: Report,
-    installed: Iterable[ModuleInfo] = (),
-) -> list[ModuleInfo]:
-    """Return the rows of modules in the search path, then ``installed`` ones (entry points). Loads nothing.
-
-    Rows of a directory are sorted by name. The first file of a name hides later ones even if it is broken, because it
-    is the one that the loader would open. Missing directories and files that are not modules are skipped; unreadable
-    directories and modules with invalid metadata are reported and skipped.
-
-    >>> read_module_table(["/nowhere"], [], report=print)
-    []
-    """
-    table: dict[str, ModuleInfo | None] = {}  # None: broken
-    for directory in (os.fspath(each) for each in search_dirs):
-        for name, opener in _module_files(directory, openers, report):
-            if name in table:
-                continue
-            path = f"{directory}/{name}{opener.suffix}"
-            try:
-                info = opener.read_info(path) if _access(path) else None
-            except ModuleError as error:
-                table[name] = None
-                report(error)
-            else:
-                if info is not None:
-                    table[name] = msgspec.structs.replace(info, name=name)
-    for info in installed:
-        table.setdefault(info.name, info)
-    return [row for row in table.values() if row is not None]
-
-
-def _module_files(directory: str, openers: Sequence[Opener], report: Report) -> list[tuple[str, Opener]]:
-    """Return names of potential modules with their openers, sorted by name, then in the openers' order."""
-    try:
-        files = os.listdir(directory)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except (OSError, ValueError) as error:
-        report(ModuleError(f"error trying to access {directory}: {getattr(error, 'strerror', error)}"))
-        return []
-    named = (
-        (file.removesuffix(opener.suffix), order)
-        for file in files
-        for order, opener in enumerate(openers)
-        if file.endswith(opener.suffix)
-    )
-    return [(name, openers[order]) for name, order in sorted(named)]

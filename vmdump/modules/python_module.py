@@ -25,7 +25,7 @@ import msgspec
 
 from vmdump.errors import ModuleError
 from vmdump.files.input_file import open_regular
-from vmdump.modules.loader import ModuleInfo, Report
+from vmdump.modules.model import ModuleInfo, Report
 
 if TYPE_CHECKING:
     import ast

@@ -32,7 +32,8 @@ from vmdump.qom.classes import (
     ObjectClass,
     TypeInfo,
 )
-from vmdump.qom.type_table import TypeImpl, TypeTable, type_is_ancestor
+from vmdump.qom.type_impl import TypeImpl, type_is_ancestor
+from vmdump.qom.type_table import TypeTable
 
 __all__ = [
     "OBJECT_CLASS_SIZE", "TYPE_BUS", "TYPE_DEVICE", "TYPE_INTERFACE", "TYPE_MACHINE", "TYPE_MACHINE_SUFFIX",

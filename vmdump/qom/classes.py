@@ -14,7 +14,7 @@ import msgspec
 from vmdump.errors import QOMError
 
 if TYPE_CHECKING:
-    from vmdump.qom.type_table import TypeImpl
+    from vmdump.qom.type_impl import TypeImpl
     from vmdump.vmstate import VMStateDescription
 
 TYPE_OBJECT = "object"

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from json import dumps
+from json.encoder import encode_basestring
 from typing import TYPE_CHECKING
 
+from vmdump.check.results import Finding
 from vmdump.report.tally import counts, findings, verdicts
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from vmdump.check.results import CheckResult, Direction, Dump, Finding, Side
+    from vmdump.check.results import CheckResult, Direction, Dump, Side
     from vmdump.report.options import Options
 
 #: Version of the schema; incremented by any change that could break a reader.
 FORMAT = 2
+
+#: Index of source in a finding; destination follows.
+_SIDES = Finding._fields.index("source")
+#: A side that is null.
+_NO_SIDE = (None,)
 
 
 def render(result: CheckResult, options: Options) -> str:
@@ -30,12 +37,51 @@ def render(result: CheckResult, options: Options) -> str:
         "directions": {label: _direction(direction, result) for label, direction in result.directions.items()},
         "summary": {direction: counts(types) for direction, types in result.results.items()},
         "verdicts": {direction: verdicts(types) for direction, types in result.results.items()},
-        "findings": [finding_object(finding, result) for finding in findings(result)],
+        "findings": [],
         "suppressed": [{**finding_object(finding, result), "reason": reason} for finding, reason in result.suppressed],
         "ignored": {direction: result.ignored.get(direction, 0) for direction in result.results},
         "stale": list(result.stale),
     }
-    return dumps(document, indent=1, ensure_ascii=False) + "\n"
+    before, _, after = _dumps(document).partition('\n "findings": []')  # strings have no newlines: it is the key
+    objects = list(map(_FindingFormat(result).text, findings(result)))
+    if not objects:
+        return f'{before}\n "findings": []{after}\n'
+    objects[0] = f'{before}\n "findings": [\n{objects[0]}'
+    objects[-1] += f"\n ]{after}\n"
+    return ",\n".join(objects)
+
+
+def _dumps(value: object) -> str:
+    return dumps(value, indent=1, ensure_ascii=False)
+
+
+class _FindingFormat:
+    """Writes findings as json.dumps does, several times as fast: it makes one format for findings of equal keys."""
+
+    def __init__(self, result: CheckResult) -> None:
+        self._result = result
+        self._ways = {label: direction.way for label, direction in result.directions.items()}
+        #: By whether there are a source and a destination.
+        self._formats: dict[tuple[bool, bool], str] = {}
+
+    def text(self, finding: Finding) -> str:
+        """Return the object with the indentation of the list of findings."""
+        source, destination = finding.source, finding.destination
+        key = source is None, destination is None
+        if key not in self._formats:
+            self._formats[key] = self._format(finding)
+        values = (
+            *finding[:_SIDES], *(source or _NO_SIDE), *(destination or _NO_SIDE), *finding[_SIDES + 2 :],
+            self._ways.get(finding.direction),
+        )  # fmt: skip
+        return self._formats[key] % tuple(["null" if each is None else encode_basestring(each) for each in values])
+
+    def _format(self, finding: Finding) -> str:
+        """Return the format of findings that have the same sides."""
+        shown = finding_object(finding, self._result)
+        shape = {key: dict.fromkeys(value) if isinstance(value, dict) else None for key, value in shown.items()}
+        lines = _dumps([[shape]]).splitlines()[2:-2]
+        return "\n".join(lines).replace("null", "%s")
 
 
 def finding_object(finding: Finding, result: CheckResult) -> dict[str, Any]:

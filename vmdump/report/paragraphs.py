@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from vmdump.report.characters import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from vmdump.check.results import Finding
 
@@ -59,7 +59,7 @@ class Paragraphs:
             finding: The finding, for the first type.
             further: Paths of further findings of the same rule in the same types.
         """
-        names = ", ".join(self.shortened(types))
+        names = types[0] if len(types) == 1 else ", ".join(self.shortened(types))
         lines = [self._headline(word, names, finding.message, finding.rule)]
         if finding.path and finding.path not in types:
             lines += self._lines("at", _whole(finding.path))
@@ -70,8 +70,10 @@ class Paragraphs:
             lines.append(self._key("error") + self.paint(visible(finding.error), "bold"))
         if finding.condition:
             lines += self._lines("if", visible(finding.condition))
-        lines += self._once("note", finding.note, self._noted, finding.note)
-        lines += self._once("remedy", finding.remedy, self._remedied, finding.rule)
+        if finding.note:
+            lines += self._once("note", finding.note, self._noted, finding.note)
+        if finding.remedy:
+            lines += self._once("remedy", finding.remedy, self._remedied, finding.rule)
         return "\n".join(lines)
 
     def line(self, word: str, text: str, *, more: Iterable[tuple[str, str]] = ()) -> str:
@@ -86,7 +88,8 @@ class Paragraphs:
         lines = [self._headline("absent", "", text, first.rule)]
         if len(findings) == 1 and first.error:
             lines.append(self._key("error") + self.paint(visible(first.error), "bold"))
-        lines += self._once("remedy", first.remedy, self._remedied, first.rule)
+        if first.remedy:
+            lines += self._once("remedy", first.remedy, self._remedied, first.rule)
         return "\n".join(lines)
 
     def places(self, paths: Sequence[str]) -> str:
@@ -99,47 +102,56 @@ class Paragraphs:
             return list(names)
         return [*names[: most - 1], f"and {len(names) - most + 1} more (--verbose lists them)"]
 
-    def _once(self, key: str, text: str | None, seen: set[str], mark: str | None) -> Iterator[str]:
-        if text and mark is not None and mark not in seen:
-            seen.add(mark)
-            yield from self._lines(key, visible(text))
+    def _once(self, key: str, text: str, seen: set[str], mark: str) -> list[str]:
+        if mark in seen:
+            return []
+        seen.add(mark)
+        return self._lines(key, visible(text))
 
     def _headline(self, word: str, names: str, text: str, rule: str | None = None) -> str:
         """``word: names: text [rule]``. Painted after wrapping, because escape sequences have no width."""
+        head = f"{word}: {visible(names)}:" if names else f"{word}:"
         tail = f"[{visible(rule)}]" if rule else ""
-        lines = self._wrapped(" ".join([f"{word}:", *([visible(names) + ":"] if names else []), _visible(text), tail]),
-                              "", "    ")  # fmt: skip
-        lines[0] = self.paint(f"{word}:", word) + lines[0].removeprefix(f"{word}:")
-        if tail and lines[-1].endswith(tail):
-            lines[-1] = lines[-1].removesuffix(tail) + self.paint(tail, "dim")
+        lines = self._wrapped(f"{head} {_visible(text)} {tail}", "", "    ")
+        if self._colours:
+            lines[0] = self.paint(f"{word}:", word) + lines[0].removeprefix(f"{word}:")
+            if tail and lines[-1].endswith(tail):
+                lines[-1] = lines[-1].removesuffix(tail) + self.paint(tail, "dim")
         return "\n".join(lines)
 
     def _lines(self, key: str, text: str) -> list[str]:
         head = f"  {key}: "
-        first, *others = self._wrapped(text, head, " " * len(head))
-        return [self._key(key) + first[len(head) :], *others]
+        lines = self._wrapped(text, head, " " * len(head))
+        if self._colours:
+            lines[0] = self._key(key) + lines[0][len(head) :]
+        return lines
 
     def _key(self, key: str) -> str:
         return self.paint(f"  {key}:", "dim") + " "
 
-    def _wrapped(self, text: str, first: str, others: str) -> list[str]:
-        """Break a text at blanks. Several blanks in a row are kept within a line, and left out at its end."""
-        lines = []
-        while len(first) + len(text) > self._width:
-            room = max(self._width - len(first), 0)
-            end = text.rfind(" ", 1, room + 1)
+    def _wrapped(self, text: str, head: str, others: str) -> list[str]:
+        """Break a text at blanks, in linear time. Several blanks in a row are kept within a line, and left out at its
+        end. head, others: the first characters of the first line and of other lines.
+        """
+        lines, begin = [], 0
+        while len(head) + len(text) - begin > self._width:
+            room = max(self._width - len(head), 0)
+            end = text.rfind(" ", begin + 1, begin + room + 1)
             if end < 0:  # a word longer than a line
-                end = text.find(" ", 1)
+                end = text.find(" ", begin + 1)
             if end < 0:
                 break
-            lines.append(first + text[:end].rstrip(" ").replace(_UNBREAKABLE, " "))
-            first, text = others, text[end + 1 :].lstrip(" ")
-        lines.append(first + text.rstrip(" ").replace(_UNBREAKABLE, " "))
+            lines.append(head + text[begin:end].rstrip(" ").replace(_UNBREAKABLE, " "))
+            head, begin = others, end + 1
+            while text[begin : begin + 1] == " ":
+                begin += 1
+        lines.append(head + text[begin:].rstrip(" ").replace(_UNBREAKABLE, " "))
         return lines
 
 
 def _visible(text: str) -> str:
-    return _UNBREAKABLE.join(map(visible, text.split(_UNBREAKABLE)))
+    """The text with unprintable characters escaped, except the unbreakable space."""
+    return text if text.isprintable() else _UNBREAKABLE.join(map(visible, text.split(_UNBREAKABLE)))
 
 
 def _whole(path: str) -> str:

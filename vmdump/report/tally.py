@@ -48,8 +48,8 @@ def counts(types: Sequence[TypeResult]) -> dict[Verdict, int]:
 
 
 def verdicts(types: Sequence[TypeResult]) -> dict[str, Verdict]:
-    """The verdict of each type, also of those whose state a description on no device class holds (CPU models): the
-    worst, where several descriptions go by one name.
+    """The verdict of each type, also of types whose state is in a standalone VMSD (CPU models): the worst if several
+    VMSDs share a name.
     """
     worst: dict[str, Verdict] = {}
     for each in types:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmdump.check.results import Verdict
+from vmdump.check.results import Finding, Verdict
 from vmdump.check.rules import rule
 from vmdump.report.characters import visible
 from vmdump.report.paragraphs import Paragraphs
@@ -13,11 +13,14 @@ from vmdump.report.tally import VERDICTS, direction_totals, ignored_in_words
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from vmdump.check.results import CheckResult, Finding
+    from vmdump.check.results import CheckResult
     from vmdump.report.options import Options
 
+#: Index of the type in a finding.
+_TYPE = Finding._fields.index("type")
+
 #: A finding, the types that have it, and the paths of further findings of the same rule in these types.
-_Group = tuple["Finding", list[str], list[str]]
+_Group = tuple[Finding, list[str], list[str]]
 
 
 def render(result: CheckResult, options: Options) -> str:
@@ -95,11 +98,12 @@ def _grouped(findings: Iterable[Finding], *, verbose: bool) -> Iterable[_Group]:
 
     Groups of the same rule are adjacent.
     """
-    same: dict[Finding, dict[str, None]] = {}
+    same: dict[tuple[object, ...], tuple[Finding, dict[str, None]]] = {}
     for finding in findings:
-        same.setdefault(finding._replace(type=""), {})[finding.type] = None
+        but_type = finding[:_TYPE] + finding[_TYPE + 1 :]
+        same.setdefault(but_type, (finding, {}))[1][finding.type] = None
     groups: dict[object, _Group] = {}
-    for number, (finding, names) in enumerate(same.items()):
+    for number, (finding, names) in enumerate(same.values()):
         types = list(names)
         key = number if verbose else (finding.rule, tuple(types))
         if key in groups:

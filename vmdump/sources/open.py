@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from vmdump.sources.image_cache.cache import Image
     from vmdump.sources.session import Session
 
-#: Kinds of sources: vmdump's own devices, a Session, a dump file, a QEMU binary that is read, one that is run.
-BUILTIN, SESSION, DUMP, BINARY, PROCESS = "builtin", "session", "dump", "binary", "process"
+#: Kinds of sources: vmdump's own devices, a Session, a dump file, a QEMU binary that is read, one that is run, a saved
+#: VM.
+BUILTIN, SESSION, DUMP, BINARY, PROCESS, STREAM = "builtin", "session", "dump", "binary", "process", "stream"
 
 _NAMES = {
     BUILTIN: "the built-in devices", SESSION: "a Session", DUMP: "dump files", BINARY: "QEMU binaries that are read",
-    PROCESS: "QEMU binaries that are run",
+    PROCESS: "QEMU binaries that are run", STREAM: "saved VMs",
 }  # fmt: skip
 
 #: The options of `open` and of the command line that apply to some kinds only.
@@ -31,6 +32,7 @@ _OPTIONS = {
     BUILTIN: ("machine", "module_dirs", "module_dir", "module", "arch"),
     SESSION: ("machine",),
     DUMP: (),
+    STREAM: (),
     BINARY: ("machine", "module_dirs", "module_dir", "root", "sysroot", "host"),
     PROCESS: ("machine", "module_dirs", "module_dir", "run"),
 }
@@ -129,7 +131,8 @@ def _sysroot_of(root: str | os.PathLike[str], sysroot: object) -> str | os.PathL
 def identify(
     source: str | os.PathLike[str], *, root: str | os.PathLike[str] | None = None, run: bool = False
 ) -> tuple[str, str]:
-    """Return the kind of the source at a path (DUMP, BINARY or PROCESS), and the path with links below root resolved.
+    """Return the kind of the source at a path (DUMP, BINARY, PROCESS or STREAM), and the path with links below root
+    resolved.
 
     With run, binaries, scripts and names without a file, which are looked up in $PATH, are a PROCESS. Only regular
     files are opened; any other file is a DUMP, whose reader reports the problem. Raises SourceError for an invalid
@@ -143,7 +146,13 @@ def identify(
     start = _first_bytes(path)
     if run and (start.startswith((b"\x7fELF", b"#!")) or not (path == "-" or os.path.lexists(path))):
         return PROCESS, path
-    return (BINARY if start == b"\x7fELF" else DUMP), path
+    if start == b"\x7fELF":
+        return BINARY, path
+    if start and not start.startswith(b"{"):
+        from vmdump.stream.container import is_stream
+
+        return (STREAM if is_stream(path, start) else DUMP), path
+    return DUMP, path
 
 
 def is_binary(path: str) -> bool:
@@ -190,7 +199,7 @@ def load(
     report: Callable[[object], None] | None = None,
     stdin: io.BufferedReader | None = None,
 ) -> DeviceDump | Image:
-    """Open a source that identify has found: the dump of a DUMP or PROCESS, the Image of a BINARY.
+    """Open a source that identify has found: the dump of a DUMP, PROCESS or STREAM, the Image of a BINARY.
 
     An image has its machine types, and makes a dump for each. The arguments are those of `open`; stdin is read for the
     path "-" (default: the process's own). Raises SourceError.
@@ -207,6 +216,12 @@ def load(
         from vmdump.sources.qemu_process import run_qemu
 
         return run_qemu(path, machine=machine, module_dirs=module_dirs, timeout=timeout, report=report)
+    if kind == STREAM:
+        from vmdump.files.decompress import Limits
+        from vmdump.stream.stream_dump import StreamDump
+        from vmdump.stream.walk import read_saved_vm
+
+        return StreamDump(read_saved_vm(path, limits=None if max_size is None else Limits(max_size, None)))
     from vmdump.sources.dump_file import open_dump_file, read_dump_file
 
     if path != "-":

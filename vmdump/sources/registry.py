@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from vmdump.dump.device_dump import Device, DeviceDump
+from vmdump.dump.device import Device
+from vmdump.dump.device_dump import DeviceDump
 from vmdump.dump.lowering import lower
 from vmdump.dump.producer import Producer
 from vmdump.dump.tree import Tree

@@ -10,8 +10,10 @@ import msgspec
 from vmdump import qom
 from vmdump.errors import ModuleError
 from vmdump.modules.c_module import CModuleOpener
-from vmdump.modules.loader import ModuleInfo, ModuleLoader, ModuleState, Opener, module_search_dirs, read_module_table
+from vmdump.modules.loader import ModuleLoader
+from vmdump.modules.model import ModuleInfo, ModuleState, Opener
 from vmdump.modules.python_module import PythonModuleOpener
+from vmdump.modules.table import module_search_dirs, read_module_table
 from vmdump.version import __version__
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@
     machine, machines       the first machine type that the dump was written for, and all of them: nothing else differs
     qemu_version, version   7.2.22, and what QEMU says of itself
     build_id, host          the linker's, in hex; the architecture that the binary is for
-    type                    QOM type; null below a description that is on no device class
+    type                    QOM type; null below a standalone VMSD
     section                 name of the description that the state travels as
     path                    names from the section's description down, as state.serial/tsr.thr; '' for itself
     name                    of the type, description, field or subsection
@@ -13,7 +13,7 @@
     info, size, num, offset, flags, flag_names, field_exists      of a field; size and offset in bytes
     unmigratable, needed, priority                                of a description
     parents, abstract, module                                     of a device
-    uses, types, symbol                                           of a description on no device class
+    uses, types, symbol                                           of a standalone VMSD
 
 Null is an unknown value, or one that does not apply. A struct field has a description row of the same path below it.
 
@@ -84,7 +84,7 @@ _BITS = {
 #: In the order of VMD_ROW_DEVICE and the values after it.
 _KINDS = pa.array(["device", "description", "field", "subsection"], _TEXT)
 
-#: The metadata of devices and of descriptions on no device class, which stand in one row each.
+#: The metadata of devices and of standalone VMSDs, in one row each.
 _OF_DEVICE = ("parents", "abstract", "module")
 _OF_ROOT = ("uses", "types", "symbol")
 
@@ -155,7 +155,7 @@ def _columns(rows: Any, owners: dict[str, pa.Array]) -> dict[str, pa.Array]:
 
 
 def _owners(tree: Tree) -> dict[str, pa.Array]:
-    """Return the metadata of devices, then of descriptions on no device class, as far as the tree has any."""
+    """Return the metadata of devices, then of standalone VMSDs, if the tree has any."""
     n_devices, n_roots = len(tree), int(tree.native.n_standalone)
     owners: dict[str, pa.Array] = {}
     if lib.vmd_rows_has_device_details(tree.native):

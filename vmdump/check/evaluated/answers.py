@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 #: A function or length: description name, field name (empty: needed() of the description), and which of the fields of
 #: that name in the description.
 Key = tuple[str, str, int]
+
+
+class Wanted(NamedTuple):
+    """Sections to evaluate, and what of them.
+
+    Attributes:
+        type: the device type; None: a standalone VMSD.
+        description: name of the description.
+        keys: functions and array lengths; None: all.
+    """
+
+    type: str | None
+    description: str
+    keys: frozenset[Key] | None = None
 
 
 class Answer(NamedTuple):
@@ -43,18 +58,31 @@ class Answer(NamedTuple):
         return f"{start}, but {self.obstacle}"
 
 
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """Answers as they are stored; why: why there are none."""
+
+    found: list[tuple[Key, Answer]]
+    lengths: list[tuple[Key, Answer]]
+    why: str | None = None
+
+
 class Answers:
     """The answers for the sections of one type.
 
     Attributes:
         machine: the machine type of the VM.
-        used: keys of the definite answers that a lowering has used.
+        used: the definite answers that a lowering has used.
     """
 
     def __init__(self, machine: str, found: Mapping[Key, Answer], lengths: Mapping[Key, Answer] | None = None) -> None:
         self.machine = machine
         self._found, self._lengths = dict(found), dict(lengths or {})
         self.used: dict[Key, Answer] = {}
+
+    def to_plain(self) -> Evaluated:
+        """Return the answers as a value that can be stored."""
+        return Evaluated(list(self._found.items()), list(self._lengths.items()))
 
     def get(self, key: Key) -> Answer | None:
         """Return the answer of a test or needed(); None: not evaluated."""
@@ -65,7 +93,7 @@ class Answers:
         return self._definite((description, field, index))
 
     def needed(self, description: str) -> bool | None:
-        """Return the definite result of a description's needed(); None: there is none."""
+        """Return the definite result of the hook that decides about a description; None: there is none."""
         return self._definite((description, "", 0))
 
     def length(self, description: str, field: str, index: int) -> int | None:
@@ -79,9 +107,6 @@ class Answers:
             return None
         self.used[key] = answer
         return bool(answer.value)
-
-    def __len__(self) -> int:
-        return len(self._found)
 
 
 def merge(answers: Iterable[tuple[Key, Answer]]) -> dict[Key, Answer]:

@@ -10,7 +10,16 @@ from vmdump._core import ffi, lib
 from vmdump.check.evaluated.answers import Key
 from vmdump.emulator.elf import MappedObject
 from vmdump.emulator.guest import Guest
-from vmdump.qemu.vmstate_flags import ALLOC, ARRAY, ARRAY_OF_POINTER, MULTIPLY_ELEMENTS, POINTER, STRUCT, VARRAY, VSTRUCT
+from vmdump.qemu.vmstate_flags import (
+    ALLOC,
+    ARRAY,
+    ARRAY_OF_POINTER,
+    MULTIPLY_ELEMENTS,
+    POINTER,
+    STRUCT,
+    VARRAY,
+    VSTRUCT,
+)
 from vmdump.sources.qemu_image.struct_layout import LAYOUTS, Layout, Reader
 
 #: Limits of a list, of descriptions below one, and of the results of a search. No QEMU comes near.
@@ -24,18 +33,19 @@ class RawField(NamedTuple):
     """A VMStateField at an address of the guest.
 
     Attributes:
-        index: which of the fields of its name.
+        nth: which of the fields of its name.
         length: offset and size of the member with the array's length, if there is one.
     """
 
     address: int
     name: str
-    index: int
+    nth: int
     offset: int
     size: int
     num: int
     flags: int
     vmsd: int
+    info: str
     length: tuple[int, int] | None
 
 
@@ -99,9 +109,15 @@ class Descriptions:
                 length = _u32(raw, at["field_num_indirect"]), raw[at["field_num_indirect"] + 4]
             yield RawField(
                 address, text, seen[text], _u64(raw, at["field_offset"]), _u64(raw, at["field_bytes"]),
-                struct.unpack_from("<i", raw, at["field_num"])[0], flags, _u64(raw, at["field_vmsd"]), length,
+                struct.unpack_from("<i", raw, at["field_num"])[0], flags, _u64(raw, at["field_vmsd"]),
+                self._info(_u64(raw, at["field_info"])), length,
             )  # fmt: skip
             address += at["field_size"]
+
+    def _info(self, info: int) -> str:
+        """Return VMStateInfo.name; empty if there is none."""
+        name = self.guest.pointer(info) if info and self.guest.holds(info, 8) else 0
+        return self.guest.text(name) if name and self.guest.holds(name, 1) else ""
 
     def subsections(self, description: int) -> Iterator[int]:
         """Iterate over the addresses of a description's subsections."""
@@ -114,7 +130,7 @@ class Descriptions:
             address += 8
 
     def needed(self, description: int) -> int:
-        """Return the function needed() of a description; 0: none."""
+        """Return the address of a description's hook that decides whether it is sent; 0: none."""
         return self.guest.pointer(description + self._needed)
 
     def hooks(self, roots: Iterable[int]) -> list[Hook]:
@@ -131,26 +147,25 @@ class Descriptions:
             for field in self.fields(description):
                 slot = field.address + self._at["field_exists"]
                 if self.guest.pointer(slot):
-                    hooks.append(Hook(slot, (name, field.name, field.index), description))
+                    hooks.append(Hook(slot, (name, field.name, field.nth), description))
                 if field.vmsd:
                     todo.append(field.vmsd)
             todo += self.subsections(description)
         return hooks
 
 
-
 class Walk:
     """The memory that a section migrates.
 
     Attributes:
-        ranges: start and end of each field in the guest's memory.
+        ranges: start and end of each field in the guest's memory, and its name.
         lengths: address and size of the member with an array's length, with the array's key.
     """
 
     def __init__(self, descriptions: Descriptions) -> None:
         """Start empty."""
         self._of, self._guest = descriptions, descriptions.guest
-        self.ranges: list[tuple[int, int]] = []
+        self.ranges: list[tuple[int, int, str]] = []
         self.lengths: list[tuple[Key, int, int]] = []
 
     def add(self, description: int, opaque: int, depth: int) -> None:
@@ -168,16 +183,18 @@ class Walk:
         base, count = opaque + field.offset, 1
         if field.flags & (POINTER | ALLOC):
             base = self._pointer(base)
+        if field.info in ("pci config", "pci irq state"):
+            return  # their size is not that of the member
         if field.flags & ARRAY or field.flags & MULTIPLY_ELEMENTS:
             count = max(field.num, 1)
         if field.length is not None:
             offset, size = field.length
-            self.lengths.append(((description, field.name, field.index), opaque + offset, size))
+            self.lengths.append(((description, field.name, field.nth), opaque + offset, size))
             count = max(self.value(opaque + offset, size), 1)
         if field.vmsd and not field.flags & (STRUCT | VSTRUCT):
             return  # a list, whose elements are elsewhere, or a temporary struct
         if not field.vmsd:
-            self.ranges.append((base, base + max(field.size, 1) * count))
+            self.ranges.append((base, base + max(field.size, 1) * count, field.name))
             return
         for index in range(min(count, _FIELDS_MAX)):
             element = base + field.size * index
@@ -193,9 +210,10 @@ class Walk:
     def _pointer(self, address: int) -> int:
         return self.value(address, 8)
 
-    def holds(self, address: int, size: int) -> bool:
-        """Return whether a range of memory is migrated, in part or all of it."""
-        return any(start < address + size and address < end for start, end in self.ranges)
+    def name_at(self, address: int, size: int) -> str | None:
+        """Return the name of a field that covers memory, in part or all of it; None: it is not migrated."""
+        covering = (name for start, end, name in self.ranges if start < address + size and address < end)
+        return next(covering, None)
 
 
 def _length_size(flags: int) -> int:

@@ -7,30 +7,26 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
-from vmdump.check.evaluated.answers import Answer, Answers, Key, merge
+from vmdump.check.evaluated.answers import Answer, Answers, Key, Wanted, merge
+from vmdump.check.evaluated.board import Board, BoardTest, read_board
 from vmdump.check.evaluated.descriptions import Descriptions, Hook, Walk
 from vmdump.check.evaluated.handlers import Handler, find_handlers, read_handlers
-from vmdump.check.evaluated.memory import Memory, PropertyField, Read
+from vmdump.check.evaluated.memory import Instance, Memory, PropertyField
 from vmdump.emulator.elf import MappedObject
 from vmdump.emulator.machine import Machine, MachineTemplate
 from vmdump.emulator.trace import TracedCall, Tracer
 from vmdump.errors import SourceError
 from vmdump.sources.qemu_image.struct_layout import calibrate
 
+#: Number of properties of a word that are named.
+_NAMED = 3
+
+#: Versions of a section that a test is called with.
+_VERSIONS_MAX = 32
+
 #: Size of the channel that receives a section, in bytes.
 _CHANNEL = 1 << 16
-
-#: Limit of definite calls whose bits are tried; more have the same function and device type.
-_TRIED_MAX = 64
-
-
-class Wanted(NamedTuple):
-    """Sections to evaluate: of a device type, or of a standalone VMSD (type: None), by the description's name."""
-
-    type: str | None
-    description: str
 
 
 class Evaluator:
@@ -45,14 +41,47 @@ class Evaluator:
         self.descriptions = Descriptions(self._guest, calibrate(self._guest, devices))
         self._head = find_handlers(self._guest, machine.objects[0])
         self._hooks: dict[int, list[Hook]] = {}
+        self._type_table = 0
+        self._find_type_table(machine)
+
+    def _find_type_table(self, machine: Machine) -> None:
+        """Find QOM's table of types, which is static: object_class_by_name looks a type up in it."""
+        slot, name = self._guest.alloc(8), machine.text("device")
+        self._guest.write(slot, machine.functions.get("object_class_by_name").to_bytes(8, "little"))
+        with Tracer(self._guest, [slot]) as tracer:
+            self._guest.call(self._guest.pointer(slot), name)
+            for call in tracer.take():
+                if call.obstacle == "it calls g_hash_table_lookup":
+                    tracer.set_constant_table(call.called_with)
+                    self._type_table = call.called_with
 
     def handlers(self) -> list[Handler]:
         """Return the sections of the machine as it is now."""
         return read_handlers(self._guest, self._head)
 
+    def board(self, machine: Machine) -> Board:
+        """Return what a complete machine has. Raises SourceError."""
+        memory, handlers = self._memory(machine), self.handlers()
+        tests = self._tests(machine, handlers, memory)
+        return read_board(machine, self._machine_type, handlers, memory, tests)
+
+    def _tests(self, machine: Machine, handlers: Sequence[Handler], memory: Memory) -> list[BoardTest]:
+        """Return the results of fields' tests in all sections."""
+        hooks = {hook.slot: hook.key for hook in self.hooks(machine.objects) if hook.key[1]}
+        values: dict[tuple[str | None, str, Key], set[int]] = {}
+        with Tracer(self._guest, hooks) as tracer:
+            for handler in handlers:
+                if handler.vmsd:
+                    save_section(machine, handler)
+                    instance, name = memory.at(handler.opaque), self.descriptions.name(handler.vmsd)
+                    for call in tracer.take():
+                        place = instance and instance.type, name, hooks[call.slot]
+                        values.setdefault(place, set()).add(int(call.result))
+        return [BoardTest(*place, min(found)) for place, found in values.items() if len(found) == 1]
+
     def evaluate(self, machine: Machine, wanted: Sequence[Wanted]) -> dict[Wanted, Answers]:
         """Return the answers for those sections that a complete machine has."""
-        memory = Memory(machine, machine.objects)
+        memory = self._memory(machine)
         found: dict[Wanted, list[Handler]] = {}
         for handler in self.handlers():
             for each in wanted:
@@ -61,9 +90,12 @@ class Evaluator:
         if not found:
             return {}
         return {
-            each: _SectionEvaluation(self, machine, memory).run(handlers, self._machine_type)
+            each: _SectionEvaluation(self, machine, memory, each.keys).run(handlers, self._machine_type)
             for each, handlers in found.items()
         }
+
+    def _memory(self, machine: Machine) -> Memory:
+        return Memory(machine, machine.objects, self._type_table)
 
     def _is(self, wanted: Wanted, handler: Handler, memory: Memory) -> bool:
         if self.descriptions.name(handler.vmsd) != wanted.description:
@@ -86,137 +118,95 @@ class Evaluator:
         self._hooks = {bias: hooks for bias, hooks in self._hooks.items() if bias in kept}
 
 
+def save_section(machine: Machine, handler: Handler) -> None:
+    """Save a section into a buffer that is dropped. An error ends the section alone."""
+    with machine.out_parameters() as (_, errp), contextlib.suppress(SourceError):
+        channel = machine.call("qio_channel_buffer_new", _CHANNEL)
+        opening = "qemu_file_new_output" if machine.has("qemu_file_new_output") else "qemu_fopen_channel_output"
+        file = machine.call(opening, channel)
+        needed = "vmstate_section_needed" if machine.has("vmstate_section_needed") else "vmstate_save_needed"
+        if not machine.has(needed) or machine.call(needed, handler.vmsd, handler.opaque) & 0xFF:
+            machine.call("vmstate_save_state", file, handler.vmsd, handler.opaque, 0, errp)
+
+
 class _SectionEvaluation:
     """Evaluates the sections of one type in one machine."""
 
-    def __init__(self, evaluator: Evaluator, machine: Machine, memory: Memory) -> None:
-        self._evaluator, self._machine, self._memory = evaluator, machine, memory
-        self._guest = machine.guest
-        self._of = evaluator.descriptions
-        self._hooks = {hook.slot: hook for hook in evaluator.hooks(machine.objects)}
-        self._functions: dict[int, int] = {slot: self._guest.pointer(slot) for slot in self._hooks}
+    def __init__(self, evaluator: Evaluator, machine: Machine, memory: Memory, keys: frozenset[Key] | None) -> None:
+        self._machine, self._memory, self._keys = machine, memory, keys
+        self._guest, self._of = machine.guest, evaluator.descriptions
+        self._hooks = {hook.slot: hook for hook in evaluator.hooks(machine.objects) if self._is_wanted(hook.key)}
+
+    def _is_wanted(self, key: Key) -> bool:
+        return self._keys is None or key in self._keys
 
     def run(self, handlers: Sequence[Handler], machine_type: str) -> Answers:
         """Return the answers of all sections together."""
         found: list[tuple[Key, Answer]] = []
         lengths: list[tuple[Key, Answer]] = []
         for handler in handlers:
-            calls = self._save(handler)
-            walk = Walk(self._of)
-            places = [(self._hooks[call.slot].description, call.opaque) for call in calls]
-            for description, opaque in dict.fromkeys([(handler.vmsd, handler.opaque), *places]):
-                walk.add(description, opaque, 0)
-            found += [(self._hooks[call.slot].key, self._answer(call, walk)) for call in calls]
+            with Tracer(self._guest, self._hooks) as tracer:
+                save_section(self._machine, handler)
+                calls = list(dict.fromkeys(tracer.take()))
+                walk = Walk(self._of)
+                places = [(self._hooks[call.slot].description, call.opaque) for call in calls]
+                for description, opaque in dict.fromkeys([(handler.vmsd, handler.opaque), *places]):
+                    walk.add(description, opaque, 0)
+                found += [(self._hooks[call.slot].key, self._answer(call, walk, tracer)) for call in calls]
             lengths += self._lengths(walk)
         return Answers(machine_type, merge(found), merge(lengths))
 
-    def _save(self, handler: Handler) -> list[TracedCall]:
-        """Save a section into a buffer that is dropped; return the calls of its functions."""
-        machine = self._machine
-        channel = machine.call("qio_channel_buffer_new", _CHANNEL)
-        opening = "qemu_file_new_output" if machine.has("qemu_file_new_output") else "qemu_fopen_channel_output"
-        file = machine.call(opening, channel)
-        needed = next(
-            (name for name in ("vmstate_section_needed", "vmstate_save_needed") if machine.has(name)), None
-        )  # fmt: skip
-        with Tracer(self._guest, self._hooks) as tracer, machine.out_parameters() as (_, errp):
-            with contextlib.suppress(SourceError):  # what was traced until then counts
-                if needed is None or machine.call(needed, handler.vmsd, handler.opaque) & 0xFF:
-                    machine.call("vmstate_save_state", file, handler.vmsd, handler.opaque, 0, errp)
-            return tracer.take()
-
-    def _answer(self, call: TracedCall, walk: Walk) -> Answer:
+    def _answer(self, call: TracedCall, walk: Walk, tracer: Tracer) -> Answer:
         """Return the answer of a call, from what it has read."""
         if call.obstacle is not None:
-            return Answer(call.result, (), call.obstacle)
-        properties: dict[tuple[int, str], str] = {}
+            return Answer(int(call.result), (), call.obstacle)
+        configuration: dict[str, None] = {}
+        words: dict[tuple[Instance, int, int], None] = {}
         for address, size in call.reads:
             read = self._memory.classify(address, size)
-            if read.kind == "configuration" and walk.holds(address, size):
-                read = Read(f"it reads {read.properties[0].name}, which is migrated")
-            if read.kind == "configuration":
-                obstacle = self._add_properties(call, address, read, properties)
-            else:
-                obstacle = None if read.kind == "constant" else read.kind
-            if obstacle is not None:
-                return Answer(call.result, (), obstacle)
-        return Answer(call.result, tuple(properties.values()))
-
-    def _add_properties(
-        self, call: TracedCall, address: int, read: Read, properties: dict[tuple[int, str], str]
-    ) -> str | None:
-        """Add the properties that a call has read. Returns an obstacle: the result depends on other bits, too."""
-        assert read.instance is not None
-        start = read.instance.start
-        whole = [each for each in read.properties if not each.is_bit]
-        for each in whole:
-            properties[start, each.name] = self._value(start, each)
-        words = {(each.offset, each.size) for each in read.properties if each.is_bit}
-        for offset, size in words:
-            bits = [each for each in read.properties if each.is_bit and each.offset == offset]
-            named = self._bits(start + offset, size, start, bits)
-            deciding = self._deciding_bits(call, start + offset, size, set(named))
+            migrated = None if read.kind in ("constant", "class") else walk.name_at(address, size)
+            if migrated is not None:
+                return Answer(int(call.result), (), f"it reads {migrated}, which is migrated")
+            if read.kind == "class":
+                configuration[f"the class of {read.type}"] = None
+            elif read.kind not in ("configuration", "constant"):
+                return Answer(int(call.result), (), read.kind)
+            for each in read.properties:
+                assert read.instance is not None
+                if each.is_bit:
+                    words[read.instance, each.offset, each.size] = None
+                else:
+                    configuration[self._value(read.instance, each)] = None
+        for instance, offset, size in words:
+            bits = _BitWord(self._machine, self._memory, instance, offset, size)
+            deciding = bits.deciding(call, self._guest.pointer(call.slot), tracer)
             if deciding is None:
-                return f"it reads a bit of {read.instance.type} that no property sets (offset {offset:#x})"
-            for bit in deciding:
-                properties[start, named[bit].name] = self._value(start, named[bit])
-        return None
+                return Answer(
+                    int(call.result), (), f"it reads a bit of {instance.type} that no property sets ({offset:#x})"
+                )
+            configuration.update(dict.fromkeys(self._value(instance, each) for each in deciding))
+            if not deciding:  # no property alone: for example, one of several bits must be set
+                configuration[bits.in_words()] = None
+        if self._hooks[call.slot].key[1] and self._depends_on_version(call, tracer):
+            return Answer(int(call.result), (), "it depends on the version of the section")
+        return Answer(int(call.result), tuple(configuration))
 
-    def _bits(self, address: int, size: int, instance: int, bits: Sequence[PropertyField]) -> dict[int, PropertyField]:
-        """Return the properties of a word's bits by bit number: the property whose value changes with the bit."""
-        known: dict[int, PropertyField] = {}
-        before = self._guest.read(address, size)
-        values = {each: self._is_set(instance, each) for each in bits}
-        for bit in range(8 * size):
-            with self._flipped(address, before, 1 << bit):
-                changed = [each for each in bits if self._is_set(instance, each) != values[each]]
-            if len(changed) == 1:
-                known[bit] = changed[0]
-        return known
-
-    def _deciding_bits(self, call: TracedCall, address: int, size: int, named: set[int]) -> list[int] | None:
-        """Return the bits of properties that change the result; None: other bits change it, too.
-
-        Other bits are flipped one by one and all together.
-        """
-        before = self._guest.read(address, size)
-        others = sum(1 << bit for bit in range(8 * size) if bit not in named)
-        word = int.from_bytes(before, "little")
-        masks = [1 << bit for bit in range(8 * size) if bit not in named]
-        masks += [others & word, others & ~word, others]
-        for mask in masks:
-            if mask and self._again(call, address, before, mask) != call.result:
-                return None
-        return [bit for bit in sorted(named) if self._again(call, address, before, 1 << bit) != call.result]
-
-    def _again(self, call: TracedCall, address: int, before: bytes, mask: int) -> bool | None:
-        """Call a function with some bits of memory flipped; None: it fails."""
-        with self._flipped(address, before, mask):
-            try:
-                result = self._guest.call(self._functions[call.slot], call.opaque, call.argument)
-            except SourceError:
-                return None
-        return bool(result & 0xFF)
-
-    @contextlib.contextmanager
-    def _flipped(self, address: int, before: bytes, mask: int) -> Iterator[None]:
-        value = int.from_bytes(before, "little") ^ mask
-        self._guest.write(address, value.to_bytes(len(before), "little"))
+    def _depends_on_version(self, call: TracedCall, tracer: Tracer) -> bool:
+        """Return whether a field's test has other results for other versions, which a stream may have."""
+        versions = range(min(call.argument & 0xFFFFFFFF, _VERSIONS_MAX) + 2)
         try:
-            yield
+            results = [self._guest.call(self._guest.pointer(call.slot), call.opaque, each) & 0xFF for each in versions]
+        except SourceError:
+            return True
         finally:
-            self._guest.write(address, before)
+            again = tracer.take()
+        return any(result != call.result for result in results) or any(each.reads != call.reads for each in again)
 
-    def _is_set(self, instance: int, each: PropertyField) -> bool:
-        machine = self._machine
-        with machine.out_parameters() as (_, errp):
-            return bool(machine.call("object_property_get_bool", instance, machine.text(each.name), errp) & 0xFF)
-
-    def _value(self, instance: int, each: PropertyField) -> str:
+    def _value(self, instance: Instance, each: PropertyField) -> str:
         """Return a property and its value, as QEMU prints them."""
         machine = self._machine
         with machine.out_parameters() as (_, errp):
-            text = machine.call("object_property_print", instance, machine.text(each.name), 0, errp)
+            text = machine.call("object_property_print", instance.start, machine.text(each.name), 0, errp)
             if machine.take_error(errp) is not None or not text:
                 return each.name
             value = self._guest.text(text).strip('"')
@@ -225,11 +215,89 @@ class _SectionEvaluation:
     def _lengths(self, walk: Walk) -> Iterator[tuple[Key, Answer]]:
         """Yield the lengths of arrays that a member of the device sets."""
         for key, address, size in walk.lengths:
-            read = self._memory.classify(address, size)
-            value = walk.value(address, size)
-            if read.kind != "configuration" or walk.holds(address, size):
-                obstacle = "it is migrated" if walk.holds(address, size) else read.kind
-                yield key, Answer(value, (), obstacle)
+            if not self._is_wanted(key):
                 continue
-            assert read.instance is not None
-            yield key, Answer(value, tuple(self._value(read.instance.start, each) for each in read.properties))
+            read, value = self._memory.classify(address, size), walk.value(address, size)
+            if walk.name_at(address, size) is not None:
+                yield key, Answer(value, (), "it is migrated")
+            elif read.kind != "configuration" or read.instance is None:
+                yield key, Answer(value, (), read.kind)
+            else:
+                instance = read.instance
+                yield key, Answer(value, tuple(self._value(instance, each) for each in read.properties))
+
+
+class _BitWord:
+    """A word of an object whose bits are properties, or may be anything else."""
+
+    def __init__(self, machine: Machine, memory: Memory, instance: Instance, offset: int, size: int) -> None:
+        self._machine, self._guest, self._instance = machine, machine.guest, instance
+        self._address, self._size = instance.start + offset, size
+        self._before = int.from_bytes(self._guest.read(self._address, size), "little")
+        self._fields = [
+            each for each in memory.properties(instance) if each.is_bit and (each.offset, each.size) == (offset, size)
+        ]
+
+    def deciding(self, call: TracedCall, function: int, tracer: Tracer) -> list[PropertyField] | None:
+        """Return the properties on which the result of a call depends, or what it reads.
+
+        Returns None if it depends on other bits as well. Those are flipped one by one and together, the properties' one
+        by one, and the function is called again.
+        """
+        named = self._bits()
+        all_bits = (1 << 8 * self._size) - 1
+        others = all_bits & ~sum(1 << bit for bit in named)
+        masks = [1 << bit for bit in range(8 * self._size) if others >> bit & 1]
+        masks += [others & self._before, others & ~self._before, others]
+        if any(mask and self._changes(call, function, tracer, mask) for mask in masks):
+            return None
+        return [each for bit, each in sorted(named.items()) if self._changes(call, function, tracer, 1 << bit)]
+
+    def in_words(self) -> str:
+        """Return the names of the properties in the word."""
+        names = [each.name for each in self._fields]
+        rest = len(names) - _NAMED
+        return f"{', '.join(names[:_NAMED])}{f' and {rest} more properties' if rest > 0 else ''}, not one alone"
+
+    def _changes(self, call: TracedCall, function: int, tracer: Tracer, mask: int) -> bool:
+        """Return whether the function returns or reads something else with some bits flipped."""
+        with self._holding(self._before ^ mask):
+            try:
+                self._guest.call(function, call.opaque, call.argument)
+            except SourceError:
+                tracer.take()
+                return True
+        again = tracer.take()
+        return not again or (again[0].result, again[0].reads, again[0].obstacle) != (call.result, call.reads, None)
+
+    def _bits(self) -> dict[int, PropertyField]:
+        """Return the properties by their bit's number, which the values of the properties show.
+
+        Numbers are read bit by bit: for each binary digit the word holds a pattern in which exactly the bits are set
+        whose numbers have that digit.
+        """
+        count, numbers = 8 * self._size, dict.fromkeys(self._fields, 0)
+        with self._holding(0):
+            candidates = [each for each in self._fields if not self._is_set(each)]
+        with self._holding((1 << count) - 1):
+            candidates = [each for each in candidates if self._is_set(each)]
+        for digit in range(count.bit_length() - 1):
+            with self._holding(sum(1 << bit for bit in range(count) if bit >> digit & 1)):
+                for each in candidates:
+                    numbers[each] |= self._is_set(each) << digit
+        return {numbers[each]: each for each in candidates}
+
+    @contextlib.contextmanager
+    def _holding(self, value: int) -> Iterator[None]:
+        """Replace the word."""
+        self._guest.write(self._address, value.to_bytes(self._size, "little"))
+        try:
+            yield
+        finally:
+            self._guest.write(self._address, self._before.to_bytes(self._size, "little"))
+
+    def _is_set(self, each: PropertyField) -> bool:
+        machine = self._machine
+        with machine.out_parameters() as (_, errp):
+            name = machine.text(each.name)
+            return bool(machine.call("object_property_get_bool", self._instance.start, name, errp) & 0xFF)

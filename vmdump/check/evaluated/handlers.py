@@ -14,7 +14,8 @@ from vmdump.emulator.guest import Guest
 from vmdump.errors import SourceError
 
 #: Offsets of SaveStateEntry's members in bytes, and its size.
-_NEXT, _PREVIOUS, _IDSTR, _INSTANCE, _VERSION, _VMSD, _OPAQUE, _SIZE = 0, 8, 16, 272, 280, 304, 312, 336
+_NEXT, _PREVIOUS, _IDSTR, _INSTANCE, _ALIAS, _VERSION = 0, 8, 16, 272, 276, 280
+_VMSD, _OPAQUE, _COMPAT, _SIZE = 304, 312, 320, 336
 
 #: Size of SaveStateEntry.idstr, in bytes.
 _IDSTR_SIZE = 256
@@ -24,11 +25,19 @@ _SECTIONS_MAX = 1 << 14
 
 
 class Handler(NamedTuple):
-    """A SaveStateEntry: its section's name, instance and version, description (0: none) and the description's opaque."""
+    """A SaveStateEntry.
+
+    Attributes:
+        idstr, instance, version: of its section.
+        aliases: further pairs of idstr and instance with which the section is found when it is loaded.
+        vmsd: address of its description; 0: none.
+        opaque: the description's opaque.
+    """
 
     idstr: str
     instance: int
     version: int
+    aliases: tuple[tuple[str, int], ...]
     vmsd: int
     opaque: int
 
@@ -62,7 +71,25 @@ def read_handlers(guest: Guest, head: int) -> list[Handler]:
         raw = guest.read(entry, _SIZE)
         instance, version = (int.from_bytes(raw[at : at + 4], "little") for at in (_INSTANCE, _VERSION))
         vmsd, opaque = (int.from_bytes(raw[at : at + 8], "little") for at in (_VMSD, _OPAQUE))
-        name = raw[_IDSTR : _IDSTR + _IDSTR_SIZE].partition(b"\0")[0].decode(errors="backslashreplace")
-        handlers.append(Handler(name, instance, version, vmsd, opaque))
+        name = _text(raw[_IDSTR : _IDSTR + _IDSTR_SIZE])
+        handlers.append(Handler(name, instance, version, _aliases(guest, name, raw), vmsd, opaque))
         entry = int.from_bytes(raw[_NEXT : _NEXT + 8], "little")
     return handlers
+
+
+def _text(raw: bytes) -> str:
+    return raw.partition(b"\0")[0].decode(errors="backslashreplace")
+
+
+def _aliases(guest: Guest, name: str, raw: bytes) -> tuple[tuple[str, int], ...]:
+    """Return the pairs that find_se accepts, too: alias_id, and CompatEntry {idstr, instance_id}."""
+    aliases = []
+    alias = int.from_bytes(raw[_ALIAS : _ALIAS + 4], "little")
+    if alias != 0xFFFFFFFF:
+        aliases.append((name, alias))
+    compat = int.from_bytes(raw[_COMPAT : _COMPAT + 8], "little")
+    if compat and guest.holds(compat, _IDSTR_SIZE + 4):
+        entry = guest.read(compat, _IDSTR_SIZE + 4)
+        instance = int.from_bytes(entry[_IDSTR_SIZE:], "little")
+        aliases += [(_text(entry[:_IDSTR_SIZE]), each) for each in dict.fromkeys((instance, alias))]
+    return tuple(aliases)

@@ -81,7 +81,12 @@ class Rule(NamedTuple):
 
 
 #: Ids of earlier releases and what they are now; configurations and command lines may still use them.
-RENAMED = {"subsection-namesake": "subsection-duplicate-name"}
+RENAMED = {
+    "lengths-not-told": "array-length-unknown",
+    "size-not-told": "field-size-unknown",
+    "structure-not-read": "description-incomplete",
+    "subsection-namesake": "subsection-duplicate-name",
+}
 
 _rules: dict[str, Rule] = {}
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vmdump.cli.environment import printable
 from vmdump.cli.terminal.styled import BOLD, CYAN, DIM, GREEN, PLAIN, print_rows
-from vmdump.dump.device_dump import Device, StandaloneVMState
+from vmdump.dump.device import Device, StandaloneVMState
 from vmdump.dump.lookup import Part
 from vmdump.errors import VmdumpError
 from vmdump.vmstate.model import VMStateFlags

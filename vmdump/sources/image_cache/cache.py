@@ -69,13 +69,13 @@ def open_image(
     options = options or ImageOptions()
     folder = find_folder() if cache else None
     if cache:
-        _report_unused(folder.why_unused() if folder is not None else NO_FOLDER, report)
+        report_unused(folder.why_unused() if folder is not None else NO_FOLDER, report)
     if folder is None:
         return _NewImage(None, path, options, report, timeout)
     # An entry with details serves requests without them, too.
     for key in dict.fromkeys(_make_key(path, each) for each in (options, options._replace(details=True))):
-        entry = folder.read(_entry_name(key))
-        if entry is not None and entry.header["key"] == key and _is_current(folder, entry):
+        entry = folder.read(entry_name(key))
+        if entry is not None and entry.header["key"] == key and is_current(folder, entry):
             for text in entry.header["reports"]:
                 if report is not None:
                     report(text)
@@ -90,14 +90,14 @@ NO_FOLDER = "neither $HOME nor $XDG_CACHE_HOME and $XDG_STATE_HOME are absolute 
 _reported: set[str] = set()
 
 
-def _report_unused(reason: str | None, report: Callable[[object], None] | None) -> None:
+def report_unused(reason: str | None, report: Callable[[object], None] | None) -> None:
     """Report once why the cache is not used; None: it is."""
     if reason is not None and report is not None and reason not in _reported:
         _reported.add(reason)
         report(f"the cache of parsed QEMU binaries is not used: {reason}; --no-cache silences this")
 
 
-def _entry_name(key: tuple[Any, ...]) -> str:
+def entry_name(key: tuple[Any, ...]) -> str:
     return f"{crc32(marshal.dumps(key, 2)):08x}"
 
 
@@ -210,7 +210,7 @@ class _NewImage:
             decode(payload, dump.machine)
             files = [
                 *map(fingerprint_of, read_files(self._image)),
-                *((path, stat_signature(path), None) for path in _code_files()),
+                *((path, stat_signature(path), None) for path in code_files()),
             ]
         except (OSError, VmdumpError):
             return
@@ -224,8 +224,8 @@ class _NewImage:
                 "created": time.time(),
             }
             assert self._folder is not None
-            if not self._folder.write(_entry_name(self._key), header, payload):
-                _report_unused(self._folder.failure, self._report)
+            if not self._folder.write(entry_name(self._key), header, payload):
+                report_unused(self._folder.failure, self._report)
 
 
 # Files that an image depends on -------------------------------------------------------------------------------------
@@ -244,7 +244,7 @@ def read_files(image: QemuImage) -> Iterator[str]:
                 break
 
 
-def _code_files() -> Iterator[str]:
+def code_files() -> Iterator[str]:
     """Iterate over the files of the code that read the image: vmdump's loaded modules and Unicorn."""
     from vmdump.emulator.guest import libunicorn
 
@@ -254,7 +254,7 @@ def _code_files() -> Iterator[str]:
     yield os.fsdecode(libunicorn())
 
 
-def _is_current(folder: CacheFolder, entry: Entry) -> bool:
+def is_current(folder: CacheFolder, entry: Entry) -> bool:
     """Return whether all files that an entry depends on are unchanged. Stores new signatures of unchanged content."""
     began = time.time_ns()
     files: list[Fingerprint] = entry.header["files"]

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from vmdump._core import ffi, lib
-from vmdump.dump.device_dump import Device, DeviceDump, tree_devices
+from vmdump.dump.device import Device, tree_devices
+from vmdump.dump.device_dump import DeviceDump
 from vmdump.dump.producer import Defect, Producer, ProducerModule
 from vmdump.dump.tree import Tree, check_status
 from vmdump.emulator.boot import Qemu
@@ -17,7 +18,8 @@ from vmdump.emulator.elf import ElfFile, MappedObject, map_object
 from vmdump.emulator.guest import Guest
 from vmdump.emulator.host_profile import HostProfile
 from vmdump.errors import SourceError
-from vmdump.modules.loader import ModuleLoader, ModuleState
+from vmdump.modules.loader import ModuleLoader
+from vmdump.modules.model import ModuleState
 from vmdump.qemu.error_lines import find_formats
 from vmdump.qom import TypeTable
 from vmdump.sources.qemu_image.classes import Classes

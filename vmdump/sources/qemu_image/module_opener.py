@@ -15,7 +15,7 @@ from vmdump.emulator.boot import Qemu
 from vmdump.emulator.elf import ElfFile, MappedObject, map_object
 from vmdump.emulator.guest import InstructionError
 from vmdump.errors import ModuleError, SourceError
-from vmdump.modules.loader import ModuleInfo
+from vmdump.modules.model import ModuleInfo
 from vmdump.qom import TypeTable
 from vmdump.sources.sysroot import check_root, inside, resolve
 
@@ -112,7 +112,7 @@ class QemuModuleOpener:
         return None
 
     def open(self, name: str, path: str, export_symbols: bool, types: TypeTable) -> LoadedQemuModule:
-        """Map the module and call its init functions as QEMU does. See vmdump.modules.loader.Opener."""
+        """Map the module and call its init functions as QEMU does. See vmdump.modules.model.Opener."""
         try:
             with ElfFile.open(path) as elf:
                 module = map_object(self._qemu.guest, elf, self._scope, is_main=False)

@@ -44,7 +44,7 @@ _ROOM = 1 << 16
 
 
 class StandaloneDescription(NamedTuple):
-    """A standalone description. See vmdump.dump.device_dump.StandaloneVMState."""
+    """A standalone description. See vmdump.dump.device.StandaloneVMState."""
 
     vmsd: Any
     symbol: str | None

@@ -8,4 +8,4 @@ WHY = (
 EXAMPLE = "regs of usb-dwc3: 333 elements in QEMU 7.2, 384 in 10.0"
 REMEDY = "Check the QEMU binaries instead of their dumps."
 REFERENCES = ("QEMU 8.2.2 migration/savevm.c dump_vmstate_vmsf (VMS_ARRAY)",)
-MESSAGE = "not compared: array lengths, which are missing from {who}"
+MESSAGE = "not compared: array lengths, which are missing from {dumps}"

@@ -1,0 +1,223 @@
+"""Evaluates what run time decides in the sections of an image, in VMs of one machine type that are booted on demand."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from vmdump.check.evaluated.answers import Answers, Evaluated, Wanted
+from vmdump.check.evaluated.board import Board
+from vmdump.check.evaluated.devices import BACKENDS, candidates, completed, with_backends
+from vmdump.check.evaluated.evaluate import Evaluator
+from vmdump.emulator.machine import Machine, MachineError, MachineTemplate
+from vmdump.errors import SourceError
+from vmdump.machines.answers import Answers as Cache
+from vmdump.machines.mapping import Machines
+from vmdump.machines.reader import Source, machine_arguments
+
+if TYPE_CHECKING:
+    from vmdump.dump.device_dump import DeviceDump
+    from vmdump.emulator.host_profile import HostProfile
+
+#: What reading a machine of a damaged or unusual binary may raise: also commands that it lacks, and malformed answers.
+_ERRORS = (SourceError, LookupError, ValueError, RecursionError, struct.error)
+
+#: Limit of the time for VMs with further devices, in seconds; with --timeout, this share of it, so that what was
+#: evaluated until then counts.
+_SECONDS, _SHARE = 60.0, 0.6
+
+#: Limit of boots for one device type.
+_TRIES_MAX = 8
+
+
+class ImageOfMachine(NamedTuple):
+    """A QEMU binary and a machine type of it; sysroot and host: see vmdump.emulator.machine.boot."""
+
+    path: str
+    machine: str
+    sysroot: str | None = None
+    host: HostProfile | None = None
+
+
+class Evaluation:
+    """Evaluates sections of one image under one machine type. Machines are booted when the first section needs them."""
+
+    def __init__(
+        self,
+        image: ImageOfMachine,
+        report: Callable[[object], None],
+        *,
+        cache: bool = True,
+        timeout: float | None = None,
+    ) -> None:
+        """``report``: called with a line for each VM that can't be booted. ``cache``, ``timeout``: see Cache."""
+        self._image, self._report = image, report
+        self._source = Source(image.path, image.sysroot, image.host)
+        self._cache = Cache(self._source, cache=cache, timeout=timeout, report=report)
+        self._seconds = _SECONDS if timeout is None else _SHARE * timeout
+        self._evaluators: dict[bool, Evaluator] = {}
+        self._templates: dict[bool, MachineTemplate] = {}
+        self._has_failed = False
+
+    def board(self) -> Board | None:
+        """Return what every VM of the machine type has; None: no VM can be booted, which is reported once."""
+        try:
+            board = self._cache.get(("board", self._image.machine), Board, self._read_board)
+            info = Machines(self._cache).info(self._image.machine)
+            return replace(board, compat=tuple(f"{each.driver}.{each.property}" for each in info.compat_props))
+        except _ERRORS as error:
+            self._fail(error)
+            return None
+
+    def evaluate(self, wanted: Sequence[Wanted]) -> dict[Wanted, Answers | str]:
+        """Return the answers for sections; a str says why there are none."""
+        rows: list[Evaluated] = []
+        question = sorted(repr((each.type, each.description, sorted(each.keys or ()))) for each in wanted)
+        ordered = sorted(wanted, key=lambda each: repr((each.type, each.description, sorted(each.keys or ()))))
+        try:
+            rows = self._cache.get(
+                ("evaluate", self._image.machine, f"{self._seconds:g}", *question),
+                list[Evaluated],
+                lambda: list(self._rows(ordered)),
+            )
+        except _ERRORS as error:
+            self._fail(error)
+        if len(rows) != len(ordered):
+            return dict.fromkeys(wanted, f"not evaluated: no VM of type {self._image.machine} could be booted")
+        return {
+            each: Answers(self._image.machine, dict(row.found), dict(row.lengths)) if row.why is None else row.why
+            for each, row in zip(ordered, rows, strict=True)
+        }
+
+    def accepts(self, block: str, size: int) -> str | None:
+        """Resize a RAM block, as loading a stream with another size does. Returns QEMU's error; None: it accepts."""
+        try:
+            with self._bare() as machine, machine.out_parameters() as (_, errp):
+                address = machine.call("qemu_ram_block_by_name", machine.text(block))
+                machine.call("qemu_ram_resize", address, size, errp)
+                return machine.take_error(errp)
+        except _ERRORS as error:
+            self._fail(error)
+            return None
+
+    def _fail(self, error: Exception) -> None:
+        """Report once, on one line, that no VM could be booted or read."""
+        if not self._has_failed:
+            self._has_failed = True
+            said = str(error) if isinstance(error, SourceError) else f"{self._image.path}: can't be read: {error!r}"
+            line = " ".join(said.split())
+            self._report(f"{line}; what a VM of {self._image.machine} decides stays conditional")
+
+    def _bare(self) -> contextlib.AbstractContextManager[Machine]:
+        """Boot the machine without further devices. Raises SourceError."""
+        self._evaluator(backends=False)
+        return self._templates[False].boot()
+
+    def _read_board(self) -> Board:
+        with self._bare() as machine:
+            return self._evaluators[False].board(machine)
+
+    def _rows(self, wanted: Sequence[Wanted]) -> Iterator[Evaluated]:
+        until = time.monotonic() + self._seconds
+        with self._bare() as machine:
+            found = self._evaluators[False].evaluate(machine, wanted)
+        for each in wanted:
+            answers: Answers | str | None = found.get(each)
+            if answers is None and time.monotonic() > until:
+                answers = f"not evaluated: {self._seconds:g} seconds were not enough; allow more with --timeout"
+            elif answers is None:
+                answers = self._with_device(each)
+            yield Evaluated([], [], answers) if isinstance(answers, str) else answers.to_plain()
+
+    def _evaluator(self, *, backends: bool) -> Evaluator:
+        """Return the evaluator of the bare machine, or of one with backends. Raises SourceError."""
+        if backends not in self._evaluators:
+            argv = machine_arguments(self._image.machine, BACKENDS if backends else ())
+            self._templates[backends] = self._source.boot_template(argv)
+            self._evaluators[backends] = Evaluator(self._templates[backends], self._image.machine)
+        return self._evaluators[backends]
+
+    def _with_device(self, wanted: Wanted) -> Answers | str:
+        """Evaluate a section in a VM with its device."""
+        why = f"not evaluated: no VM of type {self._image.machine} with this device was found"
+        if wanted.type is None:
+            return why
+        tries = 0
+        for device in list(candidates(self._templates[False].machine, wanted.type)):
+            for backends in (False, True):
+                arguments = self._arguments(device, backends=backends)
+                while arguments and tries < _TRIES_MAX:
+                    tries += 1
+                    answers = self._try(wanted, arguments, backends=backends)
+                    if isinstance(answers, Answers):
+                        return answers
+                    arguments = completed(arguments, answers) if isinstance(answers, MachineError) else None
+        return why
+
+    def _arguments(self, device: str, *, backends: bool) -> list[str] | None:
+        if not backends:
+            return [device]
+        try:
+            self._evaluator(backends=True)
+            argument = with_backends(self._templates[True].machine, device)
+        except _ERRORS:
+            if True in self._templates:
+                self._templates[True].machine.rewind()
+            return None
+        return [argument] if argument else None
+
+    def _try(self, wanted: Wanted, arguments: Sequence[str], *, backends: bool) -> Answers | MachineError | None:
+        """Evaluate a section in a VM with further devices; None: the VM does not have it."""
+        evaluator = self._evaluator(backends=backends)
+        try:
+            with self._templates[backends].boot(*arguments) as machine:
+                return evaluator.evaluate(machine, [wanted]).get(wanted)
+        except MachineError as error:
+            return error
+        except _ERRORS:
+            return None
+
+
+class Evaluations:
+    """Evaluations of several images; a dump that is not of an image is not evaluated."""
+
+    def __init__(
+        self,
+        images: Sequence[ImageOfMachine | None],
+        report: Callable[[object], None],
+        *,
+        cache: bool = True,
+        timeout: float | None = None,
+    ) -> None:
+        """``images``: of the dumps of a check, in their order. The rest: see Evaluation."""
+        self._evaluations = [
+            None if image is None else Evaluation(image, report, cache=cache, timeout=timeout) for image in images
+        ]
+
+    def evaluate(self, dump: int, wanted: Sequence[Wanted]) -> dict[Wanted, Answers | str]:
+        """Evaluate sections of a dump."""
+        evaluation = self._evaluations[dump]
+        return {} if evaluation is None else evaluation.evaluate(wanted)
+
+    def board(self, dump: int) -> Board | None:
+        """Return what every VM of the dump's machine type has; None if that is not known."""
+        evaluation = self._evaluations[dump]
+        return None if evaluation is None else evaluation.board()
+
+    def accepts(self, dump: int, block: str, size: int) -> str | None:
+        """Return why a VM of the dump refuses a RAM block of this size; None: it does not."""
+        evaluation = self._evaluations[dump]
+        return None if evaluation is None else evaluation.accepts(block, size)
+
+
+def image_of(dump: DeviceDump, sysroot: str | None, host: HostProfile | None) -> ImageOfMachine | None:
+    """Return the image that a dump was read from; None: it has no machine type, or the binary is gone."""
+    path = dump.producer.path
+    if path is None or dump.machine == "none" or not os.path.exists(path):
+        return None
+    return ImageOfMachine(path, dump.machine, sysroot, host)

@@ -1,0 +1,62 @@
+"""The sources of commands that emulate machines: QEMU binaries only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vmdump.cli.source_arguments import UsageError, add_file, add_host, add_timeout_and_cache, roots_of
+from vmdump.sources.open import BINARY, identify
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from vmdump.cli.environment import Environment
+    from vmdump.machines.mapping import Machines
+
+BINARY_HELP = "a QEMU binary, which is emulated, not run"
+
+
+def add_binary(parser: argparse.ArgumentParser, name: str, **options: str) -> None:
+    """Add an argument that is a QEMU binary."""
+    add_file(parser, name, help=BINARY_HELP, **options)
+
+
+def add_emulation(parser: argparse.ArgumentParser) -> None:
+    """Add the options for emulating machines."""
+    group = parser.add_argument_group("QEMU binaries")
+    add_timeout_and_cache(group)
+    add_host(group, several=True)
+
+
+def add_qemu_arguments(parser: argparse.ArgumentParser) -> None:
+    """Let the command take arguments of QEMU after ``--``."""
+    parser.takes_qemu_arguments = True  # type: ignore[attr-defined]  # of CommandParser
+    parser.usage = f"{parser.format_usage().removeprefix('usage: ').rstrip()} [-- ARGS]"
+
+
+def open_binaries(paths: Sequence[str], args: argparse.Namespace, environment: Environment) -> list[Machines]:
+    """Return the machine types of QEMU binaries. Raises UsageError, SourceError."""
+    from vmdump.machines.mapping import open_machines
+
+    opened = []
+    for path, root in zip(paths, roots_of(paths, args.root), strict=True):
+        kind, found = identify(path, root=root)
+        if kind != BINARY:
+            raise UsageError(f"{path}: not a QEMU binary; a dump file has no machines to emulate")
+        opened.append(
+            open_machines(
+                found, sysroot=root, host=args.host, timeout=args.timeout, cache=not args.no_cache,
+                report=environment.error,
+            )
+        )  # fmt: skip
+    return opened
+
+
+def report_missed(machines: Machines, missed: Sequence[str], environment: Environment) -> None:
+    """Report on stderr that a machine may differ from a real one, because host functions are not implemented."""
+    if missed:
+        environment.error(
+            f"{machines.path}: the machine called functions of the host that the emulator lacks "
+            f"({', '.join(missed)}); what depends on them may differ from a run"
+        )

@@ -1,0 +1,104 @@
+"""vmdump properties: the properties of a QOM type under a machine type."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from vmdump.cli.environment import ExitStatus
+from vmdump.cli.machine_sources import add_binary, add_emulation, add_qemu_arguments, open_binaries, report_missed
+
+if TYPE_CHECKING:
+    import argparse
+    from typing import Any
+
+    from vmdump.cli.environment import Environment
+    from vmdump.machines.properties import DeviceProperties
+
+HELP = "show a device's properties under a machine type: defaults, effective values and what set them"
+EPILOG = """\
+examples:
+  vmdump properties /usr/bin/qemu-system-x86_64 e1000e -M pc-q35-5.2
+  vmdump properties /usr/bin/qemu-system-x86_64 qemu64-x86_64-cpu --changed
+  vmdump properties /usr/bin/qemu-system-x86_64 e1000 -- -global e1000.autonegotiation=off
+
+DEFAULT is the value without a machine type. EFFECTIVE is the value of the
+realized device in the machine, as QMP's qom-get returns it: the board's device,
+else one that is added with -device. SET BY is
+  default                     the class, or the instance's init function
+  compat DRIVER.NAME=VALUE    a compat property of the machine type
+  -global DRIVER.NAME=VALUE   an argument
+  board or realize            the board's code, or the device's realize function
+
+If QEMU refuses to add the device, vmdump says so, and EFFECTIVE has the values
+of a device that is not realized. The keys of --json are type, machine, path,
+added, why_unrealized and properties: name, type, default, effective, set_by,
+description.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the command's arguments."""
+    add_binary(parser, "source", metavar="SOURCE")
+    parser.add_argument("type", metavar="TYPE", help="QOM type of a device, CPU or machine, such as e1000e")
+    parser.add_argument(
+        "-M", "--machine", metavar="NAME", help="machine type (default: the default one); -M help lists them"
+    )
+    parser.add_argument("--changed", action="store_true", help="only properties that are not at their default")
+    parser.add_argument("--json", action="store_true", help="print a JSON object")
+    add_emulation(parser)
+    add_qemu_arguments(parser)
+    parser.set_defaults(run=False, module_dir=[], max_size=None)
+
+
+def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
+    """Print the properties."""
+    from dataclasses import replace
+
+    machines = open_binaries([args.source], args, environment)[0]
+    found = machines.properties(args.type, args.machine, args.argv)
+    report_missed(machines, found.missed_functions, environment)
+    if args.changed:
+        kept = tuple(each for each in found.properties if each.set_by != "default")
+        found = replace(found, properties=kept)
+    if args.json:
+        import json
+
+        environment.print(json.dumps(_object(found), indent=2))
+        return ExitStatus.DONE
+    _print(found, environment)
+    return ExitStatus.DONE
+
+
+def _object(found: DeviceProperties) -> dict[str, Any]:
+    known = asdict(found)
+    del known["missed_functions"]
+    return known
+
+
+def _print(found: DeviceProperties, environment: Environment) -> None:
+    from vmdump.cli.environment import printable
+    from vmdump.cli.terminal.table import print_table
+
+    where = f"added by -device {found.added}" if found.added else f"{found.path} of the board"
+    if found.why_unrealized is not None:
+        where = f"not realized: {found.why_unrealized}"
+    environment.print(printable(f"{found.type} under {found.machine}, {where}"))
+    print_table(
+        environment,
+        {
+            "PROPERTY": [each.name for each in found.properties],
+            "TYPE": [each.type for each in found.properties],
+            "DEFAULT": [_text(each.default) for each in found.properties],
+            "EFFECTIVE": [_text(each.effective) for each in found.properties],
+            "SET BY": [each.set_by for each in found.properties],
+        },
+    )
+
+
+def _text(value: Any) -> str | None:
+    import json
+
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value)
