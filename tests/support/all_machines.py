@@ -46,6 +46,7 @@ CLOCKS = frozenset(
         "m48t59_isa",
         "mc146818rtc",
         "pl031",
+        "pxa2xx_rtc",
         "rtc",
         "s390_todclock",
         "spapr",
