@@ -31,6 +31,7 @@ from compare_growth import compare_growth
 from compare_image import compare_image
 from compare_instructions import compare_instructions
 from compare_large import compare_large
+from compare_machine import compare_machine
 from compare_memory import compare_memory
 from compare_process import compare_process
 from compare_registry import compare_registry
@@ -49,6 +50,7 @@ GROUPS: dict[str, Callable[[bool], Iterator[Comparison]]] = {
     "registry": compare_registry,
     "process": compare_process,
     "image": compare_image,
+    "machine": compare_machine,
     "memory": compare_memory,
     "growth": compare_growth,
     "check": compare_check,

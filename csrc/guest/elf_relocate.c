@@ -223,7 +223,7 @@ static int compare_u64(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Takes in the places of one more table into slots; without slots it counts them. */
+/* Add the addresses of one more table to slots; without slots, count them. */
 static size_t collect_slots(const struct vmd_object *object, uint64_t *slots)
 {
     uint64_t n = object->rela.address ? object->rela.size / sizeof(Elf64_Rela) : 0, place;

@@ -2,9 +2,9 @@
  * The inside of a guest, shared by the files that make it up: guest.c (memory, imports), cpu.c (Unicorn), the ELF
  * files, and those in host/, one file for each subject of libc, GLib and other libraries that a guest calls.
  *
- * A host file registers its functions with VMD_SERVE; nothing else names them. What a host function keeps between
- * calls lives in the guest's own memory, in struct vmd_guest_state, or in a container (containers.h): these three are
- * all that a snapshot has to keep.
+ * A host file registers its functions with VMD_SERVE; nothing else names them. State of host functions between
+ * calls is in the guest's own memory, in struct vmd_guest_state, or in a container (containers.h): a
+ * snapshot saves these three.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -60,26 +60,26 @@ const struct vmd_host_library *vmd_host_libraries(void);
         vmd_host_register(&library);                                                                                   \
     }
 
-/* A function that has nothing to do here, for instance a lock: returns 0, or 1. */
+/* A function without effect here, for example a lock: returns 0, or 1. */
 uint64_t vmd_host_zero(struct vmd_host_call *call);
 uint64_t vmd_host_one(struct vmd_host_call *call);
-/* A function that hands back its first argument. */
+/* A function that returns its first argument. */
 uint64_t vmd_host_same(struct vmd_host_call *call);
-/* A function that fails: errno is ENOSYS, -1 is returned. */
+/* A function that fails with ENOSYS and returns -1. */
 uint64_t vmd_host_unsupported(struct vmd_host_call *call);
 
 struct vmd_host_import {
     char *name;
     uint64_t address;
     vmd_host_fn *function; /* NULL: not served, it returns 0; or a variable */
-    bool is_missed;        /* it was called, and is not implemented, or not for such arguments */
+    bool is_missed;        /* it was called and is not implemented, or not for these arguments */
 };
 
 /* State of the host functions of one guest. Plain data: a snapshot copies it. Numbers are bounds as well. */
 enum {
     VMD_HEAP_CLASSES = 256,
     VMD_FILES_MAX = 256,
-    VMD_FIRST_DESCRIPTOR = 10, /* what a guest opens gets numbers from here on */
+    VMD_FIRST_DESCRIPTOR = 10, /* the first number for files that a guest opens */
     VMD_THREADS_MAX = 512,
     VMD_KEYS_MAX = 256,
 };
@@ -109,9 +109,9 @@ struct vmd_thread {
 };
 
 struct vmd_guest_state {
-    uint64_t free;                         /* offset of what has never been allocated */
+    uint64_t free;                         /* offset of the first byte that was never allocated */
     uint64_t free_lists[VMD_HEAP_CLASSES]; /* addresses of the first free block of each class */
-    uint8_t fill;                          /* what malloc's memory holds */
+    uint8_t fill;                          /* the byte that fills memory from malloc */
     uint64_t ticks;                        /* microseconds by which the guest's clock has moved */
     struct vmd_open_file files[VMD_FILES_MAX];
     struct vmd_thread threads[VMD_THREADS_MAX];
@@ -156,15 +156,15 @@ struct vmd_guest {
     bool queue_inits;     /* register_dso_module_init is the host's */
     bool tolerate_faults; /* of functions that are called for each key of a hash table */
     struct vmd_cpu *cpu;
-    struct vmd_error err; /* the first thing that went wrong in this call */
-    uint64_t failed_at;   /* what was executed then */
+    struct vmd_error err; /* the first failure of this call */
+    uint64_t failed_at;   /* the address that was executed then */
     struct vmd_host_import imports[VMD_GUEST_TRAMPOLINES];
     size_t n_imports;
     struct vmd_ghash import_of; /* name -> index of imports */
     struct vmd_guest_state state;
     struct vmd_containers containers;
     size_t n_objects; /* that have been linked */
-    char *output;     /* what it has printed */
+    char *output;     /* output of the guest */
     struct vmd_guest_snapshot *snapshot;
     struct vmd_trace *trace; /* see trace.h; NULL until the first one */
     uint64_t *inits;         /* pairs */
@@ -181,7 +181,7 @@ static inline char *vmd_guest_find(const struct vmd_guest *guest, uint64_t addre
     return offset < guest->size && size <= guest->size - offset ? guest->memory + offset : NULL;
 }
 
-/* The same, but without it the call that is going on fails. */
+/* The same; NULL: the current call fails. */
 char *vmd_guest_at(struct vmd_guest *guest, uint64_t address, uint64_t size);
 
 /* Words of the guest; outside of its memory: 0 or nothing, and the call fails. */
@@ -190,7 +190,7 @@ uint32_t vmd_guest_load_u32(struct vmd_guest *guest, uint64_t address);
 void vmd_guest_store_u64(struct vmd_guest *guest, uint64_t address, uint64_t value);
 void vmd_guest_store_u32(struct vmd_guest *guest, uint64_t address, uint32_t value);
 
-/* The name of the function of the host whose address this is, or NULL. */
+/* The name of the host function at an address, or NULL. */
 const char *vmd_guest_import_name(const struct vmd_guest *guest, uint64_t address);
 
 /* Add all functions of the host to a new guest; VMD_NO_MEMORY. */
@@ -200,13 +200,13 @@ void vmd_imports_deinit(struct vmd_guest *guest);
 /* The variable of the host of that name, which objects have copies of: its address, or 0. */
 uint64_t vmd_guest_variable(const struct vmd_guest *guest, const char *name);
 
-/* Where thread-local data begins. */
+/* The start of thread-local data. */
 uint64_t vmd_guest_tls(const struct vmd_guest *guest);
 
-/* Ends the call that is going on; the first failure counts. */
+/* Fail the current call; the first failure counts. */
 void vmd_guest_fail(struct vmd_guest *guest, enum vmd_status code, uint64_t address, const char *message);
 
-/* The same, with what the guest says about it. */
+/* The same, with the guest's own message. */
 void vmd_guest_fail_with(struct vmd_guest *guest, enum vmd_status code, uint64_t address, const char *message,
                          const char *detail);
 
@@ -232,7 +232,7 @@ uint64_t vmd_host_strcmp(struct vmd_host_call *call);
 /* Makes GLib's variable g_ascii_table. */
 enum vmd_status vmd_host_init_ascii_table(struct vmd_guest *guest);
 
-/* Appends to what the guest has printed, up to a bound. */
+/* Append to the output of the guest, up to a limit. */
 void vmd_host_print(struct vmd_guest *guest, const char *text, size_t size);
 
 /* Sorts n elements of the guest by a function of it: stable, as GLib's and glibc's sorts are. */
@@ -243,7 +243,7 @@ void vmd_host_sort(struct vmd_host_call *call, uint64_t base, uint64_t n, uint64
 void vmd_host_sort_pointers(struct vmd_host_call *call, uint64_t base, uint64_t n, uint64_t compare, bool has_data,
                             uint64_t data);
 
-/* The sign of what a comparison function of the guest returns. */
+/* The sign of the result of a comparison function of the guest. */
 int vmd_host_compare(struct vmd_host_call *call, uint64_t function, uint64_t a, uint64_t b, bool has_data,
                      uint64_t data);
 
@@ -252,7 +252,7 @@ int vmd_host_compare(struct vmd_host_call *call, uint64_t function, uint64_t a, 
 enum vmd_status vmd_cpu_create(struct vmd_guest *guest, const char *unicorn, struct vmd_error *err);
 void vmd_cpu_destroy(struct vmd_guest *guest);
 
-/* Ends what is being executed. */
+/* Stop the execution. */
 void vmd_cpu_stop(struct vmd_guest *guest);
 
 /* The host function behind vmd_guest.returned: ends the call that may pause. */

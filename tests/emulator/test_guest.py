@@ -5,11 +5,11 @@ import struct
 import subprocess
 import sys
 import time
-import zlib
 from typing import Any
 
 import pytest
 from support.elf_builder import AARCH64, X86_64
+from support.guests import call
 
 from vmdump._core import ffi, lib
 from vmdump.emulator import guest as guest_module
@@ -21,13 +21,6 @@ from vmdump.errors import SourceError
 def guest(request: pytest.FixtureRequest) -> Guest:
     """An empty guest of each architecture."""
     return Guest("guest", request.param)
-
-
-def call(guest: Guest, name: str, *args: int | str) -> int:
-    """Call a host function as the guest would."""
-    return guest.call(
-        guest.host_function(name), *(guest.string(each) if isinstance(each, str) else each for each in args)
-    )
 
 
 def test_strings(guest: Guest) -> None:
@@ -446,133 +439,3 @@ def test_without_unicorn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guest_module.PathFinder, "find_spec", lambda name: None)
     with pytest.raises(SourceError, match=r"pip install 'vmdump\[elf\]'"):
         Guest("x", X86_64)
-
-
-def test_limits_of_machines(guest: Guest) -> None:
-    """Each thing that a guest may have many of is bounded: threads, open files, keys; and a call its memory."""
-    out = guest.alloc(16)
-    with pytest.raises(SourceError, match="uses more than"):
-        for _ in range(1000):
-            call(guest, "pthread_create", out, 0, 0, 0)
-    descriptors = [call(guest, "eventfd", 0, 0) for _ in range(300)]
-    assert descriptors[-1] == 2**64 - 1
-    assert len(set(descriptors)) == 257
-    assert call(guest, "pthread_key_create", out, 0) == 0
-    small = Guest("guest", guest.arch, resident=1 << 20)
-    block = small.alloc(4 << 20)
-    with pytest.raises(SourceError, match="uses more than"):
-        call(small, "memset", block, 1, 4 << 20)
-    assert call(small, "memset", block, 1, 1 << 20) == block
-
-
-def test_output_is_bounded(guest: Guest) -> None:
-    """Output beyond one MiB is dropped."""
-    line = guest.string("x" * 99999)
-    for _ in range(20):
-        call(guest, "puts", line)
-    assert len(guest.take_output()) == 1 << 20
-
-
-def test_kvm_state_is_bounded(guest: Guest) -> None:
-    """KVM returns the registers that were set; their total number is bounded."""
-    from vmdump.emulator.kvm_profile import provide_kvm
-
-    kept = provide_kvm(guest)
-    descriptor = call(guest, "open", "/dev/kvm", 2)
-    regs, got = guest.alloc(144), guest.alloc(144)
-    guest.write(regs, bytes(range(144)))
-    assert call(guest, "ioctl", descriptor, 0x4090AE82, regs) == 0  # KVM_SET_REGS
-    assert call(guest, "ioctl", descriptor, 0x8090AE81, got) == 0  # KVM_GET_REGS
-    assert guest.read(got, 144) == bytes(range(144))
-    entries = b"".join(struct.pack("<IIQ", index, 0, index) for index in range(100000))
-    msrs = guest.alloc(8 + len(entries))
-    guest.write(msrs, struct.pack("<II", 2, 0) + entries)
-    assert call(guest, "ioctl", descriptor, 0x4008AE89, msrs) == 2  # KVM_SET_MSRS
-    guest.write(msrs + 16, bytes(8))
-    assert call(guest, "ioctl", descriptor, 0xC008AE88, msrs) == 2  # KVM_GET_MSRS
-    assert guest.read(msrs, 8 + 32) == struct.pack("<II", 2, 0) + entries[:32]
-    guest.write(msrs, struct.pack("<I", 100000))
-    with pytest.raises(SourceError, match="uses more than"):
-        call(guest, "ioctl", descriptor, 0x4008AE89, msrs)
-    assert kept
-
-
-def test_threads(guest: Guest) -> None:
-    """A thread runs while the main thread waits, up to where it waits itself, and continues later."""
-    semaphore, out = guest.alloc(32), guest.alloc(8)
-    call(guest, "sem_init", semaphore, 0, 0)
-    call(guest, "pthread_create", out, 0, guest.host_function("sem_wait"), semaphore)
-    assert guest.pointer(out) != call(guest, "pthread_self")
-    for _ in range(2):
-        call(guest, "pthread_cond_wait", 0, 0)
-        call(guest, "sem_post", semaphore)
-    assert guest.read(semaphore, 4) == b"\1\0\0\0"
-    call(guest, "pthread_cond_wait", 0, 0)
-    assert guest.read(semaphore, 4) == b"\1\0\0\0"
-
-
-def test_waits_are_bounded(guest: Guest) -> None:
-    """A call that only waits ends in an error."""
-    items = 0
-    for _ in range(300):
-        items = call(guest, "g_slist_prepend", items, 1)
-    with pytest.raises(SourceError, match="waits for something that never happens"):
-        call(guest, "g_slist_foreach", items, guest.host_function("pthread_cond_wait"), 0)
-    with pytest.raises(SourceError, match="waits for something that never happens"):
-        call(guest, "sem_wait", guest.alloc(32))
-
-
-def test_checksums(guest: Guest) -> None:
-    """zlib's checksums."""
-    data = bytes(range(256)) * 70
-    address = guest.alloc(len(data))
-    guest.write(address, data)
-    assert call(guest, "adler32", 1, address, len(data)) == zlib.adler32(data)
-    assert call(guest, "crc32", 0, address, len(data)) == zlib.crc32(data)
-    assert call(guest, "adler32", 0, 0, 0) == 1
-    assert call(guest, "crc32", 0, 0, 0) == 0
-
-
-def test_output_and_missed_functions(guest: Guest) -> None:
-    """What a guest prints is kept, up to a bound; functions that the host does not serve are named."""
-    assert call(guest, "no_such_function", 1, 2) == 0
-    assert guest.missed_functions() == ["no_such_function"]
-    assert call(guest, "fputs", "one\n", 0) == 1
-    assert call(guest, "__printf_chk", 1, "%d-%s\n", 2, "three") == 8
-    assert guest.take_output() == "one\n2-three\n"
-    assert guest.take_output() == ""
-
-
-def test_exit(guest: Guest) -> None:
-    """exit ends a call even where faults are tolerated, and says so."""
-    table = call(guest, "g_hash_table_new", 0, 0)
-    call(guest, "g_hash_table_insert", table, 3, 3)
-    with pytest.raises(SourceError, match="it exits"):
-        call(guest, "g_hash_table_foreach", table, guest.host_function("exit"), 0)
-
-
-@pytest.mark.parametrize("machine", [X86_64, AARCH64])
-def test_snapshots(machine: int) -> None:
-    """A rewound guest has the memory, the tables and the descriptors that it had."""
-    guest = Guest("guest", machine, rewindable=True)
-    table, word = call(guest, "g_hash_table_new", 0, 0), guest.alloc(8)
-    call(guest, "g_hash_table_insert", table, 1, 2)
-    guest.write(word, b"12345678")
-    guest.snapshot()
-    with pytest.raises(ValueError, match="snapshot"):
-        guest.snapshot()
-    for _ in range(3):
-        call(guest, "g_hash_table_insert", table, 3, 4)
-        call(guest, "g_hash_table_remove", table, 1)
-        descriptor = call(guest, "eventfd", 0, 0)
-        guest.write(word, bytes(8))
-        with pytest.raises(SourceError):
-            call(guest, "strlen", 1)
-        guest.rewind()
-        assert guest.read(word, 8) == b"12345678"
-        assert call(guest, "g_hash_table_lookup", table, 1) == 2
-        assert call(guest, "g_hash_table_size", table) == 1
-        assert call(guest, "eventfd", 0, 0) == descriptor
-        guest.rewind()
-    with pytest.raises(ValueError, match="snapshot"):
-        Guest("guest", machine).rewind()

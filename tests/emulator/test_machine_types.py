@@ -33,7 +33,7 @@ def pair(version: str, target: str) -> Pair:
 
 INSTALLED = {
     "x86_64": ["pc", "pc-i440fx-2.4", "pc-q35-2.12", "pc-q35-6.2", "q35", "microvm"],
-    "aarch64": ["virt", "virt-6.2", "raspi3b", "sbsa-ref", "xlnx-versal-virt", "ast2600-evb"],
+    "aarch64": ["virt", "virt-6.2", "raspi3b", "sbsa-ref", "xlnx-versal-virt", "smdkc210"],
 }
 
 
@@ -50,14 +50,16 @@ IMAGES_MACHINES = [
     ("5.2", "x86_64", "q35", ""),
     ("5.2", "x86_64", "pc-i440fx-2.1", "-device e1000"),
     ("5.2", "aarch64", "virt", ""),
+    ("7.2", "x86_64", "q35", "-netdev user,id=n -device virtio-net-pci,netdev=n"),
     ("10.0", "x86_64", "pc", "-smp 2 -m 256 -device virtio-net-pci -global virtio-net-pci.rx_queue_size=512"),
     (
         "11.1",
         "x86_64",
         "q35",
-        "-device nvme,serial=1 -object memory-backend-ram,id=m,size=128M -machine memory-backend=m",
+        "-blockdev null-co,node-name=d -device nvme,serial=1,drive=d -object memory-backend-ram,id=m,size=128M "
+        "-machine memory-backend=m",
     ),
-    ("11.1", "aarch64", "virt", "-cpu max -netdev user,id=n -device virtio-net-pci,netdev=n"),
+    ("11.1", "aarch64", "virt", "-cpu max -netdev hubport,hubid=0,id=n -device virtio-net-pci,netdev=n"),
     ("7.2-arm64", "x86_64", "q35", ""),
     ("10.0-arm64", "aarch64", "virt", "-chardev null,id=c -device pci-serial,chardev=c"),
 ]

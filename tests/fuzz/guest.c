@@ -116,3 +116,13 @@ bool vmd_cpu_stop_thread(struct vmd_host_call *call, enum vmd_thread_stop stop)
 {
     return false;
 }
+
+bool vmd_cpu_hook_reads(struct vmd_guest *guest,
+                        void (*callback)(void *engine, int type, uint64_t address, int size, int64_t value, void *user))
+{
+    return false;
+}
+
+void vmd_cpu_unhook_reads(struct vmd_guest *guest)
+{
+}

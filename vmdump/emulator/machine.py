@@ -23,12 +23,14 @@ from vmdump.emulator.guest import Guest
 from vmdump.emulator.guest_services import GuestServices
 from vmdump.emulator.host_profile import HostProfile
 from vmdump.emulator.kvm_profile import provide_kvm
-from vmdump.emulator.machine_error import MachineError as MachineError
-from vmdump.emulator.machine_error import QmpError as QmpError
+from vmdump.emulator.machine_errors import MachineError, QmpError, machine_error
+from vmdump.emulator.machine_libraries import map_libraries
 from vmdump.emulator.qmp_commands import QmpCommands
 from vmdump.emulator.qobject import QObjects
 from vmdump.errors import SourceError
 from vmdump.files.elf_header import HostArch
+
+__all__ = ["ARGUMENTS", "Machine", "MachineError", "MachineTemplate", "QmpError", "boot", "boot_template"]
 
 #: Address space of a machine in bytes. Pages are allocated when written; boards have up to 4 GiB of RAM.
 MEMORY = 12 << 30
@@ -44,13 +46,6 @@ _QSTRING_TEXT = 16
 
 #: Default arguments before the caller's: no host devices, no user configuration, CPUs stopped.
 ARGUMENTS = ("-nodefaults", "-display", "none", "-no-user-config", "-S")
-
-#: Libraries that are mapped into the guest instead of implemented: pure computation, for device trees.
-_LIBRARIES = ("libfdt.so.1",)
-_LIBRARY_DIRS = {
-    HostArch.X86_64: ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/lib64", "usr/lib"),
-    HostArch.AARCH64: ("usr/lib/aarch64-linux-gnu", "lib/aarch64-linux-gnu", "usr/lib64", "usr/lib"),
-}
 
 
 class Machine:
@@ -174,7 +169,7 @@ class Machine:
         except SourceError as error:
             self._take_output()
             where = self._main.symbol_at(self.guest.failed_at())
-            raise _machine_error(self.name, f"{error}{(where and f' in {where}') or ''}", self.output) from None
+            raise machine_error(self.name, f"{error}{(where and f' in {where}') or ''}", self.output) from None
         finally:
             self._take_output()
             self._services.raise_failure()
@@ -342,8 +337,8 @@ def boot(
     Args:
         image: path of a QEMU system emulator; with sysroot, a path within it.
         argv: QEMU's arguments, for example ``["-M", "pc-q35-7.2", "-accel", "qtest"]``.
-        sysroot: a tree unpacked from packages, with the binary's data files, modules and libfdt. Default: the tree that
-            the binary is installed in.
+        sysroot: a tree unpacked from packages, with the binary's data files, modules and libraries. Default: the tree
+            that the binary is installed in.
         host: features of the emulated host.
         defaults: arguments before argv.
         fill: the byte that fills memory from malloc; state that depends on it depends on uninitialised memory.
@@ -394,7 +389,7 @@ def _prepare(
         services.attach(guest)
         if elf.arch == HostArch.X86_64:  # the only architecture with a KVM profile
             services.keep(provide_kvm(guest))
-        libraries = _map_libraries(guest, services, elf.arch)
+        libraries = map_libraries(guest, services, elf.arch)
         main = map_object(guest, elf, libraries, is_main=True)
         services.set_scope([main, *libraries])
         machine = Machine(guest, main, services, Functions(guest, elf, main))
@@ -407,24 +402,3 @@ def _prepare(
         functions = machine.functions
         functions.get("qemu_init")
     return machine, (len(words), array, guest.alloc(8))
-
-
-def _map_libraries(guest: Guest, services: GuestServices, arch: HostArch) -> list[MappedObject]:
-    libraries: list[MappedObject] = []
-    for name in _LIBRARIES:
-        for directory in _LIBRARY_DIRS[arch]:
-            path = services.resolve(f"/{directory}/{name}")
-            if path is not None:
-                with ElfFile.open(path) as elf:
-                    libraries.append(map_object(guest, elf, libraries, is_main=False))
-                break
-    return libraries
-
-
-def _machine_error(name: str, message: str, output: str) -> MachineError:
-    """Return an error with the message that QEMU exited with: its last line that begins with its name."""
-    said = [line for line in output.splitlines() if line.strip()]
-    own = [line for line in said if line.startswith(f"{os.path.basename(name)}: ")]
-    if "it exits" not in message or not said:
-        return MachineError(message, output)
-    return MachineError(f"{name}: {(own or said)[-1].removeprefix(f'{os.path.basename(name)}: ')}", output)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmdump.emulator.machine_error import MachineError
+from vmdump.emulator.machine_errors import MachineError
 
 if TYPE_CHECKING:
     from vmdump.emulator.machine import Machine

@@ -1,5 +1,5 @@
 /*
- * Registers of a guest's CPU, and what is saved of it.
+ * Registers of a guest's CPU, saved states, and the hook for memory reads.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -9,7 +9,7 @@
 
 enum { ROOM_LEAST = 16 };
 
-/* False: it is outside of the guest's memory, or damaged, and the call fails. */
+/* False: the array is outside of the guest's memory or damaged, and the call fails. */
 bool vmd_array_load(struct vmd_host_call *call, struct vmd_array *ret)
 {
     const char *at = vmd_guest_at(call->guest, call->args[0], ARRAY_SIZE);
@@ -49,7 +49,7 @@ char *vmd_array_element(const struct vmd_array *array, uint64_t index)
     return vmd_guest_at(array->guest, array->data + index * array->size, array->size);
 }
 
-/* Makes room for n elements, and one more if the array ends with a zero. */
+/* Make room for n elements, and one more if the array ends with a zero. */
 bool vmd_array_reserve(struct vmd_array *array, uint64_t n)
 {
     uint64_t wanted = n + (array->flags & ZERO_TERMINATED), room = ROOM_LEAST;
@@ -98,7 +98,7 @@ uint64_t vmd_array_new(struct vmd_host_call *call, uint32_t size, uint32_t flags
     return array.address;
 }
 
-/* Making */
+/* Creation */
 
 static uint64_t array_flags(struct vmd_host_call *call)
 {
@@ -131,9 +131,9 @@ static uint64_t host_set_destroy(struct vmd_host_call *call)
     return 0;
 }
 
-/* Ending */
+/* Destruction */
 
-/* Calls the array's function for elements: for pointers with the pointer, else with the element's address. */
+/* Call the array's function for elements: for pointers with the pointer, else with the element's address. */
 void vmd_array_destroy_elements(struct vmd_host_call *call, const struct vmd_array *array, uint64_t first, uint64_t n,
                                 bool pointers)
 {
@@ -146,7 +146,7 @@ void vmd_array_destroy_elements(struct vmd_host_call *call, const struct vmd_arr
     }
 }
 
-/* Frees the array, and with it the elements unless the guest takes them over. */
+/* Free the array, and its elements unless the guest keeps them. */
 static uint64_t free_array(struct vmd_host_call *call, bool elements, bool pointers)
 {
     struct vmd_array array;
@@ -199,7 +199,7 @@ static uint64_t host_g_ptr_array_unref(struct vmd_host_call *call)
 
 /* Elements */
 
-/* Puts n elements in at an index, from an address of the guest (0: zeros). */
+/* Insert n elements at an index, from an address of the guest (0: zeros). */
 uint64_t vmd_array_insert(struct vmd_host_call *call, uint64_t index, uint64_t from, uint64_t n)
 {
     struct vmd_array array;
@@ -287,7 +287,7 @@ static uint64_t host_g_ptr_array_set_size(struct vmd_host_call *call)
     return set_size(call, true);
 }
 
-/* Takes elements out; fast: the last one goes where the first of them was. */
+/* Remove elements; fast: the last one is moved to the first free place. */
 bool vmd_array_take_out(struct vmd_array *array, uint64_t index, uint64_t n, bool fast)
 {
     char *data;

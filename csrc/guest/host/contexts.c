@@ -1,7 +1,7 @@
 /*
  * setjmp and ucontext, as QEMU's coroutines use them: makecontext, one swapcontext onto the new stack, and jumps.
  *
- * A jump goes to another place of the same call of the guest; a buffer holds what a call preserves.
+ * A jump stays within one call of the guest; a buffer holds the registers that a call preserves.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -67,7 +67,7 @@ static uint64_t host_makecontext(struct vmd_host_call *call)
     return 0;
 }
 
-/* Goes on in the function of the new context, on its stack; nobody comes back to the old one. */
+/* Continue in the function of the new context, on its stack. The old context is never continued. */
 static uint64_t host_swapcontext(struct vmd_host_call *call)
 {
     struct vmd_guest *guest = call->guest;

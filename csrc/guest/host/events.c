@@ -1,6 +1,6 @@
 /*
- * Event loops: GMainContext and GSource, eventfd, epoll, sockets. No loop ever runs here, so nothing ever happens on
- * them: objects are given out, and descriptors that are never ready.
+ * Event loops: GMainContext and GSource, eventfd, epoll, sockets. No loop runs, so there are no events: objects are
+ * allocated, and descriptors are never ready.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -74,7 +74,7 @@ static uint64_t refused(struct vmd_host_call *call)
     return vmd_host_errno(call->guest, EACCES);
 }
 
-/* io_uring and Linux AIO: not there, which QEMU takes for an old kernel */
+/* io_uring and Linux AIO are missing, as on an old kernel. */
 static uint64_t host_io_uring_queue_init(struct vmd_host_call *call)
 {
     return (uint64_t)-ENOSYS;

@@ -75,7 +75,7 @@ static uint64_t host_close(struct vmd_host_call *call)
     return 0;
 }
 
-/* Reads from a place; how many bytes. */
+/* Read from a position; returns the number of bytes. */
 uint64_t vmd_host_read_at(struct vmd_guest *guest, const struct vmd_open_file *file, uint64_t place, uint64_t to,
                           uint64_t size)
 {
@@ -136,7 +136,7 @@ static uint64_t host_lseek(struct vmd_host_call *call)
     return file->position;
 }
 
-/* What is written to a descriptor goes nowhere, but for the standard ones. */
+/* Output to descriptors is dropped, except to the standard ones. */
 static uint64_t host_write(struct vmd_host_call *call)
 {
     const char *from = call->args[2] ? vmd_guest_at(call->guest, call->args[1], call->args[2]) : NULL;
@@ -147,7 +147,7 @@ static uint64_t host_write(struct vmd_host_call *call)
     return call->args[2];
 }
 
-/* What is at a path */
+/* Status of files */
 
 enum { STAT_SIZE = 144, MODE_FILE = 0100644, MODE_DEVICE = 020666, BLOCK_SIZE = 4096 };
 
@@ -235,7 +235,7 @@ static uint64_t fail_to_find(struct vmd_host_call *call)
     return vmd_host_errno(call->guest, ENOENT);
 }
 
-/* Functions that give NULL where there is nothing */
+/* Functions that return NULL if there is no such file */
 uint64_t vmd_host_find_nothing(struct vmd_host_call *call)
 {
     vmd_host_errno(call->guest, ENOENT);

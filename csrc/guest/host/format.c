@@ -68,7 +68,7 @@ static const char *read_number(const char *c, int *value, struct vmd_variadic *a
     return c;
 }
 
-/* Reads what follows a %. */
+/* Parse the specification after a %. */
 static const char *read_specification(const char *c, struct specification *ret, struct vmd_variadic *arguments)
 {
     *ret = (struct specification){.precision = -1, .bytes = 4};
@@ -186,7 +186,7 @@ static void print_string(struct vmd_text *out, const struct specification *spec,
     print_padded(out, spec, text ? text : "", size);
 }
 
-/* Prints one conversion. */
+/* Print one conversion. */
 static void convert(struct vmd_text *out, const struct specification *spec, struct vmd_variadic *arguments)
 {
     struct vmd_guest *guest = arguments->call->guest;
@@ -239,7 +239,7 @@ static void convert(struct vmd_text *out, const struct specification *spec, stru
     }
 }
 
-/* Appends text with the characters replaced that XML reserves. Source: GLib glib/gmarkup.c append_escaped_text. */
+/* Append text with XML's reserved characters escaped. Source: GLib glib/gmarkup.c append_escaped_text. */
 static void append_escaped(struct vmd_text *out, const struct vmd_text *text)
 {
     static const struct {
@@ -257,7 +257,7 @@ static void append_escaped(struct vmd_text *out, const struct vmd_text *text)
     }
 }
 
-/* Prints the arguments escaped for XML, or as they are. */
+/* Print the arguments, escaped for XML or unchanged. */
 bool vmd_host_format_escaped(struct vmd_variadic *arguments, uint64_t format, bool escape, struct vmd_text *out)
 {
     struct vmd_guest *guest = arguments->call->guest;

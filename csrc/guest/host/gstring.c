@@ -63,7 +63,7 @@ static uint64_t append(struct vmd_guest *guest, uint64_t string, const char *byt
     return splice(guest, string, UINT64_MAX, 0, bytes, size);
 }
 
-/* The bytes of a text of the guest, whose size may be -1: up to its NUL. NULL: the call fails. */
+/* The bytes of a text of the guest; size -1: up to its NUL. NULL: the call fails. */
 static const char *text_at(struct vmd_guest *guest, uint64_t address, uint64_t *size)
 {
     const char *text;
@@ -124,7 +124,7 @@ static uint64_t host_g_string_free_and_steal(struct vmd_host_call *call)
     return text;
 }
 
-/* Puts a text of the guest in at a position. */
+/* Insert a text of the guest at a position. */
 static uint64_t insert(struct vmd_host_call *call, uint64_t at, uint64_t from, uint64_t size)
 {
     const char *text = text_at(call->guest, from, &size);
@@ -229,7 +229,7 @@ static uint64_t host_g_string_ascii_down(struct vmd_host_call *call)
     return change_case(call, tolower);
 }
 
-/* Prints into a string: behind what it has (at the end), or instead of it. */
+/* Print to a string: append, or replace its content. */
 static uint64_t print(struct vmd_host_call *call, struct vmd_variadic arguments, bool at_end)
 {
     struct vmd_text text;

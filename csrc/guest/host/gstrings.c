@@ -66,7 +66,7 @@ static uint64_t host_g_str_hash(struct vmd_host_call *call)
     return text ? vmd_str_hash(text) : 0;
 }
 
-/* Searching */
+/* Search */
 
 static uint64_t host_g_strrstr(struct vmd_host_call *call)
 {
@@ -104,7 +104,7 @@ static uint64_t host_g_pattern_match_simple(struct vmd_host_call *call)
     return pattern && text && fnmatch(pattern, text, FNM_NOESCAPE) == 0;
 }
 
-/* Changing in place */
+/* Change in place */
 
 static char *writable(struct vmd_host_call *call, size_t *size)
 {
@@ -139,7 +139,7 @@ static uint64_t host_g_strchomp(struct vmd_host_call *call)
     return call->args[0];
 }
 
-/* Replaces the characters that are (or are not) in a set. */
+/* Replace the characters that are (or are not) in a set. */
 static uint64_t replace(struct vmd_host_call *call, const char *set, bool if_in_set)
 {
     size_t size;
@@ -200,7 +200,7 @@ static uint64_t host_g_ascii_strup(struct vmd_host_call *call)
     return change_case(call, true);
 }
 
-/* The difference of the first characters that differ, in lower case; where one string ends, as they are. */
+/* The difference of the first different characters: in lower case, at a string's end unchanged. */
 static uint64_t compare_ascii(struct vmd_host_call *call, uint64_t most)
 {
     const char *a = vmd_host_string(call->guest, call->args[0]), *b = vmd_host_string(call->guest, call->args[1]);
@@ -238,7 +238,7 @@ static uint64_t host_g_ascii_tolower(struct vmd_host_call *call)
     return (uint64_t)tolower((uint8_t)call->args[0]);
 }
 
-/* Copies to a buffer of a size; how long the whole would be. */
+/* Copy to a buffer of limited size; returns the length of the whole. */
 static uint64_t copy_to(struct vmd_host_call *call, uint64_t used)
 {
     struct vmd_guest *guest = call->guest;

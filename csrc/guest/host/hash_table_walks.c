@@ -112,7 +112,7 @@ static uint64_t host_g_hash_table_find(struct vmd_host_call *call)
     return value;
 }
 
-/* A GList of keys or values: each is put before those that came earlier. */
+/* A GList of keys or values, in reverse order of iteration. */
 static uint64_t list_of(struct vmd_host_call *call, bool values)
 {
     struct vmd_guest *guest = call->guest;

@@ -94,7 +94,7 @@ static bool lookup(struct vmd_host_call *call, const struct vmd_container *table
     return vmd_ghash_lookup(&table->hash, hash_of(call, table, key), key, slot);
 }
 
-/* Making and ending */
+/* Creation and destruction */
 
 static uint64_t new_table(struct vmd_host_call *call, uint64_t destroy_key, uint64_t destroy_value)
 {
@@ -131,7 +131,7 @@ static uint64_t host_g_hash_table_new_full(struct vmd_host_call *call)
     return new_table(call, call->args[2], call->args[3]);
 }
 
-/* Takes all keys out, then calls the notifiers, which may use the table. */
+/* Remove all keys, then call the notifiers, which may use the table. */
 static void remove_all(struct vmd_host_call *call, struct vmd_container *table, bool destroy)
 {
     struct vmd_ghash old;
@@ -215,7 +215,7 @@ static uint64_t host_g_hash_table_destroy(struct vmd_host_call *call)
 
 /* Keys and values */
 
-/* replace: a key that is there gives way to the new one, which is what replace and add do; insert keeps the old. */
+/* replace: the new key replaces an equal one (g_hash_table_replace, _add); g_hash_table_insert keeps the old one. */
 static uint64_t insert(struct vmd_host_call *call, uint64_t value, bool replace)
 {
     struct vmd_container *table = vmd_container_take(call->guest, call->args[0], VMD_TABLE);

@@ -1,5 +1,5 @@
 /*
- * State of KVM's virtual CPUs and devices: memory for what a QEMU sets, so that it gets the same back.
+ * State of KVM's virtual CPUs and devices: KVM_GET_* returns what KVM_SET_* has stored.
  *
  * Records are in the guest's memory, in lists by a hash of their key: {next, descriptor and function, part, size,
  * bytes}. Numbers and layouts are those of Linux' include/uapi/linux/kvm.h.
@@ -46,7 +46,7 @@ static bool is_get(uint32_t function)
     return memchr(gets, (int)function, sizeof(gets));
 }
 
-/* The function that sets what a function gets. */
+/* The SET function that corresponds to a GET function. */
 static uint32_t set_of(uint32_t function)
 {
     return function == GET_CLOCK ? SET_CLOCK : function == GET_XSAVE2 ? GET_XSAVE + 1 : function + 1;

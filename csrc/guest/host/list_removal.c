@@ -7,9 +7,6 @@
  */
 #include "guest/host/lists.h"
 
-/* Removing */
-
-/* Takes a link of a GList out of its list; the new head. */
 uint64_t vmd_list_unlink(struct vmd_guest *guest, uint64_t list, uint64_t link)
 {
     uint64_t next = vmd_guest_load_u64(guest, link + NEXT), prev = vmd_guest_load_u64(guest, link + PREV);

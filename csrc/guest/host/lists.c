@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-/* Adding */
+/* Insertion */
 
 static uint64_t host_g_slist_prepend(struct vmd_host_call *call)
 {
@@ -48,7 +48,7 @@ static uint64_t host_g_list_append(struct vmd_host_call *call)
     return add_last(call, true);
 }
 
-/* Puts data between two links; the new head. */
+/* Insert data between two links; returns the new head. */
 static uint64_t put_between(struct vmd_guest *guest, uint64_t list, uint64_t prev, uint64_t next, uint64_t data,
                             bool doubly)
 {
@@ -136,7 +136,7 @@ static uint64_t host_g_list_insert_sorted_with_data(struct vmd_host_call *call)
     return insert_sorted(call, true, true);
 }
 
-/* Finding */
+/* Search */
 
 static uint64_t host_length(struct vmd_host_call *call)
 {

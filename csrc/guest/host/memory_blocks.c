@@ -10,7 +10,7 @@ static uint64_t address_of(struct vmd_host_call *call, const char *host)
     return host ? VMD_GUEST_BASE + (uint64_t)(host - call->guest->memory) : 0;
 }
 
-/* Nothing stops a host function in the middle: it may not write more than a call may use. */
+/* A host function can't be interrupted: it must not write more than a call may use. */
 static bool is_too_large(struct vmd_host_call *call, uint64_t size)
 {
     uint64_t most = call->guest->limits.resident;

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Where it goes */
+/* Destinations */
 
 static uint64_t print_to_memory(struct vmd_variadic arguments, uint64_t buffer, uint64_t size, uint64_t format)
 {
@@ -54,7 +54,7 @@ static uint64_t print_escaped(struct vmd_variadic arguments, uint64_t format)
     return copy;
 }
 
-/* A new string, whose address goes to ret; its length. */
+/* Store the address of a new string at ret; returns its length. */
 static uint64_t print_to_pointer(struct vmd_variadic arguments, uint64_t ret, uint64_t format)
 {
     uint64_t copy = print_to_string(arguments, format);
@@ -211,7 +211,7 @@ static uint64_t host_g_logv(struct vmd_host_call *call)
     return length;
 }
 
-/* Without a format */
+/* Output without a format */
 
 static uint64_t print_string_at(struct vmd_host_call *call, uint64_t address, const char *end)
 {

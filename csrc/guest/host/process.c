@@ -1,5 +1,5 @@
 /*
- * The process: how it ends, who it is, its environment, signals, what the host machine has.
+ * The process: exit, identity, environment, signals, properties of the host machine.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -27,7 +27,7 @@ static uint64_t find_string(struct vmd_host_call *call, uint64_t table, const ch
     return *ret && vmd_ghash_lookup(&(*ret)->hash, vmd_str_hash(text), call->args[0], slot);
 }
 
-/* The value of a string in a table, new values are made by the caller; 0: it is not there and not added. */
+/* The value of a string in a table; 0: it is neither in the table nor added. */
 static uint64_t intern(struct vmd_host_call *call, uint64_t *table_at, bool add, bool is_quark)
 {
     const char *text = call->args[0] ? vmd_host_string(call->guest, call->args[0]) : NULL;

@@ -51,7 +51,7 @@ static uint64_t host_g_queue_free_full(struct vmd_host_call *call)
     return 0;
 }
 
-/* Puts data between two links of a queue. */
+/* Insert data between two links of a queue. */
 static void put_into_queue(struct vmd_guest *guest, uint64_t queue, uint64_t prev, uint64_t next, uint64_t data)
 {
     uint64_t link = new_link(guest, data, next, prev);
@@ -94,7 +94,7 @@ static uint64_t host_g_queue_insert_sorted(struct vmd_host_call *call)
     return 0;
 }
 
-/* Takes a link out of a queue; its data. */
+/* Remove a link from a queue; returns its data. */
 static uint64_t take_from_queue(struct vmd_guest *guest, uint64_t queue, uint64_t link, bool destroy)
 {
     uint64_t next, prev, data;

@@ -13,7 +13,7 @@
 
 struct scan {
     struct vmd_variadic arguments;
-    const char *text, *next; /* the whole input, and what is left of it */
+    const char *text, *next; /* the whole input, and the rest */
     uint64_t n;              /* assignments */
 };
 

@@ -151,7 +151,7 @@ static uint64_t host_strcasestr(struct vmd_host_call *call)
     return text && part ? address_of(call, strcasestr(text, part)) : 0;
 }
 
-/* Copies at most n bytes of a string and its NUL to an address; how many bytes without the NUL. */
+/* Copy at most n bytes of a string and a NUL; returns the number of bytes without the NUL. */
 static uint64_t copy_string(struct vmd_host_call *call, uint64_t to, uint64_t from, uint64_t n)
 {
     const char *text = vmd_host_string(call->guest, from);
@@ -213,7 +213,7 @@ static uint64_t host_strndup(struct vmd_host_call *call)
                 : 0;
 }
 
-/* The next token behind from, ended by a NUL; rest is where the next search begins, or 0. */
+/* The next token after from, terminated by a NUL; rest: start of the next search, or 0. */
 static uint64_t token(struct vmd_host_call *call, uint64_t from, uint64_t delimiters, uint64_t *rest)
 {
     char *text = from ? (char *)vmd_host_string(call->guest, from) : NULL;

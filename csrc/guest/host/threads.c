@@ -176,7 +176,7 @@ static uint64_t host_syscall(struct vmd_host_call *call)
     return vmd_host_errno(call->guest, ENOSYS);
 }
 
-/* A pool runs what it is given at once: {function, user data} */
+/* Thread pools {function, user data} execute tasks immediately. */
 
 static uint64_t host_g_thread_pool_new(struct vmd_host_call *call)
 {
@@ -194,7 +194,7 @@ static uint64_t host_g_thread_pool_push(struct vmd_host_call *call)
     return 1;
 }
 
-/* Data of a thread, of which there is one set. */
+/* Thread-specific data; all threads share one set. */
 
 static uint64_t host_pthread_key_create(struct vmd_host_call *call)
 {

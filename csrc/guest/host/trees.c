@@ -43,7 +43,7 @@ static uint64_t host_g_tree_new_full(struct vmd_host_call *call)
     return new_tree(call, call->args[1], call->args[2], call->args[3]);
 }
 
-/* Where a key is, or where it would go. The function may change the tree: the place is checked by its user. */
+/* The position of a key, or its insertion point. The function may change the tree: callers check the position. */
 static bool find(struct vmd_host_call *call, const struct vmd_container *tree, uint64_t key, size_t *place)
 {
     size_t low = 0, high = tree->n_nodes;
