@@ -211,7 +211,7 @@ class _Mapping:
         return self._cluster[1][within : within + size]
 
     def _is_allocated(self, entry: int) -> bool:
-        """Return whether a cluster has an offset. In a data file that may be 0; the first cluster of an image cannot."""
+        """Return whether a cluster has an offset. In a data file it may be 0, where an image has its header."""
         has_data_file = self._image._data_fd != self._image._fd
         return bool(entry & _OFFSET or (has_data_file and entry & _COPIED))
 
