@@ -80,6 +80,7 @@ def test_python(directory: Path) -> None:
     assert (directory / "q35.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.qemu
 def test_python_with_a_qemu(directory: Path) -> None:
     """Python examples that read Debian's QEMU 7.2 run as doctests."""
