@@ -23,6 +23,10 @@ from vmdump.signals import sigint_blocked
 #: Address space of a worker in bytes. Reading a QEMU takes about 100 MB; most of the rest is reserved, not used.
 MEMORY = 4 << 30
 
+#: The same, of a worker that boots machines. Each reserves the emulator's address space, and one may follow another
+#: before it is freed; the emulator limits the memory that is used (vmdump/emulator/machine.py RESIDENT).
+BOOT_MEMORY = MEMORY + 2 * (16 << 30)
+
 #: Tasks after which a worker is replaced, so that leaks do not add up.
 _TASKS_PER_PROCESS = 200
 
