@@ -175,3 +175,11 @@ def test_abi_timeout() -> None:
     assert error.endswith(
         "not read within 1.5 seconds; allow more with --timeout, or add fewer devices with --device\n"
     )
+
+
+@pytest.mark.parametrize("arguments", [("machines",), ("properties", "e1000")])
+def test_other_programs(arguments: tuple[str, ...]) -> None:
+    """Programs that are not QEMU system emulators are named as such."""
+    program = Path(shutil.which("true") or "").resolve()
+    error = run_failing(3, arguments[0], program, *arguments[1:])
+    assert error == f"vmdump: {program}: not a QEMU system emulator, but another program; give a qemu-system-* binary\n"
