@@ -69,8 +69,8 @@ man: .venv/dev
 	mkdir -p build
 	.venv/bin/argparse-manpage --pyfile vmdump/cli/__init__.py --function build_parser --prog vmdump \
 		--project-name vmdump --version "$$(.venv/bin/python -c 'import vmdump; print(vmdump.__version__)')" \
-		--description "what device state a QEMU migrates" --manual-title vmdump --url "" \
-		--author "The vmdump authors" --output build/vmdump.1
+		--description "which device state a QEMU migrates, and whether another QEMU can load it" \
+		--manual-title vmdump --url "" --author "The vmdump authors" --output build/vmdump.1
 
 clean:
 	rm -rf build dist .venv *.egg-info vmdump/_core*.so vmdump/_core.c

@@ -75,14 +75,27 @@ def check(commands: list[tuple[str, str]]) -> None:
 
 
 def test_python(directory: Path) -> None:
-    """The Python example runs as a doctest."""
+    """The Python examples run as doctests."""
+    assert run_python("python") > 8
+    assert (directory / "q35.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.qemu
+def test_python_with_a_qemu(directory: Path) -> None:
+    """Python examples that read Debian's QEMU 7.2 run as doctests."""
+    find_qemu("x86_64")
+    assert run_python("python qemu") > 8
+
+
+def run_python(language: str) -> int:
+    """Run the blocks of a language as doctests, those of a page together, and return the number of examples."""
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
     for page in PAGES:
-        text = "\n".join(blocks("python", [page]))
+        text = "\n".join(blocks(language, [page]))
         runner.run(doctest.DocTestParser().get_doctest(text, {}, page.name, str(page), 0))
-    assert runner.tries > 8
     assert not runner.failures
-    assert (directory / "q35.json").exists()
+    return runner.tries
 
 
 def test_ci_runs_the_test_command() -> None:

@@ -69,6 +69,7 @@ def seven(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.qemu
+@pytest.mark.slow
 def test_all_targets_from_packages(seven: Path) -> None:
     """Every target of Debian's 7.2, with modules, read from packages equals QEMU's own dump."""
     assert written_dumps(seven) == expected_dumps("7.2.22")
@@ -79,6 +80,7 @@ def test_all_targets_from_packages(seven: Path) -> None:
 
 
 @pytest.mark.qemu
+@pytest.mark.slow
 def test_nothing_changed(seven: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A second run reads nothing, even after the packages have moved."""
     moved = tmp_path / "moved"
@@ -93,6 +95,7 @@ def test_nothing_changed(seven: Path, tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.qemu
+@pytest.mark.slow
 def test_corrupt_package(tmp_path: Path, seven: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A corrupt package is an error with exit code 3; the build's other packages are read."""
     debs = []
@@ -120,6 +123,7 @@ def test_corrupt_package(tmp_path: Path, seven: Path, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.qemu
+@pytest.mark.slow
 def test_killed_while_unpacking(tmp_path: Path, seven: Path) -> None:
     """After SIGKILL during unpacking, the next run removes the leftovers and completes."""
     debs = [deb for deb in find_debs("7.2.22") if "-x86_" in deb or "-common_" in deb or "-mips_" in deb]
@@ -278,6 +282,7 @@ def test_dask_loses_a_worker(cluster: "tuple[str, subprocess.Popen[str]]", tmp_p
     assert dumps == [read_real_dump("7.2.22", "aarch64")] * 20
 
 
+@pytest.mark.slow
 def test_no_scheduler(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """An unreachable scheduler address is an error."""
     (tmp_path / "x.json").write_bytes(read_real_dump("7.2.22", "avr"))

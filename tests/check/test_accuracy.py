@@ -70,6 +70,7 @@ def test_the_list_is_complete() -> None:
     assert {name for name, said in lines.items() if said} == set(ANSWERS)
 
 
+@pytest.mark.slow
 def test_accuracy_with_binaries() -> None:
     """On recorded migrations nearly all reported breaks failed, all failures are reported, few verdicts are
     conditional.

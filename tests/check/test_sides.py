@@ -134,6 +134,7 @@ def images() -> list[Path]:
 
 
 @pytest.mark.qemu
+@pytest.mark.slow
 def test_machines_of_real_qemus() -> None:
     """The table has all machine types of the available QEMUs, with their targets."""
     for path in images():
@@ -145,6 +146,7 @@ def test_machines_of_real_qemus() -> None:
 
 
 @pytest.mark.qemu
+@pytest.mark.slow
 def test_binaries_are_compared_under_one_machine() -> None:
     """Without -M two binaries are compared under the newest common machine type, which is reported."""
     found = {path.parents[2].name: str(path) for path in images() if path.name == "qemu-system-x86_64"}

@@ -13,6 +13,7 @@
 #include "dump/dump.h"
 #include "base/ghash.h"
 #include "parse/parse.h"
+#include "savevm/savevm.h"
 
 #undef malloc
 #undef calloc
@@ -89,6 +90,41 @@ static enum vmd_status dump(const struct vmd_tree *tree, struct vmd_error *err)
                   : vmd_dump_memory(tree, VMD_ENGINE_STDIO, VMD_FORM_QEMU, memory, sizeof(memory), NULL, NULL, err);
 }
 
+/* A stream with configuration, RAM, a device and a vmdescription. */
+static const char STREAM[] = "QEVM\0\0\0\3"
+                             "\7\0\0\0\2pc"
+                             "\1\0\0\0\2\3ram\0\0\0\0\0\0\0\4"
+                             "\0\0\0\0\0\0\x10\4\1r\0\0\0\0\0\0\x10\0\0\0\0\0\0\0\0\x10\x7e\0\0\0\2"
+                             "\4\0\0\0\3\1d\0\0\0\0\0\0\0\1body\x7e\0\0\0\3"
+                             "\0\6\0\0\0\2{}";
+
+static int64_t read_stream(void *opaque, uint64_t offset, char *buffer, uint64_t size)
+{
+    uint64_t n = offset < sizeof(STREAM) - 1 ? sizeof(STREAM) - 1 - offset : 0;
+
+    n = n < size ? n : size;
+    memcpy(buffer, STREAM + (n ? offset : 0), n);
+    return (int64_t)n;
+}
+
+static enum vmd_status walk(void)
+{
+    struct vmd_savevm *vm;
+    enum vmd_status status = vmd_savevm_create(&vm);
+
+    if (status) {
+        return status;
+    }
+    status = vmd_savevm_walk(vm, read_stream, NULL, 0, 0, NULL, 0, "");
+    if (!status && vm->problem) {
+        status = vm->problem == VMD_SAVEVM_NO_MEMORY ? VMD_NO_MEMORY : VMD_BAD_REFERENCE;
+    } else if (!status && (vm->n_sections != 2 || vm->vmdescription_size != 2)) {
+        status = VMD_BAD_REFERENCE;
+    }
+    vmd_savevm_destroy(vm);
+    return status;
+}
+
 /* Run all code that allocates. */
 static enum vmd_status run(const char *text, size_t size)
 {
@@ -109,7 +145,7 @@ static enum vmd_status run(const char *text, size_t size)
         }
         vmd_tree_destroy(tree);
     }
-    return status;
+    return status ? status : walk();
 }
 
 int main(int argc, char **argv)

@@ -10,7 +10,7 @@ from support.paths import ROOT
 
 
 def test_every_allocation_fails_once(tmp_path: Path) -> None:
-    """Tree, parser, engines and hash table return VMD_NO_MEMORY and free their memory."""
+    """Tree, parser, engines, hash table and the walker of streams return VMD_NO_MEMORY and free their memory."""
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
         pytest.skip("no C compiler")
@@ -24,7 +24,7 @@ def test_every_allocation_fails_once(tmp_path: Path) -> None:
     templates = tmp_path / "templates.o"
     kept = ["-Dmalloc=test_malloc_kept", "-c", ROOT / "csrc/format/templates.c"]
     subprocess.run([compiler, *options, *kept, "-o", templates], check=True)
-    folders = ("base", "tree", "parse", "dump")
+    folders = ("base", "tree", "parse", "dump", "savevm")
     sources = [ROOT / "tests/csrc/alloc_failure.c", ROOT / "csrc/format/extended.c"]
     sources += [file for each in folders for file in ROOT.glob(f"csrc/{each}/*.c")]
     renamed = [f"-D{name}=test_{name}" for name in ("malloc", "calloc", "realloc", "free")]

@@ -1,6 +1,8 @@
 """Whole machines in the emulator, held against a real QEMU: QMP answers, saved streams, RAM blocks."""
 
+import gc
 import shutil
+import weakref
 from pathlib import Path
 
 import pytest
@@ -175,3 +177,16 @@ def test_files(machine):
     assert any(path.endswith("/bios-256k.bin") for path in machine.files)
     prefix = str(Path(binary("x86_64")).resolve().parent.parent)
     assert all(where in ("missing", "stand-in") or where.startswith(prefix) for where in machine.files.values())
+
+
+def test_memory_is_freed():
+    """A machine that is no longer used frees its memory at once, not when the garbage collector runs."""
+    machine = boot(binary("x86_64"), ["-M", "none"])
+    machine.qmp("query-version")
+    guest = weakref.ref(machine.guest)
+    gc.disable()
+    try:
+        del machine
+        assert guest() is None
+    finally:
+        gc.enable()

@@ -155,6 +155,16 @@ def test_properties(machines: Machines) -> None:
     assert known["multifunction"].set_by == "default"
 
 
+@pytest.mark.slow
+def test_accelerator(machines: Machines) -> None:
+    """Arguments choose the accelerator: kvmclock is a default with KVM only (target/i386/kvm/kvm-cpu.c)."""
+    for argv, is_on in ((["-accel", "kvm"], True), ([], False)):
+        found = machines.properties("qemu64-x86_64-cpu", "pc-q35-7.2", argv)
+        assert {each.name: each.effective for each in found.properties}["kvmclock"] is is_on
+    survey = machines.survey("pc-q35-7.2", ["-accel", "kvm"], devices=())
+    assert "kvmclock" in {each.idstr for each in survey.board.sections}
+
+
 def test_unknown_type(machines: Machines) -> None:
     """An unknown type gets a suggestion, an abstract one its subtypes."""
     with pytest.raises(vmdump.SourceError, match=r"no QOM type 'e1000ee'; did you mean e1000e or e1000\?"):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.native_qemu import NativeQemu
 from support.qemu import find_qemu
-from support.streams import small_stream, write
+from support.streams import real_stream, small_stream, write
 
 from vmdump.errors import SourceError
 from vmdump.stream.qcow2 import Qcow2
@@ -108,6 +108,27 @@ def test_data_file_outside(tmp_path: Path) -> None:
     image.data[104 : 104 + 8 + len(name)] = struct.pack(">II", 0x44415441, len(name)) + name
     with pytest.raises(SourceError, match="is in another directory"):
         read_saved_vm(write(tmp_path / "disk", bytes(image.data)))
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize(
+    "options",
+    [
+        (), ("-o", "compat=0.10"), ("-c",), ("-c", "-o", "compression_type=zstd"), ("-o", "extended_l2=on"),
+        ("-c", "-o", "extended_l2=on,cluster_size=128k"), ("-o", "cluster_size=512"), ("-o", "data_file=disk.raw"),
+    ],
+)  # fmt: skip
+def test_disks_of_qemu_img(tmp_path: Path, options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream at the beginning of a disk, as in state volumes of Proxmox, in all clusters that qemu-img writes."""
+    import subprocess
+
+    find_qemu("x86_64")
+    monkeypatch.chdir(tmp_path)
+    stream = real_stream("malta-7.2")
+    write(tmp_path / "raw", stream + bytes(1 << 20))
+    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", *options, "raw", "disk.qcow2"], check=True)
+    vm = read_saved_vm("disk.qcow2")
+    assert (vm.machine, vm.size, vm.container.kind) == ("malta", len(stream), "qcow2 disk")
 
 
 @pytest.mark.qemu

@@ -165,6 +165,17 @@ def test_postcopy(walk) -> None:
     assert [(each.name, each.is_packaged) for each in vm.sections] == [("nic", True), ("late", False)]
 
 
+def test_real_postcopy(walk) -> None:
+    """A stream of QEMU 7.2 that switched to postcopy, recorded between source and destination, is walked to its end."""
+    data = real_stream("postcopy-7.2")
+    vm = walk(data)
+    assert (vm.machine, vm.size) == ("microvm", len(data))
+    assert {"postcopy advise", "postcopy listen", "postcopy run", "packaged", "ping"} <= vm.commands.keys()
+    assert all(each.is_packaged for each in vm.sections if not each.is_live)
+    assert [each.pages + each.zero_pages for each in vm.blocks] == [each.size // PAGE for each in vm.blocks]
+    assert vm.vmdescription is None  # postcopy sends none
+
+
 def test_huge_page_sizes_of_postcopy(walk) -> None:
     """With postcopy, blocks of huge pages have their size behind the length."""
     blocks = streams.str8("mem") + be(8, 4 << 20, 2 << 20) + streams.str8("pc.bios") + be(8, PAGE)

@@ -45,6 +45,7 @@ CLOCKS = frozenset(
         "m48t59",
         "m48t59_isa",
         "mc146818rtc",
+        "menelaus",
         "pl031",
         "pxa2xx_rtc",
         "rtc",

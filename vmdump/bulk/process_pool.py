@@ -23,9 +23,9 @@ from vmdump.signals import sigint_blocked
 #: Address space of a worker in bytes. Reading a QEMU takes about 100 MB; most of the rest is reserved, not used.
 MEMORY = 4 << 30
 
-#: The same, of a worker that boots machines. Each reserves the emulator's address space, and one may follow another
-#: before it is freed; the emulator limits the memory that is used (vmdump/emulator/machine.py RESIDENT).
-BOOT_MEMORY = MEMORY + 2 * (16 << 30)
+#: The same for workers that boot machines: up to three guests of 12 GiB each (vmdump.emulator.machine.MEMORY), whose
+#: own limit bounds what they allocate.
+MEMORY_WITH_MACHINES = MEMORY + 3 * (12 << 30)
 
 #: Tasks after which a worker is replaced, so that leaks do not add up.
 _TASKS_PER_PROCESS = 200

@@ -100,7 +100,7 @@ def _jobs(text: str) -> int:
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Read the sources that are new or have changed."""
-    from vmdump.bulk.process_pool import BOOT_MEMORY, MEMORY
+    from vmdump.bulk.process_pool import MEMORY, MEMORY_WITH_MACHINES
     from vmdump.bulk.run import run as run_bulk
     from vmdump.bulk.tally import Tally
     from vmdump.bulk.tasks import Options
@@ -113,7 +113,7 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     if not args.executor.startswith("dask://") and args.executor not in ("processes", "threads"):
         raise UsageError(f"--executor: invalid value {args.executor!r}; choose processes, threads or dask://HOST:PORT")
     preload = ["vmdump.bulk.query.parquet"] if args.format == "parquet" else []  # pyarrow takes as long as many dumps
-    memory = MEMORY if args.boot is None else BOOT_MEMORY
+    memory = MEMORY if args.boot is None else MEMORY_WITH_MACHINES
     workers = make_workers(args.executor, args.jobs, memory=memory, preload=preload)
     options = Options(args.machines, args.format, args.timeout, args.max_size, args.boot)
     tally = Tally()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import TYPE_CHECKING, Any
 
 from vmdump.cli.source_arguments import UsageError, add_file, add_host, add_timeout_and_cache, roots_of
+from vmdump.errors import SourceError
 from vmdump.sources.open import BINARY, identify
 
 if TYPE_CHECKING:
@@ -42,6 +45,8 @@ def open_binaries(paths: Sequence[str], args: argparse.Namespace, environment: E
     opened = []
     for path, root in zip(paths, roots_of(paths, args.root), strict=True):
         kind, found = identify(path, root=root)
+        if not os.path.exists(found):
+            raise SourceError(f"{path}: {os.strerror(errno.ENOENT)}")
         if kind != BINARY:
             raise UsageError(f"{path}: not a QEMU binary; a dump file has no machines to emulate")
         opened.append(

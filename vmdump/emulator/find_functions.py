@@ -22,13 +22,6 @@ class Functions:
 
     def __init__(self, guest: Guest, elf: ElfFile, main: MappedObject) -> None:
         self._guest, self._elf, self._main = guest, elf, main
-        self._finders: dict[str, Callable[[], set[int]]] = {
-            "register_module_init": self._register_module_init,
-            "object_class_get_list": self._object_class_get_list,
-            "qemu_console_early_init": self._qemu_console_early_init,
-            "qemu_init": self._qemu_init,
-            "target_info_qom_set_target": self._target_info_qom_set_target,
-        }
         #: Whether the binary exports QEMU's functions, which loading modules requires.
         self.exported = "register_module_init" in main.symbols
         self._found: dict[str, int | None] = {}
@@ -38,7 +31,7 @@ class Functions:
         if self.exported:
             return self._main.symbols.get(name)
         if name not in self._found:
-            found = self._finders[name]() if name in self._finders else set()
+            found = _FINDERS[name](self) if name in _FINDERS else set()
             self._found[name] = found.pop() if len(found) == 1 else None
         return self._found[name]
 
@@ -111,3 +104,13 @@ class Functions:
             return self._guest.pointer(address)
         except SourceError:
             return None
+
+
+#: Finders by the name of the function in QEMU. Not in Functions: bound methods would be a reference cycle.
+_FINDERS: dict[str, Callable[[Functions], set[int]]] = {
+    "register_module_init": Functions._register_module_init,
+    "object_class_get_list": Functions._object_class_get_list,
+    "qemu_console_early_init": Functions._qemu_console_early_init,
+    "qemu_init": Functions._qemu_init,
+    "target_info_qom_set_target": Functions._target_info_qom_set_target,
+}

@@ -6,6 +6,7 @@ Every requested path is recorded.
 from __future__ import annotations
 
 import os
+import weakref
 from typing import Any
 
 from vmdump._core import ffi, lib
@@ -53,7 +54,8 @@ class GuestServices:
         self._n_modules = 0
         self._kept: list[Any] = []
         self._failure: BaseException | None = None
-        self._handle = ffi.new_handle(self)
+        # A weak reference: a cycle would keep the guest's memory until the garbage collector runs.
+        self._handle = ffi.new_handle(weakref.ref(self))
 
     def attach(self, guest: Guest) -> None:
         """Provide the files to a guest that runs its own main function."""
@@ -155,7 +157,7 @@ def _text(pointer: Any) -> str:
 @ffi.def_extern()  # type: ignore[misc, untyped-decorator, unused-ignore]
 def vmd_read_file(opaque: Any, path: Any, data: Any, size: Any) -> int:
     """Struct vmd_guest_services.read_file."""
-    services: GuestServices = ffi.from_handle(opaque)
+    services: GuestServices = ffi.from_handle(opaque)()
     try:
         found = services.read_file(_text(path))
     except (SourceError, OSError, ValueError) as error:
@@ -171,7 +173,7 @@ def vmd_read_file(opaque: Any, path: Any, data: Any, size: Any) -> int:
 @ffi.def_extern()  # type: ignore[misc, untyped-decorator, unused-ignore]
 def vmd_open_module(opaque: Any, path: Any, constructors: Any, n: Any) -> int:
     """Struct vmd_guest_services.open_module."""
-    services: GuestServices = ffi.from_handle(opaque)
+    services: GuestServices = ffi.from_handle(opaque)()
     try:
         found = services.open_module(_text(path))
     except (SourceError, OSError, ValueError, MemoryError) as error:
@@ -187,5 +189,5 @@ def vmd_open_module(opaque: Any, path: Any, constructors: Any, n: Any) -> int:
 @ffi.def_extern()  # type: ignore[misc, untyped-decorator, unused-ignore]
 def vmd_module_symbol(opaque: Any, handle: int, name: Any) -> int:
     """Struct vmd_guest_services.module_symbol."""
-    services: GuestServices = ffi.from_handle(opaque)
+    services: GuestServices = ffi.from_handle(opaque)()
     return services.module_symbol(handle, _text(name))

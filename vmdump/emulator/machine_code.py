@@ -35,8 +35,11 @@ _ONE_AARCH64 = 0x52800021
 _ARGUMENT_WITHIN = 24
 
 
-#: Limit of address loads. The largest QEMU has 200,000.
-_LOADS_MAX = 1 << 20
+#: Limits of address loads and of functions. The largest QEMU has 200,000 loads and 41,000 functions.
+_LOADS_MAX = _FUNCTIONS_MAX = 1 << 20
+
+#: Limits of the size of one function and of all, in bytes. The largest function of a QEMU has 127 KB, its code 9 MB.
+_FUNCTION_SIZE_MAX, _CODE_SIZE_MAX = 1 << 20, 64 << 20
 
 
 class Code:
@@ -74,7 +77,8 @@ class Code:
         index = bisect_right(self._starts, address)
         if not 0 < index < len(self._starts):
             return None
-        return self._starts[index - 1], self._starts[index]
+        start, end = self._starts[index - 1 : index + 1]
+        return (start, end) if end - start <= _FUNCTION_SIZE_MAX else None
 
     def functions_that_load(self, targets: set[int]) -> set[tuple[int, int]]:
         """Return the functions that load the address of one of the targets."""
@@ -153,11 +157,17 @@ def _words(data: bytes) -> tuple[int, ...]:
 
 
 def _function_starts(guest: Guest, elf: ElfFile, bias: int) -> list[int]:
-    """Return the sorted start addresses of functions from .eh_frame_hdr, which is for unwinding; empty without it."""
+    """Return the sorted start addresses of functions from .eh_frame_hdr, which is for unwinding.
+
+    Empty without it, or if there are too many or too far apart for a QEMU.
+    """
     for segment in elf.of_type(_PT_GNU_EH_FRAME):
         header = bias + segment.vaddr
         if guest.read(header, 4) == _EH_FRAME_HDR:
             count = int.from_bytes(guest.read(header + 8, 4), "little")
+            if count > _FUNCTIONS_MAX:
+                return []
             table = struct.iter_unpack("<ii", guest.read(header + 12, 8 * count))
-            return sorted(header + start for start, _ in table)
+            starts = sorted(header + start for start, _ in table)
+            return starts if starts and starts[-1] - starts[0] <= _CODE_SIZE_MAX else []
     return []

@@ -99,7 +99,7 @@ def read_properties(source: Source, type_: str, info: MachineInfo, argv: Sequenc
     defaults = _unrealized(bare, type_)
     if "cpu" in ancestors(type_, parents):
         argv = [*_cpu_argument(bare, type_), *argv]
-    arguments = [*machine_arguments(info.name), *backend_arguments(bare), *argv]
+    arguments = machine_arguments(info.name, [*backend_arguments(bare), *argv])
     machine = source.boot(arguments)
     initial = _unrealized(machine, type_)
     path, added, why = _in_board(machine, type_), None, None

@@ -110,7 +110,7 @@ def survey(
     bare = source.boot(["-M", NO_MACHINE])
     parents = read_parents(bare)
     concrete = sorted(row["name"] for row in bare.qmp("qom-list-types", implements="device", abstract=False))
-    template = source.boot_template([*machine_arguments(info.name), *backend_arguments(bare), *argv])
+    template = source.boot_template(machine_arguments(info.name, [*backend_arguments(bare), *argv]))
     with template.boot() as machine:
         stream = saved_stream(machine)
         objects = read_tree(machine)

@@ -6,7 +6,8 @@ version are used; if it is unknown, those of QEMU 5.2 to 10.1.
 
 Only part of a format is quoted: the first sentence, up to the first unknown argument.
 
-Source: QEMU 5.2.0, 7.2.22, 10.0.13 and 11.1.2 migration/savevm.c, migration/vmstate.c; 10.2 for when they changed.
+Source: QEMU 5.2.0, 7.2.22, 10.0.13 and 11.1.2 migration/savevm.c, migration/vmstate.c, migration/ram.c; 10.2 for when
+they changed.
 """
 
 from __future__ import annotations
@@ -96,6 +97,7 @@ LINES: dict[str, tuple[Form, ...]] = {
         later="Input validation failed: %s/%s version_id: %d",
         anchor="Input validation failed: %s/%s",
     ),
+    "unknown_block": _forms(("block",), 'Unknown ramblock "%s", cannot accept migration'),
     "unmigratable": _forms(("section",), "State blocked by non-migratable device '%s'"),
 }  # fmt: skip
 

@@ -31,6 +31,10 @@ _BLANK = b" \t\r\n"
 _ELF = b"\x7fELF"
 
 
+class CompressedStreamError(SourceError):
+    """Compressed data that are a saved VM, not a dump."""
+
+
 def open_dump_file(path: str | os.PathLike[str], max_size: int | None = None) -> DeviceDump:
     """Return the dump in the file at path. Raises as read_dump_file.
 
@@ -100,6 +104,8 @@ def read_bytes(file: io.BufferedReader, name: str, max_size: int | None = None) 
                 continue
             start = data.lstrip(_BLANK)
             is_object = start.startswith(b"{")
+            if start.startswith((b"QEVM", b"LibvirtQemud")):
+                raise CompressedStreamError(f"{name}: a saved VM can't be read from a pipe here; give its path")
             if start and not is_object:
                 break
             if len(data) > _MAX_BLANK and not start:

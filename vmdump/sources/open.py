@@ -28,6 +28,9 @@ _NAMES = {
     PROCESS: "QEMU binaries that are run", STREAM: "saved VMs",
 }  # fmt: skip
 
+#: First four bytes of saved VMs: a migration stream, libvirt's save, a qcow2 image, lzop, which dumps are not in.
+_STREAMS = (b"QEVM", b"Libv", b"QFI\xfb", b"\x89LZO")
+
 #: The options of `open` and of the command line that apply to some kinds only.
 _OPTIONS = {
     BUILTIN: ("machine", "module_dirs", "module_dir", "module", "arch"),
@@ -166,11 +169,7 @@ def identify(
         return PROCESS, path
     if start == b"\x7fELF":
         return BINARY, path
-    if start and not start.startswith(b"{"):
-        from vmdump.stream.container import is_stream
-
-        return (STREAM if is_stream(path, start) else DUMP), path
-    return DUMP, path
+    return (STREAM if start in _STREAMS else DUMP), path
 
 
 def is_binary(path: str) -> bool:
@@ -240,10 +239,13 @@ def load(
         from vmdump.stream.walk import read_saved_vm
 
         return StreamDump(read_saved_vm(path, limits=None if max_size is None else Limits(max_size, None)))
-    from vmdump.sources.dump_file import open_dump_file, read_dump_file
+    from vmdump.sources.dump_file import CompressedStreamError, open_dump_file, read_dump_file
 
     if path != "-":
-        return open_dump_file(path, max_size)
+        try:
+            return open_dump_file(path, max_size)
+        except CompressedStreamError:
+            return load(STREAM, path, max_size=max_size)
     if stdin is None and sys.stdin is None:
         raise SourceError("stdin is closed; give the source as a file")
     return read_dump_file(stdin or sys.stdin.buffer, "<stdin>", max_size)  # type: ignore[arg-type]  # a BufferedReader

@@ -74,23 +74,6 @@ class Opened:
         self.container, self.input, self.size = container, input, size
 
 
-def is_stream(path: str, start: bytes) -> bool:
-    """Return whether a regular file holds a saved VM, going by its first four bytes, also of compressed data."""
-    from vmdump.files.decompress import MAGIC_BYTES, decompressed, format_of
-    from vmdump.files.decompress import limits as default_limits
-
-    if start.startswith((MAGIC, _QCOW2, _LIBVIRT[:4])):
-        return True
-    try:
-        with open(path, "rb") as file:
-            if not format_of(file.peek(MAGIC_BYTES)[:MAGIC_BYTES]):
-                return False
-            content = decompressed(file, path, default_limits(None, MAX_SIZE)).read(len(_LIBVIRT))
-            return content.startswith((MAGIC, _LIBVIRT))
-    except (OSError, ValueError, SourceError):
-        return False  # whatever opens the file next reports the error
-
-
 @contextlib.contextmanager
 def open_container(
     path: str,

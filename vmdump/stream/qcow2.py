@@ -203,12 +203,17 @@ class _Mapping:
             return b""
         index, within = divmod(offset, self._size)
         entry, subclusters = self._entry(index)
-        is_plain = not entry & _COMPRESSED and self._image._entry == 8
-        if is_plain and entry & _OFFSET and not entry & _ZERO:
+        is_plain = not entry & (_COMPRESSED | _ZERO) and self._image._entry == 8
+        if is_plain and self._is_allocated(entry):
             return self._read_run(index, entry & _OFFSET, within, size)
         if self._cluster[0] != index:
             self._cluster = (index, self._read_cluster(entry, subclusters))
         return self._cluster[1][within : within + size]
+
+    def _is_allocated(self, entry: int) -> bool:
+        """Return whether a cluster has an offset. In a data file it may be 0, where an image has its header."""
+        has_data_file = self._image._data_fd != self._image._fd
+        return bool(entry & _OFFSET or (has_data_file and entry & _COPIED))
 
     def _read_run(self, index: int, host: int, within: int, size: int) -> bytes:
         """Read adjacent clusters at once."""
@@ -228,7 +233,7 @@ class _Mapping:
         if entry & _COMPRESSED:
             return self._decompress(entry)
         host = entry & _OFFSET
-        if self._image._entry == 8 or not host:
+        if self._image._entry == 8 or not self._is_allocated(entry):
             return bytes(self._size)
         part = self._size // _SUBCLUSTERS
         parts = []

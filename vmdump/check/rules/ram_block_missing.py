@@ -8,4 +8,4 @@ EXAMPLE = "a board that stops creating a block for firmware, or gives it another
 REMEDY = "Create the block under its old name for machine types of the versions that had it."
 REFERENCES = ("QEMU 10.0.13 migration/ram.c parse_ramblocks",)
 MESSAGE = "every VM of {machine} has RAM block '{block}' ({size} bytes{file}), which the destination's VM lacks"
-ERROR = 'Unknown ramblock "{block}", cannot accept migration'
+ERROR = "{unknown_block}"
