@@ -367,6 +367,21 @@ def test_lint_rule(name: str) -> None:
     assert name not in lint_rules(miss)
 
 
+def test_copies_of_a_description() -> None:
+    """A nested description is reported once, be it shared or copied, as in a cached image."""
+    shared = desc("part", A, post_load=True)
+    for first, second in ((shared, shared), (shared, desc("part", A, post_load=True))):
+        source, destination = fields(
+            (struct("s", desc("part", A)), struct("t", desc("part", A))), (struct("s", first), struct("t", second))
+        )
+        assert rules(source, destination) == ["hook-added"]
+    old, new = (desc("part", custom("a", "tlb"), version_id=n, minimum_version_id=n) for n in (2, 3))
+    copy = desc("part", custom("a", "tlb"), version_id=3, minimum_version_id=3)
+    for second in (new, copy):
+        source, destination = fields((struct("s", old), struct("t", old)), (struct("s", new), struct("t", second)))
+        assert rules(source, destination).count("nested-version-ignored") == 1
+
+
 def test_validation_is_compared() -> None:
     """A new assertion in the destination is reported as a comparison; one with another name in its
     place is the same.

@@ -8,13 +8,8 @@ from pathlib import Path
 import pytest
 from support.commands import run, run_failing
 
-from vmdump.cli import build_parser
+from vmdump.cli import COMMANDS, build_parser
 from vmdump.version import __version__
-
-COMMANDS = (
-    "dump", "devices", "show", "modules", "check", "lint", "explain", "rules", "classic", "stream", "bulk", "query",
-    "cache"
-)  # fmt: skip
 
 
 @pytest.mark.parametrize("argv", [["--help"], *([command, "--help"] for command in COMMANDS)])
@@ -24,7 +19,8 @@ def test_help(argv: list[str]) -> None:
     assert (result.code, result.stderr) == (0, "")
     assert result.stdout.isascii()
     assert max(map(len, result.stdout.splitlines())) <= 80
-    examples = re.findall(r"^  vmdump (.*?)(?:   .*| \|.*)?$", result.stdout, re.MULTILINE)
+    lines = re.sub(r" \\\n +", " ", result.stdout)
+    examples = re.findall(r"^  vmdump (.*?)(?:   .*| \|.*)?$", lines, re.MULTILINE)
     assert examples
     for example in examples:
         if not example.startswith("-"):

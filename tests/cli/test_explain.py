@@ -78,10 +78,20 @@ def test_nearest() -> None:
     assert "the nearest is: Missing section footer for SECTION" in run.out
 
 
+def test_rule_as_json() -> None:
+    """A rule as JSON has what the text says."""
+    (row,) = Run("field-added", "--json").rows
+    text = Run("field-added").out
+    assert (row["rule"], row["command"], row["verdict"], row["level"]) == ("field-added", "check", "breaks", None)
+    assert row["lines"]
+    parts = [row[key] for key in ("what", "why", "example", "remedy", "remedy_nested")]
+    assert all(part in text for part in (*parts, *(each["form"] for each in row["lines"]), *row["source"]))
+
+
 def test_unknown() -> None:
-    """Text far from every line is an error of one line."""
+    """Text far from every line is an error of one line, with the exit code of a line that is not known."""
     run = Run("hello out there, how are you")
-    assert (run.code, run.out) == (3, "")
+    assert (run.code, run.out) == (1, "")
     assert run.err.count("\n") == 1
     assert "give the QEMU binary that printed it as IMAGE" in run.err
 

@@ -169,3 +169,21 @@ def test_abi(tmp_path: Path) -> None:
     assert run(*arguments, "--config", baseline, "--fail-on", "conditional").code == 0
     assert b"abi-property-changed" in run(*arguments, "--format", "sarif").bytes
     assert b"<testsuite" in run(*arguments, "--format", "junit").bytes
+
+
+@pytest.mark.qemu
+def test_abi_timeout() -> None:
+    """--timeout limits the machines of a machine type, which threads read."""
+    qemu = find_qemu("x86_64")
+    error = run_failing(3, "abi", qemu, qemu, "-M", "isapc", "--no-cache", "--timeout", "1.5")
+    assert error.endswith(
+        "not read within 1.5 seconds; allow more with --timeout, or add fewer devices with --device\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", [("machines",), ("properties", "e1000")])
+def test_other_programs(arguments: tuple[str, ...]) -> None:
+    """Programs that are not QEMU system emulators are named as such."""
+    program = Path(shutil.which("true") or "").resolve()
+    error = run_failing(3, arguments[0], program, *arguments[1:])
+    assert error == f"vmdump: {program}: not a QEMU system emulator, but another program; give a qemu-system-* binary\n"

@@ -340,6 +340,17 @@ def test_imports(environ: dict[str, str], dump_file: Path, tmp_path: Path) -> No
     assert imported & NOT_NEEDED == set()
 
 
+@pytest.mark.parametrize("argv", [["check", "FILE", "FILE"], ["lint", "FILE"]])
+def test_imports_of_dump_files(argv: list[str], environ: dict[str, str], dump_file: Path) -> None:
+    """A check or lint of dump files imports nothing of the emulator."""
+    probe = "import sys; from vmdump.cli import main; code = main(sys.argv[1:]); print(*sys.modules); sys.exit(code)"
+    argv = [str(dump_file) if arg == "FILE" else arg for arg in argv]
+    done = subprocess.run([sys.executable, "-c", probe, *argv], env=environ, capture_output=True, text=True, check=True)
+    imported = set(done.stdout.splitlines()[-1].split())
+    assert "vmdump.check" in imported
+    assert {name for name in imported if name.startswith(("vmdump.emulator", "vmdump.machines"))} == set()
+
+
 @pytest.mark.qemu
 def test_imports_from_the_cache(environ: dict[str, str], tmp_path: Path) -> None:
     """A dump of a cached image imports no module that reads images, and hashes nothing."""

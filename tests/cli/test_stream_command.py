@@ -76,6 +76,7 @@ def test_diff(path: str, tmp_path: Path) -> None:
         (["nothere"], 3, "nothere: No such file or directory"),
         (["{path}", "nosection"], 3, "no section 'nosection'"),
         (["{path}", "timer", "x"], 2, "'x' is not an instance id"),
+        (["--diff", "{path}", "{path}", "timmer"], 3, "no section 'timmer'; did you mean timer?"),
         (["{path}", "--diff"], 2, "--diff needs two saved VMs"),
         (["{path}", "--snapshot", "a"], 3, "not a qcow2 image; --snapshot does not apply"),
         (["{path}", "timer", "--format", "analyze-migration"], 2, "leave out SECTION"),

@@ -98,6 +98,8 @@ def _read(task: ReadTask) -> ReadResult:
         names = [(each.name, each.alias) for each in image.machines]
         machine_types = tuple((each.name, each.alias, each.family, bool(each.is_default)) for each in image.machines)
         machines = _choose(names, task.machines)
+        if task.boot is not None:
+            _choose(names, task.boot)
         dump = image.dump(machines[0] if machines else None)
         machines = machines or (dump.machine,)
         # Of unpacked packages, which are removed afterwards, only the binary matters.

@@ -64,7 +64,7 @@ class Comparison(Reporter):
         self._sending, self._loading = sending, loading
         self._same_code = same_code
         #: What was reported and is not to be reported again: hooks, versions and tests of structs.
-        self._reported: set[tuple[str | None, int]] = set()
+        self._reported: set[tuple[str | None, str | int]] = set()
         self._refused = False
         #: The descriptions that the compared subsection is in.
         self._enclosing: list[Description] = []
@@ -149,7 +149,7 @@ class Comparison(Reporter):
         Versions of nested structs are not in the stream; refused sections and subsections are not compared.
         """
         vmsd, version = destination.description, source.description.version_id
-        key = ("version", id(vmsd))
+        key = ("version", vmsd.name)
         if not vmsd.minimum_version_id <= version <= vmsd.version_id and key not in self._reported:
             self._reported.add(key)
             facts = {"version": version, "local": vmsd.version_id, "minimum": vmsd.minimum_version_id}
@@ -339,7 +339,7 @@ class Comparison(Reporter):
         for prefix, vmsd in read.parts.items():
             source = sent.parts.get(prefix)
             for hook in vmsd.load_hooks:
-                key = (hook, id(vmsd))
+                key = (hook, vmsd.name)  # not its address: a cached image has copies of what a binary shares
                 if key in self._reported or (vmsd.name, hook) in known or (source and hook in source.load_hooks):
                     continue
                 self._reported.add(key)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from concurrent.futures import Future, wait
 from functools import partial
 from threading import Thread
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from vmdump.cli.machine_sources import add_binary, add_emulation, add_qemu_arguments, open_binaries, report_missed
 from vmdump.cli.report_arguments import add_arguments as add_report
 from vmdump.cli.report_arguments import check_statistics, finish, rule_texts
 from vmdump.cli.source_arguments import UsageError
+from vmdump.errors import SourceError
 
 if TYPE_CHECKING:
     import argparse
@@ -50,6 +52,9 @@ exit codes:
   2 usage error; 3 could not complete
 """
 
+#: Default of --timeout: a machine for each of about 250 device types, of two binaries at a time.
+_TIMEOUT = 600
+
 #: Seconds between two checks for signals.
 _TICK = 0.1
 
@@ -75,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="add only device types that match; may be repeated (default: all; none if ARGS contain -device)",
     )
     add_report(parser)
-    add_emulation(parser)
+    add_emulation(parser, timeout=_TIMEOUT, limited="the machines of one machine type")
     add_qemu_arguments(parser)
 
 
@@ -110,25 +115,36 @@ def _compare(opened: Sequence[Machines], args: argparse.Namespace, environment: 
     for name in _names(opened, args.machines, environment):
         show = _progress(environment, name)
         reads = [partial(machines.survey, name, args.argv, devices, show) for machines in opened]
-        old, new = _at_once(reads)
-        show("")
+        try:
+            old, new = _at_once(reads, args.timeout)
+        except TimeoutError:
+            raise SourceError(
+                f"the machines of {name} were not read within {args.timeout:g} seconds; allow more with --timeout, or "
+                "add fewer devices with --device"
+            ) from None
+        finally:
+            show("")
         for machines, found in zip(opened, (old, new), strict=True):
             report_missed(machines, found.missed_functions, environment)
         pairs.append((opened[0].path, old, opened[1].path, new))
     return abi(_labelled(pairs))
 
 
-def _at_once(reads: Sequence[Callable[[], Survey]]) -> list[Survey]:
+def _at_once(reads: Sequence[Callable[[], Survey]], timeout: float) -> list[Survey]:
     """Return the results of functions that run in threads, as the emulator does not hold Python's lock.
 
-    An exception of a signal handler ends the wait at once.
+    An exception of a signal handler ends the wait at once. Raises TimeoutError after timeout seconds; the threads are
+    then left alone, and end with the process.
     """
+    until = monotonic() + timeout
     futures: list[Future[Survey]] = []
     for read in reads:
         future: Future[Survey] = Future()
         futures.append(future)
         Thread(target=_complete, args=(future, read), daemon=True).start()
     while not all(future.done() for future in futures):
+        if monotonic() > until:
+            raise TimeoutError
         wait(futures, _TICK)  # signal handlers run between two waits
     return [future.result() for future in futures]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,9 @@ With --json the output is a list of objects with the keys
   line, kind (cause, where, note, format, nearest, unknown), key, what,
   arguments, details (label, text), remedy, source, format, function, rules,
   type
+and for a RULE
+  rule, command, verdict, level, what, why, example, remedy, remedy_nested,
+  lines (form, versions), source
 
 exit codes:
   0 explained; 1 not known, or only the nearest line; 2 usage error; 3 could
@@ -84,11 +88,11 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
         return ExitStatus.DONE
     if args.line != "-":
         try:
-            documentation = rule(args.line).text()
+            found = rule(args.line)
         except KeyError:
             pass
         else:
-            environment.print(documentation)
+            environment.print(json.dumps([found.to_plain()], indent=2) if args.json else found.text())
             return ExitStatus.DONE
         if not args.line.strip():
             raise UsageError("LINE is empty; quote the line, or give - to read standard input")
@@ -104,7 +108,8 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
         if args.line != "-" and not set(args.line) & set(" \t\n"):
             raise VmdumpError(unknown_rule(args.line))
         hint = "" if image else "; give the QEMU binary that printed it as IMAGE"
-        raise VmdumpError(f"no line in it is known from QEMU, and none is near to one{hint}")
+        environment.error(f"no line in it is known from QEMU, and none is near to one{hint}")
+        return ExitStatus.FINDINGS
     if args.json:
         environment.print(explanation.as_json(explanations), end="")
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vmdump.cli.source_arguments import UsageError, add_file, add_host, add_timeout_and_cache, roots_of
 from vmdump.errors import SourceError
@@ -25,10 +25,10 @@ def add_binary(parser: argparse.ArgumentParser, name: str, **options: str) -> No
     add_file(parser, name, help=BINARY_HELP, **options)
 
 
-def add_emulation(parser: argparse.ArgumentParser) -> None:
-    """Add the options for emulating machines."""
+def add_emulation(parser: argparse.ArgumentParser, **timeout: Any) -> None:
+    """Add the options for emulating machines. timeout: see add_timeout_and_cache."""
     group = parser.add_argument_group("QEMU binaries")
-    add_timeout_and_cache(group)
+    add_timeout_and_cache(group, **timeout)
     add_host(group, several=True)
 
 

@@ -41,8 +41,8 @@ keys of --json are
 
 Two binaries: the machine types that only one has, and the differences of those
 that both have; with NAME, everything that differs in this machine type (an
-alias is that of OLD). The keys of --json are both, only_old, only_new and changed; with NAME, name and
-differences, each with kind, subject, old and new.
+alias is that of OLD). The keys of --json are both, only_old, only_new and
+changed; with NAME, name and differences, each with kind, subject, old and new.
 """
 
 #: Positional arguments, at most: OLD NEW NAME.

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from vmdump.cli.environment import Environment
     from vmdump.machines.properties import DeviceProperties
 
-HELP = "show a device's properties under a machine type: defaults, effective values and what set them"
+HELP = "show a device's properties under a machine type and what sets them"
 EPILOG = """\
 examples:
   vmdump properties /usr/bin/qemu-system-x86_64 e1000e -M pc-q35-5.2
   vmdump properties /usr/bin/qemu-system-x86_64 qemu64-x86_64-cpu --changed
-  vmdump properties /usr/bin/qemu-system-x86_64 e1000 -- -global e1000.autonegotiation=off
+  vmdump properties /usr/bin/qemu-system-x86_64 e1000 \\
+    -- -global e1000.autonegotiation=off
 
 DEFAULT is the value without a machine type. EFFECTIVE is the value of the
 realized device in the machine, as QMP's qom-get returns it: the board's device,

@@ -48,14 +48,16 @@ def _complete(argument: argparse.Action, how: dict[str, str]) -> None:
     argument.complete = how  # type: ignore[attr-defined]  # shtab's
 
 
-def add_timeout_and_cache(group: argparse._ActionsContainer) -> None:
-    """Add --timeout and --no-cache."""
+def add_timeout_and_cache(
+    group: argparse._ActionsContainer, *, timeout: float = 60, limited: str = "reading or running a QEMU binary"
+) -> None:
+    """Add --timeout and --no-cache. timeout: the default, in seconds; limited: what it limits."""
     group.add_argument(
         "--timeout",
         type=seconds,
-        default=60.0,
+        default=float(timeout),
         metavar="SECONDS",
-        help="time limit for reading or running a QEMU binary (default: 60)",
+        help=f"time limit for {limited} (default: {timeout:g})",
     )
     group.add_argument(
         "--no-cache",

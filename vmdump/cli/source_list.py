@@ -100,6 +100,8 @@ def images_of(
     dumps: Sequence[DeviceDump], paths: Sequence[str], args: argparse.Namespace
 ) -> list[ImageOfMachine | None]:
     """Return the images that dumps were read from, with the options of the command line; None: not an image."""
+    if all(dump.producer.kind != "image" for dump in dumps):
+        return [None] * len(dumps)  # without importing the emulator
     from vmdump.check.evaluated.evaluation import image_of
 
     roots = roots_of(paths, args.root)

@@ -159,6 +159,11 @@ class ElfFile:
                 raise self.error(f"at {self._file.tell():#x}: the file was truncated while it was being read")
             memory = memory[size:]
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the file can no longer be read."""
+        return self._file.closed
+
     def content(self) -> bytes:
         """Return the bytes of the file, at most as many as a guest has memory for."""
         return self._read(0, min(self._size, MEMORY))

@@ -13,6 +13,7 @@ from functools import cached_property
 from vmdump.emulator.elf import ElfFile, MappedObject
 from vmdump.emulator.guest import Guest
 from vmdump.emulator.machine_code import Code
+from vmdump.emulator.other_programs import check_is_qemu
 from vmdump.errors import SourceError
 
 
@@ -38,6 +39,8 @@ class Functions:
         """Return the address of a function that all QEMUs have. Raises SourceError."""
         address = self.find(name)
         if address is None:
+            if not self._elf.is_closed:  # else the reader of descriptions has checked it
+                check_is_qemu(self._guest.name, self._elf)
             raise SourceError(
                 f"{self._guest.name}: {name} was not found: not a QEMU system emulator, or built in an "
                 "unsupported way; use --run instead"

@@ -5,6 +5,7 @@ A row is a machine type, a compat property, a property, a section or a RAM block
 
 from __future__ import annotations
 
+import gc
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,7 @@ def machine_rows(source: Source, is_booted: Callable[[MachineInfo], bool]) -> li
         booted: list[Row] = []
         error = None
         if is_booted(info):
+            gc.collect()  # frees the previous machine, which is in reference cycles and reserves GiBs of address space
             try:
                 booted = list(_booted(source, info))
             except SourceError as problem:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import namedtuple
+from contextlib import suppress
 
-from vmdump.stream.section_view import view
+from vmdump.errors import VmdumpError
+from vmdump.stream.section_view import find_sections, view
 from vmdump.stream.values import Node, shown, walk
 
 TYPE_CHECKING = False  # see vmdump/__init__.py
@@ -46,11 +48,23 @@ def differences(
         new: the other one.
         image: describes the sections; default: the vmdescription of each stream.
         only: compare sections of this name alone; see section_view.find_sections.
+
+    Raises VmdumpError if neither VM has a section of this name.
     """
     if only is None:
         yield from _of_the_vm(old, new)
         yield from _of_ram(old, new)
+    else:
+        _require(only, old, new)
     yield from _of_sections(old, new, image, only)
+
+
+def _require(name: str, old: SavedVM, new: SavedVM) -> None:
+    """Raise the error of find_sections if neither VM has a section."""
+    with suppress(VmdumpError):
+        find_sections(old, name)
+        return
+    find_sections(new, name)
 
 
 def _of_the_vm(old: SavedVM, new: SavedVM) -> Iterator[Difference]:

@@ -9,10 +9,12 @@ from support.bulk import bulk
 from support.descriptions import desc, dump, field
 from support.qemu import find_qemu
 
+from vmdump.bulk.process_pool import MEMORY, MEMORY_WITH_MACHINES
 from vmdump.bulk.query.database import query
 from vmdump.bulk.query.machines import to_parquet
 from vmdump.bulk.query.named import QUESTIONS
 from vmdump.cli import main
+from vmdump.emulator import machine as emulated
 
 VERSIONS = ("7.2.0", "10.0.0")
 
@@ -106,6 +108,20 @@ def test_format(capsys: pytest.CaptureFixture[str]) -> None:
     """Only Parquet has a place for machine types."""
     assert main(["bulk", "x", "-o", "y", "--boot", "all"]) == 2
     assert capsys.readouterr().err == "vmdump: --boot needs --format parquet\n"
+
+
+@pytest.mark.qemu
+def test_boot_unknown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A pattern that matches no machine type is an error with a suggestion."""
+    qemu = find_qemu("x86_64")
+    assert bulk(qemu, "-o", tmp_path / "out", "--format", "parquet", "--boot", "isapx") == 3
+    expected = f"vmdump: {qemu}: no machine type matches 'isapx'; did you mean isapc?"
+    assert expected in capsys.readouterr().err.splitlines()
+
+
+def test_boot_memory() -> None:
+    """A worker that boots machines may reserve the address space of two, as one may follow another."""
+    assert MEMORY_WITH_MACHINES >= MEMORY + 2 * emulated.MEMORY
 
 
 @pytest.mark.slow

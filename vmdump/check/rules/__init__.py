@@ -71,6 +71,26 @@ class Rule(NamedTuple):
         """The usual remedy, inside a nested struct or elsewhere."""
         return self.REMEDY_NESTED if nested and self.REMEDY_NESTED else self.REMEDY
 
+    def to_plain(self) -> dict[str, Any]:
+        """The documentation that ``vmdump explain --json`` prints."""
+        return {
+            "rule": self.id,
+            "command": self.command,
+            "verdict": None if self.LEVEL else self.VERDICT,
+            "level": self.LEVEL,
+            "what": self.WHAT,
+            "why": self.WHY,
+            "example": self.EXAMPLE,
+            "remedy": self.REMEDY,
+            "remedy_nested": self.REMEDY_NESTED,
+            "lines": [
+                {"form": form, "versions": versions or None}
+                for key in self.lines()
+                for form, versions in forms_in_words(key)
+            ],
+            "source": list(self.REFERENCES),
+        }
+
     def text(self) -> str:
         """The documentation that ``vmdump explain`` prints."""
         reported_by = f"vmdump {self.command}, {self.LEVEL or self.VERDICT}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ from vmdump.emulator.boot import Qemu
 from vmdump.emulator.elf import ElfFile, MappedObject, map_object
 from vmdump.emulator.guest import Guest
 from vmdump.emulator.host_profile import HostProfile
+from vmdump.emulator.other_programs import DUMP_MARK, check_is_qemu
 from vmdump.errors import SourceError
 from vmdump.modules.loader import ModuleLoader
 from vmdump.modules.model import ModuleState
@@ -40,13 +40,6 @@ OnPhase = Callable[[str], None]
 
 #: Format of "num", which QEMU prints since 8.2.
 _NUM_FORMAT = b'"num": %d'
-
-#: First key of a dump, a string in all binaries with -dump-vmstate. Source: migration/savevm.c.
-_DUMP_MARK = b'"vmschkmachine"'
-
-#: Version line of QEMU's programs, and an environment variable of user-mode emulation.
-_PROGRAM = re.compile(rb"(qemu-[a-z0-9_-]+) (?:version|[0-9]+\.[0-9])")
-_USER_MODE = b"QEMU_LD_PREFIX"
 
 
 class _DeviceClass(NamedTuple):
@@ -95,13 +88,13 @@ class QemuImage:
             try:
                 self._main = main = map_object(self._guest, elf, is_main=True)
             except SourceError:
-                self._check_is_qemu(elf)
+                check_is_qemu(self.path, elf)
                 raise
             self._build_id = elf.build_id()
             #: The segment that contains strings.
             self._data = main.constants()
-            if _DUMP_MARK not in self._data:
-                self._check_is_qemu(elf)
+            if DUMP_MARK not in self._data:
+                check_is_qemu(self.path, elf)
         self._qemu = Qemu(self._guest, elf, main, on_phase)
         on_phase("classes")
         #: Machine types in QEMU's order of registration.
@@ -124,18 +117,6 @@ class QemuImage:
         self.modules.module_load_qom_all()
         if self._opener.refused:
             raise self._opener.refused
-
-    def _check_is_qemu(self, elf: ElfFile) -> None:
-        """Raise SourceError if a program has no -dump-vmstate, naming QEMU's other programs."""
-        data = elf.content()
-        if _DUMP_MARK in data:
-            return
-        name = _PROGRAM.search(data)
-        what = "another program"
-        if name:
-            what = name[1].decode()
-            what += ", user-mode emulation, which has no devices" if _USER_MODE in data else ", one of QEMU's tools"
-        raise SourceError(f"{self.path}: not a QEMU system emulator, but {what}; give a qemu-system-* binary")
 
     def dump(self, machine: str | None = None) -> DeviceDump:
         """Return the dump for -M machine, a name or alias; None: the default machine, else "none".
