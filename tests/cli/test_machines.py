@@ -93,7 +93,9 @@ def test_machines(cache_home: Path) -> None:
     assert sum(row["default"] for row in rows) == 1
     table = run("machines", qemu).stdout.splitlines()
     assert table[0].split()[:3] == ["NAME", "ALIAS", "DEFAULT"]
-    assert [line.split()[0] for line in table[1:]] == [row["name"] for row in rows]
+    names = [line.split()[0] for line in table[1:]]
+    assert sorted(names) == sorted(row["name"] for row in rows)
+    assert names.index("pc-q35-2.9") < names.index("pc-q35-2.10") < names.index("pc-q35-3.0")
     error = run_failing(3, "machines", qemu, "isapcc")
     assert error == f"vmdump: {qemu}: no machine type 'isapcc'; did you mean isapc?\n"
     known = json.loads(run("machines", qemu, "isapc", "--json").stdout)
