@@ -12,8 +12,8 @@ from vmdump.cli import build_parser
 from vmdump.version import __version__
 
 COMMANDS = (
-    "dump", "devices", "show", "modules", "check", "lint", "explain", "rules", "classic", "stream", "save", "bulk",
-    "query", "cache",
+    "dump", "devices", "show", "modules", "check", "lint", "explain", "rules", "classic", "stream", "save", "load",
+    "bulk", "query", "cache",
 )  # fmt: skip
 
 

@@ -16,13 +16,20 @@ from vmdump.migrate.arguments import without_host
         ("-chardev ringbuf,id=r,size=64", "-chardev ringbuf,id=r,size=64"),
         ("-serial stdio -parallel none", "-serial null -parallel none"),
         ("-netdev tap,fd=3,id=n,vhost=on", "-netdev hubport,id=n,hubid=0"),
-        ("-nic user,model=e1000,mac=52:54:00:12:34:56", "-net nic,model=e1000,macaddr=52:54:00:12:34:56"),
-        ("-net nic,model=rtl8139 -net user", "-net nic,model=rtl8139"),
+        ("-netdev user,id=n,hostfwd=tcp::22-:22,net=10.0.0.0/8", "-netdev user,id=n,net=10.0.0.0/8"),
+        ("-nic user,model=e1000,mac=52:54:00:12:34:56", "-nic user,model=e1000,mac=52:54:00:12:34:56"),
+        ("-nic tap,model=e1000,mac=52:54:00:12:34:56", "-net nic,model=e1000,macaddr=52:54:00:12:34:56"),
+        ("-net nic,model=rtl8139 -net user,smb=/a -net tap", "-net nic,model=rtl8139 -net user"),
         ("-nic none", "-nic none"),
         ("-audiodev pa,id=a", "-audiodev none,id=a"),
         (
             "-object memory-backend-file,id=m,size=16M,mem-path=/dev/shm,share=on",
             "-object memory-backend-ram,id=m,size=16M",
+        ),
+        (
+            '-object {"qom-type":"memory-backend-memfd","id":"m","size":16,"share":true,'
+            '"x-use-canonical-path-for-ramblock-id":false}',
+            "-object memory-backend-ram,id=m,size=16,x-use-canonical-path-for-ramblock-id=off",
         ),
         ("-object secret,id=s,file=/a -object rng-random,id=r,filename=/dev/urandom", "-object rng-builtin,id=r"),
         ("--machine q35 --cpu max", "-machine q35 -cpu max"),

@@ -43,6 +43,10 @@ _FLAGS = _DROPPED_FLAGS | frozenset([
 _HOST_OBJECTS = ("authz-", "can-host", "colo-", "filter-", "pr-manager", "secret", "throttle-", "tls-")
 
 
+#: Properties of memory backends that the VM's RAM blocks depend on; others are of the host's memory.
+_BACKEND_PROPERTIES = frozenset(["id", "size", "x-use-canonical-path-for-ramblock-id"])
+
+
 class Option(NamedTuple):
     """An option without its dashes, and its value; None: it takes none."""
 
@@ -72,7 +76,7 @@ def properties(value: str) -> dict[str, str]:
             parsed = json.loads(value)
         except ValueError:
             return {}
-        return {key: str(each) for key, each in parsed.items()} if isinstance(parsed, dict) else {}
+        return {key: _as_option(each) for key, each in parsed.items()} if isinstance(parsed, dict) else {}
     found: dict[str, str] = {}
     for number, part in enumerate(value.replace(",,", "\0").split(",")):
         key, equals, text = part.replace("\0", ",").partition("=")
@@ -81,6 +85,10 @@ def properties(value: str) -> dict[str, str]:
         else:
             found[""] = key
     return found
+
+
+def _as_option(value: object) -> str:
+    return ("on" if value else "off") if isinstance(value, bool) else str(value)
 
 
 def without_host(argv: Sequence[str], disk_sizes: dict[str, int] | None = None) -> list[str]:
@@ -119,14 +127,23 @@ def _chardev(option: Option, given: dict[str, str], sizes: dict[str, int]) -> It
     return [Option("chardev", f"null,id={given.get('id', '')}")]
 
 
+#: Properties of user networking that make files or sockets of the host accessible.
+_HOST_ACCESS = frozenset(["bootfile", "guestfwd", "hostfwd", "smb", "smbserver", "tftp", "tftp-server-name"])
+
+
 def _netdev(option: Option, given: dict[str, str], sizes: dict[str, int]) -> Iterable[Option]:
+    """User networking has a section of its own, so it stays; for other kinds nothing is behind the network."""
     del option, sizes
+    if given.get("", given.get("type")) == "user":
+        kept = [f"{key}={text}" for key, text in given.items() if key and key not in {"type", *_HOST_ACCESS}]
+        return [Option("netdev", ",".join(["user", *kept]))]
     return [Option("netdev", f"hubport,id={given.get('id', '')},hubid=0")]
 
 
 def _net(option: Option, given: dict[str, str], sizes: dict[str, int]) -> Iterable[Option]:
     del sizes
-    return [option] if given.get("", given.get("type")) in ("nic", "none") else []
+    kind = given.get("", given.get("type"))
+    return [option] if kind in ("nic", "none") else [Option("net", "user")] if kind == "user" else []
 
 
 def _nic(option: Option, given: dict[str, str], sizes: dict[str, int]) -> Iterable[Option]:
@@ -134,8 +151,10 @@ def _nic(option: Option, given: dict[str, str], sizes: dict[str, int]) -> Iterab
     del sizes
     if given.get("") == "none":
         return [option]
-    kept = [f"{key}={given[key]}" for key in ("model", "macaddr", "id", "addr", "vectors") if key in given]
+    kept = [f"{key}={given[key]}" for key in ("model", "macaddr", "addr", "vectors") if key in given]
     kept += [f"macaddr={given['mac']}"] if "mac" in given else []
+    if given.get("", given.get("type")) == "user":
+        return [Option("nic", ",".join(["user", *kept]).replace("macaddr=", "mac="))]
     return [Option("net", ",".join(["nic", *kept]))]
 
 
@@ -179,10 +198,9 @@ def _disk(option: Option, given: dict[str, str], sizes: dict[str, int]) -> Itera
 def _object(option: Option, given: dict[str, str], sizes: dict[str, int]) -> Iterable[Option]:
     del sizes
     kind = given.get("", given.get("qom-type", ""))
-    if kind in ("memory-backend-file", "memory-backend-memfd"):
-        kept = {key: text for key, text in given.items() if key in ("id", "size", "prealloc-threads", "reserve")}
-        text = ",".join(["memory-backend-ram", *(f"{key}={each}" for key, each in kept.items())])
-        return [Option("object", text)]
+    if kind.startswith("memory-backend-"):
+        kept = [f"{key}={text}" for key, text in given.items() if key in _BACKEND_PROPERTIES]
+        return [Option("object", ",".join(["memory-backend-ram", *kept]))]
     if kind in ("rng-random", "rng-egd"):
         return [Option("object", f"rng-builtin,id={given.get('id', '')}")]
     if kind.startswith(_HOST_OBJECTS):
