@@ -94,6 +94,7 @@ def _changes(vm: SavedVM, saved: SavedVM) -> list[Change]:
 def _patched(vm: SavedVM, saved: SavedVM, feed: Feed, changes: list[Change]) -> bytes | None:
     """Return the destination's own stream with the sent values of changed fields; None: there are none."""
     control = Feed(saved, pages=feed)
+    control.order_like(feed)  # a device that is loaded may act on one that was loaded before
     found = False
     for key in dict.fromkeys((each.section, each.instance_id) for each in changes):
         fields = {each.field for each in changes if (each.section, each.instance_id) == key}

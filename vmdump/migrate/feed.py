@@ -108,6 +108,11 @@ class Feed:
         at = self._sections.index(section)
         self._sections[at] = section._replace(body=memoryview(body))
 
+    def order_like(self, other: Feed) -> None:
+        """Order the sections as another feed has them; others follow."""
+        places = {key: at for at, key in enumerate(other.keys())}
+        self._sections.sort(key=lambda each: places.get(Key(each.name, each.instance_id), len(places)))
+
     def drop_block(self, name: str) -> bool:
         """Leave a RAM block out; return whether it was there."""
         kept = [each for each in self._blocks if each.name != name]

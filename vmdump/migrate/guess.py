@@ -7,10 +7,11 @@ is saved, and for each section that it lacks a device is added, at the PCI addre
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from vmdump.emulator.machine_errors import MachineError
 from vmdump.errors import SourceError
+from vmdump.machines.backends import backend_arguments, device_argument, read_rows
 from vmdump.migrate.arguments import DEFAULTS
 from vmdump.migrate.save import boot_arguments
 
@@ -62,29 +63,34 @@ def guess(source: Source, vm: SavedVM, domain: str | None = None) -> Guess:
     try:
         bare = source.boot([*boot_arguments(argv)], defaults=DEFAULTS)
         present = _section_names(bare)
-        types = {row["name"] for row in bare.qmp("qom-list-types", implements="device", abstract=False)}
+        finder = _Finder(source, argv, bare)
     except SourceError:  # the load reports why it does not start
         return Guess(tuple(argv), tuple(notes), ())
     unknown = []
-    functions: set[tuple[str, str]] = set()
+    functions: set[str] = set()
     for section in vm.sections:
         if section.is_live or (section.name, section.instance_id) in present:
             continue
         place = _PCI.fullmatch(section.name)
-        if place is None:
+        address = None if place is None else f"{place[1]}.{place[2]}"
+        if address in functions:
+            continue
+        device = None if place is None or address is None else finder.device(place[3], address)
+        if device is None or address is None:
             unknown.append(section.name)
             continue
-        slot, function, name = place.groups()
-        if (slot, function) in functions:
-            continue
-        device = _device(source, [*argv], name, f"{slot}.{function}", types)
-        if device is None:
-            unknown.append(section.name)
-            continue
-        functions.add((slot, function))
+        functions.add(address)
         argv += ["-device", device]
         notes.append(f"-device {device} from section {section.name}")
-    return Guess(tuple(argv), tuple(notes), tuple(dict.fromkeys(unknown)))
+    unknown = [each for each in unknown if not _is_below(each, functions)]
+    backends = finder.backends if functions else []
+    return Guess((*argv[:1], *backends, *argv[1:]), tuple(notes), tuple(dict.fromkeys(unknown)))
+
+
+def _is_below(section: str, functions: set[str]) -> bool:
+    """Return whether a section is of a device that was added, such as its second section."""
+    place = _PCI.fullmatch(section)
+    return place is not None and f"{place[1]}.{place[2]}" in functions
 
 
 def _board(vm: SavedVM, xml: Element | None) -> tuple[list[str], list[str]]:
@@ -149,20 +155,28 @@ def _section_names(machine: Machine) -> set[tuple[str, int]]:
         return {(each.name, each.instance_id) for each in read_saved_vm(file.name).sections}
 
 
-def _device(source: Source, argv: Sequence[str], name: str, address: str, types: set[str]) -> str | None:
-    """Return the argument of -device whose device sends a section of this name at this address."""
-    stem = name.partition("/")[0].lower()
-    spellings = (stem, stem.replace("_", "-"))
-    candidates = [f"{each}{suffix}" for each in spellings for suffix in ("-pci", "", "-transitional")]
-    for each in dict.fromkeys(candidates):
-        if each not in types:
-            continue
-        argument = f"{each},addr={address}"
-        try:
-            machine = source.boot([*boot_arguments([*argv, "-device", argument])], defaults=DEFAULTS)
-            sent: Any = _section_names(machine)
-        except MachineError:
-            continue
-        if any(section.endswith(f":{address}/{name}") for section, _ in sent):
-            return argument
-    return None
+class _Finder:
+    """Finds device types by the names of their descriptions."""
+
+    def __init__(self, source: Source, argv: Sequence[str], bare: Machine) -> None:
+        self._source, self._argv, self._bare = source, list(argv), bare
+        self._types = {row["name"] for row in bare.qmp("qom-list-types", implements="device", abstract=False)}
+        self.backends = backend_arguments(bare)
+
+    def device(self, name: str, address: str) -> str | None:
+        """Return the argument of -device whose device sends a section of this name at this address."""
+        stem = name.partition("/")[0].lower()
+        spellings = (stem, stem.replace("_", "-"))
+        candidates = [f"{each}{suffix}" for each in spellings for suffix in ("-pci", "", "-transitional")]
+        for each in dict.fromkeys(candidates):
+            if each not in self._types:
+                continue
+            argument = device_argument(each, read_rows(self._bare, each), (f"addr={address}",))
+            argv = boot_arguments([*self._argv, *self.backends, "-device", argument])
+            try:
+                sent = _section_names(self._source.boot(argv, defaults=DEFAULTS))
+            except MachineError:
+                continue
+            if any(section.endswith(f":{address}/{name}") for section, _ in sent):
+                return argument
+        return None

@@ -44,12 +44,14 @@ class Window:
 
     Attributes:
         end: offset behind the last walked element.
+        block: RAM block of the last page; records of the next element may continue with it.
     """
 
     def __init__(self, read: Read, chunk: int = 1 << 20) -> None:
         self._read, self._chunk = read, chunk
         self._start, self._data = 0, b""
         self.end = 0
+        self.block = ""
 
     def get(self, at: int, size: int) -> bytes:
         """Return bytes. Raises SourceError at the end of the stream."""
@@ -204,7 +206,6 @@ def _finds(data: bytes, wanted: bytes) -> Iterator[int]:
 def _walk(window: Window, at: int, size: int, wanted: set[int] | None, kept: RamPages) -> None:
     """Read records up to the end mark."""
     mask = size - 1
-    block = ""
     while True:
         (word,) = struct.unpack(">Q", window.get(at, 8))
         at += 8
@@ -213,8 +214,9 @@ def _walk(window: Window, at: int, size: int, wanted: set[int] | None, kept: Ram
             break
         if flags & (_ZERO | _PAGE | _XBZRLE | _COMPRESSED) and not flags & _CONTINUE:
             length = window.get(at, 1)[0]
-            block = window.get(at + 1, length).decode("latin-1")
+            window.block = window.get(at + 1, length).decode("latin-1")
             at += 1 + length
+        block = window.block
         is_wanted = wanted is None or address // size in wanted
         if flags & _COMPRESSED:
             length = int.from_bytes(window.get(at, 4), "big")
