@@ -164,7 +164,8 @@ def _audiodev(option: Option, given: dict[str, str], sizes: dict[str, int]) -> I
 
 
 def _blockdev(option: Option, given: dict[str, str], sizes: dict[str, int]) -> Iterable[Option]:
-    del option
+    if given.get("driver", given.get("")) in ("null-co", "null-aio"):
+        return [option]
     node = given.get("node-name")
     if node is None:  # only part of another option
         return []

@@ -63,13 +63,18 @@ def read_failure(output: str, program: str, instances: dict[str, list[int]], cod
         instances: instance ids that the stream has, by section.
         code: result of qemu_loadvm_state, a negative errno.
     """
-    lines = tuple(line.removeprefix(f"{program}: ") for line in output.splitlines() if line.strip())
-    errors = [each for each in lines if not each.startswith(("warning: ", "info: "))]
+    errors = error_lines(output, program)
     section, instance = _section(errors)
     if section is not None and instance is None and len(instances.get(section, [])) == 1:
         instance = instances[section][0]
     field = next((found["field"] for line in errors for each in _FIELDS if (found := each.search(line))), None)
     return Failure(section, instance, field, _cause(errors, code), (*errors, *_last_line(errors, code)))
+
+
+def error_lines(output: str, program: str) -> list[str]:
+    """Return the lines of QEMU's output without its name, except warnings."""
+    lines = (line.removeprefix(f"{program}: ") for line in output.splitlines() if line.strip())
+    return [each for each in lines if not each.startswith(("warning: ", "info: "))]
 
 
 def _section(errors: list[str]) -> tuple[str | None, int | None]:

@@ -14,7 +14,7 @@ from vmdump.emulator.machine_errors import MachineError
 from vmdump.errors import SourceError
 from vmdump.migrate.arguments import DEFAULTS
 from vmdump.migrate.compare import Change, compare
-from vmdump.migrate.failure import Failure, block_of, local_machine_of, may_be_wrong_guess, read_failure
+from vmdump.migrate.failure import Failure, block_of, error_lines, local_machine_of, may_be_wrong_guess, read_failure
 from vmdump.migrate.feed import Feed, Key
 from vmdump.migrate.save import boot_arguments
 
@@ -153,6 +153,8 @@ class _Loader:
 
     def _loaded(self) -> Trial:
         missed = self._machine.missed_functions
+        lines = error_lines(self._machine.output, self._program)
+        printed = f"QEMU prints: {'; '.join(lines)}" if lines else None
         if self._failures:
             return self._trial(FAILS)
         if missed:
@@ -166,7 +168,7 @@ class _Loader:
             text = str(error).removeprefix(f"{self._machine.name}: ")
             return self._trial(LOADS, f"it can't be saved again, so that fields were not compared: {text}")
         outcome = MISLOADS if any(each.misloaded for each in changes) else LOADS
-        return self._trial(outcome, None, changes)
+        return self._trial(outcome, printed, changes)
 
     def _leave_out(self, failure: Failure) -> bool:
         """Leave out what was refused; return whether that changes the stream."""
