@@ -48,6 +48,15 @@ def test_lines(text: str, section: str | None, instance: int | None, field: str 
     assert found.lines == (*text.splitlines(), "load of migration failed: Invalid argument")
 
 
+def test_one_line() -> None:
+    """QEMU 11.1 puts all levels into one line."""
+    line = "load of migration failed: Invalid argument: error while loading state for instance 0x1 of device 'cpu': no"
+    found = read_failure(f"qemu-system-arm: {line}\n", "qemu-system-arm", INSTANCES, -errno.EINVAL)
+    assert found[:3] == ("cpu", 1, None)
+    assert found.cause == "error while loading state for instance 0x1 of device 'cpu': no"
+    assert found.lines == (line,)
+
+
 def test_no_lines() -> None:
     """Without a word of QEMU, the cause is its error number."""
     found = read_failure("", "qemu-system-arm", {}, -errno.EPERM)

@@ -33,7 +33,7 @@ _BLOCK = re.compile(
     r"(?P<odd>\S+?): (?:size|length) mismatch"
 )
 _MACHINE = re.compile(r"Machine type received is '.*' and local is '(?P<local>.*)'")
-_LAST = re.compile(r"load of migration failed: [^:]*$")
+_LAST = re.compile(r"load of migration failed: [^:]*(?:: |$)")
 
 
 class Failure(NamedTuple):
@@ -91,12 +91,12 @@ def _section(errors: list[str]) -> tuple[str | None, int | None]:
 def _cause(errors: list[str], code: int) -> str:
     if not errors:
         return f"QEMU returned {-code} ({_strerror(code)}) without a reason"
-    return errors[0]
+    return _LAST.sub("", errors[0]) or errors[0]
 
 
 def _last_line(errors: list[str], code: int) -> list[str]:
     """Return the line that the caller of qemu_loadvm_state prints. Source: migration/migration.c."""
-    if errors and _LAST.search(errors[-1]):
+    if errors and _LAST.match(errors[-1]):
         return []
     return [f"load of migration failed: {_strerror(code)}"]
 

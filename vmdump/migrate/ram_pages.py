@@ -127,6 +127,12 @@ def read_ram_pages(vm: SavedVM, read: Read, base: int = 0, limit: int = SMALL) -
     return kept
 
 
+#: Limit of the state of devices in which addresses are searched, in bytes.
+_SEARCHED = 4 << 20
+
+#: Limit of a RAM block in mapped-ram, in bytes.
+_BLOCK_MAX = 1 << 44
+
 #: Header of a block in mapped-ram: version, page size, offsets of the bitmap and of the pages.
 _MAPPED = struct.Struct(">IQQQ")
 
@@ -141,11 +147,11 @@ def _read_mapped(vm: SavedVM, read: Read, base: int, ram: Section, kept: RamPage
     for block in vm.blocks:
         at += 1 + len(block.name) + 8 + (8 if block.address is not None else 0)
         version, size, bitmap_at, pages_at = _MAPPED.unpack(read(at, _MAPPED.size).ljust(_MAPPED.size, b"\0"))
-        if version != 1 or size not in (1 << bits for bits in range(8, 17)):
+        if version != 1 or size not in (1 << bits for bits in range(8, 17)) or block.size > _BLOCK_MAX:
             raise SourceError(f"{vm.path}: RAM block {block.name} has a mapped-ram header of version {version}")
         bitmap = read(bitmap_at - base, (block.size // size + 63) // 64 * 8)
         order = ">" if sys.byteorder == "big" else "<"
-        words = struct.unpack(f"{order}{len(bitmap) // 8}Q", bitmap)
+        words = struct.unpack_from(f"{order}{len(bitmap) // 8}Q", bitmap)
         for index in (64 * number + bit for number, word in enumerate(words) if word for bit in range(64)
                       if word >> bit & 1):  # fmt: skip
             if left < size and index * size >= _LOW:
@@ -160,17 +166,27 @@ def referenced_pages(vm: SavedVM, size: int) -> set[int]:
     """Return the numbers of pages that values in the state of devices may refer to."""
     largest = max((each.size for each in vm.blocks), default=0)
     found = set(range(_LOW // size))
+    left = _SEARCHED
     for section in vm.sections:
         body = bytes(section.body)
-        if section.is_live or len(body) > _LOW or b"virtio" not in section.name.encode() + body[-4096:]:
+        if section.is_live or len(body) > left or b"virtio" not in section.name.encode() + body[-4096:]:
             continue
-        for shift in range(min(4, len(body))):
-            words = struct.unpack_from(f">{(len(body) - shift) // 4}I", body, shift)
-            for high, low in itertools.pairwise(words):
-                for address in {high << 32 | low, low << 32 | high}:
-                    for base in _BASES:
-                        if 0 < address - base < largest:
-                            found.update(range((address - base) // size, (address - base) // size + _SPAN))
+        left -= len(body)
+        for address in _addresses(body):
+            for base in _BASES:
+                if 0 < address - base < largest:
+                    found.update(range((address - base) // size, (address - base) // size + _SPAN))
+    return found
+
+
+def _addresses(body: bytes) -> set[int]:
+    """Return the 64-bit numbers in a section's state, and those that are sent as lower and upper half."""
+    found = set()
+    for shift in range(min(4, len(body))):
+        words = struct.unpack_from(f">{(len(body) - shift) // 4}I", body, shift)
+        for high, low in itertools.pairwise(words):
+            if high or low:
+                found |= {high << 32 | low, low << 32 | high}
     return found
 
 
