@@ -21,7 +21,7 @@ HELP = "load a saved VM with a QEMU binary in the emulator, and report whether i
 EPILOG = """\
 examples:
   vmdump load vm.save /usr/bin/qemu-system-x86_64 -- -M q35 -m 4G -device e1000e
-  vmdump load vm.save qemu-system-x86_64 --command-line /var/log/libvirt/qemu/vm.log
+  vmdump load vm.save qemu-system-x86_64 --command-line vm.log    libvirt's log
   vmdump load vm.save qemu-system-x86_64 --json
 
 IMAGE's machine is booted in an emulator with the given command line, and QEMU's
@@ -33,8 +33,8 @@ The command line is ARGS; or that in FILE of --command-line, which is libvirt's
 log of the domain, a copy of /proc/PID/cmdline or a script; else it is guessed
 from the stream and from libvirt's XML in the save or of --domain.
 
-After a failure, the part that QEMU refuses is left out and the load repeated, so
-that all failures are reported. The outcomes are
+After a failure, the part that QEMU refuses is left out and the load repeated,
+so that all failures are reported. The outcomes are
   loads            QEMU loads it
   misloads         QEMU loads it, with values other than those sent
   fails            QEMU refuses it; section, field, cause and QEMU's lines
@@ -43,16 +43,16 @@ that all failures are reported. The outcomes are
   does-not-start   QEMU refuses the command line
   undecided        the emulator cannot tell; why is said
 Fields that the destination saves with another value than it loaded are listed
-as changed: clocks, what the destination computes anew, and what it dropped. Such
-a field is misloaded if the destination keeps the value when it loads it from a
-stream of its own.
+as changed: clocks, what the destination computes anew, and what it dropped.
+Such a field is misloaded if the destination keeps the value when it loads it
+from a stream of its own.
 
 The keys of --json are outcome, reason, failures (section, instance_id, field,
 cause, lines), changed (section, instance_id, field, sent, saved, misloaded) and
 guessed.
 
 exit codes:
-  0 loads; 1 any other outcome; 2 usage error; 3 could not complete, or undecided
+  0 loads; 1 another outcome; 2 usage error; 3 could not complete, or undecided
 """
 
 #: Changed fields that are shown without --verbose.
