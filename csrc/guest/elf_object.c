@@ -200,6 +200,10 @@ static enum vmd_status resolve_symbols(struct vmd_object *object, const struct v
             for (size_t k = 0; k < n_scope && !value && !is_host; k++) {
                 value = vmd_object_symbol(scope[k], name);
             }
+            if (ELF64_ST_TYPE(symbol->st_info) == STT_TLS) { /* an offset, which may be 0 */
+                object->values[i] = value;
+                continue;
+            }
             value = value ? value : vmd_guest_import(object->guest, name);
             if (!value) {
                 return vmd_object_bad(err, "imports more functions than any QEMU does");

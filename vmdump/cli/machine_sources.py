@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from vmdump.cli.environment import Environment
     from vmdump.machines.mapping import Machines
+    from vmdump.machines.reader import Source
 
 BINARY_HELP = "a QEMU binary, which is emulated, not run"
 
@@ -56,6 +57,17 @@ def open_binaries(paths: Sequence[str], args: argparse.Namespace, environment: E
             )
         )  # fmt: skip
     return opened
+
+
+def open_emulated(path: str, args: argparse.Namespace) -> Source:
+    """Return a QEMU binary whose machines are booted for this command alone. Raises UsageError, SourceError."""
+    from vmdump.machines.reader import Source
+
+    (root,) = roots_of([path], args.root)
+    kind, found = identify(path, root=root)
+    if kind != BINARY:
+        raise UsageError(f"{path}: not a QEMU binary; a dump file has no machines to emulate")
+    return Source(found, root, args.host)
 
 
 def report_missed(machines: Machines, missed: Sequence[str], environment: Environment) -> None:

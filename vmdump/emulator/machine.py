@@ -169,7 +169,9 @@ class Machine:
         except SourceError as error:
             self._take_output()
             where = self._main.symbol_at(self.guest.failed_at())
-            raise machine_error(self.name, f"{error}{(where and f' in {where}') or ''}", self.output) from None
+            failure = machine_error(self.name, f"{error}{(where and f' in {where}') or ''}", self.output)
+            failure.missed_functions = tuple(self.missed_functions)
+            raise failure from None
         finally:
             self._take_output()
             self._services.raise_failure()

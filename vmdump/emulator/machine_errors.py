@@ -8,11 +8,17 @@ from vmdump.errors import SourceError
 
 
 class MachineError(SourceError):
-    """QEMU refused, exited or crashed. The message and ``output`` contain its own output."""
+    """QEMU refused, exited or crashed. The message and ``output`` contain its own output.
+
+    Attributes:
+        output: QEMU's output.
+        missed_functions: host functions that QEMU has called and the emulator lacks.
+    """
 
     def __init__(self, message: str, output: str = "") -> None:
         super().__init__(message)
         self.output = output
+        self.missed_functions: tuple[str, ...] = ()
 
 
 class QmpError(MachineError):

@@ -8,6 +8,7 @@ Source: migration/savevm.c, migration/migration.c of QEMU 5.2, 7.2, 10.0 and 11.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from vmdump.emulator.machine_errors import MachineError
@@ -150,6 +151,7 @@ def load(machine: Machine, stream: bytes) -> int:
         machine.call("qio_channel_io_seek", channel, 0, 0, errp)
         file = machine.call(_first(machine, "qemu_file_new_input", "qemu_fopen_channel_input"), channel)
         result = machine.call("qemu_loadvm_state", file, errp) & 0xFFFFFFFF
-        if (error := machine.take_error(errp)) is not None:
-            machine.output += error + "\n"
-        return result - (1 << 32) if result >> 31 else result
+        result = result - (1 << 32) if result >> 31 else result
+        if (error := machine.take_error(errp)) is not None:  # since 10.2; process_incoming_migration_co prints it
+            machine.output += f"load of migration failed: {os.strerror(-result)}: {error}\n"
+        return result

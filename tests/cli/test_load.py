@@ -1,0 +1,126 @@
+"""vmdump load, held against real QEMUs that load the same streams."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.commands import run, run_failing
+from support.native_qemu import NativeQemu
+from support.qemu import find_qemu
+from support.streams import real_stream, small_stream, write
+
+ARGS = ["-M", "pc", "-m", "16", "-accel", "tcg", "-device", "e1000,romfile=", "-device", "virtio-rng-pci"]
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stream of a real QEMU."""
+    path = tmp_path_factory.mktemp("saved") / "vm.save"
+    with NativeQemu(find_qemu("x86_64"), *ARGS) as native:
+        native.save(path)
+    return path
+
+
+def load(path: Path | str, *argv: str, target: str = "x86_64", code: int):
+    """The JSON of a load."""
+    result = run("load", path, find_qemu(target), "--json", "--", "-nodefaults", *argv)
+    assert (result.code, result.stderr) == (code, "")
+    return json.loads(result.stdout)
+
+
+def real_lines(path: Path, *argv: str) -> list[str]:
+    """What a real QEMU prints that refuses a stream."""
+    command = [find_qemu("x86_64"), "-nodefaults", "-display", "none", "-S", *argv]
+    ended = subprocess.run([*command, "-incoming", f"exec:cat {path}"], capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1
+    lines = [line.removeprefix("qemu-system-x86_64: ") for line in ended.stderr.splitlines()]
+    return [line for line in lines if not line.startswith("warning: ")]
+
+
+@pytest.mark.qemu
+def test_loads(saved: Path) -> None:
+    """A stream of the same command line loads; nothing but clocks and the run state changes."""
+    found = load(saved, *ARGS, code=0)
+    assert found["outcome"] == "loads"
+    assert found["failures"] == found["guessed"] == []
+    assert {each["section"] for each in found["changed"]} <= {"mc146818rtc", "globalstate"}
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize(
+    ("old", "new", "section"),
+    [
+        (b"0000:00:02.0/e1000", b"0000:00:02.0/e100z", "0000:00:02.0/e100z"),
+        (b"0000:00:02.0/e1000\0\0\0\0\0\0\0\2", b"0000:00:02.0/e1000\0\0\0\0\0\0\0\7", "0000:00:02.0/e1000"),
+        (b"pc.bios", b"pc.bioz", "ram"),
+    ],
+)
+def test_lines_of_real_qemu(saved: Path, tmp_path: Path, old: bytes, new: bytes, section: str) -> None:
+    """The lines of the first failure are those of a real QEMU that loads a changed stream."""
+    data = saved.read_bytes()
+    assert old in data
+    changed = tmp_path / "changed"
+    changed.write_bytes(data.replace(old, new))
+    found = load(changed, *ARGS, code=1)
+    assert found["outcome"] == "fails"
+    assert found["failures"][0]["section"] == section
+    assert found["failures"][0]["lines"] == real_lines(changed, *ARGS)
+
+
+@pytest.mark.qemu
+def test_another_machine(saved: Path) -> None:
+    """The machine type, and each section that the other machine lacks, is a failure of its own."""
+    argv = ["-M", "q35", "-m", "16", "-accel", "tcg"]
+    found = load(saved, *argv, code=1)
+    assert found["failures"][0]["lines"] == real_lines(saved, *argv)
+    sections = [each["section"] for each in found["failures"]]
+    assert sections[0] is None
+    assert "0000:00:02.0/e1000" in sections
+
+
+@pytest.mark.qemu
+def test_stream_of_a_newer_qemu(tmp_path: Path) -> None:
+    """A real QEMU 7.2 printed these first lines when it refused this stream of 10.0."""
+    path = write(tmp_path / "vm.save", real_stream("mps2-an385-10.0"))
+    found = load(path, "-M", "mps2-an385", "-m", "16", target="arm", code=1)
+    assert found["failures"][0]["lines"] == [
+        "MIG_CMD 0xb unknown (len 0x0)",
+        "load of migration failed: Invalid argument",
+    ]
+    assert [each["section"] for each in found["failures"][1:]] == ["lan9118-phy", "lan9118"]
+
+
+@pytest.mark.qemu
+def test_other_outcomes(saved: Path) -> None:
+    """A missing device is absent; a wrong option does not start."""
+    absent = load(saved, "-M", "pc", "-device", "nosuch", code=1)
+    assert absent["outcome"] == "absent"
+    assert "'nosuch' is not a valid device model name" in absent["reason"]
+    refused = load(saved, "-M", "pc", "-m", "nonsense", code=1)
+    assert refused["outcome"] == "does-not-start"
+
+
+@pytest.mark.qemu
+@pytest.mark.slow
+def test_guess(saved: Path, tmp_path: Path) -> None:
+    """Without a command line, machine type, RAM and devices are guessed, and said."""
+    result = run("load", saved, find_qemu("x86_64"))
+    assert (result.code, result.stderr) == (0, "")
+    assert "guessed: -M pc-i440fx-7.2 from the stream" in result.stdout
+    assert "e1000,addr=02.0 from section 0000:00:02.0/e1000" in result.stdout
+    log = tmp_path / "vm.log"
+    log.write_text("LC_ALL=C \\\n/usr/bin/qemu-system-x86_64 \\\n-nodefaults \\\n" + " \\\n".join(ARGS) + "\n")
+    result = run("load", saved, find_qemu("x86_64"), "--command-line", log)
+    assert (result.code, result.stderr) == (0, "")
+    assert "guessed" not in result.stdout
+
+
+def test_usage(tmp_path: Path) -> None:
+    """What is no QEMU, and two command lines, are usage errors."""
+    stream = write(tmp_path / "vm.save", small_stream())
+    assert "not a QEMU binary" in run_failing(2, "load", stream, stream)
+    true = shutil.which("true")
+    assert "exclude each other" in run_failing(2, "load", stream, true, "--domain", "x", "--command-line", "y")
+    assert "no command line of QEMU" in run_failing(3, "load", stream, true, "--command-line", stream)

@@ -1,0 +1,56 @@
+"""vmdump save: the migration stream of an emulated machine just after reset."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vmdump.cli.environment import ExitStatus
+from vmdump.cli.machine_sources import add_binary, add_qemu_arguments, open_emulated
+from vmdump.cli.source_arguments import add_file, add_host
+
+if TYPE_CHECKING:
+    import argparse
+
+    from vmdump.cli.environment import Environment
+
+HELP = "save a machine of a QEMU binary just after reset, as a migration would send it"
+EPILOG = """\
+examples:
+  vmdump save /usr/bin/qemu-system-x86_64 -o vm.save -- -M q35 -device e1000e
+  vmdump stream vm.save
+  qemu-system-x86_64 -M q35 -device e1000e -incoming 'exec:cat vm.save'
+
+The machine is booted in an emulator; nothing of the binary runs natively. The
+stream has the names and sizes of RAM blocks but no pages, which a QEMU that
+loads it leaves as they are. ARGS are those of the VM. Options for the host
+(-display, -qmp, -incoming ...) are dropped, and disks, network and character
+devices have nothing behind them.
+
+Without ARGS the machine is the default one with its default devices.
+
+exit codes:
+  0 saved; 2 usage error; 3 QEMU does not start or save the machine
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the command's arguments."""
+    add_binary(parser, "image", metavar="IMAGE")
+    add_file(parser, "-o", "--output", required=True, metavar="FILE", help="output file, which is written atomically")
+    add_host(parser.add_argument_group("QEMU binaries"), several=True)
+    add_qemu_arguments(parser)
+
+
+def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
+    """Write the stream."""
+    from vmdump.dump.output import write_file
+    from vmdump.migrate.save import save
+
+    saved = save(open_emulated(args.image, args), args.argv)
+    if saved.missed_functions:
+        environment.error(
+            f"{args.image}: the machine called functions of the host that the emulator lacks "
+            f"({', '.join(saved.missed_functions)}); the stream may differ from a real one"
+        )
+    write_file(args.output, saved.stream)
+    return ExitStatus.DONE

@@ -1,0 +1,1 @@
+"""Saves and loads of emulated machines, and their outcomes."""

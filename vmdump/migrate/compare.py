@@ -1,0 +1,128 @@
+"""Fields that a destination does not keep: its state after a load, saved again, against the loaded stream.
+
+Clocks, and what a destination computes anew, change in each load. A changed field counts as misloaded only if the
+destination keeps the sent value when it loads it from a stream of its own: then the streams disagree on its meaning.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from typing import TYPE_CHECKING, NamedTuple
+
+from vmdump.emulator.machine_errors import MachineError
+from vmdump.migrate.feed import Feed
+from vmdump.stream.diff import differences
+from vmdump.stream.section_view import find_sections, view
+from vmdump.stream.values import walk
+from vmdump.stream.walk import read_saved_vm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vmdump.emulator.machine import Machine
+    from vmdump.stream.saved_vm import SavedVM, Section
+    from vmdump.stream.values import Node
+
+
+class Change(NamedTuple):
+    """A field, subsection or section that the destination saves with another value than it loaded.
+
+    Attributes:
+        section: name of the section.
+        instance_id: of the section.
+        field: path of the field; "" for the whole section.
+        sent: value in the loaded stream; None: not there.
+        saved: value in the stream that the destination saves; None: not there.
+        misloaded: whether the destination would keep the sent value, had it been sent in its own stream.
+    """
+
+    section: str
+    instance_id: int | None
+    field: str
+    sent: str | None
+    saved: str | None
+    misloaded: bool = False
+
+
+def compare(machine: Machine, feed: Feed) -> tuple[Change, ...]:
+    """Return the fields that differ.
+
+    Args:
+        machine: has loaded the feed; it has a snapshot of before.
+        feed: what was loaded.
+
+    Raises:
+        MachineError, SourceError: the machine cannot be saved.
+    """
+    vm = feed.vm
+    with tempfile.NamedTemporaryFile(suffix=".save") as file:
+        saved = _save(machine, file.name)
+        changes = _changes(vm, saved)
+        both = [each for each in changes if each.sent is not None and each.saved is not None and each.field]
+        patched = _patched(vm, saved, feed, both)
+        if patched is None:
+            return tuple(changes)
+        machine.rewind()
+        try:
+            if machine.load(patched) < 0:
+                return tuple(changes)
+            control = _save(machine, file.name)
+        except MachineError:
+            return tuple(changes)
+    still = {(each.section, each.instance_id, each.field) for each in _changes(vm, control)}
+    return tuple(
+        each._replace(misloaded=True) if each in both and each[:3] not in still and _is_field(saved, each) else each
+        for each in changes
+    )
+
+
+def _save(machine: Machine, path: str) -> SavedVM:
+    with open(path, "wb") as file:
+        file.write(machine.save())
+    return read_saved_vm(path)
+
+
+def _changes(vm: SavedVM, saved: SavedVM) -> list[Change]:
+    live = {(each.name, each.instance_id) for each in vm.sections if each.is_live}
+    return [
+        Change(each.name, each.instance_id, each.path, each.old, each.new)
+        for each in differences(vm, saved)
+        if each.kind in ("section", "version", "field", "bytes") and (each.name, each.instance_id) not in live
+    ]
+
+
+def _patched(vm: SavedVM, saved: SavedVM, feed: Feed, changes: list[Change]) -> bytes | None:
+    """Return the destination's own stream with the sent values of changed fields; None: there are none."""
+    control = Feed(saved, pages=feed)
+    control.order_like(feed)  # a device that is loaded may act on one that was loaded before
+    found = False
+    for key in dict.fromkeys((each.section, each.instance_id) for each in changes):
+        fields = {each.field for each in changes if (each.section, each.instance_id) == key}
+        section = _section(saved, *key)
+        body = bytearray(section.body)
+        sent = dict(_leaves(vm, _section(vm, *key)))
+        for path, node in _leaves(saved, section):
+            other = sent.get(path)
+            if path in fields and other is not None and other.size == node.size:
+                old = _section(vm, *key).body
+                body[node.offset : node.offset + node.size] = old[other.offset : other.offset + other.size]
+                found = True
+        control.set_body(section, bytes(body))
+    return control.to_bytes() if found else None
+
+
+def _is_field(saved: SavedVM, change: Change) -> bool:
+    """Return whether a change is of a field of the vmdescription that is not opaque."""
+    leaves = dict(_leaves(saved, _section(saved, change.section, change.instance_id)))
+    return change.field in leaves and not isinstance(leaves[change.field].value, bytes)
+
+
+def _section(vm: SavedVM, name: str, instance_id: int | None) -> Section:
+    return find_sections(vm, name, instance_id)[0]
+
+
+def _leaves(vm: SavedVM, section: Section) -> Iterator[tuple[str, Node]]:
+    """Yield path and node of each field, as differences names them."""
+    for path, node in walk(view(vm, section).nodes):
+        if node.children is None:
+            yield " / ".join(path), node

@@ -1,0 +1,227 @@
+"""Load a saved VM into an emulated machine, and report the outcome.
+
+After a failure, the part that the destination refuses is left out and the load is repeated, so that one trial names all
+failures.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from vmdump.emulator.machine_errors import MachineError
+from vmdump.errors import SourceError
+from vmdump.migrate.arguments import DEFAULTS
+from vmdump.migrate.compare import Change, compare
+from vmdump.migrate.failure import Failure, block_of, error_lines, local_machine_of, may_be_wrong_guess, read_failure
+from vmdump.migrate.feed import Feed, Key
+from vmdump.migrate.save import boot_arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vmdump.emulator.machine import Machine
+    from vmdump.machines.reader import Source
+    from vmdump.stream.saved_vm import SavedVM
+
+LOADS, FAILS, MISLOADS, CRASHES = "loads", "fails", "misloads", "crashes"
+DOES_NOT_START, BLOCKED, ABSENT, UNDECIDED = "does-not-start", "blocked", "absent", "undecided"
+
+#: Limit of repeated loads.
+_MAX_FAILURES = 64
+
+#: QEMU's messages about a machine type, device or property that it does not have. Source: hw/core/machine.c,
+#: qom/object.c, system/vl.c.
+_ABSENT = re.compile(
+    r"unsupported machine type|is not a valid device model name|Property '[^']+' not found|"
+    r"unable to find CPU model|invalid (?:object|accelerator) type|Parameter 'driver' expects a pluggable device type"
+)
+
+#: Errors that are of the emulator, or of its limits, rather than of QEMU.
+_LIMITS = re.compile(r"did not finish within|out of memory|memory limit|not implemented|instruction|can't find the")
+
+
+class Trial(NamedTuple):
+    """The outcome of a load.
+
+    Attributes:
+        outcome: ``loads``, ``fails``, ``misloads``, ``crashes``, ``does-not-start``, ``absent`` or ``undecided``.
+        reason: why it is not ``loads`` or ``fails``; None: see failures and changes.
+        failures: in the order of the loads.
+        changes: fields that the destination saves with other values than it loaded.
+        argv: arguments that the destination was booted with.
+    """
+
+    outcome: str
+    reason: str | None
+    failures: tuple[Failure, ...]
+    changes: tuple[Change, ...]
+    argv: tuple[str, ...]
+
+
+def load(
+    source: Source, vm: SavedVM, argv: Sequence[str], *, is_guessed: bool = False, unknown: Sequence[str] = ()
+) -> Trial:
+    """Load a saved VM into a machine.
+
+    Args:
+        source: the destination's binary.
+        vm: the saved VM.
+        argv: QEMU's arguments for the destination; see arguments.without_host.
+        is_guessed: argv is guessed, so that a failure may be of a wrong guess.
+        unknown: sections for which the guess has no device; they are left out.
+
+    Raises:
+        SourceError: the saved VM cannot be read, or the binary cannot be emulated.
+    """
+    feed = Feed(vm)
+    for key in feed.keys():  # noqa: SIM118  # a method
+        if key.name in unknown:
+            feed.drop_section(key)
+    boot = (*boot_arguments(argv, flash_sizes(vm, argv)), "-incoming", "defer")
+    try:
+        machine = source.boot(boot, defaults=DEFAULTS)
+    except MachineError as error:
+        outcome, reason = _start_outcome(error, source)
+        return Trial(outcome, reason, (), (), boot)
+    trial = _Loader(machine, feed, boot).run()
+    return _of_guess(trial, unknown) if is_guessed else trial
+
+
+def _of_guess(trial: Trial, unknown: Sequence[str]) -> Trial:
+    """Return the outcome for a guessed command line: undecided, if the guess may be the reason of a failure."""
+    if unknown:
+        names = ", ".join(unknown)
+        reason = f"no device was found for these sections: {names}; give the command line of the VM"
+        return trial._replace(outcome=UNDECIDED, reason=reason)
+    if trial.outcome == FAILS and all(map(may_be_wrong_guess, trial.failures)):
+        return trial._replace(outcome=UNDECIDED, reason="the guessed command line may differ from the VM's; give it")
+    return trial
+
+
+def _start_outcome(error: MachineError, source: Source) -> tuple[str, str]:
+    """Return the outcome of a boot that failed, and why."""
+    reason = str(error).removeprefix(f"{source.binary}: ")
+    if _ABSENT.search(f"{error}\n{error.output}"):
+        return ABSENT, reason
+    if error.missed_functions:
+        lacked = ", ".join(error.missed_functions)
+        return UNDECIDED, f"{reason} (the emulator lacks functions of the host, or the tree a library: {lacked})"
+    return (UNDECIDED if _LIMITS.search(str(error)) else DOES_NOT_START), reason
+
+
+class _Loader:
+    """Repeats loads into one booted machine."""
+
+    def __init__(self, machine: Machine, feed: Feed, argv: tuple[str, ...]) -> None:
+        self._machine, self._feed, self._argv = machine, feed, argv
+        self._failures: list[Failure] = []
+        self._program = os.path.basename(machine.name)
+        instances: dict[str, list[int]] = {}
+        for key in feed.keys():  # noqa: SIM118  # a method
+            instances.setdefault(key.name, []).append(key.instance_id)
+        self._instances = instances
+
+    def run(self) -> Trial:
+        """Load until nothing is refused."""
+        set_capabilities(self._machine, self._feed)
+        self._machine.snapshot()
+        while True:
+            self._machine.output = ""
+            try:
+                code = self._machine.load(self._feed.to_bytes())
+            except MachineError as error:
+                return self._crashed(error)
+            if code >= 0:
+                return self._loaded()
+            failure = read_failure(self._machine.output, self._program, self._instances, code)
+            self._failures.append(failure)
+            if len(self._failures) >= _MAX_FAILURES or not self._leave_out(failure):
+                return self._trial(FAILS)
+            self._machine.rewind()
+
+    def _trial(self, outcome: str, reason: str | None = None, changes: tuple[Change, ...] = ()) -> Trial:
+        return Trial(outcome, reason, tuple(self._failures), changes, self._argv)
+
+    def _crashed(self, error: MachineError) -> Trial:
+        """QEMU ended: a crash or an assertion, unless the emulator is the cause."""
+        text = str(error).removeprefix(f"{self._machine.name}: ")
+        if _LIMITS.search(text) or self._machine.missed_functions:
+            return self._trial(FAILS if self._failures else UNDECIDED, text)
+        return self._trial(FAILS if self._failures else CRASHES, text)
+
+    def _loaded(self) -> Trial:
+        missed = self._machine.missed_functions
+        lines = error_lines(self._machine.output, self._program)
+        printed = f"QEMU prints: {'; '.join(lines)}" if lines else None
+        if self._failures:
+            return self._trial(FAILS)
+        if missed:
+            return self._trial(UNDECIDED, f"the emulator lacks functions of the host: {', '.join(missed)}")
+        if self._feed.dropped_live:
+            names = ", ".join(self._feed.dropped_live)
+            return self._trial(UNDECIDED, f"live state was left out, whose contents are not known: {names}")
+        try:
+            changes = compare(self._machine, self._feed)
+        except SourceError as error:
+            text = str(error).removeprefix(f"{self._machine.name}: ")
+            return self._trial(LOADS, f"it can't be saved again, so that fields were not compared: {text}")
+        outcome = MISLOADS if any(each.misloaded for each in changes) else LOADS
+        return self._trial(outcome, printed, changes)
+
+    def _leave_out(self, failure: Failure) -> bool:
+        """Leave out what was refused; return whether that changes the stream."""
+        feed = self._feed
+        if (block := block_of(failure)) is not None:
+            return feed.drop_block(block)
+        if (machine := local_machine_of(failure)) is not None:
+            return feed.set_machine(machine)
+        if any("MIG_CMD 0xb " in line for line in failure.lines):
+            return feed.drop_switchover_start()
+        if failure.section is not None:
+            return any(
+                feed.drop_section(Key(failure.section, each))
+                for each in ([failure.instance_id] if failure.instance_id is not None else self._instances.get(
+                    failure.section, []))
+            )  # fmt: skip
+        return any(feed.drop_configuration_subsection(name) for name in _named_subsections(failure, feed))
+
+
+def _named_subsections(failure: Failure, feed: Feed) -> list[str]:
+    """Return the subsections of the configuration that a failure may concern: all, if no section is named."""
+    del failure
+    return list(feed.configuration.subsections) if feed.configuration is not None else []
+
+
+def set_capabilities(machine: Machine, feed: Feed) -> None:
+    """Enable the capabilities that the stream names and the destination has, as whoever migrates does.
+
+    Pages in mapped-ram are not fed, so the capability is removed from the stream if the destination has it.
+    """
+    named = feed.vm.capabilities
+    if not named:
+        return
+    known = {row["capability"] for row in machine.qmp("query-migrate-capabilities")}
+    if "mapped-ram" in named:
+        if set(named) <= known:
+            feed.drop_configuration_subsection("configuration/capabilities")
+        return
+    wanted = [{"capability": name, "state": True} for name in named if name in known]
+    machine.qmp("migrate-set-capabilities", capabilities=wanted)
+
+
+def flash_sizes(vm: SavedVM, argv: Sequence[str]) -> dict[str, int]:
+    """Return the sizes of block devices whose contents are RAM blocks: the flash memory of firmware."""
+    from vmdump.migrate.arguments import options, properties
+
+    found = {}
+    for number in (0, 1):
+        size = next((each.size for each in vm.blocks if each.name.endswith(f"flash{number}")), None)
+        if size is None:
+            continue
+        found[f"pflash{number}"] = size
+        for option in options(argv):
+            if option.name in ("M", "machine") and (node := properties(option.value or "").get(f"pflash{number}")):
+                found[node] = size
+    return found
