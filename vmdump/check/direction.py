@@ -89,11 +89,11 @@ class DirectionCheck:
         found = self._look(pairs)
         if not self._known.detailed:  # else fields have VMStateInfos, and sizes in memory do not matter
             nesting = (
-                (source.vmsd, destination.vmsd)
+                (source, destination)
                 for (source, destination), look in zip(pairs, found, strict=True)
                 if not look.same and not source.shape
             )
-            self._lower(*pointer_sizes(nesting))
+            self._lower(*pointer_sizes(nesting, self._shared.structs))
         following = iter(found)
         looks = [_NO_LOOK if match is None else next(following) for match in matches]
         self.places = (

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vmdump.check.describe import Difference
     from vmdump.check.results import TypeResult
     from vmdump.check.side_by_side import Layout
+    from vmdump.check.word_size import KnownStructs
 
 
 class Metadata(NamedTuple):
@@ -57,6 +58,7 @@ class Shared:
         self.differences: dict[tuple[object, ...], Sequence[Difference]] = {}
         self.layouts: dict[tuple[object, ...], Layout] = {}
         self.safe: dict[tuple[object, ...], TypeResult] = {}
+        self.structs: KnownStructs = {}
         self.shapes = Shapes()
         self.filled: Filled = {}
 

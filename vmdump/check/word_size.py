@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from vmdump.check.tree_view import Description
+    from vmdump.check.tree_view import Description, Section
 
 #: Limits on the structs that are examined, and on the sections in which they are sought.
 _MAX_STRUCTS, _MAX_SECTIONS = 2_000, 10_000
@@ -25,23 +25,27 @@ _SHRUNK = 0.9
 _MIN_SHRUNK = 2
 
 
-def pointer_sizes(pairs: Iterable[tuple[Description, Description]]) -> tuple[int | None, int | None]:
-    """Return the pointer sizes of the source's and the destination's host in bytes; (None, None) if they are equal."""
-    sizes: set[tuple[str, int, int]] = set()
+#: A struct that both sides have: name, and sizes in source and destination.
+StructSize = tuple[str, int, int]
+
+#: Structs below pairs of sections by the addresses of their descriptions; the number of pairs of structs looked at.
+KnownStructs = dict[tuple[int, int], tuple[frozenset[StructSize], int]]
+
+
+def pointer_sizes(pairs: Iterable[tuple[Section, Section]], known: KnownStructs) -> tuple[int | None, int | None]:
+    """Return the pointer sizes of the source's and the destination's host in bytes; (None, None) if they are equal.
+
+    known: a cache for the directions of a check.
+    """
+    sizes: set[StructSize] = set()
     seen = 0
-    stack: list[tuple[Description, Description]] = []
-    for pair in islice(pairs, _MAX_SECTIONS):
-        stack.append(pair)
-        while stack and seen < _MAX_STRUCTS:
-            source, destination = stack.pop()
-            for sent, read in zip(source.fields, destination.fields, strict=False):
-                if sent.vmsd is None or read.vmsd is None or sent.vmsd.name != read.vmsd.name:
-                    continue
-                seen += 1
-                stack.append((sent.vmsd, read.vmsd))
-                if sent.size and read.size:
-                    sizes.add((sent.vmsd.name, sent.size, read.size))
-            stack += zip(source.subsections, destination.subsections, strict=False)
+    for source, destination in islice(pairs, _MAX_SECTIONS):
+        key = source.address, destination.address
+        if key not in known:
+            known[key] = _struct_sizes(source.vmsd, destination.vmsd)
+        structs, count = known[key]
+        sizes |= structs
+        seen += count
         if seen >= _MAX_STRUCTS:
             break
     ratios = [read_size / sent_size for _, sent_size, read_size in sizes]
@@ -50,6 +54,24 @@ def pointer_sizes(pairs: Iterable[tuple[Description, Description]]) -> tuple[int
     if _is_majority(sum(ratio > 1 / _SHRUNK for ratio in ratios), ratios):
         return 4, 8
     return None, None
+
+
+def _struct_sizes(source: Description, destination: Description) -> tuple[frozenset[StructSize], int]:
+    """Return the structs below two descriptions, and the number of pairs looked at."""
+    sizes: set[StructSize] = set()
+    seen = 0
+    stack = [(source, destination)]
+    while stack and seen < _MAX_STRUCTS:
+        source, destination = stack.pop()
+        for sent, read in zip(source.fields, destination.fields, strict=False):
+            if sent.vmsd is None or read.vmsd is None or sent.vmsd.name != read.vmsd.name:
+                continue
+            seen += 1
+            stack.append((sent.vmsd, read.vmsd))
+            if sent.size and read.size:
+                sizes.add((sent.vmsd.name, sent.size, read.size))
+        stack += zip(source.subsections, destination.subsections, strict=False)
+    return frozenset(sizes), seen
 
 
 def _is_majority(number: int, ratios: list[float]) -> bool:
