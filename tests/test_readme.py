@@ -52,6 +52,7 @@ def commands(language: str = "console") -> list[tuple[str, str]]:
 
 
 @pytest.mark.qemu
+@pytest.mark.slow
 def test_commands_with_a_qemu(directory: Path) -> None:
     """Commands that read Debian's QEMU 7.2 print what the README shows."""
     find_qemu("x86_64")

@@ -147,6 +147,7 @@ def test_interrupted_count_agrees_with_the_manifest(
     assert tally.finished == len(entries(tmp_path / "out")) >= 2
 
 
+@pytest.mark.slow
 def test_interrupted_at_any_time(tmp_path: Path) -> None:
     """SIGINT to the process group ends a run without output from workers, also during their start."""
     (tmp_path / "avr.json").write_bytes(read_real_dump("7.2.22", "avr"))

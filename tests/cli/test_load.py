@@ -57,6 +57,7 @@ def test_loads(saved: Path) -> None:
         (b"pc.bios", b"pc.bioz", "ram"),
     ],
 )
+@pytest.mark.slow
 def test_lines_of_real_qemu(saved: Path, tmp_path: Path, old: bytes, new: bytes, section: str) -> None:
     """The lines of the first failure are those of a real QEMU that loads a changed stream."""
     data = saved.read_bytes()

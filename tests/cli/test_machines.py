@@ -136,6 +136,7 @@ def test_machine_does_not_start() -> None:
 
 
 @pytest.mark.qemu
+@pytest.mark.slow
 def test_abi_of_equals(tmp_path: Path) -> None:
     """A QEMU does not differ from itself, in each format; the exit code is 0."""
     qemu = find_qemu("x86_64")
@@ -174,6 +175,7 @@ def test_abi(tmp_path: Path) -> None:
 
 
 @pytest.mark.qemu
+@pytest.mark.slow
 def test_abi_timeout() -> None:
     """--timeout limits the machines of a machine type, which threads read."""
     qemu = find_qemu("x86_64")

@@ -81,6 +81,7 @@ def test_section_name(text: str, section: str) -> None:
 @pytest.mark.parametrize(
     "path", ["", "0000:00:01.3/", "0000:00:02.0:00.0/", "virtio-mmio@000000000a003e00/", "fe.0.0/"]
 )
+@pytest.mark.slow
 def test_every_section(path: str, real: DeviceDump, sections: dict[str, list[str]]) -> None:
     """Every section of a real dump, with any device path before it, is found with all of its types. Without a path a
     QOM type of that name comes first.

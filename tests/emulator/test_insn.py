@@ -79,6 +79,7 @@ OLD = ("verr", "verw", "vmcall", "vmlaunch", "vmread", "vmwrite", "vmresume", "v
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64" or not shutil.which("objdump"), reason="no x86-64 code to compare")
+@pytest.mark.slow
 def test_as_objdump() -> None:
     """Every instruction of libc, which has AVX2 and AVX-512 variants, has the length that objdump prints."""
     libc = next(Path("/lib").glob("x86_64-linux-gnu/libc.so.6"), None)

@@ -52,6 +52,7 @@ def names_of(path: str, options: str, arguments: list[str]) -> set[str]:
 
 @pytest.mark.qemu
 @pytest.mark.parametrize("device", DEVICES_WITH_PROPERTIES)
+@pytest.mark.slow
 def test_properties_against_qemu(qemu: str, image: ImageFacts, device: str) -> None:
     """Turning off each property of the table takes exactly the feature that the table says from the real device."""
     options, arguments = DEVICES_WITH_PROPERTIES[device]
@@ -127,6 +128,7 @@ def test_types(image: ImageFacts) -> None:
 
 @pytest.mark.qemu
 @pytest.mark.parametrize("machine", [pytest.param("pc-q35-7.2", marks=pytest.mark.slow), "pc-q35-7.1"])
+@pytest.mark.slow
 def test_values_under_a_machine_type(qemu: str, machine: str) -> None:
     """With a machine type, the value of the property is the one that a real device has."""
     facts = ImageFacts(qemu, lambda: vmdump.open(qemu), machines=[machine], machine=machine)
@@ -142,6 +144,7 @@ def test_values_under_a_machine_type(qemu: str, machine: str) -> None:
 
 
 @pytest.mark.qemu
+@pytest.mark.slow
 def test_rom(qemu: str, image: ImageFacts) -> None:
     """The ROM's file, and the size of its block in a real QEMU."""
     line = "Size mismatch: 0000:00:03.0/virtio-net-pci.rom: 0x80000 != 0x40000"
@@ -176,6 +179,7 @@ def test_names() -> None:
          "Advanced Error Reporting (AER) at 0x100: Uncorrectable Error Mask, byte 2"),
     ],
 )  # fmt: skip
+@pytest.mark.slow
 def test_pci_config(image: ImageFacts, line: str, device: str, words: str) -> None:
     """The capabilities of the emulated device name the register of a report."""
     log = f"Bad config data: {line}\nerror while loading state for instance 0x0 of device '{device}'"

@@ -74,6 +74,7 @@ def test_compat_props(machines: Machines) -> None:
     )
 
 
+@pytest.mark.slow
 def test_objects(q35: MachineType, native: NativeQemu) -> None:
     """The QOM tree is the real one, and so are all values, but for time and what the real main loop changes."""
     expected: dict[str, str] = {}
@@ -129,6 +130,7 @@ def test_json(q35: MachineType) -> None:
     assert set(known["ram_blocks"][0]) == {"name", "size"}
 
 
+@pytest.mark.slow
 def test_properties(machines: Machines) -> None:
     """Effective values are a realized device's of the real QEMU; each has the origin that changes it."""
     name = "pc-q35-5.2"

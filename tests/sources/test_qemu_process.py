@@ -259,6 +259,7 @@ def test_no_qemu(name: str, expected: str, make_qemu: MakeQemu, tmp_path: Path) 
         "cat $DUMP; exec sleep 60",
     ],
 )
+@pytest.mark.slow
 def test_timeout(script: str, make_qemu: MakeQemu, tmp_path: Path) -> None:
     """A QEMU that exceeds the time limit is killed with all of its children."""
     pid = tmp_path / "pid"

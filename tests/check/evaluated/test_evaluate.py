@@ -49,6 +49,7 @@ def is_sent(subsection: str, stream: bytes) -> bool:
     return b"\5" + bytes([len(subsection)]) + subsection.encode() in stream
 
 
+@pytest.mark.slow
 def test_needed_is_the_real_one(answers: dict[str, Answers], stream: bytes) -> None:
     """A running QEMU sends exactly the subsections whose needed() returned true."""
     found: dict[str, set[int]] = {}
