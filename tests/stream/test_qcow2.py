@@ -1,10 +1,12 @@
 """VM state in qcow2 images: built ones with every kind of cluster, and images of a real QEMU."""
 
+import shutil
 import struct
 import zlib
 from pathlib import Path
 
 import pytest
+from support.native_environ import native_environ
 from support.native_qemu import NativeQemu
 from support.qemu import find_qemu
 from support.streams import real_stream, small_stream, write
@@ -12,6 +14,8 @@ from support.streams import real_stream, small_stream, write
 from vmdump.errors import SourceError
 from vmdump.stream.qcow2 import Qcow2
 from vmdump.stream.walk import read_saved_vm
+
+needs_qemu_img = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="no qemu-img; install qemu-utils")
 
 BITS = 12
 CLUSTER = 1 << BITS
@@ -110,6 +114,7 @@ def test_data_file_outside(tmp_path: Path) -> None:
         read_saved_vm(write(tmp_path / "disk", bytes(image.data)))
 
 
+@needs_qemu_img
 @pytest.mark.qemu
 @pytest.mark.parametrize(
     "options",
@@ -126,11 +131,16 @@ def test_disks_of_qemu_img(tmp_path: Path, options: tuple[str, ...], monkeypatch
     monkeypatch.chdir(tmp_path)
     stream = real_stream("malta-7.2")
     write(tmp_path / "raw", stream + bytes(1 << 20))
-    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", *options, "raw", "disk.qcow2"], check=True)
+    subprocess.run(
+        ["qemu-img", "convert", "-f", "raw", "-O", "qcow2", *options, "raw", "disk.qcow2"],
+        check=True,
+        env=native_environ(),
+    )
     vm = read_saved_vm("disk.qcow2")
     assert (vm.machine, vm.size, vm.container.kind) == ("malta", len(stream), "qcow2 disk")
 
 
+@needs_qemu_img
 @pytest.mark.qemu
 @pytest.mark.parametrize("options", ["", "compat=0.10", "cluster_size=2M", "cluster_size=512", "extended_l2=on"])
 def test_snapshots_of_a_real_qemu(tmp_path: Path, options: str) -> None:
@@ -140,7 +150,9 @@ def test_snapshots_of_a_real_qemu(tmp_path: Path, options: str) -> None:
     binary = find_qemu("x86_64")
     disk = tmp_path / "disk.qcow2"
     subprocess.run(
-        ["qemu-img", "create", "-q", "-f", "qcow2", *(["-o", options] if options else []), disk, "5M"], check=True
+        ["qemu-img", "create", "-q", "-f", "qcow2", *(["-o", options] if options else []), disk, "5M"],
+        check=True,
+        env=native_environ(),
     )
     drive = f"if=none,id=d0,file={disk},format=qcow2"
     with NativeQemu(binary, "-M", "pc", "-m", "16", "-drive", drive) as qemu:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from support.native_environ import native_environ
 from vmdump.sources.sysroot import resolve
 
 #: By version: a root with all dependencies, and a directory with the binaries of further targets.
@@ -58,8 +59,9 @@ def native_command(tree: Path, target: str, images: Path) -> tuple[list[str], di
 
     The tree ``/`` is this host's.
     """
+    environ = native_environ()
     if tree == Path("/"):
-        return [f"/usr/bin/qemu-system-{target}"], dict(os.environ)
+        return [f"/usr/bin/qemu-system-{target}"], environ
     triplet = "aarch64-linux-gnu" if tree.name.endswith("-arm64") else "x86_64-linux-gnu"
     libraries = ":".join(f"{tree}/{path}/{triplet}{sub}" for path in ("usr/lib", "lib") for sub in ("", "/pulseaudio"))
     if triplet == "x86_64-linux-gnu":
@@ -67,7 +69,6 @@ def native_command(tree: Path, target: str, images: Path) -> tuple[list[str], di
     else:
         user = f"{images}/tools/usr/bin/qemu-aarch64-static"
         loader = [user, "-L", str(tree), "-E", f"LD_LIBRARY_PATH={libraries}"]
-    environ = {key: value for key, value in os.environ.items() if key != "LD_PRELOAD"}
     environ["QEMU_MODULE_DIR"] = f"{tree}/usr/lib/{triplet}/qemu"
     data = [word for path in _DATA if (tree / path).is_dir() for word in ("-L", str(tree / path))]
     return [*loader, f"{tree}/usr/bin/qemu-system-{target}", *data], environ

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from support.native_environ import native_environ
+
 
 class NativeQemu:
     """A running QEMU whose CPUs are stopped. As a context manager it ends the process.
@@ -19,7 +21,7 @@ class NativeQemu:
     Args:
         binary: a path, or the command that runs the binary.
         args: QEMU's arguments.
-        environ: environment of the process.
+        environ: environment of the process; default: this one's.
         seconds: the process is killed after this time; 0: never.
     """
 
@@ -29,7 +31,12 @@ class NativeQemu:
         words = [binary] if isinstance(binary, str) else list(binary)
         command = [*words, "-S", "-nodefaults", "-display", "none", "-no-user-config", "-qmp", "stdio", *args]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environ or native_environ(),
         )
         self._timer = threading.Timer(seconds, self.process.kill) if seconds else None
         if self._timer:
