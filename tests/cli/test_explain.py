@@ -101,7 +101,7 @@ def test_unknown() -> None:
     [
         ([""], "LINE is empty"),
         ([FEATURES, "-M", "q35"], "--machine applies to IMAGE only"),
-        ([FEATURES, __file__], "IMAGE must be a QEMU binary"),
+        ([FEATURES, __file__], "not a QEMU binary"),
         (["Missing", "section", "footer"], "unrecognized arguments: footer"),
     ],
 )
@@ -121,7 +121,10 @@ def test_not_a_qemu(tmp_path: Path) -> None:
     assert (run.code, run.out) == (3, "")
     assert str(broken) in run.err
     missing = Run(FEATURES, tmp_path / "none")
-    assert (missing.code, missing.err) == (3, f"vmdump: {tmp_path}/none: No such file or directory\n")
+    assert (missing.code, missing.err) == (
+        3,
+        f"vmdump: {tmp_path}/none: No such file or directory; give a QEMU binary\n",
+    )
 
 
 def test_control_characters() -> None:

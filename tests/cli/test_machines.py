@@ -27,7 +27,7 @@ def dump_file(tmp_path: Path) -> Path:
 
 def test_dump_files(dump_file: Path) -> None:
     """A dump file is a usage error of each command."""
-    text = f"vmdump: {dump_file}: not a QEMU binary; a dump file has no machines to emulate\n"
+    text = f"vmdump: {dump_file}: not a QEMU binary; other sources have no machines to emulate\n"
     assert run_failing(2, "machines", dump_file) == text
     assert run_failing(2, "machines", dump_file, dump_file) == text
     assert run_failing(2, "properties", dump_file, "e1000") == text
@@ -38,7 +38,11 @@ def test_dump_files(dump_file: Path) -> None:
 def test_missing_file(tmp_path: Path) -> None:
     """A missing file is named as such."""
     path = tmp_path / "qemu-system-x86_64"
-    text = f"vmdump: {path}: No such file or directory\n"
+    text = f"vmdump: {path}: No such file or directory; give a QEMU binary\n"
+    assert run_failing(3, "save", path, "-o", tmp_path / "x") == text
+    assert run_failing(3, "explain", "Missing section footer for cpu", path) == text
+    assert run_failing(3, "machines", "") == "vmdump: '': No such file or directory; give a QEMU binary\n"
+    assert run_failing(3, "machines", tmp_path) == f"vmdump: {tmp_path}: Is a directory; give a QEMU binary\n"
     assert run_failing(3, "machines", path) == text
     assert run_failing(3, "properties", path, "e1000") == text
     assert run_failing(3, "abi", path, path) == text

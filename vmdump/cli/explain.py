@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 from typing import TYPE_CHECKING
 
 from vmdump.cli.environment import ExitStatus
@@ -153,12 +151,9 @@ def _machines(args: argparse.Namespace, environment: Environment) -> str:
 
 def _open(args: argparse.Namespace, environment: Environment) -> tuple[str, Image]:
     """Return the path of IMAGE, and the image."""
-    from vmdump.sources.open import BINARY, identify, load
+    from vmdump.cli.machine_sources import find_binary
+    from vmdump.sources.open import BINARY, load
 
-    kind, path = identify(args.image, root=args.root)
-    if not os.path.exists(path):
-        raise VmdumpError(f"{args.image}: {os.strerror(errno.ENOENT)}")
-    if kind != BINARY:
-        raise UsageError(f"{args.image}: IMAGE must be a QEMU binary")
-    image = load(kind, path, root=args.root, timeout=args.timeout, cache=not args.no_cache, report=environment.error)
+    path = find_binary(args.image, args.root)
+    image = load(BINARY, path, root=args.root, timeout=args.timeout, cache=not args.no_cache, report=environment.error)
     return path, image  # type: ignore[return-value]  # a BINARY is an Image

@@ -39,20 +39,26 @@ def add_qemu_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = f"{parser.format_usage().removeprefix('usage: ').rstrip()} [-- ARGS]"
 
 
+def find_binary(path: str, root: str | None) -> str:
+    """Return the path of a QEMU binary, with the links of its root followed. Raises UsageError, SourceError."""
+    kind, found = identify(path, root=root)
+    for is_wrong, error in ((not os.path.exists(found), errno.ENOENT), (os.path.isdir(found), errno.EISDIR)):
+        if is_wrong:
+            raise SourceError(f"{path or repr(path)}: {os.strerror(error)}; give a QEMU binary")
+    if kind != BINARY:
+        raise UsageError(f"{path}: not a QEMU binary; other sources have no machines to emulate")
+    return found
+
+
 def open_binaries(paths: Sequence[str], args: argparse.Namespace, environment: Environment) -> list[Machines]:
     """Return the machine types of QEMU binaries. Raises UsageError, SourceError."""
     from vmdump.machines.mapping import open_machines
 
     opened = []
     for path, root in zip(paths, roots_of(paths, args.root), strict=True):
-        kind, found = identify(path, root=root)
-        if not os.path.exists(found):
-            raise SourceError(f"{path}: {os.strerror(errno.ENOENT)}")
-        if kind != BINARY:
-            raise UsageError(f"{path}: not a QEMU binary; a dump file has no machines to emulate")
         opened.append(
             open_machines(
-                found, sysroot=root, host=args.host, timeout=args.timeout, cache=not args.no_cache,
+                find_binary(path, root), sysroot=root, host=args.host, timeout=args.timeout, cache=not args.no_cache,
                 report=environment.error,
             )
         )  # fmt: skip
@@ -64,10 +70,7 @@ def open_emulated(path: str, args: argparse.Namespace) -> Source:
     from vmdump.machines.reader import Source
 
     (root,) = roots_of([path], args.root)
-    kind, found = identify(path, root=root)
-    if kind != BINARY:
-        raise UsageError(f"{path}: not a QEMU binary; a dump file has no machines to emulate")
-    return Source(found, root, args.host)
+    return Source(find_binary(path, root), root, args.host)
 
 
 def report_missed(machines: Machines, missed: Sequence[str], environment: Environment) -> None:

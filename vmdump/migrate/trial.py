@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from vmdump.stream.saved_vm import SavedVM
 
 LOADS, FAILS, MISLOADS, CRASHES = "loads", "fails", "misloads", "crashes"
-DOES_NOT_START, BLOCKED, ABSENT, UNDECIDED = "does-not-start", "blocked", "absent", "undecided"
+DOES_NOT_START, ABSENT, UNDECIDED = "does-not-start", "absent", "undecided"
 
 #: Limit of repeated loads.
 _MAX_FAILURES = 64
@@ -185,13 +185,9 @@ class _Loader:
                 for each in ([failure.instance_id] if failure.instance_id is not None else self._instances.get(
                     failure.section, []))
             )  # fmt: skip
-        return any(feed.drop_configuration_subsection(name) for name in _named_subsections(failure, feed))
-
-
-def _named_subsections(failure: Failure, feed: Feed) -> list[str]:
-    """Return the subsections of the configuration that a failure may concern: all, if no section is named."""
-    del failure
-    return list(feed.configuration.subsections) if feed.configuration is not None else []
+        if feed.configuration is None:
+            return False
+        return any(feed.drop_configuration_subsection(name) for name in list(feed.configuration.subsections))
 
 
 def set_capabilities(machine: Machine, feed: Feed) -> None:
