@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmdump.cli.environment import ExitStatus
 from vmdump.cli.source_arguments import UsageError, add_directory
+from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
     import argparse
@@ -67,12 +68,16 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
         return ExitStatus.DONE
     if args.query is None or args.dir is None:
         raise UsageError("SQL or the name of a query, and DIR, are required; vmdump query --list lists the names")
-    from vmdump.bulk.query.database import query
+    from vmdump.bulk.query.database import has_machine_types, query
+    from vmdump.bulk.query.named import QUESTIONS
 
     sql, parameters = _resolve(args.query, dict(getattr(args, "with")))
     answer = query(args.dir, sql, parameters)
     for each in answer.skipped:
         environment.error(f"skipped unreadable verdicts: {each}")
+    question = QUESTIONS.get(args.query)
+    if question is not None and question.of_machines and not has_machine_types(args.dir):
+        raise VmdumpError(f"{args.dir}: no machine types to query; vmdump bulk --boot GLOB stores them")
     _print(answer, args.format, environment)
     return ExitStatus.FAILED if answer.is_incomplete else ExitStatus.DONE
 

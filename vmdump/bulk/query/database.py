@@ -302,5 +302,10 @@ def _row_files(top: str, name: str = "rows.parquet") -> list[str]:
     return sorted(filter(is_regular, glob.glob(f"{glob.escape(top)}/rows/producer=*/target=*/{name}")))
 
 
+def has_machine_types(directory: str | os.PathLike[str]) -> bool:
+    """Return whether vmdump bulk --boot has stored machine types in an output directory."""
+    return bool(_row_files(os.path.realpath(directory), "machines.parquet"))
+
+
 def _literals(texts: Sequence[str]) -> str:
     return "[" + ", ".join("'" + text.replace("'", "''") + "'" for text in texts) + "]"

@@ -9,12 +9,14 @@ class Question(NamedTuple):
     """A named query.
 
     asks: the question it answers. parameters: meaning and default by name; a default of None means required.
+    of_machines: it reads machine types, which only vmdump bulk --boot stores.
     """
 
     name: str
     asks: str
     parameters: dict[str, tuple[str, str | None]]
     sql: str
+    of_machines: bool = False
 
 
 _DEVICE_MEANING = "QOM type, or section as in an error line, with * for any text"
@@ -177,6 +179,7 @@ _PROPERTY = Question(
     WHERE source IS NOT NULL AND o.values IS DISTINCT FROM n.values
     ORDER BY device, t.property, t.machine, t.target, position
     """,
+    of_machines=True,
 )
 
 _OFF = Question(
@@ -197,6 +200,7 @@ _OFF = Question(
     GROUP BY p.producer, target, machine, type, property, value, o.position, o.version_order
     ORDER BY device, property, o.position, o.version_order, target, machine
     """,
+    of_machines=True,
 )
 
 #: The named queries by name.
