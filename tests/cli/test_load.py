@@ -11,6 +11,9 @@ from support.native_qemu import NativeQemu
 from support.qemu import find_qemu
 from support.streams import real_stream, small_stream, write
 
+from vmdump.cli import main
+from vmdump.errors import SourceError
+
 ARGS = ["-M", "pc", "-m", "16", "-accel", "tcg", "-device", "e1000,romfile=", "-device", "virtio-rng-pci"]
 
 
@@ -46,6 +49,23 @@ def test_loads(saved: Path) -> None:
     assert found["outcome"] == "loads"
     assert found["failures"] == found["guessed"] == []
     assert {each["section"] for each in found["changed"]} <= {"mc146818rtc", "globalstate"}
+    assert found["compared"] is True
+
+
+@pytest.mark.qemu
+def test_loads_without_a_comparison(
+    saved: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A load whose fields could not be compared is reported as such, and has the exit code of what is not complete."""
+
+    def fail(machine: object, feed: object) -> None:
+        raise SourceError("it ends while saving")
+
+    monkeypatch.setattr("vmdump.migrate.trial.compare", fail)
+    assert main(["load", str(saved), find_qemu("x86_64"), "--json", "--", "-nodefaults", *ARGS]) == 3
+    found = json.loads(capsys.readouterr().out)
+    assert (found["outcome"], found["compared"]) == ("loads", False)
+    assert "fields were not compared: it ends while saving" in found["reason"]
 
 
 @pytest.mark.qemu

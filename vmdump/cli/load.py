@@ -48,11 +48,12 @@ Such a field is misloaded if the destination keeps the value when it loads it
 from a stream of its own.
 
 The keys of --json are outcome, reason, failures (section, instance_id, field,
-cause, lines), changed (section, instance_id, field, sent, saved, misloaded) and
-guessed.
+cause, lines), changed (section, instance_id, field, sent, saved, misloaded),
+guessed, and compared: whether the VM could be saved again to look for changes.
 
 exit codes:
-  0 loads; 1 another outcome; 2 usage error; 3 could not complete, or undecided
+  0 loads; 1 another outcome; 2 usage error; 3 could not complete, undecided, or
+  loads and its fields could not be compared
 """
 
 #: Changed fields that are shown without --verbose.
@@ -88,7 +89,7 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
         environment.print(json.dumps(plain(trial, notes), indent=2))
     else:
         _print(trial, notes, args, environment)
-    if trial.outcome == UNDECIDED:
+    if trial.outcome == UNDECIDED or (trial.outcome == LOADS and not trial.is_compared):
         return ExitStatus.FAILED
     return ExitStatus.DONE if trial.outcome == LOADS else ExitStatus.FINDINGS
 
@@ -126,6 +127,7 @@ def plain(trial: Trial, notes: tuple[str, ...]) -> dict[str, Any]:
         "failures": [{**each._asdict(), "lines": list(each.lines)} for each in trial.failures],
         "changed": [each._asdict() for each in trial.changes],
         "guessed": list(notes),
+        "compared": trial.is_compared,
     }
 
 

@@ -51,6 +51,7 @@ class Trial(NamedTuple):
         failures: in the order of the loads.
         changes: fields that the destination saves with other values than it loaded.
         argv: arguments that the destination was booted with.
+        is_compared: whether what was loaded was saved again and compared with what was sent.
     """
 
     outcome: str
@@ -58,6 +59,7 @@ class Trial(NamedTuple):
     failures: tuple[Failure, ...]
     changes: tuple[Change, ...]
     argv: tuple[str, ...]
+    is_compared: bool = False
 
 
 def load(
@@ -168,7 +170,7 @@ class _Loader:
             text = str(error).removeprefix(f"{self._machine.name}: ")
             return self._trial(LOADS, f"it can't be saved again, so that fields were not compared: {text}")
         outcome = MISLOADS if any(each.misloaded for each in changes) else LOADS
-        return self._trial(outcome, printed, changes)
+        return self._trial(outcome, printed, changes)._replace(is_compared=True)
 
     def _leave_out(self, failure: Failure) -> bool:
         """Leave out what was refused; return whether that changes the stream."""
