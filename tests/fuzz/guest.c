@@ -40,7 +40,7 @@ void vmd_cpu_stop(struct vmd_guest *guest)
 
 uint64_t vmd_host_call_guest(struct vmd_host_call *call, uint64_t function, const uint64_t *args, int n_args)
 {
-    return args[0];
+    return n_args ? args[0] : 0;
 }
 
 bool vmd_host_try_guest(struct vmd_host_call *call, uint64_t function, const uint64_t *args, int n_args,
