@@ -1,4 +1,4 @@
-"""Micro-benchmarks of the C core's entry points: pytest bench/ --benchmark-only -k engine
+"""Micro-benchmarks of the C core's entry points: pytest -n 0 bench/ --benchmark-only -k engine
 
 Compare medians of one run only; --benchmark-group-by=group shows alternatives together.
 """

@@ -1,4 +1,4 @@
-"""Micro-benchmarks of making fields and descriptions: pytest bench/ --benchmark-only -k model
+"""Micro-benchmarks of making fields and descriptions: pytest -n 0 bench/ --benchmark-only -k model
 
 Compare medians of one run only; the bare VMStateField is the lower bound of every constructor.
 """

@@ -1,4 +1,4 @@
-"""Micro-benchmarks of the type table and the session: pytest bench/ --benchmark-only -k registry
+"""Micro-benchmarks of the type table and the session: pytest -n 0 bench/ --benchmark-only -k registry
 
 Compare medians of one run only.
 """

@@ -12,6 +12,7 @@ $VMDUMP_IMAGES. Exit code 1: something differs.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fnmatch
 import json
 import multiprocessing
@@ -28,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from support.machine_trees import PARTS, native_command, targets_of, tree_of
 from support.native_qemu import NativeQemu, ram_blocks, sections, vmdescription
-from vmdump.emulator.machine import Machine, MachineError, boot
+from vmdump.emulator.machine import Machine, MachineError, QmpError, boot
 from vmdump.errors import SourceError
 
 IMAGES = Path(os.environ.get("VMDUMP_IMAGES", "/nonexistent"))
@@ -105,7 +106,9 @@ _ANSWERS: tuple[tuple[str, dict[str, Any]], ...] = (
 def compare_answers(pair: Pair) -> Iterator[Result]:
     """Compare QMP answers of a QEMU without a machine."""
     machine = pair.emulated("-M", "none")
-    with pair.native("-M", "none", seconds=1800) as native:
+    native = pair.native("-M", "none", seconds=1800)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(native)
         for command, arguments in _ANSWERS:
             expected, answer = native.qmp(command, **arguments), machine.qmp(command, **arguments)
             detail = "" if answer == expected else _first_difference(expected, answer)
@@ -113,19 +116,25 @@ def compare_answers(pair: Pair) -> Iterator[Result]:
         types = [each["name"] for each in native.qmp("qom-list-types", implements="device", abstract=False)]
         for name in types:
             yield _compare_properties(pair, machine, native, name)
+            if native.has_ended():
+                native = stack.enter_context(pair.native("-M", "none", seconds=1800))
 
 
 def _compare_properties(pair: Pair, machine: Machine, native: NativeQemu, name: str) -> Result:
-    """Compare device-list-properties of one type; errors must have the same message."""
+    """Compare device-list-properties of one type; errors, and words with which QEMU exits, must be the same."""
     what = f"device-list-properties {name}"
     try:
         expected: Any = native.qmp("device-list-properties", typename=name)
     except RuntimeError as error:
         expected = str(error)
+    if native.has_ended():
+        expected = expected.strip()
     try:
         answer: Any = machine.qmp("device-list-properties", typename=name)
-    except SourceError as error:
+    except QmpError as error:
         answer = str(error).rpartition("device-list-properties: ")[2]
+    except SourceError as error:
+        answer = str(error).partition(": ")[2]
     if answer == expected:
         return pair.result(what, "equal")
     return pair.result(what, "differs", _first_difference(expected, answer))

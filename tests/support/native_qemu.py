@@ -58,7 +58,9 @@ class NativeQemu:
         line = self.process.stdout.readline()
         if not line:
             assert self.process.stderr
-            raise RuntimeError(self.process.stderr.read() or "it ended")
+            words = self.process.stderr.read()
+            self.process.wait()
+            raise RuntimeError(words or "it ended")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -73,6 +75,10 @@ class NativeQemu:
         if "error" in answer:
             raise RuntimeError(answer["error"]["desc"])
         return answer["return"]
+
+    def has_ended(self) -> bool:
+        """Whether the process has exited, as QEMU does if a type's module is not installed."""
+        return self.process.poll() is not None
 
     def save(self, path: Path) -> bytes:
         """The stream of a migration."""
