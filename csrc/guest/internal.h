@@ -82,15 +82,16 @@ enum {
     VMD_FIRST_DESCRIPTOR = 10, /* the first number for files that a guest opens */
     VMD_THREADS_MAX = 512,
     VMD_KEYS_MAX = 256,
+    VMD_SOURCES_MAX = 64,
 };
 
-enum vmd_file_kind { VMD_FILE_CLOSED, VMD_FILE_DATA, VMD_FILE_EVENT, VMD_FILE_DEVICE };
+enum vmd_file_kind { VMD_FILE_CLOSED, VMD_FILE_DATA, VMD_FILE_EVENT, VMD_FILE_COUNTER, VMD_FILE_DEVICE };
 
 struct vmd_open_file {
     enum vmd_file_kind kind;
     uint32_t device; /* of VMD_FILE_DEVICE: which, see host/kvm.c */
     const char *data;
-    uint64_t size, position;
+    uint64_t size, position; /* position: of VMD_FILE_COUNTER its value */
 };
 
 /* What a call preserves: callee-saved registers, the stack pointer, and the return address. */
@@ -108,12 +109,24 @@ struct vmd_thread {
     uint64_t repeated;       /* the host function that it calls again, with argument; 0: it returns from one */
 };
 
+/* An attached GSource; and a GPollFD of one, see host/main_context.c. */
+struct vmd_source {
+    uint64_t address;
+    bool is_ready;
+};
+
+struct vmd_poll {
+    uint64_t source, at;
+};
+
 struct vmd_guest_state {
     uint64_t free;                         /* offset of the first byte that was never allocated */
     uint64_t free_lists[VMD_HEAP_CLASSES]; /* addresses of the first free block of each class */
     uint8_t fill;                          /* the byte that fills memory from malloc */
     uint64_t ticks;                        /* microseconds by which the guest's clock has moved */
     struct vmd_open_file files[VMD_FILES_MAX];
+    struct vmd_source sources[VMD_SOURCES_MAX];
+    struct vmd_poll polls[VMD_FILES_MAX];
     struct vmd_thread threads[VMD_THREADS_MAX];
     unsigned n_threads, n_new_threads, n_blocks;
     uint64_t running_thread;     /* number of the running thread; 1: the main thread */

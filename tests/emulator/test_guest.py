@@ -58,7 +58,7 @@ def test_memory(guest: Guest) -> None:
     assert guest.memory.readonly
     assert guest.read(call(guest, "g_realloc", block, 16), 16) == b"12345678" + bytes(8)
     for name, *args in (("malloc", 1 << 60), ("calloc", 1 << 40, 1 << 40), ("g_malloc", 1 << 31)):
-        with pytest.raises(SourceError, match=r"guest: its start-up uses more than \d+ MiB; it may not be a QEMU"):
+        with pytest.raises(SourceError, match=r"guest: it uses more than \d+ MiB of memory; it may not be a QEMU"):
             call(guest, name, *args)
 
 
@@ -421,7 +421,7 @@ def test_lists_that_never_end(guest: Guest) -> None:
             call(guest, name, link, 0)
     code = guest.alloc(64)
     guest.write(code, CODE["call"][guest.arch])
-    with pytest.raises(SourceError, match="its start-up uses more than"):
+    with pytest.raises(SourceError, match="it uses more than"):
         guest.call(code, guest.host_function("g_hash_table_new"), (1 << 16) + 1)
 
 

@@ -1,5 +1,6 @@
 """Host functions that whole machines need, their limits, and snapshots."""
 
+import base64
 import socket
 import struct
 import zlib
@@ -34,6 +35,46 @@ def test_limits_of_machines(guest: Guest) -> None:
     with pytest.raises(SourceError, match="uses more than"):
         call(small, "memset", block, 1, 4 << 20)
     assert call(small, "memset", block, 1, 1 << 20) == block
+
+
+def test_event_counters(guest: Guest) -> None:
+    """An eventfd adds what is written, and returns the sum once; poll returns those that are not 0."""
+    first, second, word = call(guest, "eventfd", 0, 0), call(guest, "eventfd", 3, 0), guest.alloc(8)
+    polled = guest.alloc(16)
+
+    def ready() -> list[int]:
+        guest.write(polled, struct.pack("<iHHiHH", first, 1, 9, second, 1, 9))
+        number = call(guest, "ppoll", polled, 2, 0, 0)
+        found = list(struct.unpack("<6xH6xH", guest.read(polled, 16)))
+        assert number == sum(found)
+        return found
+
+    assert ready() == [0, 1]
+    for _ in range(2):
+        guest.write(word, struct.pack("<Q", 5))
+        assert call(guest, "write", first, word, 8) == 8
+    assert ready() == [1, 1]
+    assert call(guest, "read", first, word, 512) == 8
+    assert struct.unpack("<Q", guest.read(word, 8)) == (10,)
+    assert call(guest, "read", second, word, 8) == 8
+    assert ready() == [0, 0]
+    assert call(guest, "read", first, word, 8) == 2**64 - 1
+    assert call(guest, "write", first, word, 4) == 2**64 - 1
+    guest.write(word, struct.pack("<Q", 2**64 - 1))
+    assert call(guest, "write", first, word, 8) == 2**64 - 1
+
+
+@pytest.mark.parametrize("data", [b"", b"a", b"ab", b"abc", bytes(range(256))])
+def test_base64(guest: Guest, data: bytes) -> None:
+    """Text and data convert as in Python."""
+    text = base64.b64encode(data).decode()
+    address = guest.alloc(len(data) + 1)
+    guest.write(address, data)
+    assert guest.text(call(guest, "g_base64_encode", address, len(data))) == text
+    for function in ("g_base64_decode", "g_base64_decode_inplace"):
+        size = guest.alloc(8)
+        decoded = guest.call(guest.host_function(function), guest.string(f"{text[:2]}\n {text[2:]}"), size)
+        assert guest.read(decoded, guest.pointer(size)) == data
 
 
 def test_output_is_bounded(guest: Guest) -> None:

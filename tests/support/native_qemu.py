@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import struct
 import subprocess
 import threading
@@ -80,6 +81,19 @@ class NativeQemu:
         """Whether the process has exited, as QEMU does if a type's module is not installed."""
         return self.process.poll() is not None
 
+    def qtest(self, path: Path, commands: Sequence[str]) -> list[str]:
+        """The answers to commands of qtest; path: a socket, of ``qtest_arguments(path)``."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(path))
+            with connection.makefile("rw") as stream:
+                answers = []
+                for command in commands:
+                    stream.write(f"{command}\n")
+                    stream.flush()
+                    answers.append(stream.readline().strip())
+                    time.sleep(0.01)  # the main loop handles events of queues behind the answer
+        return answers
+
     def save(self, path: Path) -> bytes:
         """The stream of a migration."""
         self.qmp("migrate-set-parameters", max_bandwidth=4 << 30)
@@ -89,6 +103,11 @@ class NativeQemu:
         if answer["status"] != "completed":
             raise RuntimeError(f"migration failed: {answer.get('error-desc')}")
         return path.read_bytes()
+
+
+def qtest_arguments(path: Path) -> list[str]:
+    """QEMU's arguments for a socket of qtest."""
+    return ["-qtest", f"unix:{path},server=on,wait=off", "-qtest-log", "none"]
 
 
 #: Start of the description; up to QEMU 5.2 with white space.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vmdump.cli.environment import Environment
     from vmdump.machines.mapping import Machines
     from vmdump.machines.reader import Source
+    from vmdump.migrate.qtest_script import QtestScript
 
 BINARY_HELP = "a QEMU binary, which is emulated, not run"
 
@@ -31,6 +32,23 @@ def add_emulation(parser: argparse.ArgumentParser, **timeout: Any) -> None:
     group = parser.add_argument_group("QEMU binaries")
     add_timeout_and_cache(group, **timeout)
     add_host(group, several=True)
+
+
+def add_qtest(parser: argparse.ArgumentParser) -> None:
+    """Add --qtest."""
+    add_file(
+        parser, "--qtest", metavar="SCRIPT",
+        help="execute a script of QEMU's qtest protocol before saving, one command in a line: outl 0xcf8 0x80001000",
+    )  # fmt: skip
+
+
+def open_qtest(args: argparse.Namespace) -> QtestScript | None:
+    """Return the script of --qtest; None: none is given. Raises SourceError, OSError."""
+    if args.qtest is None:
+        return None
+    from vmdump.migrate.qtest_script import read_script
+
+    return read_script(args.qtest)
 
 
 def add_qemu_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vmdump.cli.environment import ExitStatus
-from vmdump.cli.machine_sources import add_binary, add_qemu_arguments, open_emulated
+from vmdump.cli.machine_sources import add_binary, add_qemu_arguments, add_qtest, open_emulated, open_qtest
 from vmdump.cli.source_arguments import add_file, add_host
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from vmdump.cli.environment import Environment
 
-HELP = "save a machine of a QEMU binary just after reset, as a migration would send it"
+HELP = "save a machine of a QEMU binary after reset, as a migration would send it"
 EPILOG = """\
 examples:
   vmdump save /usr/bin/qemu-system-x86_64 -o vm.save -- -M q35 -device e1000e
@@ -28,8 +28,15 @@ devices have nothing behind them.
 
 Without ARGS the machine is the default one with its default devices.
 
+The state is that after reset. --qtest SCRIPT lets a guest act before: each line
+is a command of QEMU's qtest protocol (outb inl writel readq write memset ...),
+which QEMU executes as with -qtest, so that drivers' work (negotiated features,
+queues) is saved, too. Lines of -qtest-log are commands, lines with # are not.
+The clock stands still; clock_step moves it with -- -accel qtest.
+
 exit codes:
-  0 saved; 2 usage error; 3 QEMU does not start or save the machine
+  0 saved; 2 usage error; 3 QEMU does not start or save the machine, or a
+  command of the script fails
 """
 
 
@@ -37,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     add_binary(parser, "image", metavar="IMAGE")
     add_file(parser, "-o", "--output", required=True, metavar="FILE", help="output file, which is written atomically")
+    add_qtest(parser)
     add_host(parser.add_argument_group("QEMU binaries"), several=True)
     add_qemu_arguments(parser)
 
@@ -46,7 +54,8 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     from vmdump.dump.output import write_file
     from vmdump.migrate.save import save
 
-    saved = save(open_emulated(args.image, args), args.argv)
+    script = open_qtest(args)
+    saved = save(open_emulated(args.image, args), args.argv, script)
     if saved.missed_functions:
         environment.error(
             f"{args.image}: the machine called functions of the host that the emulator lacks "

@@ -191,7 +191,7 @@ class Guest:
         if status == lib.VMD_INTERRUPTED:
             raise_interrupt()
         if status == lib.VMD_NO_MEMORY:
-            raise SourceError(f"{self.name}: its start-up uses more than {self.size >> 20} MiB; {WRONG_BINARY}")
+            raise SourceError(f"{self.name}: it uses more than {self.size >> 20} MiB of memory; {WRONG_BINARY}")
         if status == lib.VMD_TOO_LARGE:
             raise SourceError(
                 f"{self.name}: function at {function - self.bias:#x}: {ffi.string(error.message).decode()}, as all of "

@@ -23,7 +23,8 @@ DISK_SIZE = 1 << 30
 #: Options with a value that only serve the host, or that choose what is loaded.
 _DROPPED = frozenset([
     "add-fd", "chroot", "D", "d", "dfilter", "display", "gdb", "incoming", "loadvm", "mon", "monitor", "msg",
-    "pidfile", "plugin", "qmp", "qmp-pretty", "run-with", "runas", "sandbox", "spice", "trace", "vnc",
+    "pidfile", "plugin", "qmp", "qmp-pretty", "qtest", "qtest-log", "run-with", "runas", "sandbox", "spice", "trace",
+    "vnc",
 ])  # fmt: skip
 
 #: Options without a value that only serve the host.

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vmdump.machines.reader import Source
+    from vmdump.migrate.qtest_script import QtestScript
 
 #: Accelerators in the order that QEMU tries them, without an option that chooses one.
 _ACCELERATORS = ("-accel", "tcg", "-accel", "kvm")
@@ -27,19 +28,22 @@ class Saved(NamedTuple):
     missed_functions: tuple[str, ...]
 
 
-def save(source: Source, argv: Sequence[str] = ()) -> Saved:
+def save(source: Source, argv: Sequence[str] = (), script: QtestScript | None = None) -> Saved:
     """Return the stream of a machine.
 
     Args:
         source: QEMU binary.
         argv: QEMU's arguments; see arguments.without_host for what becomes of those for the host.
+        script: commands of qtest that are executed before.
 
     Raises:
         MigrationBlockedError: QEMU refuses to migrate this machine.
-        MachineError: QEMU does not start it, or fails to save it.
+        MachineError: QEMU does not start it, fails to save it, or to execute a command.
         SourceError: not a QEMU that can be emulated.
     """
     machine = source.boot(boot_arguments(argv), defaults=DEFAULTS)
+    if script is not None:
+        script.run(machine)
     stream = machine.save()
     return Saved(stream, tuple(machine.missed_functions))
 

@@ -1,5 +1,5 @@
 /*
- * File descriptors, shared by files.c, events.c and kvm.c.
+ * File descriptors, shared by files.c, counters.c, main_context.c and others.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -23,6 +23,13 @@ uint64_t vmd_host_open_path(struct vmd_guest *guest, uint64_t path_at);
 /* Copy bytes of a file from a position to the guest; returns their number. */
 uint64_t vmd_host_read_at(struct vmd_guest *guest, const struct vmd_open_file *file, uint64_t place, uint64_t to,
                           uint64_t n);
+
+/* read and write of an event counter; they return the number of bytes, or -1 with errno set. */
+uint64_t vmd_host_read_counter(struct vmd_guest *guest, struct vmd_open_file *file, uint64_t to, uint64_t size);
+uint64_t vmd_host_write_counter(struct vmd_guest *guest, struct vmd_open_file *file, uint64_t from, uint64_t size);
+
+/* poll: {descriptor, events, revents}[n] is at an address; returns the number of ready descriptors. */
+uint64_t vmd_host_poll(struct vmd_guest *guest, uint64_t to, uint64_t n);
 
 /* A host function whose result is NULL, with errno ENOENT. */
 uint64_t vmd_host_find_nothing(struct vmd_host_call *call);

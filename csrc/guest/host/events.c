@@ -1,6 +1,6 @@
 /*
- * Event loops: GMainContext and GSource, eventfd, epoll, sockets. No loop runs, so there are no events: objects are
- * allocated, and descriptors are never ready.
+ * Event loops: other contexts and sources of GLib than those of main_context.c, epoll, sockets. They have no events:
+ * objects are allocated, and descriptors are never ready.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,26 +13,6 @@ enum { OPAQUE_SIZE = 192 };
 static uint64_t host_new_opaque(struct vmd_host_call *call)
 {
     return vmd_host_allocate(call->guest, OPAQUE_SIZE);
-}
-
-static uint64_t host_default_context(struct vmd_host_call *call)
-{
-    uint64_t *context = &call->guest->state.main_context;
-
-    if (!*context) {
-        *context = vmd_host_allocate(call->guest, OPAQUE_SIZE);
-    }
-    return *context;
-}
-
-/* g_source_new(functions, size): a GSource is public, with its functions at 16. */
-static uint64_t host_g_source_new(struct vmd_host_call *call)
-{
-    uint64_t size = (uint32_t)call->args[1] > OPAQUE_SIZE ? (uint32_t)call->args[1] : OPAQUE_SIZE;
-    uint64_t source = vmd_host_allocate(call->guest, size);
-
-    vmd_guest_store_u64(call->guest, source + 16, call->args[0]);
-    return source;
 }
 
 static uint64_t host_new_descriptor(struct vmd_host_call *call)
@@ -82,30 +62,25 @@ static uint64_t host_io_uring_queue_init(struct vmd_host_call *call)
 
 #define NOTHING(name) {name, vmd_host_zero}
 
-VMD_SERVE({"g_main_context_default", host_default_context}, {"g_main_context_new", host_new_opaque},
-          {"g_main_context_ref", vmd_host_same}, {"g_main_context_get_thread_default", vmd_host_zero},
-          {"g_main_context_ref_thread_default", host_default_context}, {"g_main_context_acquire", vmd_host_one},
-          {"g_main_loop_new", host_new_opaque}, {"g_main_loop_ref", vmd_host_same}, {"g_source_new", host_g_source_new},
+VMD_SERVE({"g_main_context_new", host_new_opaque}, {"g_main_context_ref", vmd_host_same},
+          {"g_main_context_get_thread_default", vmd_host_zero}, {"g_main_context_acquire", vmd_host_one},
+          {"g_main_loop_new", host_new_opaque}, {"g_main_loop_ref", vmd_host_same},
           {"g_timeout_source_new", host_new_opaque}, {"g_idle_source_new", host_new_opaque},
           {"g_timeout_source_new_seconds", host_new_opaque}, {"g_source_ref", vmd_host_same},
-          {"g_source_attach", vmd_host_one}, {"g_source_get_id", vmd_host_one}, {"g_source_remove", vmd_host_one},
-          {"g_source_add_unix_fd", vmd_host_one}, {"g_timeout_add", vmd_host_one}, {"g_idle_add", vmd_host_one},
-          {"g_unix_fd_add_full", vmd_host_one}, {"g_object_ref", vmd_host_same}, NOTHING("g_source_unref"),
-          NOTHING("g_source_destroy"), NOTHING("g_source_is_destroyed"), NOTHING("g_source_set_name"),
-          NOTHING("g_source_set_static_name"), NOTHING("g_source_set_can_recurse"), NOTHING("g_source_set_callback"),
-          NOTHING("g_source_set_priority"), NOTHING("g_source_add_poll"), NOTHING("g_source_remove_poll"),
+          {"g_source_get_id", vmd_host_one}, {"g_source_add_unix_fd", vmd_host_one}, {"g_timeout_add", vmd_host_one},
+          {"g_idle_add", vmd_host_one}, {"g_unix_fd_add_full", vmd_host_one}, {"g_object_ref", vmd_host_same},
+          NOTHING("g_source_unref"), NOTHING("g_source_is_destroyed"), NOTHING("g_source_set_name"),
+          NOTHING("g_source_set_static_name"), NOTHING("g_source_set_can_recurse"), NOTHING("g_source_set_priority"),
           NOTHING("g_source_add_child_source"), NOTHING("g_source_remove_child_source"),
           NOTHING("g_main_context_unref"), NOTHING("g_main_context_release"), NOTHING("g_main_context_wakeup"),
-          NOTHING("g_main_context_iteration"), NOTHING("g_main_context_pending"), NOTHING("g_main_context_prepare"),
-          NOTHING("g_main_context_check"), NOTHING("g_main_context_dispatch"), NOTHING("g_main_context_query"),
+          NOTHING("g_main_context_iteration"), NOTHING("g_main_context_query"),
           NOTHING("g_main_context_push_thread_default"), NOTHING("g_main_context_pop_thread_default"),
           NOTHING("g_main_context_find_source_by_id"), NOTHING("g_main_loop_quit"), NOTHING("g_main_loop_unref"),
-          NOTHING("g_object_unref"), {"eventfd", host_new_descriptor}, {"epoll_create1", host_new_descriptor},
-          {"timerfd_create", host_new_descriptor}, {"signalfd", host_new_descriptor}, {"socket", host_new_descriptor},
-          {"inotify_init1", vmd_host_unsupported}, {"pipe", host_pipe}, {"pipe2", host_pipe},
-          {"socketpair", host_socketpair}, {"g_unix_open_pipe", host_g_unix_open_pipe},
-          {"g_unix_set_fd_nonblocking", vmd_host_one}, NOTHING("eventfd_read"), NOTHING("eventfd_write"),
-          NOTHING("epoll_ctl"), NOTHING("epoll_wait"), NOTHING("poll"), NOTHING("ppoll"), NOTHING("g_poll"),
+          NOTHING("g_object_unref"), {"epoll_create1", host_new_descriptor}, {"timerfd_create", host_new_descriptor},
+          {"signalfd", host_new_descriptor}, {"socket", host_new_descriptor}, {"inotify_init1", vmd_host_unsupported},
+          {"pipe", host_pipe}, {"pipe2", host_pipe}, {"socketpair", host_socketpair},
+          {"g_unix_open_pipe", host_g_unix_open_pipe}, {"g_unix_set_fd_nonblocking", vmd_host_one},
+          NOTHING("eventfd_read"), NOTHING("eventfd_write"), NOTHING("epoll_ctl"), NOTHING("epoll_wait"),
           NOTHING("fcntl"), NOTHING("fcntl64"), NOTHING("shutdown"), NOTHING("setsockopt"), NOTHING("dup2"),
           {"recv", not_ready}, {"recvmsg", not_ready}, {"readv", not_ready}, {"send", not_ready},
           {"sendmsg", not_ready}, {"accept4", not_ready}, {"connect", refused}, {"bind", refused}, {"listen", refused},

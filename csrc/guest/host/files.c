@@ -95,6 +95,9 @@ static uint64_t host_read(struct vmd_host_call *call)
     struct vmd_open_file *file = vmd_host_file(call->guest, call->args[0]);
     uint64_t n;
 
+    if (file && file->kind == VMD_FILE_COUNTER) {
+        return vmd_host_read_counter(call->guest, file, call->args[1], call->args[2]);
+    }
     if (!file || file->kind != VMD_FILE_DATA) {
         return vmd_host_errno(call->guest, EAGAIN);
     }
@@ -136,11 +139,15 @@ static uint64_t host_lseek(struct vmd_host_call *call)
     return file->position;
 }
 
-/* Output to descriptors is dropped, except to the standard ones. */
+/* Output to descriptors is dropped, except to the standard ones and to event counters. */
 static uint64_t host_write(struct vmd_host_call *call)
 {
+    struct vmd_open_file *file = vmd_host_file(call->guest, call->args[0]);
     const char *from = call->args[2] ? vmd_guest_at(call->guest, call->args[1], call->args[2]) : NULL;
 
+    if (file && file->kind == VMD_FILE_COUNTER) {
+        return vmd_host_write_counter(call->guest, file, call->args[1], call->args[2]);
+    }
     if (from && ((int32_t)call->args[0] == 1 || (int32_t)call->args[0] == 2)) {
         vmd_host_print(call->guest, from, call->args[2]);
     }
