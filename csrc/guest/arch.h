@@ -1,8 +1,8 @@
 /*
- * Host architectures: registers and calling convention, one table entry each. Other files depend on the architecture
- * only for relocations, TLS, va_list and struct layouts of libc.
+ * Host architectures: one table each, in a file of its own in arch/, which registers it. No other file depends on an
+ * architecture.
  *
- * Source: the System V ABI's supplements for x86-64 and AArch64; register numbers are Unicorn's (2.x).
+ * Register numbers are Unicorn's (2.x).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,28 +10,108 @@
 #define VMD_GUEST_ARCH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "guest/guest.h"
 
-enum { VMD_ARGS_MAX = 8, VMD_SAVED_MAX = 24 };
+enum { VMD_ARGS_MAX = 8, VMD_SAVED_MAX = 24, VMD_CODE_MAX = 8 };
+
+/* Kinds of relocations, independent of the architecture. */
+enum vmd_relocation {
+    VMD_RELOCATION_UNKNOWN,
+    VMD_RELOCATION_NONE,
+    VMD_RELOCATION_RELATIVE,
+    VMD_RELOCATION_SYMBOL,
+    VMD_RELOCATION_COPY,
+    VMD_RELOCATION_TP_OFFSET,
+    VMD_RELOCATION_TLS_MODULE,
+    VMD_RELOCATION_TLS_OFFSET,
+    VMD_RELOCATION_TLS_DESCRIPTOR,
+};
+
+struct vmd_relocation_type {
+    uint32_t type; /* R_... */
+    enum vmd_relocation kind;
+};
+
+/* The main binary's thread-local data: it ends at the thread pointer, or begins tls_offset bytes after it. */
+enum vmd_tls { VMD_TLS_BEFORE, VMD_TLS_AFTER };
+
+/* A register that must be set before code can be executed. */
+struct vmd_register_value {
+    int reg; /* 0: none */
+    uint64_t value;
+};
+
+struct vmd_code;
+struct vmd_guest_use;
 
 struct vmd_arch {
+    uint16_t e_machine;
+    const char *name; /* of uname() */
+    bool is_big_endian;
+
+    /* CPU */
     int unicorn_arch, unicorn_mode;
-    int pc, sp, thread_pointer;
-    int link;                   /* register of the return address; 0: on the stack */
+    int cpu_model; /* Unicorn's number, or -1 for its default */
+    struct vmd_register_value start[2];
+    int pc, sp;
+    int thread_pointer;
+    int thread_pointer_low; /* register of its lower 32 bits, if thread_pointer has the upper ones only; else 0 */
+    int link;               /* register of the return address; 0: on the stack */
+    uint8_t return_code[VMD_CODE_MAX]; /* an instruction that returns, and zeros */
+    /* Whether code has an instruction that Unicorn executes wrongly: its offset, and its kind. NULL: none does. */
+    size_t (*find_unsupported)(const uint8_t *code, size_t block, size_t size, const char **what);
+
+    /* Calls */
     int result, result_high;    /* of integers, and the upper half of 128-bit ones */
     int n_args;                 /* number of integer arguments in registers */
     int args[VMD_ARGS_MAX + 1]; /* their registers, then the stack pointer */
+    int n_float_args;           /* number of variadic floating-point arguments in registers; 0: passed as integers */
     int float_args[8];          /* registers of floating-point arguments; the first is also the result's */
     int n_saved;                /* callee-saved registers, without stack pointer */
     int saved[VMD_SAVED_MAX];   /* 64 bits are saved of each */
-    uint32_t return_instruction;
-    int enable_fpu; /* register that enables the FPU, or 0 */
-    uint64_t enable_fpu_value;
-    int cpu_model; /* Unicorn's number, or -1 for its default */
+    uint32_t frame_size;        /* bytes that a caller leaves at its stack pointer: return address, register saves */
+
+    /* Variadic arguments */
+    bool va_list_is_pointer; /* to the next argument; else va_list is passed as the address of a struct */
+    uint32_t va_list_stack;  /* offset in that of the pointer to arguments on the stack */
+    /* The address of the next argument if it was passed in a register: advances the struct. 0: it is on the stack. */
+    uint64_t (*next_saved_register)(struct vmd_guest *guest, uint64_t va_list, bool is_double);
+    bool has_x87; /* long double is x87's, on the stack, aligned to 16 bytes */
+
+    /* Objects */
+    const struct vmd_relocation_type *relocations;
+    size_t n_relocations;
+    enum vmd_tls tls;
+    uint32_t tls_offset;
+    uint32_t tls_bias;        /* subtracted from offsets of TLS_OFFSET relocations */
+    uint32_t stack_protector; /* offset of its value from the thread pointer; 0: in the variable __stack_chk_guard */
+
+    /* Linux */
+    uint32_t syscall_futex, syscall_gettid;
+    uint32_t stat_size, stat_mode, stat_block_size; /* sizeof(struct stat); offsets of st_mode, st_blksize */
+
+    /* See code_uses.h. */
+    uint64_t (*find_uses)(const struct vmd_code *code, struct vmd_guest_use *uses, uint64_t room);
 };
 
-const struct vmd_arch *vmd_arch_of(enum vmd_guest_arch arch);
+/* The architecture of an ELF machine (e_machine), or NULL. */
+const struct vmd_arch *vmd_arch_of(uint16_t e_machine);
+
+struct vmd_arch_entry {
+    const struct vmd_arch *arch;
+    struct vmd_arch_entry *next;
+};
+void vmd_arch_register(struct vmd_arch_entry *entry);
+
+/* Registers a file's table when the core is loaded. */
+#define VMD_ARCH(table)                                                                                                \
+    __attribute__((constructor)) static void register_arch(void)                                                       \
+    {                                                                                                                  \
+        static struct vmd_arch_entry entry = {&(table), NULL};                                                         \
+        vmd_arch_register(&entry);                                                                                     \
+    }
 
 #endif

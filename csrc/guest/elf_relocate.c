@@ -1,7 +1,7 @@
 /*
  * ELF objects in a guest: relocations. See elf_object.h.
  *
- * Source: the supplements of the System V ABI for x86-64 and AArch64, and the generic ABI's DT_RELR.
+ * Source: the generic ABI's DT_RELR; types of relocations are in the tables of host architectures (arch.h).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -10,43 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Kinds of relocations, independent of the architecture. */
-enum kind {
-    KIND_UNKNOWN,
-    KIND_NONE,
-    KIND_RELATIVE,
-    KIND_SYMBOL,
-    KIND_COPY,
-    KIND_TP_OFFSET,
-    KIND_TLS_MODULE,
-    KIND_TLS_OFFSET,
-    KIND_TLS_DESCRIPTOR,
-};
-
-static enum kind kind_of(enum vmd_guest_arch arch, uint32_t type)
+static enum vmd_relocation kind_of(const struct vmd_arch *host, uint32_t type)
 {
-    static const struct {
-        uint32_t x86_64, aarch64;
-        enum kind kind;
-    } kinds[] = {
-        {R_X86_64_RELATIVE, R_AARCH64_RELATIVE, KIND_RELATIVE},
-        {R_X86_64_64, R_AARCH64_ABS64, KIND_SYMBOL},
-        {R_X86_64_GLOB_DAT, R_AARCH64_GLOB_DAT, KIND_SYMBOL},
-        {R_X86_64_JUMP_SLOT, R_AARCH64_JUMP_SLOT, KIND_SYMBOL},
-        {R_X86_64_COPY, R_AARCH64_COPY, KIND_COPY},
-        {R_X86_64_TPOFF64, R_AARCH64_TLS_TPREL, KIND_TP_OFFSET},
-        {R_X86_64_DTPMOD64, R_AARCH64_TLS_DTPMOD, KIND_TLS_MODULE},
-        {R_X86_64_DTPOFF64, R_AARCH64_TLS_DTPREL, KIND_TLS_OFFSET},
-        {R_X86_64_TLSDESC, R_AARCH64_TLSDESC, KIND_TLS_DESCRIPTOR},
-        {R_X86_64_NONE, R_AARCH64_NONE, KIND_NONE},
-    };
-
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-        if (type == (arch == VMD_GUEST_X86_64 ? kinds[i].x86_64 : kinds[i].aarch64)) {
-            return kinds[i].kind;
+    for (size_t i = 0; i < host->n_relocations; i++) {
+        if (host->relocations[i].type == type) {
+            return host->relocations[i].kind;
         }
     }
-    return KIND_UNKNOWN;
+    return VMD_RELOCATION_UNKNOWN;
 }
 
 /* Copy a variable of the host, which is a pointer, to the object's own copy. */
@@ -71,32 +42,34 @@ static const char *apply(const struct vmd_object *object, const Elf64_Rela *entr
         return "a relocation is outside of the file";
     }
     value = object->values[symbol] + (uint64_t)entry->r_addend;
-    switch (kind_of(guest->arch, ELF64_R_TYPE(entry->r_info))) {
-    case KIND_NONE:
+    switch (kind_of(guest->host, ELF64_R_TYPE(entry->r_info))) {
+    case VMD_RELOCATION_NONE:
         return NULL;
-    case KIND_COPY:
+    case VMD_RELOCATION_COPY:
         copy_variable(object, symbol, to);
         return NULL;
-    case KIND_RELATIVE:
+    case VMD_RELOCATION_RELATIVE:
         value = object->bias + (uint64_t)entry->r_addend;
         break;
-    case KIND_TP_OFFSET:
-        value += guest->arch == VMD_GUEST_X86_64 ? -guest->tls_size : 16;
+    case VMD_RELOCATION_TP_OFFSET:
+        value += vmd_guest_tls_at(guest, 0);
         break;
-    case KIND_TLS_MODULE:
+    case VMD_RELOCATION_TLS_MODULE:
         value = 1; /* the main binary: no other module has TLS */
         break;
-    case KIND_TLS_DESCRIPTOR:
+    case VMD_RELOCATION_TLS_DESCRIPTOR:
         /* {resolver, argument}: the resolver receives the descriptor's address and returns the argument. */
-        value += guest->arch == VMD_GUEST_X86_64 ? -guest->tls_size : 16;
+        value += vmd_guest_tls_at(guest, 0);
         if (!vmd_guest_find(guest, object->bias + entry->r_offset, 16)) {
             return "a relocation is outside of the file";
         }
         vmd_store_u64(to + 8, value);
         value = vmd_guest_import(guest, "__tlsdesc_resolver");
         break;
-    case KIND_SYMBOL:
-    case KIND_TLS_OFFSET:
+    case VMD_RELOCATION_TLS_OFFSET:
+        value -= guest->host->tls_bias;
+        break;
+    case VMD_RELOCATION_SYMBOL:
         break;
     default:
         return "unknown relocation type";
@@ -233,11 +206,11 @@ static size_t collect_slots(const struct vmd_object *object, uint64_t *slots)
 
     for (uint64_t i = 0; entries && i < n; i++) {
         Elf64_Rela entry;
-        enum kind kind;
+        enum vmd_relocation kind;
 
         memcpy(&entry, entries + i * sizeof(entry), sizeof(entry));
-        kind = kind_of(object->guest->arch, ELF64_R_TYPE(entry.r_info));
-        if (kind == KIND_RELATIVE || kind == KIND_SYMBOL) {
+        kind = kind_of(object->guest->host, ELF64_R_TYPE(entry.r_info));
+        if (kind == VMD_RELOCATION_RELATIVE || kind == VMD_RELOCATION_SYMBOL) {
             if (slots) {
                 slots[count] = object->bias + entry.r_offset;
             }

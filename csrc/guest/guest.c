@@ -107,8 +107,7 @@ char *vmd_guest_memory(struct vmd_guest *guest)
 
 uint64_t vmd_guest_tls(const struct vmd_guest *guest)
 {
-    /* It ends at the thread pointer on x86-64, and begins 16 bytes after it on AArch64. */
-    return guest->arch == VMD_GUEST_X86_64 ? guest->thread - guest->tls_size : guest->thread + 16;
+    return vmd_guest_tls_at(guest, guest->thread);
 }
 
 uint64_t vmd_guest_set_tls(struct vmd_guest *guest, uint64_t size)
@@ -160,16 +159,19 @@ void vmd_guest_forget_output(struct vmd_guest *guest)
 
 /* Creation and destruction */
 
-enum vmd_status vmd_guest_create(const char *unicorn, enum vmd_guest_arch arch, const struct vmd_guest_limits *limits,
+enum vmd_status vmd_guest_create(const char *unicorn, uint16_t e_machine, const struct vmd_guest_limits *limits,
                                  struct vmd_guest **ret, struct vmd_error *err)
 {
-    struct vmd_guest *guest = calloc(1, sizeof(*guest));
+    const struct vmd_arch *host = vmd_arch_of(e_machine);
+    struct vmd_guest *guest = host ? calloc(1, sizeof(*guest)) : NULL;
 
+    if (!host) {
+        return vmd_error_set(err, VMD_UNSUPPORTED, e_machine, "an unknown host architecture");
+    }
     if (!guest) {
         return vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
     }
-    guest->arch = arch;
-    guest->host = vmd_arch_of(arch);
+    guest->host = host;
     guest->memory_file = -1;
     guest->queue_inits = guest->tolerate_faults = true;
     guest->limits = *limits;

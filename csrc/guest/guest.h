@@ -19,11 +19,6 @@
 #include "base/error.h"
 
 /* cdef: begin */
-enum vmd_guest_arch {
-    VMD_GUEST_X86_64 = 0,
-    VMD_GUEST_AARCH64 = 1,
-};
-
 /* Addresses in the guest; its memory begins at VMD_GUEST_BASE. */
 #define VMD_GUEST_BASE 0x10000000
 #define VMD_GUEST_TRAMPOLINES 4096 /* maximum number of imports, in all modules together */
@@ -64,10 +59,11 @@ struct vmd_guest_services {
 };
 
 /*
- * Create a guest; its memory is zeroed and allocated on first use. unicorn: path of libunicorn.
- * VMD_NO_MEMORY; VMD_IO: libunicorn cannot be used, see message. Destroy accepts NULL.
+ * Create a guest; its memory is zeroed and allocated on first use. unicorn: path of libunicorn; e_machine: ELF's number
+ * of the host architecture. VMD_NO_MEMORY; VMD_UNSUPPORTED: no table for the architecture; VMD_IO: libunicorn cannot be
+ * used, see message. Destroy accepts NULL.
  */
-enum vmd_status vmd_guest_create(const char *unicorn, enum vmd_guest_arch arch, const struct vmd_guest_limits *limits,
+enum vmd_status vmd_guest_create(const char *unicorn, uint16_t e_machine, const struct vmd_guest_limits *limits,
                                  struct vmd_guest **ret, struct vmd_error *err);
 void vmd_guest_destroy(struct vmd_guest *guest);
 

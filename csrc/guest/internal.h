@@ -153,8 +153,7 @@ struct vmd_cpu;
 
 struct vmd_guest {
     const struct vmd_arch *host; /* the architecture that the binary runs on */
-    enum vmd_guest_arch arch;
-    bool no_memfd, sgx_vepc; /* of the host, see vmd_guest_set_host */
+    bool no_memfd, sgx_vepc;     /* of the host, see vmd_guest_set_host */
     uint64_t page_size;
     struct vmd_guest_kvm kvm;
     char *memory;
@@ -213,8 +212,13 @@ void vmd_imports_deinit(struct vmd_guest *guest);
 /* The variable of the host of that name, which objects have copies of: its address, or 0. */
 uint64_t vmd_guest_variable(const struct vmd_guest *guest, const char *name);
 
-/* The start of thread-local data. */
+/* The start of thread-local data: of the running thread, and of the one with this thread pointer. */
 uint64_t vmd_guest_tls(const struct vmd_guest *guest);
+
+static inline uint64_t vmd_guest_tls_at(const struct vmd_guest *guest, uint64_t thread)
+{
+    return guest->host->tls == VMD_TLS_BEFORE ? thread - guest->tls_size : thread + guest->host->tls_offset;
+}
 
 /* Fail the current call; the first failure counts. */
 void vmd_guest_fail(struct vmd_guest *guest, enum vmd_status code, uint64_t address, const char *message);
@@ -273,6 +277,7 @@ uint64_t vmd_cpu_return(struct vmd_host_call *call);
 
 uint64_t vmd_cpu_read(struct vmd_guest *guest, int reg);
 void vmd_cpu_write(struct vmd_guest *guest, int reg, uint64_t value);
+void vmd_cpu_set_thread(struct vmd_guest *guest, uint64_t pointer);
 double vmd_cpu_read_double(struct vmd_guest *guest, int n);
 float vmd_cpu_read_float(struct vmd_guest *guest, int n);
 void vmd_cpu_return_double(struct vmd_guest *guest, double value);

@@ -17,7 +17,6 @@ enum {
     READS_OF_CALL_MAX = 4096,
     COLLECTED_MAX = 1 << 16,
     FRAME_MAX = 1 << 20, /* bytes of stack below a call that count as its own */
-    CANARY = 0x28,       /* offset of the stack protector's value from the thread pointer on x86-64 */
     TESTED_ARGS = 3,
 };
 
@@ -46,8 +45,9 @@ static struct vmd_trace *trace_of(struct vmd_guest *guest)
 
 static bool is_stack_protector(const struct vmd_guest *guest, uint64_t address)
 {
-    return guest->arch == VMD_GUEST_X86_64 ? address == guest->thread + CANARY
-                                           : address == vmd_guest_variable(guest, "__stack_chk_guard");
+    uint32_t offset = guest->host->stack_protector;
+
+    return address == (offset ? guest->thread + offset : vmd_guest_variable(guest, "__stack_chk_guard"));
 }
 
 /* Unicorn's hook: the guest reads memory. */

@@ -5,15 +5,17 @@
  */
 #include "guest.h"
 
+#include <elf.h>
 #include <stdlib.h>
 
-struct vmd_guest *fuzz_guest(enum vmd_guest_arch arch, const uint8_t *data, size_t size)
+struct vmd_guest *fuzz_guest(uint8_t host, const uint8_t *data, size_t size)
 {
+    static const uint16_t machines[] = {EM_X86_64, EM_AARCH64};
     struct vmd_guest_limits limits = {.memory = 16 << 20};
     struct vmd_guest *guest;
     struct vmd_error err;
 
-    if (vmd_guest_create("", arch, &limits, &guest, &err)) {
+    if (vmd_guest_create("", machines[host % (sizeof(machines) / sizeof(*machines))], &limits, &guest, &err)) {
         abort();
     }
     while (vmd_guest_alloc(guest, 0x1000, 0x1000) < FUZZ_BASE) {
@@ -55,6 +57,10 @@ uint64_t vmd_cpu_read(struct vmd_guest *guest, int reg)
 }
 
 void vmd_cpu_write(struct vmd_guest *guest, int reg, uint64_t value)
+{
+}
+
+void vmd_cpu_set_thread(struct vmd_guest *guest, uint64_t pointer)
 {
 }
 

@@ -33,7 +33,7 @@ static vmd_host_fn *nth_function(size_t n)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct vmd_guest *guest = fuzz_guest(fuzz_byte(&data, &size) & 1, data, size);
+    struct vmd_guest *guest = fuzz_guest(fuzz_byte(&data, &size), data, size);
     uint64_t results[RESULTS] = {0};
 
     /* g_hash_table_new's argument */
@@ -41,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     results[1] = vmd_guest_import(guest, "g_int_hash");
     for (int n = 0; n < CALLS_MAX && size >= 8; n++, data += 8, size -= 8) {
         struct vmd_host_call call = {
-            .guest = guest, .import = &(struct vmd_host_import){0}, .n_args = guest->arch == VMD_GUEST_X86_64 ? 6 : 8};
+            .guest = guest, .import = &(struct vmd_host_import){0}, .n_args = guest->host->n_args};
         for (int i = 0; i < 6; i++) {
             call.args[i] = argument(results, data[1 + i], data[7] >> i & 1);
         }

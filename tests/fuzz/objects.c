@@ -37,14 +37,14 @@ static void query(struct vmd_object *object)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    enum vmd_guest_arch arch = fuzz_byte(&data, &size) & 1;
+    uint8_t host = fuzz_byte(&data, &size);
     uint64_t dynamic = fuzz_byte(&data, &size);
     struct vmd_object *main, *module;
     struct vmd_guest *guest;
     struct vmd_error err;
 
     dynamic |= (uint64_t)fuzz_byte(&data, &size) << 8;
-    guest = fuzz_guest(arch, data, size);
+    guest = fuzz_guest(host, data, size);
     if (!vmd_object_link(guest, FUZZ_BASE, FUZZ_BASE + dynamic, size, NULL, 0, &main, &err)) {
         query(main);
         /* Link the relocated object again, as a module of itself. */

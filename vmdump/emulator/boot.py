@@ -5,7 +5,6 @@ Source: QEMU 7.2 and 10.0 system/vl.c qemu_init, qemu_create_machine; util/modul
 
 from __future__ import annotations
 
-import struct
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -13,7 +12,6 @@ from vmdump.emulator.elf import ElfFile, MappedObject
 from vmdump.emulator.find_functions import Functions
 from vmdump.emulator.guest import WRONG_BINARY, Guest
 from vmdump.errors import SourceError
-from vmdump.files.elf_header import HostArch
 from vmdump.sources.qemu_image.machine_types import MachineType
 
 #: Possible offsets of MachineClass.is_default, in bytes. It is at 197 in QEMU 5.2, 189 in 7.2, 198 in 10.0, 206 in
@@ -22,10 +20,6 @@ _IS_DEFAULT_WINDOW = range(168, 224)
 
 #: MODULE_INIT_BLOCK: its functions register block drivers, not QOM types.
 _BLOCK = 1
-
-
-#: Position-independent jumps to an absolute address: movabs rax, ADDRESS; jmp rax and ldr x16, 8; br x16; ADDRESS.
-_JUMPS = {HostArch.X86_64: b"\x48\xb8%s\xff\xe0", HostArch.AARCH64: b"\x50\x00\x00\x58\x00\x02\x1f\xd6%s"}
 
 
 class Qemu:
@@ -38,15 +32,14 @@ class Qemu:
         on_phase("constructors")
         self.guest, self.main = guest, main
         self.functions = Functions(guest, elf, main)
-        self._redirect("register_module_init", guest.host_function("register_dso_module_init"), elf.arch)
+        self._redirect("register_module_init", guest.host_function("register_dso_module_init"))
         guest.call_all(main.constructors)
         on_phase("init functions")
         self._call_inits(guest.take_typed_inits())
 
-    def _redirect(self, name: str, target: int, arch: HostArch) -> None:
+    def _redirect(self, name: str, target: int) -> None:
         """Overwrite a function of the guest with a jump to another one."""
-        jump = _JUMPS[arch]
-        self.guest.write(self.functions.get(name), jump % struct.pack("<Q", target))
+        self.guest.write(self.functions.get(name), self.guest.host.jump(target))
 
     def _call_inits(self, inits: Sequence[tuple[int, int]]) -> None:
         """Call the init functions of types up to MODULE_INIT_QOM, the most frequent type."""

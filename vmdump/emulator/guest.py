@@ -9,6 +9,7 @@ from importlib.machinery import PathFinder
 from vmdump._core import ffi, lib
 from vmdump.dump.tree import raise_interrupt
 from vmdump.emulator.host_profile import HostProfile
+from vmdump.emulator.hosts import HOSTS
 from vmdump.errors import SourceError
 from vmdump.files.elf_header import HostArch
 
@@ -20,8 +21,6 @@ SECONDS: float = 60
 
 #: Interval in seconds at which a running guest is interrupted to check limits and signals.
 SLICE = 0.05
-
-_UNICORN_ARCHES = {HostArch.X86_64: lib.VMD_GUEST_X86_64, HostArch.AARCH64: lib.VMD_GUEST_AARCH64}
 
 WRONG_BINARY = "it may not be a QEMU system emulator"
 
@@ -71,6 +70,8 @@ class Guest:
             MemoryError: no memory for the guest.
         """
         self.name, self.arch = name, HostArch(arch)
+        #: The table of the host architecture.
+        self.host = HOSTS[self.arch]
         #: Bytes of address space.
         self.size = MEMORY if memory is None else memory
         self.base: int = lib.VMD_GUEST_BASE
@@ -83,7 +84,7 @@ class Guest:
             "struct vmd_guest_limits *",
             (self.size, int(self._seconds * 1000), int(SLICE * 1000), lib.vmd_poll, ffi.NULL, rewindable, resident),
         )
-        status = lib.vmd_guest_create(libunicorn(), _UNICORN_ARCHES[self.arch], limits, ret, error)
+        status = lib.vmd_guest_create(libunicorn(), self.arch, limits, ret, error)
         if status == lib.VMD_NO_MEMORY:
             raise MemoryError("out of memory for an emulated QEMU")
         if status:

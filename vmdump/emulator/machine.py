@@ -391,7 +391,7 @@ def _prepare(
         services.attach(guest)
         if elf.arch == HostArch.X86_64:  # the only architecture with a KVM profile
             services.keep(provide_kvm(guest))
-        libraries = map_libraries(guest, services, elf.arch)
+        libraries = map_libraries(guest, services)
         main = map_object(guest, elf, libraries, is_main=True)
         services.set_scope([main, *libraries])
         machine = Machine(guest, main, services, Functions(guest, elf, main))

@@ -5,23 +5,20 @@ from __future__ import annotations
 from vmdump.emulator.elf import ElfFile, MappedObject, map_object
 from vmdump.emulator.guest import Guest
 from vmdump.emulator.guest_services import GuestServices
-from vmdump.files.elf_header import HostArch
 
 #: Libraries that are mapped into the guest instead of implemented, if the tree has them: device trees, user networking.
 #: They access the host only through functions of libc and GLib, which are the emulator's.
 _LIBRARIES = ("libfdt.so.1", "libslirp.so.0")
-_LIBRARY_DIRS = {
-    HostArch.X86_64: ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/lib64", "usr/lib"),
-    HostArch.AARCH64: ("usr/lib/aarch64-linux-gnu", "lib/aarch64-linux-gnu", "usr/lib64", "usr/lib"),
-}
+#: Directories of libraries, by the multiarch name of the host.
+_LIBRARY_DIRS = ("usr/lib/%s", "lib/%s", "usr/lib64", "usr/lib")
 
 
-def map_libraries(guest: Guest, services: GuestServices, arch: HostArch) -> list[MappedObject]:
+def map_libraries(guest: Guest, services: GuestServices) -> list[MappedObject]:
     """Map the libraries that the tree has; symbols of the binary are bound to them first."""
     libraries: list[MappedObject] = []
     for name in _LIBRARIES:
-        for directory in _LIBRARY_DIRS[arch]:
-            path = services.resolve(f"/{directory}/{name}")
+        for directory in _LIBRARY_DIRS:
+            path = services.resolve(f"/{directory.replace('%s', guest.host.multiarch)}/{name}")
             if path is not None:
                 with ElfFile.open(path) as elf:
                     libraries.append(map_object(guest, elf, libraries, is_main=False))

@@ -41,17 +41,14 @@ uint64_t vmd_cpu_call_until(struct vmd_guest *guest, uint64_t function, const ui
     uint64_t return_address = pause_at ? guest->returned : guest->stop;
 
     sp &= -(uint64_t)16;
+    sp -= host->frame_size;
     if (host->link) {
         vmd_cpu_write(guest, host->link, return_address);
     } else {
-        char *top;
-
-        sp -= 8;
-        top = vmd_guest_at(guest, sp, 8);
-        if (!top) {
+        vmd_guest_store_u64(guest, sp, return_address);
+        if (guest->err.code) {
             return 0;
         }
-        vmd_store_u64(top, return_address);
     }
     vmd_cpu_write(guest, host->sp, sp);
     for (int i = 0; i < n_args; i++) {

@@ -10,7 +10,6 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 
-#include "guest/insn.h"
 #include "guest/trace.h"
 
 static enum vmd_status load_unicorn(struct vmd_cpu *cpu, const char *path, struct vmd_error *err)
@@ -43,12 +42,12 @@ static enum vmd_status load_unicorn(struct vmd_cpu *cpu, const char *path, struc
 
 static void write_trampolines(struct vmd_guest *guest)
 {
-    const uint32_t *ret = &guest->host->return_instruction;
+    const uint8_t *ret = guest->host->return_code;
 
     for (uint64_t i = 0; i < VMD_GUEST_TRAMPOLINES; i++) {
-        memcpy(vmd_guest_find(guest, guest->trampolines + i * VMD_TRAMPOLINE_SIZE, 4), ret, 4);
+        memcpy(vmd_guest_find(guest, guest->trampolines + i * VMD_TRAMPOLINE_SIZE, VMD_CODE_MAX), ret, VMD_CODE_MAX);
     }
-    memcpy(vmd_guest_find(guest, vmd_cpu_empty_function(guest), 4), ret, 4);
+    memcpy(vmd_guest_find(guest, vmd_cpu_empty_function(guest), VMD_CODE_MAX), ret, VMD_CODE_MAX);
 }
 
 /* Read the registers that hold arguments. */
@@ -65,7 +64,7 @@ static void read_args(struct vmd_guest *guest, struct vmd_host_call *call)
     }
     values[call->n_args] = &stack;
     guest->cpu->unicorn.reg_read_batch(guest->cpu->engine, (int *)host->args, values, call->n_args + 1);
-    call->stack = stack + (host->link ? 0 : 8); /* behind the return address */
+    call->stack = stack + host->frame_size;
 }
 
 /* A trampoline is entered: call its function; the return instruction there returns to the guest. */
@@ -114,16 +113,32 @@ static void on_new_block(void *engine, const struct uc_tb *block, const struct u
 {
     struct vmd_guest *guest = user;
     const char *code = vmd_guest_find(guest, block->pc, 1);
-    size_t at =
-        code ? vmd_x86_64_find_vector((const uint8_t *)code, block->size, (size_t)(guest->memory + guest->size - code))
-             : SIZE_MAX;
+    const char *what;
+    size_t at = code ? guest->host->find_unsupported((const uint8_t *)code, block->size,
+                                                     (size_t)(guest->memory + guest->size - code), &what)
+                     : SIZE_MAX;
 
     if (at != SIZE_MAX) {
-        vmd_guest_fail(guest, VMD_UNSUPPORTED, block->pc + at, "an AVX instruction");
+        vmd_guest_fail(guest, VMD_UNSUPPORTED, block->pc + at, what);
     }
 }
 
 /* Creation and destruction */
+
+static bool set_start_registers(struct vmd_guest *guest)
+{
+    const struct unicorn *unicorn = &guest->cpu->unicorn;
+
+    for (size_t i = 0; i < sizeof(guest->host->start) / sizeof(*guest->host->start); i++) {
+        const struct vmd_register_value *start = &guest->host->start[i];
+
+        if (start->reg && unicorn->reg_write(guest->cpu->engine, start->reg, &start->value)) {
+            return false;
+        }
+    }
+    vmd_cpu_set_thread(guest, guest->thread);
+    return true;
+}
 
 static bool start_engine(struct vmd_guest *guest)
 {
@@ -138,10 +153,9 @@ static bool start_engine(struct vmd_guest *guest)
            !unicorn->mem_map_ptr(*engine, VMD_GUEST_BASE, guest->size, UC_PROT_ALL, guest->memory) &&
            !unicorn->hook_add(*engine, &hook, UC_HOOK_BLOCK, on_trampoline, guest, guest->trampolines, end) &&
            !unicorn->hook_add(*engine, &hook, UC_HOOK_MEM_INVALID, on_invalid_memory, guest, 1, 0) &&
-           (guest->arch != VMD_GUEST_X86_64 ||
+           (!host->find_unsupported ||
             !unicorn->hook_add(*engine, &hook, UC_HOOK_EDGE_GENERATED, on_new_block, guest, 1, 0)) &&
-           !unicorn->reg_write(*engine, host->thread_pointer, &guest->thread) &&
-           (!host->enable_fpu || !unicorn->reg_write(*engine, host->enable_fpu, &host->enable_fpu_value));
+           set_start_registers(guest);
 }
 
 enum vmd_status vmd_cpu_create(struct vmd_guest *guest, const char *unicorn, struct vmd_error *err)

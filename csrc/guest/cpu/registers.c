@@ -25,6 +25,18 @@ void vmd_cpu_write(struct vmd_guest *guest, int reg, uint64_t value)
     guest->cpu->unicorn.reg_write(guest->cpu->engine, reg, bytes);
 }
 
+void vmd_cpu_set_thread(struct vmd_guest *guest, uint64_t pointer)
+{
+    const struct vmd_arch *host = guest->host;
+
+    if (host->thread_pointer_low) {
+        vmd_cpu_write(guest, host->thread_pointer, pointer >> 32);
+        vmd_cpu_write(guest, host->thread_pointer_low, pointer & 0xffffffff);
+    } else {
+        vmd_cpu_write(guest, host->thread_pointer, pointer);
+    }
+}
+
 double vmd_cpu_read_double(struct vmd_guest *guest, int n)
 {
     uint64_t bits = vmd_cpu_read(guest, guest->host->float_args[n]);

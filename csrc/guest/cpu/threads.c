@@ -45,14 +45,14 @@ void vmd_cpu_run_thread(struct vmd_host_call *call, struct vmd_thread *thread)
     cpu->running = thread;
     cpu->thread_depth = ++cpu->depth;
     guest->thread = thread->pointer;
-    vmd_cpu_write(guest, guest->host->thread_pointer, thread->pointer);
+    vmd_cpu_set_thread(guest, thread->pointer);
     if (is_new) {
         vmd_cpu_call_until(guest, thread->function, &thread->argument, 1, thread->stack, 0);
     } else {
         continue_thread(guest, thread);
     }
     guest->thread = outer_pointer;
-    vmd_cpu_write(guest, guest->host->thread_pointer, outer_pointer);
+    vmd_cpu_set_thread(guest, outer_pointer);
     cpu->depth--;
     cpu->thread_depth = outer;
     if (thread->kind == VMD_THREAD_RUNNING) {

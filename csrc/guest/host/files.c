@@ -156,18 +156,18 @@ static uint64_t host_write(struct vmd_host_call *call)
 
 /* Status of files */
 
-enum { STAT_SIZE = 144, MODE_FILE = 0100644, MODE_DEVICE = 020666, BLOCK_SIZE = 4096 };
+enum { MODE_FILE = 0100644, MODE_DEVICE = 020666, BLOCK_SIZE = 4096 };
 
 static uint64_t put_stat(struct vmd_guest *guest, uint64_t to, uint64_t size, uint32_t mode)
 {
-    char *at = vmd_guest_at(guest, to, STAT_SIZE);
-    bool x86_64 = guest->arch == VMD_GUEST_X86_64;
+    const struct vmd_arch *host = guest->host;
+    char *at = vmd_guest_at(guest, to, host->stat_size);
 
-    if (at) { /* struct stat: st_mode is at 24 or 16, st_size at 48, st_blksize at 56 */
-        memset(at, 0, x86_64 ? STAT_SIZE : 128);
-        vmd_store_u32(at + (x86_64 ? 24 : 16), mode);
+    if (at) { /* struct stat: st_size is at 48 on all */
+        memset(at, 0, host->stat_size);
+        vmd_store_u32(at + host->stat_mode, mode);
         vmd_store_u64(at + 48, size);
-        vmd_store_u64(at + 56, BLOCK_SIZE);
+        vmd_store_u64(at + host->stat_block_size, BLOCK_SIZE);
     }
     return 0;
 }

@@ -113,7 +113,7 @@ static uint64_t host_getenv(struct vmd_host_call *call)
 /* struct utsname: six fields of 65 bytes */
 static uint64_t host_uname(struct vmd_host_call *call)
 {
-    const char *fields[] = {"Linux", "localhost", "6.1.0", "#1", call->guest->arch ? "aarch64" : "x86_64", ""};
+    const char *fields[] = {"Linux", "localhost", "6.1.0", "#1", call->guest->host->name, ""};
     char *to = vmd_guest_at(call->guest, call->args[0], 65 * 6);
 
     for (size_t i = 0; to && i < 6; i++) {

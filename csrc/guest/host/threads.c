@@ -68,11 +68,9 @@ static bool prepare(struct vmd_guest *guest, struct vmd_thread *thread)
     if (!stack || !block) {
         return false;
     }
-    /* The thread pointer: behind the data on x86-64, 16 bytes before it on AArch64. */
     thread->stack = stack + STACK_SIZE - 4096;
-    thread->pointer = (block + guest->tls_size + 4095) & -(uint64_t)4096;
-    thread->pointer = guest->arch == VMD_GUEST_X86_64 ? thread->pointer : block;
-    tls = guest->arch == VMD_GUEST_X86_64 ? thread->pointer - guest->tls_size : thread->pointer + 16;
+    thread->pointer = guest->host->tls == VMD_TLS_BEFORE ? (block + guest->tls_size + 4095) & -(uint64_t)4096 : block;
+    tls = vmd_guest_tls_at(guest, thread->pointer);
     image = guest->tls_image ? vmd_guest_find(guest, guest->tls_image, guest->tls_size) : NULL;
     if (image) {
         memcpy(vmd_guest_find(guest, tls, guest->tls_size), image, guest->tls_size);
@@ -159,18 +157,17 @@ static uint64_t host_pthread_exit(struct vmd_host_call *call)
     return 0;
 }
 
-/* Linux system calls that QEMU makes directly, by their numbers on x86-64 and AArch64 */
-enum { FUTEX_X86_64 = 202, FUTEX_AARCH64 = 98, GETTID_X86_64 = 186, GETTID_AARCH64 = 178 };
+/* Linux system calls that QEMU makes directly */
 enum { FUTEX_COMMAND = 0x7f, FUTEX_WAIT = 0, PROCESS_NUMBER = 4242 };
 
 static uint64_t host_syscall(struct vmd_host_call *call)
 {
-    bool x86_64 = call->guest->arch == VMD_GUEST_X86_64;
+    const struct vmd_arch *host = call->guest->host;
 
-    if (call->args[0] == (x86_64 ? FUTEX_X86_64 : FUTEX_AARCH64)) {
+    if (call->args[0] == host->syscall_futex) {
         return (call->args[2] & FUTEX_COMMAND) == FUTEX_WAIT ? wait(call) : 0;
     }
-    if (call->args[0] == (x86_64 ? GETTID_X86_64 : GETTID_AARCH64)) {
+    if (call->args[0] == host->syscall_gettid) {
         return PROCESS_NUMBER;
     }
     return vmd_host_errno(call->guest, ENOSYS);

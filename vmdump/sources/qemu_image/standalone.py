@@ -6,18 +6,15 @@ save in their own code. They are found by the layout of the struct.
 
 from __future__ import annotations
 
-import re
 import struct
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 from vmdump._core import ffi, lib
 from vmdump.dump.tree import text_of
 from vmdump.emulator.elf import MappedObject
 from vmdump.emulator.guest import Guest
-from vmdump.files.elf_header import HostArch
 from vmdump.sources.qemu_image.classes import Classes
 from vmdump.sources.qemu_image.struct_layout import Reader
 
@@ -132,30 +129,13 @@ def _uses_by_code(guest: Guest, objects: Sequence[MappedObject], roots: Sequence
                     yield roots[use.target], known[addresses[use.function]]
 
 
-#: jmp *disp32(%rip) in a PLT stub, optionally after endbr64 or bnd.
-_X86_64_STUB = re.compile(rb"(?:\xf3\x0f\x1e\xfa)?\xf2?\xff\x25(....)", re.DOTALL)
-
-
 def _stubs(guest: Guest, start: int, end: int, functions: Mapping[int, str]) -> dict[int, str]:
     """Return the PLT stubs of functions: uses by address."""
-    code = guest.read(start, end - start)
-    found = {}
-    if guest.arch is HostArch.X86_64:
-        for match in _X86_64_STUB.finditer(code):
-            slot = start + match.end() + struct.unpack("<i", match[1])[0]
-            if guest.holds(slot, 8) and (target := guest.pointer(slot)) in functions:
-                found[start + match.start()] = functions[target]
-        return found
-    words = struct.unpack(f"<{len(code) // 4}I", code[: len(code) // 4 * 4])
-    for index, (adrp, ldr) in enumerate(pairwise(words)):
-        # adrp x16, page; ldr x17, [x16, #offset]
-        if adrp & 0x9F00001F == 0x90000010 and ldr & 0xFFC003FF == 0xF9400211:
-            pages = (adrp >> 5 & 0x7FFFF) << 2 | adrp >> 29 & 3
-            pages -= (pages & 1 << 20) << 1
-            slot = (start + 4 * index & ~0xFFF) + pages * 4096 + (ldr >> 10 & 0xFFF) * 8
-            if guest.holds(slot, 8) and (target := guest.pointer(slot)) in functions:
-                found[start + 4 * index] = functions[target]
-    return found
+    return {
+        stub: functions[target]
+        for stub, slot in guest.host.stubs(start, guest.read(start, end - start))
+        if guest.holds(slot, 8) and (target := guest.pointer(slot)) in functions
+    }
 
 
 def _uses_by_classes(guest: Guest, classes: Classes, roots: set[int]) -> Iterator[tuple[int, str, str]]:

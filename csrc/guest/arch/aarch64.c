@@ -1,0 +1,135 @@
+/*
+ * AArch64 hosts. See arch.h.
+ *
+ * Source: AAPCS64; the ELF ABI for the Arm 64-bit architecture; unicorn/arm64.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <elf.h>
+
+#include "guest/code_scan.h"
+#include "guest/internal.h"
+
+enum {
+    UC_ARCH_ARM64 = 2,
+    UC_CPU_ARM64_MAX = 3,
+    X29 = 1,
+    X30 = 2,
+    SP = 4,
+    D0 = 40,
+    X0 = 199,
+    PC = 260,
+    CPACR_EL1 = 261,
+    TPIDR_EL0 = 262,
+    FPEN = 3 << 20, /* of CPACR_EL1: no floating-point instruction is trapped */
+};
+
+#define X(n) (X0 + (n))
+#define D(n) (D0 + (n))
+
+/* va_list: stack, gr_top, vr_top, gr_offs, vr_offs. Source: AAPCS64, appendix B. */
+enum { VA_STACK = 0, VA_GR_TOP = 8, VA_VR_TOP = 16, VA_GR_OFFSET = 24, VA_VR_OFFSET = 28 };
+
+static uint64_t next_saved_register(struct vmd_guest *guest, uint64_t va_list, bool is_double)
+{
+    uint64_t at = va_list + (is_double ? VA_VR_OFFSET : VA_GR_OFFSET);
+    int32_t offset = (int32_t)vmd_guest_load_u32(guest, at);
+
+    if (offset >= 0) {
+        return 0;
+    }
+    vmd_guest_store_u32(guest, at, (uint32_t)offset + (is_double ? 16 : 8));
+    return vmd_guest_load_u64(guest, va_list + (is_double ? VA_VR_TOP : VA_GR_TOP)) + (uint64_t)(int64_t)offset;
+}
+
+static const struct vmd_relocation_type relocations[] = {
+    {R_AARCH64_RELATIVE, VMD_RELOCATION_RELATIVE},
+    {R_AARCH64_ABS64, VMD_RELOCATION_SYMBOL},
+    {R_AARCH64_GLOB_DAT, VMD_RELOCATION_SYMBOL},
+    {R_AARCH64_JUMP_SLOT, VMD_RELOCATION_SYMBOL},
+    {R_AARCH64_COPY, VMD_RELOCATION_COPY},
+    {R_AARCH64_TLS_TPREL, VMD_RELOCATION_TP_OFFSET},
+    {R_AARCH64_TLS_DTPMOD, VMD_RELOCATION_TLS_MODULE},
+    {R_AARCH64_TLS_DTPREL, VMD_RELOCATION_TLS_OFFSET},
+    {R_AARCH64_TLSDESC, VMD_RELOCATION_TLS_DESCRIPTOR},
+    {R_AARCH64_NONE, VMD_RELOCATION_NONE},
+};
+
+/* Maximum distance in instructions from adrp to the add that completes the address. */
+enum { ADD_WINDOW = 16 };
+
+/* adrp and add; bl and, for a tail call, b. */
+
+static inline uint64_t loaded(const struct vmd_code *code, uint64_t at)
+{
+    uint32_t adrp = vmd_load_u32(code->bytes + at), page_register = adrp & 31;
+    uint64_t immediate = (adrp >> 5 & 0x7ffff) << 2 | (adrp >> 29 & 3);
+    uint64_t page = ((code->address + at) & ~0xfffull) + 4096 * (uint64_t)vmd_sign_extend(immediate, 21);
+
+    if ((adrp & 0x9f000000) != 0x90000000) {
+        return 0;
+    }
+    for (int i = 1; i <= ADD_WINDOW && at + 4 * (uint64_t)i + 4 <= code->size; i++) {
+        uint32_t add = vmd_load_u32(code->bytes + at + 4 * (uint64_t)i);
+
+        /* add Xd, Xn, #imm, not shifted */
+        if ((add & 0xffc00000) == 0x91000000 && (add >> 5 & 31) == page_register) {
+            return page + (add >> 10 & 0xfff);
+        }
+        /* Another adrp to the same register starts another address. */
+        if ((add & 0x9f000000) == 0x90000000 && (add & 31) == page_register) {
+            break;
+        }
+    }
+    return 0;
+}
+
+static inline uint64_t called(const struct vmd_code *code, uint64_t at)
+{
+    uint32_t instruction = vmd_load_u32(code->bytes + at);
+
+    return (instruction & 0x7c000000) == 0x14000000
+               ? code->address + at + 4 * (uint64_t)vmd_sign_extend(instruction & 0x3ffffff, 26)
+               : 0;
+}
+
+static uint64_t find_uses(const struct vmd_code *code, struct vmd_guest_use *uses, uint64_t room)
+{
+    return vmd_scan_uses(code, uses, room, 4, 8, loaded, called);
+}
+
+static const struct vmd_arch aarch64 = {
+    .e_machine = EM_AARCH64,
+    .name = "aarch64",
+    .unicorn_arch = UC_ARCH_ARM64,
+    .cpu_model = UC_CPU_ARM64_MAX,
+    .start = {{CPACR_EL1, FPEN}},
+    .pc = PC,
+    .sp = SP,
+    .thread_pointer = TPIDR_EL0,
+    .link = X30,
+    .return_code = {0xc0, 0x03, 0x5f, 0xd6},
+    .result = X(0),
+    .result_high = X(1),
+    .n_args = 8,
+    .args = {X(0), X(1), X(2), X(3), X(4), X(5), X(6), X(7), SP},
+    .n_float_args = 8,
+    .float_args = {D(0), D(1), D(2), D(3), D(4), D(5), D(6), D(7)},
+    .n_saved = 19,
+    .saved = {X(19), X(20), X(21), X(22), X(23), X(24), X(25), X(26), X(27), X(28), X29, D(8), D(9), D(10), D(11),
+              D(12), D(13), D(14), D(15)},
+    .va_list_stack = VA_STACK,
+    .next_saved_register = next_saved_register,
+    .relocations = relocations,
+    .n_relocations = sizeof(relocations) / sizeof(*relocations),
+    .tls = VMD_TLS_AFTER,
+    .tls_offset = 16,
+    .syscall_futex = 98,
+    .syscall_gettid = 178,
+    .stat_size = 128,
+    .stat_mode = 16,
+    .stat_block_size = 56,
+    .find_uses = find_uses,
+};
+
+VMD_ARCH(aarch64)

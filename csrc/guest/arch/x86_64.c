@@ -1,0 +1,135 @@
+/*
+ * x86-64 hosts. See arch.h.
+ *
+ * Source: the System V ABI's supplement for x86-64; unicorn/x86.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include <elf.h>
+
+#include "guest/code_scan.h"
+#include "guest/insn.h"
+#include "guest/internal.h"
+
+enum {
+    UC_ARCH_X86 = 4,
+    UC_MODE_64 = 8,
+    RAX = 35,
+    RBP = 36,
+    RBX = 37,
+    RCX = 38,
+    RDI = 39,
+    RDX = 40,
+    RIP = 41,
+    RSI = 43,
+    RSP = 44,
+    R8 = 106,
+    R9 = 107,
+    R12 = 110,
+    R13 = 111,
+    R14 = 112,
+    R15 = 113,
+    XMM0 = 122,
+    FS_BASE = 250,
+};
+
+static size_t find_vector(const uint8_t *code, size_t block, size_t size, const char **what)
+{
+    *what = "an AVX instruction";
+    return vmd_x86_64_find_vector(code, block, size);
+}
+
+/* va_list: gp_offset, fp_offset, overflow_arg_area, reg_save_area. Source: the ABI, 3.5.7. */
+enum { VA_GP = 0, VA_FP = 4, VA_OVERFLOW = 8, VA_SAVED = 16, VA_GP_END = 48, VA_FP_END = 176 };
+
+static uint64_t next_saved_register(struct vmd_guest *guest, uint64_t va_list, bool is_double)
+{
+    uint64_t at = va_list + (is_double ? VA_FP : VA_GP);
+    uint32_t offset = vmd_guest_load_u32(guest, at);
+
+    if (offset >= (is_double ? VA_FP_END : VA_GP_END)) {
+        return 0;
+    }
+    vmd_guest_store_u32(guest, at, offset + (is_double ? 16 : 8));
+    return vmd_guest_load_u64(guest, va_list + VA_SAVED) + offset;
+}
+
+static const struct vmd_relocation_type relocations[] = {
+    {R_X86_64_RELATIVE, VMD_RELOCATION_RELATIVE},
+    {R_X86_64_64, VMD_RELOCATION_SYMBOL},
+    {R_X86_64_GLOB_DAT, VMD_RELOCATION_SYMBOL},
+    {R_X86_64_JUMP_SLOT, VMD_RELOCATION_SYMBOL},
+    {R_X86_64_COPY, VMD_RELOCATION_COPY},
+    {R_X86_64_TPOFF64, VMD_RELOCATION_TP_OFFSET},
+    {R_X86_64_DTPMOD64, VMD_RELOCATION_TLS_MODULE},
+    {R_X86_64_DTPOFF64, VMD_RELOCATION_TLS_OFFSET},
+    {R_X86_64_TLSDESC, VMD_RELOCATION_TLS_DESCRIPTOR},
+    {R_X86_64_NONE, VMD_RELOCATION_NONE},
+};
+
+/*
+ * lea disp32(%rip),%r64; call rel32 and, for a tail call, jmp rel32. Matched at any byte: the addresses are known, so
+ * an accidental match is one in millions.
+ */
+
+static inline uint64_t loaded(const struct vmd_code *code, uint64_t at)
+{
+    const unsigned char *bytes = code->bytes + at;
+
+    if (code->size - at < 7 || (bytes[0] & 0xfb) != 0x48 || bytes[1] != 0x8d || (bytes[2] & 0xc7) != 0x05) {
+        return 0;
+    }
+    return code->address + at + 7 + (uint64_t)(int32_t)vmd_load_u32(bytes + 3);
+}
+
+static inline uint64_t called(const struct vmd_code *code, uint64_t at)
+{
+    const unsigned char *bytes = code->bytes + at;
+
+    if (code->size - at < 5 || (bytes[0] != 0xe8 && bytes[0] != 0xe9)) {
+        return 0;
+    }
+    return code->address + at + 5 + (uint64_t)(int32_t)vmd_load_u32(bytes + 1);
+}
+
+static uint64_t find_uses(const struct vmd_code *code, struct vmd_guest_use *uses, uint64_t room)
+{
+    return vmd_scan_uses(code, uses, room, 1, 7, loaded, called);
+}
+
+static const struct vmd_arch x86_64 = {
+    .e_machine = EM_X86_64,
+    .name = "x86_64",
+    .unicorn_arch = UC_ARCH_X86,
+    .unicorn_mode = UC_MODE_64,
+    .cpu_model = -1,
+    .pc = RIP,
+    .sp = RSP,
+    .thread_pointer = FS_BASE,
+    .return_code = {0xc3},
+    .find_unsupported = find_vector,
+    .result = RAX,
+    .result_high = RDX,
+    .n_args = 6,
+    .args = {RDI, RSI, RDX, RCX, R8, R9, RSP},
+    .n_float_args = 8,
+    .float_args = {XMM0, XMM0 + 1, XMM0 + 2, XMM0 + 3, XMM0 + 4, XMM0 + 5, XMM0 + 6, XMM0 + 7},
+    .n_saved = 6,
+    .saved = {RBX, RBP, R12, R13, R14, R15},
+    .frame_size = 8,
+    .va_list_stack = VA_OVERFLOW,
+    .next_saved_register = next_saved_register,
+    .has_x87 = true,
+    .relocations = relocations,
+    .n_relocations = sizeof(relocations) / sizeof(*relocations),
+    .tls = VMD_TLS_BEFORE,
+    .stack_protector = 0x28,
+    .syscall_futex = 202,
+    .syscall_gettid = 186,
+    .stat_size = 144,
+    .stat_mode = 24,
+    .stat_block_size = 56,
+    .find_uses = find_uses,
+};
+
+VMD_ARCH(x86_64)

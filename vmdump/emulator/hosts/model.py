@@ -1,0 +1,63 @@
+"""The table of a host architecture: what the emulator has to know of its code and files, apart from csrc/guest/arch/.
+
+Code is recognised by the instruction forms that compilers generate for a purpose. Results may be false positives, as
+byte sequences within other instructions can match.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable, Iterator
+from typing import Literal, NamedTuple
+
+from vmdump.files.elf_header import HostArch
+
+#: Pairs of the address of an instruction, and the address that it refers to.
+Addresses = Iterator[tuple[int, int]]
+
+#: Maximal distance of an argument's instruction from the call, in bytes.
+ARGUMENT_WITHIN = 24
+
+
+class Host(NamedTuple):
+    """A host architecture. Functions take code: the guest address of its first byte, and the bytes."""
+
+    arch: HostArch
+    #: Byte order of its data.
+    byte_order: Literal["little", "big"]
+    #: Name of the directory of its libraries below /usr/lib in Debian.
+    multiarch: str
+    #: Position-independent code that jumps to an absolute address.
+    jump: Callable[[int], bytes]
+    #: Instructions, or the last of several, that load an address.
+    loads: Callable[[int, bytes], Addresses]
+    #: Direct calls and jumps.
+    calls: Callable[[int, bytes], Addresses]
+    #: Offsets from a register at which code reads bytes.
+    byte_reads: Callable[[bytes], Iterator[int]]
+    #: Whether the code before a call sets the second argument to 1.
+    sets_second_to_1: Callable[[bytes], bool]
+    #: Stubs of a PLT: the address of each, and that of the slot that it jumps through.
+    stubs: Callable[[int, bytes], Addresses]
+
+
+def words(data: bytes, byte_order: str = "<") -> tuple[int, ...]:
+    """Return the 32-bit words of code."""
+    return struct.unpack(f"{byte_order}{len(data) // 4}I", data[: len(data) // 4 * 4])
+
+
+def relative(pattern: re.Pattern[bytes], address: int, data: bytes) -> Addresses:
+    """Yield addresses of instructions that match a pattern, and the targets of the rel32 operands that follow it."""
+    for match in pattern.finditer(data, 0, max(len(data) - 4, 0)):
+        end = match.end() + 4
+        yield address + match.start(), address + end + int.from_bytes(data[end - 4 : end], "little", signed=True)
+
+
+def sign_extend(value: int, bits: int) -> int:
+    """Return the signed value of a field of an instruction.
+
+    >>> sign_extend(0xFFF, 12), sign_extend(0x7FF, 12)
+    (-1, 2047)
+    """
+    return value - ((value & 1 << bits - 1) << 1)
