@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,45 @@ def test_stream_of_a_newer_qemu(tmp_path: Path) -> None:
         "load of migration failed: Invalid argument",
     ]
     assert [each["section"] for each in found["failures"][1:]] == ["lan9118-phy", "lan9118"]
+    rules = [each["finding"] and each["finding"]["rule"] for each in found["failures"]]
+    assert rules == [None, "section-missing", "section-version-too-new"]
+    assert all(each["meaning"] and each["remedy"] for each in found["failures"])
+    text = run("load", path, find_qemu("arm"), "--", "-nodefaults", "-M", "mps2-an385", "-m", "16").stdout
+    assert "check: breaks: the destination refuses version 3 of the section" in text
+    assert text.count("meaning: ") == text.count("remedy: ") == 3
+
+
+@pytest.mark.qemu
+def test_standard_input(saved: Path) -> None:
+    """A saved VM on standard input is loaded as one in a file; errors name it."""
+    words = ("load", "-", find_qemu("x86_64"), "--", "-nodefaults", *ARGS)
+    result = run(*words, stdin=saved.read_bytes())
+    assert (result.code, result.stderr) == (0, "")
+    assert result.stdout.startswith("<stdin> -> ")
+    assert "<stdin>: empty; give a saved VM" in run_failing(3, *words)
+    assert "vmdump: <stdin>: the stream ends at byte 100" in run_failing(3, *words, stdin=saved.read_bytes()[:100])
+
+
+@pytest.mark.qemu
+def test_standard_input_of_a_file(saved: Path) -> None:
+    """A file on standard input is read in place, a pipe is copied."""
+    words = [sys.executable, "-m", "vmdump", "load", "-", find_qemu("arm"), "--", "-M", "none"]
+    with saved.open("rb") as file:
+        ended = subprocess.run(words, stdin=file, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1, ended.stderr
+    assert ended.stdout.startswith("<stdin> -> ")
+
+
+@pytest.mark.qemu
+def test_timeout(saved: Path, tmp_path: Path) -> None:
+    """A load that takes longer than --timeout is undecided; a save is an error."""
+    limit = "did not finish within the time limit; allow more with --timeout"
+    words = (find_qemu("x86_64"), "--timeout", "0.05")
+    result = run("load", saved, *words, "--", "-nodefaults", *ARGS)
+    assert (result.code, result.stderr) == (3, "")
+    assert "undecided" in result.stdout
+    assert limit in result.stdout
+    assert limit in run_failing(3, "save", *words, "-o", tmp_path / "x", "--", "-nodefaults", *ARGS)
 
 
 @pytest.mark.qemu

@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vmdump.cli.environment import ExitStatus
-from vmdump.cli.machine_sources import add_binary, add_qemu_arguments, open_emulated
-from vmdump.cli.source_arguments import UsageError, add_file, add_host, size
+from vmdump.cli.machine_sources import TIMEOUT, add_binary, add_qemu_arguments, open_emulated
+from vmdump.cli.source_arguments import UsageError, add_file, add_host, add_timeout_and_cache, size
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
     from typing import Any
 
     from vmdump.cli.environment import Environment
+    from vmdump.dump.device_dump import DeviceDump
     from vmdump.machines.reader import Source
+    from vmdump.migrate.advice import Advice
     from vmdump.migrate.trial import Trial
+    from vmdump.sources.image_cache.cache import Image
     from vmdump.stream.saved_vm import SavedVM
 
 HELP = "load a saved VM with a QEMU binary in the emulator, and report whether it loads"
@@ -47,9 +51,13 @@ as changed: clocks, what the destination computes anew, and what it dropped.
 Such a field is misloaded if the destination keeps the value when it loads it
 from a stream of its own.
 
+Each failure has the meaning of QEMU's line, the finding of vmdump check that
+predicts it, and a remedy.
+
 The keys of --json are outcome, reason, failures (section, instance_id, field,
-cause, lines), changed (section, instance_id, field, sent, saved, misloaded),
-guessed, and compared: whether the VM could be saved again to look for changes.
+cause, lines, meaning, finding, remedy), changed (section, instance_id, field,
+sent, saved, misloaded), guessed, and compared: whether the VM could be saved
+again to look for changes.
 
 exit codes:
   0 loads; 1 another outcome; 2 usage error; 3 could not complete, undecided, or
@@ -62,7 +70,7 @@ _SHOWN = 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
-    add_file(parser, "file", metavar="FILE", help="a saved VM; see vmdump stream")
+    add_file(parser, "file", metavar="FILE", help="a saved VM, see vmdump stream; - for standard input")
     add_binary(parser, "image", metavar="IMAGE")
     add_file(parser, "--command-line", metavar="FILE", help="take QEMU's command line from FILE")
     add_file(parser, "--domain", metavar="XML", help="libvirt's XML of the domain")
@@ -70,25 +78,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--offset", type=size, metavar="BYTES", help="the offset of the stream in FILE")
     parser.add_argument("--json", action="store_true", help="print a JSON object")
     parser.add_argument("-v", "--verbose", action="store_true", help="list all changed fields")
-    add_host(parser.add_argument_group("QEMU binaries"), several=True)
+    group = parser.add_argument_group("QEMU binaries")
+    add_timeout_and_cache(group, timeout=TIMEOUT, limited="the load")
+    add_host(group, several=True)
     add_qemu_arguments(parser)
 
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Load, and print the outcome."""
     from vmdump.migrate.trial import LOADS, UNDECIDED, load
+    from vmdump.stream.spool import seekable
     from vmdump.stream.walk import read_saved_vm
 
     source = open_emulated(args.image, args)
-    vm = read_saved_vm(args.file, snapshot=args.snapshot, offset=args.offset)
-    argv, notes, unknown = _command_line(args, source, vm)
-    trial = load(source, vm, argv, is_guessed=bool(notes), unknown=unknown)
+    with seekable(args.file, environment.stdin if args.file == "-" else None) as path:
+        vm = read_saved_vm(path, snapshot=args.snapshot, offset=args.offset)
+        argv, notes, unknown = _command_line(args, source, vm)
+        trial = load(source, vm, argv, is_guessed=bool(notes), unknown=unknown)
+    advices = _advices(trial, vm, source, args, environment)
     if args.json:
         import json
 
-        environment.print(json.dumps(plain(trial, notes), indent=2))
+        environment.print(json.dumps(plain(trial, notes, advices), indent=2))
     else:
-        _print(trial, notes, args, environment)
+        _print(trial, notes, advices, args, environment)
     if trial.outcome == UNDECIDED or (trial.outcome == LOADS and not trial.is_compared):
         return ExitStatus.FAILED
     return ExitStatus.DONE if trial.outcome == LOADS else ExitStatus.FINDINGS
@@ -119,36 +132,74 @@ def _command_line(
     return list(found.argv), found.notes, found.unknown
 
 
-def plain(trial: Trial, notes: tuple[str, ...]) -> dict[str, Any]:
+def _advices(
+    trial: Trial, vm: SavedVM, source: Source, args: argparse.Namespace, environment: Environment
+) -> list[Advice]:
+    from vmdump.migrate.advice import advise
+
+    def open_dump() -> DeviceDump:
+        from vmdump.sources.open import BINARY, load
+
+        image: Image = load(  # type: ignore[assignment]  # of a BINARY
+            BINARY, source.path, root=source.sysroot, host=args.host, timeout=args.timeout, cache=not args.no_cache,
+            report=environment.error,
+        )  # fmt: skip
+        return image.dump(vm.machine if any(each.name == vm.machine for each in image.machines) else None)
+
+    return advise(trial.failures, vm, open_dump)
+
+
+def plain(trial: Trial, notes: tuple[str, ...], advices: Sequence[Advice]) -> dict[str, Any]:
     """Return the JSON form of an outcome."""
     return {
         "outcome": trial.outcome,
         "reason": trial.reason,
-        "failures": [{**each._asdict(), "lines": list(each.lines)} for each in trial.failures],
+        "failures": [
+            {**each._asdict(), "lines": list(each.lines), **_plain_advice(advice)}
+            for each, advice in zip(trial.failures, advices, strict=True)
+        ],
         "changed": [each._asdict() for each in trial.changes],
         "guessed": list(notes),
         "compared": trial.is_compared,
     }
 
 
-def _print(trial: Trial, notes: tuple[str, ...], args: argparse.Namespace, environment: Environment) -> None:
+def _plain_advice(advice: Advice) -> dict[str, Any]:
+    found = advice.finding
+    finding = None if found is None else {
+        "rule": found.rule, "verdict": str(found.verdict), "path": found.path, "message": found.message,
+    }  # fmt: skip
+    return {"meaning": advice.meaning, "finding": finding, "remedy": advice.remedy}
+
+
+def _print(
+    trial: Trial, notes: tuple[str, ...], advices: Sequence[Advice], args: argparse.Namespace, environment: Environment
+) -> None:
     from vmdump.cli.environment import printable
 
     def line(text: str) -> None:
         environment.print(printable(text))
 
-    line(f"{args.file} -> {args.image}: {trial.outcome}")
+    line(f"{'<stdin>' if args.file == '-' else args.file} -> {args.image}: {trial.outcome}")
     if trial.reason:
         line(f"  {trial.reason}")
     for note in notes:
         line(f"  guessed: {note}")
-    for failure in trial.failures:
+    shown_remedies = set()
+    for failure, advice in zip(trial.failures, advices, strict=True):
         where = "the stream" if failure.section is None else failure.section
         if failure.instance_id:
             where += f" (instance {failure.instance_id:#x})"
         line(f"  {where}{', field ' + failure.field if failure.field else ''}: {failure.cause}")
         for each in failure.lines:
             line(f"    {each}")
+        if advice.meaning is not None:
+            line(f"    meaning: {advice.meaning}")
+        if (finding := advice.finding) is not None:
+            line(f"    check: {finding.verdict}: {finding.message} [{finding.rule}]")
+        if advice.remedy is not None and advice.remedy not in shown_remedies:
+            shown_remedies.add(advice.remedy)
+            line(f"    remedy: {advice.remedy}")
     shown = trial.changes if args.verbose else trial.changes[:_SHOWN]
     for change in shown:
         what = "misloaded" if change.misloaded else "changed"

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from vmdump.machines.reader import Source
     from vmdump.migrate.qtest_script import QtestScript
 
+#: Default of --timeout, in seconds, of commands that boot machines for themselves: the limit of a machine.
+TIMEOUT = 300
+
 BINARY_HELP = "a QEMU binary, which is emulated, not run"
 
 
@@ -88,7 +91,7 @@ def open_emulated(path: str, args: argparse.Namespace) -> Source:
     from vmdump.machines.reader import Source
 
     (root,) = roots_of([path], args.root)
-    return Source(find_binary(path, root), root, args.host)
+    return Source(find_binary(path, root), root, args.host, args.timeout)
 
 
 def report_missed(machines: Machines, missed: Sequence[str], environment: Environment) -> None:

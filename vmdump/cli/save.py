@@ -5,8 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vmdump.cli.environment import ExitStatus
-from vmdump.cli.machine_sources import add_binary, add_qemu_arguments, add_qtest, open_emulated, open_qtest
-from vmdump.cli.source_arguments import add_file, add_host
+from vmdump.cli.machine_sources import (
+    TIMEOUT,
+    add_binary,
+    add_qemu_arguments,
+    add_qtest,
+    open_emulated,
+    open_qtest,
+)
+from vmdump.cli.source_arguments import add_file, add_host, add_timeout
 
 if TYPE_CHECKING:
     import argparse
@@ -45,7 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_binary(parser, "image", metavar="IMAGE")
     add_file(parser, "-o", "--output", required=True, metavar="FILE", help="output file, which is written atomically")
     add_qtest(parser)
-    add_host(parser.add_argument_group("QEMU binaries"), several=True)
+    group = parser.add_argument_group("QEMU binaries")
+    add_timeout(group, timeout=TIMEOUT, limited="booting and saving the machine")
+    add_host(group, several=True)
     add_qemu_arguments(parser)
 
 

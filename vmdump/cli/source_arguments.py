@@ -48,10 +48,8 @@ def _complete(argument: argparse.Action, how: dict[str, str]) -> None:
     argument.complete = how  # type: ignore[attr-defined]  # shtab's
 
 
-def add_timeout_and_cache(
-    group: argparse._ActionsContainer, *, timeout: float = 60, limited: str = "reading or running a QEMU binary"
-) -> None:
-    """Add --timeout and --no-cache. timeout: the default, in seconds; limited: what it limits."""
+def add_timeout(group: argparse._ActionsContainer, *, timeout: float, limited: str) -> None:
+    """Add --timeout. timeout: the default, in seconds; limited: what it limits."""
     group.add_argument(
         "--timeout",
         type=seconds,
@@ -59,6 +57,13 @@ def add_timeout_and_cache(
         metavar="SECONDS",
         help=f"time limit for {limited} (default: {timeout:g})",
     )
+
+
+def add_timeout_and_cache(
+    group: argparse._ActionsContainer, *, timeout: float = 60, limited: str = "reading or running a QEMU binary"
+) -> None:
+    """Add --timeout and --no-cache. timeout: the default, in seconds; limited: what it limits."""
+    add_timeout(group, timeout=timeout, limited=limited)
     group.add_argument(
         "--no-cache",
         action="store_true",

@@ -37,6 +37,10 @@ class InstructionError(SourceError):
         self.what, self.address = what, address
 
 
+class TimeLimitError(SourceError):
+    """A call did not end within the guest's limit of CPU time."""
+
+
 class Guest:
     """An emulated CPU with memory. Addresses are the guest's. Methods raise SourceError, which names the binary.
 
@@ -194,7 +198,7 @@ class Guest:
         if status == lib.VMD_NO_MEMORY:
             raise SourceError(f"{self.name}: it uses more than {self.size >> 20} MiB of memory; {WRONG_BINARY}")
         if status == lib.VMD_TOO_LARGE:
-            raise SourceError(
+            raise TimeLimitError(
                 f"{self.name}: function at {function - self.bias:#x}: {ffi.string(error.message).decode()}, as all of "
                 f"its start-up must within {self._seconds:g} seconds (--timeout); is it a QEMU?"
             )

@@ -19,7 +19,7 @@ from typing import Any
 
 from vmdump.emulator.elf import ElfFile, MappedObject, map_object
 from vmdump.emulator.find_functions import Functions
-from vmdump.emulator.guest import Guest
+from vmdump.emulator.guest import Guest, TimeLimitError
 from vmdump.emulator.guest_services import GuestServices
 from vmdump.emulator.host_profile import HostProfile
 from vmdump.emulator.kvm_profile import provide_kvm
@@ -166,6 +166,10 @@ class Machine:
             yield
         except MachineError:
             raise
+        except TimeLimitError as error:
+            self._take_output()
+            text = f"{self.name}: did not finish within the time limit; allow more with --timeout"
+            raise MachineError(text, self.output) from error
         except SourceError as error:
             self._take_output()
             where = self._main.symbol_at(self.guest.failed_at())
@@ -333,6 +337,7 @@ def boot(
     host: HostProfile = HostProfile(),  # noqa: B008
     defaults: Sequence[str] = ARGUMENTS,
     fill: int = 0,
+    seconds: float = SECONDS,
 ) -> Machine:
     """Boot a machine.
 
@@ -344,12 +349,14 @@ def boot(
         host: features of the emulated host.
         defaults: arguments before argv.
         fill: the byte that fills memory from malloc; state that depends on it depends on uninitialised memory.
+        seconds: limit of the CPU time of all calls of the machine.
 
     Raises:
         MachineError: QEMU refused the arguments, exited or crashed.
         SourceError: not a QEMU binary that can be emulated.
     """
     machine, arguments = _prepare(image, argv, sysroot, host, defaults, fill)
+    machine.guest.set_time(seconds)
     machine.call("qemu_init", *arguments)
     return machine
 

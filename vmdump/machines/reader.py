@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from vmdump.emulator.host_profile import HostProfile
-from vmdump.emulator.machine import ARGUMENTS, MachineError, boot, boot_template
+from vmdump.emulator.machine import ARGUMENTS, SECONDS, MachineError, boot, boot_template
 from vmdump.machines.cpu import read_cpu
 from vmdump.machines.effects import effects
 from vmdump.machines.model import MachineType
@@ -34,6 +35,9 @@ _WITH_DEFAULTS = (
 _ACCELERATOR_OPTIONS = ("-accel", "--accel", "-enable-kvm", "--enable-kvm")
 _ACCELERATORS = ("-accel", "tcg", "-accel", "kvm")
 
+#: Limit of a machine, in seconds, when no time is left: it fails at once, with the emulator's error.
+_LEAST_SECONDS = 0.001
+
 
 class Source:
     """A binary, and the host that its machines see.
@@ -47,7 +51,11 @@ class Source:
         requested: for each machine booted so far, the files that QEMU requested; see Machine.files.
     """
 
-    def __init__(self, path: str, sysroot: str | None = None, host: HostProfile | None = None) -> None:
+    def __init__(
+        self, path: str, sysroot: str | None = None, host: HostProfile | None = None, seconds: float | None = None
+    ) -> None:
+        """seconds: from now on, in which all calls of booted machines must end; default: no limit but a machine's."""
+        self._end = None if seconds is None else monotonic() + seconds
         self.path, self.sysroot, self.host = path, sysroot, host or HostProfile()
         self.binary = os.path.realpath(path) if sysroot is None else os.path.abspath(followed(path, sysroot))
         self.tree = (sysroot or os.path.dirname(self.binary).removesuffix("/usr/bin")).rstrip("/")
@@ -55,9 +63,15 @@ class Source:
 
     def boot(self, argv: Sequence[str], *, defaults: Sequence[str] = ARGUMENTS, fill: int = 0) -> Machine:
         """Boot a machine. Raises MachineError, SourceError."""
-        machine = boot(self.path, argv, sysroot=self.sysroot, host=self.host, defaults=defaults, fill=fill)
+        machine = boot(
+            self.path, argv, sysroot=self.sysroot, host=self.host, defaults=defaults, fill=fill, seconds=self._seconds()
+        )
         self.requested.append(machine.files)
         return machine
+
+    def _seconds(self) -> float:
+        """Return the limit of a machine that is booted now."""
+        return SECONDS if self._end is None else max(self._end - monotonic(), _LEAST_SECONDS)
 
     def boot_template(self, argv: Sequence[str]) -> MachineTemplate:
         """Boot a machine to the point where devices can be added. Raises MachineError, SourceError."""

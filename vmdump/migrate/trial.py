@@ -39,7 +39,9 @@ _ABSENT = re.compile(
 )
 
 #: Errors that are of the emulator, or of its limits, rather than of QEMU.
-_LIMITS = re.compile(r"did not finish within|out of memory|memory limit|not implemented|instruction|can't find the")
+_LIMITS = re.compile(
+    r"did not finish within|uses more than|out of memory|memory limit|not implemented|instruction|can't find the"
+)
 
 
 class Trial(NamedTuple):
