@@ -8,7 +8,7 @@
 
 #include "savevm/walker.h"
 
-/* RAM_SAVE_FLAG_*. Addresses of pages have the flags in their low bits; pages have at least 1024 bytes. */
+/* RAM_SAVE_FLAG_*. Addresses of pages have the flags in their low bits; pages have at least 1024 bytes, but AVR's. */
 enum {
     ZERO = 0x02,
     MEM_SIZE = 0x04,
@@ -20,6 +20,7 @@ enum {
     COMPRESS_PAGE = 0x100,
     MULTIFD_FLUSH = 0x200,
     FLAGS = 0x3ff,
+    AVR_PAGE = 256,
 };
 
 enum { MAPPED_RAM_VERSION = 1 };
@@ -145,7 +146,7 @@ static unsigned follow(const uint8_t *bytes, uint64_t n, uint64_t page_size, uin
     unsigned records = 0;
 
     while (at + 9 <= n && records < MOST_RECORDS) {
-        uint64_t flags = vmd_load_be(bytes + at, 8) & FLAGS;
+        uint64_t flags = vmd_load_be(bytes + at, 8) & (page_size == AVR_PAGE ? AVR_PAGE - 1 : FLAGS);
 
         if (!is_record(flags)) {
             return 0;
@@ -175,7 +176,7 @@ static unsigned follow(const uint8_t *bytes, uint64_t n, uint64_t page_size, uin
 /* Find the size of pages, which only the configuration of some targets has, by the records that follow this one. */
 static void find_page_size(struct vmd_savevm_walker *walker)
 {
-    static const uint32_t SIZES[] = {4096, 1024, 8192, 2048, 16384, 65536};
+    static const uint32_t SIZES[] = {4096, 1024, 8192, 2048, 16384, 65536, AVR_PAGE};
     uint32_t id = walker->vm->sections[walker->section - 1].id;
     unsigned best = 0;
     uint64_t n;
@@ -236,11 +237,23 @@ static void read_record(struct vmd_savevm_walker *walker, uint64_t flags, uint64
     read_page(walker, &walker->vm->blocks[walker->block - 1], flags);
 }
 
+/* The flags of a record. Those of AVR are in eight bits: flags that no record has are its address in part. */
+static uint64_t flags_of(struct vmd_savevm *vm, uint64_t word)
+{
+    uint64_t flags = word & FLAGS, few = word & (AVR_PAGE - 1);
+
+    if (!vm->page_size && !(flags & MEM_SIZE) && !is_record(flags) && is_record(few)) {
+        vm->page_size = AVR_PAGE;
+    }
+    return vm->page_size == AVR_PAGE ? few : flags;
+}
+
 void vmd_savevm_read_ram(struct vmd_savevm_walker *walker)
 {
     while (vmd_savevm_ok(walker)) {
-        uint64_t offset = vmd_savevm_tell(walker), word = vmd_savevm_be64(walker), flags = word & FLAGS;
+        uint64_t offset = vmd_savevm_tell(walker), flags = 0, word = vmd_savevm_be64(walker);
 
+        flags = flags_of(walker->vm, word);
         walker->vm->ram_flags |= flags;
         if (!vmd_savevm_ok(walker)) {
             return;

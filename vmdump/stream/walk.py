@@ -70,7 +70,8 @@ def _differences(found: SavedVM, has_problem: bool) -> tuple[int, Any]:
     )
     page_size = document.get("page_size")
     is_valid = isinstance(page_size, int) and page_size in (1 << bits for bits in range(8, 17))
-    other_page = is_valid and any(each.pages for each in found.blocks) and page_size != found.page_size
+    has_pages = has_problem or any(each.pages for each in found.blocks)
+    other_page = is_valid and has_pages and page_size != found.page_size
     if found.page_size is None and is_valid:
         found.page_size = page_size
     if is_other or other_page or has_problem:
