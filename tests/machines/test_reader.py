@@ -1,5 +1,6 @@
 """Machine types and machines as read in the emulator, held against a real QEMU's QMP answers and migration stream."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,6 +73,17 @@ def test_compat_props(machines: Machines) -> None:
         CompatProperty("virtio-rng-pci-transitional", "vectors", "0"),
         CompatProperty("virtio-rng-pci-non-transitional", "vectors", "0"),
     )
+
+
+@pytest.mark.parametrize("target", ["riscv64", "hppa", "avr"])
+def test_no_compat_props(target: str) -> None:
+    """A target whose machine types are not versioned has no compat properties."""
+    binary = Path(os.environ.get("VMDUMP_IMAGES", "/nonexistent")) / f"7.2.22/usr/bin/qemu-system-{target}"
+    if not binary.exists():
+        pytest.skip("needs QEMU 7.2.22 in $VMDUMP_IMAGES: .ci/images DIRECTORY")
+    infos = open_machines(str(binary), cache=False).infos
+    assert len(infos) > 1
+    assert {each.compat_props for each in infos} == {()}
 
 
 @pytest.mark.slow

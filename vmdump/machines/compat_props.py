@@ -35,11 +35,13 @@ def read_compat_props(machine: Machine) -> dict[str, tuple[CompatProperty, ...]]
     guest = machine.guest
     classes = _machine_classes(machine)
     size = min((_class_size(guest, klass) for klass in classes), default=0)
-    found = []
+    arrays = []
     for offset in range(_FIRST, size - 7, 8):
         lists = [_properties(guest, guest.pointer(klass + offset)) for klass in classes]
-        if all(each is not None for each in lists) and any(lists):
-            found.append(lists)
+        if all(each is not None for each in lists):
+            arrays.append(lists)
+    # Targets without versioned machine types may have none but empty arrays.
+    found = [lists for lists in arrays if any(lists)] or arrays[:1]
     if len(found) != 1:
         raise SourceError(f"{guest.name}: {len(found)} candidates for MachineClass.compat_props; expected 1")
     names = [machine_name(guest, klass) for klass in classes]
