@@ -523,6 +523,7 @@ class vmd_guest_services(CValue):
     read_file: CValue
     open_module: CValue
     module_symbol: CValue
+    is_directory: CValue
     def __getitem__(self, index: int) -> vmd_guest_services: ...
     def __add__(self, count: int) -> vmd_guest_services: ...
 
@@ -1649,6 +1650,7 @@ class Lib:
     vmd_read_file: CValue
     vmd_open_module: CValue
     vmd_module_symbol: CValue
+    vmd_is_directory: CValue
     vmd_module_type_register: CValue
     vmd_module_error: CValue
 

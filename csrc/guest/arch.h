@@ -92,6 +92,7 @@ struct vmd_arch {
     /* Linux */
     uint32_t syscall_futex, syscall_gettid;
     uint32_t stat_size, stat_mode, stat_block_size; /* sizeof(struct stat); offsets of st_mode, st_blksize */
+    uint32_t open_directory;                        /* O_DIRECTORY */
 
     /* See code_uses.h. */
     uint64_t (*find_uses)(const struct vmd_code *code, struct vmd_guest_use *uses, uint64_t room);

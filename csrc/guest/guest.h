@@ -52,10 +52,15 @@ struct vmd_guest_services {
     void *opaque;
     /* The content of a file, valid as long as the guest exists. Returns 0: no such file. */
     int (*read_file)(void *opaque, const char *path, const char **data, uint64_t *size);
-    /* Map a shared object; returns its handle and the constructors to call. 0: no such file. */
-    uint64_t (*open_module)(void *opaque, const char *path, const uint64_t **constructors, uint64_t *n);
+    /*
+     * Map a shared object; returns its handle and the constructors to call. is_global: later modules are bound to its
+     * symbols. 0: no such file.
+     */
+    uint64_t (*open_module)(void *opaque, const char *path, int is_global, const uint64_t **constructors, uint64_t *n);
     /* The address of a symbol of a module; module 1 is the program itself. 0: no such symbol. */
     uint64_t (*module_symbol)(void *opaque, uint64_t module, const char *name);
+    /* Whether the host has a directory of that path. Directories are empty. */
+    int (*is_directory)(void *opaque, const char *path);
 };
 
 /*

@@ -85,7 +85,14 @@ enum {
     VMD_SOURCES_MAX = 64,
 };
 
-enum vmd_file_kind { VMD_FILE_CLOSED, VMD_FILE_DATA, VMD_FILE_EVENT, VMD_FILE_COUNTER, VMD_FILE_DEVICE };
+enum vmd_file_kind {
+    VMD_FILE_CLOSED,
+    VMD_FILE_DATA,
+    VMD_FILE_EVENT,
+    VMD_FILE_COUNTER,
+    VMD_FILE_DEVICE,
+    VMD_FILE_DIRECTORY,
+};
 
 struct vmd_open_file {
     enum vmd_file_kind kind;

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support.all_machines import IMAGES, Pair, compare_answers, compare_machine
+from support.machine_pair import IMAGES, Pair, compare_answers, compare_machine
 from support.machine_trees import PARTS
 
 from vmdump.emulator.machine import QmpError, boot
@@ -41,7 +41,7 @@ INSTALLED = {
 @pytest.mark.parametrize(("target", "name"), [(target, name) for target, names in INSTALLED.items() for name in names])
 def test_installed(target: str, name: str) -> None:
     """A dozen machine types of the installed QEMU."""
-    result = compare_machine(pair("installed", target), name)
+    result = compare_machine(pair("installed", target), "-M", name)
     assert (result.outcome, result.detail) == ("equal", "")
 
 
@@ -51,6 +51,8 @@ IMAGES_MACHINES = [
     ("5.2", "x86_64", "pc-i440fx-2.1", "-device e1000"),
     ("5.2", "aarch64", "virt", ""),
     ("7.2", "x86_64", "q35", "-netdev user,id=n -device virtio-net-pci,netdev=n"),
+    ("7.2", "x86_64", "q35", "-device qxl-vga"),  # a module that depends on another one
+    ("7.2", "avr", "arduino-uno", ""),
     ("10.0", "x86_64", "pc", "-smp 2 -m 256 -device virtio-net-pci -global virtio-net-pci.rx_queue_size=512"),
     (
         "11.1",
@@ -66,10 +68,19 @@ IMAGES_MACHINES = [
 
 
 @pytest.mark.slow
+def test_directory(tmp_path: Path) -> None:
+    """A directory of the host is served to virtio-9p."""
+    shared = ("-fsdev", f"local,id=fs0,path={tmp_path},security_model=none")
+    device = ("-device", "virtio-9p-pci,fsdev=fs0,mount_tag=tag")
+    result = compare_machine(pair("installed", "x86_64"), "-M", "q35", *shared, *device)
+    assert (result.outcome, result.detail) == ("equal", "")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("version", "target", "name", "arguments"), IMAGES_MACHINES)
 def test_versions_and_hosts(version: str, target: str, name: str, arguments: str) -> None:
     """Machines of QEMU 5.2 to 11.1, of x86-64 and AArch64 hosts, with options of the command line."""
-    result = compare_machine(pair(version, target), name, *arguments.split())
+    result = compare_machine(pair(version, target), "-M", name, *arguments.split())
     assert (result.outcome, result.detail) == ("equal", "")
 
 
@@ -86,7 +97,7 @@ def test_answers(version: str, target: str) -> None:
 @pytest.mark.skipif(not os.access("/dev/kvm", os.R_OK | os.W_OK), reason="needs /dev/kvm")
 def test_kvm() -> None:
     """With KVM, the stream has the description that a real one has."""
-    result = compare_machine(pair("installed", "x86_64"), "q35", "-accel", "kvm", "-cpu", "qemu64")
+    result = compare_machine(pair("installed", "x86_64"), "-M", "q35", "-accel", "kvm", "-cpu", "qemu64")
     assert not result.detail.startswith("description")
 
 

@@ -54,6 +54,14 @@ def targets_of(tree: Path) -> list[str]:
     return sorted(path.name.removeprefix("qemu-system-") for path in tree.glob("usr/bin/qemu-system-*"))
 
 
+def binary_of(tree: Path, target: str) -> Path:
+    """Return the binary of a target. Debian's qemu-system-i386 of 7.2 is a script that executes the binary."""
+    path = tree / f"usr/bin/qemu-system-{target}"
+    with path.open("rb") as file:
+        is_script = file.read(2) == b"#!"
+    return tree / f"usr/libexec/{path.name}" if is_script else path
+
+
 def native_command(tree: Path, target: str, images: Path) -> tuple[list[str], dict[str, str]]:
     """Return command and environment that run a binary with its tree's libraries, modules and firmware.
 
@@ -71,4 +79,4 @@ def native_command(tree: Path, target: str, images: Path) -> tuple[list[str], di
         loader = [user, "-L", str(tree), "-E", f"LD_LIBRARY_PATH={libraries}"]
     environ["QEMU_MODULE_DIR"] = f"{tree}/usr/lib/{triplet}/qemu"
     data = [word for path in _DATA if (tree / path).is_dir() for word in ("-L", str(tree / path))]
-    return [*loader, f"{tree}/usr/bin/qemu-system-{target}", *data], environ
+    return [*loader, str(binary_of(tree, target)), *data], environ

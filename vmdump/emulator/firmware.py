@@ -1,10 +1,12 @@
-"""Sizes of firmware files from packages that QEMU's packages depend on.
+"""Files from packages that QEMU's packages depend on: sizes of firmware, and where files come from.
 
-A machine needs such a file only for the size of a RAM block. A missing file is replaced by zeros of the usual size,
+A machine needs most firmware only for the size of a RAM block. A missing file is replaced by zeros of the usual size,
 which Machine.files reports as "stand-in".
 """
 
 from __future__ import annotations
+
+from fnmatch import fnmatchcase
 
 #: Bytes by file name. Source: SeaBIOS 1.16 and QEMU 7.2's own ROMs, as Debian has them.
 STAND_INS = {
@@ -17,3 +19,32 @@ STAND_INS = {
     "multiboot_dma.bin": 1024,
     "pvh.bin": 1536,
 }
+
+#: Packages of Debian and Ubuntu by patterns of file names; other distributions have similar names.
+_PACKAGES = (
+    ("libfdt.so.*", "libfdt1"),
+    ("libslirp.so.*", "libslirp0"),
+    ("efi-*.rom", "ipxe-qemu"),
+    ("pxe-*.rom", "ipxe-qemu"),
+    ("bios*.bin", "seabios"),
+    ("vgabios*.bin", "seabios"),
+    ("OVMF*", "ovmf"),
+    ("AAVMF*", "qemu-efi-aarch64"),
+    ("*.so", "qemu-block-extra, qemu-system-gui or qemu-system-modules-*"),
+    *(
+        (pattern, "qemu-system-data")
+        for pattern in (
+            "*.dtb", "QEMU,*", "hppa-firmware*", "*boot*.bin", "openbios-*", "opensbi-*", "palcode-*", "s390-*",
+            "skiboot.lid", "slof.bin", "u-boot*", "vof.bin",
+        )
+    ),
+)  # fmt: skip
+
+
+def package_of(name: str) -> str | None:
+    """Return the package that a file is from; None: not known.
+
+    >>> package_of("vgabios-stdvga.bin"), package_of("slof.bin"), package_of("disk.qcow2")
+    ('seabios', 'qemu-system-data', None)
+    """
+    return next((package for pattern, package in _PACKAGES if fnmatchcase(name, pattern)), None)

@@ -1,12 +1,14 @@
 """Files and modules that an emulated QEMU may read: those of its own tree, and stand-ins for missing firmware.
 
-Every requested path is recorded.
+Directories that the command line names are empty ones. Every requested path is recorded.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import weakref
+from collections.abc import Iterable
 from typing import Any
 
 from vmdump._core import ffi, lib
@@ -24,6 +26,15 @@ _FIRMWARE_FOLDERS = ("/usr/share/qemu/", "/usr/share/seabios/", "/usr/lib/ipxe/q
 
 #: Size limit of a file, in bytes; no file of a QEMU is larger.
 _FILE_MAX = 256 << 20
+
+#: An empty directory that the emulated host always has.
+EMPTY_DIRECTORY = "/vmdump"
+
+#: An absolute path in an argument: the argument, or a value in it.
+_ABSOLUTE = re.compile(r"""(?:^|[=:"])(/[^,"]+)""")
+
+#: Directories of the host whose contents QEMU looks for by itself.
+_SYSTEM_FOLDERS = ("/dev/", "/etc/", "/proc/", "/run/", "/sys/", "/usr/", "/var/")
 
 #: Directory of the binary in the guest.
 _BIN_DIR = "/usr/bin"
@@ -49,9 +60,12 @@ class GuestServices:
             self._root = check_root(sysroot)
         self.name = f"{_BIN_DIR}/{os.path.basename(self.binary)}"
         self.requested: dict[str, str] = {}
+        self._libraries: set[str] = set()
         self._files: dict[str, Any] = {}
+        self._directories = {EMPTY_DIRECTORY}
         self._modules: list[MappedObject] = []
-        self._n_modules = 0
+        self._global: list[MappedObject] = []
+        self._at_snapshot = (0, 0)
         self._kept: list[Any] = []
         self._failure: BaseException | None = None
         # A weak reference: a cycle would keep the guest's memory until the garbage collector runs.
@@ -65,13 +79,26 @@ class GuestServices:
             guest.native,
             ffi.new(
                 "struct vmd_guest_services *",
-                (self._handle, lib.vmd_read_file, lib.vmd_open_module, lib.vmd_module_symbol),
+                (self._handle, lib.vmd_read_file, lib.vmd_open_module, lib.vmd_module_symbol, lib.vmd_is_directory),
             ),
         )
 
     def keep(self, thing: Any) -> None:
         """Keep an object alive as long as the services."""
         self._kept.append(thing)
+
+    @property
+    def tree(self) -> str | None:
+        """The tree that files are looked for in; None: the binary is in none."""
+        return self._root
+
+    def add_library(self, name: str) -> None:
+        """Record a library of the tree that is mapped."""
+        self._libraries.add(name)
+
+    def has_library(self, name: str) -> bool:
+        """Return whether a library is mapped."""
+        return name in self._libraries
 
     def set_scope(self, objects: list[MappedObject]) -> None:
         """Set the objects that symbols of modules are bound to: the binary, then its libraries."""
@@ -84,11 +111,13 @@ class GuestServices:
 
     def snapshot(self) -> None:
         """Record the loaded modules."""
-        self._n_modules = len(self._modules)
+        self._at_snapshot = len(self._modules), len(self._global)
 
     def rewind(self) -> None:
         """Drop the modules loaded since the snapshot."""
-        del self._modules[self._n_modules :]
+        n_modules, n_global = self._at_snapshot
+        del self._modules[n_modules:]
+        del self._global[n_global:]
 
     def raise_failure(self) -> None:
         """Raise the exception of a callback, which C cannot propagate."""
@@ -127,17 +156,45 @@ class GuestServices:
         self.requested[path] = "missing"
         return None
 
+    # Directories
+
+    def add_directories(self, arguments: Iterable[str]) -> None:
+        """Let each absolute path in QEMU's arguments be an empty directory, unless QEMU opens it as a file.
+
+        Paths of the tree and of the system are none.
+        """
+        for argument in arguments:
+            for path in _ABSOLUTE.findall(argument):
+                name = os.path.normpath(path)
+                if not f"{name}/".startswith((*_FOLDERS, *_SYSTEM_FOLDERS)) and name != "/":
+                    self._directories.add(name)
+
+    def is_directory(self, path: str) -> bool:
+        """Return whether a path is that of an empty directory. The current directory is the root."""
+        name = os.path.normpath(os.path.join("/", path))
+        if name not in self._directories:
+            return False
+        self.requested[path] = "stand-in"
+        return True
+
     # Modules
 
-    def open_module(self, path: str) -> tuple[int, MappedObject] | None:
-        """Map a module and return its handle (2 or more) and object; None: no such file."""
+    def open_module(self, path: str, *, is_global: bool) -> tuple[int, MappedObject] | None:
+        """Map a module and return its handle (2 or more) and object; None: no such file.
+
+        Args:
+            path: in the guest.
+            is_global: later modules are bound to its symbols, too.
+        """
         real = self.resolve(path)
         if real is None:
             return None
         with ElfFile.open(real) as elf:
-            module = map_object(self._guest, elf, self._scope, is_main=False)
+            module = map_object(self._guest, elf, [*self._scope, *self._global], is_main=False)
         self.requested[path] = real
         self._modules.append(module)
+        if is_global:
+            self._global.append(module)
         return len(self._modules) + 1, module
 
     def module_symbol(self, handle: int, name: str) -> int:
@@ -171,11 +228,18 @@ def vmd_read_file(opaque: Any, path: Any, data: Any, size: Any) -> int:
 
 
 @ffi.def_extern()  # type: ignore[misc, untyped-decorator, unused-ignore]
-def vmd_open_module(opaque: Any, path: Any, constructors: Any, n: Any) -> int:
+def vmd_is_directory(opaque: Any, path: Any) -> int:
+    """Struct vmd_guest_services.is_directory."""
+    services: GuestServices = ffi.from_handle(opaque)()
+    return services.is_directory(_text(path))
+
+
+@ffi.def_extern()  # type: ignore[misc, untyped-decorator, unused-ignore]
+def vmd_open_module(opaque: Any, path: Any, is_global: int, constructors: Any, n: Any) -> int:
     """Struct vmd_guest_services.open_module."""
     services: GuestServices = ffi.from_handle(opaque)()
     try:
-        found = services.open_module(_text(path))
+        found = services.open_module(_text(path), is_global=bool(is_global))
     except (SourceError, OSError, ValueError, MemoryError) as error:
         services.fail(error)
         return 0

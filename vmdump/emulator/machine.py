@@ -25,6 +25,7 @@ from vmdump.emulator.host_profile import HostProfile
 from vmdump.emulator.kvm_profile import provide_kvm
 from vmdump.emulator.machine_errors import MachineError, QmpError, machine_error
 from vmdump.emulator.machine_libraries import map_libraries
+from vmdump.emulator.missing_files import advice
 from vmdump.emulator.qmp_commands import QmpCommands
 from vmdump.emulator.qobject import QObjects
 from vmdump.errors import SourceError
@@ -83,8 +84,12 @@ class Machine:
 
     @property
     def files(self) -> Mapping[str, str]:
-        """Files that QEMU requested, by path in the guest: "missing", "stand-in", or the path on the real host."""
+        """Files and directories that QEMU requested: "missing", "stand-in", or the path on the real host."""
         return MappingProxyType(self._services.requested)
+
+    def add_directories(self, arguments: Sequence[str]) -> None:
+        """Let absolute paths in arguments of QEMU be empty directories."""
+        self._services.add_directories(arguments)
 
     # QMP
 
@@ -179,6 +184,16 @@ class Machine:
         finally:
             self._take_output()
             self._services.raise_failure()
+
+    @contextlib.contextmanager
+    def starting(self) -> Iterator[None]:
+        """Add to a MachineError which file the machine needs to start."""
+        try:
+            yield
+        except MachineError as error:
+            if told := advice(self._services, str(error), error.missed_functions):
+                error.args = (f"{str(error).rstrip('.')}; {told}",)
+            raise
 
     def has(self, function: str) -> bool:
         """Return whether the binary has a function of that name."""
@@ -307,6 +322,7 @@ class MachineTemplate:
         orders_roms = machine.has("rom_set_order_override")  # until 10.2
         if orders_roms:
             machine.call("rom_set_order_override", _ROM_ORDER_DEVICE)
+        machine.add_directories(devices)
         for device in devices:
             options = machine.call("qemu_find_opts", machine.text("device"))
             parsed = machine.call("qemu_opts_parse_noisily", options, machine.text(device), 1)
@@ -337,6 +353,7 @@ def boot(
     host: HostProfile = HostProfile(),  # noqa: B008
     defaults: Sequence[str] = ARGUMENTS,
     fill: int = 0,
+    shift: int = 0,
     seconds: float = SECONDS,
 ) -> Machine:
     """Boot a machine.
@@ -349,15 +366,17 @@ def boot(
         host: features of the emulated host.
         defaults: arguments before argv.
         fill: the byte that fills memory from malloc; state that depends on it depends on uninitialised memory.
+        shift: bytes by which memory that QEMU allocates is moved; state that depends on it contains addresses.
         seconds: limit of the CPU time of all calls of the machine.
 
     Raises:
         MachineError: QEMU refused the arguments, exited or crashed.
         SourceError: not a QEMU binary that can be emulated.
     """
-    machine, arguments = _prepare(image, argv, sysroot, host, defaults, fill)
+    machine, arguments = _prepare(image, argv, sysroot, host, defaults, fill, shift)
     machine.guest.set_time(seconds)
-    machine.call("qemu_init", *arguments)
+    with machine.starting():
+        machine.call("qemu_init", *arguments)
     return machine
 
 
@@ -372,7 +391,8 @@ def boot_template(
 ) -> MachineTemplate:
     """Boot a machine to the point where devices can be added. Arguments and errors as for boot."""
     machine, arguments = _prepare(image, argv, sysroot, host, defaults, fill)
-    machine.call_until("qemu_init", *arguments, pause_at=_DEVICES_DONE)
+    with machine.starting():
+        machine.call_until("qemu_init", *arguments, pause_at=_DEVICES_DONE)
     machine.snapshot()
     return MachineTemplate(machine)
 
@@ -384,6 +404,7 @@ def _prepare(
     host: HostProfile,
     defaults: Sequence[str],
     fill: int,
+    shift: int = 0,
 ) -> tuple[Machine, tuple[int, int, int]]:
     """Return a machine whose constructors have run, and the arguments of qemu_init."""
     services = GuestServices(image, sysroot)
@@ -395,7 +416,10 @@ def _prepare(
     with elf:
         guest = Guest(path, elf.arch, host, SECONDS, memory=MEMORY, rewindable=True, resident=RESIDENT)
         guest.set_fill(fill)
+        if shift:
+            guest.alloc(shift)
         services.attach(guest)
+        services.add_directories(argv)
         if elf.arch == HostArch.X86_64:  # the only architecture with a KVM profile
             services.keep(provide_kvm(guest))
         libraries = map_libraries(guest, services)

@@ -7,8 +7,9 @@ from vmdump.emulator.guest import Guest
 from vmdump.emulator.guest_services import GuestServices
 
 #: Libraries that are mapped into the guest instead of implemented, if the tree has them: device trees, user networking.
-#: They access the host only through functions of libc and GLib, which are the emulator's.
-_LIBRARIES = ("libfdt.so.1", "libslirp.so.0")
+#: They access the host only through functions of libc and GLib, which are the emulator's. Values: prefixes of their
+#: functions.
+LIBRARIES = {"libfdt.so.1": "fdt_", "libslirp.so.0": "slirp_"}
 #: Directories of libraries, by the multiarch name of the host.
 _LIBRARY_DIRS = ("usr/lib/%s", "lib/%s", "usr/lib64", "usr/lib")
 
@@ -16,11 +17,12 @@ _LIBRARY_DIRS = ("usr/lib/%s", "lib/%s", "usr/lib64", "usr/lib")
 def map_libraries(guest: Guest, services: GuestServices) -> list[MappedObject]:
     """Map the libraries that the tree has; symbols of the binary are bound to them first."""
     libraries: list[MappedObject] = []
-    for name in _LIBRARIES:
+    for name in LIBRARIES:
         for directory in _LIBRARY_DIRS:
             path = services.resolve(f"/{directory.replace('%s', guest.host.multiarch)}/{name}")
             if path is not None:
                 with ElfFile.open(path) as elf:
                     libraries.append(map_object(guest, elf, libraries, is_main=False))
+                services.add_library(name)
                 break
     return libraries

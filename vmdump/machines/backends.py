@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from vmdump.emulator.guest_services import EMPTY_DIRECTORY
 from vmdump.emulator.machine import MachineError, QmpError
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ _BACKENDS = (
     _Backend("vmdump-cry", None, "cryptodev-backend", ("-object", "cryptodev-backend-builtin,id=vmdump-cry")),
 )
 
+#: An option that some QEMUs lack, and its value: a directory for virtio-9p, which refers to it by an undescribed id.
+_FILE_SYSTEM = ("fsdev", f"local,id=vmdump,path={EMPTY_DIRECTORY},security_model=none")
+
 _NOUN = "to use as a backend"
 
 
@@ -59,6 +63,9 @@ def backend_arguments(machine: Machine) -> list[str]:
         option, value = each.argv
         if option != "-object" or value.partition(",")[0] in types:
             argv += [option, value]
+    option, value = _FILE_SYSTEM
+    if option in {row["option"] for row in machine.qmp("query-command-line-options")}:
+        argv += [f"-{option}", value]
     return argv
 
 

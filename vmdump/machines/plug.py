@@ -12,6 +12,7 @@ import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from vmdump.emulator.guest_services import EMPTY_DIRECTORY
 from vmdump.emulator.machine import MachineError
 from vmdump.machines.backends import backend_of, device_argument
 
@@ -33,6 +34,7 @@ _SECONDS = 5
 
 _NO_BUS = re.compile(r"No '([^']+)' bus found for device")
 _NO_ROM = re.compile(r"failed to find romfile")
+_PATH = re.compile(r"\b(?:path|directory)\b")
 _NUMBER = re.compile(r"(?:greater than|>) (\d+)")
 
 #: QEMU's words for a device that -device cannot create at all.
@@ -171,7 +173,8 @@ def _wanted(error: str, rows: Sequence[dict[str, Any]], given: Sequence[str]) ->
             number = _NUMBER.search(error)
             is_number = number is not None or row["type"].startswith(("uint", "int", "size"))
             value = str(int(number[1]) + 1) if number else "1"
-            return f"{name}={backend_of(row) or (value if is_number else ID)}"
+            text = EMPTY_DIRECTORY if _PATH.search(error) else ID
+            return f"{name}={backend_of(row) or (value if is_number else text)}"
     return None
 
 

@@ -129,6 +129,7 @@ static const struct vmd_arch x86_64 = {
     .stat_size = 144,
     .stat_mode = 24,
     .stat_block_size = 56,
+    .open_directory = 0200000,
     .find_uses = find_uses,
 };
 

@@ -17,6 +17,9 @@ uint64_t vmd_host_new_file(struct vmd_guest *guest, const struct vmd_open_file *
 /* The content of a file of the services. False: no such file. */
 bool vmd_host_read_file(struct vmd_guest *guest, const char *path, const char **data, uint64_t *size);
 
+/* Whether the services have a directory of that path. */
+bool vmd_host_is_directory(struct vmd_guest *guest, const char *path);
+
 /* Open the file of a path of the guest; returns a descriptor, or -1 with errno set. */
 uint64_t vmd_host_open_path(struct vmd_guest *guest, uint64_t path_at);
 

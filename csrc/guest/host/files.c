@@ -53,16 +53,48 @@ uint64_t vmd_host_open_path(struct vmd_guest *guest, uint64_t path_at)
     return vmd_host_new_file(guest, &file);
 }
 
-static uint64_t host_open(struct vmd_host_call *call)
+/* QEMU opens directories with O_DIRECTORY. */
+static uint64_t open_with(struct vmd_guest *guest, uint64_t path_at, uint32_t flags)
 {
-    return (uint32_t)call->args[1] & (O_WRONLY | O_RDWR) && !vmd_host_is_device(call->guest, call->args[0])
-               ? vmd_host_errno(call->guest, EACCES)
-               : vmd_host_open_path(call->guest, call->args[0]);
+    const char *path = vmd_host_string(guest, path_at);
+
+    if (!path) {
+        return (uint64_t)-1;
+    }
+    if (flags & guest->host->open_directory) {
+        return vmd_host_is_directory(guest, path)
+                   ? vmd_host_new_file(guest, &(struct vmd_open_file){.kind = VMD_FILE_DIRECTORY})
+                   : vmd_host_errno(guest, ENOENT);
+    }
+    return flags & (O_WRONLY | O_RDWR) && !vmd_host_is_device(guest, path_at) ? vmd_host_errno(guest, EACCES)
+                                                                              : vmd_host_open_path(guest, path_at);
 }
 
+static uint64_t host_open(struct vmd_host_call *call)
+{
+    return open_with(call->guest, call->args[0], (uint32_t)call->args[1]);
+}
+
+/* Whether a path is relative to a descriptor of a directory, and names it. Directories are empty. */
+static bool is_within_directory(struct vmd_guest *guest, uint64_t descriptor, uint64_t path_at, bool *itself)
+{
+    const struct vmd_open_file *file = vmd_host_file(guest, descriptor);
+    const char *path = vmd_host_string(guest, path_at);
+
+    *itself = path && (!*path || strcmp(path, ".") == 0);
+    return file && file->kind == VMD_FILE_DIRECTORY && path && *path != '/';
+}
+
+/* openat(directory, path, flags) */
 static uint64_t host_openat(struct vmd_host_call *call)
 {
-    return vmd_host_open_path(call->guest, call->args[1]);
+    bool itself;
+
+    if (!is_within_directory(call->guest, call->args[0], call->args[1], &itself)) {
+        return open_with(call->guest, call->args[1], (uint32_t)call->args[2]);
+    }
+    return itself ? vmd_host_new_file(call->guest, vmd_host_file(call->guest, call->args[0]))
+                  : vmd_host_errno(call->guest, ENOENT);
 }
 
 static uint64_t host_close(struct vmd_host_call *call)
@@ -73,6 +105,13 @@ static uint64_t host_close(struct vmd_host_call *call)
         *file = (struct vmd_open_file){0};
     }
     return 0;
+}
+
+static uint64_t host_dup(struct vmd_host_call *call)
+{
+    const struct vmd_open_file *file = vmd_host_file(call->guest, call->args[0]);
+
+    return file ? vmd_host_new_file(call->guest, file) : vmd_host_errno(call->guest, EBADF);
 }
 
 /* Read from a position; returns the number of bytes. */
@@ -156,7 +195,7 @@ static uint64_t host_write(struct vmd_host_call *call)
 
 /* Status of files */
 
-enum { MODE_FILE = 0100644, MODE_DEVICE = 020666, BLOCK_SIZE = 4096 };
+enum { MODE_FILE = 0100644, MODE_DEVICE = 020666, MODE_DIRECTORY = 040755, BLOCK_SIZE = 4096 };
 
 static uint64_t put_stat(struct vmd_guest *guest, uint64_t to, uint64_t size, uint32_t mode)
 {
@@ -181,6 +220,9 @@ static uint64_t stat_path(struct vmd_guest *guest, uint64_t path_at, uint64_t to
     if (path && vmd_host_open_device(guest, path, &device)) {
         return put_stat(guest, to, 0, MODE_DEVICE);
     }
+    if (path && vmd_host_is_directory(guest, path)) {
+        return put_stat(guest, to, BLOCK_SIZE, MODE_DIRECTORY);
+    }
     return path && vmd_host_read_file(guest, path, &data, &size) ? put_stat(guest, to, size, MODE_FILE)
                                                                  : vmd_host_errno(guest, ENOENT);
 }
@@ -190,9 +232,16 @@ static uint64_t host_stat(struct vmd_host_call *call)
     return stat_path(call->guest, call->args[0], call->args[1]);
 }
 
+/* fstatat(directory, path, buffer, flags) */
 static uint64_t host_fstatat(struct vmd_host_call *call)
 {
-    return stat_path(call->guest, call->args[1], call->args[2]);
+    bool itself;
+
+    if (!is_within_directory(call->guest, call->args[0], call->args[1], &itself)) {
+        return stat_path(call->guest, call->args[1], call->args[2]);
+    }
+    return itself ? put_stat(call->guest, call->args[2], BLOCK_SIZE, MODE_DIRECTORY)
+                  : vmd_host_errno(call->guest, ENOENT);
 }
 
 /* __xstat(version, path, buffer), of glibc before 2.33 */
@@ -204,8 +253,12 @@ static uint64_t host_xstat(struct vmd_host_call *call)
 static uint64_t stat_descriptor(struct vmd_guest *guest, uint64_t descriptor, uint64_t to)
 {
     const struct vmd_open_file *file = vmd_host_file(guest, descriptor);
+    enum vmd_file_kind kind = file ? file->kind : VMD_FILE_DEVICE;
 
-    return put_stat(guest, to, file ? file->size : 0, file && file->kind == VMD_FILE_DATA ? MODE_FILE : MODE_DEVICE);
+    return put_stat(guest, to, file ? file->size : 0,
+                    kind == VMD_FILE_DATA        ? MODE_FILE
+                    : kind == VMD_FILE_DIRECTORY ? MODE_DIRECTORY
+                                                 : MODE_DEVICE);
 }
 
 static uint64_t host_fstat(struct vmd_host_call *call)
@@ -218,13 +271,20 @@ static uint64_t host_fxstat(struct vmd_host_call *call)
     return stat_descriptor(call->guest, call->args[1], call->args[2]);
 }
 
-static bool exists(struct vmd_guest *guest, uint64_t path_at)
+static bool is_file(struct vmd_guest *guest, const char *path)
 {
-    const char *path = vmd_host_string(guest, path_at), *data;
     struct vmd_open_file device;
+    const char *data;
     uint64_t size;
 
-    return path && (vmd_host_open_device(guest, path, &device) || vmd_host_read_file(guest, path, &data, &size));
+    return vmd_host_open_device(guest, path, &device) || vmd_host_read_file(guest, path, &data, &size);
+}
+
+static bool exists(struct vmd_guest *guest, uint64_t path_at)
+{
+    const char *path = vmd_host_string(guest, path_at);
+
+    return path && (vmd_host_is_directory(guest, path) || is_file(guest, path));
 }
 
 static uint64_t host_access(struct vmd_host_call *call)
@@ -232,9 +292,18 @@ static uint64_t host_access(struct vmd_host_call *call)
     return exists(call->guest, call->args[0]) ? 0 : vmd_host_errno(call->guest, ENOENT);
 }
 
+/* GFileTest: any of the tests is enough. */
+enum { TEST_REGULAR = 1, TEST_DIRECTORY = 4, TEST_EXECUTABLE = 8, TEST_EXISTS = 16 };
+
 static uint64_t host_g_file_test(struct vmd_host_call *call)
 {
-    return exists(call->guest, call->args[0]);
+    const char *path = vmd_host_string(call->guest, call->args[0]);
+    uint64_t tests = call->args[1];
+
+    if (path && vmd_host_is_directory(call->guest, path)) {
+        return (tests & (TEST_DIRECTORY | TEST_EXECUTABLE | TEST_EXISTS)) != 0;
+    }
+    return path && tests & (TEST_REGULAR | TEST_EXISTS) && is_file(call->guest, path);
 }
 
 static uint64_t fail_to_find(struct vmd_host_call *call)
@@ -287,18 +356,17 @@ static uint64_t host_memfd_create(struct vmd_host_call *call)
 
 VMD_SERVE({"open", host_open}, {"open64", host_open}, {"__open64_2", host_open}, {"__open_2", host_open},
           {"openat", host_openat}, {"openat64", host_openat}, {"__openat64_2", host_openat}, {"close", host_close},
-          {"read", host_read}, {"__read_chk", host_read}, {"pread", host_pread}, {"pread64", host_pread},
-          {"__pread64_chk", host_pread}, {"lseek", host_lseek}, {"lseek64", host_lseek}, {"write", host_write},
-          {"pwrite64", host_write}, {"stat", host_stat}, {"stat64", host_stat}, {"lstat", host_stat},
-          {"lstat64", host_stat}, {"fstatat64", host_fstatat}, {"__xstat64", host_xstat}, {"__lxstat64", host_xstat},
-          {"fstat", host_fstat}, {"fstat64", host_fstat}, {"__fxstat64", host_fxstat}, {"access", host_access},
-          {"g_file_test", host_g_file_test}, {"realpath", host_realpath}, {"__realpath_chk", host_realpath},
-          {"g_mapped_file_ref", vmd_host_same}, NOTHING("g_mapped_file_unref"), {"readlink", host_readlink},
-          {"memfd_create", host_memfd_create}, NOTHING("ferror"), NOTHING("fflush"), NOTHING("setvbuf"),
-          NOTHING("setlinebuf"), NOTHING("fsync"), NOTHING("fdatasync"), NOTHING("ftruncate"), NOTHING("ftruncate64"),
-          NOTHING("fallocate"), NOTHING("fallocate64"), NOTHING("posix_fallocate64"), NOTHING("posix_fadvise64"),
-          NOTHING("fchmod"), NO_FILE("unlink"), NO_FILE("rename"), NO_FILE("mkdir"), NO_FILE("rmdir"),
-          NO_FILE("faccessat"), NO_FILE("statfs64"), NO_FILE("statvfs64"), NO_FILE("readlinkat"), NO_FILE("mkstemp64"),
-          NO_FILE("chmod"), NO_FILE("g_mkstemp"), NO_FILE("remove"), NO_RESULT("opendir"), NO_RESULT("fdopendir"),
-          NO_RESULT("g_dir_open"), NO_RESULT("g_dir_make_tmp"), NO_RESULT("g_file_read_link"), NO_RESULT("readdir64"),
-          NO_RESULT("fdopen"), NO_RESULT("popen"), NOTHING("fstatfs64"), NOTHING("fstatfs"))
+          {"dup", host_dup}, {"read", host_read}, {"__read_chk", host_read}, {"pread", host_pread},
+          {"pread64", host_pread}, {"__pread64_chk", host_pread}, {"lseek", host_lseek}, {"lseek64", host_lseek},
+          {"write", host_write}, {"pwrite64", host_write}, {"stat", host_stat}, {"stat64", host_stat},
+          {"lstat", host_stat}, {"lstat64", host_stat}, {"fstatat64", host_fstatat}, {"__xstat64", host_xstat},
+          {"__lxstat64", host_xstat}, {"fstat", host_fstat}, {"fstat64", host_fstat}, {"__fxstat64", host_fxstat},
+          {"access", host_access}, {"g_file_test", host_g_file_test}, {"realpath", host_realpath},
+          {"__realpath_chk", host_realpath}, {"g_mapped_file_ref", vmd_host_same}, NOTHING("g_mapped_file_unref"),
+          {"readlink", host_readlink}, {"memfd_create", host_memfd_create}, NOTHING("ferror"), NOTHING("fflush"),
+          NOTHING("setvbuf"), NOTHING("setlinebuf"), NOTHING("fsync"), NOTHING("fdatasync"), NOTHING("ftruncate"),
+          NOTHING("ftruncate64"), NOTHING("fallocate"), NOTHING("fallocate64"), NOTHING("posix_fallocate64"),
+          NOTHING("posix_fadvise64"), NOTHING("fchmod"), NO_FILE("unlink"), NO_FILE("rename"), NO_FILE("mkdir"),
+          NO_FILE("rmdir"), NO_FILE("faccessat"), NO_FILE("readlinkat"), NO_FILE("mkstemp64"), NO_FILE("chmod"),
+          NO_FILE("g_mkstemp"), NO_FILE("remove"), NO_RESULT("g_dir_make_tmp"), NO_RESULT("g_file_read_link"),
+          NO_RESULT("fdopen"), NO_RESULT("popen"))

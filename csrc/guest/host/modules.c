@@ -7,6 +7,9 @@
 
 enum { PROGRAM = 1 }; /* the handle of the program itself */
 
+enum { BIND_LOCAL = 2 }; /* GModuleFlags */
+
+/* g_module_open(path, flags) */
 static uint64_t host_g_module_open(struct vmd_host_call *call)
 {
     const struct vmd_guest_services *services = &call->guest->services;
@@ -17,7 +20,10 @@ static uint64_t host_g_module_open(struct vmd_host_call *call)
     if (!call->args[0]) {
         return PROGRAM;
     }
-    handle = path && services->open_module ? services->open_module(services->opaque, path, &constructors, &n) : 0;
+    if (!path || !services->open_module) {
+        return 0;
+    }
+    handle = services->open_module(services->opaque, path, !(call->args[1] & BIND_LOCAL), &constructors, &n);
     for (uint64_t i = 0; handle && i < n && !call->guest->err.code; i++) {
         vmd_host_call_guest(call, constructors[i], NULL, 0);
     }

@@ -1,0 +1,124 @@
+"""Files that an emulated QEMU sees: those of its tree, stand-ins, and the directories of its command line."""
+
+from pathlib import Path
+
+import pytest
+from support.elf_builder import AARCH64, X86_64
+from support.guests import call
+
+from vmdump.emulator.guest import Guest
+from vmdump.emulator.guest_services import GuestServices
+from vmdump.emulator.missing_files import advice
+
+#: O_DIRECTORY of Linux on each architecture.
+O_DIRECTORY = {X86_64: 0o200000, AARCH64: 0o40000}
+
+FAILED = 2**64 - 1
+
+
+@pytest.fixture(params=[X86_64, AARCH64], ids=["x86_64", "aarch64"])
+def guest(request: pytest.FixtureRequest) -> Guest:
+    """A guest without services."""
+    return Guest("guest", request.param)
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> GuestServices:
+    """Files of a tree with a binary and a ROM."""
+    for name in ("usr/bin/qemu-system-x86_64", "usr/share/qemu/known.rom"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"contents")
+    return GuestServices("/usr/bin/qemu-system-x86_64", tmp_path)
+
+
+def mode(guest: Guest, buffer: int) -> int:
+    """Return st_mode of a struct stat."""
+    return int.from_bytes(guest.read(buffer + (24 if guest.arch == X86_64 else 16), 4), "little")
+
+
+def test_directories(guest: Guest, services: GuestServices, tmp_path: Path) -> None:
+    """A path of the command line is an empty directory, whatever the real host has there."""
+    (tmp_path / "file").touch()
+    shared = str(tmp_path)
+    services.attach(guest)
+    assert call(guest, "open", shared, O_DIRECTORY[guest.arch]) == FAILED
+    services.add_directories(["-fsdev", f"local,id=fs0,path={shared},security_model=none"])
+    directory = call(guest, "open", shared, O_DIRECTORY[guest.arch])
+    assert directory != FAILED
+    buffer = guest.alloc(256)
+    assert call(guest, "fstat", directory, buffer) == 0
+    assert mode(guest, buffer) == 0o40755
+    for path in (".", ""):
+        assert call(guest, "fstatat64", directory, path, buffer, 0) == 0
+        assert mode(guest, buffer) == 0o40755
+    again = call(guest, "openat", directory, ".", O_DIRECTORY[guest.arch])
+    assert again not in (FAILED, directory)
+    for path in ("file", "..", "../file"):
+        assert call(guest, "openat", directory, path, 0) == FAILED
+        assert call(guest, "fstatat64", directory, path, buffer, 0) == FAILED
+    assert call(guest, "lstat", shared, buffer) == 0
+    assert call(guest, "access", shared, 4) == 0
+    assert (call(guest, "g_file_test", shared, 4), call(guest, "g_file_test", shared, 1)) == (1, 0)
+    assert call(guest, "open", shared, 0) == FAILED
+    assert call(guest, "open", f"{shared}/file", 0) == FAILED
+    assert services.requested[shared] in ("stand-in", "missing")
+    assert call(guest, "fstatfs", call(guest, "dup", directory), buffer) == 0
+    assert int.from_bytes(guest.read(buffer + 8, 8), "little") == 4096
+
+
+@pytest.mark.parametrize(
+    ("opens", "reads", "closes"),
+    [("opendir", "readdir64", "closedir"), ("g_dir_open", "g_dir_read_name", "g_dir_close")],
+)
+def test_directory_streams(guest: Guest, services: GuestServices, opens: str, reads: str, closes: str) -> None:
+    """The directory that every host has is empty; streams are closed with their descriptors."""
+    services.attach(guest)
+    for _ in range(300):  # more than there are descriptors
+        stream = call(guest, opens, "/vmdump", 0, 0)
+        assert stream
+        assert call(guest, reads, stream) == 0
+        call(guest, closes, stream)
+    assert call(guest, opens, "/tmp", 0, 0) == 0
+
+
+@pytest.mark.parametrize("path", ["/", "/etc", "/dev", "/proc/self", "/usr/share/qemu", "/usr/share", "/sys/kernel"])
+def test_paths_of_the_system(services: GuestServices, path: str) -> None:
+    """Paths of the system are no directories of the command line."""
+    services.add_directories([f"path={path}", path])
+    assert not services.is_directory(path)
+
+
+def test_names_in_arguments(services: GuestServices) -> None:
+    """Paths are found in words, values and JSON."""
+    services.add_directories(['{"driver": "usb-mtp", "rootdir": "/json"}', "-L", "/word", "local,path=/value,id=a"])
+    assert [services.is_directory(path) for path in ("/json", "/word/", "/value/.", "value", "/other")] == [
+        True, True, True, True, False
+    ]  # fmt: skip
+
+
+def test_advice(services: GuestServices, tmp_path: Path) -> None:
+    """A missing file or library is named, with its package if known, and how to provide it."""
+    services.read_file("/usr/share/qemu/known.rom")
+    for path in ("/usr/share/qemu/slof.bin", "/usr/share/qemu/other.bin"):
+        services.read_file(path)
+    ending = "or name a complete tree with --root"
+    assert advice(services, "Could not find LPAR firmware 'slof.bin'", []) == (
+        f"slof.bin is missing from the tree {tmp_path}: unpack its package (Debian: qemu-system-data) there, {ending}"
+    )
+    assert advice(services, "could not find stage1 bootloader", []) == (
+        f"other.bin is missing from the tree {tmp_path}: add it there, {ending}"
+    )
+    assert advice(services, "Couldn't get phandle for /cpus/cpu@0", ["fdt_path_offset"]) == (
+        f"libfdt.so.1 is missing from the tree {tmp_path}: unpack its package (Debian: libfdt1) there, {ending}"
+    )
+    for message in ("unsupported machine type", "known.rom is too large", f"{services.binary}: no accelerator"):
+        assert advice(services, message, ["g_some_function"]) is None
+
+
+def test_advice_without_a_tree(tmp_path: Path) -> None:
+    """A binary outside of a tree has no files."""
+    services = GuestServices(tmp_path / "qemu-system-s390x", None)
+    services.read_file("/usr/share/qemu/s390-ccw.img")
+    assert advice(services, "could not find stage1 bootloader", []) == (
+        "QEMU's files (s390-ccw.img) are looked for in its tree, but it is in none: name its tree with --root"
+    )

@@ -1,0 +1,58 @@
+"""Says which file a machine did not start without, and how to provide it.
+
+A binary needs files of other packages: firmware, modules and libraries. They are looked for in its tree only.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+from typing import TYPE_CHECKING
+
+from vmdump.emulator.firmware import package_of
+from vmdump.emulator.machine_libraries import LIBRARIES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vmdump.emulator.guest_services import GuestServices
+
+#: QEMU's words for a file that it does not find, which it need not name.
+_NOT_FOUND = re.compile(r"(?:could ?n[o']t|can ?n[o']t|can't|failed to|unable to) (?:find|load|open)|not found", re.I)
+
+
+def advice(services: GuestServices, message: str, missed: Sequence[str]) -> str | None:
+    """Return which file is missing and what to do; None: the failure is not due to a file.
+
+    Args:
+        services: of the machine that did not start.
+        message: why it did not, in QEMU's words.
+        missed: host functions that were called and the emulator lacks.
+    """
+    message = message.replace(services.binary, "").replace(services.name, "")
+    name = _library(services, missed) or _file(services, message)
+    if name is None:
+        return None
+    if services.tree is None:
+        return f"QEMU's files ({name}) are looked for in its tree, but it is in none: name its tree with --root"
+    package = package_of(name)
+    unpack = f"unpack its package (Debian: {package}) there" if package else "add it there"
+    return f"{name} is missing from the tree {services.tree}: {unpack}, or name a complete tree with --root"
+
+
+def _library(services: GuestServices, missed: Sequence[str]) -> str | None:
+    """Return a library that the tree lacks and whose functions were called."""
+    for name, prefix in LIBRARIES.items():
+        if not services.has_library(name) and any(each.startswith(prefix) for each in missed):
+            return name
+    return None
+
+
+def _file(services: GuestServices, message: str) -> str | None:
+    """Return the missing file that the message names, else, if it says that one is missing, the last requested."""
+    paths = [path for path, real in services.requested.items() if real == "missing" and path != services.name]
+    found = [path for path in paths if re.search(rf"(?<![\w.-]){re.escape(os.path.basename(path))}(?![\w-])", message)]
+    if not found and _NOT_FOUND.search(message):
+        found = [path for path in paths if not fnmatch.fnmatch(path, "/etc/*")][-1:]
+    return os.path.basename(found[-1]) if found else None
