@@ -80,6 +80,7 @@ BROKEN = {
     "bom.json": (b'\xef\xbb\xbf{ "vmschkmachine": { "Name": "pc" } }', "bom.json:1:1"),
     "utf16.json": ('{ "vmschkmachine": { "Name": "pc" } }'.encode("utf-16"), "utf16.json:1:1"),
     "utf16le.json": ('{ "vmschkmachine": { "Name": "pc" } }'.encode("utf-16-le"), "utf16le.json:1:"),
+    "damaged.json.xz": (b"{ broken", "not a compressed dump by its first bytes"),
     "cut.json": (b'{\n  "vmschkmac', "cut.json:2:"),
 }
 

@@ -52,6 +52,17 @@ def test_one_target(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert {each.type: str(each.verdict) for each in types}.items() <= verdicts[direction].items()
 
 
+def test_one_document(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Formats for programs have all targets in one document, whose directions name the target."""
+    assert main(["check", "--matrix", str(folder), "--format", "json"]) == 1
+    whole = json.loads(capsys.readouterr().out)["verdicts"]
+    for target in ("m68k", "x86_64"):
+        assert main(["check", "--matrix", str(folder), "--target", target, "--format", "json"]) == 1
+        alone = json.loads(capsys.readouterr().out)["verdicts"]
+        assert {key: whole[f"{target}: {key}"] for key in alone} == alone
+    assert len(whole) == 4
+
+
 def test_verdicts_are_stored(folder: Path) -> None:
     """Verdicts are stored for vmdump query."""
     main(["check", "--matrix", str(folder), "--target", "x86_64"])
@@ -81,9 +92,10 @@ def test_pages(folder: Path, tmp_path: Path) -> None:
 
 
 def test_folder_errors(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Several targets in one file, a target with one QEMU, and an empty directory are errors."""
-    assert main(["check", "--matrix", str(folder), "--format", "json"]) == 2
-    assert "has 2 targets" in capsys.readouterr().err
+    """Several targets in one page or baseline, a target with one QEMU, and an empty directory are errors."""
+    for option in (["--format", "html", "-o", str(tmp_path / "page.html")], ["--write-baseline", str(tmp_path / "b")]):
+        assert main(["check", "--matrix", str(folder), *option]) == 2
+        assert "has 2 targets, m68k, x86_64; choose one" in capsys.readouterr().err
     assert main(["check", "--matrix", str(folder), "--target", "sparc"]) == 3
     assert "no target matching sparc has two QEMUs" in capsys.readouterr().err
     assert main(["check", "--matrix", str(tmp_path)]) == 3

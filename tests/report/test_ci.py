@@ -311,3 +311,33 @@ def test_accepted_findings_and_stale_entries_are_in_every_format(format: str) ->
     text = render(five(suppressed=[(five().suppressed[0][0], "reviewed-by-us")]), format).decode()
     assert "reviewed-by-us" in text
     assert "c:1: old" in text
+
+
+def test_code_quality() -> None:
+    """GitLab's code quality: each finding worse than safe, what fails the check as critical; unique fingerprints."""
+    issues = json.loads(render(five(), "gitlab"))
+    assert [(each["check_name"], each["severity"]) for each in issues] == [
+        ("r4", "critical"), ("r3", "minor"), ("r2", "info"), ("r1", "info"),
+    ]  # fmt: skip
+    assert issues[0]["location"] == {"path": "dir/a b%:.json", "lines": {"begin": 1}}
+    assert {each["severity"] for each in json.loads(render(five(), "gitlab", CONDITIONAL))} == {"critical", "info"}
+    many = json.loads(render(make_result(3, 30, HOSTILE), "gitlab"))
+    assert len({each["fingerprint"] for each in many}) == len(many) > 30
+    assert all(each["description"].isprintable() for each in many)
+
+
+def test_markdown() -> None:
+    """Markdown: the verdict, a table of the directions, findings, the worst first; bounded, and names are no markup."""
+    lines = render(five(), "markdown").decode().splitlines()
+    assert lines[0] == "### ✕ vmdump: the check fails"
+    assert "| `A -> B` | 1 | 1 | 1 | 1 |  | 1 |" in lines
+    found = [line for line in lines if " `s / d / f`: m `" in line]
+    assert [line.split("|")[1].split()[1] for line in found] == ["breaks", "conditional", "absent", "unknown"]
+    assert lines[-1] == "1 accepted by the configuration, 1 of its entries are stale."
+    whole = render(make_result(9, 60, HOSTILE), "markdown").decode()
+    assert len(whole) < 65_536
+    assert "more findings are in the full report." in whole
+    for line in whole.splitlines():
+        outside = re.sub(r"(`+).*?\1", "", line.replace("\\|", "")).replace("<br>", "")
+        assert not re.search(r"(?<!\\)[<>@]", outside), line
+    assert render(CheckResult((), {}), "markdown").decode().splitlines()[-1] == "Nothing was compared."

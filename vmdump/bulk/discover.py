@@ -189,11 +189,22 @@ def _identify(path: str, real: str, place: str, is_named: bool) -> Item | Packag
             return Item(DUMP, path, path, (os.path.basename(path),))
         if _is_called_package(path):
             raise SourceError(f"{path}: not a package by its first bytes; the file may be truncated or corrupt")
+        if path.endswith(_COMPRESSED_DUMPS) and not _is_compressed(real):
+            raise SourceError(f"{path}: not a compressed dump by its first bytes; the file may be corrupt")
     with open_regular(path) as file:
         what = not_a_qemu(file.read(_START), is_expected=is_expected)
     if what is None or what.is_harmless:
         return what
     raise SourceError(f"{path}: {what.text}")
+
+
+#: Ends of the names of compressed dumps.
+_COMPRESSED_DUMPS = (".json.gz", ".json.xz", ".json.zst", ".json.bz2")
+
+
+def _is_compressed(path: str) -> bool:
+    with open_regular(path) as file:
+        return format_of(file.peek(MAGIC_BYTES)) is not None
 
 
 def _is_called_package(path: str) -> bool:

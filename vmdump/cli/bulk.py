@@ -9,8 +9,10 @@ from vmdump.cli.source_arguments import UsageError, add_directory, add_file, sec
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from vmdump.bulk.tally import Tally
+    from vmdump.bulk.tasks import Options
     from vmdump.cli.environment import Environment
 
 HELP = "read many QEMUs into an output directory"
@@ -48,7 +50,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="keep the dumps of other sources, as older ones (default: remove them)",
     )
-    parser.add_argument("--jobs", type=_jobs, metavar="N", help="number of workers (default: one for each CPU)")
     parser.add_argument(
         "--machines",
         default="default",
@@ -74,6 +75,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="processes, threads, or dask://HOST:PORT: a Dask scheduler whose workers share the file system, started "
         "with PYTHONSAFEPATH=1 (default: processes)",
     )
+    add_reading(parser)
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Define --jobs, --timeout and --max-size."""
+    parser.add_argument("--jobs", type=_jobs, metavar="N", help="number of workers (default: one for each CPU)")
     parser.add_argument(
         "--timeout", type=seconds, default=120.0, metavar="SECONDS", help="time limit of a source (default: 120)"
     )
@@ -100,37 +107,60 @@ def _jobs(text: str) -> int:
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Read the sources that are new or have changed."""
-    from vmdump.bulk.process_pool import MEMORY, MEMORY_WITH_MACHINES
-    from vmdump.bulk.run import run as run_bulk
-    from vmdump.bulk.tally import Tally
     from vmdump.bulk.tasks import Options
-    from vmdump.bulk.workers import make_workers
-    from vmdump.cli.terminal.progress import Progress
 
-    _check_packages(args.format)
+    check_packages(args.format)
     if args.boot is not None and args.format != "parquet":
         raise UsageError("--boot needs --format parquet")
     if not args.executor.startswith("dask://") and args.executor not in ("processes", "threads"):
         raise UsageError(f"--executor: invalid value {args.executor!r}; choose processes, threads or dask://HOST:PORT")
-    preload = ["vmdump.bulk.query.parquet"] if args.format == "parquet" else []  # pyarrow takes as long as many dumps
-    memory = MEMORY if args.boot is None else MEMORY_WITH_MACHINES
-    workers = make_workers(args.executor, args.jobs, memory=memory, preload=preload)
     options = Options(args.machines, args.format, args.timeout, args.max_size, args.boot)
+    tally = read_sources(
+        args.source, args.output, options, environment, add=args.add, executor=args.executor, jobs=args.jobs
+    )
+    environment.print(f"{printable(args.output)}: {_in_words(tally)}")
+    return ExitStatus.FAILED if tally.errors else ExitStatus.DONE
+
+
+def read_sources(
+    sources: Sequence[str],
+    directory: str,
+    options: Options,
+    environment: Environment,
+    *,
+    add: bool = False,
+    executor: str = "processes",
+    jobs: int | None = None,
+) -> Tally:
+    """Read the sources that are new or have changed, show the progress, and return what was read.
+
+    Raises VmdumpError; errors of single sources are in the result.
+    """
+    from vmdump.bulk.process_pool import MEMORY, MEMORY_WITH_MACHINES
+    from vmdump.bulk.run import run
+    from vmdump.bulk.tally import Tally
+    from vmdump.bulk.workers import make_workers
+    from vmdump.cli.terminal.progress import Progress
+
+    preload = (
+        ["vmdump.bulk.query.parquet"] if options.format == "parquet" else []
+    )  # pyarrow takes as long as many dumps
+    memory = MEMORY if options.boot is None else MEMORY_WITH_MACHINES
+    workers = make_workers(executor, jobs, memory=memory, preload=preload)
     tally = Tally()
     with Progress(environment, tally) as progress:
         try:
-            run_bulk(
-                args.source, args.output, workers, options,
-                add=args.add, on_event=progress.show, on_notice=progress.notice, tally=tally,
+            run(
+                sources, directory, workers, options,
+                add=add, on_event=progress.show, on_notice=progress.notice, tally=tally,
             )  # fmt: skip
         except BaseException as error:
             progress.close()
-            kept = f"{tally.finished} of {tally.total} are in {printable(args.output)}"
+            kept = f"{tally.finished} of {tally.total} are in {printable(directory)}"
             if isinstance(error, KeyboardInterrupt) or tally.finished:
                 environment.error(f"{kept}; run the same command again to continue")
             raise
-    environment.print(f"{printable(args.output)}: {_in_words(tally)}")
-    return ExitStatus.FAILED if tally.errors else ExitStatus.DONE
+    return tally
 
 
 def _in_words(tally: Tally) -> str:
@@ -138,7 +168,7 @@ def _in_words(tally: Tally) -> str:
     return ", ".join([*parts, f"{len(tally.errors)} failed"] if tally.errors else parts)
 
 
-def _check_packages(format: str) -> None:
+def check_packages(format: str) -> None:
     """Raise VmdumpError if a package that the format needs is missing."""
     from importlib.util import find_spec
 

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from vmdump.cli.environment import ExitStatus, printable
-from vmdump.cli.report_arguments import accept, finish, status_of, write_report
+from vmdump.cli.report_arguments import accept, check_statistics, finish, status_of, write_report
 from vmdump.cli.source_arguments import UsageError
 from vmdump.cli.source_list import compare_sides, directions
 from vmdump.dump.output import make_directory, write_file
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vmdump.check.results import CheckResult
     from vmdump.cli.environment import Environment
     from vmdump.dump.device_dump import DeviceDump
-    from vmdump.report.options import RuleText
+    from vmdump.report.options import Options, RuleText
 
 
 def is_folder(args: argparse.Namespace) -> bool:
@@ -32,10 +32,10 @@ def check_folder(args: argparse.Namespace, environment: Environment, rules: Mapp
     """Check all targets, store the verdicts for vmdump query, and write the reports. Raises VmdumpError.
 
     HTML goes to a directory with index.html and TARGET.html for each target, or for one target to FILE.html. Text has a
-    table for each target. Targets with a single QEMU are skipped with a notice. If vmdump bulk could not read a source,
-    the status is FAILED.
+    table for each target; other formats have all targets in one document. Targets with a single QEMU are skipped with a
+    notice. If vmdump bulk could not read a source, the status is FAILED.
     """
-    results, is_whole = _check_targets(args, environment)
+    results, is_whole = check_targets(args, environment)
     status = _write(results, args, environment, rules)
     return status if is_whole else ExitStatus.FAILED
 
@@ -47,20 +47,29 @@ def _write(
     rules: Mapping[str, RuleText],
 ) -> ExitStatus:
     if args.format == "html" and not (args.output == "-" or args.output.endswith(".html")):
-        return _write_pages(results, args, rules)
+        accepted = accept_targets(results, args, rules)
+        write_pages(accepted, args.output)
+        return _status(accepted)
     if len(results) == 1:
         (result,) = results.values()
         return finish(result, args, environment, rules=rules)
-    if args.format not in ("text", "concise") or args.write_baseline:
+    if args.write_baseline or args.format == "html":
+        option = "--write-baseline" if args.write_baseline else f"--format html -o {printable(args.output)}"
         raise UsageError(
-            f"{args.sources[0]}: has {len(results)} targets, {', '.join(results)}; choose one with --target, or use "
-            "--format html -o DIR for a page for each"
+            f"{args.sources[0]}: has {len(results)} targets, {', '.join(results)}; choose one for {option} with "
+            "--target" + ("" if args.write_baseline else ", or name a directory for a page for each")
         )
-    return _write_tables(results, args, environment)
+    if args.format in ("text", "concise"):
+        return _write_tables(results, args, environment)
+    return _write_joined(results, args, environment, rules)
 
 
-def _check_targets(args: argparse.Namespace, environment: Environment) -> tuple[dict[str, CheckResult], bool]:
-    """Return the result of each target with several producers, and whether vmdump bulk has read all sources."""
+def check_targets(args: argparse.Namespace, environment: Environment) -> tuple[dict[str, CheckResult], bool]:
+    """Return the result of each target with several producers, and whether vmdump bulk has read all sources.
+
+    args: sources (the directory), target, direction, between_sources, any_target, type and max_size of vmdump check.
+    Raises VmdumpError: no target has two QEMUs.
+    """
     from fnmatch import fnmatchcase
 
     from vmdump.bulk.manifest import read_manifest
@@ -181,20 +190,43 @@ def _write_tables(results: Mapping[str, CheckResult], args: argparse.Namespace, 
     return status
 
 
-def _write_pages(
-    results: Mapping[str, CheckResult], args: argparse.Namespace, rules: Mapping[str, RuleText]
+def _write_joined(
+    results: Mapping[str, CheckResult],
+    args: argparse.Namespace,
+    environment: Environment,
+    rules: Mapping[str, RuleText],
 ) -> ExitStatus:
-    """Write the overview and a page for each target."""
+    """Write one document with all targets."""
+    from vmdump.check.targets import joined
+    from vmdump.report import render
+
+    check_statistics(args)
+    accepted = accept_targets(results, args, rules)
+    _, options = next(iter(accepted.values()))
+    whole = joined({target: result for target, (result, _) in accepted.items()})
+    write_report(render(whole, args.format, options), args, environment)
+    return _status(accepted)
+
+
+def accept_targets(
+    results: Mapping[str, CheckResult], args: argparse.Namespace, rules: Mapping[str, RuleText]
+) -> dict[str, tuple[CheckResult, Options]]:
+    """Return the results without ignored and accepted findings, and their options; see report_arguments.accept."""
+    return {target: accept(result, args, rules)[:2] for target, result in results.items()}
+
+
+def _status(accepted: Mapping[str, tuple[CheckResult, Options]]) -> ExitStatus:
+    return max((status_of(*each) for each in accepted.values()), default=ExitStatus.DONE)
+
+
+def write_pages(accepted: Mapping[str, tuple[CheckResult, Options]], directory: str) -> None:
+    """Write index.html, the overview, and TARGET.html for each target. Raises OutputError."""
     from vmdump.report import render
     from vmdump.report.html import overview
 
-    pages, status, accepted = {}, ExitStatus.DONE, {}
-    for target, result in results.items():
-        accepted[target], options, _ = accept(result, args, rules)
-        pages[f"{target}.html"] = render(accepted[target], "html", options)
-        status = max(status, status_of(accepted[target], options))
-    pages["index.html"] = overview.render(accepted).encode("utf-8", "backslashreplace")
-    make_directory(args.output)
+    pages = {f"{target}.html": render(result, "html", options) for target, (result, options) in accepted.items()}
+    whole = overview.render({target: result for target, (result, _) in accepted.items()})
+    pages["index.html"] = whole.encode("utf-8", "backslashreplace")
+    make_directory(directory)
     for name, page in pages.items():
-        write_file(os.path.join(args.output, name), page)
-    return status
+        write_file(os.path.join(directory, name), page)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 #: vmdump.report.FORMATS, and the verdicts that can fail a check. Restated, so that building a parser does not import
 #: them; tests compare them.
-FORMATS = ("text", "concise", "json", "junit", "sarif", "github", "html")
+FORMATS = ("text", "concise", "json", "markdown", "html", "junit", "sarif", "github", "gitlab")
 FAIL_ON = ("breaks", "conditional", "absent", "unknown")
 
 

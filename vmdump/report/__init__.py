@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vmdump.report.options import Options
 
 #: Values of ``--format``, the default first; each is a module of this package.
-FORMATS = ("text", "concise", "json", "junit", "sarif", "github", "html")
+FORMATS = ("text", "concise", "json", "markdown", "html", "junit", "sarif", "github", "gitlab")
 
 
 def render(result: CheckResult, format: str, options: Options = DEFAULTS) -> bytes:

@@ -7,12 +7,12 @@ suppression with the reason as justification.
 
 from __future__ import annotations
 
-from hashlib import sha256
 from json import dumps
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from vmdump.check.results import Verdict
+from vmdump.report.fingerprints import Fingerprints
 from vmdump.report.tally import findings, verdicts
 from vmdump.version import __version__
 
@@ -41,7 +41,7 @@ class _Run:
         ]
         self._found += result.suppressed
         self._rules = {rule: index for index, rule in enumerate(sorted({finding.rule for finding, _ in self._found}))}
-        self._seen: dict[str, int] = {}
+        self._fingerprints = Fingerprints(result)
 
     def run(self) -> dict[str, Any]:
         """The run object."""
@@ -76,7 +76,7 @@ class _Run:
 
     def _finding(self, finding: Finding, reason: str | None) -> dict[str, Any]:
         suppression = {"kind": "external", "status": "accepted", "justification": reason}
-        fingerprint = self._fingerprint(finding)
+        fingerprint = self._fingerprints.next(finding)
         error = f" QEMU prints: `{finding.error}`." if finding.error else ""
         condition = f" If: {finding.condition}." if finding.condition else ""
         remedy = f" Remedy: {finding.remedy.rstrip('.')}." if finding.remedy else ""
@@ -104,18 +104,6 @@ class _Run:
                 "destination": finding.destination._asdict() if finding.destination else None,
             },
         }
-
-    def _fingerprint(self, finding: Finding) -> str:
-        """Identity of a finding across runs: independent of its message and of the dumps' paths.
-
-        If there are only two dumps, it is also independent of their versions.
-        """
-        known = self._result.directions.get(finding.direction)
-        direction = known.way if known and len(self._result.dumps) == 2 else finding.direction
-        parts = [finding.rule, direction, finding.type, finding.path]
-        digest = sha256(dumps(parts).encode()).hexdigest()[:32]
-        self._seen[digest] = self._seen.get(digest, 0) + 1
-        return f"{digest}:{self._seen[digest]}"
 
     def _location(self, finding: Finding) -> dict[str, Any]:
         name = {"name": finding.path, "fullyQualifiedName": f"{finding.type} / {finding.path}", "kind": "member"}

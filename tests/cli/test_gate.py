@@ -1,0 +1,78 @@
+"""vmdump gate: all targets of an update from OLD to NEW, the summary on a screen, and the reports for CI."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from support.paths import DATA
+
+from vmdump.cli import main
+
+TARGETS = ("m68k", "x86_64")
+
+
+@pytest.fixture
+def sides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directories old and new, with two targets each; the current directory."""
+    for name, version in (("old", "7.2.22"), ("new", "10.0.13")):
+        (tmp_path / name).mkdir()
+        for target in TARGETS:
+            shutil.copy(DATA / "extended" / f"qemu-{version}-{target}.json.xz", tmp_path / name / f"{target}.json.xz")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_reports(sides: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The screen has a line for each target and the types that break; all reports have both targets."""
+    assert main(["gate", "old", "new", "-o", "out"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [re.match(r"(\w+) +7\.2\.22 -> 10\.0\.13: \d+ breaks", line)[1] for line in lines[:2]] == list(TARGETS)  # type: ignore[index]
+    assert len(lines) <= 24
+    assert any(line.startswith("breaks  am53c974 (x86_64): ") for line in lines)
+    assert lines[-1] == "report: out/pages/index.html"
+    assert {path.name for path in Path("out/pages").iterdir()} == {"index.html", "m68k.html", "x86_64.html"}
+    directions = {f"{target}: 7.2.22 -> 10.0.13" for target in TARGETS}
+    assert set(json.loads(Path("out/check.json").read_text())["verdicts"]) == directions
+    assert {suite.get("name") for suite in ElementTree.parse("out/junit.xml").getroot()} == directions
+    (run,) = json.loads(Path("out/check.sarif").read_text())["runs"]
+    assert {each["properties"]["direction"] for each in run["results"]} == directions
+    issues = json.loads(Path("out/code-quality.json").read_text())
+    assert len({each["fingerprint"] for each in issues}) == len(issues) > 20
+    assert {each["severity"] for each in issues} == {"critical", "minor", "info"}
+    for direction in directions:
+        assert f"| `{direction}` |" in Path("out/summary.md").read_text()
+
+
+def test_direction_and_exit_codes(sides: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The check goes from OLD to NEW, whatever they are called; 0 for equal sides, 3 if a source can't be read."""
+    assert main(["gate", "new", "old", "--target", "x86_64"]) == 1
+    assert capsys.readouterr().out.startswith("x86_64  10.0.13 -> 7.2.22: ")
+    shutil.copytree("old", "same")
+    assert main(["gate", "old", "same"]) == 0
+    assert capsys.readouterr().out.count("\n") == 4
+    Path("same/x86_64.json.xz").write_bytes(b"{ broken")
+    assert main(["gate", "old", "same"]) == 3
+    assert main(["gate", "old", "absent"]) == 3
+    assert main(["gate", "old"]) == 2
+
+
+def test_accepted_and_fail_on(sides: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Findings that the configuration accepts do not fail the gate; --fail-on does for milder ones."""
+    accepted = '[[accept]]\nrule = "*"\ntype = "*"\nreason = "reviewed"\n'
+    Path("vmdump.toml").write_text(accepted)
+    assert main(["gate", "old", "new", "--fail-on", "unknown"]) == 0
+    assert re.search(r"x86_64: .*\| \d+ \| \d+ \|$", Path("migration/summary.md").read_text(), re.MULTILINE)
+    Path("vmdump.toml").unlink()
+    assert main(["gate", "old", "old", "--fail-on", "unknown"]) == 1
+    capsys.readouterr()
+
+
+def test_annotations(sides: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --format github, standard output has workflow commands alone."""
+    assert main(["gate", "old", "new", "--format", "github"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.startswith(("::error ", "::warning ", "::notice ")) for line in lines)
+    assert sum(line.startswith("::notice title=vmdump check") for line in lines) == 2

@@ -1,0 +1,143 @@
+"""vmdump gate: can every device of an old QEMU migrate to a new one? For CI of packages."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from vmdump.cli.bulk import add_reading, check_packages, read_sources
+from vmdump.cli.check_folder import accept_targets, check_targets, write_pages
+from vmdump.cli.environment import ExitStatus, printable
+from vmdump.cli.report_arguments import FAIL_ON, rule_texts, status_of
+from vmdump.cli.source_arguments import add_directory, add_file
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Mapping
+
+    from vmdump.check.results import CheckResult
+    from vmdump.cli.environment import Environment
+    from vmdump.report.options import Options
+
+HELP = "check every target of an update of QEMU, for CI"
+EPILOG = """\
+examples:
+  vmdump gate old/ new/
+  vmdump gate old/*.deb new/*.deb -o out         one package each
+  vmdump gate old/ new/ --format github          annotations in GitHub Actions
+
+OLD and NEW are directories of packages or binaries, or packages, binaries or
+dumps; nothing of them is run. The check goes from OLD to NEW, whatever they are
+called and whichever version is in them.
+
+  DIR/dumps            what was read; a later run reads only what has changed,
+                       so let CI cache it
+  DIR/pages            index.html, and a page for each target
+  DIR/summary.md       for a comment on a merge request
+  DIR/check.json       and check.sarif, junit.xml, code-quality.json (GitLab)
+
+Reviewed differences stand in vmdump.toml, with a reason: see --config and
+--write-baseline of vmdump check.
+
+exit codes:
+  0 all devices of OLD can be loaded by NEW; 1 something breaks (or has the
+  --fail-on verdict or worse); 2 usage error; 3 not everything could be read
+"""
+
+#: Values of --format: what standard output has.
+_FORMATS = ("text", "github", "markdown")
+
+#: Reports in the output directory, and their formats.
+_REPORTS = {
+    "summary.md": "markdown",
+    "check.json": "json",
+    "check.sarif": "sarif",
+    "junit.xml": "junit",
+    "code-quality.json": "gitlab",
+}
+
+#: Types listed on standard output, so that the summary fits a screen.
+_MAX_TYPES = 12
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the command's arguments."""
+    add_file(parser, "old", metavar="OLD", help="directory, package, binary or dump that VMs run on now")
+    add_file(parser, "new", metavar="NEW", help="the same for what replaces it")
+    add_directory(
+        parser, "-o", "--output", default="migration", metavar="DIR", help="output directory (default: migration)"
+    )
+    parser.add_argument("--target", default="*", metavar="GLOB", help="only these targets (default: all)")
+    parser.add_argument(
+        "--format", choices=_FORMATS, default=_FORMATS[0], help="what standard output has (default: text)"
+    )
+    parser.add_argument(
+        "--fail-on",
+        choices=FAIL_ON,
+        help="exit with 1 for this verdict or worse (default: fail-on of the configuration, else breaks)",
+    )
+    add_file(
+        parser,
+        "--config",
+        metavar="FILE",
+        help="configuration with accepted findings (default: ./vmdump.toml, else [tool.vmdump] in ./pyproject.toml)",
+    )
+    add_reading(parser)
+
+
+def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
+    """Read both sides, check them, and write the reports."""
+    from vmdump.bulk.tasks import Options as ReadOptions
+    from vmdump.check.targets import joined
+    from vmdump.dump.output import write_file
+    from vmdump.report import render
+
+    check_packages("parquet")
+    # What vmdump check --matrix --between-sources --direction forward would be given.
+    args.direction, args.between_sources, args.any_target, args.type = "forward", True, False, []
+    args.select, args.ignore, args.statistics, args.verbose = [], [], False, False
+    args.sources = [os.path.join(args.output, "dumps")]
+    options = ReadOptions(format="parquet", timeout=args.timeout, max_size=args.max_size)
+    tally = read_sources([args.old, args.new], args.sources[0], options, environment, jobs=args.jobs)
+    results, is_whole = check_targets(args, environment)
+    accepted = accept_targets(results, args, rule_texts("html"))
+    pages = os.path.join(args.output, "pages")
+    write_pages(accepted, pages)
+    whole = joined({target: result for target, (result, _) in accepted.items()})
+    _, report_options = next(iter(accepted.values()))
+    for name, format in _REPORTS.items():
+        write_file(os.path.join(args.output, name), render(whole, format, report_options))
+    if args.format == "text":
+        environment.print("\n".join(_summary(accepted, os.path.join(pages, "index.html"))))
+    else:
+        environment.print(render(whole, args.format, report_options).decode(), end="")
+    failed = ExitStatus.DONE if is_whole and not tally.errors else ExitStatus.FAILED
+    return max(failed, *(status_of(*each) for each in accepted.values()))
+
+
+def _summary(accepted: Mapping[str, tuple[CheckResult, Options]], page: str) -> Iterator[str]:
+    """Yield the lines of a screen: the verdicts of each target, what fails, and where the report is."""
+    from vmdump.report.tally import direction_totals, findings
+
+    width = max(map(len, accepted))
+    for target, (result, _) in accepted.items():
+        for total in direction_totals(result).values():
+            yield f"{printable(target):{width}}  {printable(total)}"
+    failing: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for target, (result, options) in accepted.items():
+        for each in findings(result):
+            if options.fails(each.verdict):
+                text = f"{each.message} [{each.rule}]"
+                failing.setdefault((str(each.verdict), each.type), []).append((target, text))
+    if failing:
+        yield ""
+    for (verdict, type_), found in list(failing.items())[:_MAX_TYPES]:
+        targets = {target for target, _ in found}
+        place = f"{len(targets)} targets" if len(targets) > 1 else found[0][0]
+        others = len({text for _, text in found}) - 1
+        more = f" (and {others} more)" if others else ""
+        yield printable(f"{verdict}  {type_} ({place}): {found[0][1]}{more}")
+    if len(failing) > _MAX_TYPES:
+        yield f"... and {len(failing) - _MAX_TYPES} more types"
+    yield ""
+    yield f"report: {printable(page)}"
