@@ -152,6 +152,7 @@ void vmd_tree_measure(struct vmd_tree *tree)
                    0);
         if (device->vmsd->traits & VMD_NO_DESCRIPTION) {
             sum.bytes -= sizeof(VMD_FMT_NEXT) - 1;
+            continue;
         }
         extent_add_part(&sum, &device->vmsd->extent, VMD_INDENT_DEVICE + VMD_INDENT_MEMBER);
         if (tree->print_num) {

@@ -1,5 +1,6 @@
 """Write small valid inputs as a corpus for each fuzz target. Usage: corpus.py DIRECTORY; one folder per target."""
 
+import base64
 import lzma
 import struct
 import sys
@@ -112,6 +113,11 @@ def table() -> list[bytes]:
             first + fields + names + second + more + use
             + texts(b"none", b"nic", b"bus") + texts(b"device", b"a NIC", b"net") + texts(b"sym", b"post", b"type")
         )  # fmt: skip
+    # A device whose description has the trait VMD_NO_DESCRIPTION, and fields all the same.
+    inputs.append(base64.b64decode(
+        "AQIDAAADAQIBBQACAAEB8gBgBIEBAwII////AgoCFXBjaQBpcnEAY29uZmlnAHVzYgB4ABB1aW50MzIAaGludABpbnQAAAEBAQECAgMBBAApCAAB"
+        "EWUwOTk5AHBhcmVudF9vYmoAAQACAQEPAgEAAQENbm9uZQBuaWMAYnVzABFkZXZpY2UAYQAAAAAAAAAAAA5zeW0AcA8CAAAAAAplAA=="
+    ))  # fmt: skip
     return inputs
 
 
