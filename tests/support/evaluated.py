@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from vmdump.check.board import BoardCheck
 from vmdump.check.checker import Labelled, check
 from vmdump.check.evaluated.answers import Answer, Answers, Key, Wanted
 from vmdump.check.evaluated.board import Board, BoardBlock, BoardSection
+from vmdump.check.evaluated.replay import Replayed, Sent
 from vmdump.check.results import Finding, TypeResult
 from vmdump.dump.device_dump import DeviceDump
 from vmdump.qemu.error_lines import ErrorLines
@@ -46,8 +48,10 @@ class FakeEvaluations:
         answers: Mapping[tuple[int, str], Mapping[Key, Answer] | str],
         lengths: Mapping[Key, Answer] | None = None,
         boards: Sequence[Board] = (),
+        hooks: Mapping[tuple[str, str], bool] = MappingProxyType({}),
+        compared: Mapping[str, tuple[Sent, Replayed]] = MappingProxyType({}),
     ) -> None:
-        self.answers, self.lengths, self.boards = answers, lengths, boards
+        self.answers, self.lengths, self.boards, self.hooks, self.compared = answers, lengths, boards, hooks, compared
         self.wanted: list[tuple[int, Wanted]] = []
 
     def evaluate(self, dump: int, wanted: Sequence[Wanted]) -> dict[Wanted, Answers | str]:
@@ -59,6 +63,22 @@ class FakeEvaluations:
             if known is not None:
                 found[each] = known if isinstance(known, str) else Answers("pc-q35-7.2", known, self.lengths)
         return found
+
+    def machine(self, dump: int) -> str | None:
+        """All VMs have one machine type."""
+        return "pc-q35-7.2"
+
+    def never_refuses(self, dump: int, hooks: Sequence[tuple[str, str]]) -> list[bool]:
+        """Return what is given for the hooks."""
+        return [self.hooks.get(each, False) for each in hooks]
+
+    def compare_code(
+        self, source: int, destination: int, wanted: Sequence[tuple[Wanted, Sequence[str]]]
+    ) -> list[tuple[Sent, Replayed]]:
+        """Return what is given for the descriptions."""
+        self.fields = {each.description: tuple(fields) for each, fields in wanted}
+        unknown = Sent(why="no VM"), Replayed(why="no VM")
+        return [self.compared.get(each.description, unknown) for each, _ in wanted]
 
     def board(self, dump: int) -> Board | None:
         """Return the given board."""

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from vmdump.check.board import BoardCheck, differing_tests
+from vmdump.check.decide_code import decide_code
 from vmdump.check.evaluated.answers import Wanted
 from vmdump.check.results import TypeResult, Verdict
 
@@ -60,6 +61,7 @@ def decide(
         for each in direction.undecided:
             sides = [known.get((dump, where)) for dump, where in zip(direction.indices, each.where, strict=True)]
             direction.decide(each, *sides)
+        direction.decide_code(evaluations)
         direction.compare_boards(evaluations, add=boards)
 
 
@@ -84,12 +86,13 @@ class _Direction:
 
     def __init__(self, indices: Direction, check: DirectionCheck, results: list[TypeResult]) -> None:
         self.indices, self._check, self._results = indices, check, results
+        self._places = list(check.places)
         self.undecided = self._find_undecided()
 
     def _find_undecided(self) -> list[_Undecided]:
         """Return the conditional results, each with what decides it."""
         undecided = []
-        for at, (result, place) in enumerate(zip(self._results, self._check.places, strict=True)):
+        for at, (result, place) in enumerate(zip(self._results, self._places, strict=True)):
             if result.verdict is not Verdict.CONDITIONAL or place.match is None:
                 continue
             findings, _ = self._check.compare_with(place)
@@ -111,6 +114,12 @@ class _Direction:
         before = self._results[undecided.at]
         found = [finding._replace(type=before.type) for finding in findings.findings]
         self._results[undecided.at] = before._replace(verdict=verdict, findings=found, layout=layout)
+
+    def decide_code(self, evaluations: Evaluations) -> None:
+        """Replace findings about code by what it does in VMs of both sides."""
+        machines = {evaluations.machine(index) for index in self.indices}
+        if len(machines) == 1 and (machine := machines.pop()) is not None:
+            decide_code(self._results, self._places, self.indices, self._check, evaluations, machine)
 
     def compare_boards(self, evaluations: Evaluations, *, add: bool) -> None:
         """Compare VMs without further devices. add: whether to add a result for the machine type."""

@@ -114,8 +114,8 @@ def add_host(group: argparse._ActionsContainer, *, several: bool = False) -> Non
         "--host",
         type=_host,
         metavar="PROFILE",
-        help="the host features that QEMU would detect, such as memfd=off,sgx_vepc=on,page_size=65536 (default: "
-        "memfd=on,sgx_vepc=off,page_size=4096)",
+        help="the host features that QEMU would detect, such as memfd=off,sgx_vepc=on,page_size=65536,thp=off "
+        "(default: memfd=on,sgx_vepc=off,page_size=4096,thp=on)",
     )
 
 

@@ -94,7 +94,7 @@ class Guest:
         if status:
             raise SourceError(f"{name}: can't be emulated: {ffi.string(error.message).decode()}")
         self.native = ffi.gc(ret[0], lib.vmd_guest_destroy)
-        lib.vmd_guest_set_host(self.native, *host)
+        lib.vmd_guest_set_host(self.native, host.memfd, host.sgx_vepc, host.page_size)
         self._memory = memoryview(ffi.buffer(lib.vmd_guest_memory(self.native), self.size))
         #: Read-only view of the whole memory, from base on.
         self.memory = self._memory.toreadonly()

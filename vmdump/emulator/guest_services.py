@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import re
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from vmdump._core import ffi, lib
@@ -18,7 +19,8 @@ from vmdump.emulator.guest import Guest
 from vmdump.errors import SourceError
 from vmdump.sources.sysroot import check_root, followed, resolve
 
-#: Directories of the tree that QEMU may read. No other file exists for it: no /etc, /proc, /sys, /dev, /home.
+#: Directories of the tree that QEMU may read. No other file exists for it but those of the host
+#: profile: no /etc, /proc, /dev, /home.
 _FOLDERS = ("/usr/share/", "/usr/lib/", "/usr/local/share/", "/usr/local/lib/", "/lib/", "/opt/")
 
 #: Directories in which distributions install firmware of other packages.
@@ -49,8 +51,17 @@ class GuestServices:
         requested: by requested path: "missing", "stand-in", or the path of the file on the real host.
     """
 
-    def __init__(self, image: str | os.PathLike[str], sysroot: str | os.PathLike[str] | None) -> None:
-        """``image``, ``sysroot``: see vmdump.emulator.machine.boot. Raises SourceError."""
+    def __init__(
+        self,
+        image: str | os.PathLike[str],
+        sysroot: str | os.PathLike[str] | None,
+        provided: Mapping[str, bytes] = MappingProxyType({}),
+    ) -> None:
+        """``image``, ``sysroot``: see vmdump.emulator.machine.boot. ``provided``: contents of files by path.
+
+        Raises SourceError.
+        """
+        self._provided = provided
         if sysroot is None:
             self.binary = os.path.realpath(image)
             directory = os.path.dirname(self.binary)
@@ -142,6 +153,8 @@ class GuestServices:
         return self._files[path]
 
     def _find_file(self, path: str) -> Any | None:
+        if path in self._provided:
+            return ffi.from_buffer(self._provided[path])
         real = self.resolve(path)
         if real is not None and os.path.getsize(real) <= _FILE_MAX:
             self.requested[path] = real

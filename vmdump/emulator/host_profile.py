@@ -10,6 +10,7 @@ from typing import NamedTuple
 from vmdump.errors import SourceError
 
 _SWITCHES = {"on": True, "off": False}
+_HUGE_PAGES = "/sys/kernel/mm/transparent_hugepage/"
 _PAGE_SIZES = (4096, 16384, 65536)
 
 
@@ -17,7 +18,7 @@ class HostProfile(NamedTuple):
     """Features of a host. The defaults are those of a container.
 
     >>> HostProfile.parse("memfd=off,page_size=65536")
-    HostProfile(memfd=False, sgx_vepc=False, page_size=65536)
+    HostProfile(memfd=False, sgx_vepc=False, page_size=65536, thp=True)
     """
 
     #: memfd_create works: memory-backend-memfd is registered. Source: QEMU 7.2 backends/hostmem-memfd.c.
@@ -26,6 +27,20 @@ class HostProfile(NamedTuple):
     sgx_vepc: bool = False
     #: Page size in bytes: 4096, 16384 or 65536.
     page_size: int = 4096
+    #: The kernel has transparent huge pages, whose size is virtio-mem's default block-size. Source: QEMU 10.0
+    #: hw/virtio/virtio-mem.c.
+    thp: bool = True
+
+    def files(self) -> dict[str, bytes]:
+        """Return the files of the kernel that QEMU may read, and their folders, by path.
+
+        >>> HostProfile().files()["/sys/kernel/mm/transparent_hugepage/hpage_pmd_size"].decode().strip()
+        '2097152'
+        """
+        if not self.thp:
+            return {}
+        size = self.page_size * (self.page_size // 8)  # a table of pages fills a page
+        return {_HUGE_PAGES: b"\0", f"{_HUGE_PAGES}hpage_pmd_size": b"%d\n" % size}
 
     @classmethod
     def parse(cls, text: str) -> HostProfile:
@@ -35,11 +50,11 @@ class HostProfile(NamedTuple):
             name, _, value = item.partition("=")
             if name == "page_size" and value in map(str, _PAGE_SIZES):
                 values[name] = int(value)
-            elif name in ("memfd", "sgx_vepc") and value in _SWITCHES:
+            elif name in ("memfd", "sgx_vepc", "thp") and value in _SWITCHES:
                 values[name] = _SWITCHES[value]
             else:
                 raise SourceError(
-                    f"{item!r} is not a host feature; use memfd=on, memfd=off, sgx_vepc=on, sgx_vepc=off, or "
-                    f"page_size= and one of {', '.join(map(str, _PAGE_SIZES))}"
+                    f"{item!r} is not a host feature; use memfd=on, memfd=off, sgx_vepc=on, sgx_vepc=off, "
+                    f"thp=on, thp=off, or page_size= and one of {', '.join(map(str, _PAGE_SIZES))}"
                 )
         return cls(**values)  # type: ignore[arg-type]

@@ -407,7 +407,7 @@ def _prepare(
     shift: int = 0,
 ) -> tuple[Machine, tuple[int, int, int]]:
     """Return a machine whose constructors have run, and the arguments of qemu_init."""
-    services = GuestServices(image, sysroot)
+    services = GuestServices(image, sysroot, host.files())
     path = services.binary
     try:
         elf = ElfFile.open(path)

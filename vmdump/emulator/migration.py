@@ -37,8 +37,7 @@ class MigrationBlockedError(MachineError):
 
 def save(machine: Machine) -> bytes:
     """Return the stream of a machine, without RAM pages. See Machine.save."""
-    channel = machine.call("qio_channel_buffer_new", _BUFFER)
-    file = machine.call(_first(machine, "qemu_file_new_output", "qemu_fopen_channel_output"), channel)
+    file, channel = open_output(machine, _BUFFER)
     with machine.out_parameters() as (_, errp):
         for name in ("qemu_savevm_state_blocked", "migration_is_blocked"):
             if machine.has(name) and machine.call(name, errp) & 0xFF:
@@ -55,10 +54,10 @@ def save(machine: Machine) -> bytes:
         _send_devices(machine, file, channel, state, errp)
         _check(machine, errp)
         machine.call("qemu_fflush", file)
-    return _buffer_of(machine, channel)
+    return buffer_of(machine, channel)
 
 
-def _first(machine: Machine, *names: str) -> str:
+def first_function(machine: Machine, *names: str) -> str:
     """Return the first of these functions that the binary has; by default, the last name."""
     return next((name for name in names if machine.has(name)), names[-1])
 
@@ -89,7 +88,7 @@ def _send_devices(machine: Machine, file: int, channel: int, state: int, errp: i
         machine.call("qemu_savevm_state_end_precopy", state, file)
     else:  # 5.2: sends dirty RAM pages, too
         _set_outgoing_channel(machine, state, channel)
-        _mark_ram_clean(machine, _ram_blocks(_buffer_of(machine, channel)))
+        _mark_ram_clean(machine, _ram_blocks(buffer_of(machine, channel)))
         machine.call("qemu_savevm_state_complete_precopy", file, 0, 0)
 
 
@@ -129,7 +128,7 @@ def _ram_blocks(stream: bytes) -> list[str]:
     return names
 
 
-def _buffer_of(machine: Machine, channel: int) -> bytes:
+def buffer_of(machine: Machine, channel: int) -> bytes:
     """Return the bytes written to a QIOChannelBuffer."""
     for offset in _CHANNEL_OFFSETS:
         capacity, usage, position, data = (machine.guest.pointer(channel + offset + 8 * i) for i in range(4))
@@ -144,14 +143,31 @@ def _buffer_of(machine: Machine, channel: int) -> bytes:
 def load(machine: Machine, stream: bytes) -> int:
     """Load a stream. See Machine.load."""
     with machine.out_parameters() as (_, errp):
-        channel = machine.call("qio_channel_buffer_new", len(stream) + 4096)
-        data = machine.guest.alloc(len(stream) + 16)
-        machine.guest.write(data, stream)
-        machine.call("qio_channel_write_all", channel, data, len(stream), errp)
-        machine.call("qio_channel_io_seek", channel, 0, 0, errp)
-        file = machine.call(_first(machine, "qemu_file_new_input", "qemu_fopen_channel_input"), channel)
-        result = machine.call("qemu_loadvm_state", file, errp) & 0xFFFFFFFF
-        result = result - (1 << 32) if result >> 31 else result
+        result = signed(machine.call("qemu_loadvm_state", open_input(machine, stream, errp), errp))
         if (error := machine.take_error(errp)) is not None:  # since 10.2; process_incoming_migration_co prints it
             machine.output += f"load of migration failed: {os.strerror(-result)}: {error}\n"
         return result
+
+
+def open_input(machine: Machine, data: bytes, errp: int) -> int:
+    """Return a QEMUFile that reads data."""
+    channel = machine.call("qio_channel_buffer_new", len(data) + 4096)
+    malloc, free = machine.guest.host_function("malloc"), machine.guest.host_function("free")
+    address = machine.call(malloc, len(data) + 16)
+    machine.guest.write(address, data)
+    machine.call("qio_channel_write_all", channel, address, len(data), errp)
+    machine.call(free, address)
+    machine.call("qio_channel_io_seek", channel, 0, 0, errp)
+    return machine.call(first_function(machine, "qemu_file_new_input", "qemu_fopen_channel_input"), channel)
+
+
+def open_output(machine: Machine, size: int) -> tuple[int, int]:
+    """Return a QEMUFile that writes to a QIOChannelBuffer, whose initial size is given, and the channel."""
+    channel = machine.call("qio_channel_buffer_new", size)
+    return machine.call(first_function(machine, "qemu_file_new_output", "qemu_fopen_channel_output"), channel), channel
+
+
+def signed(result: int) -> int:
+    """Return the int that a function has returned."""
+    result &= 0xFFFFFFFF
+    return result - (1 << 32) if result >> 31 else result

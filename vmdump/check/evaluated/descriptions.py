@@ -133,6 +133,12 @@ class Descriptions:
         """Return the address of a description's hook that decides whether it is sent; 0: none."""
         return self.guest.pointer(description + self._needed)
 
+    def load_hook(self, description: int, name: str) -> int:
+        """Return the address of a pre_load or post_load that returns an int; 0: there is none."""
+        bit = lib.VMD_PRE_LOAD if name == "pre_load" else lib.VMD_POST_LOAD
+        at = self._at["hooks"].index(bit)  # the variant with an Error, if there is one, follows
+        return self.guest.pointer(description + self._at["desc_hooks"] + 8 * at)
+
     def hooks(self, roots: Iterable[int]) -> list[Hook]:
         """Return the function pointers of descriptions and of all that they refer to."""
         hooks, todo, seen = [], list(roots), set[int]()

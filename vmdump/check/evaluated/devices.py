@@ -44,6 +44,11 @@ _NO_BUS = re.compile(r"No '([^']+)' bus found for device")
 _CONTAINERS_MAX = 6
 
 
+def is_concrete(machine: Machine, type_: str) -> bool:
+    """Return whether a VM can have an object of a type: it is known, and not abstract."""
+    return any(each["name"] == type_ for each in machine.qmp("qom-list-types", implements="object", abstract=False))
+
+
 def candidates(machine: Machine, type_: str) -> Iterator[str]:
     """Iterate over device types that may bring a type into a VM, the most likely first."""
     known = {each["name"] for each in machine.qmp("qom-list-types", implements="device", abstract=False)}

@@ -12,7 +12,9 @@ from vmdump.check.evaluated.answers import Answer, Answers, Key, Wanted, merge
 from vmdump.check.evaluated.board import Board, BoardTest, read_board
 from vmdump.check.evaluated.descriptions import Descriptions, Hook, Walk
 from vmdump.check.evaluated.handlers import Handler, find_handlers, read_handlers
+from vmdump.check.evaluated.hook_code import never_refuses
 from vmdump.check.evaluated.memory import Instance, Memory, PropertyField
+from vmdump.check.evaluated.section_code import save_section
 from vmdump.emulator.elf import MappedObject
 from vmdump.emulator.machine import Machine, MachineTemplate
 from vmdump.emulator.trace import TracedCall, Tracer
@@ -24,9 +26,6 @@ _NAMED = 3
 
 #: Versions of a section that a test is called with.
 _VERSIONS_MAX = 32
-
-#: Size of the channel that receives a section, in bytes.
-_CHANNEL = 1 << 16
 
 
 class Evaluator:
@@ -72,7 +71,7 @@ class Evaluator:
         with Tracer(self._guest, hooks) as tracer:
             for handler in handlers:
                 if handler.vmsd:
-                    save_section(machine, handler)
+                    _save(machine, handler)
                     instance, name = memory.at(handler.opaque), self.descriptions.name(handler.vmsd)
                     for call in tracer.take():
                         place = instance and instance.type, name, hooks[call.slot]
@@ -93,6 +92,17 @@ class Evaluator:
             each: _SectionEvaluation(self, machine, memory, each.keys).run(handlers, self._machine_type)
             for each, handlers in found.items()
         }
+
+    def section(self, machine: Machine, wanted: Wanted) -> Handler | None:
+        """Return the first section of a device type and description that a complete machine has; None: it has none."""
+        memory = self._memory(machine)
+        return next((each for each in self.handlers() if each.vmsd and self._is(wanted, each, memory)), None)
+
+    def never_refuses(self, objects: Sequence[MappedObject], description: str, hook: str) -> bool:
+        """Return whether a load hook surely returns 0 for every state, in all descriptions of the name."""
+        found = [each for each in self.descriptions.find(objects) if self.descriptions.name(each) == description]
+        hooks = [address for each in found if (address := self.descriptions.load_hook(each, hook))]
+        return bool(hooks) and all(never_refuses(self._guest, each) for each in hooks)
 
     def _memory(self, machine: Machine) -> Memory:
         return Memory(machine, machine.objects, self._type_table)
@@ -118,15 +128,10 @@ class Evaluator:
         self._hooks = {bias: hooks for bias, hooks in self._hooks.items() if bias in kept}
 
 
-def save_section(machine: Machine, handler: Handler) -> None:
-    """Save a section into a buffer that is dropped. An error ends the section alone."""
-    with machine.out_parameters() as (_, errp), contextlib.suppress(SourceError):
-        channel = machine.call("qio_channel_buffer_new", _CHANNEL)
-        opening = "qemu_file_new_output" if machine.has("qemu_file_new_output") else "qemu_fopen_channel_output"
-        file = machine.call(opening, channel)
-        needed = "vmstate_section_needed" if machine.has("vmstate_section_needed") else "vmstate_save_needed"
-        if not machine.has(needed) or machine.call(needed, handler.vmsd, handler.opaque) & 0xFF:
-            machine.call("vmstate_save_state", file, handler.vmsd, handler.opaque, 0, errp)
+def _save(machine: Machine, handler: Handler) -> None:
+    """Save a section. An error ends the section alone."""
+    with contextlib.suppress(SourceError):
+        save_section(machine, handler)
 
 
 class _SectionEvaluation:
@@ -146,7 +151,7 @@ class _SectionEvaluation:
         lengths: list[tuple[Key, Answer]] = []
         for handler in handlers:
             with Tracer(self._guest, self._hooks) as tracer:
-                save_section(self._machine, handler)
+                _save(self._machine, handler)
                 calls = list(dict.fromkeys(tracer.take()))
                 walk = Walk(self._of)
                 places = [(self._hooks[call.slot].description, call.opaque) for call in calls]

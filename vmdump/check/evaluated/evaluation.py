@@ -7,14 +7,16 @@ import os
 import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from vmdump.check.evaluated.answers import Answers, Evaluated, Wanted
 from vmdump.check.evaluated.board import Board
-from vmdump.check.evaluated.devices import BACKENDS, candidates, completed, with_backends
+from vmdump.check.evaluated.devices import BACKENDS, candidates, completed, is_concrete, with_backends
 from vmdump.check.evaluated.evaluate import Evaluator
-from vmdump.emulator.machine import Machine, MachineError, MachineTemplate
+from vmdump.check.evaluated.replay import Replayed, Sent, find_states, replay
+from vmdump.emulator.machine import SECONDS, Machine, MachineError, MachineTemplate
 from vmdump.errors import SourceError
 from vmdump.machines.answers import Answers as Cache
 from vmdump.machines.mapping import Machines
@@ -27,12 +29,32 @@ if TYPE_CHECKING:
 #: What reading a machine of a damaged or unusual binary may raise: also commands that it lacks, and malformed answers.
 _ERRORS = (SourceError, LookupError, ValueError, RecursionError, struct.error)
 
-#: Limit of the time for VMs with further devices, in seconds; with --timeout, this share of it, so that what was
+#: Limit of the CPU time for VMs with further devices, in seconds; with --timeout, this share of it, so that what was
 #: evaluated until then counts.
 _SECONDS, _SHARE = 60.0, 0.6
 
+#: Limit of the CPU time of a VM with further devices, in seconds. Some devices wait for their backend in a loop.
+_SECONDS_A_DEVICE = 10
+
+#: Number of dumps up to which code is compared in VMs, which takes a minute for a pair.
+_COMPARED_MAX = 2
+
 #: Limit of boots for one device type.
 _TRIES_MAX = 8
+
+
+T = TypeVar("T")
+R = TypeVar("R", Sent, Replayed)
+A = TypeVar("A")
+
+
+@dataclass(frozen=True)
+class Found(Generic[T]):
+    """What was read of a VM with further devices, and their arguments of -device; backends: see Sent."""
+
+    value: T
+    arguments: tuple[str, ...]
+    backends: bool
 
 
 class ImageOfMachine(NamedTuple):
@@ -63,6 +85,11 @@ class Evaluation:
         self._evaluators: dict[bool, Evaluator] = {}
         self._templates: dict[bool, MachineTemplate] = {}
         self._has_failed = False
+
+    @property
+    def machine(self) -> str:
+        """The machine type."""
+        return self._image.machine
 
     def board(self) -> Board | None:
         """Return what every VM of the machine type has; None: no VM can be booted, which is reported once."""
@@ -116,6 +143,7 @@ class Evaluation:
     def _bare(self) -> contextlib.AbstractContextManager[Machine]:
         """Boot the machine without further devices. Raises SourceError."""
         self._evaluator(backends=False)
+        self._templates[False].set_time(SECONDS)
         return self._templates[False].boot()
 
     def _read_board(self) -> Board:
@@ -123,12 +151,12 @@ class Evaluation:
             return self._evaluators[False].board(machine)
 
     def _rows(self, wanted: Sequence[Wanted]) -> Iterator[Evaluated]:
-        until = time.monotonic() + self._seconds
+        until = time.process_time() + self._seconds
         with self._bare() as machine:
             found = self._evaluators[False].evaluate(machine, wanted)
         for each in wanted:
             answers: Answers | str | None = found.get(each)
-            if answers is None and time.monotonic() > until:
+            if answers is None and time.process_time() > until:
                 answers = f"not evaluated: {self._seconds:g} seconds were not enough; allow more with --timeout"
             elif answers is None:
                 answers = self._with_device(each)
@@ -144,19 +172,27 @@ class Evaluation:
 
     def _with_device(self, wanted: Wanted) -> Answers | str:
         """Evaluate a section in a VM with its device."""
+        found = self._search(wanted.type, lambda evaluator, machine: evaluator.evaluate(machine, [wanted]).get(wanted))
+        return found if isinstance(found, str) else found.value
+
+    def _search(self, type_: str | None, read: Callable[[Evaluator, Machine], T | None]) -> Found[T] | str:
+        """Read VMs with a device that brings a type into them, until one has what is read; a str says why none has."""
         why = f"not evaluated: no VM of type {self._image.machine} with this device was found"
-        if wanted.type is None:
+        machine = self._templates[False].machine
+        if type_ is None:
             return why
+        if not is_concrete(machine, type_):
+            return "not evaluated: no VM has a device of this type itself, which is abstract"
         tries = 0
-        for device in list(candidates(self._templates[False].machine, wanted.type)):
+        for device in list(candidates(machine, type_)):
             for backends in (False, True):
                 arguments = self._arguments(device, backends=backends)
                 while arguments and tries < _TRIES_MAX:
                     tries += 1
-                    answers = self._try(wanted, arguments, backends=backends)
-                    if isinstance(answers, Answers):
-                        return answers
-                    arguments = completed(arguments, answers) if isinstance(answers, MachineError) else None
+                    value = self._try(read, arguments, backends=backends)
+                    if value is not None and not isinstance(value, MachineError):
+                        return Found(value, tuple(arguments), backends)
+                    arguments = completed(arguments, value) if isinstance(value, MachineError) else None
         return why
 
     def _arguments(self, device: str, *, backends: bool) -> list[str] | None:
@@ -171,16 +207,99 @@ class Evaluation:
             return None
         return [argument] if argument else None
 
-    def _try(self, wanted: Wanted, arguments: Sequence[str], *, backends: bool) -> Answers | MachineError | None:
-        """Evaluate a section in a VM with further devices; None: the VM does not have it."""
+    def _try(
+        self, read: Callable[[Evaluator, Machine], T | None], arguments: Sequence[str], *, backends: bool
+    ) -> T | MachineError | None:
+        """Read a VM with further devices; None: the VM does not have what is read."""
         evaluator = self._evaluator(backends=backends)
+        self._templates[backends].set_time(_SECONDS_A_DEVICE)
         try:
             with self._templates[backends].boot(*arguments) as machine:
-                return evaluator.evaluate(machine, [wanted]).get(wanted)
+                return read(evaluator, machine)
         except MachineError as error:
             return error
         except _ERRORS:
             return None
+
+    # Code that saves and loads sections
+
+    def never_refuses(self, hooks: Sequence[tuple[str, str]]) -> list[bool]:
+        """Return for load hooks, each as description and name, whether they surely accept every state."""
+
+        def compute() -> list[bool]:
+            with self._bare() as machine:
+                evaluator = self._evaluators[False]
+                return [evaluator.never_refuses(machine.objects, *each) for each in hooks]
+
+        names = [f"{description} {hook}" for description, hook in hooks]
+        try:
+            return self._cache.get(("hooks", self._image.machine, *names), list[bool], compute)
+        except _ERRORS as error:
+            self._fail(error)
+            return [False] * len(hooks)
+
+    def states(self, wanted: Sequence[tuple[Wanted, Sequence[str]]]) -> list[Sent]:
+        """Return the states that sections may have, each with the names of fields to vary first."""
+        return self._ask_all(
+            Sent, [(("states", each.type or "", each.description, *fields), each, fields) for each, fields in wanted],
+            self._states,
+        )  # fmt: skip
+
+    def replay(self, wanted: Sequence[tuple[Wanted, Sent]]) -> list[Replayed]:
+        """Load the states of sections of another QEMU."""
+        return self._ask_all(
+            Replayed,
+            [(("replay", each.type or "", each.description, sent.digest()), each, sent) for each, sent in wanted],
+            self._replay,
+        )
+
+    def _ask_all(
+        self, type_: type[R], questions: Sequence[tuple[Sequence[str], Wanted, A]], read: Callable[[Wanted, A], R]
+    ) -> list[R]:
+        """Read VMs within the time limit; what is not read then says so."""
+        until = time.process_time() + self._seconds
+        return [
+            self._ask(type_, question, partial(read, wanted, about), until) for question, wanted, about in questions
+        ]
+
+    def _ask(self, type_: type[R], question: Sequence[str], read: Callable[[], R], until: float) -> R:
+        def compute() -> R:
+            if time.process_time() > until:
+                raise SourceError(f"{self._seconds:g} seconds were not enough; allow more with --timeout")
+            return read()
+
+        try:
+            return self._cache.get((*question, self._image.machine), type_, compute)
+        except _ERRORS as error:
+            return type_(why=f"not compared in a VM: {' '.join(str(error).split())}")
+
+    def _states(self, wanted: Wanted, fields: Sequence[str]) -> Sent:
+        def read(evaluator: Evaluator, machine: Machine) -> Sent | None:
+            handler = evaluator.section(machine, wanted)
+            return None if handler is None else find_states(machine, handler, fields)
+
+        with self._bare() as machine:
+            sent = read(self._evaluators[False], machine)
+        if sent is not None:
+            return sent
+        found = self._search(wanted.type, read)
+        if isinstance(found, str):
+            return Sent(why=found)
+        return replace(found.value, arguments=found.arguments, backends=found.backends)
+
+    def _replay(self, wanted: Wanted, sent: Sent) -> Replayed:
+        def read(evaluator: Evaluator, machine: Machine) -> Replayed | None:
+            place = sent.idstr, sent.instance
+            for each in evaluator.handlers():
+                if each.vmsd and place in ((each.idstr, each.instance), *each.aliases):
+                    return replay(machine, each, sent)
+            return None
+
+        found = self._try(read, sent.arguments, backends=sent.backends)
+        if isinstance(found, Replayed):
+            return found
+        why = "it lacks the section" if found is None else f"{found}".removeprefix(f"{self._source.path}: ")
+        return Replayed(why=f"not compared in a VM: the destination's VM with {wanted.type} was not read: {why}")
 
 
 class Evaluations:
@@ -199,10 +318,32 @@ class Evaluations:
             None if image is None else Evaluation(image, report, cache=cache, timeout=timeout) for image in images
         ]
 
+    def machine(self, dump: int) -> str | None:
+        """Return the machine type of a dump's VMs; None: it has none."""
+        evaluation = self._evaluations[dump]
+        return None if evaluation is None else evaluation.machine
+
     def evaluate(self, dump: int, wanted: Sequence[Wanted]) -> dict[Wanted, Answers | str]:
         """Evaluate sections of a dump."""
         evaluation = self._evaluations[dump]
         return {} if evaluation is None else evaluation.evaluate(wanted)
+
+    def never_refuses(self, dump: int, hooks: Sequence[tuple[str, str]]) -> list[bool]:
+        """Return whether load hooks of a dump surely accept every state."""
+        evaluation = self._evaluations[dump]
+        return [False] * len(hooks) if evaluation is None else evaluation.never_refuses(hooks)
+
+    def compare_code(
+        self, source: int, destination: int, wanted: Sequence[tuple[Wanted, Sequence[str]]]
+    ) -> list[tuple[Sent, Replayed]]:
+        """Load states of sections of one dump into VMs of another. wanted: sections, and fields to vary first."""
+        sending, loading = self._evaluations[source], self._evaluations[destination]
+        if sending is None or loading is None or len(self._evaluations) > _COMPARED_MAX:
+            return []
+        states = sending.states(wanted)
+        there = [(each, sent) for (each, _), sent in zip(wanted, states, strict=True) if sent.why is None]
+        replayed = iter(loading.replay(there))
+        return [(sent, next(replayed) if sent.why is None else Replayed(why=sent.why)) for sent in states]
 
     def board(self, dump: int) -> Board | None:
         """Return what every VM of the dump's machine type has; None if that is not known."""
