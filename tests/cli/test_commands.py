@@ -43,7 +43,6 @@ def test_version() -> None:
 @pytest.mark.parametrize(
     ("argv", "expected"),
     [
-        ([], "COMMAND"),
         (["frobnicate"], "'frobnicate'"),
         ([""], "no command ''"),
         (["dump", "--frobnicate"], "no option --frobnicate; see vmdump dump --help"),
@@ -86,7 +85,7 @@ def test_completion(tmp_path: Path) -> None:
     done = subprocess.run(
         ["bash", "-c", f"COMP_WORDS=(vmdump d) COMP_CWORD=1; {probe}", "bash", script], capture_output=True, text=True
     )
-    assert (done.stdout, done.stderr) == ("dump devices\n_shtab_compgen_files\n", "")
+    assert (done.stdout, done.stderr) == ("dump devices doctor\n_shtab_compgen_files\n", "")
 
 
 def test_man_page() -> None:

@@ -22,7 +22,7 @@ else:
 #: The commands, in the order of the help. Each has a module of this name here.
 COMMANDS = (
     "dump", "devices", "show", "modules", "check", "lint", "explain", "rules", "machines", "properties", "abi",
-    "classic", "stream", "save", "load", "gate", "bulk", "query", "cache",
+    "classic", "stream", "save", "load", "gate", "bulk", "query", "cache", "doctor",
 )  # fmt: skip
 
 #: QEMU's spellings of options of vmdump dump, with one dash or two.
@@ -53,6 +53,11 @@ def main(argv: Sequence[str] | None = None, environment: Environment | None = No
 
 
 def _run(argv: Sequence[str], environment: Environment) -> int:
+    if not argv:
+        from vmdump.cli.first_steps import first_steps
+
+        environment.print(first_steps(environment.environ))
+        return ExitStatus.DONE
     argv = _from_qemu_spelling(argv)
     args = _parse_dump(argv)
     if args is None:
