@@ -101,7 +101,7 @@ def run_python(language: str) -> int:
 
 def test_ci_runs_the_test_command() -> None:
     """.ci/run has the README's test command verbatim."""
-    (command,) = [line.partition("  ")[0] for block in blocks("sh") for line in block.splitlines() if "--dev" in line]
+    (command,) = [line.partition("  ")[0] for block in blocks("sh") for line in block.splitlines() if "--dev " in line]
     assert command in (ROOT / ".ci" / "run").read_text().splitlines()
 
 

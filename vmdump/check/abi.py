@@ -222,7 +222,7 @@ class _Comparison:
         sides = (("source", self._old, self._new), ("destination", self._new, self._old))
         for side, survey, other in sides:
             for type_, reason in survey.refused.items():
-                pluggable = not reason.endswith("expects a pluggable device type")
+                pluggable = not reason.endswith("pluggable device type")
                 if pluggable and type_ in other.device_types and (side == "source" or type_ in other.devices):
                     self._report("abi-not-compared", type_, "-device", side=side, reason=reason)
 

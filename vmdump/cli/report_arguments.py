@@ -17,7 +17,7 @@ from vmdump.dump.output import write_file
 if TYPE_CHECKING:
     import argparse
     import datetime
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from vmdump.check.config import Config
     from vmdump.check.results import CheckResult
@@ -110,23 +110,40 @@ def finish(
     environment: Environment,
     *,
     rules: Mapping[str, RuleText] = MappingProxyType({}),
+    render: Callable[[CheckResult, Options], bytes] | None = None,
+    undecided: str | None = None,
 ) -> ExitStatus:
     """Apply the configuration, write baseline and report, and return the exit status.
 
-    rules: texts of rules by id, for the report. A baseline does not affect the report and exit status of the run that
-    writes it. Raises ConfigError, OutputError and UsageError.
-    """
-    from vmdump.report import render
+    A baseline does not affect the report and exit status of the run that writes it.
 
+    Args:
+        result: of the check.
+        args: see add_arguments.
+        environment: of the command.
+        rules: texts of rules by id, for the report.
+        render: makes the report of what remains; default: vmdump.report.render.
+        undecided: a rule whose findings let a check without failures end as FAILED.
+
+    Raises ConfigError, OutputError and UsageError.
+    """
     check_statistics(args)
     accepted, options, config = accept(result, args, rules, environment)
     if args.write_baseline is not None:
         from datetime import date
 
         _write_baseline(accepted, args.write_baseline, config, date.today())
-    report = render(accepted, args.format, options)
+    if render is None:
+        from vmdump.report import render as render_format
+
+        report = render_format(accepted, args.format, options)
+    else:
+        report = render(accepted, options)
     write_report(report, args, environment)
-    return status_of(accepted, options)
+    status = status_of(accepted, options)
+    if status == ExitStatus.DONE and any(each.rule == undecided for each in accepted.findings):
+        return ExitStatus.FAILED
+    return status
 
 
 def rule_texts(format: str) -> Mapping[str, RuleText]:

@@ -180,6 +180,7 @@ class Machine:
             where = self._main.symbol_at(self.guest.failed_at())
             failure = machine_error(self.name, f"{error}{(where and f' in {where}') or ''}", self.output)
             failure.missed_functions = tuple(self.missed_functions)
+            failure.is_crash = "it exits" not in str(error)
             raise failure from None
         finally:
             self._take_output()
@@ -315,6 +316,12 @@ class MachineTemplate:
             yield machine
         finally:
             machine.rewind()
+
+    def restart(self, *devices: str) -> None:
+        """Inside a block of boot: complete the machine once more, from the template on. Raises MachineError."""
+        self._machine.rewind()
+        self._add(devices)
+        self._machine.resume()
 
     def _add(self, devices: Sequence[str]) -> None:
         """Source: system/vl.c qemu_create_cli_devices, device_init_func."""

@@ -13,12 +13,14 @@ class MachineError(SourceError):
     Attributes:
         output: QEMU's output.
         missed_functions: host functions that QEMU has called and the emulator lacks.
+        is_crash: whether QEMU aborted or made an invalid access, rather than refuse or exit.
     """
 
     def __init__(self, message: str, output: str = "") -> None:
         super().__init__(message)
         self.output = output
         self.missed_functions: tuple[str, ...] = ()
+        self.is_crash = False
 
 
 class QmpError(MachineError):

@@ -38,11 +38,21 @@ _PATH = re.compile(r"\b(?:path|directory)\b")
 _NUMBER = re.compile(r"(?:greater than|>) (\d+)")
 
 #: QEMU's words for a device that -device cannot create at all.
-_NOT_PLUGGABLE = ("expects a pluggable device type", "Invalid CPU type")
+_NOT_PLUGGABLE = re.compile(r"expects (?:a )?(?:pluggable|dynamic sysbus) device type|Invalid CPU type")
 
 
 class RefusedError(MachineError):
     """QEMU does not create the device; the message is its reason."""
+
+
+def is_never_pluggable(error: MachineError) -> bool:
+    """Return whether -device cannot create the device's type at all in this machine."""
+    return _NOT_PLUGGABLE.search(str(error)) is not None
+
+
+def lacks_bus(error: MachineError) -> bool:
+    """Return whether the machine has no bus for the device, nor a device that provides it."""
+    return _NO_BUS.search(str(error)) is not None
 
 
 class Plugged(NamedTuple):
@@ -61,13 +71,19 @@ class Plugger:
     """Adds devices to a template, one at a time."""
 
     def __init__(
-        self, template: MachineTemplate, rows: Mapping[str, Sequence[dict[str, Any]]], pluggable: Sequence[str]
+        self,
+        template: MachineTemplate,
+        rows: Mapping[str, Sequence[dict[str, Any]]],
+        pluggable: Sequence[str],
+        seconds: float = _SECONDS,
     ) -> None:
         """Args:
         template: the machine, with the backends of backend_arguments.
         rows: answers of device-list-properties by type; see Rows.
         pluggable: all device types, sorted, as providers of buses.
+        seconds: limit of the CPU time of a machine with a device.
         """
+        self._seconds = seconds
         self._template, self._rows, self._pluggable = template, rows, pluggable
         self._providers: dict[str, tuple[str, ...]] = {}
         self._known: dict[tuple[str, int], tuple[str, ...] | None] = {}
@@ -84,7 +100,7 @@ class Plugger:
         plan = self._plan(type_, ID, _MAX_BUSES)
         arguments = next(plan)
         while True:
-            self._template.set_time(_SECONDS)
+            self._template.set_time(self._seconds)
             self._template.forget_missed_functions()
             stack = contextlib.ExitStack()
             try:
@@ -105,7 +121,7 @@ class Plugger:
             if match := _NO_BUS.search(error):
                 yield from self._plan_bus(type_, extra, match[1], depth)
             more = "romfile=" if _NO_ROM.search(error) else _wanted(error, self._rows[type_], extra)
-            if more is None or any(each in error for each in _NOT_PLUGGABLE):
+            if more is None or is_never_pluggable(MachineError(error)):
                 break
             extra.append(more)
         raise RefusedError(error)
@@ -155,7 +171,7 @@ class Plugger:
 
     def _try(self, arguments: Sequence[str]) -> str | None:
         """Return QEMU's reason for refusing devices; None if it creates them."""
-        self._template.set_time(_SECONDS)
+        self._template.set_time(self._seconds)
         try:
             with self._template.boot(*arguments):
                 return None
@@ -176,6 +192,15 @@ def _wanted(error: str, rows: Sequence[dict[str, Any]], given: Sequence[str]) ->
             text = EMPTY_DIRECTORY if _PATH.search(error) else ID
             return f"{name}={backend_of(row) or (value if is_number else text)}"
     return None
+
+
+def device_types(machine: Machine) -> list[str]:
+    """Return the device types that -device may add, sorted: all but CPUs. machine: of any machine type."""
+    from vmdump.machines.effects import ancestors, read_parents
+
+    parents = read_parents(machine)
+    concrete = sorted(row["name"] for row in machine.qmp("qom-list-types", implements="device", abstract=False))
+    return [each for each in concrete if "cpu" not in ancestors(each, parents)]
 
 
 class Rows(dict[str, Sequence[dict[str, Any]]]):

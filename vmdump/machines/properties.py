@@ -21,7 +21,7 @@ from vmdump.machines.canonical import same_value
 from vmdump.machines.effects import ancestors, read_parents
 from vmdump.machines.model import Property, QomObject
 from vmdump.machines.objects import read_object, read_unrealized, tree_types
-from vmdump.machines.plug import PATH, Plugger, Rows
+from vmdump.machines.plug import PATH, Plugger, Rows, device_types
 from vmdump.machines.reader import NO_MACHINE, Source, machine_arguments
 from vmdump.suggestion import did_you_mean
 
@@ -105,7 +105,7 @@ def read_properties(source: Source, type_: str, info: MachineInfo, argv: Sequenc
     path, added, why = _in_board(machine, type_), None, None
     final = read_object(machine, path) if path else None
     if final is None:
-        plugger = Plugger(source.boot_template(arguments), Rows(bare), _pluggable(bare, parents))
+        plugger = Plugger(source.boot_template(arguments), Rows(bare), device_types(bare))
         try:
             with plugger.boot(type_) as (plugged, used):
                 path, final, added = PATH, read_object(plugged, PATH), " -device ".join(used)
@@ -150,12 +150,6 @@ def _unrealized(machine: Machine, type_: str) -> dict[str, Property]:
 def _in_board(machine: Machine, type_: str) -> str | None:
     """Return the path of the first object of a type in the machine."""
     return next((path for path, each in tree_types(machine).items() if each == type_), None)
-
-
-def _pluggable(machine: Machine, parents: Mapping[str, str | None]) -> list[str]:
-    """Return all device types but CPUs, sorted."""
-    types = (row["name"] for row in machine.qmp("qom-list-types", implements="device", abstract=False))
-    return sorted(each for each in types if "cpu" not in ancestors(each, parents))
 
 
 def _applicable(machine: Machine, type_: str, info: MachineInfo) -> dict[str, str]:

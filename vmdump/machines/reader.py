@@ -73,9 +73,9 @@ class Source:
         """Return the limit of a machine that is booted now."""
         return SECONDS if self._end is None else max(self._end - monotonic(), _LEAST_SECONDS)
 
-    def boot_template(self, argv: Sequence[str]) -> MachineTemplate:
+    def boot_template(self, argv: Sequence[str], *, defaults: Sequence[str] = ARGUMENTS) -> MachineTemplate:
         """Boot a machine to the point where devices can be added. Raises MachineError, SourceError."""
-        template = boot_template(self.path, argv, sysroot=self.sysroot, host=self.host)
+        template = boot_template(self.path, argv, sysroot=self.sysroot, host=self.host, defaults=defaults)
         self.requested.append(template.files)
         return template
 
@@ -126,6 +126,14 @@ def saved_stream(machine: Machine) -> Stream:
         return read_stream(machine.save())
     except MigrationBlockedError as error:
         return Stream((), (), (), str(error).removeprefix(f"{machine.name}: "))
+
+
+def version_of(machine: Machine) -> str:
+    """Return the output of --version, from query-version."""
+    answer = machine.qmp("query-version")
+    number = ".".join(str(answer["qemu"][part]) for part in ("major", "minor", "micro"))
+    package = answer.get("package")
+    return f"QEMU emulator version {number}" + (f" ({package})" if package else "")
 
 
 def _default_devices(source: Source, info: MachineInfo, bare: Machine) -> tuple[str, ...]:

@@ -15,8 +15,8 @@ from vmdump.machines.cpu import read_cpu
 from vmdump.machines.effects import ancestors, read_parents
 from vmdump.machines.model import CompatProperty, Cpu, Field, QomObject, RamBlock, Section
 from vmdump.machines.objects import read_tree
-from vmdump.machines.plug import PATH, Plugger, Rows
-from vmdump.machines.reader import NO_MACHINE, Source, machine_arguments, saved_stream
+from vmdump.machines.plug import PATH, Plugger, Rows, device_types
+from vmdump.machines.reader import NO_MACHINE, Source, machine_arguments, saved_stream, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -116,10 +116,10 @@ def survey(
         objects = read_tree(machine)
         board = State(info.name, (), objects, stream.sections, stream.fields, stream.ram_blocks)
         found = Survey(
-            info.name, _version(machine), info.compat_props, parents, tuple(concrete), board,
+            info.name, version_of(machine), info.compat_props, parents, tuple(concrete), board,
             read_cpu(machine, objects, stream.fields), missed_functions=tuple(machine.missed_functions),
         )  # fmt: skip
-    pluggable = [each for each in concrete if "cpu" not in ancestors(each, parents)]
+    pluggable = device_types(bare)
     plugger = Plugger(template, Rows(bare), pluggable)
     for type_ in pluggable:
         if not any(fnmatchcase(type_, pattern) for pattern in device_globs):
@@ -132,14 +132,6 @@ def survey(
         except SourceError as error:
             found.refused[type_] = str(error)
     return found
-
-
-def _version(machine: Machine) -> str:
-    """Return the output of --version, from query-version."""
-    answer = machine.qmp("query-version")
-    number = ".".join(str(answer["qemu"][part]) for part in ("major", "minor", "micro"))
-    package = answer.get("package")
-    return f"QEMU emulator version {number}" + (f" ({package})" if package else "")
 
 
 def _added(machine: Machine, type_: str, arguments: tuple[str, ...], base: Stream) -> State:

@@ -20,8 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vmdump.emulator.machine import Machine
+    from vmdump.migrate.destination import Destination
     from vmdump.stream.saved_vm import SavedVM, Section
     from vmdump.stream.values import Node
+
+
+#: The section of QEMU's own state, which the load changes.
+_RUN_STATE = ("globalstate", 0)
 
 
 class Change(NamedTuple):
@@ -44,17 +49,17 @@ class Change(NamedTuple):
     misloaded: bool = False
 
 
-def compare(machine: Machine, feed: Feed) -> tuple[Change, ...]:
+def compare(destination: Destination, feed: Feed) -> tuple[Change, ...]:
     """Return the fields that differ.
 
     Args:
-        machine: has loaded the feed; it has a snapshot of before.
+        destination: has loaded the feed.
         feed: what was loaded.
 
     Raises:
         MachineError, SourceError: the machine cannot be saved.
     """
-    vm = feed.vm
+    vm, machine = feed.vm, destination.machine
     with tempfile.NamedTemporaryFile(suffix=".save") as file:
         saved = _save(machine, file.name)
         changes = _changes(vm, saved)
@@ -62,8 +67,8 @@ def compare(machine: Machine, feed: Feed) -> tuple[Change, ...]:
         patched = _patched(vm, saved, feed, both)
         if patched is None:
             return tuple(changes)
-        machine.rewind()
         try:
+            destination.rewind()
             if machine.load(patched) < 0:
                 return tuple(changes)
             control = _save(machine, file.name)
@@ -84,6 +89,7 @@ def _save(machine: Machine, path: str) -> SavedVM:
 
 def _changes(vm: SavedVM, saved: SavedVM) -> list[Change]:
     live = {(each.name, each.instance_id) for each in vm.sections if each.is_live}
+    live.add(_RUN_STATE)
     return [
         Change(each.name, each.instance_id, each.path, each.old, each.new)
         for each in differences(vm, saved)

@@ -14,6 +14,7 @@ from vmdump.emulator.machine_errors import MachineError
 from vmdump.errors import SourceError
 from vmdump.migrate.arguments import DEFAULTS
 from vmdump.migrate.compare import Change, compare
+from vmdump.migrate.destination import Destination, WholeMachine
 from vmdump.migrate.failure import Failure, block_of, error_lines, local_machine_of, may_be_wrong_guess, read_failure
 from vmdump.migrate.feed import Feed, Key
 from vmdump.migrate.save import boot_arguments
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from vmdump.stream.saved_vm import SavedVM
 
 LOADS, FAILS, MISLOADS, CRASHES = "loads", "fails", "misloads", "crashes"
-DOES_NOT_START, ABSENT, UNDECIDED = "does-not-start", "absent", "undecided"
+DOES_NOT_START, BLOCKED, ABSENT, UNDECIDED = "does-not-start", "blocked", "absent", "undecided"
 
 #: Limit of repeated loads.
 _MAX_FAILURES = 64
@@ -35,7 +36,7 @@ _MAX_FAILURES = 64
 #: qom/object.c, system/vl.c.
 _ABSENT = re.compile(
     r"unsupported machine type|is not a valid device model name|Property '[^']+' not found|"
-    r"unable to find CPU model|invalid (?:object|accelerator) type|Parameter 'driver' expects a pluggable device type"
+    r"unable to find CPU model|invalid (?:object|accelerator) type|Parameter 'driver' expects [a-z ]*device type"
 )
 
 #: Errors that are of the emulator, or of its limits, rather than of QEMU.
@@ -87,10 +88,15 @@ def load(
     try:
         machine = source.boot(boot, defaults=DEFAULTS)
     except MachineError as error:
-        outcome, reason = _start_outcome(error, source)
+        outcome, reason = start_outcome(error, source)
         return Trial(outcome, reason, (), (), boot)
-    trial = _Loader(machine, feed, boot).run()
+    trial = load_into(WholeMachine(machine), feed, boot)
     return _of_guess(trial, unknown) if is_guessed else trial
+
+
+def load_into(destination: Destination, feed: Feed, argv: tuple[str, ...]) -> Trial:
+    """Load a stream into a machine that was booted with argv. Raises SourceError: the stream cannot be read."""
+    return _Loader(destination, feed, argv).run()
 
 
 def _of_guess(trial: Trial, unknown: Sequence[str]) -> Trial:
@@ -104,7 +110,7 @@ def _of_guess(trial: Trial, unknown: Sequence[str]) -> Trial:
     return trial
 
 
-def _start_outcome(error: MachineError, source: Source) -> tuple[str, str]:
+def start_outcome(error: MachineError, source: Source) -> tuple[str, str]:
     """Return the outcome of a boot that failed, and why."""
     reason = str(error).removeprefix(f"{source.binary}: ")
     if _ABSENT.search(f"{error}\n{error.output}"):
@@ -112,16 +118,21 @@ def _start_outcome(error: MachineError, source: Source) -> tuple[str, str]:
     if error.missed_functions:
         lacked = ", ".join(error.missed_functions)
         return UNDECIDED, f"{reason} (the emulator lacks functions of the host, or the tree a library: {lacked})"
-    return (UNDECIDED if _LIMITS.search(str(error)) else DOES_NOT_START), reason
+    return (UNDECIDED if is_limit(error) else DOES_NOT_START), reason
+
+
+def is_limit(error: MachineError) -> bool:
+    """Return whether an error is of the emulator, or of its limits, rather than of QEMU."""
+    return _LIMITS.search(str(error)) is not None
 
 
 class _Loader:
-    """Repeats loads into one booted machine."""
+    """Repeats loads into one machine."""
 
-    def __init__(self, machine: Machine, feed: Feed, argv: tuple[str, ...]) -> None:
-        self._machine, self._feed, self._argv = machine, feed, argv
+    def __init__(self, destination: Destination, feed: Feed, argv: tuple[str, ...]) -> None:
+        self._destination, self._machine, self._feed, self._argv = destination, destination.machine, feed, argv
         self._failures: list[Failure] = []
-        self._program = os.path.basename(machine.name)
+        self._program = os.path.basename(self._machine.name)
         instances: dict[str, list[int]] = {}
         for key in feed.keys():  # noqa: SIM118  # a method
             instances.setdefault(key.name, []).append(key.instance_id)
@@ -129,8 +140,7 @@ class _Loader:
 
     def run(self) -> Trial:
         """Load until nothing is refused."""
-        set_capabilities(self._machine, self._feed)
-        self._machine.snapshot()
+        self._destination.prepare(lambda: set_capabilities(self._machine, self._feed))
         while True:
             self._machine.output = ""
             try:
@@ -143,7 +153,7 @@ class _Loader:
             self._failures.append(failure)
             if len(self._failures) >= _MAX_FAILURES or not self._leave_out(failure):
                 return self._trial(FAILS)
-            self._machine.rewind()
+            self._destination.rewind()
 
     def _trial(self, outcome: str, reason: str | None = None, changes: tuple[Change, ...] = ()) -> Trial:
         return Trial(outcome, reason, tuple(self._failures), changes, self._argv)
@@ -167,7 +177,7 @@ class _Loader:
             names = ", ".join(self._feed.dropped_live)
             return self._trial(UNDECIDED, f"live state was left out, whose contents are not known: {names}")
         try:
-            changes = compare(self._machine, self._feed)
+            changes = compare(self._destination, self._feed)
         except SourceError as error:
             text = str(error).removeprefix(f"{self._machine.name}: ")
             return self._trial(LOADS, f"it can't be saved again, so that fields were not compared: {text}")

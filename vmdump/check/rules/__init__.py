@@ -1,4 +1,6 @@
-"""The rules of ``vmdump check``, ``vmdump abi`` (abi_*) and ``vmdump lint``: one file each, named after the rule's id.
+"""The rules of ``vmdump check``, ``vmdump abi`` (abi_*), ``vmdump migrate`` (migration_*) and ``vmdump lint``.
+
+Each has a file, named after the rule's id.
 
 A rule file defines:
 
@@ -47,8 +49,9 @@ class Rule(NamedTuple):
 
     @property
     def command(self) -> str:
-        """The command that reports the rule: lint, abi or check."""
-        return "lint" if self.LEVEL else "abi" if self.id.startswith("abi-") else "check"
+        """The command that reports the rule: lint, abi, migrate or check."""
+        prefix = self.id.partition("-")[0]
+        return "lint" if self.LEVEL else {"abi": "abi", "migration": "migrate"}.get(prefix, "check")
 
     def lines(self) -> list[str]:
         """Keys of vmdump.qemu.error_lines that ERROR refers to."""

@@ -1,0 +1,216 @@
+"""vmdump migrate: save VMs with one QEMU and load them with another, both in the emulator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vmdump.cli.environment import ExitStatus
+from vmdump.cli.machine_sources import add_emulation, add_qemu_arguments, find_binary, open_binaries
+from vmdump.cli.report_arguments import add_arguments as add_report
+from vmdump.cli.report_arguments import check_statistics, finish, rule_texts
+from vmdump.cli.source_arguments import UsageError, add_file, roots_of
+from vmdump.errors import VmdumpError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+
+    from vmdump.check.results import CheckResult
+    from vmdump.cli.environment import Environment
+    from vmdump.migrate.findings import Migrations
+    from vmdump.migrate.plan import Qemu, Wanted
+    from vmdump.migrate.run import Result
+    from vmdump.report.options import Options
+
+HELP = "save VMs with one QEMU and load them with another, in the emulator"
+EPILOG = """\
+examples:
+  vmdump migrate old/qemu-system-x86_64 new/qemu-system-x86_64
+  vmdump migrate old/qemu-system-x86_64 new/qemu-system-x86_64 --both \\
+    -M 'pc-q35-*' --device 'virtio-*-pci'
+  vmdump migrate old/qemu-system-aarch64 new/qemu-system-aarch64 \\
+    -- -M virt -cpu cortex-a57 -device e1000e,romfile=
+  vmdump migrate --matrix 7.2/qemu-system-ppc 10.0/qemu-system-ppc \\
+    11.1/qemu-system-ppc
+
+Each VM is saved by OLD just after reset and loaded by NEW, with the code of
+both QEMUs; nothing runs natively. The VMs are the bare machine (-nodefaults),
+and the machine with each device that -device can add to it, one at a time. With
+ARGS the VM is yours, and gets further devices only with --device.
+
+After a failure, the section that NEW refuses is left out and the load repeated,
+so that all failures are reported. The outcomes are
+  loads            NEW loads it
+  misloads         NEW loads it, with values other than those sent
+  fails            NEW refuses it; section, field, cause and QEMU's lines
+  crashes          QEMU ends with a signal or an assertion
+  does-not-start   QEMU refuses the command line
+  blocked          OLD refuses to migrate the VM
+  absent           a side lacks the machine type, the device or a property
+  undecided        the emulator cannot tell; why is said
+Verdicts in reports are those of vmdump check: breaks for what fails in NEW,
+unknown for what OLD does not start or both refuse to migrate.
+
+--format json prints a list with an object for each case: case, direction,
+machine, device, arguments, outcome, side (that ended it before the load),
+reason, failures (section, instance_id, field, cause, lines), changed (as vmdump
+load), guessed, compared, accepted. Accepted findings, --select, --ignore and
+baselines work as in vmdump check; vmdump explain RULE explains the [rule] of a
+finding.
+
+exit codes:
+  0 nothing breaks; 1 something breaks (or has the --fail-on verdict or worse);
+  2 usage error; 3 could not complete, or nothing breaks but something is
+  undecided
+"""
+
+#: Default of --timeout.
+_TIMEOUT = 60
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the command's arguments."""
+    add_file(
+        parser, "sources", nargs="+", metavar="QEMU", help="QEMU binaries, which are emulated, not run: OLD and NEW"
+    )
+    parser.add_argument(
+        "-M",
+        "--machine",
+        "--machines",
+        dest="machine_types",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="machine types that match GLOB, or all, and that all QEMUs have; may be repeated (default: the newest)",
+    )
+    parser.add_argument(
+        "--device",
+        action="append",
+        metavar="GLOB",
+        help="add only device types that match; may be repeated (default: all that the machine has a bus for; with "
+        "ARGS, none)",
+    )
+    parser.add_argument("--both", action="store_true", help="also migrate from NEW to OLD")
+    parser.add_argument(
+        "--matrix", action="store_true", help="migrate between all pairs of several QEMUs, and print a summary table"
+    )
+    parser.add_argument("--jobs", type=_jobs, metavar="N", help="processes (default: one for each CPU)")
+    add_report(parser)
+    add_emulation(parser, timeout=_TIMEOUT, limited="each machine, in seconds of CPU time")
+    add_qemu_arguments(parser)
+
+
+def _jobs(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
+    """Try the migrations and write the report."""
+    check_statistics(args)
+    _check(args)
+    migrations, result = _migrate(args, environment)
+
+    def render(accepted: CheckResult, options: Options) -> bytes:
+        return _render(accepted, migrations, args, options)
+
+    rules = rule_texts(args.format)
+    return finish(result, args, environment, rules=rules, render=render, undecided="migration-undecided")
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Raise UsageError for sources that are too few or too many."""
+    count = len(args.sources)
+    if count < 2 or (count > 2 and not args.matrix):
+        raise UsageError(f"{count} QEMU(s) given; give two binaries, OLD and NEW, or --matrix and several")
+
+
+def _migrate(args: argparse.Namespace, environment: Environment) -> tuple[list[Migrations], CheckResult]:
+    import os
+
+    from vmdump.check.labels import Named, labels
+    from vmdump.cli.source_list import directions
+    from vmdump.migrate.findings import check_result
+    from vmdump.migrate.plan import Wanted, dumps_of, machine_names, try_all
+
+    qemus = _open(args, environment)
+    wanted = Wanted(tuple(args.machine_types), args.device, tuple(args.argv), args.timeout)
+    _check_devices(qemus, wanted)
+    try:
+        names, is_default = machine_names(qemus, wanted)
+    except VmdumpError as error:
+        raise UsageError(str(error)) from None
+    if is_default:
+        environment.error(f"using machine type {names[0]}, the newest that all have; -M selects another")
+    pairs = directions(len(qemus), "both" if args.both or args.matrix else "forward")
+    show = _progress(environment)
+    try:
+        found = try_all(qemus, pairs, names, wanted, args.jobs or len(os.sched_getaffinity(0)), show)
+    finally:
+        show(None)
+    named = labels([Named(each.version, None, path) for each, path in zip(qemus, args.sources, strict=True)])
+    return found, check_result(dumps_of(qemus, named), found)
+
+
+def _open(args: argparse.Namespace, environment: Environment) -> list[Qemu]:
+    from vmdump.migrate.cases import Binary
+    from vmdump.migrate.plan import open_qemu
+
+    opened = open_binaries(args.sources, args, environment)
+    roots = roots_of(args.sources, args.root)
+    return [
+        open_qemu(machines, Binary(find_binary(path, root), root, args.host))
+        for machines, path, root in zip(opened, args.sources, roots, strict=True)
+    ]
+
+
+def _check_devices(qemus: Sequence[Qemu], wanted: Wanted) -> None:
+    """Raise UsageError for a pattern that matches no device type."""
+    from fnmatch import fnmatchcase
+
+    from vmdump.suggestion import did_you_mean
+
+    for pattern in wanted.devices or ():
+        known = [each for qemu in qemus for each in qemu.devices]
+        if not any(fnmatchcase(each, pattern) for each in known):
+            hint = did_you_mean(pattern, known, "vmdump devices lists them")
+            raise UsageError(f"--device: no device type matches {pattern!r}; {hint}")
+
+
+def _progress(environment: Environment) -> Callable[[Result | None], None]:
+    """Return a function that shows on a terminal which case is done; None clears the line."""
+    terminal = environment.progress_terminal()
+    done = 0
+
+    def show(result: Result | None) -> None:
+        nonlocal done
+        if terminal is None:
+            return
+        done += 1
+        from vmdump.migrate.findings import name_of
+
+        terminal.write("\r\x1b[K" if result is None else f"\r\x1b[K{done}: {name_of(result.case)}\r")
+        terminal.flush()
+
+    return show
+
+
+def _render(result: CheckResult, migrations: Sequence[Migrations], args: argparse.Namespace, options: Options) -> bytes:
+    from vmdump.report import render
+
+    if args.format == "json" and not args.statistics:
+        import json
+
+        from vmdump.migrate.findings import to_plain
+
+        return (json.dumps(to_plain(result, migrations), indent=1, ensure_ascii=False) + "\n").encode(
+            "utf-8", "backslashreplace"
+        )
+    report = render(result, args.format, options)
+    if args.format in ("text", "concise") and not args.statistics:
+        from vmdump.migrate.findings import outcome_lines
+
+        report += "".join(f"{line}\n" for line in outcome_lines(result, migrations)).encode("utf-8", "backslashreplace")
+    return report

@@ -1,0 +1,115 @@
+"""The migrations of one machine type between two binaries: the board, and the board with each device, one at a time.
+
+What a device needs (backends, a bus, properties) is found in the source; the destination gets the same arguments.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from vmdump.emulator.machine import ARGUMENTS
+from vmdump.emulator.machine_errors import MachineError
+from vmdump.machines.plug import Plugger, Rows, device_types, is_never_pluggable, lacks_bus
+from vmdump.machines.reader import NO_MACHINE, Source
+from vmdump.migrate import pair
+from vmdump.migrate.pair import INCOMING, Migrated, Side
+from vmdump.migrate.trial import BLOCKED
+
+if TYPE_CHECKING:
+    from vmdump.emulator.host_profile import HostProfile
+
+
+class Binary(NamedTuple):
+    """A QEMU binary; see vmdump.machines.reader.Source."""
+
+    path: str
+    sysroot: str | None
+    host: HostProfile | None
+
+
+class Setting(NamedTuple):
+    """What migrations have in common.
+
+    Attributes:
+        old: the source.
+        new: the destination.
+        argv: arguments of QEMU for both.
+        defaults: arguments before them.
+        seconds: limit of the CPU time of a machine.
+        is_chosen: the user has chosen the devices: those for which the source has no bus are cases, too.
+    """
+
+    old: Binary
+    new: Binary
+    argv: tuple[str, ...]
+    defaults: tuple[str, ...] = ARGUMENTS
+    seconds: float = pair.SECONDS
+    is_chosen: bool = False
+
+
+class Case(NamedTuple):
+    """A migration.
+
+    Attributes:
+        device: type of the device that is added; None: none.
+        arguments: of -device: the device and what provides its bus.
+        migrated: the outcome.
+        is_blocked_on_both: both sides refuse to migrate it.
+    """
+
+    device: str | None
+    arguments: tuple[str, ...]
+    migrated: Migrated
+    is_blocked_on_both: bool = False
+
+
+class Cases:
+    """The migrations of a setting. Not thread-safe."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._old_source, self._new_source = Source(*setting.old), Source(*setting.new)
+        self._old = Side(self._old_source, setting.argv, setting.defaults, setting.seconds)
+        self._new = Side(self._new_source, (*setting.argv, *INCOMING), setting.defaults, setting.seconds)
+        self._seconds, self._is_chosen = setting.seconds, setting.is_chosen
+        self._plugger: Plugger | None = None
+
+    def board(self) -> Case:
+        """Migrate the machine without further devices. Raises SourceError."""
+        return self._finish(None, (), pair.save(self._old))
+
+    def device(self, type_: str) -> Case | None:
+        """Migrate the machine with a device; None: it can't be added to this machine, or the board does not start.
+
+        Raises SourceError.
+        """
+        arguments: tuple[str, ...] = ()
+        try:
+            plugger = self._plugger or self._make_plugger()
+        except MachineError:
+            return None
+        try:
+            with plugger.boot(type_) as (machine, arguments):
+                saved = pair.save_machine(self._old, machine)
+        except MachineError as error:
+            if is_never_pluggable(error) or (lacks_bus(error) and not self._is_chosen):
+                return None
+            saved = pair.refused(self._old, error)
+        return self._finish(type_, arguments, saved)
+
+    def _make_plugger(self) -> Plugger:
+        template = self._old.template()
+        if template is None:
+            raise MachineError(f"{self._old_source.binary}: devices can't be added one at a time to this QEMU")
+        bare = self._old_source.boot(["-M", NO_MACHINE])
+        self._plugger = Plugger(template, Rows(bare), device_types(bare), self._seconds)
+        return self._plugger
+
+    def _finish(self, device: str | None, arguments: tuple[str, ...], saved: bytes | Migrated) -> Case:
+        if not isinstance(saved, Migrated):
+            return Case(device, arguments, pair.load(self._new, saved, arguments))
+        is_blocked = saved.trial.outcome == BLOCKED
+        return Case(device, arguments, saved, is_blocked and self._is_blocked_by_destination(arguments))
+
+    def _is_blocked_by_destination(self, arguments: tuple[str, ...]) -> bool:
+        saved = pair.save(self._new, arguments)
+        return isinstance(saved, Migrated) and saved.trial.outcome == BLOCKED
