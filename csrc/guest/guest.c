@@ -182,8 +182,12 @@ enum vmd_status vmd_guest_create(const char *unicorn, uint16_t e_machine, const 
         vmd_guest_destroy(guest);
         return vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
     }
-    guest->trampolines = vmd_guest_alloc(guest, VMD_GUEST_TRAMPOLINES * VMD_TRAMPOLINE_SIZE, 4096);
+    /*
+     * First, behind a page that does not exist: after a call, Unicorn drops the code before the address that it stopped
+     * at, and all empty blocks of that page; here it keeps the empty block that stops.
+     */
     guest->stop = vmd_guest_alloc(guest, STOP_SIZE, 4096);
+    guest->trampolines = vmd_guest_alloc(guest, VMD_GUEST_TRAMPOLINES * VMD_TRAMPOLINE_SIZE, 4096);
     guest->thread = vmd_guest_alloc(guest, 2 * THREAD_SIZE, 4096) + THREAD_SIZE;
     guest->errno_at = guest->thread + THREAD_SIZE - 64;
     guest->stack = vmd_guest_alloc(guest, STACK_SIZE, 4096) + STACK_SIZE - 4096;

@@ -72,6 +72,9 @@ enum vmd_status vmd_guest_create(const char *unicorn, uint16_t e_machine, const 
                                  struct vmd_guest **ret, struct vmd_error *err);
 void vmd_guest_destroy(struct vmd_guest *guest);
 
+/* Translate the size bytes at start faster, which are code that is not written to. For code of the first snapshot. */
+void vmd_guest_expect_code(struct vmd_guest *guest, uint64_t start, uint64_t size);
+
 /* The guest's memory: the bytes from address VMD_GUEST_BASE on; the size is that of its limits. */
 char *vmd_guest_memory(struct vmd_guest *guest);
 

@@ -245,6 +245,30 @@ def test_calls_in_a_row(guest: Guest) -> None:
     guest.call_all([])
 
 
+#: store(address, word), and a function that returns a number.
+STORE = {X86_64: b"\x89\x37\xc3", AARCH64: struct.pack("<2I", 0xB9000001, 0xD65F03C0)}
+RETURN_0 = {X86_64: b"\xb8\0\0\0\0\xc3", AARCH64: struct.pack("<2I", 0x52800000, 0xD65F03C0)}
+
+
+@pytest.mark.parametrize("machine", [X86_64, AARCH64], ids=["x86_64", "aarch64"])
+def test_code_that_changes(machine: int) -> None:
+    """Code that the guest writes is executed as last written, on a page of data as well."""
+    guest = Guest("guest", machine)
+    store, page = guest.alloc(16, 4096), guest.alloc(8192, 4096)
+    guest.write(store, STORE[machine])
+    guest.write(page, RETURN_0[machine])
+    for offset in (64, 128, 4096):
+        guest.call(store, page + offset, 1)  # data
+    assert guest.call(page) == 0
+    for number in (1, 2, 3):
+        if machine == X86_64:
+            guest.call(store, page + 1, number)
+        else:
+            guest.call(store, page, 0x52800000 | number << 5)
+        guest.call(store, page + 64, number)
+        assert guest.call(page) == number
+
+
 @pytest.mark.parametrize("machine", [X86_64, AARCH64])
 def test_callback_that_faults(machine: int) -> None:
     """A callback that faults for one key of a table is ended there and reported, and called for the others."""

@@ -293,6 +293,9 @@ def map_object(guest: Guest, elf: ElfFile, scope: Sequence[MappedObject] = (), *
         guest.bias = bias
     for segment in elf.of_type(_PT_LOAD):
         elf.read_into(guest.view(bias + segment.vaddr, segment.filesz), segment.offset)
+    code = max((segment for segment in elf.of_type(_PT_LOAD) if segment.flags & _PF_X), key=_size, default=None)
+    if code is not None:
+        lib.vmd_guest_expect_code(guest.native, bias + code.vaddr, code.filesz)
     for segment in elf.of_type(_PT_TLS):
         _map_tls(guest, elf, segment, is_main)
     dynamic = next(elf.of_type(_PT_DYNAMIC), None)
@@ -316,6 +319,10 @@ def map_object(guest: Guest, elf: ElfFile, scope: Sequence[MappedObject] = (), *
     ]
     relocated = [(bias + each.vaddr, bias + each.vaddr + each.memsz) for each in elf.of_type(_PT_GNU_RELRO)]
     return MappedObject(guest, ffi.gc(ret[0], lib.vmd_object_destroy), bias, segments, relocated)
+
+
+def _size(segment: ElfSegment) -> int:
+    return segment.filesz
 
 
 def _map_tls(guest: Guest, elf: ElfFile, segment: ElfSegment, is_main: bool) -> None:

@@ -13,16 +13,24 @@
 
 /* Constants of Unicorn's API (2.x). */
 enum {
+    UC_PROT_READ = 1,
+    UC_PROT_WRITE = 2,
     UC_PROT_ALL = 7,
+    UC_MEM_FETCH = 18,
     UC_HOOK_BLOCK = 8,
     UC_HOOK_MEM_INVALID = 1008,
     UC_HOOK_MEM_READ = 1024,
     UC_HOOK_EDGE_GENERATED = 32768,
+    UC_HOOK_TLB_FILL = 131072,
+    UC_TLB_VIRTUAL = 1,
     UC_CTL_CPU_MODEL = 7,
     UC_CTL_TB_FLUSH = 10,
+    UC_CTL_TLB_TYPE = 12,
     UC_CTL_WRITE = 1 << 30,
     UC_CTL_ARGUMENTS = 26, /* shift of their number */
 };
+
+enum { CODE_PAGE = 4096 }; /* bytes of a page that is executable or not */
 
 /* Unicorn allows 64 nested executions. */
 enum { DEPTH_MAX = 56 };
@@ -55,6 +63,7 @@ struct vmd_cpu {
     unsigned depth;             /* calls of the guest from within calls of the host */
     unsigned thread_depth;      /* depth at which the running thread began; 0: main thread */
     struct vmd_thread *running; /* the thread at thread_depth */
+    unsigned char *code_pages;  /* a bit for each page: code of it has been executed */
     void *paused;               /* registers of the last paused call */
     bool has_returned;          /* the call with pause_at returned without a pause */
     bool is_freezing;           /* the running thread ends: all calls down to thread_depth return */

@@ -123,6 +123,50 @@ static void on_new_block(void *engine, const struct uc_tb *block, const struct u
     }
 }
 
+/* What a page of the guest may be used for. Source: uc_tlb_entry of Unicorn's API. */
+struct uc_tlb_entry {
+    uint64_t address;
+    uint32_t permissions;
+};
+
+/*
+ * The TLB has no entry for a page. A page is executable from the first fetch of an instruction on: Unicorn looks for
+ * translated code at each store to an executable page, which takes many times as long as the store.
+ */
+static bool on_tlb_miss(void *engine, uint64_t address, int type, struct uc_tlb_entry *ret, void *user)
+{
+    const struct vmd_guest *guest = user;
+    uint64_t page = (address - VMD_GUEST_BASE) / CODE_PAGE;
+
+    *ret = (struct uc_tlb_entry){address, UC_PROT_ALL};
+    if (page < guest->size / CODE_PAGE) {
+        unsigned char *at = &guest->cpu->code_pages[page / 8], bit = (unsigned char)(1 << page % 8);
+
+        *at |= type == UC_MEM_FETCH ? bit : 0;
+        ret->permissions = *at & bit ? UC_PROT_ALL : UC_PROT_READ | UC_PROT_WRITE;
+    }
+    return true;
+}
+
+/*
+ * Where a hook for memory exists, Unicorn expects stores to be slow, and does not search its whole TLB for entries to
+ * slow down each time that it translates a block.
+ */
+static bool expect_code(struct vmd_guest *guest, uint64_t start, uint64_t end)
+{
+    void *hook;
+
+    return !guest->cpu->unicorn.hook_add(guest->cpu->engine, &hook, UC_HOOK_MEM_INVALID, on_invalid_memory, guest,
+                                         start, end - 1);
+}
+
+void vmd_guest_expect_code(struct vmd_guest *guest, uint64_t start, uint64_t size)
+{
+    if (!guest->snapshot && size && vmd_guest_find(guest, start, size)) {
+        expect_code(guest, start & -(uint64_t)CODE_PAGE, (start + size + CODE_PAGE - 1) & -(uint64_t)CODE_PAGE);
+    }
+}
+
 /* Creation and destruction */
 
 static bool set_start_registers(struct vmd_guest *guest)
@@ -145,14 +189,19 @@ static bool start_engine(struct vmd_guest *guest)
     const struct unicorn *unicorn = &guest->cpu->unicorn;
     const struct vmd_arch *host = guest->host;
     void **engine = &guest->cpu->engine, *hook;
-    uint64_t end = guest->trampolines + VMD_GUEST_TRAMPOLINES * VMD_TRAMPOLINE_SIZE - 1;
+    uint64_t start = guest->trampolines, end = start + VMD_GUEST_TRAMPOLINES * VMD_TRAMPOLINE_SIZE;
 
     return !unicorn->open(host->unicorn_arch, host->unicorn_mode, engine) &&
            (host->cpu_model < 0 ||
             !unicorn->ctl(*engine, UC_CTL_WRITE | 1 << UC_CTL_ARGUMENTS | UC_CTL_CPU_MODEL, host->cpu_model)) &&
            !unicorn->mem_map_ptr(*engine, VMD_GUEST_BASE, guest->size, UC_PROT_ALL, guest->memory) &&
-           !unicorn->hook_add(*engine, &hook, UC_HOOK_BLOCK, on_trampoline, guest, guest->trampolines, end) &&
-           !unicorn->hook_add(*engine, &hook, UC_HOOK_MEM_INVALID, on_invalid_memory, guest, 1, 0) &&
+           !unicorn->hook_add(*engine, &hook, UC_HOOK_BLOCK, on_trampoline, guest, start, end - 1) &&
+           !unicorn->hook_add(*engine, &hook, UC_HOOK_MEM_INVALID, on_invalid_memory, guest, 0, VMD_GUEST_BASE - 1) &&
+           !unicorn->hook_add(*engine, &hook, UC_HOOK_MEM_INVALID, on_invalid_memory, guest,
+                              VMD_GUEST_BASE + guest->size, UINT64_MAX) &&
+           expect_code(guest, start, end) &&
+           !unicorn->ctl(*engine, UC_CTL_WRITE | 1 << UC_CTL_ARGUMENTS | UC_CTL_TLB_TYPE, UC_TLB_VIRTUAL) &&
+           !unicorn->hook_add(*engine, &hook, UC_HOOK_TLB_FILL, on_tlb_miss, guest, 1, 0) &&
            (!host->find_unsupported ||
             !unicorn->hook_add(*engine, &hook, UC_HOOK_EDGE_GENERATED, on_new_block, guest, 1, 0)) &&
            set_start_registers(guest);
@@ -173,6 +222,10 @@ enum vmd_status vmd_cpu_create(struct vmd_guest *guest, const char *unicorn, str
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&cpu->ended, &monotonic);
     pthread_condattr_destroy(&monotonic);
+    cpu->code_pages = calloc(guest->size / CODE_PAGE / 8 + 1, 1);
+    if (!cpu->code_pages) {
+        return vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
+    }
     if (load_unicorn(cpu, unicorn, err)) {
         return err->code;
     }
@@ -204,6 +257,7 @@ void vmd_cpu_destroy(struct vmd_guest *guest)
     }
     pthread_cond_destroy(&cpu->ended);
     pthread_mutex_destroy(&cpu->lock);
+    free(cpu->code_pages);
     free(cpu);
 }
 
