@@ -111,7 +111,7 @@ def test_advice(services: GuestServices, tmp_path: Path) -> None:
     assert advice(services, "Couldn't get phandle for /cpus/cpu@0", ["fdt_path_offset"]) == (
         f"libfdt.so.1 is missing from the tree {tmp_path}: unpack its package (Debian: libfdt1) there, {ending}"
     )
-    for message in ("unsupported machine type", "known.rom is too large", f"{services.binary}: no accelerator"):
+    for message in ("unsupported machine type", "known.rom is too large", f"{services.name}: no accelerator"):
         assert advice(services, message, ["g_some_function"]) is None
 
 

@@ -208,6 +208,38 @@ def test_machine_that_cannot_be_saved() -> None:
 
 
 @pytest.mark.slow
+def test_value_that_is_not_determined(machines: Machines) -> None:
+    """isa-applesmc's default osk has no end: QEMU returns the address behind it, another one in each run."""
+    values = []
+    for _ in range(2):
+        with NativeQemu(find_qemu("x86_64"), "-M", "q35", "-device", "isa-applesmc,id=vmdump") as native:
+            values.append(native.qmp("qom-get", path="/machine/peripheral/vmdump", property="osk"))
+    assert values[0] != values[1]
+    device = machines.survey("pc-q35-7.2", [], devices=("isa-applesmc",)).devices["isa-applesmc"]
+    (osk,) = [each for each in device.objects[0].properties if each.name == "osk"]
+    assert (osk.value, osk.error) == (None, "not determined: the text runs into memory behind it")
+
+
+@pytest.mark.slow
+def test_properties_of_a_binary_without_exports(tmp_path: Path) -> None:
+    """Effective values are those of the real QEMU; SET BY says if a default is not known."""
+    path = shutil.which("qemu-system-x86_64-microvm")
+    if path is None:
+        pytest.skip("needs Debian's qemu-system-x86_64-microvm")
+    found = open_machines(path, cache=False).properties("virtio-rng-device", "microvm")
+    assert found.added == "driver=virtio-rng-device,id=vmdump"
+    by_name = {each.name: each for each in found.properties}
+    assert (by_name["event_idx"].default, by_name["event_idx"].effective, by_name["event_idx"].set_by) == (
+        True, True, "default"
+    )  # fmt: skip
+    assert by_name["realized"].set_by == "not known"
+    binary = find_qemu("x86_64")
+    with NativeQemu(binary, "-M", "microvm", "-device", "virtio-rng-device,id=vmdump") as native:
+        for name in ("event_idx", "max-bytes", "period", "any_layout", "iommu_platform"):
+            assert by_name[name].effective == native.qmp("qom-get", path="/machine/peripheral/vmdump", property=name)
+
+
+@pytest.mark.slow
 def test_arm(tmp_path: Path) -> None:
     """An Arm machine has its system registers, sections and RAM blocks."""
     machine = open_machines(find_qemu("aarch64"), cache=False)["virt"]

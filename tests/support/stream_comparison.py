@@ -84,11 +84,11 @@ def compare_streams(
     if differing:
         differing = _accept(differing, accepted, "clock", _clocks(differing))
     if differing:
-        by_memory = _changed(emulated, emulated_again())
-        differing = _accept(differing, accepted, "uninitialised memory or an address", by_memory)
-    if differing:
         undetermined = _changed(native, native_again())
         differing = _accept(differing, accepted, "differs in two runs of the real QEMU", undetermined)
+    if differing:
+        by_memory = _changed(emulated, emulated_again())
+        differing = _accept(differing, accepted, "uninitialised memory or an address", by_memory)
     problem = f"{len(differing)} fields: {'; '.join(map(str, differing[:4]))}" if differing else ""
     return Comparison(problem, tuple((f"{section} {path}", why) for (section, path), why in accepted.items()))
 

@@ -30,9 +30,12 @@ else one that is added with -device. SET BY is
   compat DRIVER.NAME=VALUE    a compat property of the machine type
   -global DRIVER.NAME=VALUE   an argument
   board or realize            the board's code, or the device's realize function
+  not known                   QMP returns no default, and the binary exports no
+                              functions that would (a microvm build)
 
 If QEMU refuses to add the device, vmdump says so, and EFFECTIVE has the values
-of a device that is not realized. The keys of --json are type, machine, path,
+of a device that is not realized. Long values are shortened to the width of the
+terminal; --json has all. Its keys are type, machine, path,
 added, why_unrealized and properties: name, type, default, effective, set_by,
 description.
 """
@@ -94,6 +97,7 @@ def _print(found: DeviceProperties, environment: Environment) -> None:
             "EFFECTIVE": [_text(each.effective) for each in found.properties],
             "SET BY": [each.set_by for each in found.properties],
         },
+        shorten=("TYPE", "DEFAULT", "EFFECTIVE"),
     )
 
 

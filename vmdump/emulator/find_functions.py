@@ -41,6 +41,11 @@ class Functions:
         if address is None:
             if not self._elf.is_closed:  # else the reader of descriptions has checked it
                 check_is_qemu(self._guest.name, self._elf)
+            if not self.exported and name not in _FINDERS:
+                raise SourceError(
+                    f"{self._guest.name}: the binary does not export QEMU's functions ({name}): its machines can be "
+                    "booted and asked over QMP, but not saved, loaded or paused"
+                )
             raise SourceError(
                 f"{self._guest.name}: {name} was not found: not a QEMU system emulator, or built in an "
                 "unsupported way; use --run instead"

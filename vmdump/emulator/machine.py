@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -192,7 +192,7 @@ class Machine:
         try:
             yield
         except MachineError as error:
-            if told := advice(self._services, str(error), error.missed_functions):
+            if told := advice(self._services, error.output, error.missed_functions):
                 error.args = (f"{str(error).rstrip('.')}; {told}",)
             raise
 
@@ -344,6 +344,24 @@ class MachineTemplate:
             machine.call("rom_reset_order_override")
 
 
+class _Reboots(MachineTemplate):
+    """A template of a binary that does not export QEMU's functions: each block boots a machine of its own."""
+
+    def __init__(self, boot_with: Callable[[Sequence[str], float], Machine]) -> None:
+        self._boot_with, self._seconds = boot_with, SECONDS
+        super().__init__(boot_with((), SECONDS))
+
+    def set_time(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def forget_missed_functions(self) -> None:
+        pass
+
+    @contextlib.contextmanager
+    def boot(self, *devices: str) -> Iterator[Machine]:
+        yield self._boot_with([word for each in devices for word in ("-device", each)], self._seconds)
+
+
 #: FW_CFG_ORDER_OVERRIDE_DEVICE. Source: include/hw/nvram/fw_cfg.h.
 _ROM_ORDER_DEVICE = 110
 
@@ -398,6 +416,9 @@ def boot_template(
 ) -> MachineTemplate:
     """Boot a machine to the point where devices can be added. Arguments and errors as for boot."""
     machine, arguments = _prepare(image, argv, sysroot, host, defaults, fill)
+    if not machine.functions.exported:
+        options: Any = {"sysroot": sysroot, "host": host, "defaults": defaults, "fill": fill}
+        return _Reboots(lambda more, seconds: boot(image, [*argv, *more], seconds=seconds, **options))
     with machine.starting():
         machine.call_until("qemu_init", *arguments, pause_at=_DEVICES_DONE)
     machine.snapshot()

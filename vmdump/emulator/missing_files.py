@@ -5,7 +5,6 @@ A binary needs files of other packages: firmware, modules and libraries. They ar
 
 from __future__ import annotations
 
-import fnmatch
 import os
 import re
 from typing import TYPE_CHECKING
@@ -18,20 +17,22 @@ if TYPE_CHECKING:
 
     from vmdump.emulator.guest_services import GuestServices
 
+#: Directories of the host, which no package has files in.
+_SYSTEM = ("/etc/", "/dev/", "/proc/", "/sys/")
+
 #: QEMU's words for a file that it does not find, which it need not name.
 _NOT_FOUND = re.compile(r"(?:could ?n[o']t|can ?n[o']t|can't|failed to|unable to) (?:find|load|open)|not found", re.I)
 
 
-def advice(services: GuestServices, message: str, missed: Sequence[str]) -> str | None:
+def advice(services: GuestServices, output: str, missed: Sequence[str]) -> str | None:
     """Return which file is missing and what to do; None: the failure is not due to a file.
 
     Args:
         services: of the machine that did not start.
-        message: why it did not, in QEMU's words.
+        output: of QEMU.
         missed: host functions that were called and the emulator lacks.
     """
-    message = message.replace(services.binary, "").replace(services.name, "")
-    name = _library(services, missed) or _file(services, message)
+    name = _library(services, missed) or _file(services, output.replace(services.name, ""))
     if name is None:
         return None
     if services.tree is None:
@@ -49,10 +50,14 @@ def _library(services: GuestServices, missed: Sequence[str]) -> str | None:
     return None
 
 
-def _file(services: GuestServices, message: str) -> str | None:
-    """Return the missing file that the message names, else, if it says that one is missing, the last requested."""
-    paths = [path for path, real in services.requested.items() if real == "missing" and path != services.name]
-    found = [path for path in paths if re.search(rf"(?<![\w.-]){re.escape(os.path.basename(path))}(?![\w-])", message)]
-    if not found and _NOT_FOUND.search(message):
-        found = [path for path in paths if not fnmatch.fnmatch(path, "/etc/*")][-1:]
-    return os.path.basename(found[-1]) if found else None
+def _file(services: GuestServices, output: str) -> str | None:
+    """Return the missing file that QEMU names, else, if it says that one is missing, the last requested."""
+    names = [
+        os.path.basename(path)
+        for path, real in services.requested.items()
+        if real == "missing" and path != services.name and not path.startswith(_SYSTEM)
+    ]
+    found = [name for name in names if re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", output)]
+    if not found and _NOT_FOUND.search(output):
+        found = names
+    return found[-1] if found else None

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from vmdump.emulator.machine import Machine
     from vmdump.machines.model import MachineInfo
 
-#: Origin of a value: the class or the instance's init function; the board or the device's realize function.
-CLASS, BOARD = "default", "board or realize"
+#: Origin of a value: the class or the instance's init function; the board or the device's realize function; not known.
+CLASS, BOARD, UNKNOWN = "default", "board or realize", "not known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,8 @@ class PropertyValue:
         type: QOM's name of its type.
         default: value without a machine type; None if it has none, or cannot be read.
         effective: value under the machine type; None if it cannot be read.
-        set_by: ``default``; ``compat DRIVER.PROPERTY=VALUE``; ``-global DRIVER.PROPERTY=VALUE``; ``board or realize``.
+        set_by: ``default``; ``compat DRIVER.PROPERTY=VALUE``; ``-global DRIVER.PROPERTY=VALUE``; ``board or realize``;
+            ``not known``, in binaries that do not export QEMU's functions and do not return the default.
         description: as QEMU prints it for -device TYPE,help.
     """
 
@@ -140,7 +141,9 @@ def _cpu_argument(machine: Machine, type_: str) -> list[str]:
 
 
 def _unrealized(machine: Machine, type_: str) -> dict[str, Property]:
-    """Return the properties of a new object by name; empty if its init function fails."""
+    """Return the properties of a new object by name; empty if its init function fails, or QEMU exports none."""
+    if not machine.functions.exported:
+        return {}
     try:
         return {each.name: each for each in read_unrealized(machine, type_)}
     except MachineError:
@@ -157,15 +160,22 @@ def _applicable(machine: Machine, type_: str, info: MachineInfo) -> dict[str, st
 
     It applies if object_dynamic_cast holds, interfaces included.
     """
-    klass = machine.call("object_class_by_name", machine.text(type_))
     casts: dict[str, bool] = {}
     found = {}
     for each in info.compat_props:
         if each.driver not in casts:
-            casts[each.driver] = bool(machine.call("object_class_dynamic_cast", klass, machine.text(each.driver)))
+            casts[each.driver] = _is_a(machine, type_, each.driver)
         if casts[each.driver]:
             found[each.property] = f"{each.driver}.{each.property}={each.value}"
     return found
+
+
+def _is_a(machine: Machine, type_: str, driver: str) -> bool:
+    """Return whether a type is of another one, or has that interface."""
+    if machine.functions.exported:
+        klass = machine.call("object_class_by_name", machine.text(type_))
+        return bool(machine.call("object_class_dynamic_cast", klass, machine.text(driver)))
+    return any(row["name"] == type_ for row in machine.qmp("qom-list-types", implements=driver, abstract=True))
 
 
 def _setter(
@@ -199,7 +209,11 @@ def _merge(
         effective = now.value if now else None
         by = setter(name)
         origin = CLASS
-        if not same_value(start, effective):
+        if configured is None and before is None and final is not None:  # QEMU's functions are not exported
+            origin = by or (
+                UNKNOWN if "default-value" not in row else CLASS if same_value(default, effective) else BOARD
+            )
+        elif not same_value(start, effective):
             origin = BOARD if by is None else f"{BOARD}, after {by}"
         elif by is not None:
             origin = by

@@ -61,11 +61,14 @@ class Source:
         self.tree = (sysroot or os.path.dirname(self.binary).removesuffix("/usr/bin")).rstrip("/")
         self.requested: list[Mapping[str, str]] = []
 
-    def boot(self, argv: Sequence[str], *, defaults: Sequence[str] = ARGUMENTS, fill: int = 0) -> Machine:
+    def boot(
+        self, argv: Sequence[str], *, defaults: Sequence[str] = ARGUMENTS, fill: int = 0, shift: int = 0
+    ) -> Machine:
         """Boot a machine. Raises MachineError, SourceError."""
         machine = boot(
-            self.path, argv, sysroot=self.sysroot, host=self.host, defaults=defaults, fill=fill, seconds=self._seconds()
-        )
+            self.path, argv, sysroot=self.sysroot, host=self.host, defaults=defaults, fill=fill, shift=shift,
+            seconds=self._seconds(),
+        )  # fmt: skip
         self.requested.append(machine.files)
         return machine
 

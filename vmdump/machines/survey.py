@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import TYPE_CHECKING
 
 from vmdump.errors import SourceError
 from vmdump.machines.backends import backend_arguments
 from vmdump.machines.cpu import read_cpu
+from vmdump.machines.determined import SHIFT, determined
 from vmdump.machines.effects import ancestors, read_parents
 from vmdump.machines.model import CompatProperty, Cpu, Field, QomObject, RamBlock, Section
-from vmdump.machines.objects import read_tree
+from vmdump.machines.objects import ROOT, read_tree
 from vmdump.machines.plug import PATH, Plugger, Rows, device_types
 from vmdump.machines.reader import NO_MACHINE, Source, machine_arguments, saved_stream, version_of
 
@@ -106,14 +108,21 @@ def survey(
 
     Raises:
         MachineError: QEMU does not start the machine type.
+        SourceError: the binary does not export QEMU's functions.
     """
     bare = source.boot(["-M", NO_MACHINE])
+    if not bare.functions.exported:
+        raise SourceError(
+            f"{source.path}: the binary does not export QEMU's functions, so that RAM blocks and the state after reset "
+            "can't be read; vmdump properties shows the properties of a device"
+        )
     parents = read_parents(bare)
     concrete = sorted(row["name"] for row in bare.qmp("qom-list-types", implements="device", abstract=False))
-    template = source.boot_template(machine_arguments(info.name, [*backend_arguments(bare), *argv]))
+    arguments = machine_arguments(info.name, [*backend_arguments(bare), *argv])
+    template = source.boot_template(arguments)
     with template.boot() as machine:
         stream = saved_stream(machine)
-        objects = read_tree(machine)
+        objects = determined(read_tree(machine), partial(_read_again, source, arguments))
         board = State(info.name, (), objects, stream.sections, stream.fields, stream.ram_blocks)
         found = Survey(
             info.name, version_of(machine), info.compat_props, parents, tuple(concrete), board,
@@ -126,12 +135,20 @@ def survey(
             continue
         on_device(type_)
         try:
-            with plugger.boot(type_) as (machine, arguments):
-                state = _added(machine, type_, arguments, stream)
-                found.devices[type_] = replace(state, missed_functions=tuple(machine.missed_functions))
+            with plugger.boot(type_) as (machine, added):
+                state = _added(machine, type_, added, stream)
+                missed = tuple(machine.missed_functions)
+            plugs = [word for each in added for word in ("-device", each)]
+            state_objects = determined(state.objects, partial(_read_again, source, [*arguments, *plugs], PATH))
+            found.devices[type_] = replace(state, objects=state_objects, missed_functions=missed)
         except SourceError as error:
             found.refused[type_] = str(error)
     return found
+
+
+def _read_again(source: Source, argv: Sequence[str], root: str = ROOT) -> tuple[QomObject, ...]:
+    """Return the objects of a machine with other addresses."""
+    return read_tree(source.boot(argv, shift=SHIFT), root)
 
 
 def _added(machine: Machine, type_: str, arguments: tuple[str, ...], base: Stream) -> State:

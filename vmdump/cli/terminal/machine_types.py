@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -152,12 +153,16 @@ def _value(text: str) -> str:
     return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 3]}..."
 
 
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+
+
 def _print_cpu(environment: Environment, cpu: Cpu) -> None:
     on = [name for name, value in cpu.features.items() if value]
     rows: list[list[Part]] = [
         [("", PLAIN)],
         [("CPU features", BOLD)],
-        [(f"  {printable(' '.join(sorted(on)))}", PLAIN)],
+        *([(line, PLAIN)] for line in _wrapped(printable(" ".join(sorted(on))), environment.width)),
     ]
     rows += [
         [("  " + printable(" ".join(f"{key}={value}" for key, value in word.items())), PLAIN)]
