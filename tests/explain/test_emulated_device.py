@@ -1,7 +1,12 @@
 """Command lines that start a device on the bus that it was on."""
 
+import time
+from typing import Any
+
 import pytest
 
+from vmdump.emulator.machine_errors import MachineError
+from vmdump.errors import SourceError
 from vmdump.explain.emulated_device import (
     Binary,
     EmulatedDevice,
@@ -11,6 +16,7 @@ from vmdump.explain.emulated_device import (
     as_option,
     start_device,
 )
+from vmdump.explain.rom_file import RomFile, find_rom
 
 
 @pytest.mark.parametrize(
@@ -57,3 +63,33 @@ def test_reasons() -> None:
 def test_as_option(value: object, text: str) -> None:
     """Values are printed as -device takes them."""
     assert as_option(value) == text
+
+
+def test_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A boot beyond the time limit is a reason, and QEMU's failure to answer is no list of properties."""
+    monkeypatch.setattr("vmdump.emulator.machine.boot", lambda *_, **__: time.sleep(5))
+    reason = start_device(Binary("/nonexistent/qemu", timeout=0.05), "x", ["e1000"])
+    assert reason == "it did not start within 0.05 seconds; allow more with --timeout"
+    assert find_rom(Binary("/nonexistent/qemu", timeout=0.05), "e1000") is None
+
+
+def test_missing_rom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name of a ROM file that the system lacks is QEMU's."""
+
+    def boot(*_: object, **__: object) -> None:
+        raise SourceError('qemu: -device e1000: failed to find romfile "efi-e1000.rom"')
+
+    monkeypatch.setattr("vmdump.emulator.machine.boot", boot)
+    assert find_rom(Binary("/nonexistent/qemu"), "e1000") == RomFile("efi-e1000.rom", None, 0)
+
+
+def test_properties_of_a_machine_that_crashes() -> None:
+    """Nothing is known of a device whose properties can't be read."""
+
+    class Crashing:
+        def qmp(self, command: str, **arguments: object) -> None:
+            raise MachineError("qemu crashed")
+
+    machine: Any = Crashing()
+    device = EmulatedDevice("e1000", [], machine)
+    assert (device.properties(), device.values(["a"])) == (frozenset(), {})

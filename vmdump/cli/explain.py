@@ -80,6 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Print the explanation."""
     from vmdump.check.rules import rule, unknown_rule
+    from vmdump.report.explanation import wrapped
 
     if args.board in ("help", "?") and args.image is not None:
         environment.print(_machines(args, environment))
@@ -90,7 +91,9 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
         except KeyError:
             pass
         else:
-            environment.print(json.dumps([found.to_plain()], indent=2) if args.json else found.text())
+            environment.print(
+                json.dumps([found.to_plain()], indent=2) if args.json else wrapped(found.text(), environment.width)
+            )
             return ExitStatus.DONE
         if not args.line.strip():
             raise UsageError("LINE is empty; quote the line, or give - to read standard input")
@@ -139,7 +142,7 @@ def _image(args: argparse.Namespace, environment: Environment) -> ImageFacts | N
 
         hint = did_you_mean(args.board, names, "-M help lists them")
         raise VmdumpError(f"{path}: no machine type {args.board!r}; {hint}")
-    return ImageFacts(path, image.dump, machines=names, sysroot=args.root, machine=args.board)
+    return ImageFacts(path, image.dump, machines=names, sysroot=args.root, machine=args.board, timeout=args.timeout)
 
 
 def _machines(args: argparse.Namespace, environment: Environment) -> str:

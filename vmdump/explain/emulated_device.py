@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmdump.errors import SourceError
+from vmdump.signals import TimeOut, time_limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,12 +31,21 @@ _ID, _PATH = "explained", "/machine/peripheral/explained"
 
 
 class Binary(NamedTuple):
-    """A QEMU binary to boot: its path, the names of its machine types, the tree it was unpacked in, and -M, if any."""
+    """A QEMU binary to boot.
+
+    Attributes:
+        path: of the binary.
+        machines: names of its machine types.
+        sysroot: the tree that it was unpacked in, if any.
+        machine: of -M, if any.
+        timeout: limit for a boot, in seconds; None: the emulator's.
+    """
 
     path: str
     machines: tuple[str, ...] = ()
     sysroot: str | None = None
     machine: str | None = None
+    timeout: float | None = None
 
 
 class EmulatedDevice(NamedTuple):
@@ -50,10 +61,10 @@ class EmulatedDevice(NamedTuple):
         return " ".join(self.arguments).replace(f",id={_ID}", "")
 
     def properties(self) -> frozenset[str]:
-        """Return the names of the type's properties; none if the binary does not export the command."""
+        """Return the names of the type's properties; none if they can't be read."""
         try:
             found = self.machine.qmp("device-list-properties", typename=self.type)
-        except KeyError:
+        except (SourceError, KeyError):
             return frozenset()
         return frozenset(each["name"] for each in found)
 
@@ -96,8 +107,12 @@ def start_device(
 def _boot(binary: Binary, name: str, arguments: list[str]) -> EmulatedDevice | str:
     from vmdump.emulator.machine import boot
 
+    limit = nullcontext() if binary.timeout is None else time_limit(binary.timeout)
     try:
-        return EmulatedDevice(name, arguments, boot(binary.path, arguments, sysroot=binary.sysroot))
+        with limit:
+            return EmulatedDevice(name, arguments, boot(binary.path, arguments, sysroot=binary.sysroot))
+    except TimeOut:
+        return f"it did not start within {binary.timeout:g} seconds; allow more with --timeout"
     except SourceError as error:
         return str(error).removeprefix(f"{binary.path}: ")
 

@@ -63,6 +63,7 @@ class ImageFacts:
         machines: Iterable[str] = (),
         sysroot: str | None = None,
         machine: str | None = None,
+        timeout: float | None = None,
     ) -> None:
         """Use a binary.
 
@@ -72,10 +73,11 @@ class ImageFacts:
             machines: names of its machine types.
             sysroot: the tree that it was unpacked in.
             machine: machine type for devices that are started; None: one that has the bus they need.
+            timeout: limit for the start of a device, in seconds; None: the emulator's.
         """
         self.path, self.label = path, path.rpartition("/")[2]
         self._make_dump, self._machines = dump, tuple(machines)
-        self._binary = Binary(path, self._machines, sysroot, machine)
+        self._binary = Binary(path, self._machines, sysroot, machine, timeout)
         self._started: dict[tuple[object, ...], Any] = {}
 
     @cached_property

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 from vmdump.errors import SourceError
+from vmdump.signals import TimeOut, time_limit
 
 if TYPE_CHECKING:
     from vmdump.explain.emulated_device import Binary
+
+#: QEMU's message about a ROM file that it does not find. Source: hw/pci/pci.c pci_add_option_rom.
+_MISSING = re.compile(r'failed to find romfile "([^"]+)"')
 
 #: Smallest RAM block of an option ROM: a page of the guest's.
 _PAGE = 4096
@@ -37,11 +43,16 @@ def find_rom(binary: Binary, typename: str) -> RomFile | None:
     from vmdump.emulator.machine import boot
 
     board = ["-M", binary.machine] if binary.machine else []
+    limit = nullcontext() if binary.timeout is None else time_limit(binary.timeout)
     try:
-        with_device = boot(binary.path, [*board, "-device", typename], sysroot=binary.sysroot).files
-        without = boot(binary.path, board, sysroot=binary.sysroot).files
-    except SourceError:
+        with limit:
+            with_device = boot(binary.path, [*board, "-device", typename], sysroot=binary.sysroot).files
+            without = boot(binary.path, board, sysroot=binary.sysroot).files
+    except TimeOut:
         return None
+    except SourceError as error:
+        missing = _MISSING.search(str(error))
+        return RomFile(missing[1], None, 0) if missing else None
     found: dict[str, str | None] = {}
     for requested, where in with_device.items():
         if requested.endswith(".rom") and requested not in without:

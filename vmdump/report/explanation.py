@@ -147,6 +147,12 @@ def _wrapped(label: str, value: str, options: Options, *, indent: int = 2, hangi
     return lines
 
 
+def wrapped(text: str, width: int) -> str:
+    """Break the lines of a text at blanks to a width."""
+    wrapper = TextWrapper(width=max(width, 40), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    return "\n".join("\n".join(wrapper.wrap(line)) for line in text.split("\n"))
+
+
 def _painted(text: str, code: str, options: Options) -> str:
     return f"\x1b[{code}m{text}\x1b[0m" if options.colours else text
 
