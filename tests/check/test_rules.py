@@ -422,6 +422,23 @@ def test_board_findings() -> None:
     assert (unsure.verdict, "bios-256k.bin" in unsure.condition) == ("conditional", True)
 
 
+def test_missing_with_default_devices() -> None:
+    """What only VMs without default devices lack is conditional."""
+    flash, bare = board(sections=(section("m25p80"),)), board()
+    for boards, verdict in (((flash, flash), "conditional"), ((None, None), "conditional"), ((flash, bare), "breaks")):
+        (finding,) = board_findings(flash, bare, with_defaults=boards)
+        assert (finding.rule, finding.verdict) == ("board-section-missing", verdict)
+        assert ("-nodefaults" in str(finding.condition)) == (verdict == "conditional")
+
+
+def test_properties_of_several_devices() -> None:
+    """Devices of one type with different values are compared one by one; names of types may have dots."""
+    source = board(properties={"imx.i2c[0].at": 1, "imx.i2c[1].at": 2})
+    destination = board(properties={"imx.i2c[0].at": 1, "imx.i2c[1].at": 3})
+    (finding,) = board_findings(source, destination)
+    assert finding.message.startswith("at of imx.i2c[1] is 2 in the source and 3 in the destination")
+
+
 def test_decided_by_configuration() -> None:
     """The rule fires if a test reads configuration alone, and not if it reads state."""
     old, new = fields((A,), (A, TESTED))

@@ -34,10 +34,22 @@ def block(name: str, size: int, file: str | None = None) -> BoardBlock:
     return BoardBlock(name, size, file)
 
 
-def board_findings(source: Board, destination: Board, refusal: str | None = "Size too large") -> Sequence[Finding]:
-    """Compare boards; refusal: what the destination says about each RAM block of another size."""
-    lines = ErrorLines({})
-    return BoardCheck("A -> B", source, destination, lines, lambda name, size: refusal).result().findings
+def board_findings(
+    source: Board,
+    destination: Board,
+    refusal: str | None = "Size too large",
+    with_defaults: tuple[Board | None, Board | None] | None = None,
+) -> Sequence[Finding]:
+    """Compare boards.
+
+    Args:
+        source, destination: of VMs without default devices.
+        refusal: what the destination says about each RAM block of another size.
+        with_defaults: of VMs with default devices; by default the same.
+    """
+    boards = with_defaults or (source, destination)
+    check = BoardCheck("A -> B", source, destination, ErrorLines({}), lambda name, size: refusal, lambda: boards)
+    return check.result().findings
 
 
 class FakeEvaluations:
@@ -80,7 +92,7 @@ class FakeEvaluations:
         unknown = Sent(why="no VM"), Replayed(why="no VM")
         return [self.compared.get(each.description, unknown) for each, _ in wanted]
 
-    def board(self, dump: int) -> Board | None:
+    def board(self, dump: int, *, defaults: bool = False) -> Board | None:
         """Return the given board."""
         return self.boards[dump] if self.boards else None
 

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 #: Sections that QEMU sends without a SaveStateEntry of the destination, or that are not a device's.
 _NOT_COMPARED = ("ram", "dirty-bitmap")
 
+#: Condition of what only VMs without default devices lack.
+_NO_DEFAULTS = (
+    "the source's VM is started with -nodefaults, as libvirt does, and the destination's command line adds none"
+)
+
 #: Numbers of registers and feature words that a message names.
 _NAMED = 4
 
@@ -43,20 +48,40 @@ class BoardCheck:
         destination: Board,
         lines: ErrorLines,
         accepts: Callable[[str, int], str | None],
+        with_defaults: Callable[[], tuple[Board | None, Board | None]],
     ) -> None:
         """Args:
         direction: its label.
         lines: error lines of the destination.
         accepts: returns why the destination refuses a RAM block of this name and size; None: it does not.
+        with_defaults: returns the boards with QEMU's default devices; None: not known.
         """
+        self._with_defaults = with_defaults
         self._direction, self._source, self._destination = direction, source, destination
         self._lines, self._accepts = lines, accepts
 
     def result(self) -> TypeResult:
         """Return the result; its type is the machine type."""
-        found = [*self._sections(), *self._blocks(), *self._cpu(), *self._properties()]
+        missing = [*self._missing_sections(), *self._missing_blocks()]
+        found = [*self._of_all(missing), *self._resized_blocks(), *self._cpu(), *self._properties()]
         verdict = Verdict.worst(finding.verdict for finding in found)
         return TypeResult(self._source.machine, verdict, self._source.machine, found, ())
+
+    def _of_all(self, missing: list[Finding]) -> Iterator[Finding]:
+        """Weaken findings about what only VMs without default devices lack."""
+        source, destination = self._with_defaults() if missing else (None, None)
+        known = set[tuple[str, str]]()
+        if source is not None and destination is not None:
+            other = BoardCheck(
+                self._direction, source, destination, self._lines, self._accepts, lambda: (None, None)
+            )  # fmt: skip
+            known = {(each.rule, each.path) for each in (*other._missing_sections(), *other._missing_blocks())}
+        for each in missing:
+            if (each.rule, each.path) in known:
+                yield each
+            else:
+                message = each.message.replace("every VM of", "a VM of", 1)
+                yield each._replace(verdict=Verdict.CONDITIONAL, condition=_NO_DEFAULTS, message=message)
 
     def _finding(self, rule_id: str, path: str, *, weakened: bool = False, **facts: Any) -> Finding:
         text = rule(rule_id)
@@ -70,28 +95,33 @@ class BoardCheck:
             side, condition, text.REMEDY, text.error(facts, self._lines),
         )  # fmt: skip
 
-    def _sections(self) -> Iterator[Finding]:
+    def _missing_sections(self) -> Iterator[Finding]:
         known = {pair for each in self._destination.sections for pair in ((each.idstr, each.instance), *each.aliases)}
         for each in self._source.sections:
             if each.is_sent and (each.idstr, each.instance) not in known and each.idstr not in _NOT_COMPARED:
                 yield self._finding("board-section-missing", each.idstr, section=each.idstr, instance=each.instance)
 
-    def _blocks(self) -> Iterator[Finding]:
+    def _missing_blocks(self) -> Iterator[Finding]:
+        there = {each.name for each in self._destination.blocks}
+        for each in self._source.blocks:
+            if each.name not in there:
+                yield self._finding("ram-block-missing", each.name, block=each.name, size=each.size, file=_file(each))
+
+    def _resized_blocks(self) -> Iterator[Finding]:
         there = {each.name: each for each in self._destination.blocks}
         stand_ins = sorted({*self._source.stand_ins, *self._destination.stand_ins})
         for each in self._source.blocks:
             other = there.get(each.name)
-            if other is None:
-                yield self._finding("ram-block-missing", each.name, block=each.name, size=each.size, file=_file(each))
-            elif other.size != each.size:
-                refusal = self._accepts(each.name, each.size)
-                if refusal is not None:
-                    is_uncertain = bool(stand_ins) and each.file is None and other.file is None
-                    yield self._finding(
-                        "ram-block-resized", each.name, weakened=is_uncertain, block=each.name, size=each.size,
-                        file=_file(each), other_size=other.size, other_file=_file(other), refusal=refusal,
-                        stand_ins=", ".join(stand_ins),
-                    )  # fmt: skip
+            if other is None or other.size == each.size:
+                continue
+            refusal = self._accepts(each.name, each.size)
+            if refusal is not None:
+                is_uncertain = bool(stand_ins) and each.file is None and other.file is None
+                yield self._finding(
+                    "ram-block-resized", each.name, weakened=is_uncertain, block=each.name, size=each.size,
+                    file=_file(each), other_size=other.size, other_file=_file(other), refusal=refusal,
+                    stand_ins=", ".join(stand_ins),
+                )  # fmt: skip
 
     def _cpu(self) -> Iterator[Finding]:
         source, destination = self._source, self._destination
@@ -118,7 +148,7 @@ class BoardCheck:
         differing: dict[tuple[str, int, int], list[str]] = {}
         for name in sorted(source.keys() & destination.keys()):
             if source[name] != destination[name]:
-                type_, _, property_ = name.partition(".")
+                type_, _, property_ = name.rpartition(".")
                 differing.setdefault((property_, source[name], destination[name]), []).append(type_)
         for (property_, value, other), types in differing.items():
             name = f"{property_} of {_some(types)}"
@@ -136,10 +166,10 @@ class BoardCheck:
         Without those that a compat entry sets, and those of devices that the other side does not have.
         """
         compat = {each.rpartition(".")[2] for each in (*own.compat, *other.compat)}
-        known = {name.partition(".")[0] for name in other.properties}
+        known = {name.rpartition(".")[0] for name in other.properties}
         found: dict[str, list[str]] = {}
         for name in sorted(own.properties.keys() - other.properties.keys()):
-            type_, _, property_ = name.partition(".")
+            type_, _, property_ = name.rpartition(".")
             if own.properties[name] == 1 and name in own.booleans and type_ in known and property_ not in compat:
                 found.setdefault(property_, []).append(type_)
         return found

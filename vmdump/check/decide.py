@@ -129,8 +129,16 @@ class _Direction:
         self._compare_tests(source, destination, evaluations)
         if add:
             accepts = partial(evaluations.accepts, self.indices.destination)
-            check = BoardCheck(self._check.label, source, destination, self._check.destination_lines, accepts)
+            lines = self._check.destination_lines
+            check = BoardCheck(
+                self._check.label, source, destination, lines, accepts, partial(self._with_defaults, evaluations)
+            )
             self._results.append(check.result())
+
+    def _with_defaults(self, evaluations: Evaluations) -> tuple[Board | None, Board | None]:
+        """Return the boards of both sides with QEMU's default devices."""
+        source, destination = (evaluations.board(index, defaults=True) for index in self.indices)
+        return source, destination
 
     def _compare_tests(self, source: Board, destination: Board, evaluations: Evaluations) -> None:
         """Add findings to results of types whose fields have tests that surely differ between the VMs."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 NO_MACHINE = "none"
 
 #: Instead of -nodefaults: default devices, without a host behind the NIC, the display and the ports.
-_WITH_DEFAULTS = (
+WITH_DEFAULTS = (
     "-net", "nic", "-display", "none", "-no-user-config", "-S", "-serial", "null", "-parallel", "none",
     "-monitor", "none",
 )  # fmt: skip
@@ -142,7 +142,7 @@ def version_of(machine: Machine) -> str:
 def _default_devices(source: Source, info: MachineInfo, bare: Machine) -> tuple[str, ...]:
     """Return the QOM types of devices that a machine has only without -nodefaults; empty if it does not start so."""
     try:
-        machine = source.boot(machine_arguments(info.name), defaults=_WITH_DEFAULTS)
+        machine = source.boot(machine_arguments(info.name), defaults=WITH_DEFAULTS)
     except MachineError:
         return ()
     devices = {row["name"] for row in machine.qmp("qom-list-types", implements="device", abstract=False)}

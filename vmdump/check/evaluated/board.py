@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vmdump.check.evaluated.handlers import Handler
-    from vmdump.check.evaluated.memory import Memory
+    from vmdump.check.evaluated.memory import Instance, Memory
     from vmdump.emulator.machine import Machine
+
+
+#: A name that QOM makes for an object without a parent.
+_NUMBERED = re.compile(r"device\[(\d+)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,8 @@ class Board:
         sections: in order.
         blocks: RAM blocks in order.
         registers: indexes of the migrated system registers of the first CPU (Arm), in hex.
-        properties: values of static properties by ``TYPE.PROPERTY``, of devices that the board has once.
+        properties: values of static properties by ``TYPE.PROPERTY``, or ``TYPE[PATH].PROPERTY`` if they differ
+            between the devices of a type.
         booleans: names of properties that are on or off.
         compat: ``TYPE.PROPERTY`` of all compat properties of the machine type.
         cpu: type of the first CPU; empty if there is none.
@@ -106,7 +112,7 @@ def read_board(
         stream = Stream((), (), ())
     sent = {(each.idstr, each.instance_id) for each in stream.sections}
     cpu, features = _cpu(machine)
-    properties, booleans = _properties(memory)
+    properties, booleans = _properties(machine, memory)
     return Board(
         machine=name,
         sections=tuple(
@@ -164,19 +170,46 @@ def _cpu(machine: Machine) -> tuple[str, dict[str, int]]:
     return type_, features
 
 
-def _properties(memory: Memory) -> tuple[dict[str, int], tuple[str, ...]]:
-    """Return the static properties of devices that the board has once (integers, booleans and bits), and the names of
-    booleans.
+def _properties(machine: Machine, memory: Memory) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Return the static properties of all devices (integers, booleans and bits), and the names of booleans.
+
+    Values that differ between the devices of a type are named by the device's path in the QOM tree, too.
     """
-    instances = memory.instances
-    types = [each.type for each in instances]
-    values, booleans = {}, []
-    for each in instances:
-        if types.count(each.type) > 1:
-            continue
+    found: dict[tuple[str, str], dict[Instance, int]] = {}
+    booleans = set[tuple[str, str]]()
+    for each in memory.instances:
         for field in memory.properties(each):
             value = memory.value(each, field)
             if value is not None:
-                values[f"{each.type}.{field.name}"] = value
-                booleans += [f"{each.type}.{field.name}"] if field.kind == "bool" else []
-    return values, tuple(booleans)
+                found.setdefault((each.type, field.name), {})[each] = value
+                booleans |= {(each.type, field.name)} if field.kind == "bool" else set()
+    labels = _labels(machine, memory)
+    values, names = dict[str, int](), dict[str, None]()
+    for (type_, name), by_instance in found.items():
+        is_uniform = len(set(by_instance.values())) == 1
+        for each, value in by_instance.items():
+            key = f"{type_}.{name}" if is_uniform else f"{type_}[{labels[each]}].{name}"
+            values[key] = value
+            if (type_, name) in booleans:
+                names[key] = None
+    return values, tuple(names)
+
+
+def _labels(machine: Machine, memory: Memory) -> dict[Instance, str]:
+    """Return a name for each object that is the same in other versions of the machine.
+
+    It is the path in the QOM tree; for objects that QOM numbers, a number among those of the type.
+    """
+    labels: dict[Instance, str] = {}
+    numbered: dict[str, list[tuple[int, Instance]]] = {}
+    for each in memory.instances:
+        address = machine.call("object_get_canonical_path", each.start)
+        path = machine.guest.text(address) if address else "/"
+        number = _NUMBERED.search(path)
+        if number is None:
+            labels[each] = path
+        else:
+            numbered.setdefault(each.type, []).append((int(number[1]), each))
+    for those in numbered.values():
+        labels.update((each, str(at)) for at, (_, each) in enumerate(sorted(those)))
+    return labels

@@ -20,7 +20,7 @@ from vmdump.emulator.machine import SECONDS, Machine, MachineError, MachineTempl
 from vmdump.errors import SourceError
 from vmdump.machines.answers import Answers as Cache
 from vmdump.machines.mapping import Machines
-from vmdump.machines.reader import Source, machine_arguments
+from vmdump.machines.reader import WITH_DEFAULTS, Source, machine_arguments
 
 if TYPE_CHECKING:
     from vmdump.dump.device_dump import DeviceDump
@@ -91,10 +91,14 @@ class Evaluation:
         """The machine type."""
         return self._image.machine
 
-    def board(self) -> Board | None:
-        """Return what every VM of the machine type has; None: no VM can be booted, which is reported once."""
+    def board(self, *, defaults: bool = False) -> Board | None:
+        """Return what every VM of the machine type has; None: no VM can be booted, which is reported once.
+
+        defaults: with QEMU's default devices, instead of -nodefaults.
+        """
+        question = "board with defaults" if defaults else "board"
         try:
-            board = self._cache.get(("board", self._image.machine), Board, self._read_board)
+            board = self._cache.get((question, self._image.machine), Board, lambda: self._read_board(defaults=defaults))
             info = Machines(self._cache).info(self._image.machine)
             return replace(board, compat=tuple(f"{each.driver}.{each.property}" for each in info.compat_props))
         except _ERRORS as error:
@@ -146,9 +150,14 @@ class Evaluation:
         self._templates[False].set_time(SECONDS)
         return self._templates[False].boot()
 
-    def _read_board(self) -> Board:
-        with self._bare() as machine:
-            return self._evaluators[False].board(machine)
+    def _read_board(self, *, defaults: bool) -> Board:
+        if not defaults:
+            with self._bare() as machine:
+                return self._evaluators[False].board(machine)
+        template = self._source.boot_template(machine_arguments(self._image.machine), defaults=WITH_DEFAULTS)
+        evaluator = Evaluator(template, self._image.machine)
+        with template.boot() as machine:
+            return evaluator.board(machine)
 
     def _rows(self, wanted: Sequence[Wanted]) -> Iterator[Evaluated]:
         until = time.process_time() + self._seconds
@@ -345,10 +354,10 @@ class Evaluations:
         replayed = iter(loading.replay(there))
         return [(sent, next(replayed) if sent.why is None else Replayed(why=sent.why)) for sent in states]
 
-    def board(self, dump: int) -> Board | None:
-        """Return what every VM of the dump's machine type has; None if that is not known."""
+    def board(self, dump: int, *, defaults: bool = False) -> Board | None:
+        """Return what every VM of the dump's machine type has; None if that is not known. defaults: see Evaluation."""
         evaluation = self._evaluations[dump]
-        return None if evaluation is None else evaluation.board()
+        return None if evaluation is None else evaluation.board(defaults=defaults)
 
     def accepts(self, dump: int, block: str, size: int) -> str | None:
         """Return why a VM of the dump refuses a RAM block of this size; None: it does not."""
