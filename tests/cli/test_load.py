@@ -170,12 +170,44 @@ def test_guess(saved: Path, tmp_path: Path) -> None:
     result = run("load", saved, find_qemu("x86_64"))
     assert (result.code, result.stderr) == (0, "")
     assert "guessed: -M pc-i440fx-7.2 from the stream" in result.stdout
-    assert "e1000,addr=02.0 from section 0000:00:02.0/e1000" in result.stdout
+    assert ",addr=02.0 from section 0000:00:02.0/e1000" in result.stdout
     log = tmp_path / "vm.log"
     log.write_text("LC_ALL=C \\\n/usr/bin/qemu-system-x86_64 \\\n-nodefaults \\\n" + " \\\n".join(ARGS) + "\n")
     result = run("load", saved, find_qemu("x86_64"), "--command-line", log)
     assert (result.code, result.stderr) == (0, "")
     assert "guessed" not in result.stdout
+
+
+#: Devices behind root ports, on USB and on SCSI, and on the ISA bus.
+TREE = (
+    "-nodefaults", "-M", "pc-q35-7.2", "-m", "64", "-smp", "2", "-vga", "std",
+    "-device", "pcie-root-port,id=r1,chassis=1,multifunction=on,addr=2",
+    "-device", "pcie-root-port,id=r2,chassis=2,addr=2.1",
+    "-netdev", "hubport,hubid=0,id=n", "-device", "virtio-net-pci,bus=r1,netdev=n,romfile=",
+    "-device", "qemu-xhci,id=usb,bus=r2", "-device", "usb-tablet,bus=usb.0,port=2",
+    "-device", "virtio-scsi-pci,id=s,addr=3", "-blockdev", "null-co,node-name=d",
+    "-device", "scsi-hd,drive=d,bus=s.0,scsi-id=1", "-chardev", "null,id=c", "-device", "isa-serial,chardev=c",
+)  # fmt: skip
+
+
+@pytest.mark.qemu
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("argv", "guessed"),
+    [
+        (TREE, ["driver=pcie-root-port,", "driver=virtio-net-pci,", "driver=usb-tablet,", "scsi-id=1", "isa-serial"]),
+        (("-M", "pc-i440fx-7.2", "-m", "64"), ["default devices, without -nodefaults, from sections "]),
+    ],
+)
+def test_guessed_tree(tmp_path: Path, argv: tuple[str, ...], guessed: list[str]) -> None:
+    """A real QEMU's machine with devices behind bridges and controllers, or with its default ones, is guessed."""
+    qemu = find_qemu("x86_64")
+    with NativeQemu(str(qemu), *argv, nodefaults=False) as native:
+        native.save(tmp_path / "vm.save")
+    result = run("load", tmp_path / "vm.save", qemu)
+    assert (result.code, result.stderr) == (0, ""), result.stdout
+    for each in guessed:
+        assert each in result.stdout
 
 
 def test_usage(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def saved(tmp_path: Path, *names: str, configuration: bytes = streams.configurat
 def test_board(tmp_path: Path) -> None:
     """Machine type, accelerator, RAM and vCPUs come from the stream."""
     argv, notes = _board(saved(tmp_path, "cpu_common", "cpu_common", "kvmclock"), None)
-    assert argv == ["-nodefaults", "-M", "pc-test", "-accel", "kvm", "-m", "16M", "-smp", "2"]
+    assert argv == ["-M", "pc-test", "-accel", "kvm", "-m", "16M", "-smp", "2"]
     assert notes[0] == "-M pc-test from the stream"
     assert len(notes) == 4
 
@@ -33,7 +33,7 @@ def test_board(tmp_path: Path) -> None:
 def test_domain(tmp_path: Path) -> None:
     """The CPU model comes from libvirt's XML, and the machine type of a stream without configuration."""
     argv, _ = _board(saved(tmp_path, "cpu_common", configuration=b""), _parse(f"<x>{XML}</x>"))
-    assert argv == ["-nodefaults", "-M", "pc-q35-7.2", "-accel", "kvm", "-m", "16M", "-cpu", "EPYC"]
+    assert argv == ["-M", "pc-q35-7.2", "-accel", "kvm", "-m", "16M", "-cpu", "EPYC"]
     with pytest.raises(SourceError, match="names no machine type"):
         _board(saved(tmp_path, "cpu_common", configuration=b""), None)
 

@@ -24,13 +24,20 @@ class NativeQemu:
         args: QEMU's arguments.
         environ: environment of the process; default: this one's.
         seconds: the process is killed after this time; 0: never.
+        nodefaults: without default devices.
     """
 
     def __init__(
-        self, binary: str | Sequence[str], *args: str, environ: dict[str, str] | None = None, seconds: float = 0
+        self,
+        binary: str | Sequence[str],
+        *args: str,
+        environ: dict[str, str] | None = None,
+        seconds: float = 0,
+        nodefaults: bool = True,
     ) -> None:
         words = [binary] if isinstance(binary, str) else list(binary)
-        command = [*words, "-S", "-nodefaults", "-display", "none", "-no-user-config", "-qmp", "stdio", *args]
+        words += ["-nodefaults"] if nodefaults else []
+        command = [*words, "-S", "-display", "none", "-no-user-config", "-qmp", "stdio", *args]
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from vmdump.cli.environment import ExitStatus
@@ -86,6 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Load, and print the outcome."""
+    from vmdump.migrate.advice import advise
     from vmdump.migrate.trial import LOADS, UNDECIDED, load
     from vmdump.stream.spool import seekable
     from vmdump.stream.walk import read_saved_vm
@@ -93,9 +95,9 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     source = open_emulated(args.image, args)
     with seekable(args.file, environment.stdin if args.file == "-" else None) as path:
         vm = read_saved_vm(path, snapshot=args.snapshot, offset=args.offset)
-        argv, notes, unknown = _command_line(args, source, vm)
+        argv, notes, unknown = _command_line(args, source, vm, environment)
         trial = load(source, vm, argv, is_guessed=bool(notes), unknown=unknown)
-    advices = _advices(trial, vm, source, args, environment)
+    advices = advise(trial.failures, vm, partial(_open_dump, vm, source, args, environment))
     if args.json:
         import json
 
@@ -108,7 +110,7 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
 
 
 def _command_line(
-    args: argparse.Namespace, source: Source, vm: SavedVM
+    args: argparse.Namespace, source: Source, vm: SavedVM, environment: Environment
 ) -> tuple[list[str], tuple[str, ...], tuple[str, ...]]:
     """Return QEMU's arguments, what was guessed, and sections without a device."""
     given = [bool(args.argv), args.command_line is not None, args.domain is not None]
@@ -128,25 +130,19 @@ def _command_line(
 
         with open_input(args.domain) as file:
             domain = file.read(1 << 24).decode(errors="replace")
-    found = guess(source, vm, domain)
+    found = guess(source, vm, partial(_open_dump, vm, source, args, environment), domain)
     return list(found.argv), found.notes, found.unknown
 
 
-def _advices(
-    trial: Trial, vm: SavedVM, source: Source, args: argparse.Namespace, environment: Environment
-) -> list[Advice]:
-    from vmdump.migrate.advice import advise
+def _open_dump(vm: SavedVM, source: Source, args: argparse.Namespace, environment: Environment) -> DeviceDump:
+    """Return the dump of the destination, of the VM's machine type if it has that."""
+    from vmdump.sources.open import BINARY, load
 
-    def open_dump() -> DeviceDump:
-        from vmdump.sources.open import BINARY, load
-
-        image: Image = load(  # type: ignore[assignment]  # of a BINARY
-            BINARY, source.path, root=source.sysroot, host=args.host, timeout=args.timeout, cache=not args.no_cache,
-            report=environment.error,
-        )  # fmt: skip
-        return image.dump(vm.machine if any(each.name == vm.machine for each in image.machines) else None)
-
-    return advise(trial.failures, vm, open_dump)
+    image: Image = load(  # type: ignore[assignment]  # of a BINARY
+        BINARY, source.path, root=source.sysroot, host=args.host, timeout=args.timeout, cache=not args.no_cache,
+        report=environment.error,
+    )  # fmt: skip
+    return image.dump(vm.machine if any(each.name == vm.machine for each in image.machines) else None)
 
 
 def plain(trial: Trial, notes: tuple[str, ...], advices: Sequence[Advice]) -> dict[str, Any]:

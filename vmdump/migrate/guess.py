@@ -1,33 +1,31 @@
 """A command line for a saved VM without one: from its stream, and from the domain's XML that libvirt saves with it.
 
-The machine type, RAM, vCPUs and the accelerator are known from either. Devices: the destination's machine without any
-is saved, and for each section that it lacks a device is added, at the PCI address in the section's name.
+The machine type, RAM, vCPUs and the accelerator are known from either. The machine has its default devices if the
+stream has the sections of all of them; for other sections that it lacks, devices are added: see find_devices.py.
 """
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from vmdump.emulator.machine_errors import MachineError
 from vmdump.errors import SourceError
-from vmdump.machines.backends import backend_arguments, device_argument, read_rows
+from vmdump.machines.backends import backend_arguments
 from vmdump.migrate.arguments import DEFAULTS
+from vmdump.migrate.find_devices import MAX_DEVICES, DeviceFinder, numbered_backends, read_sections
 from vmdump.migrate.save import boot_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
+    from collections.abc import Set as AbstractSet
     from xml.etree.ElementTree import Element
 
-    from vmdump.emulator.machine import Machine
+    from vmdump.dump.device_dump import DeviceDump
     from vmdump.machines.reader import Source
+    from vmdump.migrate.find_devices import Key
     from vmdump.stream.saved_vm import SavedVM
 
 #: Sections that only KVM has. Source: hw/i386/kvm/clock.c.
 _KVM_SECTIONS = frozenset(["kvmclock", "kvm-apic", "kvm-ioapic", "kvm-i8259", "kvm-pit"])
-
-#: A device on the first PCI bus: its slot, function, and the name of its description.
-_PCI = re.compile(r"(?:pci@[0-9a-f]+|0000:00):([0-9a-f]{2})\.([0-7])/(.+)")
 
 #: RAM blocks of the board, which -m sizes: the largest one.
 _MIB = 1 << 20
@@ -47,12 +45,13 @@ class Guess(NamedTuple):
     unknown: tuple[str, ...]
 
 
-def guess(source: Source, vm: SavedVM, domain: str | None = None) -> Guess:
+def guess(source: Source, vm: SavedVM, open_dump: Callable[[], DeviceDump], domain: str | None = None) -> Guess:
     """Return a command line.
 
     Args:
         source: the destination's binary.
         vm: the saved VM.
+        open_dump: returns the dump of the binary.
         domain: libvirt's XML of the domain; default: that in the saved VM.
 
     Raises:
@@ -60,37 +59,37 @@ def guess(source: Source, vm: SavedVM, domain: str | None = None) -> Guess:
     """
     xml = _parse(domain or vm.container.xml)
     argv, notes = _board(vm, xml)
+    wanted = {(each.name, each.instance_id): bytes(each.body) for each in vm.sections if not each.is_live}
     try:
-        bare = source.boot([*boot_arguments(argv)], defaults=DEFAULTS)
-        present = _section_names(bare)
-        finder = _Finder(source, argv, bare)
+        board, note = _with_or_without_defaults(source, argv, wanted.keys())
+        bare = source.boot(boot_arguments(board), defaults=DEFAULTS)
+        backends = backend_arguments(bare)
+        numbered = [word for number in range(MAX_DEVICES) for word in numbered_backends(backends, number)]
+        template = source.boot_template([*boot_arguments(board), *backends, *numbered], defaults=DEFAULTS)
+        found, unknown = DeviceFinder(template, bare, open_dump).find(wanted)
     except SourceError:  # the load reports why it does not start
-        return Guess(tuple(argv), tuple(notes), ())
-    unknown = []
-    functions: set[str] = set()
-    for section in vm.sections:
-        if section.is_live or (section.name, section.instance_id) in present:
-            continue
-        place = _PCI.fullmatch(section.name)
-        address = None if place is None else f"{place[1]}.{place[2]}"
-        if address in functions:
-            continue
-        device = None if place is None or address is None else finder.device(place[3], address)
-        if device is None or address is None:
-            unknown.append(section.name)
-            continue
-        functions.add(address)
-        argv += ["-device", device]
-        notes.append(f"-device {device} from section {section.name}")
-    unknown = [each for each in unknown if not _is_below(each, functions)]
-    backends = finder.backends if functions else []
-    return Guess((*argv[:1], *backends, *argv[1:]), tuple(notes), tuple(dict.fromkeys(unknown)))
+        return Guess(("-nodefaults", *argv), tuple(notes), ())
+    notes += note
+    notes += [f"-device {each.argument} from section {each.section}" for each in found]
+    argv = [*board, *(backends if found else ())]
+    for each in found:
+        argv += [] if each.number is None else numbered_backends(backends, each.number)
+        argv += ["-device", each.argument]
+    return Guess(tuple(argv), tuple(notes), tuple(unknown))
 
 
-def _is_below(section: str, functions: set[str]) -> bool:
-    """Return whether a section is of a device that was added, such as its second section."""
-    place = _PCI.fullmatch(section)
-    return place is not None and f"{place[1]}.{place[2]}" in functions
+def _with_or_without_defaults(source: Source, argv: list[str], wanted: AbstractSet[Key]) -> tuple[list[str], list[str]]:
+    """Return the arguments of the machine with its default devices if the stream has them all, and a note."""
+    bare = ["-nodefaults", *argv]
+    try:
+        sent = read_sections(source.boot(boot_arguments(argv), defaults=DEFAULTS)).keys()
+    except SourceError:
+        return bare, []
+    default = sent - read_sections(source.boot(boot_arguments(bare), defaults=DEFAULTS)).keys()
+    if not default or not default <= wanted:
+        return bare, []
+    names = ", ".join(sorted(name for name, _ in default))
+    return argv, [f"default devices, without -nodefaults, from sections {names}"]
 
 
 def _board(vm: SavedVM, xml: Element | None) -> tuple[list[str], list[str]]:
@@ -99,7 +98,7 @@ def _board(vm: SavedVM, xml: Element | None) -> tuple[list[str], list[str]]:
     machine = vm.machine or (None if xml is None else _attribute(xml, "os/type", "machine"))
     if machine is None:
         raise SourceError(f"{vm.path}: the stream names no machine type; give QEMU's arguments after --")
-    argv = ["-nodefaults", "-M", machine]
+    argv = ["-M", machine]
     notes = [f"-M {machine} from the stream"]
     is_kvm = any(each.name in _KVM_SECTIONS for each in vm.sections) or (xml is not None and xml.get("type") == "kvm")
     if is_kvm:
@@ -141,42 +140,3 @@ def _parse(text: str | None) -> Element | None:
     if found is None:
         raise SourceError("the XML has no domain element")
     return found
-
-
-def _section_names(machine: Machine) -> set[tuple[str, int]]:
-    """Return name and instance of each section that a machine sends."""
-    import tempfile
-
-    from vmdump.stream.walk import read_saved_vm
-
-    with tempfile.NamedTemporaryFile(suffix=".save") as file:
-        file.write(machine.save())
-        file.flush()
-        return {(each.name, each.instance_id) for each in read_saved_vm(file.name).sections}
-
-
-class _Finder:
-    """Finds device types by the names of their descriptions."""
-
-    def __init__(self, source: Source, argv: Sequence[str], bare: Machine) -> None:
-        self._source, self._argv, self._bare = source, list(argv), bare
-        self._types = {row["name"] for row in bare.qmp("qom-list-types", implements="device", abstract=False)}
-        self.backends = backend_arguments(bare)
-
-    def device(self, name: str, address: str) -> str | None:
-        """Return the argument of -device whose device sends a section of this name at this address."""
-        stem = name.partition("/")[0].lower()
-        spellings = (stem, stem.replace("_", "-"))
-        candidates = [f"{each}{suffix}" for each in spellings for suffix in ("-pci", "", "-transitional")]
-        for each in dict.fromkeys(candidates):
-            if each not in self._types:
-                continue
-            argument = device_argument(each, read_rows(self._bare, each), (f"addr={address}",))
-            argv = boot_arguments([*self._argv, *self.backends, "-device", argument])
-            try:
-                sent = _section_names(self._source.boot(argv, defaults=DEFAULTS))
-            except MachineError:
-                continue
-            if any(section.endswith(f":{address}/{name}") for section, _ in sent):
-                return argument
-        return None
