@@ -4,7 +4,7 @@ import json
 import re
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from html.parser import HTMLParser
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from support.check_sample import HOSTILE, make_result
 from support.html_report import field, matrix, page, with_names
 
-from vmdump.check.results import CheckResult, Row, StreamItem, TypeResult, Verdict
+from vmdump.check.results import CheckResult, Direction, Row, StreamItem, TypeResult, Verdict
 
 
 class Page(HTMLParser):
@@ -101,3 +101,34 @@ def test_equal_objects_are_read_once() -> None:
 def test_an_empty_check() -> None:
     """A check without dumps and types is a page, too."""
     assert Page(page(CheckResult((), {}))).tags["main"] == 1
+
+
+def _of_machines(names: Sequence[str]) -> CheckResult:
+    """A check of two QEMUs under several machine types, each in one direction."""
+    known = make_result()
+    (types, *_) = known.results.values()
+    dumps = [dump._replace(label=f"{dump.label} {name}", machine=name) for name in names for dump in known.dumps[:2]]
+    labels = {
+        f"{dumps[at].label} -> {dumps[at + 1].label}": Direction(at, at + 1) for at in range(0, len(dumps), 2)
+    }  # fmt: skip
+    return known._replace(dumps=dumps, results=dict.fromkeys(labels, types), directions=labels)
+
+
+def test_machine_types() -> None:
+    """Several machine types have a section each, many of them a row each; labels do not repeat their names."""
+    few = page(_of_machines(["pc-q35-7.2", "pc-q35-<7>"]))
+    assert re.findall(r'<h2 class="machine">(.*?)</h2>', few) == ["pc-q35-7.2", "pc-q35-&lt;7&gt;"]
+    ways = re.findall(r'<span class="way">(.*?)</span>', few)
+    assert len(ways) == 2
+    assert not any("pc-q35" in way for way in ways)
+    many = page(_of_machines([f"pc-q35-{number}" for number in range(8)]))
+    assert re.findall(r'<th scope="row"><b class="label">(.*?)</b>', many) == [f"pc-q35-{each}" for each in range(8)]
+    assert many.count('<th scope="col">') == 1
+    assert many.count("data-direction=") == 8
+
+
+def test_directions_between_machine_types() -> None:
+    """Machine types that directions connect are not divided."""
+    known = _of_machines(["pc-q35-7.2", "pc-q35-7.1"])
+    dumps = [dump._replace(machine=f"pc-{at}") for at, dump in enumerate(known.dumps)]
+    assert 'class="machine"' not in page(known._replace(dumps=dumps)).partition("<main")[2]

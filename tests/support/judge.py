@@ -44,7 +44,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
 import vmdump
+from support.machine_trees import PARTS, tree_of
 from vmdump.check.checker import Labelled, check
 from vmdump.check.evaluated.evaluation import Evaluations, image_of
 from vmdump.check.results import TypeResult
@@ -62,6 +65,9 @@ VERDICTS = ("breaks", "misload", "conditional", "unknown", "safe", "absent")
 
 #: Machine types of both versions, by target, for checks with evaluation in VMs.
 MACHINES = {"x86_64": ("pc-q35-7.2", "pc-i440fx-7.2"), "aarch64": ("virt-7.2",), "m68k": ("virt-7.2",)}
+
+#: Limit for the VMs of a binary, in seconds of CPU time.
+_SECONDS = 600
 
 #: The dump directories of the recorded versions.
 DUMPS = {"7.2": "7.2.22", "10.0": "10.0.13"}
@@ -274,12 +280,12 @@ def check_machine(machine: str) -> Callable[[str, str, str], Mapping[str, str]]:
     """
 
     def checker(target: str, src: str, dst: str) -> Mapping[str, str]:
-        paths = [_path(version, target) for version in (src, dst)]
-        if machine not in MACHINES.get(target, ()) or not all(path.exists() for path in paths):
+        if machine not in MACHINES.get(target, ()) or not all(_path(each, target).exists() for each in (src, dst)):
             return check_images(target, src, dst)
-        dumps = [open_image(path).dump(machine) for path in paths]
-        evaluations = Evaluations([image_of(dump, None, None) for dump in dumps], print)
-        return _check(*dumps, evaluations)
+        trees = [_tree(version) for version in (src, dst)]
+        dumps = [open_image(tree / "usr/bin" / f"qemu-system-{target}").dump(machine) for tree in trees]
+        images = [image_of(dump, str(tree), None) for dump, tree in zip(dumps, trees, strict=True)]
+        return _check(*dumps, Evaluations(images, print, timeout=_SECONDS))
 
     return checker
 
@@ -298,6 +304,16 @@ def _image(version: str, target: str) -> DeviceDump:
 
 def _path(version: str, target: str) -> Path:
     return Path(os.environ.get("VMDUMP_IMAGES", "/nonexistent"), DUMPS[version], "usr/bin", f"qemu-system-{target}")
+
+
+def _tree(version: str) -> Path:
+    """Return a tree of a version with the libraries that QEMU needs, if there are; of hard links beside the images."""
+    images = Path(os.environ["VMDUMP_IMAGES"])
+    if not (images / PARTS[version][0]).is_dir():
+        return images / DUMPS[version]
+    scratch = images / "trees"
+    scratch.mkdir(exist_ok=True)
+    return tree_of(version, images, scratch)
 
 
 @functools.cache

@@ -82,6 +82,7 @@ def _dumps_of_machines(sources: Sequence[DeviceDump | Image], pattern: str) -> l
     """Return the dumps of all sources for each machine type that matches a pattern and that all have."""
     from fnmatch import fnmatchcase
 
+    from vmdump.cli.terminal.machine_types import natural_key
     from vmdump.dump.device_dump import DeviceDump
 
     images = [each for each in sources if not isinstance(each, DeviceDump)]
@@ -89,6 +90,7 @@ def _dumps_of_machines(sources: Sequence[DeviceDump | Image], pattern: str) -> l
         raise UsageError("--machines applies to QEMU binaries only")
     known = [{machine.name for machine in image.machines} for image in images]
     names = [each.name for each in images[0].machines if all(each.name in names for names in known)]
+    names.sort(key=natural_key, reverse=True)  # newest first
     chosen = [name for name in names if pattern == "all" or fnmatchcase(name, pattern)]
     chosen = [name for name in chosen if name != "none"] or chosen
     if not chosen:

@@ -31,7 +31,7 @@ def print_list(environment: Environment, infos: Sequence[MachineInfo], *, as_jso
     if as_json:
         _print_json(environment, [_info_object(each) for each in infos])
         return
-    infos = sorted(infos, key=lambda each: _natural(each.name))
+    infos = sorted(infos, key=lambda each: natural_key(each.name))
     print_table(
         environment,
         {
@@ -63,7 +63,7 @@ def print_one(environment: Environment, machine: MachineType, *, as_json: bool) 
     rows += [[(f"  {key:<16}", PLAIN), (printable(value), PLAIN)] for key, value in facts if value]
     print_rows(environment, rows)
     devices = [each for each in machine.devices if each.type not in _PARTS]
-    devices.sort(key=lambda each: _natural(each.path))
+    devices.sort(key=lambda each: natural_key(each.path))
     _section(
         environment,
         "compat properties, in order of application",
@@ -109,7 +109,7 @@ def print_lists(environment: Environment, found: ListDifferences, *, as_json: bo
     for title, names in (("only OLD has", found.only_old), ("only NEW has", found.only_new), ("both have", found.both)):
         rows.append([(f"{title}: {len(names)}", BOLD)])
         if title != "both have":
-            rows += [[(f"  {printable(name)}", PLAIN)] for name in sorted(names, key=_natural)]
+            rows += [[(f"  {printable(name)}", PLAIN)] for name in sorted(names, key=natural_key)]
     rows.append([(f"differ, as far as no machine is needed: {len(found.changed)}", BOLD)])
     same: dict[tuple[Difference, ...], list[str]] = {}
     for name, differences in found.changed.items():
@@ -204,10 +204,10 @@ def _size(size: int | None) -> str | None:
     return f"{size} B"
 
 
-def _natural(name: str) -> list[str | int]:
+def natural_key(name: str) -> list[str | int]:
     """A sort key: QOM has no order, and people expect device[2] before device[10].
 
-    >>> sorted(["pc-10.0", "pc-2.9", "pc"], key=_natural)
+    >>> sorted(["pc-10.0", "pc-2.9", "pc"], key=natural_key)
     ['pc', 'pc-2.9', 'pc-10.0']
     """
     return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"([0-9]{1,9})", name))]

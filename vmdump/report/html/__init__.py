@@ -109,23 +109,76 @@ def _stale(entries: Sequence[str]) -> Iterator[str]:
 
 
 def _summary(result: CheckResult) -> Iterator[str]:
-    """A card a direction; a matrix, where there are more than two dumps."""
+    """The directions, by machine type if there are several: a card each, or a matrix of more than two dumps."""
+    machines = _machines(result)
+    if len(machines) <= 1:
+        yield from _directions(result, range(len(result.dumps)), "")
+        return
+    if len(machines) > _FEW and all(len(members) <= 2 for members in machines.values()):
+        yield from _table(result, machines)
+        return
+    for machine, members in machines.items():
+        yield f'<section aria-label="{_text(machine)}"><h2 class="machine">{_text(machine)}</h2>'
+        yield from _directions(result, members, machine)
+        yield "</section>"
+
+
+def _machines(result: CheckResult) -> dict[str, list[int]]:
+    """The dumps of each machine type, if no direction leads from one to another; else none."""
+    pairs = result.directions.values()
+    if any(result.dumps[source].machine != result.dumps[destination].machine for source, destination in pairs):
+        return {}
+    machines: dict[str, list[int]] = {}
+    for index, dump in enumerate(result.dumps):
+        machines.setdefault(dump.machine, []).append(index)
+    return machines
+
+
+def _table(result: CheckResult, machines: dict[str, list[int]]) -> Iterator[str]:
+    """Many machine types: a row for each, with its directions."""
+    known, numbers = between(result), {direction: number for number, direction in enumerate(result.results)}
+    rows: dict[str, dict[str, str]] = {}
+    for (source, _), way in known.items():
+        machine = result.dumps[source].machine
+        rows.setdefault(machine, {})[_without(way, machine)] = way
+    ways = list(dict.fromkeys(way for row in rows.values() for way in row))
+    heads = "".join(f'<th scope="col"><b class="label">{_arrow(way)}</b></th>' for way in ways)
+    yield '<p class="caption" id="machines-caption">Types that break, and that may break, by machine type</p>'
+    yield '<div class="scroll frame" tabindex="0" role="region" aria-labelledby="machines-caption">'
+    yield f'<table class="matrix" aria-labelledby="machines-caption"><thead><tr><td></td>{heads}</tr></thead><tbody>'
+    for machine in machines:
+        yield f'<tr><th scope="row"><b class="label">{_text(machine)}</b></th>'
+        for way in ways:
+            direction = rows.get(machine, {}).get(way)
+            if direction is None:
+                yield "<td></td>"
+            else:
+                yield _cell(direction, numbers[direction], result.results[direction], is_dense=False)
+        yield "</tr>"
+    yield "</tbody></table></div>"
+
+
+def _directions(result: CheckResult, dumps: Sequence[int], machine: str) -> Iterator[str]:
+    """A card a direction; a matrix, where there are more than two dumps. machine: left out of labels."""
+    known = between(result)
     numbers = {direction: number for number, direction in enumerate(result.results)}
-    if len(result.dumps) <= 2:
+    if len(dumps) <= 2:
+        ways = [way for pair, way in known.items() if set(pair) <= set(dumps)]
         yield '<div class="cards">'
-        yield from (_card(direction, number, result.results[direction]) for direction, number in numbers.items())
+        yield from (_card(way, numbers[way], result.results[way], machine) for way in numbers if way in ways)
         yield "</div>"
         return
-    known = between(result)
-    is_dense = len(result.dumps) > _FEW
+    is_dense = len(dumps) > _FEW
     caption = f"From the row's QEMU to the column's: {_KEY if is_dense else 'types that break, and that may break'}"
-    yield f'<p class="caption" id="matrix-caption">{caption}</p>'
-    yield '<div class="scroll frame" tabindex="0" role="region" aria-labelledby="matrix-caption">'
-    yield f'<table class="matrix{" dense" if is_dense else ""}" aria-labelledby="matrix-caption">'
-    yield f"<thead><tr><td></td>{''.join(_head(dump, 'col') for dump in result.dumps)}</tr></thead><tbody>"
-    for row, dump in enumerate(result.dumps):
-        yield f"<tr>{_head(dump, 'row')}"
-        for column in range(len(result.dumps)):
+    name = f"matrix-caption-{dumps[0]}"
+    yield f'<p class="caption" id="{name}">{caption}</p>'
+    yield f'<div class="scroll frame" tabindex="0" role="region" aria-labelledby="{name}">'
+    yield f'<table class="matrix{" dense" if is_dense else ""}" aria-labelledby="{name}">'
+    heads = "".join(_head(result.dumps[each], "col", machine) for each in dumps)
+    yield f"<thead><tr><td></td>{heads}</tr></thead><tbody>"
+    for row in dumps:
+        yield f"<tr>{_head(result.dumps[row], 'row', machine)}"
+        for column in dumps:
             direction = known.get((row, column))
             if direction is None:
                 yield "<td></td>"
@@ -135,14 +188,21 @@ def _summary(result: CheckResult) -> Iterator[str]:
     yield "</tbody></table></div>"
 
 
-def _head(dump: Dump, scope: str) -> str:
+def _without(text: str, machine: str) -> str:
+    """A label or direction without the machine type that the heading names."""
+    return text.replace(f" {machine}", "") if machine else text
+
+
+def _head(dump: Dump, scope: str, machine: str) -> str:
     title = f' title="{_text(dump.producer.version)}"' if dump.producer.version else ""
-    return f'<th scope="{scope}"{title}><b class="label">{_text(dump.label)}</b></th>'
+    label = _text(_without(dump.label, machine))
+    return f'<th scope="{scope}"{title}><b class="label">{label}</b></th>'
 
 
-def _card(direction: str, number: int, types: Sequence[TypeResult]) -> str:
+def _card(direction: str, number: int, types: Sequence[TypeResult], machine: str) -> str:
+    way = _arrow(_without(direction, machine))
     return (
-        f'<button class="card" type="button" data-direction="{number}"><span class="way">{_arrow(direction)}</span>'
+        f'<button class="card" type="button" data-direction="{number}"><span class="way">{way}</span>'
         f'{_bar(types)}<span class="counts">{"".join(_counts(types))}</span></button>'
     )
 
