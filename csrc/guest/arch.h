@@ -44,8 +44,26 @@ struct vmd_register_value {
     uint64_t value;
 };
 
+/*
+ * Instructions that Unicorn executes wrongly: they are overwritten with invalid ones when their block is translated,
+ * and executed in C. See cpu/replaced.c.
+ */
+struct vmd_replacement {
+    /* The offset of the first such instruction that begins within the first block bytes of code; SIZE_MAX: none. */
+    size_t (*find)(const uint8_t *code, size_t block, size_t size);
+    /* Make an instruction invalid, in place; its length and operands remain. */
+    void (*overwrite)(uint8_t *code, size_t size);
+    /*
+     * Execute the instruction at pc, overwritten or not; returns its length. 0: it is none of these. A failure of the
+     * current call: it cannot be executed.
+     */
+    size_t (*execute)(struct vmd_guest *guest, uint64_t pc, const uint8_t *code, size_t size);
+    bool is_interrupt; /* Unicorn reports an invalid instruction as an interrupt */
+};
+
 struct vmd_code;
 struct vmd_guest_use;
+struct vmd_host_call;
 
 struct vmd_arch {
     uint16_t e_machine;
@@ -60,9 +78,8 @@ struct vmd_arch {
     int thread_pointer;
     int thread_pointer_low; /* register of its lower 32 bits, if thread_pointer has the upper ones only; else 0 */
     int link;               /* register of the return address; 0: on the stack */
-    uint8_t return_code[VMD_CODE_MAX]; /* an instruction that returns, and zeros */
-    /* Whether code has an instruction that Unicorn executes wrongly: its offset, and its kind. NULL: none does. */
-    size_t (*find_unsupported)(const uint8_t *code, size_t block, size_t size, const char **what);
+    uint8_t return_code[VMD_CODE_MAX];         /* an instruction that returns, and zeros */
+    const struct vmd_replacement *replacement; /* or NULL */
 
     /* Calls */
     int result, result_high;    /* of integers, and the upper half of 128-bit ones */
@@ -70,6 +87,8 @@ struct vmd_arch {
     int args[VMD_ARGS_MAX + 1]; /* their registers, then the stack pointer */
     int n_float_args;           /* number of variadic floating-point arguments in registers; 0: passed as integers */
     int float_args[8];          /* registers of floating-point arguments; the first is also the result's */
+    uint32_t float_shift;       /* lowest bit of a float in these registers */
+    bool is_nan_boxed;          /* the bits above a float are set */
     int n_saved;                /* callee-saved registers, without stack pointer */
     int saved[VMD_SAVED_MAX];   /* 64 bits are saved of each */
     uint32_t frame_size;        /* bytes that a caller leaves at its stack pointer: return address, register saves */
@@ -90,8 +109,13 @@ struct vmd_arch {
     uint32_t stack_protector; /* offset of its value from the thread pointer; 0: in the variable __stack_chk_guard */
 
     /* Linux */
+    uint64_t hwcap; /* AT_HWCAP */
     uint32_t syscall_futex, syscall_gettid;
+    /* Serve a system call that no other architecture has: its number and arguments are the call's. NULL: there is none.
+     */
+    bool (*serve_syscall)(struct vmd_host_call *call, uint64_t *ret);
     uint32_t stat_size, stat_mode, stat_block_size; /* sizeof(struct stat); offsets of st_mode, st_blksize */
+    uint32_t statfs_size, statfs_word;              /* sizeof(struct statfs) and of its f_type and f_bsize */
     uint32_t open_directory;                        /* O_DIRECTORY */
 
     /* See code_uses.h. */

@@ -76,10 +76,11 @@ struct vmd_container *vmd_container_new(struct vmd_guest *guest, enum vmd_contai
 struct vmd_container *vmd_container_take(struct vmd_guest *guest, uint64_t address, enum vmd_container_kind kind)
 {
     const char *handle = vmd_guest_at(guest, address, HANDLE_SIZE);
-    uint64_t number = handle ? vmd_load_u64(handle) : 0;
-    struct vmd_container *container = handle && vmd_load_u64(handle + 8) == MARK + kind && number < guest->containers.n
-                                          ? guest->containers.all[number]
-                                          : NULL;
+    uint64_t number = handle ? vmd_get_u64(guest, handle) : 0;
+    struct vmd_container *container =
+        handle && vmd_get_u64(guest, handle + 8) == MARK + kind && number < guest->containers.n
+            ? guest->containers.all[number]
+            : NULL;
 
     if (!container || container->kind != kind) {
         vmd_guest_fail(guest, VMD_BAD_REFERENCE, address, "no hash table");

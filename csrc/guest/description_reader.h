@@ -69,9 +69,9 @@ bool vmd_reader_is_name(const struct vmd_guest *guest, uint64_t address);
 /* Above any version (some are dates, such as 20061112) and any priority, and less than the upper half of a pointer. */
 enum { VMD_NUMBER_MAX = 1 << 25, VMD_PRIORITY_MAX = 64 };
 
-static inline bool vmd_reader_is_small(const char *from, int32_t max)
+static inline bool vmd_reader_is_small(const struct vmd_guest_reader *reader, const char *from, int32_t max)
 {
-    int32_t number = vmd_load_i32(from);
+    int32_t number = vmd_get_i32(reader->guest, from);
 
     return number >= 0 && number <= max;
 }

@@ -21,16 +21,16 @@ bool vmd_reader_may_be_desc(const struct vmd_guest_reader *reader, uint64_t addr
 {
     const struct vmd_layout *layout = &reader->layout;
     const char *from = vmd_guest_find(reader->guest, address, layout->desc_size);
-    uint64_t name = from ? vmd_load_u64(from + layout->desc_name) : 0;
+    uint64_t name = from ? vmd_get_u64(reader->guest, from + layout->desc_name) : 0;
 
     return from && (!name || vmd_reader_is_name(reader->guest, name)) &&
-           vmd_reader_is_small(from + layout->desc_version_id, VMD_NUMBER_MAX) &&
-           vmd_reader_is_small(from + layout->desc_minimum_version_id, VMD_NUMBER_MAX);
+           vmd_reader_is_small(reader, from + layout->desc_version_id, VMD_NUMBER_MAX) &&
+           vmd_reader_is_small(reader, from + layout->desc_minimum_version_id, VMD_NUMBER_MAX);
 }
 
 bool vmd_reader_may_be_field(const struct vmd_guest_reader *reader, uint64_t address)
 {
     const char *from = vmd_guest_find(reader->guest, address, reader->layout.field_size);
 
-    return from && vmd_reader_is_name(reader->guest, vmd_load_u64(from + reader->layout.field_name));
+    return from && vmd_reader_is_name(reader->guest, vmd_get_u64(reader->guest, from + reader->layout.field_name));
 }

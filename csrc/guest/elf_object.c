@@ -45,8 +45,8 @@ static enum vmd_status read_dynamic(struct vmd_object *object, uint64_t dynamic,
     const char *entries = vmd_object_entries(object->guest, dynamic, size / sizeof(Elf64_Dyn), sizeof(Elf64_Dyn));
 
     for (uint64_t i = 0; entries && i < size / sizeof(Elf64_Dyn); i++) {
-        uint64_t tag = vmd_load_u64(entries + i * sizeof(Elf64_Dyn)),
-                 value = vmd_load_u64(entries + i * sizeof(Elf64_Dyn) + 8);
+        uint64_t tag = vmd_get_u64(object->guest, entries + i * sizeof(Elf64_Dyn)),
+                 value = vmd_get_u64(object->guest, entries + i * sizeof(Elf64_Dyn) + 8);
 
         if (tag == DT_NULL) {
             break;
@@ -75,15 +75,15 @@ static enum vmd_status count_by_gnu_hash(const struct vmd_object *object, uint64
     if (!header) {
         return vmd_object_bad(err, "the hash table of its dynamic symbols is outside of its memory");
     }
-    n_buckets = vmd_load_u32(header);
-    first = vmd_load_u32(header + 4);
-    bloom_words = vmd_load_u32(header + 8);
+    n_buckets = vmd_get_u32(object->guest, header);
+    first = vmd_get_u32(object->guest, header + 4);
+    bloom_words = vmd_get_u32(object->guest, header + 8);
     buckets = vmd_object_entries(guest, object->gnu_hash.address + 16 + 8 * bloom_words, n_buckets, 4);
     if (!buckets) {
         return vmd_object_bad(err, "the hash table of its dynamic symbols is outside of its memory");
     }
     for (uint64_t i = 0; i < n_buckets; i++) {
-        uint64_t bucket = vmd_load_u32(buckets + 4 * i);
+        uint64_t bucket = vmd_get_u32(object->guest, buckets + 4 * i);
 
         last = bucket > last ? bucket : last;
     }
@@ -94,7 +94,7 @@ static enum vmd_status count_by_gnu_hash(const struct vmd_object *object, uint64
     chains = object->gnu_hash.address + 16 + 8 * bloom_words + 4 * n_buckets;
     do {
         link = vmd_guest_find(guest, chains + 4 * (last++ - first), 4);
-    } while (link && !(*link & 1));
+    } while (link && !(vmd_get_u32(guest, link) & 1));
     *ret = last;
     return link ? VMD_OK : vmd_object_bad(err, "the hash table of its dynamic symbols is outside of its memory");
 }
@@ -110,7 +110,7 @@ static enum vmd_status count_symbols(const struct vmd_object *object, uint64_t *
         return vmd_object_bad(err, "no hash table of its dynamic symbols");
     }
     header = vmd_guest_find(object->guest, object->hash.address, 8);
-    *ret = header ? vmd_load_u32(header + 4) : 0;
+    *ret = header ? vmd_get_u32(object->guest, header + 4) : 0;
     return header ? VMD_OK : vmd_object_bad(err, "the hash table of its dynamic symbols is outside of its memory");
 }
 
@@ -138,6 +138,19 @@ static uint32_t *find_name(const struct vmd_object *object, const char *name)
         at = (at + 1) & object->mask;
     }
     return &object->by_name[at];
+}
+
+static void copy_symbols(const struct vmd_guest *guest, Elf64_Sym *symbols, const char *table, size_t n)
+{
+    memcpy(symbols, table, n * sizeof(*symbols));
+    for (size_t i = 0; guest->is_swapped && i < n; i++) {
+        Elf64_Sym *symbol = &symbols[i];
+
+        symbol->st_name = vmd_get_u32(guest, &symbol->st_name);
+        symbol->st_shndx = vmd_get_u16(guest, &symbol->st_shndx);
+        symbol->st_value = vmd_get_u64(guest, &symbol->st_value);
+        symbol->st_size = vmd_get_u64(guest, &symbol->st_size);
+    }
 }
 
 static enum vmd_status read_symbols(struct vmd_object *object, struct vmd_error *err)
@@ -169,7 +182,7 @@ static enum vmd_status read_symbols(struct vmd_object *object, struct vmd_error 
     if (!object->symbols || !object->values || !object->by_name || !object->names) {
         return no_memory(err);
     }
-    memcpy(object->symbols, table, n * sizeof(Elf64_Sym));
+    copy_symbols(object->guest, object->symbols, table, n);
     memcpy(object->names, names, object->strtab.size);
     object->names[object->strtab.size] = '\0';
     for (size_t i = 0; i < n; i++) {
@@ -231,7 +244,7 @@ static enum vmd_status read_constructors(struct vmd_object *object, struct vmd_e
         return no_memory(err);
     }
     for (uint64_t i = 0; i < n; i++) {
-        uint64_t address = vmd_load_u64(entries + 8 * i);
+        uint64_t address = vmd_get_u64(object->guest, entries + 8 * i);
 
         if (address + 1 > 1) {
             object->constructors[object->n_constructors++] = address;

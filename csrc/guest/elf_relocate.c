@@ -63,7 +63,7 @@ static const char *apply(const struct vmd_object *object, const Elf64_Rela *entr
         if (!vmd_guest_find(guest, object->bias + entry->r_offset, 16)) {
             return "a relocation is outside of the file";
         }
-        vmd_store_u64(to + 8, value);
+        vmd_put_u64(object->guest, to + 8, value);
         value = vmd_guest_import(guest, "__tlsdesc_resolver");
         break;
     case VMD_RELOCATION_TLS_OFFSET:
@@ -74,7 +74,7 @@ static const char *apply(const struct vmd_object *object, const Elf64_Rela *entr
     default:
         return "unknown relocation type";
     }
-    memcpy(to, &value, 8);
+    vmd_put_u64(guest, to, value);
     return NULL;
 }
 
@@ -85,6 +85,13 @@ static enum vmd_status bad_relocation(const struct vmd_object *object, const str
     snprintf(err->path, sizeof(err->path), "relocation %llu at %#llx", (unsigned long long)number,
              (unsigned long long)(table->address - object->bias));
     return err->code;
+}
+
+static Elf64_Rela read_rela(const struct vmd_guest *guest, const char *from)
+{
+    return (Elf64_Rela){.r_offset = vmd_get_u64(guest, from),
+                        .r_info = vmd_get_u64(guest, from + 8),
+                        .r_addend = (int64_t)vmd_get_u64(guest, from + 16)};
 }
 
 static enum vmd_status apply_rela(const struct vmd_object *object, const struct vmd_object_table *table,
@@ -103,7 +110,7 @@ static enum vmd_status apply_rela(const struct vmd_object *object, const struct 
         Elf64_Rela entry;
         const char *message;
 
-        memcpy(&entry, entries + i * sizeof(entry), sizeof(entry));
+        entry = read_rela(object->guest, entries + i * sizeof(entry));
         message = apply(object, &entry);
         if (message) {
             return bad_relocation(object, table, i, message, err);
@@ -117,6 +124,7 @@ static enum vmd_status apply_rela(const struct vmd_object *object, const struct 
  * last place.
  */
 struct relr {
+    const struct vmd_guest *guest;
     const char *words;
     uint64_t n, next; /* number of words; index of the next one */
     uint64_t where;   /* the word after the last place: the first one of the next bitmap */
@@ -132,7 +140,7 @@ static bool next_relr(struct relr *relr, uint64_t *place)
         if (relr->next == relr->n) {
             return false;
         }
-        word = vmd_load_u64(relr->words + 8 * relr->next++);
+        word = vmd_get_u64(relr->guest, relr->words + 8 * relr->next++);
         if (!(word & 1)) {
             relr->where = word + 8;
             *place = word;
@@ -155,7 +163,7 @@ static bool next_relr(struct relr *relr, uint64_t *place)
 /* False: the table is outside of the guest's memory. */
 static bool begin_relr(const struct vmd_object *object, struct relr *relr)
 {
-    *relr = (struct relr){.n = object->relr.address ? object->relr.size / 8 : 0};
+    *relr = (struct relr){.guest = object->guest, .n = object->relr.address ? object->relr.size / 8 : 0};
     relr->words = relr->n ? vmd_object_entries(object->guest, object->relr.address, relr->n, 8) : NULL;
     return relr->words || !relr->n;
 }
@@ -175,8 +183,8 @@ static enum vmd_status apply_relr(const struct vmd_object *object, struct vmd_er
         if (!to) {
             return bad_relocation(object, &object->relr, relr.next - 1, "a relocation is outside of the file", err);
         }
-        value = vmd_load_u64(to) + object->bias;
-        memcpy(to, &value, 8);
+        value = vmd_get_u64(object->guest, to) + object->bias;
+        vmd_put_u64(object->guest, to, value);
     }
     return VMD_OK;
 }
@@ -208,7 +216,7 @@ static size_t collect_slots(const struct vmd_object *object, uint64_t *slots)
         Elf64_Rela entry;
         enum vmd_relocation kind;
 
-        memcpy(&entry, entries + i * sizeof(entry), sizeof(entry));
+        entry = read_rela(object->guest, entries + i * sizeof(entry));
         kind = kind_of(object->guest->host, ELF64_R_TYPE(entry.r_info));
         if (kind == VMD_RELOCATION_RELATIVE || kind == VMD_RELOCATION_SYMBOL) {
             if (slots) {

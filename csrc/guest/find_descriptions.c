@@ -9,19 +9,21 @@
 static bool has_shape(const struct vmd_guest_reader *reader, const char *from, uint64_t code_begin, uint64_t code_end)
 {
     const struct vmd_layout *layout = &reader->layout;
-    uint64_t fields = vmd_load_u64(from + layout->desc_fields),
-             subsections = vmd_load_u64(from + layout->desc_subsections);
-    uint64_t name = vmd_load_u64(from + layout->desc_name);
-    uint32_t flags = vmd_load_u32(from + layout->desc_unmigratable);
+    uint64_t fields = vmd_get_u64(reader->guest, from + layout->desc_fields),
+             subsections = vmd_get_u64(reader->guest, from + layout->desc_subsections);
+    uint64_t name = vmd_get_u64(reader->guest, from + layout->desc_name);
+    uint32_t flags = vmd_get_u32(reader->guest, from + layout->desc_unmigratable);
+    uint32_t two_bools = reader->guest->host->is_big_endian ? 0x1010000 : 0x101;
 
-    if (flags & ~0x101u || !vmd_reader_is_small(from + layout->desc_version_id, VMD_NUMBER_MAX) ||
-        !vmd_reader_is_small(from + layout->desc_minimum_version_id, VMD_NUMBER_MAX) ||
-        !vmd_reader_is_small(from + layout->desc_priority, VMD_PRIORITY_MAX) || (!fields && !subsections) ||
+    if ((flags != 1 && flags & ~two_bools) ||
+        !vmd_reader_is_small(reader, from + layout->desc_version_id, VMD_NUMBER_MAX) ||
+        !vmd_reader_is_small(reader, from + layout->desc_minimum_version_id, VMD_NUMBER_MAX) ||
+        !vmd_reader_is_small(reader, from + layout->desc_priority, VMD_PRIORITY_MAX) || (!fields && !subsections) ||
         fields % 8 || subsections % 8) {
         return false;
     }
     for (uint32_t i = 0; i < layout->n_hooks; i++) {
-        uint64_t hook = vmd_load_u64(from + layout->desc_hooks + 8 * (uint64_t)i);
+        uint64_t hook = vmd_get_u64(reader->guest, from + layout->desc_hooks + 8 * (uint64_t)i);
 
         if (hook && (hook < code_begin || hook >= code_end)) {
             return false;

@@ -54,14 +54,14 @@ uint64_t vmd_guest_load_u64(struct vmd_guest *guest, uint64_t address)
 {
     const char *at = vmd_guest_at(guest, address, 8);
 
-    return at ? vmd_load_u64(at) : 0;
+    return at ? vmd_get_u64(guest, at) : 0;
 }
 
 uint32_t vmd_guest_load_u32(struct vmd_guest *guest, uint64_t address)
 {
     const char *at = vmd_guest_at(guest, address, 4);
 
-    return at ? vmd_load_u32(at) : 0;
+    return at ? vmd_get_u32(guest, at) : 0;
 }
 
 void vmd_guest_store_u64(struct vmd_guest *guest, uint64_t address, uint64_t value)
@@ -69,7 +69,7 @@ void vmd_guest_store_u64(struct vmd_guest *guest, uint64_t address, uint64_t val
     char *at = vmd_guest_at(guest, address, 8);
 
     if (at) {
-        vmd_store_u64(at, value);
+        vmd_put_u64(guest, at, value);
     }
 }
 
@@ -78,7 +78,7 @@ void vmd_guest_store_u32(struct vmd_guest *guest, uint64_t address, uint32_t val
     char *at = vmd_guest_at(guest, address, 4);
 
     if (at) {
-        vmd_store_u32(at, value);
+        vmd_put_u32(guest, at, value);
     }
 }
 
@@ -108,6 +108,13 @@ char *vmd_guest_memory(struct vmd_guest *guest)
 uint64_t vmd_guest_tls(const struct vmd_guest *guest)
 {
     return vmd_guest_tls_at(guest, guest->thread);
+}
+
+void vmd_guest_init_thread(struct vmd_guest *guest, uint64_t thread)
+{
+    if (guest->host->tls == VMD_TLS_BEFORE) {
+        vmd_guest_store_u64(guest, thread, thread);
+    }
 }
 
 uint64_t vmd_guest_set_tls(struct vmd_guest *guest, uint64_t size)
@@ -172,6 +179,7 @@ enum vmd_status vmd_guest_create(const char *unicorn, uint16_t e_machine, const 
         return vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
     }
     guest->host = host;
+    guest->is_swapped = host->is_big_endian != (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__);
     guest->memory_file = -1;
     guest->queue_inits = guest->tolerate_faults = true;
     guest->limits = *limits;
@@ -195,8 +203,7 @@ enum vmd_status vmd_guest_create(const char *unicorn, uint16_t e_machine, const 
         vmd_guest_destroy(guest);
         return vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
     }
-    /* The thread's control block begins with its own address (x86-64). */
-    memcpy(vmd_guest_find(guest, guest->thread, 8), &guest->thread, 8);
+    vmd_guest_init_thread(guest, guest->thread);
     if (vmd_cpu_create(guest, unicorn, err)) {
         vmd_guest_destroy(guest);
         return err->code;

@@ -257,3 +257,8 @@ size_t vmd_x86_64_find_vector(const uint8_t *code, size_t block, size_t size)
     }
     return SIZE_MAX;
 }
+
+size_t vmd_x86_64_prefixes(const uint8_t *code, size_t size)
+{
+    return read_prefixes(code, size).n_prefixes;
+}

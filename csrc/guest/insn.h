@@ -24,6 +24,8 @@ bool vmd_x86_64_is_vector(const uint8_t *code, size_t size);
 
 /* Offset of the first such instruction that begins within the first block bytes of code; SIZE_MAX: none. */
 size_t vmd_x86_64_find_vector(const uint8_t *code, size_t block, size_t size);
+/* The number of prefixes that code begins with, REX included; VEX and EVEX are no prefixes here. */
+size_t vmd_x86_64_prefixes(const uint8_t *code, size_t size);
 /* cdef: end */
 
 #endif

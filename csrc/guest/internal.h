@@ -160,6 +160,7 @@ struct vmd_cpu;
 
 struct vmd_guest {
     const struct vmd_arch *host; /* the architecture that the binary runs on */
+    bool is_swapped;             /* its byte order is not that of this process */
     bool no_memfd, sgx_vepc;     /* of the host, see vmd_guest_set_host */
     uint64_t page_size;
     struct vmd_guest_kvm kvm;
@@ -191,6 +192,53 @@ struct vmd_guest {
     struct vmd_guest_fault *faults;
     size_t n_faults;
 };
+
+/*
+ * Values in the guest's memory, in its byte order; unaligned. vmd_load_u64 and so on are for data that only this
+ * process reads.
+ */
+static inline uint64_t vmd_get_u64(const struct vmd_guest *guest, const void *from)
+{
+    uint64_t value = vmd_load_u64(from);
+
+    return guest->is_swapped ? __builtin_bswap64(value) : value;
+}
+
+static inline uint32_t vmd_get_u32(const struct vmd_guest *guest, const void *from)
+{
+    uint32_t value = vmd_load_u32(from);
+
+    return guest->is_swapped ? __builtin_bswap32(value) : value;
+}
+
+static inline int32_t vmd_get_i32(const struct vmd_guest *guest, const void *from)
+{
+    return (int32_t)vmd_get_u32(guest, from);
+}
+
+static inline void vmd_put_u64(const struct vmd_guest *guest, void *to, uint64_t value)
+{
+    vmd_store_u64(to, guest->is_swapped ? __builtin_bswap64(value) : value);
+}
+
+static inline void vmd_put_u32(const struct vmd_guest *guest, void *to, uint32_t value)
+{
+    vmd_store_u32(to, guest->is_swapped ? __builtin_bswap32(value) : value);
+}
+
+static inline uint16_t vmd_get_u16(const struct vmd_guest *guest, const void *from)
+{
+    uint16_t value;
+
+    memcpy(&value, from, sizeof(value));
+    return guest->is_swapped ? __builtin_bswap16(value) : value;
+}
+
+static inline void vmd_put_u16(const struct vmd_guest *guest, void *to, uint16_t value)
+{
+    value = guest->is_swapped ? __builtin_bswap16(value) : value;
+    memcpy(to, &value, sizeof(value));
+}
 
 /* size bytes of the guest's memory at address, or NULL. */
 static inline char *vmd_guest_find(const struct vmd_guest *guest, uint64_t address, uint64_t size)
@@ -226,6 +274,9 @@ static inline uint64_t vmd_guest_tls_at(const struct vmd_guest *guest, uint64_t 
 {
     return guest->host->tls == VMD_TLS_BEFORE ? thread - guest->tls_size : thread + guest->host->tls_offset;
 }
+
+/* Write a thread's control block: its own address, where data is before it. */
+void vmd_guest_init_thread(struct vmd_guest *guest, uint64_t thread);
 
 /* Fail the current call; the first failure counts. */
 void vmd_guest_fail(struct vmd_guest *guest, enum vmd_status code, uint64_t address, const char *message);

@@ -121,18 +121,20 @@ enum vmd_status vmd_reader_read_nested(struct vmd_guest_reader *reader, uint64_t
 }
 
 /* An offset that the flags make valid: a size_t, or a VMStateStructMember at indirect_at. */
-static uint64_t read_offset(const char *from, uint32_t at, uint32_t indirect_at, bool used)
+static uint64_t read_offset(const struct vmd_guest_reader *reader, const char *from, uint32_t at, uint32_t indirect_at,
+                            bool used)
 {
     if (!used) {
         return VMD_UNKNOWN;
     }
-    return at ? vmd_load_u64(from + at) : vmd_load_u32(from + indirect_at);
+    return at ? vmd_get_u64(reader->guest, from + at) : vmd_get_u32(reader->guest, from + indirect_at);
 }
 
 /* The flags with the bits of QEMU 8.2. */
-static uint32_t canonical_flags(const struct vmd_layout *layout, const char *from)
+static uint32_t canonical_flags(const struct vmd_guest_reader *reader, const char *from)
 {
-    uint32_t flags = vmd_load_u32(from + layout->field_flags);
+    const struct vmd_layout *layout = &reader->layout;
+    uint32_t flags = vmd_get_u32(reader->guest, from + layout->field_flags);
 
     if (layout->end_flags == VMD_END_MOVED && flags & VMD_END_8_2) {
         flags = (flags & ~VMD_END_8_2) | VMD_AUTO_ALLOC;
@@ -152,20 +154,21 @@ static void read_details(struct vmd_guest_reader *reader, const char *from, cons
                          struct vmd_field_details *details)
 {
     const struct vmd_layout *layout = &reader->layout;
-    uint64_t info = vmd_load_u64(from + layout->field_info);
+    uint64_t info = vmd_get_u64(reader->guest, from + layout->field_info);
     const char *info_at = info ? vmd_guest_find(reader->guest, info, 8) : NULL;
 
     memset(details, 0, sizeof(*details));
-    details->offset = vmd_load_u64(from + layout->field_offset);
-    details->start = vmd_load_u64(from + layout->field_start);
+    details->offset = vmd_get_u64(reader->guest, from + layout->field_offset);
+    details->start = vmd_get_u64(reader->guest, from + layout->field_start);
     details->num_offset =
-        read_offset(from, layout->field_num_offset, layout->field_num_indirect, field->flags & VARRAY_ANY);
+        read_offset(reader, from, layout->field_num_offset, layout->field_num_indirect, field->flags & VARRAY_ANY);
     details->size_offset =
-        read_offset(from, layout->field_size_offset, layout->field_size_indirect, field->flags & VBUFFER);
-    details->struct_version_id = vmd_load_i32(from + layout->field_struct_version_id);
-    details->info = info_at ? read_text(reader, vmd_load_u64(info_at), &details->info_len) : NULL;
+        read_offset(reader, from, layout->field_size_offset, layout->field_size_indirect, field->flags & VBUFFER);
+    details->struct_version_id = vmd_get_i32(reader->guest, from + layout->field_struct_version_id);
+    details->info = info_at ? read_text(reader, vmd_get_u64(reader->guest, info_at), &details->info_len) : NULL;
     if (layout->field_err_hint) {
-        details->err_hint = read_text(reader, vmd_load_u64(from + layout->field_err_hint), &details->err_hint_len);
+        details->err_hint =
+            read_text(reader, vmd_get_u64(reader->guest, from + layout->field_err_hint), &details->err_hint_len);
     }
 }
 
@@ -173,29 +176,34 @@ enum vmd_status vmd_reader_read_field(struct vmd_guest_reader *reader, uint64_t 
                                       struct vmd_field *field, struct vmd_field_details *details)
 {
     const struct vmd_layout *layout = &reader->layout;
-    uint64_t vmsd = vmd_load_u64(from + layout->field_vmsd);
+    uint64_t vmsd = vmd_get_u64(reader->guest, from + layout->field_vmsd);
 
     memset(field, 0, sizeof(*field));
-    field->size = vmd_load_u64(from + layout->field_bytes);
-    field->num = vmd_load_i32(from + layout->field_num);
-    field->flags = canonical_flags(layout, from);
-    field->version_id = vmd_load_i32(from + layout->field_version_id);
-    field->field_exists = vmd_load_u64(from + layout->field_exists) != 0;
-    if (read_name(reader, vmd_load_u64(from + layout->field_name), address, &field->name, &field->name_len)) {
+    field->size = vmd_get_u64(reader->guest, from + layout->field_bytes);
+    field->num = vmd_get_i32(reader->guest, from + layout->field_num);
+    field->flags = canonical_flags(reader, from);
+    field->version_id = vmd_get_i32(reader->guest, from + layout->field_version_id);
+    field->field_exists = vmd_get_u64(reader->guest, from + layout->field_exists) != 0;
+    if (read_name(reader, vmd_get_u64(reader->guest, from + layout->field_name), address, &field->name,
+                  &field->name_len)) {
         return reader->err->code;
     }
     read_details(reader, from, field, details);
     return vmsd ? vmd_reader_read_nested(reader, vmsd, &field->vmsd) : VMD_OK;
 }
 
-static void read_traits(const struct vmd_layout *layout, const char *from, struct vmd_desc *desc)
+static void read_traits(const struct vmd_guest_reader *reader, const char *from, struct vmd_desc *desc)
 {
+    const struct vmd_layout *layout = &reader->layout;
+    /* A bool and padding, or an int: of that the last byte counts on big-endian hosts. */
+    const char *unmigratable = from + layout->desc_unmigratable;
+
     desc->traits = VMD_DETAILED;
-    desc->traits |= from[layout->desc_unmigratable] ? VMD_UNMIGRATABLE : 0;
+    desc->traits |= *unmigratable || unmigratable[3] ? VMD_UNMIGRATABLE : 0;
     desc->traits |= from[layout->desc_unmigratable + 1] ? VMD_EARLY_SETUP : 0;
-    desc->priority = vmd_load_i32(from + layout->desc_priority);
+    desc->priority = vmd_get_i32(reader->guest, from + layout->desc_priority);
     for (uint32_t i = 0; i < layout->n_hooks; i++) {
-        if (vmd_load_u64(from + layout->desc_hooks + 8 * (uint64_t)i)) {
+        if (vmd_get_u64(reader->guest, from + layout->desc_hooks + 8 * (uint64_t)i)) {
             desc->traits |= layout->hooks[i];
         }
     }
@@ -211,20 +219,21 @@ static enum vmd_status read_members(struct vmd_guest_reader *reader, uint64_t ad
         return vmd_reader_fail(reader, VMD_BAD_REFERENCE, address, "a description is outside of its memory");
     }
     memset(desc, 0, sizeof(*desc));
-    desc->version_id = vmd_load_i32(from + layout->desc_version_id);
-    desc->minimum_version_id = vmd_load_i32(from + layout->desc_minimum_version_id);
-    read_traits(layout, from, desc);
-    fields = vmd_load_u64(from + layout->desc_fields);
-    subsections = vmd_load_u64(from + layout->desc_subsections);
+    desc->version_id = vmd_get_i32(reader->guest, from + layout->desc_version_id);
+    desc->minimum_version_id = vmd_get_i32(reader->guest, from + layout->desc_minimum_version_id);
+    read_traits(reader, from, desc);
+    fields = vmd_get_u64(reader->guest, from + layout->desc_fields);
+    subsections = vmd_get_u64(reader->guest, from + layout->desc_subsections);
     /*
      * A description found by the search may get its name at run time, as eepro100's copies do. A description of zeros
      * is a stub of a device that is not built: ramfb_vmstate in QEMU's ramfb-stubs.c.
      */
-    if (!vmd_load_u64(from + layout->desc_name) && !(reader->is_looking && reader->depth == 1) &&
+    if (!vmd_get_u64(reader->guest, from + layout->desc_name) && !(reader->is_looking && reader->depth == 1) &&
         !is_zero(from, layout->desc_size) && vmd_reader_add_defect(reader, address, no_name)) {
         return reader->err->code;
     }
-    if (read_name(reader, vmd_load_u64(from + layout->desc_name), address, &desc->name, &desc->name_len) ||
+    if (read_name(reader, vmd_get_u64(reader->guest, from + layout->desc_name), address, &desc->name,
+                  &desc->name_len) ||
         (fields && vmd_reader_read_fields(reader, fields, desc)) ||
         (subsections && vmd_reader_read_subsections(reader, subsections, desc))) {
         return reader->err->code;

@@ -41,7 +41,7 @@ static uint64_t next_object(const struct vmd_guest_reader *reader, uint64_t addr
 
     for (uint64_t i = 0; i < reader->n_slots; i++) {
         const char *slot = vmd_guest_find(reader->guest, reader->slots[i], 8);
-        uint64_t value = slot ? vmd_load_u64(slot) : 0;
+        uint64_t value = slot ? vmd_get_u64(reader->guest, slot) : 0;
 
         if (value > address && value < next) {
             next = value;
@@ -94,9 +94,9 @@ static enum vmd_status count_fields(struct vmd_guest_reader *reader, uint64_t ad
         if (!from) {
             break;
         }
-        if (!vmd_load_u64(from + layout->field_name)) {
+        if (!vmd_get_u64(reader->guest, from + layout->field_name)) {
             *ret = n;
-            return is_end(reader, vmd_load_u32(from + layout->field_flags))
+            return is_end(reader, vmd_get_u32(reader->guest, from + layout->field_flags))
                        ? VMD_OK
                        : vmd_reader_fail(reader, VMD_BAD_REFERENCE, address, no_field_terminator);
         }
@@ -161,7 +161,7 @@ static enum vmd_status count_subsections(struct vmd_guest_reader *reader, uint64
     for (*ret = 0; *ret < LIST_MAX; ++*ret) {
         const char *from = vmd_guest_find(reader->guest, address + *ret * 8, 8);
 
-        if (!from || !vmd_load_u64(from)) {
+        if (!from || !vmd_get_u64(reader->guest, from)) {
             return from ? VMD_OK
                         : vmd_reader_fail(reader, VMD_BAD_REFERENCE, address, "a list of subsections has no end");
         }
@@ -176,7 +176,7 @@ static enum vmd_status push_subsections(struct vmd_guest_reader *reader, uint64_
         return reader->err->code;
     }
     for (uint64_t i = 0; i < *ret; i++) {
-        uint64_t where = vmd_load_u64(vmd_guest_find(reader->guest, address + i * 8, 8));
+        uint64_t where = vmd_get_u64(reader->guest, vmd_guest_find(reader->guest, address + i * 8, 8));
         const struct vmd_desc *subsection, **slot;
 
         if (vmd_reader_read_nested(reader, where, &subsection)) {

@@ -193,7 +193,7 @@ void vmd_guest_trace_end(struct vmd_guest *guest)
         return;
     }
     for (size_t i = 0; i < trace->n_probes; i++) {
-        vmd_store_u64(vmd_guest_find(guest, trace->slots[i], 8), trace->functions[i]);
+        vmd_put_u64(guest, vmd_guest_find(guest, trace->slots[i], 8), trace->functions[i]);
     }
     trace->n_probes = trace->depth = 0;
     trace->is_active = false;
@@ -209,8 +209,8 @@ enum vmd_status vmd_guest_trace_probe(struct vmd_guest *guest, uint64_t slot)
         return VMD_BAD_REFERENCE;
     }
     trace->slots[trace->n_probes] = slot;
-    trace->functions[trace->n_probes] = vmd_load_u64(at);
-    vmd_store_u64(at, guest->imports[trace->first_import + trace->n_probes].address);
+    trace->functions[trace->n_probes] = vmd_get_u64(guest, at);
+    vmd_put_u64(guest, at, guest->imports[trace->first_import + trace->n_probes].address);
     trace->n_probes++;
     return VMD_OK;
 }

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.elf_builder import elf_object
+from support.machine_trees import loader_of
 from support.qemu import find_qemu
 
 import vmdump
@@ -85,8 +86,8 @@ def test_functions_by_what_they_do(target: str) -> None:
     assert functions.find("target_info_qom_set_target") == main.symbols.get("target_info_qom_set_target")
 
 
-#: qemu_console_early_init of Debian's QEMU 7.2 for AArch64 and x86-64 hosts: address, instructions, and the loaded and
-#: called addresses as in objdump's output.
+#: qemu_console_early_init of Debian's QEMU 7.2 for AArch64 and x86-64 hosts, and 10.0 for others: address,
+#: instructions, and the loaded and called addresses as in objdump's output.
 CODE = {
     183: (
         0x424D00,
@@ -101,20 +102,35 @@ CODE = {
         [0x99E95B, 0xC96B00],
         [0x808340, 0x807A10],
     ),
+    # of QEMU 10.0
+    243: (
+        0x4F2F14,
+        "4111 17155000 130525e2 06e4 97403500 e780c023 09c5 a260 4101 0145 8280 a260 17f58500 1305c598 4101 17433500 "
+        "670043a1",
+        [0x9F3D38, 0xD518C0],
+        [0x84715C, 0x846952],
+    ),
+    22: (
+        0x4FDB58,
+        "ebeff0700024 c0200032dab4 e3f0ff60ff71 c0e50020f34b b9020022 a7840008 ebeff1100004 a7290000 07fe c020004d23fe "
+        "ebeff1100004 c0f40020ee08",
+        [0xB590C6, 0xEA2380],
+        [0x91C200, 0x91B7A0],
+    ),
 }
 
 
 def object_with_functions(machine: int, address: int, code: bytes, others: list[int]) -> Code:
     """Code loaded at an address, and functions elsewhere, all listed in an .eh_frame_hdr."""
-    header_at = 0x10000
+    header_at, order = 0x10000, ">" if machine == 22 else "<"
     starts = sorted([address, address + len(code), *others])
     top = starts[-1] + 0x10000
-    header = b"\x01\x1b\x03\x3b" + struct.pack("<iI", 0, len(starts))
-    header += b"".join(struct.pack("<ii", start - header_at, 0) for start in starts)
+    header = b"\x01\x1b\x03\x3b" + struct.pack(order + "iI", 0, len(starts))
+    header += b"".join(struct.pack(order + "ii", start - header_at, 0) for start in starts)
     segments = [(1, 5, 0, address, 0, len(code), len(code), 1), (0x6474E550, 4, 0, header_at, 0, 1, 1, 1)]
-    data = b"\x7fELF\x02\x01\x01" + bytes(9)
-    data += struct.pack("<HHIQQQIHHHHHH", 3, machine, 1, 0, 64, 0, 0, 64, 56, len(segments), 0, 0, 0)
-    data += b"".join(struct.pack("<IIQQQQQQ", *segment) for segment in segments)
+    data = b"\x7fELF\x02" + (b"\2" if machine == 22 else b"\1") + b"\x01" + bytes(9)
+    data += struct.pack(order + "HHIQQQIHHHHHH", 3, machine, 1, 0, 64, 0, 0, 64, 56, len(segments), 0, 0, 0)
+    data += b"".join(struct.pack(order + "IIQQQQQQ", *segment) for segment in segments)
     guest = Guest("x", machine)
     bias = guest.alloc(top, 0x10000)
     guest.write(bias + address, code)
@@ -145,12 +161,21 @@ def test_instructions(machine: int) -> None:
         (62, "be01000000 4c89e7 e815000000"),
         # add x0, x25, #0x50; mov w1, #1; bl
         (183, "20430191 21008052 14000094"),
+        # lghi %r3, 1; larl %r2, ...; brasl
+        (22, "a7390001 c0200021b1ed c0e5ff000000"),
+        # li a1, 1; mv a0, s1; auipc and jalr ra
+        (243, "8545 2685 97500000 e7802010"),
     ],
 )
 def test_second_argument(machine: int, text: str) -> None:
     """A call whose second argument is 1 is recognised; so is a byte read at an offset from a register."""
     code = bytes.fromhex(text)
-    target = 0x400000 + len(code) + 0x15 if machine == 62 else 0x400008 + 4 * 0x14
+    target = {
+        62: 0x400000 + len(code) + 0x15,
+        183: 0x400008 + 4 * 0x14,
+        22: 0x40000A - 2 * 0x1000000,
+        243: 0x400004 + 0x5102,
+    }[machine]  # fmt: skip
     found = object_with_functions(machine, 0x400000, code, [target])
     function = found.function(found.bias + 0x400000)
     assert function
@@ -164,6 +189,10 @@ def test_second_argument(machine: int, text: str) -> None:
         (62, "80bbc600000000 0fb680c5000000"),
         # ldrb w0, [x1, #0xc6]; ldrb w2, [x3, #0xc5]; ldr x0, [x1, #0xc8]
         (183, "20184339 62144339 206440f9"),
+        # cli 198(%r3), 0; llgc %r1, 197(%r2); lg %r5, 104(%r11); cli 219(%r15), 0, which is on the stack
+        (22, "950030c6 e31020c50090 e350b0680004 9500f0db 0707"),
+        # lbu a3, 198(a4); lbu a5, 197(s11); lbu a5, 8(sp); auipc a5, ...; lbu a5, 202(a5), a variable; c.nop
+        (243, "8346670c 83c75d0c 83478100 97478000 83c7a70c 0100"),
     ],
 )
 def test_byte_reads(machine: int, text: str) -> None:
@@ -174,7 +203,7 @@ def test_byte_reads(machine: int, text: str) -> None:
     assert list(found.byte_reads(function)) == [0xC6, 0xC5]
 
 
-@given(st.sampled_from([62, 183]), st.binary(min_size=1, max_size=300), st.binary(max_size=60), st.integers(0, 20))
+@given(st.sampled_from([*CODE]), st.binary(min_size=1, max_size=300), st.binary(max_size=60), st.integers(0, 20))
 def test_any_code(machine: int, code: bytes, table: bytes, at: int) -> None:
     """Invalid instructions and a damaged function table give no result or a SourceError."""
     found = object_with_functions(machine, 0x400000, code, [0x500000])
@@ -336,7 +365,7 @@ def test_hosts(target: str, host: str, define: str, type_name: str, tmp_path: Pa
     assert (f"  {type_name}\n" in listed) == there
 
 
-@pytest.mark.parametrize("machine", [62, 183])
+@pytest.mark.parametrize("machine", CODE)
 def test_page_size(machine: int) -> None:
     """The guest gets the profile's page size from both interfaces."""
     guest = Guest("x", machine, HostProfile(page_size=65536))
@@ -374,13 +403,7 @@ CRASHES = {("bullseye-amd64", "qemu-system-ppc"), ("bullseye-amd64", "qemu-syste
 
 def run_in_root(root: Path, binary: Path, *options: str) -> "subprocess.CompletedProcess[str]":
     """Run a sysroot's binary with the sysroot's libraries and modules."""
-    triplet = "aarch64-linux-gnu" if root.name.endswith("-arm64") else "x86_64-linux-gnu"
-    libraries = [f"{root}/{path}" for path in (f"usr/lib/{triplet}", f"lib/{triplet}", f"usr/lib/{triplet}/pulseaudio")]
-    if triplet == "x86_64-linux-gnu":
-        loader = [resolve("/lib64/ld-linux-x86-64.so.2", str(root)), "--library-path", ":".join(libraries)]
-    else:
-        emulator = f"{IMAGES}/tools/usr/bin/qemu-aarch64-static"
-        loader = [emulator, "-L", str(root), "-E", f"LD_LIBRARY_PATH={':'.join(libraries)}"]
+    triplet, loader = loader_of(root, IMAGES)
     environ = {key: value for key, value in os.environ.items() if key != "LD_PRELOAD"}
     environ["QEMU_MODULE_DIR"] = f"{root}/usr/lib/{triplet}/qemu"
     accel = ["-accel", "qtest"] if binary.name in BARE else []
@@ -392,7 +415,7 @@ def run_in_root(root: Path, binary: Path, *options: str) -> "subprocess.Complete
 @pytest.mark.qemu
 @pytest.mark.parametrize(("root", "binary"), UNPACKED, ids=[f"{root.name}-{path.name}" for root, path in UNPACKED])
 def test_releases_and_hosts(root: Path, binary: Path, tmp_path: Path) -> None:
-    """QEMU 5.2 to 11.1, for x86-64 and AArch64 hosts, with and without exported symbols: dump and -M help equal the
+    """QEMU 5.2 to 11.1, for all hosts, with and without exported symbols: dump and -M help equal the
     binary's.
     """
     failures: list[object] = []

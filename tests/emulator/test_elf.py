@@ -19,6 +19,7 @@ from support.elf_builder import (
     DT_SYMTAB,
     PHDR_DYNAMIC,
     PHDR_LOAD,
+    RISCV64,
     STT_TLS,
     X86_64,
     Symbol,
@@ -59,11 +60,21 @@ IMPORTS += NAMES
         (GOOD[:40], "shorter than an ELF header"),
         (
             changed(4, b"\x01"),
-            "a 32-bit ELF file for x86-64; supported hosts are x86-64 and AArch64, both 64-bit",
+            "a 32-bit ELF file for x86-64, which can't be emulated: structs have another layout on 32-bit hosts; "
+            "supported hosts are x86-64, AArch64, RISC-V and IBM Z .*, all 64-bit: write the dump on its own host",
         ),
         (changed(5, b"\x02"), "a 64-bit ELF file for an unknown CPU .*; supported hosts are"),
-        (changed(18, b"\xf3\x00"), "a 64-bit ELF file for RISC-V; supported hosts are x86-64 and AArch64"),
-        (changed(18, b"\xe7\x03"), r"for an unknown CPU \(ELF machine 999\); supported hosts are"),
+        (elf_object(machine=RISCV64)[:5] + b"\2" + GOOD[6:], "an unknown CPU .*, big-endian, which can't be emulated"),
+        (changed(18, b"\x16\x00"), "IBM Z .*, which can't be emulated: this CPU's binaries have the other byte order"),
+        (
+            changed(18, b"\x15\x00"),
+            "64-bit PowerPC, which can't be emulated: Unicorn has no vector instructions",
+        ),
+        (changed(18, b"\x02\x01"), "LoongArch, which can't be emulated: Unicorn does not emulate this CPU"),
+        (
+            changed(18, b"\xe7\x03"),
+            r"an unknown CPU \(ELF machine 999\), which can't be emulated: the emulator has no table",
+        ),
         (changed(16, b"\x01"), "a relocatable object, not linked; give a QEMU system emulator"),
         (changed(16, b"\x04"), "a core file, the memory of a process that crashed; give the QEMU binary itself"),
         (changed(8, b"AI\x02"), "an AppImage; unpack it"),

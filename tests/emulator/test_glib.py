@@ -6,7 +6,7 @@ import struct
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.elf_builder import AARCH64, X86_64
+from support.elf_builder import HOSTS
 
 from vmdump.emulator.guest import Guest
 
@@ -22,7 +22,7 @@ def glib() -> ctypes.CDLL:
         pytest.skip("needs libglib-2.0.so.0")
 
 
-@pytest.fixture(scope="module", params=[X86_64, AARCH64], ids=["x86_64", "aarch64"])
+@pytest.fixture(scope="module", params=HOSTS, ids=HOSTS.values())
 def guest(request: pytest.FixtureRequest) -> Guest:
     """A guest of each host."""
     return Guest("guest", request.param)
@@ -245,7 +245,7 @@ def test_arrays(guest, steps):
     ours: list[int] = []
     value = guest.alloc(4)
     for number, (step, index) in enumerate(steps, 1):
-        guest.write(value, struct.pack("<I", number))
+        guest.write(value, guest.pack("I", number))
         if step == "append":
             call(guest, "g_array_append_vals", array, value, 1)
             call(guest, "g_ptr_array_add", pointers, number)
@@ -272,10 +272,10 @@ def test_arrays(guest, steps):
             call(guest, "g_ptr_array_set_size", pointers, index)
             expected = (expected + [0] * index)[:index]
             ours = (ours + [0] * index)[:index]
-        length = guest.pointer(array + 8) & 0xFFFFFFFF
+        length = guest.number(array + 8, 4)
         data = guest.read(guest.pointer(array), 4 * (length + 1))
-        assert list(struct.unpack(f"<{length + 1}I", data)) == [*expected, 0]
-        length = guest.pointer(pointers + 8) & 0xFFFFFFFF
+        assert list(struct.unpack(guest.order + f"{length + 1}I", data)) == [*expected, 0]
+        length = guest.number(pointers + 8, 4)
         assert [guest.pointer(guest.pointer(pointers) + 8 * i) for i in range(length)] == ours
 
 
@@ -318,7 +318,7 @@ def test_hashes(glib, guest, name):
     real = function(glib, name, ctypes.c_uint32, VOID)
     buffer = ctypes.create_string_buffer(data)
     address = guest.alloc(16)
-    guest.write(address, data)
+    guest.write(address, data[3::-1] if name == "g_int_hash" and guest.byte_order == "big" else data)
     if name == "g_direct_hash":
         assert call(guest, name, 0x123456789A) == real(0x123456789A)
     else:

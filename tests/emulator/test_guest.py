@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import pytest
-from support.elf_builder import AARCH64, X86_64
+from support.elf_builder import AARCH64, HOSTS, RISCV64, S390X, X86_64
 from support.guests import call
 
 from vmdump._core import ffi, lib
@@ -17,7 +17,7 @@ from vmdump.emulator.guest import Guest
 from vmdump.errors import SourceError
 
 
-@pytest.fixture(params=[X86_64, AARCH64], ids=["x86_64", "aarch64"])
+@pytest.fixture(params=HOSTS, ids=HOSTS.values())
 def guest(request: pytest.FixtureRequest) -> Guest:
     """An empty guest of each architecture."""
     return Guest("guest", request.param)
@@ -100,34 +100,39 @@ def test_wild_calls(guest: Guest, name: str, args: tuple[Any, ...]) -> None:
 
 
 CODE = {
-    "loop": {X86_64: b"\xeb\xfe", AARCH64: b"\x00\x00\x00\x14"},
-    "read from 0": {X86_64: b"\x48\x31\xc0\x48\x8b\x00\xc3", AARCH64: b"\x00\x00\x80\xd2\x00\x00\x40\xf9"},
-    "invalid": {X86_64: b"\x0f\x0b", AARCH64: b"\x00\x00\x00\x00"},
+    "loop": {X86_64: "ebfe", AARCH64: "00000014", RISCV64: "01a0", S390X: "a7f40000"},
+    "read from 0": {
+        X86_64: "4831c0 488b00 c3",
+        AARCH64: "000080d2 000040f9",
+        RISCV64: "0145 0861",
+        S390X: "a7190000 e32010000004",
+    },
+    "invalid": {X86_64: "0f0b", AARCH64: "00000000", RISCV64: "0000", S390X: "0000"},
     # f(g, n): calls g(0) n times.
     "call": {
-        X86_64: bytes.fromhex("53554883ec084889fb4889f531ffffd348ffcd75f74883c4085d5bc3"),
-        AARCH64: bytes.fromhex(
-            "fd7bbea9f35301a9f30300aaf40301aa000080d260023fd6940600f1a1ffff54f35341a9fd7bc2a8c0035fd6"
-        ),
+        X86_64: "53554883ec084889fb4889f531ffffd348ffcd75f74883c4085d5bc3",
+        AARCH64: "fd7bbea9f35301a9f30300aaf40301aa000080d260023fd6940600f1a1ffff54f35341a9fd7bc2a8c0035fd6",
+        RISCV64: "011106ec22e826e499c52e84aa847d14014582946dfce2604264a26405618280",
+        S390X: "ebcff0600024a7fbff60ec38000c007cb90400d3b90400c2a72900000deca7d7fffdebcff100000407fe",
     },
-    "halt": {X86_64: b"\xf4", AARCH64: b"\x7f\x20\x03\xd5"},
-    "jump to 0": {X86_64: b"\x48\x31\xc0\xff\xe0", AARCH64: b"\x00\x00\x80\xd2\x00\x00\x1f\xd6"},
+    "halt": {X86_64: "f4", AARCH64: "7f2003d5", RISCV64: "73005010", S390X: "8000f000"},
+    "jump to 0": {X86_64: "4831c0 ffe0", AARCH64: "000080d2 00001fd6", RISCV64: "0145 0285", S390X: "a7190000 07f1"},
 }
 
 
-@pytest.mark.parametrize("machine", [X86_64, AARCH64])
+@pytest.mark.parametrize("machine", HOSTS)
 @pytest.mark.parametrize("what", ["loop", "read from 0", "invalid", "halt", "jump to 0"])
 def test_wild_code(what: str, machine: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Endless or invalid code ends in an error in bounded time."""
     monkeypatch.setattr(guest_module, "SECONDS", 0.2)
     machine_ = Guest("guest", machine)
     code = machine_.alloc(64)
-    machine_.write(code, CODE[what][machine])
+    machine_.write(code, bytes.fromhex(CODE[what][machine]))
     with pytest.raises(SourceError, match="guest: function at"):
         machine_.call(code)
 
 
-@pytest.mark.parametrize("machine", [X86_64, AARCH64])
+@pytest.mark.parametrize("machine", HOSTS)
 def test_wild_callbacks(machine: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Host functions that call back into endless or endlessly recursive guest code end in an error."""
     monkeypatch.setattr(guest_module, "SECONDS", 0.3)
@@ -135,7 +140,7 @@ def test_wild_callbacks(machine: int, monkeypatch: pytest.MonkeyPatch) -> None:
     table = call(looping, "g_hash_table_new", 0, 0)
     call(looping, "g_hash_table_insert", table, 1, 1)
     code = looping.alloc(64)
-    looping.write(code, CODE["loop"][machine])
+    looping.write(code, bytes.fromhex(CODE["loop"][machine]))
     with pytest.raises(SourceError, match="does not come to an end"):
         call(looping, "g_hash_table_foreach", table, code, 0)
     nested = Guest("guest", machine)
@@ -147,14 +152,14 @@ def test_wild_callbacks(machine: int, monkeypatch: pytest.MonkeyPatch) -> None:
         call(nested, "g_hash_table_foreach", table, foreach, 0)
 
 
-@pytest.mark.parametrize("machine", [X86_64, AARCH64])
+@pytest.mark.parametrize("machine", HOSTS)
 @pytest.mark.parametrize("nested", [False, True])
 def test_slices(machine: int, nested: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """However often a guest is interrupted, each host call is served once and the result is right."""
     monkeypatch.setattr(guest_module, "SLICE", 0.001)
     machine_ = Guest("guest", machine)
     code, count = machine_.alloc(64), 500_000
-    machine_.write(code, CODE["call"][machine])
+    machine_.write(code, bytes.fromhex(CODE["call"][machine]))
     malloc = machine_.host_function("malloc")
     table = call(machine_, "g_hash_table_new", 0, 0)
     call(machine_, "g_hash_table_insert", table, malloc, count)
@@ -171,13 +176,13 @@ class Alarm(Exception):
     """An exception raised by a signal handler."""
 
 
-@pytest.mark.parametrize("machine", [X86_64, AARCH64])
+@pytest.mark.parametrize("machine", HOSTS)
 @pytest.mark.parametrize("nested", [False, True])
 def test_signals(machine: int, nested: bool) -> None:
     """A signal handler runs during guest code; its exception ends the call, and the guest stays usable."""
     guest = Guest("guest", machine)
     code = guest.alloc(64)
-    guest.write(code, CODE["loop"][machine])
+    guest.write(code, bytes.fromhex(CODE["loop"][machine]))
     table = call(guest, "g_hash_table_new", 0, 0)
     call(guest, "g_hash_table_insert", table, 1, 1)
 
@@ -200,7 +205,7 @@ def test_limit_is_for_all_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guest_module, "SECONDS", 0.2)
     guest = Guest("guest", X86_64)
     code = guest.alloc(64)
-    guest.write(code, CODE["loop"][X86_64])
+    guest.write(code, bytes.fromhex(CODE["loop"][X86_64]))
     time.sleep(0.3)
     assert call(guest, "strlen", "later") == 5
     with pytest.raises(SourceError, match="does not come to an end, as all of its start-up must within"):
@@ -218,7 +223,7 @@ from vmdump.emulator import guest
 guest.SECONDS = 0.3
 forked = guest.Guest("guest", {X86_64})
 code = forked.alloc(64)
-forked.write(code, {CODE["loop"][X86_64]!r})
+forked.write(code, {bytes.fromhex(CODE["loop"][X86_64])!r})
 forked.call(forked.host_function("abs"))
 pid = os.fork()
 try:
@@ -341,7 +346,7 @@ def test_aarch64_beyond_armv8_0() -> None:
     """Instructions of ARMv8.1 to 8.3, as distributions may use, are executed: ldadd, ldapr, pacia, retaa."""
     guest = Guest("guest", AARCH64)
     number, code = guest.alloc(8), guest.alloc(64)
-    guest.write(number, struct.pack("<Q", 40))
+    guest.write(number, guest.pack("Q", 40))
     guest.write(
         code,
         aarch64(0xF8210002, 0xF8BFC000, 0xD65F03C0),  # ldadd x1, x2, [x0]; ldapr x0, [x0]; ret
@@ -363,7 +368,7 @@ def test_functions_that_the_host_lacks(guest: Guest) -> None:
 
 def test_digests(guest: Guest) -> None:
     """gnutls_digest_list has the digests that QEMU's devices look up (SHA-256 is 6), and ends with 0."""
-    digests = struct.unpack("<8I", guest.read(call(guest, "gnutls_digest_list"), 32))
+    digests = struct.unpack(guest.order + "8I", guest.read(call(guest, "gnutls_digest_list"), 32))
     assert digests[-1] == 0
     assert {2, 3, 4, 6, 7, 8, 9} == set(digests[:-1])
 
@@ -373,12 +378,12 @@ def test_pointer_array(guest: Guest) -> None:
     array = call(guest, "g_ptr_array_new")
     for number in range(100):
         call(guest, "g_ptr_array_add", array, 1000 + number)
-    pdata, length = struct.unpack("<QI", guest.read(array, 12))
+    pdata, length = struct.unpack(guest.order + "QI", guest.read(array, 12))
     assert length == 100
-    assert struct.unpack("<100Q", guest.read(pdata, 800)) == tuple(range(1000, 1100))
+    assert struct.unpack(guest.order + "100Q", guest.read(pdata, 800)) == tuple(range(1000, 1100))
     with pytest.raises(SourceError, match="outside of its memory"):
         call(guest, "g_ptr_array_add", 8, 1)
-    guest.write(array, struct.pack("<QII", 8, 5, 100))
+    guest.write(array, guest.pack("QII", 8, 5, 100))
     with pytest.raises(SourceError, match="no GArray"):
         call(guest, "g_ptr_array_add", array, 1)
 
@@ -392,9 +397,9 @@ def test_qsort(machine: int) -> None:
     guest.write(compare, code[machine])
     pairs = [(number * 7919 % 13 - 6, number) for number in range(100)]
     array = guest.alloc(800)
-    guest.write(array, b"".join(struct.pack("<ii", *pair) for pair in pairs))
+    guest.write(array, b"".join(guest.pack("ii", *pair) for pair in pairs))
     call(guest, "qsort", array, 100, 8, compare)
-    assert list(struct.iter_unpack("<ii", guest.read(array, 800))) == sorted(pairs)
+    assert list(struct.iter_unpack(guest.order + "ii", guest.read(array, 800))) == sorted(pairs)
     for n, size in ((1 << 40, 1 << 40), (1 << 40, 1)):
         with pytest.raises(SourceError, match="outside of its memory"):
             call(guest, "qsort", array, n, size, compare)
@@ -405,9 +410,9 @@ def test_sscanf(guest: Guest) -> None:
     """Integers of every size are converted; a mismatch ends the scan; an unsupported conversion is reported."""
     to = guest.alloc(64)
     assert call(guest, "sscanf", "1f2E-7:x", "%02hhx%2hx-%d:%d", to, to + 8, to + 16, to + 24) == 3
-    assert struct.unpack("<B7xH6xi", guest.read(to, 20)) == (0x1F, 0x2E, 7)
+    assert struct.unpack(guest.order + "B7xH6xi", guest.read(to, 20)) == (0x1F, 0x2E, 7)
     assert call(guest, "sscanf", " -5 12345678901", "%d%ld", to, to + 8) == 2
-    assert struct.unpack("<i4xq", guest.read(to, 16)) == (-5, 12345678901)
+    assert struct.unpack(guest.order + "i4xq", guest.read(to, 16)) == (-5, 12345678901)
     assert call(guest, "sscanf", "", "%d", to) == 2**64 - 1
     assert guest.missed_functions() == []
     assert call(guest, "sscanf", "a", "%y", to) == 0
@@ -432,19 +437,19 @@ def test_system_calls_fail(guest: Guest) -> None:
     errno = call(guest, "__errno_location")
     for name, number in (("syscall", 38), ("open", 2)):
         assert call(guest, name, "/dev/null") == 2**64 - 1
-        assert int.from_bytes(guest.read(errno, 4), "little") == number
+        assert guest.number(errno, 4) == number
     assert guest.text(call(guest, "strerror", 2)) == "No such file or directory"
 
 
 def test_lists_that_never_end(guest: Guest) -> None:
     """Circular lists, and more tables than memory allows, are errors."""
     link = guest.alloc(24)
-    guest.write(link, struct.pack("<QQ", 1, link))
+    guest.write(link, guest.pack("QQ", 1, link))
     for name in ("g_slist_append", "g_slist_length"):
         with pytest.raises(SourceError, match="a list that goes in a circle"):
             call(guest, name, link, 0)
     code = guest.alloc(64)
-    guest.write(code, CODE["call"][guest.arch])
+    guest.write(code, bytes.fromhex(CODE["call"][guest.arch]))
     with pytest.raises(SourceError, match="it uses more than"):
         guest.call(code, guest.host_function("g_hash_table_new"), (1 << 16) + 1)
 

@@ -10,7 +10,7 @@
 
 struct vmd_guest *fuzz_guest(uint8_t host, const uint8_t *data, size_t size)
 {
-    static const uint16_t machines[] = {EM_X86_64, EM_AARCH64};
+    static const uint16_t machines[] = {EM_X86_64, EM_AARCH64, EM_RISCV, EM_S390};
     struct vmd_guest_limits limits = {.memory = 16 << 20};
     struct vmd_guest *guest;
     struct vmd_error err;

@@ -13,7 +13,7 @@
 /* Address of the fuzzer's bytes; also in corpus.py. */
 #define FUZZ_BASE (VMD_GUEST_BASE + 0x600000)
 
-/* host: any number; 0 is x86-64, 1 AArch64. Never returns NULL. */
+/* host: any number; 0 is x86-64. Never returns NULL. */
 struct vmd_guest *fuzz_guest(uint8_t host, const uint8_t *data, size_t size);
 
 #endif

@@ -4,7 +4,10 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
-X86_64, AARCH64 = 62, 183
+S390X, X86_64, AARCH64, RISCV64 = 22, 62, 183, 243
+
+#: Names of the host architectures, for tests.
+HOSTS = {X86_64: "x86_64", AARCH64: "aarch64", RISCV64: "riscv64", S390X: "s390x"}
 PT_LOAD, PT_DYNAMIC, PT_TLS = 1, 2, 7
 DT_HASH, DT_STRTAB, DT_SYMTAB, DT_RELA, DT_RELASZ, DT_STRSZ = 4, 5, 6, 7, 8, 10
 DT_PLTRELSZ, DT_JMPREL, DT_INIT_ARRAY, DT_INIT_ARRAYSZ, DT_RELRSZ, DT_RELR = 2, 23, 25, 27, 35, 36
@@ -31,7 +34,7 @@ class Symbol(NamedTuple):
     size: int = 0
 
 
-def gnu_hash(symbols: Sequence[Symbol]) -> bytes:
+def gnu_hash(symbols: Sequence[Symbol], order: str = "<") -> bytes:
     """Return a DT_GNU_HASH table with one bucket. Undefined symbols must come first."""
     defined = [symbol for symbol in symbols if symbol.section]
     first = 1 + len(symbols) - len(defined)
@@ -41,11 +44,11 @@ def gnu_hash(symbols: Sequence[Symbol]) -> bytes:
         for byte in symbol.name:
             value = (value * 33 + byte) % 2**32
         hashes.append(value & ~1 | (symbol is defined[-1]))
-    bloom = struct.pack("<Q", 2**64 - 1)
+    bloom = struct.pack(order + "Q", 2**64 - 1)
     return (
-        struct.pack("<IIII", 1, first, 1, 0)
+        struct.pack(order + "IIII", 1, first, 1, 0)
         + bloom
-        + struct.pack(f"<{1 + len(hashes)}I", first if defined else 0, *hashes)
+        + struct.pack(order + f"{1 + len(hashes)}I", first if defined else 0, *hashes)
     )
 
 
@@ -67,23 +70,24 @@ def elf_object(
     of data), size in memory, alignment; without it there is no PT_TLS. dynamic: entries of the dynamic section to
     replace, or to omit (None). is_qemu: whether to include the string "vmschkmachine".
     """
+    order = ">" if machine == S390X else "<"
     all_symbols = [Symbol(*symbol) for symbol in symbols]
     strings, table = b"\0", bytes(24)
     for symbol in all_symbols:
-        table += struct.pack("<IBBHQQ", len(strings), 0x10 | symbol.type, 0, *symbol[1:3], symbol.size)
+        table += struct.pack(order + "IBBHQQ", len(strings), 0x10 | symbol.type, 0, *symbol[1:3], symbol.size)
         strings += symbol.name + b"\0"
     parts = {
         DT_STRTAB: strings,
         DT_SYMTAB: table,
-        DT_RELA: pack_rela(rela),
-        DT_JMPREL: pack_rela(jmprel),
-        DT_RELR: struct.pack(f"<{len(relr)}Q", *relr),
-        DT_INIT_ARRAY: struct.pack(f"<{len(init_array)}Q", *init_array),
+        DT_RELA: pack_rela(rela, order),
+        DT_JMPREL: pack_rela(jmprel, order),
+        DT_RELR: struct.pack(order + f"{len(relr)}Q", *relr),
+        DT_INIT_ARRAY: struct.pack(order + f"{len(init_array)}Q", *init_array),
     }
     if has_gnu_hash:
-        parts[DT_GNU_HASH] = gnu_hash(all_symbols)
+        parts[DT_GNU_HASH] = gnu_hash(all_symbols, order)
     else:
-        parts[DT_HASH] = struct.pack("<II", 1, len(all_symbols) + 1)
+        parts[DT_HASH] = struct.pack(order + "II", 1, len(all_symbols) + 1)
     tags: dict[int, int | None] = {DT_STRSZ: len(strings), DT_RELASZ: 24 * len(rela), DT_PLTRELSZ: 24 * len(jmprel)}
     tags |= {DT_RELRSZ: 8 * len(relr), DT_INIT_ARRAYSZ: 8 * len(init_array)}
     segment_count = 3 if tls[1] else 2
@@ -93,21 +97,23 @@ def elf_object(
         body += part + bytes(-len(part) % 8)
     tags |= dynamic or {}
     dynamic_at = at + len(body)
-    section = b"".join(struct.pack("<QQ", tag, value) for tag, value in tags.items() if value is not None) + bytes(16)
+    section = b"".join(
+        struct.pack(order + "QQ", tag, value) for tag, value in tags.items() if value is not None
+    ) + bytes(16)
     body += section
     image = bytes(at) + body
     assert len(image) <= DATA
     mark = b'  "vmschkmachine": {\n\0' if is_qemu else b""
     image += mark.rjust(DATA - len(image), b"\0") + data
-    header = b"\x7fELF\x02\x01\x01" + bytes(9)
-    header += struct.pack("<HHIQQQIHHHHHH", 3, machine, 1, 0, 64, 0, 0, 64, 56, segment_count, 0, 0, 0)
-    segments = struct.pack("<IIQQQQQQ", PT_LOAD, 7, 0, 0, 0, len(image), len(image), 0x1000)
-    segments += struct.pack("<IIQQQQQQ", PT_DYNAMIC, 6, dynamic_at, dynamic_at, 0, len(section), len(section), 8)
+    header = b"\x7fELF\x02" + (b"\2" if order == ">" else b"\1") + b"\x01" + bytes(9)
+    header += struct.pack(order + "HHIQQQIHHHHHH", 3, machine, 1, 0, 64, 0, 0, 64, 56, segment_count, 0, 0, 0)
+    segments = struct.pack(order + "IIQQQQQQ", PT_LOAD, 7, 0, 0, 0, len(image), len(image), 0x1000)
+    segments += struct.pack(order + "IIQQQQQQ", PT_DYNAMIC, 6, dynamic_at, dynamic_at, 0, len(section), len(section), 8)
     if tls[1]:
-        segments += struct.pack("<IIQQQQQQ", PT_TLS, 4, DATA, DATA, 0, *tls)
+        segments += struct.pack(order + "IIQQQQQQ", PT_TLS, 4, DATA, DATA, 0, *tls)
     return header + segments + image[at:]
 
 
-def pack_rela(rela: Sequence[Rela]) -> bytes:
+def pack_rela(rela: Sequence[Rela], order: str = "<") -> bytes:
     """Return packed Elf64_Rela entries."""
-    return b"".join(struct.pack("<QQq", at, symbol << 32 | kind, addend) for at, kind, symbol, addend in rela)
+    return b"".join(struct.pack(order + "QQq", at, symbol << 32 | kind, addend) for at, kind, symbol, addend in rela)

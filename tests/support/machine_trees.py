@@ -19,6 +19,10 @@ PARTS = {
     "11.1": ("roots/forky-amd64", None),
     "7.2-arm64": ("roots/bookworm-arm64", None),
     "10.0-arm64": ("roots/trixie-arm64", None),
+    "10.0-riscv64": ("roots/trixie-riscv64", None),
+    "10.0-s390x": ("roots/trixie-s390x", None),
+    "11.1-riscv64": ("roots/forky-riscv64", None),
+    "11.1-s390x": ("roots/forky-s390x", None),
 }
 
 #: Data directories of Debian's QEMU. Source: the options --datadir and --with-suffix of its packages.
@@ -62,6 +66,21 @@ def binary_of(tree: Path, target: str) -> Path:
     return tree / f"usr/libexec/{path.name}" if is_script else path
 
 
+def loader_of(root: Path, images: Path) -> tuple[str, list[str]]:
+    """Return the multiarch name of a root's host, and the command that runs a binary with the root's libraries.
+
+    The name of a root ends with Debian's name of its host. Hosts other than x86-64 are run by qemu-user.
+    """
+    host = root.name.rpartition("-")[2]
+    host = {"amd64": "x86_64", "arm64": "aarch64"}.get(host, host if host in ("riscv64", "s390x") else "x86_64")
+    triplet = f"{host}-linux-gnu"
+    libraries = ":".join(f"{root}/{path}/{triplet}{sub}" for path in ("usr/lib", "lib") for sub in ("", "/pulseaudio"))
+    if host == "x86_64":
+        return triplet, [resolve("/lib64/ld-linux-x86-64.so.2", str(root)), "--library-path", libraries]
+    user = f"{images}/tools/usr/bin/qemu-{host}-static"
+    return triplet, [user, "-L", str(root), "-E", f"LD_LIBRARY_PATH={libraries}"]
+
+
 def native_command(tree: Path, target: str, images: Path) -> tuple[list[str], dict[str, str]]:
     """Return command and environment that run a binary with its tree's libraries, modules and firmware.
 
@@ -70,13 +89,7 @@ def native_command(tree: Path, target: str, images: Path) -> tuple[list[str], di
     environ = native_environ()
     if tree == Path("/"):
         return [f"/usr/bin/qemu-system-{target}"], environ
-    triplet = "aarch64-linux-gnu" if tree.name.endswith("-arm64") else "x86_64-linux-gnu"
-    libraries = ":".join(f"{tree}/{path}/{triplet}{sub}" for path in ("usr/lib", "lib") for sub in ("", "/pulseaudio"))
-    if triplet == "x86_64-linux-gnu":
-        loader = [resolve("/lib64/ld-linux-x86-64.so.2", str(tree)), "--library-path", libraries]
-    else:
-        user = f"{images}/tools/usr/bin/qemu-aarch64-static"
-        loader = [user, "-L", str(tree), "-E", f"LD_LIBRARY_PATH={libraries}"]
+    triplet, loader = loader_of(tree, images)
     environ["QEMU_MODULE_DIR"] = f"{tree}/usr/lib/{triplet}/qemu"
     data = [word for path in _DATA if (tree / path).is_dir() for word in ("-L", str(tree / path))]
     return [*loader, str(binary_of(tree, target)), *data], environ

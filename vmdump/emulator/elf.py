@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from vmdump._core import ffi, lib
 from vmdump.emulator.guest import MEMORY, Guest
+from vmdump.emulator.hosts import SUPPORTED, unsupported_host
 from vmdump.errors import SourceError
 from vmdump.files.elf_header import (
     SHF_EXECINSTR,
@@ -67,12 +68,15 @@ class ElfFile:
         start = self._read(0, min(_PACKED_WITHIN, self._size))
         reader = ElfReader(self._read, self._size)
         header = self._read_header(reader, start)
-        self.arch = self._check_header(header, start)
+        self.arch, self._byte_order = self._check_header(header, start), header.byte_order
         self._check_content(reader, header, start)
         phoff, phnum = header.phoff, header.phnum
         if header.phentsize != 56 or phoff + 56 * phnum > self._size:
             raise self.error(f"at {phoff:#x}: the program headers are outside of the file; {_DAMAGED}")
-        self.segments = [ElfSegment(*each) for each in struct.iter_unpack("<IIQQQQQQ", self._read(phoff, 56 * phnum))]
+        self.segments = [
+            ElfSegment(*each)
+            for each in struct.iter_unpack(header.byte_order + "IIQQQQQQ", self._read(phoff, 56 * phnum))
+        ]
         for segment in self.segments:
             if segment.type in (_PT_LOAD, _PT_DYNAMIC, _PT_TLS) and not self._fits(segment):
                 where = f"at {segment.offset:#x}: a segment of {segment.filesz} bytes"
@@ -116,10 +120,11 @@ class ElfFile:
             raise self.error("a core file, the memory of a process that crashed; give the QEMU binary itself")
         if header.type == _ET_REL:
             raise self.error(f"a relocatable object, not linked; {_GIVE}")
-        if header.bits != 64 or header.byte_order != "<" or header.machine not in set(HostArch):
+        if reason := unsupported_host(header):
             raise self.error(
-                f"a {header.bits}-bit ELF file for {elf_machine(header.machine)}; supported hosts are x86-64 and "
-                "AArch64, both 64-bit: write the dump on its own host with -dump-vmstate, and give that file"
+                f"a {header.bits}-bit ELF file for {elf_machine(header.machine)}"
+                f"{', big-endian' if header.byte_order == '>' else ''}, which can't be emulated: {reason}; supported "
+                f"hosts are {SUPPORTED}: write the dump on its own host with -dump-vmstate, and give that file"
             )
         if header.type == _ET_EXEC:
             raise self.error("not position-independent (ET_EXEC), which is unsupported; use --run to run it instead")
@@ -180,7 +185,7 @@ class ElfFile:
                 continue
             note = self._read(segment.offset, segment.filesz)
             while len(note) >= 12:
-                namesz, descsz, kind = struct.unpack_from("<III", note)
+                namesz, descsz, kind = struct.unpack_from(self._byte_order + "III", note)
                 desc = 12 + (namesz + 3 & ~3)
                 if kind == 3 and note[12 : 12 + namesz] == b"GNU\0":
                     return note[desc : desc + descsz].hex()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Iterator, Sequence
 from importlib.machinery import PathFinder
 
@@ -76,6 +77,9 @@ class Guest:
         self.name, self.arch = name, HostArch(arch)
         #: The table of the host architecture.
         self.host = HOSTS[self.arch]
+        #: Byte order of the guest, as int.from_bytes and as struct name it.
+        self.byte_order = self.host.byte_order
+        self.order = "<" if self.byte_order == "little" else ">"
         #: Bytes of address space.
         self.size = MEMORY if memory is None else memory
         self.base: int = lib.VMD_GUEST_BASE
@@ -118,7 +122,23 @@ class Guest:
 
     def pointer(self, address: int) -> int:
         """Return the 64-bit pointer at address."""
-        return int.from_bytes(self.view(address, 8), "little")
+        return int.from_bytes(self.view(address, 8), self.byte_order)
+
+    def number(self, address: int, size: int, *, signed: bool = False) -> int:
+        """Return the integer of size bytes at address."""
+        return int.from_bytes(self.view(address, size), self.byte_order, signed=signed)
+
+    def write_number(self, address: int, value: int, size: int = 8) -> None:
+        """Write an unsigned integer of size bytes at address."""
+        self.write(address, value.to_bytes(size, self.byte_order))
+
+    def words(self, address: int, count: int) -> tuple[int, ...]:
+        """Return count 64-bit words from address on."""
+        return struct.unpack(f"{self.order}{count}Q", self.view(address, 8 * count))
+
+    def pack(self, formats: str, *values: float) -> bytes:
+        """Return values in the guest's byte order; ``formats`` as in struct, without alignment."""
+        return struct.pack(self.order + formats, *values)
 
     def text(self, address: int) -> str:
         """Return the C string at address, truncated to 4,096 bytes."""

@@ -459,7 +459,7 @@ def _prepare(
         words = [services.name, *defaults, *argv]
         strings = [guest.string(each) for each in words]
         array = guest.alloc(8 * (len(words) + 1))
-        guest.write(array, b"".join(each.to_bytes(8, "little") for each in strings))
+        guest.write(array, guest.pack(f"{len(strings)}Q", *strings))
         functions = machine.functions
         functions.get("qemu_init")
     return machine, (len(words), array, guest.alloc(8))

@@ -107,10 +107,10 @@ def _function_starts(guest: Guest, elf: ElfFile, bias: int) -> list[int]:
     for segment in elf.of_type(_PT_GNU_EH_FRAME):
         header = bias + segment.vaddr
         if guest.read(header, 4) == _EH_FRAME_HDR:
-            count = int.from_bytes(guest.read(header + 8, 4), "little")
+            count = guest.number(header + 8, 4)
             if count > _FUNCTIONS_MAX:
                 return []
-            table = struct.iter_unpack("<ii", guest.read(header + 12, 8 * count))
+            table = struct.iter_unpack(guest.order + "ii", guest.read(header + 12, 8 * count))
             starts = sorted(header + start for start, _ in table)
             return starts if starts and starts[-1] - starts[0] <= _CODE_SIZE_MAX else []
     return []

@@ -58,7 +58,7 @@ class QmpCommands:
             return self._guest.pointer(head)
         guest = self._guest
         names = [
-            (segment.start + at).to_bytes(8, "little")
+            (segment.start + at).to_bytes(8, guest.byte_order)
             for segment in self._main.segments
             if not segment.writable
             for at in _positions(guest.read(segment.start, segment.end - segment.start), _ANCHOR)

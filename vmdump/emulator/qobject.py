@@ -35,7 +35,7 @@ class QObjects:
         return self._read(address, _DEPTH_MAX)
 
     def _read(self, address: int, depth: int) -> Any:
-        guest, kind = self._guest, int.from_bytes(self._guest.view(address, 4), "little")
+        guest, kind = self._guest, self._guest.number(address, 4)
         self._left -= 1
         if not depth or self._left < 0:
             raise self._unknown(address)
@@ -55,10 +55,10 @@ class QObjects:
 
     def _number(self, address: int) -> int | float:
         """QNum: QObjectBase, QNumKind, union. Source: include/qobject/qnum.h."""
-        kind = int.from_bytes(self._guest.view(address + 16, 4), "little")
+        kind = self._guest.number(address + 16, 4)
         if kind not in (0, 1, 2):
             raise self._unknown(address)
-        value: int | float = struct.unpack("<" + "qQd"[kind], self._guest.read(address + 24, 8))[0]
+        value: int | float = struct.unpack(self._guest.order + "qQd"[kind], self._guest.read(address + 24, 8))[0]
         return value
 
     def _text(self, address: int) -> str:
@@ -100,11 +100,11 @@ class QObjects:
         if isinstance(value, bool):
             return self._new(_QBOOL, bytes([value]))
         if isinstance(value, int):
-            return self._new(_QNUM, struct.pack("<QQ", value >= 1 << 63, value & 0xFFFFFFFFFFFFFFFF))
+            return self._new(_QNUM, self._guest.pack("I4xQ", value >= 1 << 63, value & 0xFFFFFFFFFFFFFFFF))
         if isinstance(value, float):
-            return self._new(_QNUM, struct.pack("<Qd", 2, value))
+            return self._new(_QNUM, self._guest.pack("I4xd", 2, value))
         if isinstance(value, str):
-            return self._new(_QSTRING, struct.pack("<Q", self._guest.string(value)))
+            return self._new(_QSTRING, self._guest.pack("Q", self._guest.string(value)))
         if isinstance(value, Mapping):
             return self._dict(value)
         return self._list([self.make(element) for element in value])
@@ -112,22 +112,22 @@ class QObjects:
     def _new(self, kind: int, data: bytes, references: int = 1) -> int:
         """Allocate a QObject: QObjectBase, then data."""
         address = self._guest.alloc(16 + max(len(data), 8))
-        self._guest.write(address, struct.pack("<QQ", kind, references) + data)
+        self._guest.write(address, self._guest.pack("I4xQ", kind, references) + data)
         return address
 
     def _dict(self, value: Mapping[str, Any]) -> int:
         """QLIST_HEAD buckets: an entry links to the next one, and back to the pointer that points to it."""
         qdict = self._new(_QDICT, bytes(_BUCKETS - 16 + 8 * _BUCKET_COUNT))
-        self._guest.write(qdict + 16, len(value).to_bytes(8, "little"))
+        self._guest.write_number(qdict + 16, len(value))
         for key, element in value.items():
             bucket = qdict + _BUCKETS + 8 * (_tdb_hash(key.encode()) % _BUCKET_COUNT)
             first = self._guest.pointer(bucket)
             entry = self._guest.alloc(32)
             words = (self._guest.string(key), self.make(element), first, bucket)
-            self._guest.write(entry, struct.pack("<4Q", *words))
-            self._guest.write(bucket, entry.to_bytes(8, "little"))
+            self._guest.write(entry, self._guest.pack("4Q", *words))
+            self._guest.write_number(bucket, entry)
             if first:
-                self._guest.write(first + 24, (entry + 16).to_bytes(8, "little"))
+                self._guest.write_number(first + 24, entry + 16)
         return qdict
 
     def _list(self, values: list[int]) -> int:
@@ -136,10 +136,10 @@ class QObjects:
         link = qlist + 16
         for value in values:
             entry = self._guest.alloc(24)
-            self._guest.write(entry, struct.pack("<3Q", value, 0, link))
-            self._guest.write(link, entry.to_bytes(8, "little"))
+            self._guest.write(entry, self._guest.pack("3Q", value, 0, link))
+            self._guest.write_number(link, entry)
             link = entry + 8
-        self._guest.write(qlist + 24, link.to_bytes(8, "little"))
+        self._guest.write_number(qlist + 24, link)
         return qlist
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import struct
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -43,9 +42,9 @@ class MappedBinary:
         self.base = parts[-1].start if parts else 0
         self._path = path
         self._writable = [
-            (each.start, memoryview(data)[: len(data) // 8 * 8].cast("Q"))
+            (each.start, self.guest.words(each.start, (each.end - each.start) // 8))
             for each in self.main.segments
-            if each.writable and (data := self.guest.read(each.start, each.end - each.start))
+            if each.writable
         ]
 
     def function_that_loads(self, at: int) -> str | None:
@@ -80,7 +79,7 @@ class MappedBinary:
                 names[self.base + match.start()] = key, name
         tables: dict[str, dict[int, str]] = {}
         for at, address in self.pointers_to(names.keys()):
-            bit = struct.unpack("<i", self.guest.read(at - 8, 4))[0]
+            bit = self.guest.number(at - 8, 4, signed=True)
             key, name = names[address]
             if 0 <= bit < 128 and name not in tables.setdefault(key, {}).values():  # 11.1 describes 65 and 66 as one
                 tables[key][bit] = name
@@ -107,7 +106,7 @@ class MappedBinary:
         arrays: dict[int, dict[int, str]] = {}
         start = previous = offset = 0
         for at, name in sorted(found):
-            flags = int.from_bytes(self.guest.read(at + 16, 8), "little")
+            flags = self.guest.pointer(at + 16)
             if at - previous > _MAX_PROPERTY or flags != offset:
                 start = at
             previous, offset = at, flags

@@ -31,8 +31,10 @@ class HostArch(IntEnum):
     'aarch64'
     """
 
+    S390X = 22
     X86_64 = 62
     AARCH64 = 183
+    RISCV64 = 243
 
     @property
     def qemu_name(self) -> str:
@@ -42,11 +44,11 @@ class HostArch(IntEnum):
 
 _MACHINES = {
     0: "no machine", 2: "SPARC", 3: "i386", 4: "Motorola 68000", 8: "MIPS", 15: "PA-RISC", 18: "SPARC (32 bits, v8+)",
-    20: "PowerPC", 21: "64-bit PowerPC", 22: "IBM Z (s390x)", 40: "ARM", 41: "Alpha", 42: "SuperH", 43: "SPARC V9",
-    44: "TriCore", 50: "Itanium", HostArch.X86_64: "x86-64", 76: "CRIS", 83: "AVR", 87: "V850", 92: "OpenRISC",
-    93: "ARC", 94: "Xtensa", 106: "Blackfin", 113: "Nios II", 164: "Hexagon", 173: "Renesas RX",
-    HostArch.AARCH64: "AArch64", 189: "MicroBlaze", 195: "ARCv2", 224: "AMD GPU", 243: "RISC-V", 247: "BPF",
-    252: "C-SKY", 258: "LoongArch", 0x9026: "Alpha",
+    20: "PowerPC", 21: "64-bit PowerPC", HostArch.S390X: "IBM Z (s390x)", 40: "ARM", 41: "Alpha", 42: "SuperH",
+    43: "SPARC V9", 44: "TriCore", 50: "Itanium", HostArch.X86_64: "x86-64", 76: "CRIS", 83: "AVR", 87: "V850",
+    92: "OpenRISC", 93: "ARC", 94: "Xtensa", 106: "Blackfin", 113: "Nios II", 164: "Hexagon", 173: "Renesas RX",
+    HostArch.AARCH64: "AArch64", 189: "MicroBlaze", 195: "ARCv2", 224: "AMD GPU", HostArch.RISCV64: "RISC-V",
+    247: "BPF", 252: "C-SKY", 258: "LoongArch", 0x9026: "Alpha",
 }  # fmt: skip
 
 

@@ -73,7 +73,7 @@ def _properties(guest: Guest, array: int) -> list[CompatProperty] | None:
     """Return the entries of a GPtrArray {void **pdata, guint len} of GlobalProperty; None if it is not one."""
     if array % 8 or not guest.holds(array, 16):
         return None
-    data, length = guest.pointer(array), int.from_bytes(guest.read(array + 8, 4), "little")
+    data, length = guest.pointer(array), guest.number(array + 8, 4)
     if length > _MAX_ENTRIES or not (length == 0 or guest.holds(data, 8 * length)):
         return None
     if length == 0:

@@ -129,6 +129,8 @@ static const struct vmd_arch aarch64 = {
     .stat_size = 128,
     .stat_mode = 16,
     .stat_block_size = 56,
+    .statfs_size = 120,
+    .statfs_word = 8,
     .open_directory = 040000,
     .find_uses = find_uses,
 };

@@ -9,6 +9,7 @@
 
 #include "guest/code_scan.h"
 #include "guest/insn.h"
+#include "guest/vex.h"
 #include "guest/internal.h"
 
 enum {
@@ -33,11 +34,14 @@ enum {
     FS_BASE = 250,
 };
 
-static size_t find_vector(const uint8_t *code, size_t block, size_t size, const char **what)
+/* VEX instructions on vectors, of which the first byte is overwritten: see insn.h and vex.h. */
+
+static void overwrite_vector(uint8_t *code, size_t size)
 {
-    *what = "an AVX instruction";
-    return vmd_x86_64_find_vector(code, block, size);
+    vmd_vex_overwrite(code, size);
 }
+
+static const struct vmd_replacement vectors = {vmd_x86_64_find_vector, overwrite_vector, vmd_vex_execute, false};
 
 /* va_list: gp_offset, fp_offset, overflow_arg_area, reg_save_area. Source: the ABI, 3.5.7. */
 enum { VA_GP = 0, VA_FP = 4, VA_OVERFLOW = 8, VA_SAVED = 16, VA_GP_END = 48, VA_FP_END = 176 };
@@ -107,7 +111,7 @@ static const struct vmd_arch x86_64 = {
     .sp = RSP,
     .thread_pointer = FS_BASE,
     .return_code = {0xc3},
-    .find_unsupported = find_vector,
+    .replacement = &vectors,
     .result = RAX,
     .result_high = RDX,
     .n_args = 6,
@@ -129,6 +133,8 @@ static const struct vmd_arch x86_64 = {
     .stat_size = 144,
     .stat_mode = 24,
     .stat_block_size = 56,
+    .statfs_size = 120,
+    .statfs_word = 8,
     .open_directory = 0200000,
     .find_uses = find_uses,
 };

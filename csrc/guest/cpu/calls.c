@@ -8,8 +8,14 @@
 void vmd_cpu_execute(struct vmd_guest *guest, uint64_t start, uint64_t until)
 {
     struct vmd_cpu *cpu = guest->cpu;
-    int code = cpu->unicorn.emu_start(cpu->engine, start, until, 0, 0), why = cpu->stopping;
-    uint64_t pc = vmd_cpu_read(guest, cpu->host->pc);
+    int code, why;
+    uint64_t pc;
+
+    do {
+        code = cpu->unicorn.emu_start(cpu->engine, start, until, 0, 0);
+        why = cpu->stopping;
+    } while (vmd_cpu_retranslate(guest, &start) && !why && !guest->err.code);
+    pc = vmd_cpu_read(guest, cpu->host->pc);
 
     if (cpu->has_returned && !cpu->depth && !guest->err.code) {
         return;
@@ -40,7 +46,7 @@ uint64_t vmd_cpu_call_until(struct vmd_guest *guest, uint64_t function, const ui
     const struct vmd_arch *host = guest->host;
     uint64_t return_address = pause_at ? guest->returned : guest->stop;
 
-    sp &= -(uint64_t)16;
+    sp = (sp - 8 * (n_args > host->n_args ? (uint64_t)(n_args - host->n_args) : 0)) & -(uint64_t)16;
     sp -= host->frame_size;
     if (host->link) {
         vmd_cpu_write(guest, host->link, return_address);
@@ -52,7 +58,11 @@ uint64_t vmd_cpu_call_until(struct vmd_guest *guest, uint64_t function, const ui
     }
     vmd_cpu_write(guest, host->sp, sp);
     for (int i = 0; i < n_args; i++) {
-        vmd_cpu_write(guest, host->args[i], args[i]);
+        if (i < host->n_args) {
+            vmd_cpu_write(guest, host->args[i], args[i]);
+        } else {
+            vmd_guest_store_u64(guest, sp + host->frame_size + 8 * (uint64_t)(i - host->n_args), args[i]);
+        }
     }
     vmd_cpu_execute(guest, function, pause_at ? pause_at : guest->stop);
     return vmd_cpu_read(guest, host->result);

@@ -17,13 +17,16 @@ enum {
     UC_PROT_WRITE = 2,
     UC_PROT_ALL = 7,
     UC_MEM_FETCH = 18,
+    UC_HOOK_INTR = 1,
     UC_HOOK_BLOCK = 8,
     UC_HOOK_MEM_INVALID = 1008,
     UC_HOOK_MEM_READ = 1024,
+    UC_HOOK_INSN_INVALID = 16384,
     UC_HOOK_EDGE_GENERATED = 32768,
     UC_HOOK_TLB_FILL = 131072,
     UC_TLB_VIRTUAL = 1,
     UC_CTL_CPU_MODEL = 7,
+    UC_CTL_TB_REMOVE_CACHE = 9,
     UC_CTL_TB_FLUSH = 10,
     UC_CTL_TLB_TYPE = 12,
     UC_CTL_WRITE = 1 << 30,
@@ -67,6 +70,8 @@ struct vmd_cpu {
     void *paused;               /* registers of the last paused call */
     bool has_returned;          /* the call with pause_at returned without a pause */
     bool is_freezing;           /* the running thread ends: all calls down to thread_depth return */
+    uint64_t retranslated;      /* address of a block whose code has been overwritten, or 0 */
+    uint64_t retranslated_size; /* its bytes */
     unsigned tried;             /* depth of the innermost call that may fail alone; 0: none */
     uint64_t nanoseconds_left;  /* of CPU time, for calls */
     atomic_int stopping;        /* why the caller wants the call to end, or VMD_OK */
@@ -86,6 +91,12 @@ void vmd_cpu_execute(struct vmd_guest *guest, uint64_t start, uint64_t until);
 /* Call a function on the stack at sp until it returns, or enters pause_at (0: none). */
 uint64_t vmd_cpu_call_until(struct vmd_guest *guest, uint64_t function, const uint64_t *args, int n_args, uint64_t sp,
                             uint64_t pause_at);
+
+/* Adds the hooks for instructions that are executed in C. */
+bool vmd_cpu_hook_replaced(struct vmd_guest *guest);
+
+/* Whether execution has stopped to translate a block again: drops its translation, and execution continues at start. */
+bool vmd_cpu_retranslate(struct vmd_guest *guest, uint64_t *start);
 
 /* The failure message of a call that exceeds its time. */
 #define VMD_CPU_TOO_LONG "it does not come to an end"

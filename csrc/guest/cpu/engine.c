@@ -99,30 +99,6 @@ static bool on_invalid_memory(void *engine, int type, uint64_t address, int size
     return false;
 }
 
-/* A block of code, as Unicorn translates it. */
-struct uc_tb {
-    uint64_t pc;
-    uint16_t n_instructions, size; /* bytes */
-};
-
-/*
- * A block has been translated and is executed next. Unicorn calls this once per translation. A hook of another type
- * than UC_HOOK_BLOCK: a second one of these breaks nested execution (Unicorn 2.1.4).
- */
-static void on_new_block(void *engine, const struct uc_tb *block, const struct uc_tb *before, void *user)
-{
-    struct vmd_guest *guest = user;
-    const char *code = vmd_guest_find(guest, block->pc, 1);
-    const char *what;
-    size_t at = code ? guest->host->find_unsupported((const uint8_t *)code, block->size,
-                                                     (size_t)(guest->memory + guest->size - code), &what)
-                     : SIZE_MAX;
-
-    if (at != SIZE_MAX) {
-        vmd_guest_fail(guest, VMD_UNSUPPORTED, block->pc + at, what);
-    }
-}
-
 /* What a page of the guest may be used for. Source: uc_tlb_entry of Unicorn's API. */
 struct uc_tlb_entry {
     uint64_t address;
@@ -202,9 +178,7 @@ static bool start_engine(struct vmd_guest *guest)
            expect_code(guest, start, end) &&
            !unicorn->ctl(*engine, UC_CTL_WRITE | 1 << UC_CTL_ARGUMENTS | UC_CTL_TLB_TYPE, UC_TLB_VIRTUAL) &&
            !unicorn->hook_add(*engine, &hook, UC_HOOK_TLB_FILL, on_tlb_miss, guest, 1, 0) &&
-           (!host->find_unsupported ||
-            !unicorn->hook_add(*engine, &hook, UC_HOOK_EDGE_GENERATED, on_new_block, guest, 1, 0)) &&
-           set_start_registers(guest);
+           (!host->replacement || vmd_cpu_hook_replaced(guest)) && set_start_registers(guest);
 }
 
 enum vmd_status vmd_cpu_create(struct vmd_guest *guest, const char *unicorn, struct vmd_error *err)

@@ -48,7 +48,7 @@ double vmd_cpu_read_double(struct vmd_guest *guest, int n)
 
 float vmd_cpu_read_float(struct vmd_guest *guest, int n)
 {
-    uint32_t bits = (uint32_t)vmd_cpu_read(guest, guest->host->float_args[n]);
+    uint32_t bits = (uint32_t)(vmd_cpu_read(guest, guest->host->float_args[n]) >> guest->host->float_shift);
     float value;
 
     memcpy(&value, &bits, sizeof(value));
@@ -68,7 +68,8 @@ void vmd_cpu_return_float(struct vmd_guest *guest, float value)
     uint32_t bits;
 
     memcpy(&bits, &value, sizeof(bits));
-    vmd_cpu_write(guest, guest->host->float_args[0], bits);
+    vmd_cpu_write(guest, guest->host->float_args[0],
+                  (uint64_t)bits << guest->host->float_shift | (guest->host->is_nan_boxed ? ~0ull << 32 : 0));
 }
 
 void vmd_cpu_save_frame(struct vmd_guest *guest, struct vmd_frame *frame)

@@ -14,6 +14,12 @@ static size_t size_of(uint64_t family)
     return family == AF_INET ? sizeof(struct in_addr) : family == AF_INET6 ? sizeof(struct in6_addr) : 0;
 }
 
+/* An address of 4 bytes as this process and the guest have it in an integer. */
+static uint32_t network_order(const struct vmd_guest *guest, uint32_t address)
+{
+    return guest->is_swapped ? __builtin_bswap32(address) : address;
+}
+
 /* inet_pton(family, text, address) */
 static uint64_t host_inet_pton(struct vmd_host_call *call)
 {
@@ -65,14 +71,14 @@ static uint64_t host_inet_aton(struct vmd_host_call *call)
     if (!text || !inet_aton(text, &address)) {
         return 0;
     }
-    vmd_guest_store_u32(call->guest, call->args[1], address.s_addr);
+    vmd_guest_store_u32(call->guest, call->args[1], network_order(call->guest, address.s_addr));
     return 1;
 }
 
 /* inet_ntoa(address): the text is in memory that is never freed, as it is libc's. */
 static uint64_t host_inet_ntoa(struct vmd_host_call *call)
 {
-    const struct in_addr address = {.s_addr = (uint32_t)call->args[0]};
+    const struct in_addr address = {.s_addr = network_order(call->guest, (uint32_t)call->args[0])};
     char text[INET_ADDRSTRLEN];
 
     return inet_ntop(AF_INET, &address, text, sizeof(text)) ? vmd_host_put_string(call->guest, text, strlen(text)) : 0;

@@ -19,12 +19,12 @@ bool vmd_array_load(struct vmd_host_call *call, struct vmd_array *ret)
     }
     *ret = (struct vmd_array){.guest = call->guest,
                               .address = call->args[0],
-                              .data = vmd_load_u64(at + DATA),
-                              .destroy = vmd_load_u64(at + DESTROY),
-                              .length = vmd_load_u32(at + LENGTH),
-                              .room = vmd_load_u32(at + ROOM),
-                              .size = vmd_load_u32(at + SIZE),
-                              .flags = vmd_load_u32(at + FLAGS)};
+                              .data = vmd_get_u64(call->guest, at + DATA),
+                              .destroy = vmd_get_u64(call->guest, at + DESTROY),
+                              .length = vmd_get_u32(call->guest, at + LENGTH),
+                              .room = vmd_get_u32(call->guest, at + ROOM),
+                              .size = vmd_get_u32(call->guest, at + SIZE),
+                              .flags = vmd_get_u32(call->guest, at + FLAGS)};
     if (!ret->size || (ret->room && !vmd_guest_find(call->guest, ret->data, (uint64_t)ret->room * ret->size)) ||
         ret->length > ret->room) {
         vmd_guest_fail(call->guest, VMD_BAD_REFERENCE, call->args[0], "no GArray");
@@ -38,9 +38,9 @@ void vmd_array_store(const struct vmd_array *array)
     char *at = vmd_guest_at(array->guest, array->address, ARRAY_SIZE);
 
     if (at) {
-        vmd_store_u64(at + DATA, array->data);
-        vmd_store_u32(at + LENGTH, array->length);
-        vmd_store_u32(at + ROOM, array->room);
+        vmd_put_u64(array->guest, at + DATA, array->data);
+        vmd_put_u32(array->guest, at + LENGTH, array->length);
+        vmd_put_u32(array->guest, at + ROOM, array->room);
     }
 }
 
@@ -86,10 +86,10 @@ uint64_t vmd_array_new(struct vmd_host_call *call, uint32_t size, uint32_t flags
     array.address = vmd_host_allocate(call->guest, ARRAY_SIZE);
     at = array.address ? vmd_guest_at(call->guest, array.address, ARRAY_SIZE) : NULL;
     if (at) {
-        vmd_store_u32(at + SIZE, array.size);
-        vmd_store_u32(at + FLAGS, flags);
-        vmd_store_u64(at + REFERENCES, 1);
-        vmd_store_u64(at + DESTROY, destroy);
+        vmd_put_u32(call->guest, at + SIZE, array.size);
+        vmd_put_u32(call->guest, at + FLAGS, flags);
+        vmd_put_u64(call->guest, at + REFERENCES, 1);
+        vmd_put_u64(call->guest, at + DESTROY, destroy);
         if ((room || flags & ZERO_TERMINATED) && vmd_array_reserve(&array, room)) {
             vmd_array_terminate(&array);
         }

@@ -32,8 +32,12 @@ static uint64_t ctype_table(struct vmd_host_call *call, int which, const void *c
         return 0;
     }
     middle = table + 8 + 128 * entry;
-    memcpy(to, &middle, 8);
+    vmd_put_u64(call->guest, to, middle);
     memcpy(to + 8, (const char *)character_0 - 128 * entry, 384 * entry);
+    /* The bits of classes are defined by byte; characters are integers. */
+    for (size_t i = 0; entry == 4 && i < 384; i++) {
+        vmd_put_u32(call->guest, to + 8 + 4 * i, vmd_load_u32(to + 8 + 4 * i));
+    }
     *made = table;
     return table;
 }
@@ -75,9 +79,9 @@ enum vmd_status vmd_host_init_ascii_table(struct vmd_guest *guest)
     if (!variable) {
         return VMD_NO_MEMORY;
     }
-    memcpy(vmd_guest_find(guest, variable, 8), &table, 8);
+    vmd_put_u64(guest, vmd_guest_find(guest, variable, 8), table);
     for (int c = 0; c < 256; c++) {
-        memcpy(vmd_guest_find(guest, table + (uint64_t)c * 2, 2), &(uint16_t){ascii_type(c)}, 2);
+        vmd_put_u16(guest, vmd_guest_find(guest, table + (uint64_t)c * 2, 2), ascii_type(c));
     }
     return vmd_guest_define(guest, "g_ascii_table", variable);
 }

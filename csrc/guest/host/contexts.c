@@ -78,7 +78,7 @@ static uint64_t host_swapcontext(struct vmd_host_call *call)
     if (!context) {
         return 0;
     }
-    top = (vmd_load_u64(context + STACK) + vmd_load_u64(context + STACK_SIZE) - 256) & -(uint64_t)16;
+    top = (vmd_get_u64(guest, context + STACK) + vmd_get_u64(guest, context + STACK_SIZE) - 256) & -(uint64_t)16;
     function = vmd_load_u64(context + FUNCTION);
     n = vmd_load_u64(context + N_ARGUMENTS);
     for (uint64_t i = 0; i < n && i < (uint64_t)host->n_args; i++) {

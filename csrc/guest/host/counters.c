@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <poll.h>
 
-enum { COUNTER_SIZE = 8, POLLFD_SIZE = 8 };
+enum { COUNTER_SIZE = 8, POLLFD_SIZE = 8, EVENTS = 4, REVENTS = 6 };
 
 /* eventfd(value, flags) */
 static uint64_t host_eventfd(struct vmd_host_call *call)
@@ -39,7 +39,7 @@ uint64_t vmd_host_write_counter(struct vmd_guest *guest, struct vmd_open_file *f
     if (!at) {
         return vmd_host_errno(guest, EINVAL);
     }
-    value = vmd_load_u64(at);
+    value = vmd_get_u64(guest, at);
     if (value >= UINT64_MAX - file->position) {
         return vmd_host_errno(guest, EAGAIN);
     }
@@ -53,11 +53,11 @@ uint64_t vmd_host_poll(struct vmd_guest *guest, uint64_t to, uint64_t n)
     uint64_t ready = 0;
 
     for (uint64_t i = 0; at && i < n; i++, at += POLLFD_SIZE) {
-        const struct vmd_open_file *file = vmd_host_file(guest, vmd_load_u32(at));
-        uint32_t events = vmd_load_u32(at + 4) & 0xffff;
-        bool is_ready = file && file->kind == VMD_FILE_COUNTER && file->position && events & POLLIN;
+        const struct vmd_open_file *file = vmd_host_file(guest, vmd_get_u32(guest, at));
+        bool is_ready =
+            file && file->kind == VMD_FILE_COUNTER && file->position && vmd_get_u16(guest, at + EVENTS) & POLLIN;
 
-        vmd_store_u32(at + 4, events | (is_ready ? (uint32_t)POLLIN << 16 : 0));
+        vmd_put_u16(guest, at + REVENTS, is_ready ? POLLIN : 0);
         ready += is_ready;
     }
     return ready;

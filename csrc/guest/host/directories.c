@@ -76,18 +76,23 @@ static uint64_t host_closedir(struct vmd_host_call *call)
     return 0;
 }
 
-/* The file system: struct statfs begins with f_type and f_bsize on both architectures, struct statvfs with f_bsize. */
+/* The file system: struct statfs begins with f_type and f_bsize, struct statvfs with f_bsize. */
 
-enum { STATFS_SIZE = 120, STATVFS_SIZE = 112, EXT4 = 0xef53, BLOCK_SIZE = 4096 };
+enum { STATVFS_SIZE = 112, EXT4 = 0xef53, BLOCK_SIZE = 4096 };
 
 static uint64_t put_statfs(struct vmd_guest *guest, uint64_t to)
 {
-    char *at = vmd_guest_at(guest, to, STATFS_SIZE);
+    const struct vmd_arch *host = guest->host;
+    char *at = vmd_guest_at(guest, to, host->statfs_size);
 
-    if (at) {
-        memset(at, 0, STATFS_SIZE);
-        vmd_store_u64(at, EXT4);
-        vmd_store_u64(at + 8, BLOCK_SIZE);
+    if (at && host->statfs_word == 4) {
+        memset(at, 0, host->statfs_size);
+        vmd_put_u32(guest, at, EXT4);
+        vmd_put_u32(guest, at + 4, BLOCK_SIZE);
+    } else if (at) {
+        memset(at, 0, host->statfs_size);
+        vmd_put_u64(guest, at, EXT4);
+        vmd_put_u64(guest, at + 8, BLOCK_SIZE);
     }
     return 0;
 }
@@ -116,7 +121,7 @@ static uint64_t host_statvfs(struct vmd_host_call *call)
         return vmd_host_errno(call->guest, ENOENT);
     }
     memset(at, 0, STATVFS_SIZE);
-    vmd_store_u64(at, BLOCK_SIZE);
+    vmd_put_u64(call->guest, at, BLOCK_SIZE);
     return 0;
 }
 

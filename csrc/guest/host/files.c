@@ -204,9 +204,9 @@ static uint64_t put_stat(struct vmd_guest *guest, uint64_t to, uint64_t size, ui
 
     if (at) { /* struct stat: st_size is at 48 on all */
         memset(at, 0, host->stat_size);
-        vmd_store_u32(at + host->stat_mode, mode);
-        vmd_store_u64(at + 48, size);
-        vmd_store_u64(at + host->stat_block_size, BLOCK_SIZE);
+        vmd_put_u32(guest, at + host->stat_mode, mode);
+        vmd_put_u64(guest, at + 48, size);
+        vmd_put_u64(guest, at + host->stat_block_size, BLOCK_SIZE);
     }
     return 0;
 }

@@ -27,8 +27,8 @@ static uint64_t host_gnutls_digest_list(struct vmd_host_call *call)
     static const uint32_t digests[] = {SHA256, SHA384, SHA512, SHA224, SHA1, MD5, RMD160, 0};
     uint64_t list = vmd_host_allocate(call->guest, sizeof(digests));
 
-    if (list) {
-        memcpy(vmd_guest_find(call->guest, list, sizeof(digests)), digests, sizeof(digests));
+    for (size_t i = 0; list && i < sizeof(digests) / sizeof(*digests); i++) {
+        vmd_guest_store_u32(call->guest, list + 4 * i, digests[i]);
     }
     return list;
 }

@@ -24,9 +24,9 @@ static inline uint64_t new_link(struct vmd_guest *guest, uint64_t data, uint64_t
     char *to = link ? vmd_guest_at(guest, link, LINK_SIZE) : NULL;
 
     if (to) {
-        vmd_store_u64(to + DATA, data);
-        vmd_store_u64(to + NEXT, next);
-        vmd_store_u64(to + PREV, prev);
+        vmd_put_u64(guest, to + DATA, data);
+        vmd_put_u64(guest, to + NEXT, next);
+        vmd_put_u64(guest, to + PREV, prev);
     }
     return link;
 }

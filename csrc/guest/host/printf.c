@@ -78,7 +78,7 @@ static uint64_t print_out(struct vmd_variadic arguments, uint64_t format)
 }
 
 #define CALL(n) vmd_variadic_of(call, n)
-#define LIST(n) vmd_variadic_list(call, call->args[n])
+#define LIST(n) vmd_variadic_list(call, vmd_host_arg(call, n))
 
 static uint64_t host_g_strdup_printf(struct vmd_host_call *call)
 {

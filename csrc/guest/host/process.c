@@ -179,7 +179,9 @@ enum { AT_HWCAP = 16, AT_PAGESZ = 6 };
 
 static uint64_t host_getauxval(struct vmd_host_call *call)
 {
-    return call->args[0] == AT_PAGESZ ? call->guest->page_size : 0;
+    return call->args[0] == AT_PAGESZ  ? call->guest->page_size
+           : call->args[0] == AT_HWCAP ? call->guest->host->hwcap
+                                       : 0;
 }
 
 void vmd_guest_set_host(struct vmd_guest *guest, bool memfd, bool sgx_vepc, uint64_t page_size)

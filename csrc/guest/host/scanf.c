@@ -65,16 +65,19 @@ static const char *read_conversion(const char *format, struct scan_conversion *r
     return ret->kind == '[' ? read_set(format, ret) : format;
 }
 
-static void store(struct scan *scan, const struct scan_conversion *conversion, const void *value, size_t size)
+/* Store the low bytes of a value. */
+static void store(struct scan *scan, const struct scan_conversion *conversion, uint64_t value, size_t size)
 {
-    char *to;
+    const struct vmd_guest *guest = scan->arguments.call->guest;
+    char bytes[8], *to;
 
     if (conversion->suppress) {
         return;
     }
     to = vmd_guest_at(scan->arguments.call->guest, vmd_variadic_next(&scan->arguments), size);
     if (to) {
-        memcpy(to, value, size);
+        vmd_put_u64(guest, bytes, value);
+        memcpy(to, guest->host->is_big_endian ? bytes + 8 - size : bytes, size);
     }
 }
 
@@ -96,7 +99,7 @@ static bool scan_integer(struct scan *scan, const struct scan_conversion *conver
         return false;
     }
     scan->next += end - digits;
-    store(scan, conversion, &value, (size_t)conversion->bytes);
+    store(scan, conversion, value, (size_t)conversion->bytes);
     scan->n += !conversion->suppress;
     return true;
 }
@@ -152,6 +155,7 @@ static bool scan_one(struct scan *scan, const struct scan_conversion *conversion
     char *end;
     double value;
     float single;
+    uint32_t bits;
 
     switch (conversion->kind) {
     case 'd':
@@ -170,7 +174,7 @@ static bool scan_one(struct scan *scan, const struct scan_conversion *conversion
     case '[':
         return scan_characters(scan, conversion);
     case 'n':
-        store(scan, conversion, &consumed, (size_t)conversion->bytes);
+        store(scan, conversion, consumed, (size_t)conversion->bytes);
         return true;
     case '%':
         return *scan->next == '%' ? scan->next++, true : false;
@@ -183,7 +187,9 @@ static bool scan_one(struct scan *scan, const struct scan_conversion *conversion
             return false;
         }
         scan->next = end;
-        store(scan, conversion, conversion->bytes == 8 ? (void *)&value : (void *)&single, (size_t)conversion->bytes);
+        memcpy(&consumed, &value, 8);
+        memcpy(&bits, &single, 4);
+        store(scan, conversion, conversion->bytes == 8 ? consumed : bits, (size_t)conversion->bytes);
         scan->n += !conversion->suppress;
         return true;
     default:

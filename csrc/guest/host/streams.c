@@ -31,7 +31,7 @@ static uint64_t host_fopen(struct vmd_host_call *call)
 static struct vmd_open_file *stream_at(struct vmd_host_call *call, int argument)
 {
     const char *at = vmd_guest_find(call->guest, call->args[argument], 8);
-    struct vmd_open_file *file = at ? vmd_host_file(call->guest, vmd_load_u64(at)) : NULL;
+    struct vmd_open_file *file = at ? vmd_host_file(call->guest, vmd_get_u64(call->guest, at)) : NULL;
 
     return file && file->kind == VMD_FILE_DATA ? file : NULL;
 }
@@ -100,7 +100,7 @@ static uint64_t host_fileno(struct vmd_host_call *call)
 {
     const char *at = stream_at(call, 0) ? vmd_guest_find(call->guest, call->args[0], 8) : NULL;
 
-    return at ? vmd_load_u64(at) : 2;
+    return at ? vmd_get_u64(call->guest, at) : 2;
 }
 
 /* Whole files */

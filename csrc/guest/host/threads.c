@@ -75,7 +75,7 @@ static bool prepare(struct vmd_guest *guest, struct vmd_thread *thread)
     if (image) {
         memcpy(vmd_guest_find(guest, tls, guest->tls_size), image, guest->tls_size);
     }
-    vmd_guest_store_u64(guest, thread->pointer, thread->pointer);
+    vmd_guest_init_thread(guest, thread->pointer);
     return true;
 }
 
@@ -163,6 +163,7 @@ enum { FUTEX_COMMAND = 0x7f, FUTEX_WAIT = 0, PROCESS_NUMBER = 4242 };
 static uint64_t host_syscall(struct vmd_host_call *call)
 {
     const struct vmd_arch *host = call->guest->host;
+    uint64_t result;
 
     if (call->args[0] == host->syscall_futex) {
         return (call->args[2] & FUTEX_COMMAND) == FUTEX_WAIT ? wait(call) : 0;
@@ -170,7 +171,7 @@ static uint64_t host_syscall(struct vmd_host_call *call)
     if (call->args[0] == host->syscall_gettid) {
         return PROCESS_NUMBER;
     }
-    return vmd_host_errno(call->guest, ENOSYS);
+    return host->serve_syscall && host->serve_syscall(call, &result) ? result : vmd_host_errno(call->guest, ENOSYS);
 }
 
 /* Thread pools {function, user data} execute tasks immediately. */
@@ -252,7 +253,7 @@ static uint64_t host_tls_get_addr(struct vmd_host_call *call)
     const char *index = vmd_guest_at(call->guest, call->args[0], 16);
 
     /* {module, offset}; there is one module with thread-local data, the main binary. */
-    return index ? vmd_guest_tls(call->guest) + vmd_load_u64(index + 8) : 0;
+    return index ? vmd_guest_tls(call->guest) + vmd_get_u64(call->guest, index + 8) + call->guest->host->tls_bias : 0;
 }
 
 /* AArch64's resolver of {resolver, offset}: the offset from the thread pointer. */
@@ -270,12 +271,12 @@ static uint64_t host_g_once_impl(struct vmd_host_call *call)
     char *once = vmd_guest_at(call->guest, call->args[0], 16);
     uint64_t result;
 
-    if (once && vmd_load_u32(once) != READY) {
+    if (once && vmd_get_u32(call->guest, once) != READY) {
         result = vmd_host_call_guest(call, call->args[1], &call->args[2], 1);
-        vmd_store_u32(once, READY);
-        vmd_store_u64(once + 8, result);
+        vmd_put_u32(call->guest, once, READY);
+        vmd_put_u64(call->guest, once + 8, result);
     }
-    return once ? vmd_load_u64(once + 8) : 0;
+    return once ? vmd_get_u64(call->guest, once + 8) : 0;
 }
 
 static uint64_t host_g_once_init_enter(struct vmd_host_call *call)

@@ -80,7 +80,9 @@ static uint64_t put_tm(struct vmd_guest *guest, uint64_t seconds_at, uint64_t to
                               tm.tm_year, tm.tm_wday, tm.tm_yday, 0};
 
         memset(at, 0, TM_SIZE);
-        memcpy(at, fields, sizeof(fields));
+        for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
+            vmd_put_u32(guest, at + 4 * i, (uint32_t)fields[i]);
+        }
     }
     return to;
 }
@@ -104,7 +106,9 @@ static uint64_t host_timegm(struct vmd_host_call *call)
     if (!at) {
         return 0;
     }
-    memcpy(fields, at, sizeof(fields));
+    for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
+        fields[i] = vmd_get_i32(call->guest, at + 4 * i);
+    }
     tm = (struct tm){.tm_sec = fields[0],
                      .tm_min = fields[1],
                      .tm_hour = fields[2],

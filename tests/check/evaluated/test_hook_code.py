@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from vmdump.check.evaluated.hook_code import never_refuses
+from vmdump.emulator.hosts import HOSTS
 from vmdump.files.elf_header import HostArch
 
 
@@ -12,7 +13,7 @@ class Guest:
     """Memory with one function."""
 
     def __init__(self, arch: HostArch, code: str) -> None:
-        self.arch, self._code = arch, bytes.fromhex(code)
+        self.host, self._code = HOSTS[arch], bytes.fromhex(code)
 
     def read(self, address: int, size: int) -> bytes:
         """Return the function, and what follows."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -95,24 +94,29 @@ class Descriptions:
         guest, at, seen = self.guest, self._at, dict[str, int]()
         address = guest.pointer(description + at["desc_fields"])
         for _ in range(_FIELDS_MAX if address else 0):
-            raw = guest.read(address, at["field_size"])
-            name, flags = _u64(raw, at["field_name"]), _u32(raw, at["field_flags"])
+            name, flags = guest.pointer(address + at["field_name"]), guest.number(address + at["field_flags"], 4)
             end = self._layout.end_flags
             if (end and flags == end) or (not name and not flags):
                 return
             text = guest.text(name) if name else ""
             seen[text] = seen.get(text, -1) + 1
-            length = None
-            if flags & VARRAY and "field_num_offset" in at:
-                length = _u64(raw, at["field_num_offset"]), _length_size(flags)
-            elif flags & VARRAY:
-                length = _u32(raw, at["field_num_indirect"]), raw[at["field_num_indirect"] + 4]
             yield RawField(
-                address, text, seen[text], _u64(raw, at["field_offset"]), _u64(raw, at["field_bytes"]),
-                struct.unpack_from("<i", raw, at["field_num"])[0], flags, _u64(raw, at["field_vmsd"]),
-                self._info(_u64(raw, at["field_info"])), length,
+                address, text, seen[text], guest.pointer(address + at["field_offset"]),
+                guest.pointer(address + at["field_bytes"]), guest.number(address + at["field_num"], 4, signed=True),
+                flags, guest.pointer(address + at["field_vmsd"]),
+                self._info(guest.pointer(address + at["field_info"])), self._length(address, flags),
             )  # fmt: skip
             address += at["field_size"]
+
+    def _length(self, field: int, flags: int) -> tuple[int, int] | None:
+        """Return offset and size of the integer that contains the number of elements, if there is one."""
+        at = self._at
+        if not flags & VARRAY:
+            return None
+        if "field_num_offset" in at:
+            return self.guest.pointer(field + at["field_num_offset"]), _length_size(flags)
+        member = field + at["field_num_indirect"]
+        return self.guest.number(member, 4), self.guest.number(member + 4, 1)
 
     def _info(self, info: int) -> str:
         """Return VMStateInfo.name; empty if there is none."""
@@ -211,7 +215,7 @@ class Walk:
 
     def value(self, address: int, size: int) -> int:
         """Return the unsigned integer at an address; 0 outside of the guest's memory."""
-        return int.from_bytes(self._guest.read(address, size), "little") if self._guest.holds(address, size) else 0
+        return self._guest.number(address, size) if self._guest.holds(address, size) else 0
 
     def _pointer(self, address: int) -> int:
         return self.value(address, 8)
@@ -225,11 +229,3 @@ class Walk:
 def _length_size(flags: int) -> int:
     """Return the size of an array's length in bytes. Source: VMS_VARRAY_UINT16, VMS_VARRAY_UINT8."""
     return 2 if flags & 0x80 else 1 if flags & 0x400 else 4
-
-
-def _u64(raw: bytes, at: int) -> int:
-    return int.from_bytes(raw[at : at + 8], "little")
-
-
-def _u32(raw: bytes, at: int) -> int:
-    return int.from_bytes(raw[at : at + 4], "little")

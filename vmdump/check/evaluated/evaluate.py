@@ -46,7 +46,7 @@ class Evaluator:
     def _find_type_table(self, machine: Machine) -> None:
         """Find QOM's table of types, which is static: object_class_by_name looks a type up in it."""
         slot, name = self._guest.alloc(8), machine.text("device")
-        self._guest.write(slot, machine.functions.get("object_class_by_name").to_bytes(8, "little"))
+        self._guest.write_number(slot, machine.functions.get("object_class_by_name"))
         with Tracer(self._guest, [slot]) as tracer:
             self._guest.call(self._guest.pointer(slot), name)
             for call in tracer.take():
@@ -238,7 +238,7 @@ class _BitWord:
     def __init__(self, machine: Machine, memory: Memory, instance: Instance, offset: int, size: int) -> None:
         self._machine, self._guest, self._instance = machine, machine.guest, instance
         self._address, self._size = instance.start + offset, size
-        self._before = int.from_bytes(self._guest.read(self._address, size), "little")
+        self._before = self._guest.number(self._address, size)
         self._fields = [
             each for each in memory.properties(instance) if each.is_bit and (each.offset, each.size) == (offset, size)
         ]
@@ -295,11 +295,11 @@ class _BitWord:
     @contextlib.contextmanager
     def _holding(self, value: int) -> Iterator[None]:
         """Replace the word."""
-        self._guest.write(self._address, value.to_bytes(self._size, "little"))
+        self._guest.write_number(self._address, value, self._size)
         try:
             yield
         finally:
-            self._guest.write(self._address, self._before.to_bytes(self._size, "little"))
+            self._guest.write_number(self._address, self._before, self._size)
 
     def _is_set(self, each: PropertyField) -> bool:
         machine = self._machine

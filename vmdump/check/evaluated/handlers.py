@@ -49,7 +49,7 @@ def find_handlers(guest: Guest, main: MappedObject) -> int:
             continue
         start = max([segment.start, *(end for _, end in main.relocated if segment.start <= end < segment.end)])
         start = (start + 7) & ~7
-        words = memoryview(guest.read(start, (segment.end - start) // 8 * 8)).cast("Q")
+        words = guest.words(start, max(segment.end - start, 0) // 8)
         for index, word in enumerate(words):
             if word > segment.end and _is_first(guest, word, start + 8 * index):
                 return start + 8 * index
@@ -69,11 +69,11 @@ def read_handlers(guest: Guest, head: int) -> list[Handler]:
     handlers, entry = list[Handler](), guest.pointer(head)
     while entry and len(handlers) < _SECTIONS_MAX:
         raw = guest.read(entry, _SIZE)
-        instance, version = (int.from_bytes(raw[at : at + 4], "little") for at in (_INSTANCE, _VERSION))
-        vmsd, opaque = (int.from_bytes(raw[at : at + 8], "little") for at in (_VMSD, _OPAQUE))
+        instance, version = (guest.number(entry + at, 4) for at in (_INSTANCE, _VERSION))
+        vmsd, opaque = (guest.pointer(entry + at) for at in (_VMSD, _OPAQUE))
         name = _text(raw[_IDSTR : _IDSTR + _IDSTR_SIZE])
         handlers.append(Handler(name, instance, version, _aliases(guest, name, raw), vmsd, opaque))
-        entry = int.from_bytes(raw[_NEXT : _NEXT + 8], "little")
+        entry = guest.pointer(entry + _NEXT)
     return handlers
 
 
@@ -84,12 +84,12 @@ def _text(raw: bytes) -> str:
 def _aliases(guest: Guest, name: str, raw: bytes) -> tuple[tuple[str, int], ...]:
     """Return the pairs that find_se accepts, too: alias_id, and CompatEntry {idstr, instance_id}."""
     aliases = []
-    alias = int.from_bytes(raw[_ALIAS : _ALIAS + 4], "little")
+    alias = int.from_bytes(raw[_ALIAS : _ALIAS + 4], guest.byte_order)
     if alias != 0xFFFFFFFF:
         aliases.append((name, alias))
-    compat = int.from_bytes(raw[_COMPAT : _COMPAT + 8], "little")
+    compat = int.from_bytes(raw[_COMPAT : _COMPAT + 8], guest.byte_order)
     if compat and guest.holds(compat, _IDSTR_SIZE + 4):
         entry = guest.read(compat, _IDSTR_SIZE + 4)
-        instance = int.from_bytes(entry[_IDSTR_SIZE:], "little")
+        instance = int.from_bytes(entry[_IDSTR_SIZE:], guest.byte_order)
         aliases += [(_text(entry[:_IDSTR_SIZE]), each) for each in dict.fromkeys((instance, alias))]
     return tuple(aliases)

@@ -205,8 +205,7 @@ class Memory:
                 return self._machine.call("object_property_get_bool", instance.start, name, errp) & 0xFF
         if field.kind not in _SIZES or field.kind == "str":
             return None
-        raw = self.guest.read(instance.start + field.offset, field.size)
-        return int.from_bytes(raw, "little", signed=field.kind.startswith("int"))
+        return self.guest.number(instance.start + field.offset, field.size, signed=field.kind.startswith("int"))
 
     def _read_properties(self, instance: Instance) -> list[PropertyField]:
         machine, guest = self._machine, self.guest

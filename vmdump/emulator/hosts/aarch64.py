@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from itertools import pairwise
 
-from vmdump.emulator.hosts.model import ARGUMENT_WITHIN, Addresses, Host, sign_extend, words
+from vmdump.emulator.hosts.model import ARGUMENT_WITHIN, Addresses, Effect, Host, sign_extend, words
 from vmdump.files.elf_header import HostArch
 
 #: mov w1, #1.
@@ -54,6 +54,29 @@ def _stubs(address: int, data: bytes) -> Addresses:
             yield address + 4 * index, _page(adrp, address + 4 * index) + (ldr >> 10 & 0xFFF) * 8
 
 
+def _effects(code: bytes) -> Iterator[Effect]:
+    """Source: Arm ARM, C4.1."""
+    for (insn,) in struct.iter_unpack("<I", code):
+        if insn in (0xD65F03C0, 0xD65F0BFF, 0xD65F0FFF):  # ret, retaa, retab
+            yield Effect.RETURN
+        elif (
+            insn & 0xFC000000 == 0x14000000  # b
+            or insn & 0xFF000000 == 0x54000000  # b.cond
+            or insn & 0x7C000000 == 0x34000000  # cbz, cbnz, tbz, tbnz
+            or (insn & 0xFE000000 == 0xD6000000 and insn & 0x00600000 != 0x00200000)  # br
+        ):  # fmt: skip
+            yield Effect.BRANCH
+        elif insn in (0x52800000, 0x2A1F03E0, 0xD2800000, 0xAA1F03E0):  # mov w0, #0; mov w0, wzr; the same of x0
+            yield Effect.ZERO
+        elif insn & 0xFC000000 == 0x94000000 or insn & 0xFE000000 == 0xD6000000:  # bl, blr
+            yield Effect.OTHER
+        elif insn & 0x0A000000 == 0x08000000:  # loads and stores: Rt, a base with writeback, Rt2
+            yield Effect.OTHER if 0 in (insn & 31, insn >> 5 & 31, insn >> 10 & 31) else Effect.KEEP
+        else:
+            yield Effect.KEEP if insn & 31 else Effect.OTHER
+
+
 HOST = Host(
-    HostArch.AARCH64, "little", "aarch64-linux-gnu", _jump, _loads, _calls, _byte_reads, _sets_second_to_1, _stubs
-)
+    HostArch.AARCH64, "little", "aarch64-linux-gnu", _jump, _loads, _calls, _byte_reads, _sets_second_to_1, _stubs,
+    _effects,
+)  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Iterator
+from enum import Enum
 from typing import Literal, NamedTuple
 
 from vmdump.files.elf_header import HostArch
@@ -18,6 +19,19 @@ Addresses = Iterator[tuple[int, int]]
 
 #: Maximal distance of an argument's instruction from the call, in bytes.
 ARGUMENT_WITHIN = 24
+
+#: Maximal distance of the use of a global variable's address from the instruction that computes its upper part.
+GLOBAL_WITHIN = 16
+
+
+class Effect(Enum):
+    """What an instruction does to a function's result."""
+
+    ZERO = "sets it to 0"
+    KEEP = "keeps it"
+    OTHER = "may change it"
+    RETURN = "returns"
+    BRANCH = "branches"
 
 
 class Host(NamedTuple):
@@ -34,12 +48,14 @@ class Host(NamedTuple):
     loads: Callable[[int, bytes], Addresses]
     #: Direct calls and jumps.
     calls: Callable[[int, bytes], Addresses]
-    #: Offsets from a register at which code reads bytes.
+    #: Offsets from a register at which code reads bytes: neither on the stack nor of global variables.
     byte_reads: Callable[[bytes], Iterator[int]]
     #: Whether the code before a call sets the second argument to 1.
     sets_second_to_1: Callable[[bytes], bool]
     #: Stubs of a PLT: the address of each, and that of the slot that it jumps through.
     stubs: Callable[[int, bytes], Addresses]
+    #: The effects of a function's instructions, as far as they are known.
+    effects: Callable[[bytes], Iterator[Effect]] = lambda code: iter(())
 
 
 def words(data: bytes, byte_order: str = "<") -> tuple[int, ...]:

@@ -6,7 +6,8 @@ import re
 import struct
 from collections.abc import Iterator
 
-from vmdump.emulator.hosts.model import ARGUMENT_WITHIN, Addresses, Host, relative
+from vmdump._core import ffi, lib
+from vmdump.emulator.hosts.model import ARGUMENT_WITHIN, Addresses, Effect, Host, relative
 from vmdump.files.elf_header import HostArch
 
 #: lea disp32(%rip), %REG; call and jmp rel32; cmpb $NUMBER, disp32(%REG) and movzbl disp32(%REG), %REG; mov $1, %esi.
@@ -45,6 +46,40 @@ def _stubs(address: int, data: bytes) -> Addresses:
         yield address + match.start(), address + match.end() + struct.unpack("<i", match[1])[0]
 
 
+def _effects(code: bytes) -> Iterator[Effect]:
+    """Up to an unknown instruction."""
+    at, data = 0, ffi.from_buffer(code)
+    while at < len(code):
+        size = int(lib.vmd_x86_64_length(data + at, len(code) - at))
+        if not size:
+            return
+        yield _effect(code[at : at + size])
+        at += size
+
+
+def _effect(insn: bytes) -> Effect:
+    """Source: Intel SDM volume 2, appendix A."""
+    plain = insn.lstrip(b"\x66\x67\xf2\xf3\x2e\x36\x3e\x26\x64\x65")
+    rex = plain[0] if plain[0] & 0xF0 == 0x40 else 0
+    opcode, rest = (plain[1], plain[2:]) if rex else (plain[0], plain[1:])
+    modrm = rest[0] if rest else 0
+    if opcode == 0xC3:
+        return Effect.RETURN
+    is_near = 0x70 <= opcode <= 0x7F or 0xE0 <= opcode <= 0xE3 or opcode in (0xE9, 0xEB, 0xC2, 0xCB)
+    if is_near or (opcode == 0x0F and 0x80 <= modrm <= 0x8F) or (opcode == 0xFF and modrm >> 3 & 7 in (4, 5)):
+        return Effect.BRANCH
+    if (opcode in (0x31, 0x33) and modrm == 0xC0 and not rex & 5) or (opcode == 0xB8 and not rex and not any(rest)):
+        return Effect.ZERO
+    is_stack = opcode in (0x81, 0x83) and modrm == 0xC4  # add $N, %rsp
+    is_pop = 0x59 <= opcode <= 0x5F or (opcode == 0x58 and rex & 1)
+    is_store = opcode in (0x88, 0x89, 0xC6, 0xC7) and modrm < 0xC0
+    is_other_register = opcode in (0x31, 0x89) and modrm >= 0xC0 and (modrm & 7 or rex & 1)
+    return (
+        Effect.KEEP if is_stack or is_pop or is_store or is_other_register or opcode in (0xC9, 0x90) else Effect.OTHER
+    )
+
+
 HOST = Host(
-    HostArch.X86_64, "little", "x86_64-linux-gnu", _jump, _loads, _calls, _byte_reads, _sets_second_to_1, _stubs
-)
+    HostArch.X86_64, "little", "x86_64-linux-gnu", _jump, _loads, _calls, _byte_reads, _sets_second_to_1, _stubs,
+    _effects,
+)  # fmt: skip

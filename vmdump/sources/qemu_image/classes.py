@@ -5,7 +5,6 @@ Source: QEMU 5.2 to 11.1 qom/object.c struct TypeImpl, include/hw/qdev-core.h st
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
@@ -54,7 +53,7 @@ class Classes:
     def pointers(self, klass: int) -> set[int]:
         """Return all words of a class struct."""
         size = min(self._guest.pointer(self._type(klass) + _CLASS_SIZE), _MAX_CLASS_SIZE) & ~7
-        return set(struct.unpack(f"<{size // 8}Q", self._guest.read(klass, size)))
+        return set(self._guest.words(klass, size // 8))
 
     def _type(self, klass: int) -> int:
         return self._guest.pointer(klass + _TYPE)

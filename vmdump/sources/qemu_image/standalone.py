@@ -6,7 +6,6 @@ save in their own code. They are found by the layout of the struct.
 
 from __future__ import annotations
 
-import struct
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -145,8 +144,7 @@ def _uses_by_classes(guest: Guest, classes: Classes, roots: set[int]) -> Iterato
     def within(struct_at: int) -> set[int]:
         """Return the descriptions that a struct in the guest's memory points to."""
         if struct_at not in seen:
-            words = struct.unpack(f"<{_OPS_SIZE // 8}Q", guest.read(struct_at, _OPS_SIZE))
-            seen[struct_at] = roots.intersection(words)
+            seen[struct_at] = roots.intersection(guest.words(struct_at, _OPS_SIZE // 8))
         return seen[struct_at]
 
     for klass in classes.addresses:

@@ -6,7 +6,6 @@ classes, and the one in which most fields can be read is used.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -160,10 +159,7 @@ class Reader:
 def calibrate(guest: Guest, classes: Sequence[int]) -> Layout:
     """Return the layout in which most fields of the classes' descriptions are readable. Raises SourceError: none is."""
     best, best_score = None, 0
-    members = [
-        struct.unpack(f"<{len(_VMSD_OFFSETS)}Q", guest.view(klass + _VMSD_OFFSETS[0], 8 * len(_VMSD_OFFSETS)))
-        for klass in classes
-    ]
+    members = [guest.words(klass + _VMSD_OFFSETS[0], len(_VMSD_OFFSETS)) for klass in classes]
     for offset, pointers in zip(_VMSD_OFFSETS, zip(*members, strict=True), strict=False):
         # A sample suffices: with a wrong layout almost none are readable.
         addresses = sorted({*pointers} - {0})

@@ -1,0 +1,97 @@
+"""64-bit RISC-V hosts. See model.py; the rest of the table is csrc/guest/arch/riscv64.c."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+from vmdump.emulator.hosts.model import ARGUMENT_WITHIN, GLOBAL_WITHIN, Addresses, Host, sign_extend
+from vmdump.files.elf_header import HostArch
+
+_AUIPC, _JAL = 0x17, 0x6F
+
+_STACK_POINTER = 2
+
+#: li a1, 1: compressed, and addi a1, zero, 1.
+_ONES = (0x4585, 0x00100593)
+
+
+def _jump(target: int) -> bytes:
+    # auipc t0, 0; ld t0, 16(t0); jr t0; nop; ADDRESS
+    return struct.pack("<IIIIQ", 0x00000297, 0x0102B283, 0x00028067, 0x00000013, target)
+
+
+def _instructions(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield offset and value of each instruction; compressed ones have 16 bits."""
+    at, size = 0, len(data)
+    while at + 2 <= size:
+        low = data[at] | data[at + 1] << 8
+        if low & 3 != 3:
+            yield at, low
+            at += 2
+        elif at + 4 <= size:
+            yield at, low | data[at + 2] << 16 | data[at + 3] << 24
+            at += 4
+        else:
+            return
+
+
+def _upper(word: int, at: int) -> int:
+    """Return the address that auipc computes."""
+    return at + sign_extend(word & 0xFFFFF000, 32)
+
+
+def _low(word: int) -> int:
+    """Return the 12-bit immediate of addi, ld and jalr."""
+    return sign_extend(word >> 20, 12)
+
+
+def _loads(address: int, data: bytes) -> Addresses:
+    """Pairs of auipc and addi."""
+    known: dict[int, int] = {}
+    for at, word in _instructions(data):
+        if word & 0x7F == _AUIPC:
+            known[word >> 7 & 31] = _upper(word, address + at)
+        elif word & 0x707F == 0x13 and (word >> 15 & 31) in known:  # addi REG, REG, NUMBER
+            yield address + at, known[word >> 15 & 31] + _low(word)
+
+
+def _calls(address: int, data: bytes) -> Addresses:
+    """jal, and pairs of auipc and jalr."""
+    before = (0, 0)
+    for at, word in _instructions(data):
+        if word & 0x7F == _JAL:
+            offset = word >> 31 << 20 | word & 0xFF000 | (word >> 20 & 1) << 11 | (word >> 21 & 0x3FF) << 1
+            yield address + at, address + at + sign_extend(offset, 21)
+        elif word & 0x707F == 0x67 and before[1] & 0x7F == _AUIPC and before[1] >> 7 & 31 == word >> 15 & 31:
+            yield address + before[0], _upper(before[1], address + before[0]) + _low(word)
+        before = (at, word)
+
+
+def _byte_reads(data: bytes) -> Iterator[int]:
+    global_until: dict[int, int] = {}
+    for at, word in _instructions(data):
+        base = word >> 15 & 31
+        if word & 0x7F == _AUIPC:
+            global_until[word >> 7 & 31] = at + GLOBAL_WITHIN
+        elif word & 0x8000707F == 0x4003 and base != _STACK_POINTER and at > global_until.get(base, -1):
+            yield word >> 20  # lbu REG, NUMBER(REG)
+
+
+def _sets_second_to_1(before: bytes) -> bool:
+    start = max(len(before) - ARGUMENT_WITHIN, 0) & ~1
+    return any(word in _ONES for at in (start, start + 2) for _, word in _instructions(before[at:]))
+
+
+def _stubs(address: int, data: bytes) -> Addresses:
+    """Auipc t3, UPPER; ld t3, LOW(t3)."""
+    before = (0, 0)
+    for at, word in _instructions(data):
+        if word & 0xFFFFF == 0xE3E03 and before[1] & 0xFFF == 0xE17 and before[0] == at - 4:
+            yield address + before[0], _upper(before[1], address + before[0]) + _low(word)
+        before = (at, word)
+
+
+HOST = Host(
+    HostArch.RISCV64, "little", "riscv64-linux-gnu", _jump, _loads, _calls, _byte_reads, _sets_second_to_1, _stubs
+)
