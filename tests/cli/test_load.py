@@ -142,6 +142,37 @@ def test_standard_input_of_a_file(saved: Path) -> None:
 
 
 @pytest.mark.qemu
+def test_host(tmp_path: Path) -> None:
+    """What an outcome depends on, of the emulated host, is said; features of a TAP are there."""
+    path, qemu = tmp_path / "vm.save", find_qemu("x86_64")
+    tap = ["-netdev", "tap,id=n,vhost=on", "-device", "virtio-net-pci,netdev=n,romfile="]
+    args = ["-M", "q35", "-m", "16", "-accel", "kvm", *tap]
+    assert run("save", qemu, "-o", path, "--", "-nodefaults", *args).code == 0
+    found = load(path, *args, code=0)
+    assert [each.partition(":")[0] for each in found["host"]] == ["KVM", "netdev n"]
+    hub = load(path, *args[:6], "-netdev", "hubport,hubid=0,id=n", *args[8:], code=1)
+    assert "virtio-net: saved image requires vnet_hdr=on" in hub["failures"][0]["lines"]
+
+
+@pytest.mark.qemu
+@pytest.mark.slow
+def test_host_without_kvm(saved: Path) -> None:
+    """With --host kvm=off QEMU does not start with KVM, as on such a host."""
+    result = run("load", saved, find_qemu("x86_64"), "--host", "kvm=off", "--", "-M", "pc,accel=kvm")
+    assert (result.code, result.stderr) == (1, "")
+    assert "does-not-start\n  failed to initialize kvm: No such file or directory" in result.stdout
+
+
+@pytest.mark.qemu
+def test_blocked(saved: Path) -> None:
+    """A device that cannot be migrated blocks a VM with -only-migratable."""
+    nvme = ["-blockdev", "null-co,node-name=d", "-device", "nvme,serial=1,drive=d"]
+    found = load(saved, "-M", "pc", "-only-migratable", *nvme, code=1)
+    assert found["outcome"] == "blocked"
+    assert "not migratable" in found["reason"]
+
+
+@pytest.mark.qemu
 def test_timeout(saved: Path, tmp_path: Path) -> None:
     """A load that takes longer than --timeout is undecided; a save is an error."""
     limit = "did not finish within the time limit; allow more with --timeout"

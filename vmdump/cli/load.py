@@ -46,19 +46,23 @@ so that all failures are reported. The outcomes are
   crashes          QEMU ends with a signal or an assertion
   absent           it lacks the machine type, a device or a property
   does-not-start   QEMU refuses the command line
+  blocked          -only-migratable, and a device that cannot be migrated
   undecided        the emulator cannot tell; why is said
 Fields that the destination saves with another value than it loaded are listed
 as changed: clocks, what the destination computes anew, and what it dropped.
 Such a field is misloaded if the destination keeps the value when it loads it
 from a stream of its own.
 
+The host is emulated, too: KVM with the registers of a recorded host, and TAP
+networks without vhost. What an outcome depends on of it is said (host).
+
 Each failure has the meaning of QEMU's line, the finding of vmdump check that
 predicts it, and a remedy.
 
 The keys of --json are outcome, reason, failures (section, instance_id, field,
 cause, lines, meaning, finding, remedy), changed (section, instance_id, field,
-sent, saved, misloaded), guessed, and compared: whether the VM could be saved
-again to look for changes.
+sent, saved, misloaded), guessed, host, and compared: whether the VM could be
+saved again to look for changes.
 
 exit codes:
   0 loads; 1 another outcome; 2 usage error; 3 could not complete, undecided, or
@@ -156,6 +160,7 @@ def plain(trial: Trial, notes: tuple[str, ...], advices: Sequence[Advice]) -> di
         ],
         "changed": [each._asdict() for each in trial.changes],
         "guessed": list(notes),
+        "host": list(trial.host),
         "compared": trial.is_compared,
     }
 
@@ -181,6 +186,8 @@ def _print(
         line(f"  {trial.reason}")
     for note in notes:
         line(f"  guessed: {note}")
+    for note in trial.host:
+        line(f"  host: {note}")
     shown_remedies = set()
     for failure, advice in zip(trial.failures, advices, strict=True):
         where = "the stream" if failure.section is None else failure.section

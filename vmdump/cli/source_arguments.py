@@ -115,7 +115,7 @@ def add_host(group: argparse._ActionsContainer, *, several: bool = False) -> Non
         type=_host,
         metavar="PROFILE",
         help="the host features that QEMU would detect, such as memfd=off,sgx_vepc=on,page_size=65536,thp=off "
-        "(default: memfd=on,sgx_vepc=off,page_size=4096,thp=on)",
+        "(default: memfd=on,sgx_vepc=off,page_size=4096,thp=on,kvm=on)",
     )
 
 

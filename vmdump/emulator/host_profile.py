@@ -10,6 +10,7 @@ from typing import NamedTuple
 from vmdump.errors import SourceError
 
 _SWITCHES = {"on": True, "off": False}
+_FEATURES = ("memfd", "sgx_vepc", "thp", "kvm")
 _HUGE_PAGES = "/sys/kernel/mm/transparent_hugepage/"
 _PAGE_SIZES = (4096, 16384, 65536)
 
@@ -18,7 +19,7 @@ class HostProfile(NamedTuple):
     """Features of a host. The defaults are those of a container.
 
     >>> HostProfile.parse("memfd=off,page_size=65536")
-    HostProfile(memfd=False, sgx_vepc=False, page_size=65536, thp=True)
+    HostProfile(memfd=False, sgx_vepc=False, page_size=65536, thp=True, kvm=True)
     """
 
     #: memfd_create works: memory-backend-memfd is registered. Source: QEMU 7.2 backends/hostmem-memfd.c.
@@ -30,6 +31,8 @@ class HostProfile(NamedTuple):
     #: The kernel has transparent huge pages, whose size is virtio-mem's default block-size. Source: QEMU 10.0
     #: hw/virtio/virtio-mem.c.
     thp: bool = True
+    #: /dev/kvm can be opened: -accel kvm works in machines, if there is a profile for the host (kvm_profile).
+    kvm: bool = True
 
     def files(self) -> dict[str, bytes]:
         """Return the files of the kernel that QEMU may read, and their folders, by path.
@@ -50,11 +53,11 @@ class HostProfile(NamedTuple):
             name, _, value = item.partition("=")
             if name == "page_size" and value in map(str, _PAGE_SIZES):
                 values[name] = int(value)
-            elif name in ("memfd", "sgx_vepc", "thp") and value in _SWITCHES:
+            elif name in _FEATURES and value in _SWITCHES:
                 values[name] = _SWITCHES[value]
             else:
                 raise SourceError(
-                    f"{item!r} is not a host feature; use memfd=on, memfd=off, sgx_vepc=on, sgx_vepc=off, "
-                    f"thp=on, thp=off, or page_size= and one of {', '.join(map(str, _PAGE_SIZES))}"
+                    f"{item!r} is not a host feature; use {', '.join(_FEATURES)} with =on or =off, or page_size= and "
+                    f"one of {', '.join(map(str, _PAGE_SIZES))}"
                 )
         return cls(**values)  # type: ignore[arg-type]

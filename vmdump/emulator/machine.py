@@ -448,7 +448,7 @@ def _prepare(
             guest.alloc(shift)
         services.attach(guest)
         services.add_directories(argv)
-        if elf.arch == HostArch.X86_64:  # the only architecture with a KVM profile
+        if host.kvm and elf.arch == HostArch.X86_64:  # the only architecture with a KVM profile
             services.keep(provide_kvm(guest))
         libraries = map_libraries(guest, services)
         main = map_object(guest, elf, libraries, is_main=True)

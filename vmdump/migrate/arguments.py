@@ -132,10 +132,26 @@ def _chardev(option: Option, given: dict[str, str], sizes: dict[str, int]) -> It
 _HOST_ACCESS = frozenset(["bootfile", "guestfwd", "hostfwd", "smb", "smbserver", "tftp", "tftp-server-name"])
 
 
+#: Networks behind a TAP of the host.
+TAPS = frozenset(["tap", "bridge"])
+
+
+def _tap(given: dict[str, str]) -> str:
+    """Return a TAP of the emulated host with as many queues as the given one, without vhost."""
+    files = len(given.get("fds", "").split(":"))
+    queues = given.get("queues", str(files) if files > 1 else "")
+    return f"tap,ifname=tap0,script=no,downscript=no{queues and f',queues={queues}'}"
+
+
 def _netdev(option: Option, given: dict[str, str], sizes: dict[str, int]) -> Iterable[Option]:
-    """User networking has a section of its own, so it stays; for other kinds nothing is behind the network."""
+    """User networking has a section of its own and stays; virtio-net's features depend on a TAP, which stays, too. For
+    other kinds nothing is behind the network.
+    """
     del option, sizes
-    if given.get("", given.get("type")) == "user":
+    kind = given.get("", given.get("type"))
+    if kind in TAPS:
+        return [Option("netdev", f"{_tap(given)},id={given.get('id', '')}")]
+    if kind == "user":
         kept = [f"{key}={text}" for key, text in given.items() if key and key not in {"type", *_HOST_ACCESS}]
         return [Option("netdev", ",".join(["user", *kept]))]
     return [Option("netdev", f"hubport,id={given.get('id', '')},hubid=0")]
@@ -156,6 +172,8 @@ def _nic(option: Option, given: dict[str, str], sizes: dict[str, int]) -> Iterab
     kept += [f"macaddr={given['mac']}"] if "mac" in given else []
     if given.get("", given.get("type")) == "user":
         return [Option("nic", ",".join(["user", *kept]).replace("macaddr=", "mac="))]
+    if given.get("", given.get("type")) in TAPS:
+        return [Option("nic", ",".join([_tap(given), *kept]).replace("macaddr=", "mac="))]
     return [Option("net", ",".join(["nic", *kept]))]
 
 

@@ -17,6 +17,7 @@ from vmdump.migrate.compare import Change, compare
 from vmdump.migrate.destination import Destination, WholeMachine
 from vmdump.migrate.failure import Failure, block_of, error_lines, local_machine_of, may_be_wrong_guess, read_failure
 from vmdump.migrate.feed import Feed, Key
+from vmdump.migrate.host_notes import host_notes
 from vmdump.migrate.save import boot_arguments
 
 if TYPE_CHECKING:
@@ -39,6 +40,13 @@ _ABSENT = re.compile(
     r"unable to find CPU model|invalid (?:object|accelerator) type|Parameter 'driver' expects [a-z ]*device type"
 )
 
+#: QEMU's messages about a device that cannot be migrated, with -only-migratable. Source: hw/core/qdev.c,
+#: migration/migration.c.
+_BLOCKED = re.compile(r"is not migratable, but --only-migratable|disallowing migration blocker \(--only-migratable\)")
+
+#: QEMU's message on a host without KVM. Source: accel/kvm/kvm-all.c.
+_NO_KVM = "Could not access KVM kernel module"
+
 #: Errors that are of the emulator, or of its limits, rather than of QEMU.
 _LIMITS = re.compile(
     r"did not finish within|uses more than|out of memory|memory limit|not implemented|instruction|can't find the"
@@ -49,12 +57,14 @@ class Trial(NamedTuple):
     """The outcome of a load.
 
     Attributes:
-        outcome: ``loads``, ``fails``, ``misloads``, ``crashes``, ``does-not-start``, ``absent`` or ``undecided``.
+        outcome: ``loads``, ``fails``, ``misloads``, ``crashes``, ``does-not-start``, ``blocked``, ``absent`` or
+            ``undecided``.
         reason: why it is not ``loads`` or ``fails``; None: see failures and changes.
         failures: in the order of the loads.
         changes: fields that the destination saves with other values than it loaded.
         argv: arguments that the destination was booted with.
         is_compared: whether what was loaded was saved again and compared with what was sent.
+        host: what the outcome depends on, of the emulated host.
     """
 
     outcome: str
@@ -63,6 +73,7 @@ class Trial(NamedTuple):
     changes: tuple[Change, ...]
     argv: tuple[str, ...]
     is_compared: bool = False
+    host: tuple[str, ...] = ()
 
 
 def load(
@@ -90,7 +101,8 @@ def load(
     except MachineError as error:
         outcome, reason = start_outcome(error, source)
         return Trial(outcome, reason, (), (), boot)
-    trial = load_into(WholeMachine(machine), feed, boot)
+    notes = host_notes(machine, argv)
+    trial = load_into(WholeMachine(machine), feed, boot)._replace(host=notes)
     return _of_guess(trial, unknown) if is_guessed else trial
 
 
@@ -115,6 +127,10 @@ def start_outcome(error: MachineError, source: Source) -> tuple[str, str]:
     reason = str(error).removeprefix(f"{source.binary}: ")
     if _ABSENT.search(f"{error}\n{error.output}"):
         return ABSENT, reason
+    if _BLOCKED.search(f"{error}\n{error.output}"):
+        return BLOCKED, reason
+    if source.host.kvm and _NO_KVM in error.output:
+        return UNDECIDED, f"{reason} (the emulator has KVM for x86-64 hosts only)"
     if error.missed_functions:
         lacked = ", ".join(error.missed_functions)
         return UNDECIDED, f"{reason} (the emulator lacks functions of the host, or the tree a library: {lacked})"

@@ -1,5 +1,5 @@
 /*
- * Devices of the host, if the host profile has them: /dev/sgx_vepc, and /dev/kvm (kvm.c).
+ * Devices of the host: /dev/net/tun (tap.c), and if the host profile has them /dev/sgx_vepc and /dev/kvm (kvm.c).
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -7,7 +7,7 @@
 
 bool vmd_host_open_device(struct vmd_guest *guest, const char *path, struct vmd_open_file *ret)
 {
-    if (vmd_host_open_kvm(guest, path, ret)) {
+    if (vmd_host_open_kvm(guest, path, ret) || vmd_host_open_tap(path, ret)) {
         return true;
     }
     *ret = (struct vmd_open_file){.kind = VMD_FILE_DEVICE};

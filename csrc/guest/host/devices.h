@@ -40,6 +40,13 @@ uint64_t vmd_host_find_nothing(struct vmd_host_call *call);
 /* Whether the host profile has a device of that path; ret: the open file. */
 bool vmd_host_open_device(struct vmd_guest *guest, const char *path, struct vmd_open_file *ret);
 
+/* vmd_open_file.device: which device it is; those of KVM are in kvm.c. */
+enum { VMD_DEVICE_TAP = 16 };
+
+/* The same for /dev/net/tun alone; and an ioctl on it. */
+bool vmd_host_open_tap(const char *path, struct vmd_open_file *ret);
+uint64_t vmd_host_tap_call(struct vmd_host_call *call);
+
 /* The same for /dev/kvm alone. */
 bool vmd_host_open_kvm(struct vmd_guest *guest, const char *path, struct vmd_open_file *ret);
 

@@ -53,7 +53,23 @@ uint64_t vmd_host_open_path(struct vmd_guest *guest, uint64_t path_at)
     return vmd_host_new_file(guest, &file);
 }
 
-/* QEMU opens directories with O_DIRECTORY. */
+static bool is_file(struct vmd_guest *guest, const char *path)
+{
+    struct vmd_open_file device;
+    const char *data;
+    uint64_t size;
+
+    return vmd_host_open_device(guest, path, &device) || vmd_host_read_file(guest, path, &data, &size);
+}
+
+static bool exists(struct vmd_guest *guest, uint64_t path_at)
+{
+    const char *path = vmd_host_string(guest, path_at);
+
+    return path && (vmd_host_is_directory(guest, path) || is_file(guest, path));
+}
+
+/* QEMU opens directories with O_DIRECTORY. Only devices can be written to. */
 static uint64_t open_with(struct vmd_guest *guest, uint64_t path_at, uint32_t flags)
 {
     const char *path = vmd_host_string(guest, path_at);
@@ -66,8 +82,10 @@ static uint64_t open_with(struct vmd_guest *guest, uint64_t path_at, uint32_t fl
                    ? vmd_host_new_file(guest, &(struct vmd_open_file){.kind = VMD_FILE_DIRECTORY})
                    : vmd_host_errno(guest, ENOENT);
     }
-    return flags & (O_WRONLY | O_RDWR) && !vmd_host_is_device(guest, path_at) ? vmd_host_errno(guest, EACCES)
-                                                                              : vmd_host_open_path(guest, path_at);
+    if (flags & (O_WRONLY | O_RDWR) && !vmd_host_is_device(guest, path_at)) {
+        return vmd_host_errno(guest, flags & O_CREAT || exists(guest, path_at) ? EACCES : ENOENT);
+    }
+    return vmd_host_open_path(guest, path_at);
 }
 
 static uint64_t host_open(struct vmd_host_call *call)
@@ -269,22 +287,6 @@ static uint64_t host_fstat(struct vmd_host_call *call)
 static uint64_t host_fxstat(struct vmd_host_call *call)
 {
     return stat_descriptor(call->guest, call->args[1], call->args[2]);
-}
-
-static bool is_file(struct vmd_guest *guest, const char *path)
-{
-    struct vmd_open_file device;
-    const char *data;
-    uint64_t size;
-
-    return vmd_host_open_device(guest, path, &device) || vmd_host_read_file(guest, path, &data, &size);
-}
-
-static bool exists(struct vmd_guest *guest, uint64_t path_at)
-{
-    const char *path = vmd_host_string(guest, path_at);
-
-    return path && (vmd_host_is_directory(guest, path) || is_file(guest, path));
 }
 
 static uint64_t host_access(struct vmd_host_call *call)

@@ -121,11 +121,16 @@ static uint64_t system_call(struct vmd_host_call *call, const struct vmd_open_fi
     }
 }
 
+/* An ioctl of each kind of device has a type of its own. */
 static uint64_t host_ioctl(struct vmd_host_call *call)
 {
     const struct vmd_open_file *file = vmd_host_file(call->guest, call->args[0]);
+    uint32_t type = (uint32_t)call->args[1] >> 8 & 0xff;
 
-    if (!file || file->kind != VMD_FILE_DEVICE || !file->device || ((uint32_t)call->args[1] >> 8 & 0xff) != 0xae) {
+    if (file && file->kind == VMD_FILE_DEVICE && file->device == VMD_DEVICE_TAP && type == 'T') {
+        return vmd_host_tap_call(call);
+    }
+    if (!file || file->kind != VMD_FILE_DEVICE || !file->device || type != 0xae || file->device == VMD_DEVICE_TAP) {
         return vmd_host_errno(call->guest, ENOTTY);
     }
     return system_call(call, file, (uint32_t)call->args[1] & 0xff);
