@@ -14,6 +14,9 @@
         print(finding.verdict, finding.direction, finding.type, finding.message)
     vmdump.lint(dump)                            # defects within one QEMU
 
+    for case in vmdump.migrate(old, new).cases:  # VMs saved by one QEMU and loaded by another, both in the emulator
+        print(case.device, case.outcome, case.failures)
+
     vmdump.Session                               # a registry of types, to declare devices of your own
     vmdump.vmstate                               # VMStateDescription, VMStateField, and QEMU's VMSTATE_* macros
     vmdump.VmdumpError                           # the base class of all errors
@@ -58,6 +61,9 @@ if TYPE_CHECKING:
     from vmdump.include import get_include as get_include
     from vmdump.machines.mapping import Machines as Machines
     from vmdump.machines.model import MachineType as MachineType
+    from vmdump.migrate.api import MigrateResult as MigrateResult
+    from vmdump.migrate.api import migrate as migrate
+    from vmdump.migrate.cases import Case as Case
     from vmdump.modules.model import ModuleInfo as ModuleInfo
     from vmdump.qom import DeviceClass as DeviceClass
     from vmdump.qom import MachineClass as MachineClass
@@ -69,7 +75,7 @@ if TYPE_CHECKING:
 
 #: The entry points, which help(vmdump) describes; dir(vmdump) has all public names. Without open, so that a star import
 #: does not replace Python's.
-__all__ = ["Device", "DeviceDump", "Session", "VmdumpError", "__version__", "check", "get_include", "lint"]
+__all__ = ["Device", "DeviceDump", "Session", "VmdumpError", "__version__", "check", "get_include", "lint", "migrate"]
 
 _MODULES = {
     "vmdump.check.api": ("lint",),
@@ -86,6 +92,8 @@ _MODULES = {
     "vmdump.include": ("get_include",),
     "vmdump.machines.mapping": ("Machines",),
     "vmdump.machines.model": ("MachineType",),
+    "vmdump.migrate.api": ("MigrateResult",),
+    "vmdump.migrate.cases": ("Case",),
     "vmdump.modules.model": ("ModuleInfo",),
     "vmdump.qom": ("DeviceClass", "MachineClass", "ObjectClass", "TypeInfo"),
     "vmdump.sources.open": ("open",),
@@ -94,8 +102,8 @@ _MODULES = {
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
-#: Packages that are attributes of this one once they are imported. check is a package that can be called.
-_PACKAGES = ("check", "vmstate")
+#: Packages that are attributes of this one once they are imported. check and migrate are packages that can be called.
+_PACKAGES = ("check", "migrate", "vmstate")
 
 #: Names that were renamed in this release.
 _DEPRECATED = {"Root": "StandaloneVMState"}

@@ -86,14 +86,14 @@ def grouped(cases: Iterable[dict[str, Any]]) -> dict[Group, list[tuple[tuple[str
 
 def _split(case: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     memory = [] if case["device"] == "board" else ["-m", case.get("mem", "64")]
-    words = iter(case.get("args", ()))
+    words = iter(without_host(case.get("args", ())))
     others, devices = [], []
     for word in words:
         if word == "-device":
             devices.append(next(words))
         else:
             others.append(word)
-    argv = ["-machine", case["machine"] + case.get("mopts", ""), *memory, *without_host(others)]
+    argv = ["-machine", case["machine"] + case.get("mopts", ""), *memory, *others]
     return tuple(argv), tuple(devices)
 
 

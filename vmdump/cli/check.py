@@ -125,6 +125,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="do not boot VMs of binaries in the emulator; what a VM decides at run time then stays conditional",
     )
+    group.add_argument(
+        "--confirm",
+        action="store_true",
+        help="try each type in a migration in the emulator, as vmdump migrate; where a finding disagrees, the "
+        "migration stands",
+    )
 
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
@@ -168,6 +174,10 @@ def check_sources(args: argparse.Namespace, environment: Environment) -> CheckRe
         types=args.type,
         evaluations=None if args.no_evaluate else _evaluations(dumps, args, environment),
     )
+    if args.confirm:
+        from vmdump.cli.confirm import confirm_result
+
+        result = confirm_result(result, dumps, args)
     if args.type and not any(result.results.values()):
         raise VmdumpError(f"no type of the source matches {' or '.join(args.type)}; vmdump devices lists them")
     return result

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vmdump.cli.environment import ExitStatus
-from vmdump.cli.machine_sources import add_emulation, add_qemu_arguments, find_binary, open_binaries
+from vmdump.cli.machine_sources import add_qemu_arguments, find_binary
 from vmdump.cli.report_arguments import add_arguments as add_report
 from vmdump.cli.report_arguments import check_statistics, finish, rule_texts
-from vmdump.cli.source_arguments import UsageError, add_file, roots_of
+from vmdump.cli.source_arguments import UsageError, add_file, add_host, add_timeout, roots_of
 from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
@@ -96,7 +96,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--jobs", type=_jobs, metavar="N", help="processes (default: one for each CPU)")
     add_report(parser)
-    add_emulation(parser, timeout=_TIMEOUT, limited="each machine, in seconds of CPU time")
+    group = parser.add_argument_group("QEMU binaries")
+    add_timeout(group, timeout=_TIMEOUT, limited="each machine, in CPU time")
+    add_host(group, several=True)
     add_qemu_arguments(parser)
 
 
@@ -135,7 +137,7 @@ def _migrate(args: argparse.Namespace, environment: Environment) -> tuple[list[M
     from vmdump.migrate.findings import check_result
     from vmdump.migrate.plan import Wanted, dumps_of, machine_names, try_all
 
-    qemus = _open(args, environment)
+    qemus = _open(args)
     wanted = Wanted(tuple(args.machine_types), args.device, tuple(args.argv), args.timeout)
     _check_devices(qemus, wanted)
     try:
@@ -154,15 +156,14 @@ def _migrate(args: argparse.Namespace, environment: Environment) -> tuple[list[M
     return found, check_result(dumps_of(qemus, named), found)
 
 
-def _open(args: argparse.Namespace, environment: Environment) -> list[Qemu]:
+def _open(args: argparse.Namespace) -> list[Qemu]:
     from vmdump.migrate.cases import Binary
     from vmdump.migrate.plan import open_qemu
 
-    opened = open_binaries(args.sources, args, environment)
     roots = roots_of(args.sources, args.root)
     return [
-        open_qemu(machines, Binary(find_binary(path, root), root, args.host))
-        for machines, path, root in zip(opened, args.sources, roots, strict=True)
+        open_qemu(Binary(find_binary(path, root), root, args.host))
+        for path, root in zip(args.sources, roots, strict=True)
     ]
 
 

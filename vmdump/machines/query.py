@@ -33,6 +33,11 @@ def read_machine_types(machine: Machine) -> tuple[MachineInfo, ...]:
     return tuple(_info(row, compat.get(row["name"], ())) for row in rows)
 
 
+def read_names(machine: Machine) -> tuple[MachineInfo, ...]:
+    """Return all machine types, without their compat properties."""
+    return tuple(_info(row, ()) for row in machine.qmp("query-machines"))
+
+
 def _from_qmp(entries: list[dict[str, str]]) -> list[CompatProperty]:
     return [CompatProperty(each["qom-type"], each["property"], each["value"]) for each in entries]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vmdump.emulator.machine import ARGUMENTS
 from vmdump.emulator.machine_errors import MachineError
+from vmdump.machines.objects import tree_types
 from vmdump.machines.plug import Plugger, Rows, device_types, is_never_pluggable, lacks_bus
 from vmdump.machines.reader import NO_MACHINE, Source
 from vmdump.migrate import pair
@@ -17,6 +18,8 @@ from vmdump.migrate.trial import BLOCKED
 
 if TYPE_CHECKING:
     from vmdump.emulator.host_profile import HostProfile
+    from vmdump.migrate.compare import Change
+    from vmdump.migrate.failure import Failure
 
 
 class Binary(NamedTuple):
@@ -55,12 +58,37 @@ class Case(NamedTuple):
         arguments: of -device: the device and what provides its bus.
         migrated: the outcome.
         is_blocked_on_both: both sides refuse to migrate it.
+        types: QOM types of the source's machine, without a device.
+
+    >>> from vmdump.migrate.pair import undecided
+    >>> Case("e1000e", (), undecided("out of memory"))
+    <Case e1000e: undecided>
     """
 
     device: str | None
     arguments: tuple[str, ...]
     migrated: Migrated
     is_blocked_on_both: bool = False
+    types: frozenset[str] = frozenset()
+
+    @property
+    def outcome(self) -> str:
+        """Of the trial: ``loads``, ``fails``, and so on."""
+        return self.migrated.trial.outcome
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """What the destination refuses."""
+        return self.migrated.trial.failures
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """Fields that the destination saves with other values than it loaded."""
+        return self.migrated.trial.changes
+
+    def __repr__(self) -> str:
+        """The device and the outcome."""
+        return f"<Case {self.device or 'without a device'}: {self.outcome}>"
 
 
 class Cases:
@@ -75,7 +103,14 @@ class Cases:
 
     def board(self) -> Case:
         """Migrate the machine without further devices. Raises SourceError."""
-        return self._finish(None, (), pair.save(self._old))
+        types: frozenset[str] = frozenset()
+        try:
+            with self._old.boot(()) as booted:
+                types = frozenset(tree_types(booted.machine).values())
+                saved = pair.save_machine(self._old, booted.machine)
+        except MachineError as error:
+            saved = pair.refused(self._old, error)
+        return self._finish(None, (), saved)._replace(types=types)
 
     def device(self, type_: str) -> Case | None:
         """Migrate the machine with a device; None: it can't be added to this machine, or the board does not start.

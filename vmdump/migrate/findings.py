@@ -60,7 +60,7 @@ def check_result(dumps: Sequence[Dump], migrations: Sequence[Migrations]) -> Che
 
 def type_result(case: Case, direction: str) -> TypeResult:
     """Return the result of a case."""
-    found = tuple(_findings(case, direction))
+    found = tuple(findings_of(case, direction))
     return TypeResult(name_of(case), Verdict.worst(each.verdict for each in found), name_of(case), found, ())
 
 
@@ -69,8 +69,9 @@ def name_of(case: Case) -> str:
     return case.device or BOARD
 
 
-def _findings(case: Case, direction: str) -> Iterator[Finding]:
-    trial, side = case.migrated
+def findings_of(case: Case, direction: str) -> Iterator[Finding]:
+    """Yield the findings of a case."""
+    trial, side, _ = case.migrated
 
     def make(rule_id: str, path: str = "", note: str | None = None, error: str | None = None, **facts: str) -> Finding:
         text = rule(rule_id)
@@ -131,7 +132,7 @@ def to_plain(result: CheckResult, migrations: Sequence[Migrations]) -> list[dict
     rows = []
     for direction, each in zip(result.directions, migrations, strict=True):
         for case in each.cases:
-            trial, side = case.migrated
+            trial, side, _ = case.migrated
             rows.append(
                 {
                     "case": f"{each.machine} {case.device}" if case.device else each.machine,

@@ -44,10 +44,12 @@ class Migrated(NamedTuple):
     Attributes:
         trial: the outcome.
         side: the side that ended it before the load, ``source`` or ``destination``; None: it was loaded, or refused.
+        sections: names of the sections that the source has sent.
     """
 
     trial: Trial
     side: str | None = None
+    sections: tuple[str, ...] = ()
 
 
 class Side:
@@ -137,11 +139,12 @@ def load(new: Side, stream: bytes, devices: Sequence[str] = ()) -> Migrated:
         file.write(stream)
         file.flush()
         feed = Feed(read_saved_vm(file.name))
+        sections = tuple(key.name for key in feed.keys())  # noqa: SIM118  # a method
     is_booted = False
     try:
         with new.boot(devices) as booted:
             is_booted = True
-            return Migrated(load_into(booted, feed, argv))
+            return Migrated(load_into(booted, feed, argv), sections=sections)
     except MachineError as error:
         if is_booted:
             raise

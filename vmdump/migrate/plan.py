@@ -12,6 +12,7 @@ from vmdump.emulator.machine import ARGUMENTS
 from vmdump.errors import VmdumpError
 from vmdump.machines.backends import backend_arguments
 from vmdump.machines.plug import device_types
+from vmdump.machines.query import read_names
 from vmdump.machines.reader import NO_MACHINE, Source, machine_arguments, version_of
 from vmdump.migrate.arguments import DEFAULTS, options, properties
 from vmdump.migrate.cases import Binary, Setting
@@ -22,7 +23,6 @@ from vmdump.migrate.save import boot_arguments
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from vmdump.machines.mapping import Machines
     from vmdump.machines.model import MachineInfo
     from vmdump.migrate.run import Result
 
@@ -35,7 +35,7 @@ class Qemu(NamedTuple):
 
     Attributes:
         binary: its path.
-        infos: its machine types.
+        infos: its machine types, without compat properties.
         version: as QEMU's --version prints it.
         devices: device types that -device may add, sorted.
         backends: arguments that create the backends which it has.
@@ -64,11 +64,11 @@ class Wanted(NamedTuple):
     seconds: float = 60
 
 
-def open_qemu(machines: Machines, binary: Binary) -> Qemu:
-    """Read what the plan needs. Raises SourceError."""
+def open_qemu(binary: Binary) -> Qemu:
+    """Read what the plan needs from a QEMU without a machine. Raises SourceError."""
     bare = Source(*binary).boot(["-M", NO_MACHINE])
     return Qemu(
-        binary, machines.infos, version_of(bare), tuple(device_types(bare)), tuple(backend_arguments(bare))
+        binary, read_names(bare), version_of(bare), tuple(device_types(bare)), tuple(backend_arguments(bare))
     )  # fmt: skip
 
 
