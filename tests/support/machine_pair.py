@@ -27,8 +27,8 @@ class Result(NamedTuple):
     Attributes:
         version, target: of the binary.
         what: what was compared.
-        outcome: "equal", "differs", "not emulated", "refused by both", "refused by native only", "native crashed" or
-            "failed".
+        outcome: "equal", "differs", "not emulated", "refused by both", "refused by native only", "native crashed",
+            "native too slow" or "failed".
         detail: the reason if it is not "equal"; of "equal", functions that the emulator lacks.
         accepted: fields whose difference is accepted, and why.
     """
@@ -135,6 +135,8 @@ def compare_machine(
 
     try:
         expected = pair.native_stream(*argv)
+    except TimeoutError as error:
+        return pair.result(what, "native too slow", str(error))
     except (RuntimeError, OSError) as error:
         return _compare_refusal(pair, what, emulated or booted, str(error))
     try:

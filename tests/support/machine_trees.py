@@ -54,8 +54,9 @@ def _link_all(source: Path, target: Path) -> None:
 
 
 def targets_of(tree: Path) -> list[str]:
-    """Return the targets that a tree has binaries of."""
-    return sorted(path.name.removeprefix("qemu-system-") for path in tree.glob("usr/bin/qemu-system-*"))
+    """Return the targets that a tree has binaries of; links are other names of them."""
+    binaries = (path for path in tree.glob("usr/bin/qemu-system-*") if not path.is_symlink())
+    return sorted(path.name.removeprefix("qemu-system-") for path in binaries)
 
 
 def binary_of(tree: Path, target: str) -> Path:

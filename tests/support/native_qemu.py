@@ -46,11 +46,16 @@ class NativeQemu:
             text=True,
             env=environ or native_environ(),
         )
-        self._timer = threading.Timer(seconds, self.process.kill) if seconds else None
+        self._seconds, self._is_late = seconds, False
+        self._timer = threading.Timer(seconds, self._stop) if seconds else None
         if self._timer:
             self._timer.start()
         self._read()
         self.qmp("qmp_capabilities")
+
+    def _stop(self) -> None:
+        self._is_late = True
+        self.process.kill()
 
     def __enter__(self) -> NativeQemu:
         return self
@@ -68,12 +73,14 @@ class NativeQemu:
             assert self.process.stderr
             words = self.process.stderr.read()
             self.process.wait()
+            if self._is_late:
+                raise TimeoutError(f"killed after {self._seconds:g} s")
             raise RuntimeError(words or "it ended")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
     def qmp(self, command: str, **arguments: Any) -> Any:
-        """What a command returns. Raises RuntimeError with QEMU's words."""
+        """What a command returns. Raises RuntimeError with QEMU's words, and TimeoutError."""
         named = {name.replace("_", "-"): value for name, value in arguments.items()}
         assert self.process.stdin
         self.process.stdin.write(json.dumps({"execute": command, "arguments": named}) + "\n")
