@@ -62,7 +62,9 @@ class FakeEvaluations:
         boards: Sequence[Board] = (),
         hooks: Mapping[tuple[str, str], bool] = MappingProxyType({}),
         compared: Mapping[str, tuple[Sent, Replayed]] = MappingProxyType({}),
+        registered: Mapping[str, Answer | str] = MappingProxyType({}),
     ) -> None:
+        self.registered = registered
         self.answers, self.lengths, self.boards, self.hooks, self.compared = answers, lengths, boards, hooks, compared
         self.wanted: list[tuple[int, Wanted]] = []
 
@@ -79,6 +81,10 @@ class FakeEvaluations:
     def machine(self, dump: int) -> str | None:
         """All VMs have one machine type."""
         return "pc-q35-7.2"
+
+    def registration(self, dump: int, description: str) -> Answer | str | None:
+        """Return what is given for the description."""
+        return self.registered.get(description)
 
     def never_refuses(self, dump: int, hooks: Sequence[tuple[str, str]]) -> list[bool]:
         """Return what is given for the hooks."""

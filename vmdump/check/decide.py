@@ -61,6 +61,7 @@ def decide(
         for each in direction.undecided:
             sides = [known.get((dump, where)) for dump, where in zip(direction.indices, each.where, strict=True)]
             direction.decide(each, *sides)
+        direction.decide_registered(evaluations)
         direction.decide_code(evaluations)
         direction.compare_boards(evaluations, add=boards)
 
@@ -114,6 +115,26 @@ class _Direction:
         before = self._results[undecided.at]
         found = [finding._replace(type=before.type) for finding in findings.findings]
         self._results[undecided.at] = before._replace(verdict=verdict, findings=found, layout=layout)
+
+    def decide_registered(self, evaluations: Evaluations) -> None:
+        """Replace results about sections that the destination lacks, if a device registers them."""
+        for at, (result, place) in enumerate(zip(self._results, self._places, strict=True)):
+            if result.verdict is not Verdict.CONDITIONAL or place.match is not None:
+                continue
+            answer = evaluations.registration(self.indices.source, place.section.name)
+            if answer is None:
+                continue
+            machine = evaluations.machine(self.indices.source)
+            if isinstance(answer, str) or not answer.is_definite:
+                note = answer if isinstance(answer, str) else f"under {machine}, {answer.obstacle}"
+                found = [each._replace(note=note) for each in result.findings]
+                self._results[at] = result._replace(findings=found)
+                continue
+            findings = self._check.no_findings(result.type, result.section)
+            switch = ", ".join(answer.configuration)
+            words = f"the source does not register {place.section.name}, as {switch}; a device would, if it were not"
+            findings.report("decided-by-configuration", place.section, None, machine=machine, answer=words)
+            self._results[at] = result._replace(verdict=Verdict.SAFE, findings=findings.findings)
 
     def decide_code(self, evaluations: Evaluations) -> None:
         """Replace findings about code by what it does in VMs of both sides."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmdump.check.results import Verdict
 from vmdump.check.rules import rule
-from vmdump.check.stream import in_words, key_of
+from vmdump.check.stream import LISTS, in_words, key_of
 from vmdump.check.tree_view import VARRAY
 
 if TYPE_CHECKING:
@@ -150,11 +150,11 @@ class Reporter:
 
 
 def deciding_keys(item: Item | None) -> list[Key]:
-    """The test on which an item depends, and its array's length."""
+    """The test on which an item depends, and the length of its array or list."""
     keys = []
     if item is not None and item.guard_of is not None:
         keys.append(key_of(item.guard_of[1], item.guard_of[0]))
-    if item is not None and item.count is None and item.field.flags & VARRAY:
+    if item is not None and item.count is None and (item.field.flags & VARRAY or item.info in LISTS):
         keys.append(key_of(item.field, item.description))
     return keys
 

@@ -111,8 +111,14 @@ class Findings:
             if answers is None or isinstance(answers, str):
                 words.append(answers or "")
                 continue
-            answer = answers.get(key)
-            if answer is None:
+            answer, length = answers.get(key), answers.get_length(key)
+            if answer is None and length is not None:
+                if not length.is_definite:
+                    words.append(
+                        f"under {answers.machine}, not at reset: the {side}'s {key[1]} has {length.value} elements "
+                        f"there, but {length.obstacle}"
+                    )
+            elif answer is None:
                 words.append(f"not evaluated under {answers.machine}: it is not reached at reset")
             elif not answer.is_definite:
                 said = answer.in_words(f"the {side}'s {_function(key)}")

@@ -1,16 +1,20 @@
 """Conditional findings that answers of VMs decide, and those that they do not."""
 
+from typing import Any
+
 from support.descriptions import desc, dump, field, varray
 from support.evaluated import FakeEvaluations, evaluated
 
 from vmdump.check.checker import Labelled, check
 from vmdump.check.evaluated.answers import Answer, merge
 from vmdump.check.results import Verdict
+from vmdump.vmstate.model import VMStateField, VMStateInfo
 
 A, B = field("a"), field("b", field_exists=True)
 SUB = desc("dev/sub", field("c"), needed=True)
 OLD, NEW = dump(desc("dev", A)), dump(desc("dev", A, B))
 WITH_SUB = dump(desc("dev", A, subsections=[SUB]))
+WITH_ROOT = dump(desc("dev", A), roots=((desc("other", A), "register"),))
 TEST, NEEDED = ("dev", "b", 0), ("dev/sub", "", 0)
 OFF, ON = Answer(0, ("x-b = off",)), Answer(1, ("x-b = on",))
 STATE = Answer(0, (), "it reads the state of dev (offset 0x10)")
@@ -120,3 +124,31 @@ def test_array_length() -> None:
         (Answer(3, (), "it is migrated"), Verdict.CONDITIONAL),
     ):
         assert evaluated(pair, sides, {key: answer}).verdict is verdict
+
+
+def test_registered_section() -> None:
+    """A section that a device registers only with a property that is off is not sent; else it stays conditional."""
+    early = desc("dev-early", field("a"))
+    dumps = [Labelled("A", dump(desc("dev", A), roots=((early, "register"),))), Labelled("B", WITH_ROOT)]
+    for answer, verdict, words in (
+        (Answer(0, ("x-early = off",)), Verdict.SAFE, "the source does not register dev-early, as x-early = off"),
+        (Answer(1, (), "a VM with -device dev registers it"), Verdict.CONDITIONAL, "a VM with -device dev"),
+        ("not evaluated: no VM", Verdict.CONDITIONAL, "not evaluated: no VM"),
+    ):
+        evaluations: Any = FakeEvaluations({}, registered={"dev-early": answer})
+        result = check(dumps, directions=[(0, 1)], evaluations=evaluations).results["A -> B"][-1]
+        (finding,) = result.findings
+        assert (result.type, result.verdict) == ("dev-early", verdict)
+        assert words in f"{finding.message} {finding.note}"
+
+
+def test_length_at_reset() -> None:
+    """A length that is state is named in a note, as it is at reset."""
+    old, new = desc("e", A), desc("e", A, field("z"))
+    lists = (VMStateField("l", vmsd=each, info=VMStateInfo("qtailq")) for each in (old, new))
+    pair = [dump(desc("dev", each)) for each in lists]
+    length = {("dev", "l", 0): Answer(0, (), "it is a list of the device's state")}
+    result = evaluated((pair[0], pair[1]), {(0, "dev"): {}}, length)
+    assert result.verdict is Verdict.CONDITIONAL
+    note = "under pc-q35-7.2, not at reset: the source's l has 0 elements there, but it is a list of the device's state"
+    assert note in str(result.findings[0].note)

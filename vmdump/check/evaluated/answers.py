@@ -88,6 +88,10 @@ class Answers:
         """Return the answer of a test or needed(); None: not evaluated."""
         return self._found.get(key)
 
+    def get_length(self, key: Key) -> Answer | None:
+        """Return the length of an array or list; None: not evaluated."""
+        return self._lengths.get(key)
+
     def test(self, description: str, field: str, index: int) -> bool | None:
         """Return the definite result of a field's test; None: there is none."""
         return self._definite((description, field, index))

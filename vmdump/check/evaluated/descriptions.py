@@ -24,6 +24,9 @@ from vmdump.sources.qemu_image.struct_layout import LAYOUTS, Layout, Reader
 #: Limits of a list, of descriptions below one, and of the results of a search. No QEMU comes near.
 _FIELDS_MAX, _SUBSECTIONS_MAX, _DEPTH_MAX, _ROOM = 4096, 512, 24, 1 << 16
 
+#: VMStateInfo.name of queues, lists and trees, whose elements are sent one by one.
+_LISTS = ("qtailq", "qlist", "gtree")
+
 #: Limit of memory ranges of a section.
 _RANGES_MAX = 1 << 18
 
@@ -33,6 +36,7 @@ class RawField(NamedTuple):
 
     Attributes:
         nth: which of the fields of its name.
+        start: of a list: offset of an element's link to the next one.
         length: offset and size of the member with the array's length, if there is one.
     """
 
@@ -46,6 +50,7 @@ class RawField(NamedTuple):
     vmsd: int
     info: str
     length: tuple[int, int] | None
+    start: int
 
 
 class Hook(NamedTuple):
@@ -105,6 +110,7 @@ class Descriptions:
                 guest.pointer(address + at["field_bytes"]), guest.number(address + at["field_num"], 4, signed=True),
                 flags, guest.pointer(address + at["field_vmsd"]),
                 self._info(guest.pointer(address + at["field_info"])), self._length(address, flags),
+                guest.pointer(address + at["field_start"]),
             )  # fmt: skip
             address += at["field_size"]
 
@@ -170,6 +176,7 @@ class Walk:
     Attributes:
         ranges: start and end of each field in the guest's memory, and its name.
         lengths: address and size of the member with an array's length, with the array's key.
+        lists: keys of queues, lists and trees, and how many elements they have.
     """
 
     def __init__(self, descriptions: Descriptions) -> None:
@@ -177,6 +184,7 @@ class Walk:
         self._of, self._guest = descriptions, descriptions.guest
         self.ranges: list[tuple[int, int, str]] = []
         self.lengths: list[tuple[Key, int, int]] = []
+        self.lists: list[tuple[Key, int]] = []
 
     def add(self, description: int, opaque: int, depth: int) -> None:
         """Add a description's fields and subsections, whether or not they are sent at reset."""
@@ -193,6 +201,9 @@ class Walk:
         base, count = opaque + field.offset, 1
         if field.flags & (POINTER | ALLOC):
             base = self._pointer(base)
+        if field.info in _LISTS:
+            self.lists.append(((description, field.name, field.nth), self._count(field, base)))
+            return
         if field.info in ("pci config", "pci irq state"):
             return  # their size is not that of the member
         if field.flags & ARRAY or field.flags & MULTIPLY_ELEMENTS:
@@ -212,6 +223,15 @@ class Walk:
                 element = self._pointer(base + 8 * index)
             if field.vmsd and element and len(self.ranges) < _RANGES_MAX:
                 self.add(field.vmsd, element, depth + 1)
+
+    def _count(self, field: RawField, head: int) -> int:
+        """Return the number of elements. Source: migration/vmstate-types.c put_qtailq, put_qlist, put_gtree."""
+        if field.info == "gtree":
+            return self._guest.call(self._guest.host_function("g_tree_nnodes"), head) if head else 0
+        count, element = 0, self._pointer(head)
+        while element and count < _FIELDS_MAX:
+            count, element = count + 1, self._pointer(element + field.start)
+        return count
 
     def value(self, address: int, size: int) -> int:
         """Return the unsigned integer at an address; 0 outside of the guest's memory."""

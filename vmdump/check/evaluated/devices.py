@@ -59,6 +59,16 @@ def candidates(machine: Machine, type_: str) -> Iterator[str]:
     yield from sorted(similar, key=lambda name: (not name.endswith("-pci"), len(name), name))[:_CONTAINERS_MAX]
 
 
+def devices_named_in(machine: Machine, description: str) -> Iterator[str]:
+    """Iterate over device types whose names begin as a description's does, by the longest beginning that any has."""
+    words = description.split("-")
+    for count in range(len(words), 0, -1):
+        found = list(candidates(machine, "-".join(words[:count])))
+        if found:
+            yield from found
+            return
+
+
 def with_backends(machine: Machine, device: str) -> str | None:
     """Return the argument with all properties that name a backend; None: it has none."""
     values = []

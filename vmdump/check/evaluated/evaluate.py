@@ -218,7 +218,10 @@ class _SectionEvaluation:
         return f"{each.name} = {({'true': 'on', 'false': 'off'}).get(value, value)}"
 
     def _lengths(self, walk: Walk) -> Iterator[tuple[Key, Answer]]:
-        """Yield the lengths of arrays that a member of the device sets."""
+        """Yield the lengths of arrays that a member of the device sets, and of lists, which are always state."""
+        for key, value in walk.lists:
+            if self._is_wanted(key):
+                yield key, Answer(value, (), "it is a list of the device's state")
         for key, address, size in walk.lengths:
             if not self._is_wanted(key):
                 continue

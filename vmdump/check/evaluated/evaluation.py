@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-from vmdump.check.evaluated.answers import Answers, Evaluated, Wanted
+from vmdump.check.evaluated.answers import Answer, Answers, Evaluated, Wanted
 from vmdump.check.evaluated.board import Board
-from vmdump.check.evaluated.devices import BACKENDS, candidates, completed, is_concrete, with_backends
+from vmdump.check.evaluated.devices import BACKENDS, candidates, completed, devices_named_in, is_concrete, with_backends
 from vmdump.check.evaluated.evaluate import Evaluator
 from vmdump.check.evaluated.replay import Replayed, Sent, find_states, replay
 from vmdump.emulator.machine import SECONDS, Machine, MachineError, MachineTemplate
@@ -35,6 +35,9 @@ _SECONDS, _SHARE = 60.0, 0.6
 
 #: Limit of the CPU time of a VM with further devices, in seconds. Some devices wait for their backend in a loop.
 _SECONDS_A_DEVICE = 10
+
+#: Values of switches in compat entries, and their opposites.
+_TURNED_OVER = {"off": "on", "on": "off", "false": "on", "true": "off"}
 
 #: Number of dumps up to which code is compared in VMs, which takes a minute for a pair.
 _COMPARED_MAX = 2
@@ -230,6 +233,52 @@ class Evaluation:
         except _ERRORS:
             return None
 
+    def registration(self, description: str) -> Answer | str:
+        """Return whether a device of the machine type registers a section that is no device type's own.
+
+        It is looked for in VMs with devices whose names the description begins with, as they are, and with each switch
+        that a compat entry of the machine type sets turned over. A str says why there is no answer.
+        """
+
+        def compute() -> Evaluated:
+            found = self._registration(description)
+            return (
+                Evaluated([], [], found) if isinstance(found, str) else Evaluated([((description, "", 0), found)], [])
+            )
+
+        try:
+            row = self._cache.get(("registration", self._image.machine, description), Evaluated, compute)
+        except _ERRORS as error:
+            self._fail(error)
+            return f"not evaluated: no VM of type {self._image.machine} could be booted"
+        return row.found[0][1] if row.why is None else row.why
+
+    def _registration(self, description: str) -> Answer | str:
+        def is_there(evaluator: Evaluator, machine: Machine) -> bool:
+            return any(
+                each.vmsd and evaluator.descriptions.name(each.vmsd) == description for each in evaluator.handlers()
+            )
+
+        switches = Machines(self._cache).info(self._image.machine).compat_props
+        self._evaluator(backends=False)
+        machine = self._templates[False].machine
+        for device in list(devices_named_in(machine, description)):
+            for backends in (False, True):
+                arguments = self._arguments(device, backends=backends)
+                found = self._try(is_there, arguments, backends=backends) if arguments else None
+                if found is True:
+                    return Answer(1, (), f"a VM with -device {device} registers it")
+                if not arguments or found is not False:
+                    continue
+                for each in switches:
+                    other = _TURNED_OVER.get(each.value)
+                    if other is None or not device.startswith(each.driver):
+                        continue
+                    turned = [*arguments[:-1], f"{arguments[-1]},{each.property}={other}"]
+                    if self._try(is_there, turned, backends=backends) is True:
+                        return Answer(0, (f"{each.property} = {_TURNED_OVER[other]}",))
+        return f"not evaluated: no VM of type {self._image.machine} that registers it was found"
+
     # Code that saves and loads sections
 
     def never_refuses(self, hooks: Sequence[tuple[str, str]]) -> list[bool]:
@@ -336,6 +385,11 @@ class Evaluations:
         """Evaluate sections of a dump."""
         evaluation = self._evaluations[dump]
         return {} if evaluation is None else evaluation.evaluate(wanted)
+
+    def registration(self, dump: int, description: str) -> Answer | str | None:
+        """Return whether a device registers a section; see Evaluation. None: the dump has no VMs."""
+        evaluation = self._evaluations[dump]
+        return None if evaluation is None else evaluation.registration(description)
 
     def never_refuses(self, dump: int, hooks: Sequence[tuple[str, str]]) -> list[bool]:
         """Return whether load hooks of a dump surely accept every state."""
