@@ -112,7 +112,8 @@ def _compare_properties(pair: Pair, machine: Machine, native: NativeQemu, name: 
         answer = str(error).partition(": ")[2]
     if answer == expected:
         return pair.result(what, "equal")
-    return pair.result(what, "differs", first_difference(expected, answer))
+    has_crashed = native.has_ended() and native.process.returncode < 0
+    return pair.result(what, "native crashed" if has_crashed else "differs", first_difference(expected, answer))
 
 
 def compare_machine(

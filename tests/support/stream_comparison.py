@@ -5,8 +5,6 @@ determined value, which is found out and not assumed:
 
 - two runs of the real QEMU send different values: clocks of the host, host pointers;
 - it changes with the bytes in the emulator's heap, or its addresses: uninitialised memory, host pointers.
-
-CLOCKS names the fields that count the time of the host and may be equal in two runs.
 """
 
 from __future__ import annotations
@@ -27,8 +25,8 @@ from vmdump.stream.walk import read_saved_vm
 #: Clocks that start at the same time and do not run while a machine is stopped. Both sides get these arguments.
 FIXED_CLOCK = ("-rtc", "base=2026-02-03T04:05:06,clock=vm")
 
-#: Fields that count the time of the host: the last component of the section's name, and the field.
-CLOCKS: frozenset[tuple[str, str]] = frozenset()
+#: Bytes of a clock or an address in a field of many bytes.
+_WORD = 8
 
 
 class Field(NamedTuple):
@@ -46,8 +44,12 @@ class Field(NamedTuple):
     native: bytes
     emulated: bytes
 
+    def offsets(self) -> list[int]:
+        """Return the offsets of the bytes that differ."""
+        return [i for i, (a, b) in enumerate(zip(self.native, self.emulated, strict=False)) if a != b]
+
     def __str__(self) -> str:
-        at = next((i for i, (a, b) in enumerate(zip(self.native, self.emulated, strict=False)) if a != b), 0)
+        at = next(iter(self.offsets()), 0)
         values = (f"{each[at : at + 8].hex()}" for each in (self.native, self.emulated))
         return f"{self.section[0]}:{self.section[1]} {self.path}+{at} {' '.join(values)}"
 
@@ -82,40 +84,39 @@ def compare_streams(
     differing = list(_differing_fields(native, emulated))
     accepted: dict[tuple[str, str], str] = {}
     if differing:
-        differing = _accept(differing, accepted, "clock", _clocks(differing))
-    if differing:
-        undetermined = _changed(native, native_again())
+        undetermined = list(_differing_fields(native, native_again()))
         differing = _accept(differing, accepted, "differs in two runs of the real QEMU", undetermined)
     if differing:
-        by_memory = _changed(emulated, emulated_again())
+        by_memory = list(_differing_fields(emulated, emulated_again()))
         differing = _accept(differing, accepted, "uninitialised memory or an address", by_memory)
     problem = f"{len(differing)} fields: {'; '.join(map(str, differing[:4]))}" if differing else ""
     return Comparison(problem, tuple((f"{section} {path}", why) for (section, path), why in accepted.items()))
 
 
-_Key = tuple[tuple[str, int], str]
-
-
-def _accept(fields: list[Field], accepted: dict[tuple[str, str], str], why: str, keys: set[_Key]) -> list[Field]:
-    """Add the fields with one of the keys to the accepted ones and return the others."""
+def _accept(fields: list[Field], accepted: dict[tuple[str, str], str], why: str, others: list[Field]) -> list[Field]:
+    """Add the fields that others explain to the accepted ones and return the rest."""
+    known = {(each.section, each.path): each for each in others}
+    rest = []
     for each in fields:
-        if (each.section, each.path) in keys:
+        other = known.get((each.section, each.path))
+        if other is not None and _is_explained(each, other):
             accepted[_short(each.section[0]), each.path] = why
-    return [each for each in fields if (each.section, each.path) not in keys]
+        else:
+            rest.append(each)
+    return rest
+
+
+def _is_explained(field: Field, other: Field) -> bool:
+    """Return whether each byte that differs is in a word that differs in the other pair of streams."""
+    if len(field.native) != len(other.native):
+        return False
+    changed = {at // _WORD for at in other.offsets()}
+    return all({at // _WORD - 1, at // _WORD, at // _WORD + 1} & changed for at in field.offsets())
 
 
 def _short(section: str) -> str:
     """Return the name of a section without the path of its device."""
     return section.rpartition("/")[2]
-
-
-def _clocks(fields: list[Field]) -> set[_Key]:
-    return {(each.section, each.path) for each in fields if (_short(each.section[0]), each.path) in CLOCKS}
-
-
-def _changed(one: bytes, other: bytes) -> set[_Key]:
-    """Return the fields that differ between two streams."""
-    return {(each.section, each.path) for each in _differing_fields(one, other)}
 
 
 def _differing_fields(native: bytes, emulated: bytes) -> Iterator[Field]:

@@ -29,12 +29,13 @@ _PACKAGES = (
     ("bios*.bin", "seabios"),
     ("vgabios*.bin", "seabios"),
     ("OVMF*", "ovmf"),
+    ("opensbi-*", "opensbi"),
     ("AAVMF*", "qemu-efi-aarch64"),
     ("*.so", "qemu-block-extra, qemu-system-gui or qemu-system-modules-*"),
     *(
         (pattern, "qemu-system-data")
         for pattern in (
-            "*.dtb", "QEMU,*", "hppa-firmware*", "*boot*.bin", "openbios-*", "opensbi-*", "palcode-*", "s390-*",
+            "*.dtb", "QEMU,*", "hppa-firmware*", "*boot*.bin", "openbios-*", "palcode-*", "s390-*",
             "skiboot.lid", "slof.bin", "u-boot*", "vof.bin",
         )
     ),
