@@ -33,6 +33,7 @@ from compare_instructions import compare_instructions
 from compare_large import compare_large
 from compare_machine import compare_machine
 from compare_memory import compare_memory
+from compare_migrate import compare_migrate
 from compare_process import compare_process
 from compare_registry import compare_registry
 from compare_stream import compare_stream
@@ -51,6 +52,7 @@ GROUPS: dict[str, Callable[[bool], Iterator[Comparison]]] = {
     "process": compare_process,
     "image": compare_image,
     "machine": compare_machine,
+    "migrate": compare_migrate,
     "memory": compare_memory,
     "growth": compare_growth,
     "check": compare_check,

@@ -99,6 +99,22 @@ def test_wild_calls(guest: Guest, name: str, args: tuple[Any, ...]) -> None:
         call(guest, name, *args)
 
 
+@pytest.mark.parametrize(
+    ("name", "args", "line"),
+    [
+        ("__assert_fail", ("x > 0", "a.c", 7, "f"), "a.c:7: f: Assertion `x > 0' failed.\n"),
+        ("g_assertion_message_expr", (0, "a.c", 7, "f", "x"), "ERROR:a.c:7:f: assertion failed: (x)\n"),
+        ("g_assertion_message_expr", (0, "a.c", 7, "f", 0), "ERROR:a.c:7:f: assertion failed: (code should not be "
+         "reached)\n"),
+    ],
+)  # fmt: skip
+def test_assertions(guest: Guest, name: str, args: tuple[Any, ...], line: str) -> None:
+    """A failed assertion prints the line of libc or GLib, and ends the call."""
+    with pytest.raises(SourceError, match="an assertion of its own fails"):
+        call(guest, name, *args)
+    assert guest.take_output() == line
+
+
 CODE = {
     "loop": {X86_64: "ebfe", AARCH64: "00000014", RISCV64: "01a0", S390X: "a7f40000"},
     "read from 0": {

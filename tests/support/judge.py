@@ -28,6 +28,8 @@ aarch64 5 section-missing, 3 version, 1 layout:length, and one section-missing o
 A verdict is one of `breaks`, `misload` (breaks, but only because the same bytes would mean something else, which no
 migration notices), `conditional`, `unknown` (a part was not compared), `safe` and `absent` (the destination lacks the
 type).
+
+`vmdump migrate` is judged case by case: see judge_migrations.py.
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ from typing import Any, NamedTuple
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import vmdump
+from support import judge_migrations
 from support.machine_trees import PARTS, tree_of
 from vmdump.check.checker import Labelled, check
 from vmdump.check.evaluated.evaluation import Evaluations, image_of
@@ -403,8 +406,12 @@ def main() -> None:
     parser.add_argument(
         "files", nargs="*", metavar="TARGET=FILE", help="JSON of vmdump check for a target's 7.2 and 10.0"
     )
+    parser.add_argument(
+        "--migrations", type=int, metavar="N", help="try N random migrations of vmdump migrate (default: all 7,048)"
+    )
+    arguments = parser.parse_args()
     verdicts: dict[tuple[str, str, str], dict[str, str]] = {}
-    for argument in parser.parse_args().files:
+    for argument in arguments.files:
         target, _, path = argument.partition("=")
         try:
             verdicts |= checked(target, json.loads(Path(path).read_bytes()))
@@ -425,6 +432,9 @@ def main() -> None:
         checkers["vmdump check"] = verdicts
     for name, said in checkers.items():
         print(f"{name}\n\n{chr(10).join(table(judge(said)))}\n")
+    if "VMDUMP_IMAGES" in os.environ and arguments.migrations != 0:
+        print("vmdump migrate\n", flush=True)
+        judge_migrations.run(arguments.migrations)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ line, which follows -S -nodefaults. `outcome` is what happened:
     ok            loaded
     fail, rom     refused, or the destination crashed; `error` has QEMU's lines, `section` the section
     blocked       the source refuses to migrate the VM
-    absent        one side lacks the machine type, a device or a property (absent-src: the source, also of dst)
-    badargs-src, absent-dst-config    the same of options of the machine type
-    nostart       one side does not start for another reason (nostart-src: the source)
+    absent        one side lacks the device (absent-src: of src = dst)
+    absent-dst-config   the destination lacks an option of the machine type, or does not start
+    nostart       one side does not start for another reason (nostart-src: of src = dst), or the source lacks an option
+                  of the machine type (badargs-src)
     srccrash, dropped-src-crash       the source crashed while it saved
     dropped-control   the destination cannot load its own stream: judged only if `error` has lines
 
@@ -47,10 +48,12 @@ from vmdump.migrate.pair import INCOMING, Migrated, Side
 
 DATA = Path(__file__).parent.parent / "data" / "migrations" / "cases.jsonl.xz"
 
+IMAGES = Path(os.environ.get("VMDUMP_IMAGES", "/nonexistent"))
+
 #: Classes of outcomes: recorded, and emulated.
 RECORDED = {
     "ok": "loads", "fail": "fails", "rom": "fails", "blocked": "blocked", "absent": "absent", "absent-src": "absent",
-    "badargs-src": "absent", "absent-dst-config": "absent", "nostart": "does-not-start",
+    "badargs-src": "does-not-start", "absent-dst-config": "absent", "nostart": "does-not-start",
     "nostart-src": "does-not-start", "srccrash": "crashes", "dropped-src-crash": "crashes", "dropped-control": "",
 }  # fmt: skip
 EMULATED = {"misloads": "loads"}
@@ -223,19 +226,29 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sample", type=int, metavar="N", help="N random migrations (default: all)")
     parser.add_argument("--only", default="", metavar="REGEX", help="migrations whose description matches")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N")
+    parser.add_argument("--jobs", type=int, metavar="N")
     parser.add_argument("-o", "--output", metavar="FILE", help="write each case with its result, as JSON lines")
     parser.add_argument("--trees", metavar="DIR", help="where the trees are made (default: temporary)")
     args = parser.parse_args()
-    images = Path(os.environ.get("VMDUMP_IMAGES", "/nonexistent"))
-    if not images.is_dir():
+    if not IMAGES.is_dir():
         parser.error("binaries are looked for below $VMDUMP_IMAGES")
-    cases = [each for each in read_cases() if re.search(args.only, _where(each))]
-    if args.sample is not None:
-        cases = random.Random(0).sample(cases, min(args.sample, len(cases)))
-    with tempfile.TemporaryDirectory(dir=images if os.access(images, os.W_OK) else None) as scratch:
-        print(*measure(cases, images, Path(args.trees or scratch), args.jobs, args.output), sep="\n")
+    run(args.sample, args.only, args.jobs, args.output, args.trees)
     return 0
+
+
+def run(
+    sample: int | None = None,
+    only: str = "",
+    jobs: int | None = None,
+    output: str | None = None,
+    trees: str | None = None,
+) -> None:
+    """Run migrations and print the table. Arguments: see main."""
+    cases = [each for each in read_cases() if re.search(only, _where(each))]
+    if sample is not None:
+        cases = random.Random(0).sample(cases, min(sample, len(cases)))
+    with tempfile.TemporaryDirectory(dir=IMAGES if os.access(IMAGES, os.W_OK) else None) as scratch:
+        print(*measure(cases, IMAGES, Path(trees or scratch), jobs or os.cpu_count() or 1, output), sep="\n")
 
 
 def measure(

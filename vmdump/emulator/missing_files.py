@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 #: Directories of the host, which no package has files in.
 _SYSTEM = ("/etc/", "/dev/", "/proc/", "/sys/")
 
+#: QEMU's words for other things that it does not find.
+_OTHERS = re.compile(r"(?:Property|Bus) '[^']*' not found")
+
 #: QEMU's words for a file that it does not find, which it need not name.
 _NOT_FOUND = re.compile(r"(?:could ?n[o']t|can ?n[o']t|can't|failed to|unable to) (?:find|load|open)|not found", re.I)
 
@@ -58,6 +61,6 @@ def _file(services: GuestServices, output: str) -> str | None:
         if real == "missing" and path != services.name and not path.startswith(_SYSTEM)
     ]
     found = [name for name in names if re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", output)]
-    if not found and _NOT_FOUND.search(output):
+    if not found and _NOT_FOUND.search(_OTHERS.sub("", output)):
         found = names
     return found[-1] if found else None

@@ -15,7 +15,19 @@ from vmdump.emulator.machine_errors import MachineError
 from vmdump.emulator.migration import MigrationBlockedError
 from vmdump.migrate.destination import TemplateMachine, WholeMachine
 from vmdump.migrate.feed import Feed
-from vmdump.migrate.trial import BLOCKED, CRASHES, FAILS, UNDECIDED, Trial, is_limit, load_into, start_outcome
+from vmdump.migrate.trial import (
+    ABSENT,
+    BLOCKED,
+    CRASHES,
+    DOES_NOT_START,
+    FAILS,
+    UNDECIDED,
+    Trial,
+    end_reason,
+    is_limit,
+    load_into,
+    start_outcome,
+)
 from vmdump.stream.walk import read_saved_vm
 
 if TYPE_CHECKING:
@@ -33,6 +45,9 @@ INCOMING = ("-incoming", "defer")
 
 #: Source: vmdump/emulator/machine.py Machine.call_until.
 _NO_TEMPLATE = re.compile("qemu_init does not call")
+
+#: Source: qom/object.c object_property_find_err.
+_MACHINE_OPTION = re.compile(r"Property '[^']*-machine\.[^']+' not found")
 
 #: The sides of a migration.
 SOURCE, DESTINATION = "source", "destination"
@@ -128,8 +143,14 @@ def save_machine(old: Side, machine: Machine) -> bytes | Migrated:
 
 
 def refused(side: Side, error: MachineError, name: str = SOURCE) -> Migrated:
-    """Return the outcome of a machine that a side does not start. name: SOURCE or DESTINATION."""
-    return _ended(name, *start_outcome(error, side.source))
+    """Return the outcome of a machine that a side does not start. name: SOURCE or DESTINATION.
+
+    An option that the source's machine type does not have is a wrong command line.
+    """
+    outcome, reason = start_outcome(error, side.source)
+    if name == SOURCE and outcome == ABSENT and _MACHINE_OPTION.search(str(error)):
+        outcome = DOES_NOT_START
+    return _ended(name, outcome, reason)
 
 
 def load(new: Side, stream: bytes, devices: Sequence[str] = ()) -> Migrated:
@@ -161,7 +182,7 @@ def undecided(reason: str) -> Migrated:
 
 
 def _reason(error: MachineError, side: Side) -> str:
-    return str(error).removeprefix(f"{side.source.binary}: ")
+    return end_reason(error, side.source.binary)
 
 
 def _save_outcome(error: MachineError) -> str:

@@ -47,6 +47,9 @@ _BLOCKED = re.compile(r"is not migratable, but --only-migratable|disallowing mig
 #: QEMU's message on a host without KVM. Source: accel/kvm/kvm-all.c.
 _NO_KVM = "Could not access KVM kernel module"
 
+#: The lines that libc and GLib print.
+_ASSERTION = re.compile(r"^.+: Assertion `.*' failed\.$|^ERROR:.+: assertion failed: .*$", re.MULTILINE)
+
 #: Errors that are of the emulator, or of its limits, rather than of QEMU.
 _LIMITS = re.compile(
     r"did not finish within|uses more than|out of memory|memory limit|not implemented|instruction|can't find the"
@@ -137,6 +140,13 @@ def start_outcome(error: MachineError, source: Source) -> tuple[str, str]:
     return (UNDECIDED if is_limit(error) else DOES_NOT_START), reason
 
 
+def end_reason(error: MachineError, name: str) -> str:
+    """Return how QEMU ended: the line of the assertion that failed, else the emulator's message."""
+    text = str(error).removeprefix(f"{name}: ")
+    found = _ASSERTION.findall(error.output) if error.is_crash else []
+    return str(found[-1]) if found else text
+
+
 def is_limit(error: MachineError) -> bool:
     """Return whether an error is of the emulator, or of its limits, rather than of QEMU."""
     return _LIMITS.search(str(error)) is not None
@@ -176,7 +186,7 @@ class _Loader:
 
     def _crashed(self, error: MachineError) -> Trial:
         """QEMU ended: a crash or an assertion, unless the emulator is the cause."""
-        text = str(error).removeprefix(f"{self._machine.name}: ")
+        text = end_reason(error, self._machine.name)
         if _LIMITS.search(text) or self._machine.missed_functions:
             return self._trial(FAILS if self._failures else UNDECIDED, text)
         return self._trial(FAILS if self._failures else CRASHES, text)

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -24,30 +25,42 @@ static uint64_t host_exit(struct vmd_host_call *call)
     return 0;
 }
 
-static void fail_assertion(struct vmd_host_call *call, uint64_t expression, uint64_t file, uint64_t line)
+static const char *text_or(struct vmd_guest *guest, uint64_t address, const char *other)
 {
-    const char *text = expression ? vmd_host_string(call->guest, expression) : "code should not be reached";
-    const char *name = file ? vmd_host_string(call->guest, file) : NULL;
-    char detail[sizeof(call->guest->err.path)];
+    const char *text = address ? vmd_host_string(guest, address) : NULL;
 
-    if (name) {
-        snprintf(detail, sizeof(detail), "%s (%s:%u)", text ? text : "", name, (uint32_t)line);
-    } else {
-        snprintf(detail, sizeof(detail), "%s", text ? text : "");
-    }
-    vmd_guest_fail_with(call->guest, VMD_BAD_REFERENCE, expression, "an assertion of its own fails", detail);
+    return text ? text : other;
 }
 
+/* Print the line that libc or GLib prints, and fail. */
+static void fail_assertion(struct vmd_host_call *call, bool is_glib, uint64_t expression, uint64_t file, uint64_t line,
+                           uint64_t function)
+{
+    const char *text = text_or(call->guest, expression, "code should not be reached");
+    const char *name = text_or(call->guest, file, "?"), *where = text_or(call->guest, function, "?");
+    char printed[4096];
+
+    if (is_glib) {
+        snprintf(printed, sizeof(printed), "ERROR:%s:%u:%s: assertion failed: (%s)\n", name, (uint32_t)line, where,
+                 text);
+    } else {
+        snprintf(printed, sizeof(printed), "%s:%u: %s: Assertion `%s' failed.\n", name, (uint32_t)line, where, text);
+    }
+    vmd_host_print(call->guest, printed, strlen(printed));
+    vmd_guest_fail_with(call->guest, VMD_BAD_REFERENCE, expression, "an assertion of its own fails", text);
+}
+
+/* __assert_fail(expression, file, line, function) */
 static uint64_t host_assert_fail(struct vmd_host_call *call)
 {
-    fail_assertion(call, call->args[0], 0, 0);
+    fail_assertion(call, false, call->args[0], call->args[1], call->args[2], call->args[3]);
     return 0;
 }
 
 /* g_assertion_message_expr(domain, file, line, function, expression), and those that begin alike */
 static uint64_t host_g_assertion_message(struct vmd_host_call *call)
 {
-    fail_assertion(call, call->args[4], call->args[1], call->args[2]);
+    fail_assertion(call, true, call->args[4], call->args[1], call->args[2], call->args[3]);
     return 0;
 }
 
