@@ -28,12 +28,16 @@ enum {
     UC_CTL_CPU_MODEL = 7,
     UC_CTL_TB_REMOVE_CACHE = 9,
     UC_CTL_TB_FLUSH = 10,
+    UC_CTL_TLB_FLUSH = 11,
     UC_CTL_TLB_TYPE = 12,
     UC_CTL_WRITE = 1 << 30,
     UC_CTL_ARGUMENTS = 26, /* shift of their number */
 };
 
 enum { CODE_PAGE = 4096 }; /* bytes of a page that is executable or not */
+
+/* Pages in Unicorn's TLB: at first, at most; misses for each after which it grows. */
+enum { TLB_PAGES = 256, TLB_PAGES_MAX = 2048, TLB_MISSES_PER_PAGE = 4 };
 
 /* Unicorn allows 64 nested executions. */
 enum { DEPTH_MAX = 56 };
@@ -67,6 +71,8 @@ struct vmd_cpu {
     unsigned thread_depth;      /* depth at which the running thread began; 0: main thread */
     struct vmd_thread *running; /* the thread at thread_depth */
     unsigned char *code_pages;  /* a bit for each page: code of it has been executed */
+    unsigned tlb_pages;         /* in Unicorn's TLB */
+    unsigned tlb_misses;        /* since it has that many */
     void *paused;               /* registers of the last paused call */
     bool has_returned;          /* the call with pause_at returned without a pause */
     bool is_freezing;           /* the running thread ends: all calls down to thread_depth return */

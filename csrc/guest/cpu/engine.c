@@ -26,7 +26,7 @@ static enum vmd_status load_unicorn(struct vmd_cpu *cpu, const char *path, struc
 #undef SYMBOL
     };
 
-    cpu->library = dlopen(path, RTLD_LAZY | RTLD_LOCAL);
+    cpu->library = dlopen(path, RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE);
     for (size_t i = 0; i < sizeof(symbols) / sizeof(*symbols); i++) {
         void *symbol = cpu->library ? dlsym(cpu->library, symbols[i].name) : NULL;
 
@@ -67,6 +67,16 @@ static void read_args(struct vmd_guest *guest, struct vmd_host_call *call)
     call->stack = stack + host->frame_size;
 }
 
+/* Unicorn doubles its TLB if it is flushed when it is nearly full, and does not flush it by itself. */
+static void grow_tlb(struct vmd_cpu *cpu)
+{
+    cpu->tlb_misses = 0;
+    if (cpu->tlb_pages < TLB_PAGES_MAX) {
+        cpu->tlb_pages *= 2;
+        cpu->unicorn.ctl(cpu->engine, UC_CTL_WRITE | UC_CTL_TLB_FLUSH);
+    }
+}
+
 /* A trampoline is entered: call its function; the return instruction there returns to the guest. */
 static void on_trampoline(void *engine, uint64_t address, uint32_t size, void *user)
 {
@@ -77,6 +87,9 @@ static void on_trampoline(void *engine, uint64_t address, uint32_t size, void *u
     if (address % VMD_TRAMPOLINE_SIZE || index >= guest->n_imports) {
         vmd_guest_fail(guest, VMD_BAD_REFERENCE, address, "a jump to nowhere");
         return;
+    }
+    if (guest->cpu->tlb_misses > TLB_MISSES_PER_PAGE * guest->cpu->tlb_pages) {
+        grow_tlb(guest->cpu);
     }
     if (guest->trace) {
         vmd_trace_note_call(guest, &guest->imports[index]);
@@ -111,9 +124,10 @@ struct uc_tlb_entry {
  */
 static bool on_tlb_miss(void *engine, uint64_t address, int type, struct uc_tlb_entry *ret, void *user)
 {
-    const struct vmd_guest *guest = user;
+    struct vmd_guest *guest = user;
     uint64_t page = (address - VMD_GUEST_BASE) / CODE_PAGE;
 
+    guest->cpu->tlb_misses++;
     *ret = (struct uc_tlb_entry){address, UC_PROT_ALL};
     if (page < guest->size / CODE_PAGE) {
         unsigned char *at = &guest->cpu->code_pages[page / 8], bit = (unsigned char)(1 << page % 8);
@@ -190,6 +204,7 @@ enum vmd_status vmd_cpu_create(struct vmd_guest *guest, const char *unicorn, str
         return vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
     }
     cpu->host = guest->host;
+    cpu->tlb_pages = TLB_PAGES;
     cpu->nanoseconds_left = guest->limits.milliseconds * 1000000;
     pthread_mutex_init(&cpu->lock, NULL);
     pthread_condattr_init(&monotonic);
