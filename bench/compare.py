@@ -31,6 +31,7 @@ from compare_growth import compare_growth
 from compare_image import compare_image
 from compare_instructions import compare_instructions
 from compare_large import compare_large
+from compare_load import compare_load
 from compare_machine import compare_machine
 from compare_memory import compare_memory
 from compare_migrate import compare_migrate
@@ -57,6 +58,7 @@ GROUPS: dict[str, Callable[[bool], Iterator[Comparison]]] = {
     "growth": compare_growth,
     "check": compare_check,
     "stream": compare_stream,
+    "load": compare_load,
     "instructions": compare_instructions,
     "bulk": compare_bulk,
 }

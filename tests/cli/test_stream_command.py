@@ -80,6 +80,7 @@ def test_diff(path: str, tmp_path: Path) -> None:
         (["{path}", "--diff"], 2, "--diff needs two saved VMs"),
         (["{path}", "--snapshot", "a"], 3, "not a qcow2 image; --snapshot does not apply"),
         (["{path}", "timer", "--format", "analyze-migration"], 2, "leave out SECTION"),
+        (["{path}", "--image", "nothere"], 2, "--image describes the fields of a SECTION"),
         (["{small}", "--format", "analyze-migration"], 3, "no vmdescription, which --format analyze-migration needs"),
         (["."], 3, "Is a directory"),
     ],

@@ -37,8 +37,8 @@ snapshot that has VM state; a state volume of Proxmox; a stateful stop of LXD or
 Incus; each also compressed. - is standard input.
 
 Fields come from the description at the end of the stream. It has no inside of
-virtio devices and lists; --image reads them by a QEMU binary or a dump of
-vmdump dump --all.
+virtio devices and lists; --image reads those of a SECTION by a QEMU binary or a
+dump of vmdump dump --all.
 
 --diff compares machine, RAM blocks and every field; of RAM pages only the
 number.
@@ -86,6 +86,10 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     format = args.format or ("json" if args.json else "text")
     if args.diff:
         return _diff(args, format, environment)
+    if args.image is not None and (args.section is None or format == "analyze-migration"):
+        raise UsageError(
+            "--image describes the fields of a SECTION, or of --diff; vmdump check and vmdump load compare all sections"
+        )
     vm = _read(args.file, args, environment)
     if format == "analyze-migration":
         from vmdump.stream.analyze_migration import analyze
