@@ -5,43 +5,54 @@ from pathlib import Path
 
 import pytest
 from support.commands import run, run_failing
-from support.native_qemu import NativeQemu
 from support.qemu import find_qemu
+from support.releases import pair, root_words
 from support.streams import small_stream, write
 
 from vmdump.stream.walk import read_saved_vm
 
+#: Version, target and arguments of machines; the first of each target is tried without -m slow.
+MACHINES = [
+    ("installed", "x86_64", "-M q35 -m 16 -device e1000e -device virtio-rng-pci"),
+    ("installed", "aarch64", "-M virt -m 16 -cpu cortex-a57 -device virtio-net-pci"),
+    ("installed", "x86_64", "-M pc-i440fx-5.2 -m 16 -device VGA -netdev user,id=n -device e1000,netdev=n"),
+    ("installed", "x86_64", "-M microvm -m 16 -smp 2"),
+    ("installed", "x86_64", "-M isapc,accel=tcg -m 16 -device ne2k_isa"),
+    ("installed", "x86_64", "-M pc -m 16 -smp 4 -device ahci"),
+    ("installed", "aarch64", "-M virt-6.0,gic-version=3 -m 16 -smp 2"),
+    ("installed", "aarch64", "-M raspi3b"),
+    ("installed", "arm", "-M mps2-an385"),
+    ("installed", "arm", "-M vexpress-a9 -m 16"),
+    ("installed", "arm", "-M xilinx-zynq-a9 -m 16"),
+    ("installed", "arm", "-M versatilepb -m 16"),
+    ("10.0", "x86_64", "-M q35 -m 16 -device e1000e -device virtio-rng-pci"),
+    ("10.0", "x86_64", "-M pc-q35-7.2 -m 16 -smp 4 -device nec-usb-xhci -device usb-tablet"),
+    ("10.0", "x86_64", "-M pc-i440fx-5.2 -m 16 -device VGA -netdev user,id=n -device e1000,netdev=n"),
+    ("10.0", "x86_64", "-M microvm -m 16 -smp 2"),
+    ("10.0", "x86_64", "-M pc -m 16 -device virtio-scsi-pci -device virtio-balloon-pci -device ich9-ahci"),
+    ("10.0", "x86_64", "-M pc-i440fx-10.0,accel=tcg -m 16 -device virtio-serial-pci -device intel-hda"),
+]  # fmt: skip
+
 
 @pytest.mark.qemu
 @pytest.mark.parametrize(
-    ("target", "args"),
-    [
-        ("x86_64", "-M q35 -m 16 -device e1000e -device virtio-rng-pci"),
-        pytest.param("x86_64", "-M pc-i440fx-5.2 -m 16 -device VGA -netdev user,id=n -device e1000,netdev=n",
-                     marks=pytest.mark.slow),
-        pytest.param("x86_64", "-M microvm -m 16 -smp 2", marks=pytest.mark.slow),
-        pytest.param("x86_64", "-M isapc,accel=tcg -m 16 -device ne2k_isa", marks=pytest.mark.slow),
-        pytest.param("x86_64", "-M pc -m 16 -smp 4 -device ahci", marks=pytest.mark.slow),
-        ("aarch64", "-M virt -m 16 -cpu cortex-a57 -device virtio-net-pci"),
-        pytest.param("aarch64", "-M virt-6.0,gic-version=3 -m 16 -smp 2", marks=pytest.mark.slow),
-        pytest.param("aarch64", "-M raspi3b", marks=pytest.mark.slow),
-        pytest.param("arm", "-M mps2-an385", marks=pytest.mark.slow),
-        pytest.param("arm", "-M vexpress-a9 -m 16", marks=pytest.mark.slow),
-        pytest.param("arm", "-M xilinx-zynq-a9 -m 16", marks=pytest.mark.slow),
-        pytest.param("arm", "-M versatilepb -m 16", marks=pytest.mark.slow),
-    ],
-)  # fmt: skip
-def test_a_real_qemu_loads_it(target: str, args: str, tmp_path: Path) -> None:
+    ("version", "target", "args"),
+    [pytest.param(*each, marks=() if at < 2 else pytest.mark.slow) for at, each in enumerate(MACHINES)],
+)
+def test_a_real_qemu_loads_it(version: str, target: str, args: str, tmp_path: Path) -> None:
     """A real QEMU of the same version loads a saved machine."""
-    qemu, path = find_qemu(target), tmp_path / "vm.save"
-    result = run("save", qemu, "-o", path, "--", "-nodefaults", *args.split())
+    qemu, path = pair(version, target), tmp_path / "vm.save"
+    result = run("save", qemu.binary, *root_words(qemu), "-o", path, "--", "-nodefaults", *args.split())
     assert (result.code, result.stdout, result.stderr) == (0, "", "")
-    with NativeQemu(qemu, *args.split(), "-incoming", "defer", seconds=60) as native:
+    with qemu.native(*args.split(), "-incoming", "defer", seconds=60) as native:
         native.qmp("migrate-incoming", uri=f"exec:cat {path}")
         while (status := native.qmp("query-status")["status"]) == "inmigrate":
             time.sleep(0.02)
         assert status in ("paused", "prelaunch")
         assert native.qmp("query-migrate")["status"] == "completed"
+        if target == "x86_64":  # which has firmware to run
+            native.qmp("cont")
+            assert native.qmp("query-status")["status"] == "running"
 
 
 @pytest.mark.qemu

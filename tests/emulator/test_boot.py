@@ -386,7 +386,7 @@ def test_wrong_hosts(text: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 IMAGES = Path(os.environ.get("VMDUMP_IMAGES", "/nonexistent"))
 
-#: .ci/images --all: $VMDUMP_IMAGES/roots/RELEASE-ARCH, with all libraries.
+#: .ci/images: $VMDUMP_IMAGES/roots/RELEASE-ARCH, with all libraries.
 UNPACKED = [
     (root, path.relative_to(root))
     for root in sorted(IMAGES.glob("roots/*"))
@@ -433,6 +433,8 @@ def test_releases_and_hosts(root: Path, binary: Path, tmp_path: Path) -> None:
         # hw/misc/macio/pmu.c: vmstate_pmu.subsections = { &vmstate_pmu_adb }
         assert [each.name for each in dump["via-pmu"].vmsd.subsections or ()] == ["pmu/adb"]
         return
+    if "Only modules from the same build can be loaded" in native.stderr:
+        pytest.skip("the root lacks a module, which QEMU loads from this host instead")
     assert native.returncode == 0, native.stderr
     assert image.dump("none").to_bytes() == target.read_bytes()
 

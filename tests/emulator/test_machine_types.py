@@ -8,27 +8,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support.machine_pair import IMAGES, Pair, compare_answers, compare_machine
-from support.machine_trees import PARTS
+from support.machine_pair import compare_answers, compare_machine
+from support.releases import pair
 
 from vmdump.emulator.machine import QmpError, boot
 
 pytestmark = pytest.mark.qemu
-
-
-def pair(version: str, target: str) -> Pair:
-    """A binary of Debian's packages below $VMDUMP_IMAGES; "installed": of this host."""
-    if version == "installed":
-        if shutil.which(f"qemu-system-{target}") is None:
-            pytest.skip(f"needs qemu-system-{target}")
-        return Pair(version, target, Path("/"))
-    root, further = PARTS[version]
-    tree = IMAGES / root
-    if further is not None and not (tree / f"usr/bin/qemu-system-{target}").exists():
-        tree = IMAGES / further
-    if not ((IMAGES / root).exists() and (tree / f"usr/bin/qemu-system-{target}").exists()):  # the root has libraries
-        pytest.skip(f"needs QEMU {version} in $VMDUMP_IMAGES: .ci/images DIRECTORY --all")
-    return Pair(version, target, tree)
 
 
 INSTALLED = {

@@ -1,17 +1,17 @@
 """Scripts of qtest before a save: the same commands in a real QEMU leave the same state."""
 
 import os
-import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from support.commands import run, run_failing
-from support.machine_pair import IMAGES
-from support.machine_trees import PARTS, native_command
-from support.native_qemu import NativeQemu, qtest_arguments, sections
+from support.machine_pair import Pair
+from support.native_qemu import qtest_arguments, sections
 from support.qemu import find_qemu
+from support.releases import pair, root_words
 from support.stream_comparison import FIXED_CLOCK
 
 from vmdump.migrate.qtest_script import parse_script
@@ -133,24 +133,11 @@ CASES = {
 }
 
 
-def command_of(version: str, target: str) -> tuple[str, Path | None, list[str], dict[str, str] | None]:
-    """Binary, tree, and what runs it natively; "installed": of this host."""
-    if version == "installed":
-        return find_qemu(target), None, [find_qemu(target)], None
-    root = IMAGES / PARTS[version][0]
-    binary = root / f"usr/bin/qemu-system-{target}"
-    if not binary.exists():
-        pytest.skip(f"needs QEMU {version} in $VMDUMP_IMAGES")
-    command, environ = native_command(root, target, IMAGES)
-    return str(binary), root, command, environ
-
-
-def save(binary: str, root: Path | None, script: str, args: Sequence[str], path: Path) -> dict[tuple[str, int], bytes]:
+def save(qemu: Pair, script: str, args: Sequence[str], path: Path) -> dict[tuple[str, int], bytes]:
     """The sections that vmdump saves."""
     text = path.with_suffix(".qtest")
     text.write_text(script)
-    roots = [] if root is None else ["--root", root]
-    result = run("save", binary, *roots, "-o", path, "--qtest", text, "--", "-nodefaults", *args)
+    result = run("save", qemu.binary, *root_words(qemu), "-o", path, "--qtest", text, "--", "-nodefaults", *args)
     assert (result.code, result.stdout, result.stderr) == (0, "", "")
     return sections(path.read_bytes())
 
@@ -203,17 +190,17 @@ def test_clock(version: str, tmp_path: Path) -> None:
 
 def check(version: str, target: str, script: str, args: list[str], tmp_path: Path) -> None:
     """Hold the saved sections against a real QEMU's."""
-    binary, root, command, environ = command_of(version, target)
+    qemu = pair(version, target)
     args = [*args, *FIXED_CLOCK]
-    emulated = save(binary, root, script, args, tmp_path / "emulated")
+    emulated = save(qemu, script, args, tmp_path / "emulated")
     socket = tmp_path / "qtest"
-    with NativeQemu(command, *args, *qtest_arguments(socket), environ=environ, seconds=60) as native:
+    with qemu.native(*args, *qtest_arguments(socket), seconds=60) as native:
         answers = native.qtest(socket, [each.text for each in parse_script("", script).commands])
         assert all(each.startswith("OK") for each in answers)
         real = sections(native.save(tmp_path / "real"))
     assert emulated.keys() == real.keys()
     assert [key for key in real if emulated[key] != real[key]] == []
-    untouched = save(binary, root, "", args, tmp_path / "untouched")
+    untouched = save(qemu, "", args, tmp_path / "untouched")
     assert [key for key in real if untouched[key] != real[key]]
 
 
@@ -226,30 +213,30 @@ def check(version: str, target: str, script: str, args: list[str], tmp_path: Pat
 )
 def test_page_poison(version: str, line: str | None, tmp_path: Path) -> None:
     """A balloon that has negotiated page poison: QEMU 5.2 does not load its own stream; a subsection is misspelt."""
-    binary, root, command, environ = command_of(version, "x86_64")
+    qemu = pair(version, "x86_64")
     args = ["-accel", "tcg", "-M", "pc", "-m", "16", "-device", "virtio-balloon-pci,disable-modern=on,page-poison=on"]
     path = tmp_path / "vm.save"
-    save(binary, root, BALLOON, args, path)
-    result = run("load", path, binary, *([] if root is None else ["--root", root]), "--", "-nodefaults", *args)
+    save(qemu, BALLOON, args, path)
+    result = run("load", path, qemu.binary, *root_words(qemu), "--", "-nodefaults", *args)
     assert result.code == (0 if line is None else 1)
     if line is not None:
         assert f"0000:00:02.0/virtio-balloon: {line}" in result.stdout
-    incoming = [*command, "-nodefaults", "-display", "none", "-S", *args, "-incoming", f"exec:cat {path}"]
-    try:
-        ended = subprocess.run(incoming, capture_output=True, text=True, timeout=3, env=environ)
-    except subprocess.TimeoutExpired:
-        assert line is None  # it has loaded the stream, and waits
-    else:
-        assert line is not None
-        assert line in ended.stderr
+    with qemu.native(*args, "-incoming", "defer", seconds=60) as native:
+        native.qmp("migrate-incoming", uri=f"exec:cat {path}")
+        if line is None:
+            while native.qmp("query-status")["status"] == "inmigrate":
+                time.sleep(0.02)
+            return
+        assert native.process.stderr
+        assert line in native.process.stderr.read()  # until it exits
 
 
 @pytest.mark.slow
 def test_features_that_the_destination_lacks(tmp_path: Path) -> None:
     """Negotiated features of a network device are state: a destination without one refuses it."""
-    qemu, path = find_qemu("x86_64"), tmp_path / "vm.save"
+    installed, qemu, path = pair("installed", "x86_64"), find_qemu("x86_64"), tmp_path / "vm.save"
     args = ["-M", "pc", "-m", "16", "-device", "virtio-net-pci,disable-modern=on,romfile="]
-    save(qemu, None, NET, args, path)
+    save(installed, NET, args, path)
     assert run("load", path, qemu, "--", "-nodefaults", *args).code == 0
     result = run("load", path, qemu, "--", "-nodefaults", *args[:-1], f"{args[-1]},mac=52:54:00:12:34:56,mrg_rxbuf=off")
     assert result.code == 1
