@@ -31,6 +31,7 @@ HEADERS = [
     CSRC / "guest" / "guest.h",
     CSRC / "guest" / "trace.h",
     CSRC / "guest" / "insn.h",
+    CSRC / "guest" / "vex" / "vex.h",
     CSRC / "guest" / "elf_object.h",
     CSRC / "guest" / "read_descriptions.h",
     CSRC / "guest" / "code_uses.h",

@@ -335,6 +335,9 @@ uint64_t vmd_cpu_return(struct vmd_host_call *call);
 
 uint64_t vmd_cpu_read(struct vmd_guest *guest, int reg);
 void vmd_cpu_write(struct vmd_guest *guest, int reg, uint64_t value);
+/* Registers of more than 64 bits, whole. */
+void vmd_cpu_read_vector(struct vmd_guest *guest, int reg, void *ret);
+void vmd_cpu_write_vector(struct vmd_guest *guest, int reg, const void *value);
 void vmd_cpu_set_thread(struct vmd_guest *guest, uint64_t pointer);
 double vmd_cpu_read_double(struct vmd_guest *guest, int n);
 float vmd_cpu_read_float(struct vmd_guest *guest, int n);

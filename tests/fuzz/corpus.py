@@ -73,6 +73,12 @@ def host() -> list[bytes]:
     return [bytes([arch]) + memory for arch in (0, 1)]
 
 
+def vex() -> list[bytes]:
+    """Seeds of vex.c: VEX instructions of each map, EVEX and XOP; stfle."""
+    code = "c5f1fec2 c4e271a8c2 c4e3f916c001 c5fe6f8710000000 64c5fa7e042500000000 c5f877 62f17548fec2 8fe870cec200"
+    return [b"\0" + bytes.fromhex(code), b"\1" + bytes.fromhex("a7090002 b2b02008 07fe")]
+
+
 def parse() -> list[bytes]:
     """Seeds of parse.c: the first devices of real dumps, and the extended form with all of its keys."""
     inputs = []
@@ -154,7 +160,7 @@ def savevm() -> list[bytes]:
     return [bytes([how]) + each for each in inputs for how in (0, 1, 6)] + [b"\x08" + lzo]
 
 
-for make in (objects, descriptions, host, parse, table, savevm):
+for make in (objects, descriptions, host, vex, parse, table, savevm):
     folder = Path(sys.argv[1]) / make.__name__
     folder.mkdir(parents=True, exist_ok=True)
     for number, content in enumerate(make()):

@@ -60,6 +60,15 @@ void vmd_cpu_write(struct vmd_guest *guest, int reg, uint64_t value)
 {
 }
 
+void vmd_cpu_read_vector(struct vmd_guest *guest, int reg, void *ret)
+{
+    memset(ret, 0, 32);
+}
+
+void vmd_cpu_write_vector(struct vmd_guest *guest, int reg, const void *value)
+{
+}
+
 void vmd_cpu_set_thread(struct vmd_guest *guest, uint64_t pointer)
 {
 }

@@ -32,8 +32,8 @@ class InstructionError(SourceError):
     def __init__(self, name: str, what: str, address: int, bias: int) -> None:
         """``name``: the object's file; ``what``: the instruction; ``address``: in the guest; ``bias``: the object's."""
         super().__init__(
-            f"{name}: its code uses {what} (at {address - bias:#x}), which the emulator does not support: it was "
-            "built for x86-64-v3 or a later CPU; use a build for the x86-64 baseline, or --run on a CPU that has AVX"
+            f"{name}: its code uses {what} (at {address - bias:#x}), which the emulator does not support: it was built "
+            "for a CPU later than x86-64-v2; use a build for an older one, or --run on a CPU that executes it"
         )
         self.what, self.address = what, address
 
@@ -223,7 +223,8 @@ class Guest:
                 f"its start-up must within {self._seconds:g} seconds (--timeout); is it a QEMU?"
             )
         if status == lib.VMD_UNSUPPORTED:
-            raise InstructionError(self.name, ffi.string(error.message).decode(), int(error.index), self.bias)
+            what = " ".join(ffi.string(part).decode() for part in (error.message, error.path)).strip()
+            raise InstructionError(self.name, what, int(error.index), self.bias)
         detail = ffi.string(error.path).decode(errors="backslashreplace")
         raise SourceError(
             f"{self.name}: function at {function - self.bias:#x}: {ffi.string(error.message).decode()} (at "

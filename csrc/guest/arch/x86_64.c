@@ -9,7 +9,7 @@
 
 #include "guest/code_scan.h"
 #include "guest/insn.h"
-#include "guest/vex.h"
+#include "guest/vex/vex.h"
 #include "guest/internal.h"
 
 enum {

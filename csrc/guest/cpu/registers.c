@@ -25,6 +25,16 @@ void vmd_cpu_write(struct vmd_guest *guest, int reg, uint64_t value)
     guest->cpu->unicorn.reg_write(guest->cpu->engine, reg, bytes);
 }
 
+void vmd_cpu_read_vector(struct vmd_guest *guest, int reg, void *ret)
+{
+    guest->cpu->unicorn.reg_read(guest->cpu->engine, reg, ret);
+}
+
+void vmd_cpu_write_vector(struct vmd_guest *guest, int reg, const void *value)
+{
+    guest->cpu->unicorn.reg_write(guest->cpu->engine, reg, value);
+}
+
 void vmd_cpu_set_thread(struct vmd_guest *guest, uint64_t pointer)
 {
     const struct vmd_arch *host = guest->host;
