@@ -11,6 +11,7 @@ import hashlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from vmdump.check.evaluated.section_code import load_section, save_section
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
 _MASKS = (0x01, 0x80)
 
 #: Limits of the loads for one section: their number, at least and at most, and the bytes of all.
-_LOADS_MIN, _LOADS_MAX, _BYTES = 14, 64, 1 << 19
+_LOADS_MIN, _LOADS_MAX, _BYTES = 12, 64, 1 << 19
+
+#: Further loads for each field that is varied first.
+_LOADS_A_FIELD = 2
 
 #: QEMU_VM_SUBSECTION, the first byte of a subsection, and the length of its name at most.
 _SUBSECTION, _NAME_MAX = b"\5", 256
@@ -34,7 +38,10 @@ _SUBSECTION, _NAME_MAX = b"\5", 256
 _NOT_COMPARED = "not compared in a VM"
 
 #: Limit of the CPU time of one load of a state, in seconds. A varied count may make a device allocate or loop.
-_SECONDS = 3
+_SECONDS = 1
+
+#: Limit of states that crash the source, or exceed the time limit.
+_CRASHES_MAX = 4
 
 #: Limits of a section's size, in bytes, and of the size of the first range that is changed.
 _SIZE_MAX, _FIRST = 1 << 22, 16
@@ -150,10 +157,12 @@ def _accepted(
 ) -> Iterator[tuple[int, int, int]]:
     """Yield changes of the state that the source loads, and saves again as they are. Refused ones are halved.
 
-    It ends at a state that crashes the source.
+    It ends if states have crashed the source too often, or if it does not load the unchanged state any more.
     """
-    left = min(max(_BYTES // len(body), _LOADS_MIN), _LOADS_MAX)
-    ranges = dict.fromkeys(each for place in (*places, (0, len(body))) for each in _ranges(*place))
+    crashes = 0
+    left = min(max(_BYTES // len(body), _LOADS_MIN), _LOADS_MAX) + _LOADS_A_FIELD * len(places)
+    by_place = [_ranges(*place) for place in (*places, (0, len(body)))]
+    ranges = dict.fromkeys(each for one_of_each in zip_longest(*by_place) for each in one_of_each if each is not None)
     todo = [(start, end, mask) for mask in _MASKS for start, end in ranges]
     while todo and left:
         start, end, mask = todo.pop(0)
@@ -164,12 +173,25 @@ def _accepted(
             refused = load_section(machine, handler, state, handler.version)
             is_kept = refused is None and not _changed(state, save_section(machine, handler), unsteady)
         except MachineError:
-            return
+            crashes += 1
+            if crashes >= _CRASHES_MAX or not _is_usable(machine, handler, body, unsteady):
+                return
+            is_kept = False
         if is_kept:
             yield start, end, mask
         elif end - start > 1:
             middle = (start + end) // 2
             todo += [(start, middle, mask), (middle, end, mask)]
+
+
+def _is_usable(machine: Machine, handler: Handler, body: bytes, unsteady: frozenset[int]) -> bool:
+    """Return whether the source still loads its state at reset, after a crash."""
+    try:
+        machine.guest.set_time(_SECONDS)
+        refused = load_section(machine, handler, body, handler.version)
+        return refused is None and not _changed(body, save_section(machine, handler), unsteady)
+    except MachineError:
+        return False
 
 
 def _ranges(start: int, end: int) -> Iterator[tuple[int, int]]:
