@@ -93,6 +93,7 @@ def compare_answers(pair: Pair) -> Iterator[Result]:
             yield _compare_properties(pair, machine, native, name)
             if native.has_ended():
                 native = stack.enter_context(pair.native("-M", "none", seconds=1800))
+                machine = pair.emulated("-M", "none")
 
 
 def _compare_properties(pair: Pair, machine: Machine, native: NativeQemu, name: str) -> Result:

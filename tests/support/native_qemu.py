@@ -69,6 +69,8 @@ class NativeQemu:
     def _read(self) -> dict[str, Any]:
         assert self.process.stdout
         line = self.process.stdout.readline()
+        while line and not line.startswith("{"):  # what a type's code prints
+            line = self.process.stdout.readline()
         if not line:
             assert self.process.stderr
             words = self.process.stderr.read()
