@@ -66,21 +66,26 @@ def test_stream(footers: bool) -> None:
 
 def test_configuration_and_command() -> None:
     """The machine's name, its subsections and commands precede the sections."""
-    configuration = b"\x07\0\0\0\x02pc" + b"\x05\x08conf/sub\0\0\0\1" + b"\0\0\0\x0c"
+    configuration = b"\x07\0\0\0\x02pc" + b"\x05\x1econfiguration/target-page-bits\0\0\0\1" + b"\0\0\0\x0c"
     assert read_stream(stream(configuration, b"\x08\0\x0b\0\0")).sections[1].idstr == "dev"
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "no QEVM magic"),
-        (b"QEVM" + bytes(100), "the stream has no description"),
-        (stream(b"\x99"), "unknown section type 0x99"),
-        (stream(description={**DESCRIPTION, "name": "other"}), "the description has section 'other' for 'dev'"),
-        (stream(description={**DESCRIPTION, "fields": [{"name": "a", "size": 1 << 40}]}), "the stream ends within"),
-        (stream(description={**DESCRIPTION, "fields": [{"name": "a", "size": -1}]}), "the stream ends within"),
+        (b"", "empty; give a saved VM"),
+        (b"QEVM" + bytes(100), "malformed migration stream"),
+        (b"QEVM" + struct.pack(">I", 3) + b"\0", "the stream has no description"),
+        (stream(b"\x99"), "0x99"),
+        (stream(description={**DESCRIPTION, "name": "other"}), "the description lacks section 'dev'"),
+        (stream(description={**DESCRIPTION, "fields": [{"name": "a", "size": 9999}]}), "ends within a field of 9999"),
+        (stream(description={**DESCRIPTION, "fields": [{"name": "a", "size": -1}]}), "size"),
+        (
+            stream(description={**DESCRIPTION, "fields": [{"name": "a", "size": 1}], "subsections": []}),
+            "20 bytes early",
+        ),
         (stream(description=[1]), "malformed migration stream"),
-        (stream(description={"name": 1}), "the description has section 1"),
+        (stream(description={"name": 1}), "the description lacks section"),
     ],
 )
 def test_malformed(data: bytes, message: str) -> None:
