@@ -353,6 +353,10 @@ void *vmd_cpu_save(struct vmd_guest *guest);
 void vmd_cpu_restore(struct vmd_guest *guest, void *context);
 void vmd_cpu_forget(struct vmd_guest *guest, void *context);
 
+/* Keep the paused call for the snapshot that is made now, and return to it. */
+void vmd_cpu_keep_paused(struct vmd_guest *guest);
+void vmd_cpu_restore_paused(struct vmd_guest *guest);
+
 /* Drops translated code: the bytes that it was translated from may have changed. */
 void vmd_cpu_flush(struct vmd_guest *guest);
 

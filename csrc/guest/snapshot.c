@@ -65,6 +65,7 @@ enum vmd_status vmd_guest_snapshot(struct vmd_guest *guest)
     }
     snapshot->state = guest->state;
     snapshot->n_objects = guest->n_objects;
+    vmd_cpu_keep_paused(guest);
     guest->snapshot = snapshot;
     return VMD_OK;
 }
@@ -81,6 +82,7 @@ enum vmd_status vmd_guest_rewind(struct vmd_guest *guest)
     }
     guest->state = snapshot->state;
     vmd_cpu_restore(guest, snapshot->cpu);
+    vmd_cpu_restore_paused(guest);
     if (guest->n_objects != snapshot->n_objects) {
         vmd_cpu_flush(guest); /* a later object may be mapped at the same address */
         guest->n_objects = snapshot->n_objects;

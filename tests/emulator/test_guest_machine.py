@@ -202,3 +202,23 @@ def test_snapshots(machine: int) -> None:
         guest.rewind()
     with pytest.raises(ValueError, match="snapshot"):
         Guest("guest", machine).rewind()
+
+
+def test_paused_call_of_a_snapshot() -> None:
+    """Rewinding restores the call that was paused at the snapshot, although another one was paused after it."""
+    guest = Guest("guest", X86_64, rewindable=True)
+    block = guest.alloc(256)
+    pauses, functions = (block, block + 16), (block + 64, block + 128)
+    for number, (pause, function) in enumerate(zip(pauses, functions, strict=True), 1):
+        guest.write(pause, b"\xc3")  # ret
+        relative = (pause - (function + 9)) & 0xFFFFFFFF
+        code = b"\x48\x83\xec\x08\xe8" + struct.pack("<I", relative) + b"\x48\x83\xc4\x08\xb8"
+        guest.write(function, code + struct.pack("<I", number) + b"\xc3")
+    assert guest.call_until(functions[0], pause_at=pauses[0])
+    guest.snapshot()
+    for _ in range(2):
+        guest.abandon()
+        assert guest.call_until(functions[1], pause_at=pauses[1])
+        guest.rewind()
+        assert guest.resume() == 1
+        guest.rewind()

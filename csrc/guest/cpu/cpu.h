@@ -74,6 +74,7 @@ struct vmd_cpu {
     unsigned tlb_pages;         /* in Unicorn's TLB */
     unsigned tlb_misses;        /* since it has that many */
     void *paused;               /* registers of the last paused call */
+    void *kept;                 /* those of the call that was paused when the snapshot was made */
     bool has_returned;          /* the call with pause_at returned without a pause */
     bool is_freezing;           /* the running thread ends: all calls down to thread_depth return */
     uint64_t retranslated;      /* address of a block whose code has been overwritten, or 0 */

@@ -235,8 +235,11 @@ void vmd_cpu_destroy(struct vmd_guest *guest)
     if (!cpu) {
         return;
     }
-    if (cpu->paused) {
+    if (cpu->paused && cpu->paused != cpu->kept) {
         vmd_cpu_forget(guest, cpu->paused);
+    }
+    if (cpu->kept) {
+        vmd_cpu_forget(guest, cpu->kept);
     }
     if (cpu->engine) {
         cpu->unicorn.close(cpu->engine);

@@ -177,13 +177,33 @@ enum vmd_status vmd_guest_call(struct vmd_guest *guest, uint64_t function, const
 /* Distance below the stack pointer that the paused function may use (red zone). */
 enum { PAUSED_GAP = 1024 };
 
+/* Drop the last paused call, unless it is that of the snapshot. */
+static void forget_paused(struct vmd_guest *guest)
+{
+    struct vmd_cpu *cpu = guest->cpu;
+
+    if (cpu->paused && cpu->paused != cpu->kept) {
+        vmd_cpu_forget(guest, cpu->paused);
+    }
+    cpu->paused = NULL;
+}
+
+void vmd_cpu_keep_paused(struct vmd_guest *guest)
+{
+    guest->cpu->kept = guest->cpu->paused;
+}
+
+void vmd_cpu_restore_paused(struct vmd_guest *guest)
+{
+    forget_paused(guest);
+    guest->cpu->paused = guest->cpu->kept;
+}
+
 static enum vmd_status pause_call(struct vmd_guest *guest, struct vmd_error *err)
 {
     struct vmd_cpu *cpu = guest->cpu;
 
-    if (cpu->paused) {
-        vmd_cpu_forget(guest, cpu->paused);
-    }
+    forget_paused(guest);
     cpu->paused = vmd_cpu_save(guest);
     if (!cpu->paused) {
         return vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
