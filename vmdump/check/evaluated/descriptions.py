@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from vmdump._core import ffi, lib
@@ -87,6 +87,12 @@ class Descriptions:
         """Return the name of a description."""
         address = self.guest.pointer(description)
         return self.guest.text(address) if address else ""
+
+    def forget(self, kept: Sequence[MappedObject]) -> None:
+        """Forget the fields of descriptions outside of some objects."""
+        self._fields = {
+            address: fields for address, fields in self._fields.items() if any(each.holds(address) for each in kept)
+        }
 
     def fields(self, description: int) -> list[RawField]:
         """Return the fields of a description."""

@@ -39,6 +39,7 @@ class Evaluator:
         devices = list(self._guest.slist(machine.call("object_class_get_list", machine.text("device"), 1)))
         self.descriptions = Descriptions(self._guest, calibrate(self._guest, devices))
         self._head = find_handlers(self._guest, machine.objects[0])
+        self._objects = list(machine.objects)
         self._hooks: dict[int, list[Hook]] = {}
         self._type_table = 0
         self._find_type_table(machine)
@@ -60,6 +61,7 @@ class Evaluator:
 
     def board(self, machine: Machine) -> Board:
         """Return what a complete machine has. Raises SourceError."""
+        self._forget_modules()
         memory, handlers = self._memory(machine), self.handlers()
         tests = self._tests(machine, handlers, memory)
         return read_board(machine, self._machine_type, handlers, memory, tests)
@@ -80,6 +82,7 @@ class Evaluator:
 
     def evaluate(self, machine: Machine, wanted: Sequence[Wanted]) -> dict[Wanted, Answers]:
         """Return the answers for those sections that a complete machine has."""
+        self._forget_modules()
         memory = self._memory(machine)
         found: dict[Wanted, list[Handler]] = {}
         for handler in self.handlers():
@@ -100,6 +103,7 @@ class Evaluator:
 
     def never_refuses(self, objects: Sequence[MappedObject], description: str, hook: str) -> bool:
         """Return whether a load hook surely returns 0 for every state, in all descriptions of the name."""
+        self._forget_modules()
         found = [each for each in self.descriptions.find(objects) if self.descriptions.name(each) == description]
         hooks = [address for each in found if (address := self.descriptions.load_hook(each, hook))]
         return bool(hooks) and all(never_refuses(self._guest, each) for each in hooks)
@@ -122,10 +126,11 @@ class Evaluator:
             hooks += self._hooks[mapped.bias]
         return list({hook.slot: hook for hook in hooks}.values())
 
-    def forget(self, objects: Iterable[MappedObject]) -> None:
-        """Forget the hooks of objects that are not in the template."""
-        kept = {mapped.bias for mapped in objects}
+    def _forget_modules(self) -> None:
+        """Forget what was read of modules that the template lacks: another VM may have others at their address."""
+        kept = {mapped.bias for mapped in self._objects}
         self._hooks = {bias: hooks for bias, hooks in self._hooks.items() if bias in kept}
+        self.descriptions.forget(self._objects)
 
 
 def _save(machine: Machine, handler: Handler) -> None:

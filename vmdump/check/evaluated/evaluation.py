@@ -163,12 +163,12 @@ class Evaluation:
             return evaluator.board(machine)
 
     def _rows(self, wanted: Sequence[Wanted]) -> Iterator[Evaluated]:
-        until = time.process_time() + self._seconds
+        until = time.monotonic() + self._seconds
         with self._bare() as machine:
             found = self._evaluators[False].evaluate(machine, wanted)
         for each in wanted:
             answers: Answers | str | None = found.get(each)
-            if answers is None and time.process_time() > until:
+            if answers is None and time.monotonic() > until:
                 answers = f"not evaluated: {self._seconds:g} seconds were not enough; allow more with --timeout"
             elif answers is None:
                 answers = self._with_device(each)
