@@ -27,8 +27,8 @@ class Result(NamedTuple):
     Attributes:
         version, target: of the binary.
         what: what was compared.
-        outcome: "equal", "differs", "not emulated", "refused by both", "refused by native only", "native crashed",
-            "native too slow" or "failed".
+        outcome: "equal", "differs", "not emulated", "lacks a file", "refused by both", "refused by native only",
+            "native crashed", "native too slow" or "failed".
         detail: the reason if it is not "equal"; of "equal", functions that the emulator lacks.
         accepted: fields whose difference is accepted, and why.
     """
@@ -144,7 +144,8 @@ def compare_machine(
     try:
         stream, missed = (emulated or booted)()
     except SourceError as error:
-        return pair.result(what, "not emulated", str(error).replace("\n", " ")[-300:])
+        words = str(error).replace("\n", " ")[-300:]  # a real QEMU also finds files of the host that it runs on
+        return pair.result(what, "lacks a file" if "is missing from the tree" in words else "not emulated", words)
     compared = compare_streams(
         expected,
         stream,
