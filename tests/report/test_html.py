@@ -132,3 +132,13 @@ def test_directions_between_machine_types() -> None:
     known = _of_machines(["pc-q35-7.2", "pc-q35-7.1"])
     dumps = [dump._replace(machine=f"pc-{at}") for at, dump in enumerate(known.dumps)]
     assert 'class="machine"' not in page(known._replace(dumps=dumps)).partition("<main")[2]
+
+
+def test_note() -> None:
+    """What could not be compared is in the page."""
+    known = make_result()
+    (label, types), *_ = known.results.items()
+    found = next(each for each in types if each.findings)
+    noted = found._replace(findings=[found.findings[0]._replace(note="not at reset: it has no elements")])
+    text = page(known._replace(results={label: [noted]}, directions={label: known.directions[label]}))
+    assert "not at reset: it has no elements" in json.loads(Page(text).raw["data"])["strings"]

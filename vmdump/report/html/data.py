@@ -132,7 +132,7 @@ class _PageData:
 
     def _add_finding(self, finding: Finding, reason: str | None) -> int:
         sides = [text for side in (finding.source, finding.destination) for text in (side or (None, None))]
-        texts = (finding.path, finding.sentence, *sides, finding.condition, finding.remedy, reason)
+        texts = (finding.path, finding.sentence, *sides, finding.condition, finding.note, finding.remedy, reason)
         return self._findings.add((self._string(finding.rule), _RANKS[finding.verdict], *map(self._string, texts)))
 
     def _row(self, row: Row) -> int:

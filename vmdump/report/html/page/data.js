@@ -69,11 +69,11 @@ function bothWays(entry, direction = null) {
 function findingsOf(record) {
     return record.findings.map((index) => {
         const [rule, verdict, ...texts] = raw.findings[index];
-        const [path, message, sourcePath, sourceFacts, destinationPath, destinationFacts, condition, remedy, reason] =
+        const [path, message, sourcePath, sourceFacts, destinationPath, destinationFacts, condition, note, remedy, reason] =
             texts.map(text);
         const side = (at, facts) => facts === null ? null : { path: at, facts };
         return {
-            rule: text(rule), verdict: VERDICTS[verdict], path, message, condition, remedy, reason,
+            rule: text(rule), verdict: VERDICTS[verdict], path, message, condition, note, remedy, reason,
             source: side(sourcePath, sourceFacts), destination: side(destinationPath, destinationFacts),
         };
     });

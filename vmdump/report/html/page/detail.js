@@ -13,6 +13,7 @@ function drawFinding(finding) {
         ...(finding.source ? [make("dt", {}, "Source"), make("dd", {}, ...side(finding.source))] : fact("Source", "nothing")),
         ...(finding.destination
             ? [make("dt", {}, "Destination"), make("dd", {}, ...side(finding.destination))] : fact("Destination", "nothing")),
+        ...fact("Note", finding.note),
         ...fact("Remedy", finding.remedy),
         ...fact("Accepted", finding.reason),
     ];
