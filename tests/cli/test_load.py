@@ -241,6 +241,19 @@ def test_guessed_tree(tmp_path: Path, argv: tuple[str, ...], guessed: list[str])
         assert each in result.stdout
 
 
+@pytest.mark.qemu
+@pytest.mark.slow
+def test_guess_of_a_network(tmp_path: Path) -> None:
+    """A guessed network device has a TAP, without which the offloads of a VM that had one are refused."""
+    path, qemu = tmp_path / "vm.save", find_qemu("x86_64")
+    tap = ["-netdev", "tap,id=n", "-device", "virtio-net-pci,netdev=n,romfile="]
+    assert run("save", qemu, "-o", path, "--", "-nodefaults", "-M", "pc", "-m", "16", *tap).code == 0
+    result = run("load", path, qemu)
+    assert (result.code, result.stderr) == (0, "")
+    assert "host: netdev vmdump-net-0: a TAP" in result.stdout
+    assert result.stdout.count("host:") == 1
+
+
 def test_usage(tmp_path: Path) -> None:
     """What is no QEMU, and two command lines, are usage errors."""
     stream = write(tmp_path / "vm.save", small_stream())

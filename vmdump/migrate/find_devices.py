@@ -48,8 +48,12 @@ def read_sections(machine: Machine) -> dict[Key, bytes]:
 
 
 #: Backends that only one device can use, and the options that create them.
-_EXCLUSIVE = re.compile(r"\bvmdump-(?:chr|blk)\b")
-_EXCLUSIVE_OPTIONS = ("-chardev", "-blockdev")
+_EXCLUSIVE = re.compile(r"\bvmdump-(?:chr|blk|net)\b")
+_EXCLUSIVE_OPTIONS = ("-chardev", "-blockdev", "-netdev")
+
+#: A TAP, which the features of some network devices depend on, and properties that all of these have.
+TAP = ("-netdev", "tap,id=vmdump-net,ifname=tap0,script=no,downscript=no")
+_OFFLOADING = frozenset(["netdev", "guest_csum"])
 
 
 def numbered_backends(backends: Sequence[str], number: int) -> list[str]:
@@ -84,15 +88,18 @@ class Found(NamedTuple):
 class DeviceFinder:
     """Adds devices to a template until its machine has the sections of a stream."""
 
-    def __init__(self, template: MachineTemplate, bare: Machine, open_dump: Callable[[], DeviceDump]) -> None:
+    def __init__(
+        self, template: MachineTemplate, bare: Machine, open_dump: Callable[[], DeviceDump], *, has_tap: bool = False
+    ) -> None:
         """Args:
         template: the board, with the backends of backend_arguments, and numbered ones up to MAX_DEVICES.
         bare: a machine that answers QMP.
         open_dump: returns the dump of the binary.
+        has_tap: whether TAP is one of the backends.
         """
         self._template, self._rows = template, Rows(bare)
         self._types = {row["name"] for row in bare.qmp("qom-list-types", implements="device", abstract=False)}
-        self._open_dump = open_dump
+        self._open_dump, self._has_tap = open_dump, has_tap
         self._dump: DeviceDump | None = None
         self._found: list[Found] = []
         #: Ids of the devices by path.
@@ -169,7 +176,7 @@ class DeviceFinder:
         if not path:
             return device_argument(type_, rows)
         names = {row["name"] for row in rows}
-        extra = [f"id={_id(path)}"]
+        extra = [f"id={_id(path)}", *(["netdev=vmdump-net"] if self._has_tap and names >= _OFFLOADING else [])]
         if place := _PCI.fullmatch(path):
             extra.append(f"addr={place['address']}")
             if place["bridge"] in self._ids:

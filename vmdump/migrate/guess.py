@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from vmdump.errors import SourceError
 from vmdump.machines.backends import backend_arguments
 from vmdump.migrate.arguments import DEFAULTS
-from vmdump.migrate.find_devices import MAX_DEVICES, DeviceFinder, numbered_backends, read_sections
+from vmdump.migrate.find_devices import MAX_DEVICES, TAP, DeviceFinder, numbered_backends, read_sections
 from vmdump.migrate.save import boot_arguments
 
 if TYPE_CHECKING:
@@ -64,16 +64,17 @@ def guess(source: Source, vm: SavedVM, open_dump: Callable[[], DeviceDump], doma
         board, note = _with_or_without_defaults(source, argv, wanted.keys())
         bare = source.boot(boot_arguments(board), defaults=DEFAULTS)
         backends = backend_arguments(bare)
-        numbered = [word for number in range(MAX_DEVICES) for word in numbered_backends(backends, number)]
+        tap = TAP if board[0] == "-nodefaults" else ()  # with a network of its own, a machine has no default one
+        numbered = [word for number in range(MAX_DEVICES) for word in numbered_backends([*backends, *tap], number)]
         template = source.boot_template([*boot_arguments(board), *backends, *numbered], defaults=DEFAULTS)
-        found, unknown = DeviceFinder(template, bare, open_dump).find(wanted)
+        found, unknown = DeviceFinder(template, bare, open_dump, has_tap=bool(tap)).find(wanted)
     except SourceError:  # the load reports why it does not start
         return Guess(("-nodefaults", *argv), tuple(notes), ())
     notes += note
     notes += [f"-device {each.argument} from section {each.section}" for each in found]
     argv = [*board, *(backends if found else ())]
     for each in found:
-        argv += [] if each.number is None else numbered_backends(backends, each.number)
+        argv += [] if each.number is None else numbered_backends([*backends, *tap], each.number)
         argv += ["-device", each.argument]
     return Guess(tuple(argv), tuple(notes), tuple(unknown))
 
