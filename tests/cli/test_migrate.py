@@ -40,6 +40,16 @@ def test_machine_and_devices() -> None:
 
 
 @pytest.mark.qemu
+@pytest.mark.slow
+def test_memory_devices() -> None:
+    """Memory devices are added to a machine with room for them."""
+    found = cases("-M", "pc-q35-7.2", "--device", "pc-dimm", "--device", "virtio-mem-pci", "--jobs", "1", code=0)
+    assert [(each["device"], each["outcome"]) for each in found] == [
+        (None, "loads"), ("pc-dimm", "loads"), ("virtio-mem-pci", "loads")
+    ]  # fmt: skip
+
+
+@pytest.mark.qemu
 def test_own_machine() -> None:
     """With arguments of QEMU there is one case, that machine."""
     (found,) = cases("--", "-nodefaults", "-M", "microvm", "-m", "16", "-device", "virtio-balloon-device", code=0)

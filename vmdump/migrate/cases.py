@@ -5,6 +5,7 @@ What a device needs (backends, a bus, properties) is found in the source; the de
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from vmdump.emulator.machine import ARGUMENTS
@@ -91,10 +92,17 @@ class Case(NamedTuple):
         return f"<Case {self.device or 'without a device'}: {self.outcome}>"
 
 
+#: QEMU's words for a memory device in a machine without room for it, and arguments that make room.
+#: Source: hw/mem/memory-device.c memory_device_check_addable.
+_NO_ROOM = re.compile(r"\bmaxmem\b|specify the 'slots' option")
+_ROOM = ("-m", "slots=4,maxmem=8G")
+
+
 class Cases:
     """The migrations of a setting. Not thread-safe."""
 
     def __init__(self, setting: Setting) -> None:
+        self._setting = setting
         self._old_source, self._new_source = Source(*setting.old), Source(*setting.new)
         self._old = Side(self._old_source, setting.argv, setting.defaults, setting.seconds)
         self._new = Side(self._new_source, (*setting.argv, *INCOMING), setting.defaults, setting.seconds)
@@ -128,8 +136,17 @@ class Cases:
         except MachineError as error:
             if is_never_pluggable(error) or (lacks_bus(error) and not self._is_chosen):
                 return None
+            if _NO_ROOM.search(str(error)) and (case := self._with_room(type_)) is not None:
+                return case
             saved = pair.refused(self._old, error)
         return self._finish(type_, arguments, saved)
+
+    def _with_room(self, type_: str) -> Case | None:
+        """Migrate a machine that has room for memory devices; None: this one cannot have it, or has it."""
+        argv = self._setting.argv
+        if argv[-len(_ROOM) :] == _ROOM:
+            return None
+        return Cases(self._setting._replace(argv=(*argv, *_ROOM))).device(type_)
 
     def _make_plugger(self) -> Plugger:
         template = self._old.template()
