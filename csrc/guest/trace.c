@@ -43,11 +43,12 @@ static struct vmd_trace *trace_of(struct vmd_guest *guest)
     return guest->trace;
 }
 
-static bool is_stack_protector(const struct vmd_guest *guest, uint64_t address)
+/* The variable is of the dynamic linker, which is not mapped: the import stands for it, be it a function's. */
+static bool is_stack_protector(struct vmd_guest *guest, uint64_t address)
 {
     uint32_t offset = guest->host->stack_protector;
 
-    return address == (offset ? guest->thread + offset : vmd_guest_variable(guest, "__stack_chk_guard"));
+    return address == (offset ? guest->thread + offset : vmd_guest_import(guest, "__stack_chk_guard"));
 }
 
 /* Unicorn's hook: the guest reads memory. */
