@@ -42,14 +42,15 @@ def run_dump(qemu: Path, tmp_path: Path, *wrapper: str) -> bytes:
 
 def without_exports(data: bytes) -> bytes:
     """Return the binary without QEMU's exported symbols, as a build without modules has."""
-    (shoff,), (shentsize, shnum) = struct.unpack_from("<Q", data, 40), struct.unpack_from("<HH", data, 58)
+    order = ">" if data[5] == 2 else "<"
+    (shoff,), (shentsize, shnum) = struct.unpack_from(order + "Q", data, 40), struct.unpack_from(order + "HH", data, 58)
     changed = bytearray(data)
     for number in range(shnum):
-        kind, offset, size = struct.unpack_from("<4xI16xQQ", data, shoff + number * shentsize)
+        kind, offset, size = struct.unpack_from(order + "4xI16xQQ", data, shoff + number * shentsize)
         if kind != 11:  # SHT_DYNSYM
             continue
         for at in range(offset, offset + size, 24):
-            _, info, _, section = struct.unpack_from("<IBBH", data, at)
+            _, info, _, section = struct.unpack_from(order + "IBBH", data, at)
             if section and info & 15 == 2:  # a defined STT_FUNC
                 changed[at : at + 4] = bytes(4)
     return bytes(changed)
@@ -180,6 +181,15 @@ def test_second_argument(machine: int, text: str) -> None:
     function = found.function(found.bias + 0x400000)
     assert function
     assert list(found.calls(function, second_is_1=True)) == [found.bias + target]
+
+
+def test_second_argument_of_an_earlier_call() -> None:
+    """In dense code an argument belongs to the next call only: li a1, 1; jal ra; mv a0, s1; jal ra."""
+    found = object_with_functions(243, 0x400000, bytes.fromhex("8545 ef000010 2685 ef000010"), [0x400102, 0x400108])
+    function = found.function(found.bias + 0x400000)
+    assert function
+    assert [each - found.bias for each in found.calls(function)] == [0x400102, 0x400108]
+    assert [each - found.bias for each in found.calls(function, second_is_1=True)] == [0x400102]
 
 
 @pytest.mark.parametrize(

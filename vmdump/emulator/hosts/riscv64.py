@@ -79,8 +79,14 @@ def _byte_reads(data: bytes) -> Iterator[int]:
 
 
 def _sets_second_to_1(before: bytes) -> bool:
-    start = max(len(before) - ARGUMENT_WITHIN, 0) & ~1
-    return any(word in _ONES for at in (start, start + 2) for _, word in _instructions(before[at:]))
+    """Only an instruction behind the previous call counts, as code is dense."""
+    set_at = -ARGUMENT_WITHIN - 1
+    for at, word in _instructions(before):
+        if word in _ONES:
+            set_at = at
+        elif word & 0xFFF in (0x0E7, 0x0EF):  # jalr ra, jal ra
+            set_at = -ARGUMENT_WITHIN - 1
+    return set_at >= len(before) - ARGUMENT_WITHIN
 
 
 def _stubs(address: int, data: bytes) -> Addresses:
