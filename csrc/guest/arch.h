@@ -45,11 +45,14 @@ struct vmd_register_value {
 };
 
 /*
- * Instructions that Unicorn executes wrongly: they are overwritten with invalid ones when their block is translated,
- * and executed in C. See cpu/replaced.c.
+ * Instructions that Unicorn lacks or executes wrongly, which are executed in C. The latter are overwritten with invalid
+ * ones when their block is translated. See cpu/replaced.c.
  */
 struct vmd_replacement {
-    /* The offset of the first such instruction that begins within the first block bytes of code; SIZE_MAX: none. */
+    /*
+     * The offset of the first such instruction that begins within the first block bytes of code; SIZE_MAX: none. NULL:
+     * they are invalid for Unicorn as they are.
+     */
     size_t (*find)(const uint8_t *code, size_t block, size_t size);
     /* Make an instruction invalid, in place; its length and operands remain. */
     void (*overwrite)(uint8_t *code, size_t size);
@@ -59,6 +62,7 @@ struct vmd_replacement {
      */
     size_t (*execute)(struct vmd_guest *guest, uint64_t pc, const uint8_t *code, size_t size);
     bool is_interrupt; /* Unicorn reports an invalid instruction as an interrupt */
+    uint32_t skew;     /* bytes that the program counter is ahead then */
 };
 
 struct vmd_code;

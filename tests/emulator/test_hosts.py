@@ -129,6 +129,15 @@ def test_facilities_of_z() -> None:
         guest.write(out, bytes(64))
 
 
+def test_time_of_riscv() -> None:
+    """rdtime gives a time that moves."""
+    guest = Guest("guest", RISCV64)
+    code = guest.alloc(64)
+    # rdtime s0; rdtime a0; sub a0, a0, s0; rdtime zero; ret
+    guest.write(code, bytes.fromhex("732410c0 732510c0 33058540 732010c0 8280"))
+    assert guest.call(code) > 0
+
+
 def test_riscv_hwprobe() -> None:
     """The emulated CPU is RV64GC: base and extensions are told, unknown keys are marked."""
     guest = Guest("guest", RISCV64)

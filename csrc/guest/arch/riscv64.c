@@ -133,6 +133,25 @@ static bool serve_syscall(struct vmd_host_call *call, uint64_t *ret)
     return true;
 }
 
+/* rdtime, which Unicorn does not know: the guest's clock, at 10 MHz. */
+enum { RDTIME = 0xc0102073, RDTIME_MASK = 0xfffff07f, RDTIME_SIZE = 4, X0 = 1, TICKS_OF_READ = 10, PER_TICK = 10 };
+
+static size_t execute_rdtime(struct vmd_guest *guest, uint64_t pc, const uint8_t *code, size_t size)
+{
+    uint32_t instruction = size < RDTIME_SIZE ? 0 : vmd_load_u32(code), reg = instruction >> 7 & 31;
+
+    if ((instruction & RDTIME_MASK) != RDTIME) {
+        return 0;
+    }
+    guest->state.ticks += TICKS_OF_READ;
+    if (reg) {
+        vmd_cpu_write(guest, X0 + (int)reg, guest->state.ticks * PER_TICK);
+    }
+    return RDTIME_SIZE;
+}
+
+static const struct vmd_replacement rdtime = {.execute = execute_rdtime, .is_interrupt = true, .skew = RDTIME_SIZE};
+
 static const struct vmd_arch riscv64 = {
     .e_machine = EM_RISCV,
     .name = "riscv64",
@@ -144,6 +163,7 @@ static const struct vmd_arch riscv64 = {
     .sp = SP,
     .thread_pointer = TP,
     .link = RA,
+    .replacement = &rdtime,
     .return_code = {0x67, 0x80, 0x00, 0x00},
     .result = A(0),
     .result_high = A(1),

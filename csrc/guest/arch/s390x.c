@@ -107,7 +107,8 @@ static size_t execute_stfle(struct vmd_guest *guest, uint64_t pc, const uint8_t 
     return STFLE_SIZE;
 }
 
-static const struct vmd_replacement stfle = {find_stfle, overwrite_stfle, execute_stfle, true};
+static const struct vmd_replacement stfle = {
+    .find = find_stfle, .overwrite = overwrite_stfle, .execute = execute_stfle, .is_interrupt = true};
 
 /* larl; brasl and, for a tail call, jg. Each has 6 bytes, of which the last 4 are the distance in halfwords. */
 

@@ -41,7 +41,8 @@ static void overwrite_vector(uint8_t *code, size_t size)
     vmd_vex_overwrite(code, size);
 }
 
-static const struct vmd_replacement vectors = {vmd_x86_64_find_vector, overwrite_vector, vmd_vex_execute, false};
+static const struct vmd_replacement vectors = {
+    .find = vmd_x86_64_find_vector, .overwrite = overwrite_vector, .execute = vmd_vex_execute};
 
 /* va_list: gp_offset, fp_offset, overflow_arg_area, reg_save_area. Source: the ABI, 3.5.7. */
 enum { VA_GP = 0, VA_FP = 4, VA_OVERFLOW = 8, VA_SAVED = 16, VA_GP_END = 48, VA_FP_END = 176 };

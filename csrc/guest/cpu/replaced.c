@@ -1,7 +1,7 @@
 /*
- * Instructions that Unicorn executes wrongly. When a block that contains some is translated, they are overwritten with
- * invalid ones and the block is translated again; at each invalid instruction Unicorn calls a hook, which executes the
- * original one in C. See struct vmd_replacement.
+ * Instructions that Unicorn lacks or executes wrongly. When a block that contains some of the latter is translated,
+ * they are overwritten with invalid ones and the block is translated again; at each invalid instruction Unicorn calls a
+ * hook, which executes the original one in C. See struct vmd_replacement.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -53,7 +53,7 @@ bool vmd_cpu_retranslate(struct vmd_guest *guest, uint64_t *start)
 /* False: the instruction is invalid in the binary, too. */
 static bool execute(struct vmd_guest *guest)
 {
-    uint64_t pc = vmd_cpu_read(guest, guest->host->pc);
+    uint64_t pc = vmd_cpu_read(guest, guest->host->pc) - guest->host->replacement->skew;
     const uint8_t *code = (const uint8_t *)vmd_guest_find(guest, pc, 1);
     size_t size = code ? (size_t)((uint8_t *)guest->memory + guest->size - code) : 0;
     size_t length = size ? guest->host->replacement->execute(guest, pc, code, size) : 0;
@@ -85,7 +85,8 @@ bool vmd_cpu_hook_replaced(struct vmd_guest *guest)
     void *engine = guest->cpu->engine, *hook;
     bool is_interrupt = guest->host->replacement->is_interrupt;
 
-    return !unicorn->hook_add(engine, &hook, UC_HOOK_EDGE_GENERATED, on_new_block, guest, 1, 0) &&
+    return (!guest->host->replacement->find ||
+            !unicorn->hook_add(engine, &hook, UC_HOOK_EDGE_GENERATED, on_new_block, guest, 1, 0)) &&
            !unicorn->hook_add(engine, &hook, is_interrupt ? UC_HOOK_INTR : UC_HOOK_INSN_INVALID,
                               is_interrupt ? (void *)on_interrupt : (void *)on_invalid_instruction, guest, 1, 0);
 }
