@@ -9,6 +9,7 @@ the time stamps would leave it as it is.
 from __future__ import annotations
 
 import os
+import time
 
 from vmdump.files.input_file import is_regular, open_regular
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 #: Granularity of time stamps, in nanoseconds: FAT has two seconds, all other file systems less.
 GRANULARITY = 2_000_000_000
+
+#: Digests of files in this process, by path and signature, and their limit.
+_digests: dict[tuple[str, Signature], bytes] = {}
+_DIGESTS_MAX = 1024
 
 
 def stat_signature(path: str) -> Signature:
@@ -45,11 +50,17 @@ def fingerprint_of(path: str) -> Fingerprint:
     """
     if not is_regular(path):
         return path, stat_signature(path), None
-    from hashlib import file_digest
-
     with open_regular(path) as file:
         signature = _signature(os.fstat(file.fileno()))
-        return path, signature, file_digest(file, "sha256").digest()
+        digest = _digests.get((path, signature))
+        if digest is None:
+            from hashlib import file_digest
+
+            began = time.time_ns()
+            digest = file_digest(file, "sha256").digest()
+            if is_settled(signature, began) and len(_digests) < _DIGESTS_MAX:
+                _digests[path, signature] = digest
+        return path, signature, digest
 
 
 def refreshed(fingerprint: Fingerprint) -> Fingerprint | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from vmdump.emulator.machine import Machine, MachineError
 
@@ -43,15 +44,27 @@ _NO_BUS = re.compile(r"No '([^']+)' bus found for device")
 #: Limit of devices that may contain a type.
 _CONTAINERS_MAX = 6
 
+#: Concrete types of templates' machines, by the type that they implement.
+_types: WeakKeyDictionary[Machine, dict[str, frozenset[str]]] = WeakKeyDictionary()
+
 
 def is_concrete(machine: Machine, type_: str) -> bool:
     """Return whether a VM can have an object of a type: it is known, and not abstract."""
-    return any(each["name"] == type_ for each in machine.qmp("qom-list-types", implements="object", abstract=False))
+    return type_ in _concrete_types(machine, "object")
+
+
+def _concrete_types(machine: Machine, implements: str) -> frozenset[str]:
+    """Return the types of a template's machine that implement a type and are not abstract."""
+    known = _types.setdefault(machine, {})
+    if implements not in known:
+        found = machine.qmp("qom-list-types", implements=implements, abstract=False)
+        known[implements] = frozenset(each["name"] for each in found)
+    return known[implements]
 
 
 def candidates(machine: Machine, type_: str) -> Iterator[str]:
     """Iterate over device types that may bring a type into a VM, the most likely first."""
-    known = {each["name"] for each in machine.qmp("qom-list-types", implements="device", abstract=False)}
+    known = _concrete_types(machine, "device")
     if type_ in known:
         yield type_
     stem = type_.removesuffix("-device").removesuffix("-common").lower()

@@ -34,7 +34,7 @@ _ERRORS = (SourceError, LookupError, ValueError, RecursionError, struct.error)
 _SECONDS, _SHARE = 60.0, 0.6
 
 #: Limit of the CPU time of a VM with further devices, in seconds. Some devices wait for their backend in a loop.
-_SECONDS_A_DEVICE = 10
+_SECONDS_A_DEVICE = 3
 
 #: Values of switches in compat entries, and their opposites.
 _TURNED_OVER = {"off": "on", "on": "off", "false": "on", "true": "off"}
