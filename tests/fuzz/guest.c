@@ -113,6 +113,14 @@ void vmd_cpu_forget(struct vmd_guest *guest, void *context)
 {
 }
 
+void vmd_cpu_keep_paused(struct vmd_guest *guest)
+{
+}
+
+void vmd_cpu_restore_paused(struct vmd_guest *guest)
+{
+}
+
 void vmd_cpu_flush(struct vmd_guest *guest)
 {
 }

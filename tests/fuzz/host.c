@@ -31,11 +31,25 @@ static vmd_host_fn *nth_function(size_t n)
     }
 }
 
+/* A file for each odd path, and a directory for others. */
+static int is_directory(void *opaque, const char *path)
+{
+    return !(*path & 1);
+}
+
+static int read_file(void *opaque, const char *path, const char **data, uint64_t *size)
+{
+    *data = "contents";
+    *size = 8;
+    return *path & 1;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct vmd_guest *guest = fuzz_guest(fuzz_byte(&data, &size), data, size);
     uint64_t results[RESULTS] = {0};
 
+    vmd_guest_set_services(guest, &(struct vmd_guest_services){.read_file = read_file, .is_directory = is_directory});
     /* g_hash_table_new's argument */
     results[0] = vmd_guest_import(guest, "g_str_hash");
     results[1] = vmd_guest_import(guest, "g_int_hash");
