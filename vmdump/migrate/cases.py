@@ -92,6 +92,9 @@ class Case(NamedTuple):
         return f"<Case {self.device or 'without a device'}: {self.outcome}>"
 
 
+#: Limit of the CPU time of a machine with a device that is tried, in seconds: some wait for their backend in a loop.
+_DEVICE_SECONDS = 10
+
 #: QEMU's words for a memory device in a machine without room for it, and arguments that make room.
 #: Source: hw/mem/memory-device.c memory_device_check_addable.
 _NO_ROOM = re.compile(r"\bmaxmem\b|specify the 'slots' option")
@@ -153,7 +156,7 @@ class Cases:
         if template is None:
             raise MachineError(f"{self._old_source.binary}: devices can't be added one at a time to this QEMU")
         bare = self._old_source.boot(["-M", NO_MACHINE])
-        self._plugger = Plugger(template, Rows(bare), device_types(bare), self._seconds)
+        self._plugger = Plugger(template, Rows(bare), device_types(bare), min(self._seconds, _DEVICE_SECONDS))
         return self._plugger
 
     def _finish(self, device: str | None, arguments: tuple[str, ...], saved: bytes | Migrated) -> Case:
