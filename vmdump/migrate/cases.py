@@ -5,6 +5,7 @@ What a device needs (backends, a bus, properties) is found in the source; the de
 
 from __future__ import annotations
 
+import gc
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -149,7 +150,9 @@ class Cases:
         argv = self._setting.argv
         if argv[-len(_ROOM) :] == _ROOM:
             return None
-        return Cases(self._setting._replace(argv=(*argv, *_ROOM))).device(type_)
+        case = Cases(self._setting._replace(argv=(*argv, *_ROOM))).device(type_)
+        gc.collect()  # emulated machines are in reference cycles, and reserve address space
+        return case
 
     def _make_plugger(self) -> Plugger:
         template = self._old.template()

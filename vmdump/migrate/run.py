@@ -11,6 +11,7 @@ import time
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from typing import TYPE_CHECKING, NamedTuple
 
+from vmdump.emulator.machine import MEMORY as GUEST_MEMORY
 from vmdump.errors import VmdumpError
 from vmdump.migrate.cases import Case, Cases, Setting
 from vmdump.migrate.pair import undecided
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 #: Devices of a task: few, so that all processes have work to the end.
 _DEVICES = 6
+
+#: Guests of a process: a template of each side and a QEMU without a machine, twice for machines with more room.
+_GUESTS = 6
 
 #: Seconds between two checks for signals and dead processes.
 _TICK = 0.2
@@ -135,9 +139,9 @@ class _Processes:
         self._pool = self._make_pool()
 
     def _make_pool(self) -> ProcessPool:
-        from vmdump.bulk.process_pool import MEMORY_WITH_MACHINES, ProcessPool
+        from vmdump.bulk.process_pool import MEMORY, ProcessPool
 
-        return ProcessPool(self._jobs, MEMORY_WITH_MACHINES, ["vmdump.migrate.run"])
+        return ProcessPool(self._jobs, MEMORY + _GUESTS * GUEST_MEMORY, ["vmdump.migrate.run"])
 
     def run(self, tasks: list[Task], done: Callable[[Sequence[Result]], None]) -> None:
         """Try the cases of all tasks. Nothing of the pool is left behind."""

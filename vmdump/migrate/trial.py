@@ -127,7 +127,7 @@ def _of_guess(trial: Trial, unknown: Sequence[str]) -> Trial:
 
 def start_outcome(error: MachineError, source: Source) -> tuple[str, str]:
     """Return the outcome of a boot that failed, and why."""
-    reason = str(error).removeprefix(f"{source.binary}: ")
+    reason = end_reason(error, source.binary)
     if _ABSENT.search(f"{error}\n{error.output}"):
         return ABSENT, reason
     if _BLOCKED.search(f"{error}\n{error.output}"):
