@@ -37,7 +37,7 @@ IMAGES_MACHINES = [
     ("5.2", "aarch64", "virt", ""),
     ("7.2", "x86_64", "q35", "-netdev user,id=n -device virtio-net-pci,netdev=n"),
     ("7.2", "x86_64", "q35", "-device qxl-vga"),  # a module that depends on another one
-    ("7.2", "avr", "arduino-uno", ""),
+    ("11.1", "avr", "arduino-uno", ""),
     ("10.0", "x86_64", "pc", "-smp 2 -m 256 -device virtio-net-pci -global virtio-net-pci.rx_queue_size=512"),
     (
         "11.1",
