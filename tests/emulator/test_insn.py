@@ -192,5 +192,5 @@ def test_compiled(level: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert main(["dump", str(binary)]) == 3
     error = capsys.readouterr().err
     assert f"{binary}: its code uses an AVX-512 instruction (at 0x" in error
-    assert "built for a CPU later than x86-64-v2" in error
+    assert "built for a CPU with more than x86-64-v3" in error
     assert error.count("\n") == 1

@@ -40,10 +40,13 @@ FILES = {
     "vm.save": (b"LibvirtQemudSave\2\0\0\0", "ends within libvirt's header of 92 bytes"),
     "script": (b"#!/bin/sh\nexec qemu-system-i386\n", "a script, not a dump; if it starts QEMU, give that binary"),
     "core": (elf_object()[:16] + b"\4\0" + elf_object()[18:], "a core file, the memory of a process that crashed"),
-    "s390x": (b"\x7fELF\2\2\1".ljust(16, b"\0") + b"\0\3\0\x16".ljust(48, b"\0"), "64-bit ELF file for IBM Z (s390x)"),
+    "ppc64": (
+        b"\x7fELF\2\2\1".ljust(16, b"\0") + b"\0\3\0\x15".ljust(48, b"\0"),
+        "a 64-bit ELF file for 64-bit PowerPC, big-endian, which can't be emulated",
+    ),
     "armhf": (
         b"\x7fELF\1\1\1".ljust(16, b"\0") + b"\3\0\x28\0".ljust(48, b"\0"),
-        "a 32-bit ELF file for ARM; supported",
+        "a 32-bit ELF file for ARM, which can't be emulated",
     ),
     "qemu-img": (
         elf_object(is_qemu=False, data=b"\0qemu-img version 10.0\0"),

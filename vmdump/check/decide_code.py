@@ -123,7 +123,7 @@ class _Compared:
         """Return all findings of the result."""
         if self._replayed.refused is not None:
             arguments = " ".join(f"-device {each}" for each in self._sent.arguments) or "no further devices"
-            refused = self._make("reset-state-refused", arguments=arguments, words=self._replayed.refused)
+            refused = self._make("reset-state-refused", arguments=arguments, refusal=self._replayed.refused)
             return [*self._before.findings, refused]
         return [self._of(each) if _is_of_code(each) else each for each in self._before.findings]
 

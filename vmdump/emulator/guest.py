@@ -33,7 +33,7 @@ class InstructionError(SourceError):
         """``name``: the object's file; ``what``: the instruction; ``address``: in the guest; ``bias``: the object's."""
         super().__init__(
             f"{name}: its code uses {what} (at {address - bias:#x}), which the emulator does not support: it was built "
-            "for a CPU later than x86-64-v2; use a build for an older one, or --run on a CPU that executes it"
+            "for a CPU with more than x86-64-v3; use a build for an older one, or --run on a CPU that executes it"
         )
         self.what, self.address = what, address
 

@@ -12,4 +12,4 @@ EXAMPLE = (
 REMEDY = "Accept the values that older versions send, or set the property that changes them with a compat entry."
 REFERENCES = ("QEMU 10.0.13 hw/virtio/virtio.c virtio_load",)
 MESSAGE = "under {machine}, the destination refuses the state at reset of a VM with {arguments}"
-ERROR = "{words}"
+ERROR = "{refusal}"
