@@ -57,6 +57,17 @@ def test_own_machine() -> None:
 
 
 @pytest.mark.qemu
+def test_failing_script(tmp_path: Path) -> None:
+    """A command that QEMU refuses is named with its line, and makes the case undecided."""
+    script = tmp_path / "script"
+    script.write_text("# a comment\noutb 0x70 0x0f\nfrobnicate 1\n")
+    (found,) = cases("--qtest", str(script), "--", "-nodefaults", "-M", "microvm", "-m", "16", code=3)
+    assert found["outcome"] == "undecided"
+    assert found["reason"].startswith(f"{script}:3: frobnicate 1: QEMU refuses it: ")
+    assert str(script) in run_failing(3, "migrate", find_qemu("x86_64"), find_qemu("x86_64"), "--qtest", f"{script}x")
+
+
+@pytest.mark.qemu
 def test_usage() -> None:
     """Wrong command lines are usage errors that say what to do."""
     qemu = find_qemu("x86_64")

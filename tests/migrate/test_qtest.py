@@ -221,6 +221,13 @@ def test_page_poison(version: str, line: str | None, tmp_path: Path) -> None:
     assert result.code == (0 if line is None else 1)
     if line is not None:
         assert f"0000:00:02.0/virtio-balloon: {line}" in result.stdout
+    script = tmp_path / "balloon"
+    script.write_text(BALLOON)
+    tried = run(
+        "migrate", qemu.binary, qemu.binary, *root_words(qemu), "--qtest", script, "--", "-nodefaults", *args
+    )  # fmt: skip
+    assert tried.code == result.code
+    assert line is None or line in tried.stdout
     with qemu.native(*args, "-incoming", "defer", seconds=60) as native:
         native.qmp("migrate-incoming", uri=f"exec:cat {path}")
         if line is None:

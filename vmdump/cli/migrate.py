@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vmdump.cli.environment import ExitStatus
-from vmdump.cli.machine_sources import add_qemu_arguments, find_binary
+from vmdump.cli.machine_sources import add_qemu_arguments, add_qtest, find_binary, open_qtest
 from vmdump.cli.report_arguments import add_arguments as add_report
 from vmdump.cli.report_arguments import check_statistics, finish, rule_texts
 from vmdump.cli.source_arguments import UsageError, add_file, add_host, add_timeout, roots_of
@@ -36,7 +36,8 @@ examples:
 Each VM is saved by OLD just after reset and loaded by NEW, with the code of
 both QEMUs; nothing runs natively. The VMs are the bare machine (-nodefaults),
 and the machine with each device that -device can add to it, one at a time. With
-ARGS the VM is yours, and gets further devices only with --device.
+ARGS the VM is yours, and gets further devices only with --device. --qtest lets
+a guest act before a VM is saved: see vmdump save.
 
 After a failure, the section that NEW refuses is left out and the load repeated,
 so that all failures are reported. The outcomes are
@@ -94,6 +95,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--matrix", action="store_true", help="migrate between all pairs of several QEMUs, and print a summary table"
     )
+    add_qtest(parser)
     parser.add_argument("--jobs", type=_jobs, metavar="N", help="processes (default: one for each CPU)")
     add_report(parser)
     group = parser.add_argument_group("QEMU binaries")
@@ -138,7 +140,7 @@ def _migrate(args: argparse.Namespace, environment: Environment) -> tuple[list[M
     from vmdump.migrate.plan import Wanted, dumps_of, machine_names, try_all
 
     qemus = _open(args)
-    wanted = Wanted(tuple(args.machine_types), args.device, tuple(args.argv), args.timeout)
+    wanted = Wanted(tuple(args.machine_types), args.device, tuple(args.argv), args.timeout, open_qtest(args))
     _check_devices(qemus, wanted)
     try:
         names, is_default = machine_names(qemus, wanted)

@@ -9,6 +9,7 @@ from vmdump.check.labels import Named, labels
 from vmdump.migrate.cases import Binary
 from vmdump.migrate.findings import check_result
 from vmdump.migrate.plan import Wanted, dumps_of, machine_names, open_qemu, try_all
+from vmdump.migrate.qtest_script import read_script
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +54,7 @@ def migrate(
     devices: str | Sequence[str] | None = None,
     argv: Sequence[str] = (),
     both: bool = False,
+    qtest: Path | None = None,
     sysroots: tuple[Path | None, Path | None] = (None, None),
     jobs: int = 1,
 ) -> MigrateResult:
@@ -65,16 +67,19 @@ def migrate(
         devices: patterns of device types to add, one at a time; default: all, or none with argv.
         argv: arguments of QEMU: the VM to migrate.
         both: True also migrates from new to old.
+        qtest: a script of qtest commands that are executed before a VM is saved.
         sysroots: the unpacked systems that the binaries belong to; default: that which a binary is installed in.
         jobs: processes that try migrations.
 
     Raises:
         SourceError: a binary can't be read or emulated.
         VmdumpError: no such machine type.
+        OSError: the script can't be read.
     """
     given = (machines,) if isinstance(machines, str) else tuple(machines)
     patterns = (devices,) if isinstance(devices, str) else None if devices is None else tuple(devices)
-    wanted = Wanted(given, patterns, tuple(argv))
+    script = None if qtest is None else read_script(os.fspath(qtest))
+    wanted = Wanted(given, patterns, tuple(argv), script=script)
     paths = [os.fspath(each) for each in (old, new)]
     qemus = [
         open_qemu(Binary(path, None if root is None else os.fspath(root), None))

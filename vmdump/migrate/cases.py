@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vmdump.emulator.machine import ARGUMENTS
 from vmdump.emulator.machine_errors import MachineError
+from vmdump.errors import SourceError
 from vmdump.machines.objects import tree_types
 from vmdump.machines.plug import Plugger, Rows, device_types, is_never_pluggable, lacks_bus
 from vmdump.machines.reader import NO_MACHINE, Source
@@ -20,8 +21,10 @@ from vmdump.migrate.trial import BLOCKED
 
 if TYPE_CHECKING:
     from vmdump.emulator.host_profile import HostProfile
+    from vmdump.emulator.machine import Machine
     from vmdump.migrate.compare import Change
     from vmdump.migrate.failure import Failure
+    from vmdump.migrate.qtest_script import QtestScript
 
 
 class Binary(NamedTuple):
@@ -42,6 +45,7 @@ class Setting(NamedTuple):
         defaults: arguments before them.
         seconds: limit of the CPU time of a machine.
         is_chosen: the user has chosen the devices: those for which the source has no bus are cases, too.
+        script: commands of qtest that are executed in the source's machine before it is saved.
     """
 
     old: Binary
@@ -50,6 +54,7 @@ class Setting(NamedTuple):
     defaults: tuple[str, ...] = ARGUMENTS
     seconds: float = pair.SECONDS
     is_chosen: bool = False
+    script: QtestScript | None = None
 
 
 class Case(NamedTuple):
@@ -110,7 +115,7 @@ class Cases:
         self._old_source, self._new_source = Source(*setting.old), Source(*setting.new)
         self._old = Side(self._old_source, setting.argv, setting.defaults, setting.seconds)
         self._new = Side(self._new_source, (*setting.argv, *INCOMING), setting.defaults, setting.seconds)
-        self._seconds, self._is_chosen = setting.seconds, setting.is_chosen
+        self._seconds, self._is_chosen, self._script = setting.seconds, setting.is_chosen, setting.script
         self._plugger: Plugger | None = None
 
     def board(self) -> Case:
@@ -119,7 +124,7 @@ class Cases:
         try:
             with self._old.boot(()) as booted:
                 types = frozenset(tree_types(booted.machine).values())
-                saved = pair.save_machine(self._old, booted.machine)
+                saved = self._save(booted.machine)
         except MachineError as error:
             saved = pair.refused(self._old, error)
         return self._finish(None, (), saved)._replace(types=types)
@@ -136,7 +141,7 @@ class Cases:
             return None
         try:
             with plugger.boot(type_) as (machine, arguments):
-                saved = pair.save_machine(self._old, machine)
+                saved = self._save(machine)
         except MachineError as error:
             if is_never_pluggable(error) or (lacks_bus(error) and not self._is_chosen):
                 return None
@@ -153,6 +158,15 @@ class Cases:
         case = Cases(self._setting._replace(argv=(*argv, *_ROOM))).device(type_)
         gc.collect()  # emulated machines are in reference cycles, and reserve address space
         return case
+
+    def _save(self, machine: Machine) -> bytes | Migrated:
+        """Save a machine of the source. Raises SourceError: a command of the script failed."""
+        if self._script is not None:
+            try:
+                self._script.run(machine)
+            except MachineError as error:  # not of the migration
+                raise SourceError(str(error)) from error
+        return pair.save_machine(self._old, machine)
 
     def _make_plugger(self) -> Plugger:
         template = self._old.template()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from vmdump.machines.model import MachineInfo
+    from vmdump.migrate.qtest_script import QtestScript
     from vmdump.migrate.run import Result
 
 #: Pattern of all machine types.
@@ -56,12 +57,14 @@ class Wanted(NamedTuple):
         devices: patterns of device types; None: all, or none if there are arguments.
         argv: the user's arguments of QEMU.
         seconds: limit of the CPU time of a machine.
+        script: commands of qtest that are executed before a machine is saved.
     """
 
     machines: Sequence[str] = ()
     devices: Sequence[str] | None = None
     argv: Sequence[str] = ()
     seconds: float = 60
+    script: QtestScript | None = None
 
 
 def open_qemu(binary: Binary) -> Qemu:
@@ -109,7 +112,8 @@ def _task(old: Qemu, new: Qemu, name: str, wanted: Wanted) -> Task:
     devices = [each for each in old.devices if any(fnmatchcase(each, pattern) for pattern in patterns)]
     argv = _arguments(name, wanted.argv) + (_common(old.backends, new.backends) if devices else [])
     defaults = DEFAULTS if wanted.argv else ARGUMENTS
-    return Task(Setting(old.binary, new.binary, tuple(argv), defaults, wanted.seconds, is_chosen), (None, *devices))
+    setting = Setting(old.binary, new.binary, tuple(argv), defaults, wanted.seconds, is_chosen, wanted.script)
+    return Task(setting, (None, *devices))
 
 
 def _arguments(name: str, argv: Sequence[str]) -> list[str]:

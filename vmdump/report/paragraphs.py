@@ -63,8 +63,8 @@ class Paragraphs:
         lines = [self._headline(word, names, finding.message, finding.rule)]
         if finding.path and finding.path not in types:
             lines += self._lines("at", _whole(finding.path))
-        if further:
-            others = self.shortened([_below(finding.path, path) for path in further])
+        if any(further):
+            others = self.shortened([_below(finding.path, path) for path in further if path])
             lines += self._lines("also" if finding.path else "at", ", ".join(map(_whole, others)))
         if finding.error:
             lines.append(self._key("error") + self.paint(visible(finding.error), "bold"))
