@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,8 +12,12 @@ from typing import Any
 
 import pytest
 from support.commands import run, run_failing
+from support.elf_builder import elf_object
 from support.machine_trees import PARTS, tree_of
-from support.qemu import find_qemu
+from support.qemu import find_module, find_qemu
+
+from vmdump.cli.binary_trees import pairs_of_trees
+from vmdump.errors import SourceError
 
 IMAGES = Path(os.environ.get("VMDUMP_IMAGES", "/nonexistent"))
 images = pytest.mark.skipif(not IMAGES.is_dir(), reason="needs the QEMUs of .ci/images below $VMDUMP_IMAGES")
@@ -65,6 +70,65 @@ def test_failing_script(tmp_path: Path) -> None:
     assert found["outcome"] == "undecided"
     assert found["reason"].startswith(f"{script}:3: frobnicate 1: QEMU refuses it: ")
     assert str(script) in run_failing(3, "migrate", find_qemu("x86_64"), find_qemu("x86_64"), "--qtest", f"{script}x")
+
+
+def make_tree(path: Path, *targets: str) -> str:
+    """A directory with files that are QEMU binaries by name and magic number."""
+    folder = path / "usr/bin"
+    folder.mkdir(parents=True)
+    for target in targets:
+        (folder / f"qemu-system-{target}").write_bytes(elf_object())
+    return str(path)
+
+
+def test_trees(tmp_path: Path) -> None:
+    """Of directories, the targets that all have are tried; scripts, links and other programs are none."""
+    old, new = make_tree(tmp_path / "old", "arm", "ppc", "sh4"), make_tree(tmp_path / "new", "sh4", "arm")
+    (tmp_path / "old/bin").symlink_to("usr/bin")
+    (tmp_path / "new/usr/bin/qemu-system-ppc").write_text("#!/bin/sh\n")
+    (tmp_path / "new/usr/bin/qemu-system-armeb").symlink_to("qemu-system-arm")
+    notices: list[str] = []
+    pairs = pairs_of_trees([old, new], notices.append)
+    assert pairs == {
+        target: [f"{tree}/usr/bin/qemu-system-{target}" for tree in (old, new)] for target in ("arm", "sh4")
+    }
+    assert notices == [
+        f"{new}/usr/bin/qemu-system-ppc: skipped, as it is no binary", f"ppc: not tried, as only {old} has it",
+    ]  # fmt: skip
+
+
+def test_wrong_trees(tmp_path: Path) -> None:
+    """A directory without binaries, a binary beside a directory, and trees of unlike targets are errors."""
+    old, new, empty = make_tree(tmp_path / "old", "arm"), make_tree(tmp_path / "new", "ppc"), tmp_path / "empty"
+    empty.mkdir()
+    assert f"{empty}: no qemu-system-* in it" in run_failing(3, "migrate", old, empty)
+    assert "give directories on all sides" in run_failing(2, "migrate", old, f"{new}/usr/bin/qemu-system-ppc")
+    with pytest.raises(SourceError, match="no target is in all of them"):
+        pairs_of_trees([old, new], lambda text: None)
+    assert "no target that all have matches 'x*'" in run_failing(2, "migrate", old, old, "--target", "x*")
+
+
+@pytest.mark.qemu
+@pytest.mark.slow
+def test_targets_of_trees(tmp_path: Path) -> None:
+    """Each target has a direction of its own; a pattern of machine types that one target lacks is a notice."""
+    trees = [tmp_path / "old", tmp_path / "new"]
+    modules = find_module("accel-tcg-x86_64").parent
+    for tree in trees:
+        for path in (modules, Path("/usr/share/seabios")):
+            shutil.copytree(path, tree / path.relative_to("/"))
+        (tree / "usr/bin").mkdir()
+        for target in ("x86_64", "arm"):
+            shutil.copy(find_qemu(target), tree / f"usr/bin/qemu-system-{target}")
+    result = run("migrate", *trees, "-M", "micro*", "-M", "microbit", "--device", "none*", "--format", "json")
+    assert (result.code, "no device type matches 'none*'" in result.stderr) == (2, True)
+    result = run("migrate", *trees, "-M", "micro*", "--device", "virtio-rng-device", "--format", "json")
+    found = {(each["direction"].partition(":")[0], each["case"]): each["outcome"] for each in json.loads(result.stdout)}
+    assert found["x86_64", "microvm virtio-rng-device"] == "loads"
+    assert found["arm", "microbit"] == "loads"
+    result = run("migrate", *trees, "-M", "microvm", "--device", "virtio-rng-device", "--format", "json")
+    assert "vmdump: arm: not tried: " in result.stderr
+    assert {each["machine"] for each in json.loads(result.stdout)} == {"microvm"}
 
 
 @pytest.mark.qemu

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from vmdump.cli.binary_trees import are_trees, pairs_of_trees
 from vmdump.cli.environment import ExitStatus
 from vmdump.cli.machine_sources import add_qemu_arguments, add_qtest, find_binary, open_qtest
 from vmdump.cli.report_arguments import add_arguments as add_report
@@ -30,6 +32,7 @@ examples:
     -M 'pc-q35-*' --device 'virtio-*-pci'
   vmdump migrate old/qemu-system-aarch64 new/qemu-system-aarch64 \\
     -- -M virt -cpu cortex-a57 -device e1000e,romfile=
+  vmdump migrate old/ new/ --format html -o migrate.html
   vmdump migrate --matrix 7.2/qemu-system-ppc 10.0/qemu-system-ppc \\
     11.1/qemu-system-ppc
 
@@ -72,7 +75,15 @@ _TIMEOUT = 60
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     add_file(
-        parser, "sources", nargs="+", metavar="QEMU", help="QEMU binaries, which are emulated, not run: OLD and NEW"
+        parser,
+        "sources",
+        nargs="+",
+        metavar="QEMU",
+        help="QEMU binaries, which are emulated, not run: OLD and NEW; or directories with unpacked packages, of which "
+        "all targets that both have are tried",
+    )
+    parser.add_argument(
+        "--target", default="*", metavar="GLOB", help="with directories: only these targets (default: all)"
     )
     parser.add_argument(
         "-M",
@@ -115,13 +126,45 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Try the migrations and write the report."""
     check_statistics(args)
     _check(args)
-    migrations, result = _migrate(args, environment)
+    migrations, result = _migrate_targets(args, environment)
 
     def render(accepted: CheckResult, options: Options) -> bytes:
         return _render(accepted, migrations, args, options)
 
     rules = rule_texts(args.format)
     return finish(result, args, environment, rules=rules, render=render, undecided="migration-undecided")
+
+
+def _migrate_targets(args: argparse.Namespace, environment: Environment) -> tuple[list[Migrations], CheckResult]:
+    """Return the migrations between binaries, or between those of each target that all directories have."""
+    from vmdump.check.targets import joined
+    from vmdump.migrate.plan import Wanted
+
+    wanted = Wanted(tuple(args.machine_types), args.device, tuple(args.argv), args.timeout, open_qtest(args))
+    roots = roots_of(args.sources, args.root)
+    if not are_trees(args.sources):
+        qemus = _open(args.sources, roots, args)
+        _check_devices(qemus, wanted)
+        return _migrate(qemus, args.sources, wanted, args, environment)
+    pairs = pairs_of_trees(args.sources, environment.error)
+    pairs = {target: paths for target, paths in pairs.items() if fnmatchcase(target, args.target)}
+    if not pairs:
+        raise UsageError(f"--target: no target that all have matches {args.target!r}")
+    trees = [root or tree for tree, root in zip(args.sources, roots, strict=True)]
+    opened = {target: _open(paths, trees, args) for target, paths in pairs.items()}
+    _check_devices([qemu for qemus in opened.values() for qemu in qemus], wanted)
+    found = {}
+    for target, qemus in opened.items():
+        try:
+            found[target] = _migrate(qemus, pairs[target], wanted, args, environment)
+        except UsageError as error:  # -M is of another target
+            if len(opened) == 1:
+                raise
+            environment.error(f"{target}: not tried: {error}")
+    if not found:
+        raise UsageError(f"-M: no target has a machine type that matches {' or '.join(args.machine_types)}")
+    migrations = [each for some, _ in found.values() for each in some]
+    return migrations, joined({target: result for target, (_, result) in found.items()})
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -131,17 +174,16 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError(f"{count} QEMU(s) given; give two binaries, OLD and NEW, or --matrix and several")
 
 
-def _migrate(args: argparse.Namespace, environment: Environment) -> tuple[list[Migrations], CheckResult]:
+def _migrate(
+    qemus: Sequence[Qemu], paths: Sequence[str], wanted: Wanted, args: argparse.Namespace, environment: Environment
+) -> tuple[list[Migrations], CheckResult]:
     import os
 
     from vmdump.check.labels import Named, labels
     from vmdump.cli.source_list import directions
     from vmdump.migrate.findings import check_result
-    from vmdump.migrate.plan import Wanted, dumps_of, machine_names, try_all
+    from vmdump.migrate.plan import dumps_of, machine_names, try_all
 
-    qemus = _open(args)
-    wanted = Wanted(tuple(args.machine_types), args.device, tuple(args.argv), args.timeout, open_qtest(args))
-    _check_devices(qemus, wanted)
     try:
         names, is_default = machine_names(qemus, wanted)
     except VmdumpError as error:
@@ -154,25 +196,21 @@ def _migrate(args: argparse.Namespace, environment: Environment) -> tuple[list[M
         found = try_all(qemus, pairs, names, wanted, args.jobs or len(os.sched_getaffinity(0)), show)
     finally:
         show(None)
-    named = labels([Named(each.version, None, path) for each, path in zip(qemus, args.sources, strict=True)])
+    named = labels([Named(each.version, None, path) for each, path in zip(qemus, paths, strict=True)])
     return found, check_result(dumps_of(qemus, named), found)
 
 
-def _open(args: argparse.Namespace) -> list[Qemu]:
+def _open(paths: Sequence[str], roots: Sequence[str | None], args: argparse.Namespace) -> list[Qemu]:
     from vmdump.migrate.cases import Binary
     from vmdump.migrate.plan import open_qemu
 
-    roots = roots_of(args.sources, args.root)
     return [
-        open_qemu(Binary(find_binary(path, root), root, args.host))
-        for path, root in zip(args.sources, roots, strict=True)
+        open_qemu(Binary(find_binary(path, root), root, args.host)) for path, root in zip(paths, roots, strict=True)
     ]
 
 
 def _check_devices(qemus: Sequence[Qemu], wanted: Wanted) -> None:
     """Raise UsageError for a pattern that matches no device type."""
-    from fnmatch import fnmatchcase
-
     from vmdump.suggestion import did_you_mean
 
     for pattern in wanted.devices or ():

@@ -31,6 +31,7 @@ _PACKAGES = (
     ("OVMF*", "ovmf"),
     ("opensbi-*", "opensbi"),
     ("AAVMF*", "qemu-efi-aarch64"),
+    ("accel-*.so", "the one of the binary, qemu-system-*"),
     ("*.so", "qemu-block-extra, qemu-system-gui or qemu-system-modules-*"),
     *(
         (pattern, "qemu-system-data")
