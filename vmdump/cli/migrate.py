@@ -155,16 +155,26 @@ def _migrate_targets(args: argparse.Namespace, environment: Environment) -> tupl
     _check_devices([qemu for qemus in opened.values() for qemu in qemus], wanted)
     found = {}
     for target, qemus in opened.items():
-        try:
-            found[target] = _migrate(qemus, pairs[target], wanted, args, environment)
-        except UsageError as error:  # -M is of another target
-            if len(opened) == 1:
-                raise
-            environment.error(f"{target}: not tried: {error}")
+        machines = [each for each in wanted.machines if _has_machines(qemus, wanted._replace(machines=(each,)))]
+        if wanted.machines and not machines:
+            environment.error(f"{target}: not tried, as no machine type matches {' or '.join(wanted.machines)}")
+            continue
+        found[target] = _migrate(qemus, pairs[target], wanted._replace(machines=machines), args, environment)
     if not found:
-        raise UsageError(f"-M: no target has a machine type that matches {' or '.join(args.machine_types)}")
+        raise UsageError(f"-M: no target has a machine type that matches {' or '.join(wanted.machines)}")
     migrations = [each for some, _ in found.values() for each in some]
     return migrations, joined({target: result for target, (_, result) in found.items()})
+
+
+def _has_machines(qemus: Sequence[Qemu], wanted: Wanted) -> bool:
+    """Return whether binaries share a machine type that is wanted."""
+    from vmdump.migrate.plan import machine_names
+
+    try:
+        machine_names(qemus, wanted)
+    except VmdumpError:
+        return False
+    return True
 
 
 def _check(args: argparse.Namespace) -> None:
