@@ -194,7 +194,7 @@ class Evaluation:
         if type_ is None:
             return why
         if not is_concrete(machine, type_):
-            return "not evaluated: no VM has a device of this type itself, which is abstract"
+            return "not evaluated: no VM has a device of this type itself, which is abstract or unknown"
         tries = 0
         for device in list(candidates(machine, type_)):
             for backends in (False, True):
