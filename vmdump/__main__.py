@@ -10,12 +10,16 @@ from vmdump.import_path import safe_path
 #: imports, frees nothing, and takes a twentieth of the time of a dump.
 GC_THRESHOLD = 50_000
 
+#: Modules that need the interpreter's finalisation.
+_NEEDS_FINALISATION = frozenset(["vmdump.sources.session", "multiprocessing.process"])
+
 
 def main() -> int:
     """Run the command line of this process and return its exit code. Handles Ctrl-C, also during imports.
 
-    Exits directly unless a session may have run modules in Python or C. That skips the interpreter's finalisation,
-    which takes a tenth of the time of a dump; commands flush their streams themselves.
+    Exits directly unless a session may have run modules in Python or C, or multiprocessing has temporary files to
+    remove. That skips the interpreter's finalisation, which takes a tenth of the time of a dump; commands flush their
+    streams themselves.
     """
     sys.path[:] = safe_path()
     gc.set_threshold(GC_THRESHOLD)
@@ -23,7 +27,7 @@ def main() -> int:
         from vmdump.cli import main as run
 
         status = run()
-        if "vmdump.sources.session" not in sys.modules:
+        if _NEEDS_FINALISATION.isdisjoint(sys.modules):
             os._exit(status)
         return status
     except KeyboardInterrupt:

@@ -197,13 +197,16 @@ def test_reported_failures(
 
 @pytest.mark.qemu
 @pytest.mark.slow
-def test_interrupted() -> None:
-    """Ctrl-C ends the processes; the exit code is 130."""
+def test_interrupted(tmp_path: Path) -> None:
+    """Ctrl-C ends the processes, and nothing is left behind; the exit code is 130."""
     qemu = find_qemu("x86_64")
     command = [sys.executable, "-m", "vmdump", "migrate", qemu, qemu, "-M", "pc-q35-7.2", "--jobs", "2"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    environ = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ) as process:
         time.sleep(5)
+        assert list(tmp_path.iterdir())
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert errors == "vmdump: interrupted\n"
+    assert list(tmp_path.iterdir()) == []
