@@ -17,7 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from child import child_environ
 from measure import Case, Comparison, Goal, Row
 
-from vmdump.emulator.machine import MachineError, boot, boot_template
+from vmdump.emulator.machine import MachineError, boot
+from vmdump.emulator.template import boot_template
 
 READY, NATIVE = "machine ready", "native -S and quit"
 DEVICE, ALL_TYPES = "one more device from the snapshot", "all machine types on two cores"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from support.native_qemu import NativeQemu, ram_blocks, vmdescription
 
-from vmdump.emulator.machine import Machine, MachineError, QmpError, boot, boot_template
+from vmdump.emulator.machine import Machine, MachineError, QmpError, boot
+from vmdump.emulator.template import boot_template
 from vmdump.errors import SourceError
 
 pytestmark = pytest.mark.qemu

@@ -15,7 +15,8 @@ from typing import NamedTuple
 from support.machine_pair import Pair, Result, compare_machine
 from support.paths import DATA
 from support.stream_comparison import FIXED_CLOCK
-from vmdump.emulator.machine import MachineError, MachineTemplate, boot_template
+from vmdump.emulator.machine import MachineError
+from vmdump.emulator.template import MachineTemplate, boot_template
 
 #: Limit of the CPU time of one VM, in seconds.
 _SECONDS = 60

@@ -52,7 +52,8 @@ import vmdump
 from support import judge_migrations
 from support.machine_trees import PARTS, tree_of
 from vmdump.check.checker import Labelled, check
-from vmdump.check.evaluated.evaluation import Evaluations, image_of
+from vmdump.check.evaluated.evaluation import image_of
+from vmdump.check.evaluated.evaluations import Evaluations
 from vmdump.check.results import TypeResult
 from vmdump.check.static_checker import compare, load
 from vmdump.dump.device_dump import DeviceDump

@@ -13,7 +13,7 @@ from vmdump.sources.open import STREAM
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from vmdump.check.evaluated.evaluation import Evaluations
+    from vmdump.check.evaluated.evaluations import Evaluations
     from vmdump.check.results import CheckResult, Finding
     from vmdump.sources.image_cache.cache import Image
 
@@ -95,7 +95,8 @@ def _evaluations(dumps: Sequence[DeviceDump]) -> Evaluations | None:
     """Return the evaluations of the dumps of binaries; None: there are no binaries."""
     if all(dump.producer.kind != "image" for dump in dumps):
         return None
-    from vmdump.check.evaluated.evaluation import Evaluations, image_of
+    from vmdump.check.evaluated.evaluation import image_of
+    from vmdump.check.evaluated.evaluations import Evaluations
     from vmdump.notices import log_warning
 
     images = [image_of(dump, None, None) if dump.producer.kind == "image" else None for dump in dumps]

@@ -17,7 +17,7 @@ from vmdump.errors import VmdumpError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from vmdump.check.evaluated.evaluation import Evaluations
+    from vmdump.check.evaluated.evaluations import Evaluations
     from vmdump.check.results import TypeResult
     from vmdump.dump.device_dump import DeviceDump
 

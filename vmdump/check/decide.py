@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vmdump.check.direction import DirectionCheck, Known, Place
     from vmdump.check.evaluated.answers import Key
     from vmdump.check.evaluated.board import Board
-    from vmdump.check.evaluated.evaluation import Evaluations
+    from vmdump.check.evaluated.evaluations import Evaluations
     from vmdump.check.results import Direction
     from vmdump.check.tree_view import Section
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vmdump.check.direction import DirectionCheck, Place
-    from vmdump.check.evaluated.evaluation import Evaluations
+    from vmdump.check.evaluated.evaluations import Evaluations
     from vmdump.check.evaluated.replay import Replayed, Sent
     from vmdump.check.results import Direction
 

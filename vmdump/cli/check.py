@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vmdump.check.checker import Labelled
-    from vmdump.check.evaluated.evaluation import Evaluations
+    from vmdump.check.evaluated.evaluations import Evaluations
     from vmdump.check.results import CheckResult
     from vmdump.cli.environment import Environment, ExitStatus
     from vmdump.dump.device_dump import DeviceDump
@@ -200,7 +200,7 @@ def _evaluations(dumps: Sequence[DeviceDump], args: argparse.Namespace, environm
     images = images_of(dumps, args.sources, args)
     if not any(images):
         return None
-    from vmdump.check.evaluated.evaluation import Evaluations
+    from vmdump.check.evaluated.evaluations import Evaluations
 
     return Evaluations(images, environment.error, cache=not args.no_cache, timeout=args.timeout)
 

@@ -17,7 +17,8 @@ from vmdump.emulator.machine import MachineError
 from vmdump.machines.backends import backend_of, device_argument
 
 if TYPE_CHECKING:
-    from vmdump.emulator.machine import Machine, MachineTemplate
+    from vmdump.emulator.machine import Machine
+    from vmdump.emulator.template import MachineTemplate
 
 #: Id of the device, and prefix of the ids of devices that provide its bus.
 ID = "vmdump"

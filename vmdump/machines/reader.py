@@ -7,7 +7,8 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from vmdump.emulator.host_profile import HostProfile
-from vmdump.emulator.machine import ARGUMENTS, SECONDS, MachineError, boot, boot_template
+from vmdump.emulator.machine import ARGUMENTS, SECONDS, MachineError, boot
+from vmdump.emulator.template import boot_template
 from vmdump.machines.cpu import read_cpu
 from vmdump.machines.effects import effects
 from vmdump.machines.model import MachineType
@@ -19,7 +20,8 @@ from vmdump.sources.sysroot import followed
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from vmdump.emulator.machine import Machine, MachineTemplate
+    from vmdump.emulator.machine import Machine
+    from vmdump.emulator.template import MachineTemplate
     from vmdump.machines.model import MachineInfo
 
 #: Machine type without devices, which every QEMU has.

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from vmdump.emulator.machine import Machine, MachineTemplate
+    from vmdump.emulator.machine import Machine
+    from vmdump.emulator.template import MachineTemplate
 
 
 class Destination(Protocol):

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from vmdump.dump.device_dump import DeviceDump
-    from vmdump.emulator.machine import Machine, MachineTemplate
+    from vmdump.emulator.machine import Machine
+    from vmdump.emulator.template import MachineTemplate
 
 #: A section: its name and instance.
 Key = tuple[str, int]

@@ -33,7 +33,8 @@ from vmdump.stream.walk import read_saved_vm
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from vmdump.emulator.machine import Machine, MachineTemplate
+    from vmdump.emulator.machine import Machine
+    from vmdump.emulator.template import MachineTemplate
     from vmdump.machines.reader import Source
     from vmdump.migrate.destination import Destination
 

@@ -12,7 +12,7 @@ from vmdump.check.evaluated.evaluate import Evaluator
 from vmdump.check.evaluated.evaluation import Evaluation, ImageOfMachine
 from vmdump.check.evaluated.memory import Memory
 from vmdump.check.evaluated.uninitialised import find_uninitialised
-from vmdump.emulator.machine import boot_template
+from vmdump.emulator.template import boot_template
 
 pytestmark = pytest.mark.qemu
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from vmdump.check.checker import Labelled, check
-from vmdump.check.evaluated.evaluation import Evaluations, ImageOfMachine, image_of
+from vmdump.check.evaluated.evaluation import ImageOfMachine, image_of
+from vmdump.check.evaluated.evaluations import Evaluations
 from vmdump.check.evaluated.uninitialised import Uninitialised, find_uninitialised
 from vmdump.check.results import CheckResult, TypeResult
 from vmdump.sources.image_cache.cache import open_image

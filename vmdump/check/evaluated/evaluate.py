@@ -16,7 +16,8 @@ from vmdump.check.evaluated.hook_code import never_refuses
 from vmdump.check.evaluated.memory import Instance, Memory, PropertyField
 from vmdump.check.evaluated.section_code import save_section
 from vmdump.emulator.elf import MappedObject
-from vmdump.emulator.machine import Machine, MachineTemplate
+from vmdump.emulator.machine import Machine
+from vmdump.emulator.template import MachineTemplate
 from vmdump.emulator.trace import TracedCall, Tracer
 from vmdump.errors import SourceError
 from vmdump.sources.qemu_image.struct_layout import calibrate
