@@ -7,6 +7,7 @@ the tasks in the pool are repeated one case at a time, and the case with which o
 from __future__ import annotations
 
 import gc
+import tempfile
 import time
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from typing import TYPE_CHECKING, NamedTuple
@@ -89,8 +90,9 @@ def _split(tasks: Sequence[Task]) -> Iterator[Task]:
             yield Task(task.setting, tuple(types[at : at + _DEVICES]))
 
 
-def perform(task: Task) -> list[Result]:
-    """Try the cases of a task, in a process of a pool."""
+def perform(task: Task, scratch: str) -> list[Result]:
+    """Try the cases of a task, in a process of a pool. scratch: directory of its temporary files."""
+    tempfile.tempdir = scratch
     return list(_of_process.results(task))
 
 
@@ -144,13 +146,14 @@ class _Processes:
         return ProcessPool(self._jobs, MEMORY + _GUESTS * GUEST_MEMORY, ["vmdump.migrate.run"])
 
     def run(self, tasks: list[Task], done: Callable[[Sequence[Result]], None]) -> None:
-        """Try the cases of all tasks. Nothing of the pool is left behind."""
-        try:
-            self._run(tasks, done)
-        finally:
-            self._pool.kill()
+        """Try the cases of all tasks. Nothing of the pool is left behind: killed processes can't remove their files."""
+        with tempfile.TemporaryDirectory(prefix="vmdump-", ignore_cleanup_errors=True) as scratch:
+            try:
+                self._run(tasks, done, scratch)
+            finally:
+                self._pool.kill()
 
-    def _run(self, tasks: list[Task], done: Callable[[Sequence[Result]], None]) -> None:
+    def _run(self, tasks: list[Task], done: Callable[[Sequence[Result]], None], scratch: str) -> None:
         waiting, suspects = tasks[::-1], list[Task]()
         running: dict[Future[list[Result]], tuple[Task, float]] = {}
         while waiting or suspects or running:
@@ -159,7 +162,7 @@ class _Processes:
             try:
                 while queue and len(running) < limit:
                     with sigint_blocked():
-                        future = self._pool.submit(perform, queue[-1])
+                        future = self._pool.submit(perform, queue[-1], scratch)
                     running[future] = queue[-1], time.monotonic()
                     queue.pop()
             except BrokenExecutor:
