@@ -25,10 +25,16 @@ def finding(verdict: str, rule: str = "field-added", error: str | None = "Missin
 
 
 def tried(
-    *failures: Failure, device: str | None = "esp-pci", outcome: str = "", changes: Sequence[Change] = ()
+    *failures: Failure,
+    device: str | None = "esp-pci",
+    outcome: str = "",
+    changes: Sequence[Change] = (),
+    rest_loads: bool = True,
 ) -> Case:
     """A migration that sends a section esp."""
-    trial = Trial(outcome or ("fails" if failures else "loads"), None, failures, tuple(changes), ())
+    trial = Trial(
+        outcome or ("fails" if failures else "loads"), None, failures, tuple(changes), (), rest_loads=rest_loads
+    )
     return Case(device, (), Migrated(trial, None, SENT))
 
 
@@ -68,6 +74,13 @@ def test_load_refutes_a_break() -> None:
     found = confirmed(tried(OF_CPU), finding("breaks"))
     assert (found.verdict, len(found.findings)) == (Verdict.SAFE, 1)
     assert (found.findings[0].note or "").startswith("not confirmed: the rule says breaks, but a migration")
+
+
+def test_load_that_ended_elsewhere_refutes_nothing() -> None:
+    """A section behind the one at which the load ended for good was not loaded: the rule stands, without a note."""
+    for failures in ((OF_CPU,), (OF_CPU._replace(section=None),)):
+        found = confirmed(tried(*failures, rest_loads=False), finding("breaks"))
+        assert (found.verdict, found.findings[0].note) == (Verdict.BREAKS, None)
 
 
 @pytest.mark.parametrize(

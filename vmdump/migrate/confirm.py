@@ -49,12 +49,11 @@ def confirm(result: CheckResult, cases: Mapping[str, Sequence[Case]]) -> CheckRe
 def _confirmed(result: TypeResult, direction: str, case: Case) -> TypeResult:
     trial = case.migrated.trial
     of_section = [each for each in trial.failures if _is_of(each.section, result.section)]
-    others = [each for each in trial.failures if each not in of_section]
     if of_section:
         found = list(_with_failure(result, of_section, case, direction))
-    elif trial.outcome in (LOADS, FAILS):
-        if others and any(each.section is None for each in others):
-            return result  # the load ended elsewhere
+    elif trial.outcome == LOADS or (trial.outcome == FAILS and trial.rest_loads):
+        if any(each.section is None for each in trial.failures):
+            return result  # the stream itself was refused
         found = list(_without_failure(result.findings, case))
     elif trial.outcome in (MISLOADS, CRASHES):
         mine = [each for each in findings_of(case, direction) if _is_about(each, result.section)]

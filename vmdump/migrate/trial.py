@@ -68,6 +68,7 @@ class Trial(NamedTuple):
         argv: arguments that the destination was booted with.
         is_compared: whether what was loaded was saved again and compared with what was sent.
         host: what the outcome depends on, of the emulated host.
+        rest_loads: of ``fails``: whether all that was not refused was loaded.
     """
 
     outcome: str
@@ -77,6 +78,7 @@ class Trial(NamedTuple):
     argv: tuple[str, ...]
     is_compared: bool = False
     host: tuple[str, ...] = ()
+    rest_loads: bool = False
 
 
 def load(
@@ -196,7 +198,7 @@ class _Loader:
         lines = error_lines(self._machine.output, self._program)
         printed = f"QEMU prints: {'; '.join(lines)}" if lines else None
         if self._failures:
-            return self._trial(FAILS)
+            return self._trial(FAILS)._replace(rest_loads=not missed and not self._feed.dropped_live)
         if missed:
             return self._trial(UNDECIDED, f"the emulator lacks functions of the host: {', '.join(missed)}")
         if self._feed.dropped_live:
