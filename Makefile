@@ -1,6 +1,6 @@
 # What there is to do, in one place; each target sets up what it needs.
 
-.PHONY: all test test-slow test-all-images test-all-machines check format sanitize fuzz bench judge dist completion man clean
+.PHONY: all test test-slow test-all-images test-all-machines check format sanitize fuzz bench judge dist completion docs man clean
 
 all: .venv/dev
 	.venv/bin/vmdump dump -M q35 -o q35.json
@@ -71,6 +71,15 @@ man: .venv/dev
 		--project-name vmdump --version "$$(.venv/bin/python -c 'import vmdump; print(vmdump.__version__)')" \
 		--description "which device state a QEMU migrates, and whether another QEMU can load it" \
 		--manual-title vmdump --url "" --author "The vmdump authors" --output build/vmdump.1
+
+# The documentation site, build/site/index.html, in an environment of its own; warnings are errors.
+docs: build/docs-env/done
+	NO_MKDOCS_2_WARNING=1 build/docs-env/bin/mkdocs build --quiet
+
+build/docs-env/done: pyproject.toml
+	python3 -m venv build/docs-env
+	build/docs-env/bin/pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	touch $@
 
 clean:
 	rm -rf build dist .venv *.egg-info vmdump/_core*.so vmdump/_core.c

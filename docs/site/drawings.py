@@ -1,0 +1,2 @@
+def inlined(m):
+    return m
