@@ -1,5 +1,5 @@
 /*
- * The list of host architectures. See arch.h.
+ * The list of hosts. See arch.h.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,11 +13,11 @@ void vmd_arch_register(struct vmd_arch_entry *entry)
     entries = entry;
 }
 
-const struct vmd_arch *vmd_arch_of(uint16_t e_machine)
+const struct vmd_arch *vmd_arch_of(uint16_t e_machine, enum vmd_platform platform)
 {
     const struct vmd_arch_entry *entry = entries;
 
-    while (entry && entry->arch->e_machine != e_machine) {
+    while (entry && (entry->arch->e_machine != e_machine || entry->arch->platform != platform)) {
         entry = entry->next;
     }
     return entry ? entry->arch : NULL;

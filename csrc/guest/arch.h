@@ -1,6 +1,6 @@
 /*
- * Host architectures: one table each, in a file of its own in arch/, which registers it. No other file depends on an
- * architecture.
+ * Hosts: one table for each CPU and platform, in a file of its own in arch/, which registers it. Hosts with the same
+ * CPU share its part, a macro in a header there. No other file depends on a CPU or a platform.
  *
  * Register numbers are Unicorn's (2.x).
  *
@@ -71,6 +71,7 @@ struct vmd_host_call;
 
 struct vmd_arch {
     uint16_t e_machine;
+    enum vmd_platform platform;
     const char *name; /* of uname() */
     bool is_big_endian;
 
@@ -126,8 +127,8 @@ struct vmd_arch {
     uint64_t (*find_uses)(const struct vmd_code *code, struct vmd_guest_use *uses, uint64_t room);
 };
 
-/* The architecture of an ELF machine (e_machine), or NULL. */
-const struct vmd_arch *vmd_arch_of(uint16_t e_machine);
+/* The host with this CPU (ELF's number of it, e_machine) and platform, or NULL. */
+const struct vmd_arch *vmd_arch_of(uint16_t e_machine, enum vmd_platform platform);
 
 struct vmd_arch_entry {
     const struct vmd_arch *arch;

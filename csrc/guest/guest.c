@@ -166,10 +166,10 @@ void vmd_guest_forget_output(struct vmd_guest *guest)
 
 /* Creation and destruction */
 
-enum vmd_status vmd_guest_create(const char *unicorn, uint16_t e_machine, const struct vmd_guest_limits *limits,
-                                 struct vmd_guest **ret, struct vmd_error *err)
+enum vmd_status vmd_guest_create(const char *unicorn, uint16_t e_machine, enum vmd_platform platform,
+                                 const struct vmd_guest_limits *limits, struct vmd_guest **ret, struct vmd_error *err)
 {
-    const struct vmd_arch *host = vmd_arch_of(e_machine);
+    const struct vmd_arch *host = vmd_arch_of(e_machine, platform);
     struct vmd_guest *guest = host ? calloc(1, sizeof(*guest)) : NULL;
 
     if (!host) {

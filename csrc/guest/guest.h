@@ -23,6 +23,9 @@
 #define VMD_GUEST_BASE 0x10000000
 #define VMD_GUEST_TRAMPOLINES 4096 /* maximum number of imports, in all modules together */
 
+/* Systems that binaries are built for: with the CPU, it determines the calling convention. */
+enum vmd_platform { VMD_LINUX = 0, VMD_WINDOWS = 1, VMD_MACOS = 2 };
+
 struct vmd_guest;
 
 /*
@@ -65,11 +68,11 @@ struct vmd_guest_services {
 
 /*
  * Create a guest; its memory is zeroed and allocated on first use. unicorn: path of libunicorn; e_machine: ELF's number
- * of the host architecture. VMD_NO_MEMORY; VMD_UNSUPPORTED: no table for the architecture; VMD_IO: libunicorn cannot be
- * used, see message. Destroy accepts NULL.
+ * of the host's CPU. VMD_NO_MEMORY; VMD_UNSUPPORTED: no table for this host; VMD_IO: libunicorn cannot be used, see
+ * message. Destroy accepts NULL.
  */
-enum vmd_status vmd_guest_create(const char *unicorn, uint16_t e_machine, const struct vmd_guest_limits *limits,
-                                 struct vmd_guest **ret, struct vmd_error *err);
+enum vmd_status vmd_guest_create(const char *unicorn, uint16_t e_machine, enum vmd_platform platform,
+                                 const struct vmd_guest_limits *limits, struct vmd_guest **ret, struct vmd_error *err);
 void vmd_guest_destroy(struct vmd_guest *guest);
 
 /* Translate the size bytes at start faster, which are code that is not written to. For code of the first snapshot. */

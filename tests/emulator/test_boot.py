@@ -4,6 +4,7 @@ import os
 import shutil
 import struct
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,12 @@ from support.qemu import find_qemu
 
 import vmdump
 from vmdump.cli import main
-from vmdump.emulator.elf import ElfFile, map_object
 from vmdump.emulator.find_functions import Functions
 from vmdump.emulator.guest import Guest
 from vmdump.emulator.host_profile import HostProfile
 from vmdump.emulator.machine_code import Code
+from vmdump.emulator.objects.elf import ElfFile, _function_starts
+from vmdump.emulator.objects.model import MappedObject, MappedSegment
 from vmdump.errors import SourceError, VmdumpError
 from vmdump.qom.machines import help_text
 from vmdump.sources.qemu_image.image import QemuImage
@@ -77,10 +79,10 @@ def test_without_exports(target: str, tmp_path: Path) -> None:
 def test_functions_by_what_they_do(target: str) -> None:
     """Functions found by their code have the same addresses as by symbol."""
     path = find_qemu(target)
-    elf = ElfFile(Path(path).read_bytes(), path)
-    guest = Guest(path, elf.arch)
-    main = map_object(guest, elf, is_main=True)
-    functions = Functions(guest, elf, main)
+    file = ElfFile(Path(path).read_bytes(), path)
+    guest = Guest(path, file.arch)
+    main = file.map(guest, is_main=True)
+    functions = Functions(guest, main)
     functions.exported = False
     for name in ("register_module_init", "object_class_get_list", "qemu_console_early_init", "qemu_init"):
         assert functions.find(name) == main.symbols[name]
@@ -121,6 +123,16 @@ CODE = {
 }
 
 
+class MappedCode(MappedObject):
+    """Code in a guest, and a table of functions."""
+
+    def __init__(self, guest: Guest, bias: int, address: int, code: bytes, header_at: int) -> None:
+        self.guest, self.bias = guest, bias
+        end = bias + address + len(code)
+        self.segments = [MappedSegment(bias + address, end, executable=True, writable=False, loaded=len(code))]
+        self._find_functions = partial(_function_starts, [bias + header_at])
+
+
 def object_with_functions(machine: int, address: int, code: bytes, others: list[int]) -> Code:
     """Code loaded at an address, and functions elsewhere, all listed in an .eh_frame_hdr."""
     header_at, order = 0x10000, ">" if machine == 22 else "<"
@@ -128,15 +140,11 @@ def object_with_functions(machine: int, address: int, code: bytes, others: list[
     top = starts[-1] + 0x10000
     header = b"\x01\x1b\x03\x3b" + struct.pack(order + "iI", 0, len(starts))
     header += b"".join(struct.pack(order + "ii", start - header_at, 0) for start in starts)
-    segments = [(1, 5, 0, address, 0, len(code), len(code), 1), (0x6474E550, 4, 0, header_at, 0, 1, 1, 1)]
-    data = b"\x7fELF\x02" + (b"\2" if machine == 22 else b"\1") + b"\x01" + bytes(9)
-    data += struct.pack(order + "HHIQQQIHHHHHH", 3, machine, 1, 0, 64, 0, 0, 64, 56, len(segments), 0, 0, 0)
-    data += b"".join(struct.pack(order + "IIQQQQQQ", *segment) for segment in segments)
     guest = Guest("x", machine)
     bias = guest.alloc(top, 0x10000)
     guest.write(bias + address, code)
     guest.write(bias + header_at, header)
-    return Code(guest, ElfFile(data + bytes(len(code)), "x"), bias)
+    return Code(MappedCode(guest, bias, address, code, header_at))
 
 
 @pytest.mark.parametrize("machine", CODE)
@@ -145,7 +153,7 @@ def test_instructions(machine: int) -> None:
     address, text, loads, calls = CODE[machine]
     code = bytes.fromhex(text)
     found = object_with_functions(machine, address, code, calls)
-    bias = found.bias
+    bias = found.mapped.bias
     function = found.function(bias + address + 4)
     assert function == (bias + address, bias + address + len(code))
     assert [each - bias for each in found.loads(function)] == loads
@@ -178,18 +186,18 @@ def test_second_argument(machine: int, text: str) -> None:
         243: 0x400004 + 0x5102,
     }[machine]  # fmt: skip
     found = object_with_functions(machine, 0x400000, code, [target])
-    function = found.function(found.bias + 0x400000)
+    function = found.function(found.mapped.bias + 0x400000)
     assert function
-    assert list(found.calls(function, second_is_1=True)) == [found.bias + target]
+    assert list(found.calls(function, second_is_1=True)) == [found.mapped.bias + target]
 
 
 def test_second_argument_of_an_earlier_call() -> None:
     """In dense code an argument belongs to the next call only: li a1, 1; jal ra; mv a0, s1; jal ra."""
     found = object_with_functions(243, 0x400000, bytes.fromhex("8545 ef000010 2685 ef000010"), [0x400102, 0x400108])
-    function = found.function(found.bias + 0x400000)
+    function = found.function(found.mapped.bias + 0x400000)
     assert function
-    assert [each - found.bias for each in found.calls(function)] == [0x400102, 0x400108]
-    assert [each - found.bias for each in found.calls(function, second_is_1=True)] == [0x400102]
+    assert [each - found.mapped.bias for each in found.calls(function)] == [0x400102, 0x400108]
+    assert [each - found.mapped.bias for each in found.calls(function, second_is_1=True)] == [0x400102]
 
 
 @pytest.mark.parametrize(
@@ -208,7 +216,7 @@ def test_second_argument_of_an_earlier_call() -> None:
 def test_byte_reads(machine: int, text: str) -> None:
     """Bytes read at an offset from a register are found, wider reads are not."""
     found = object_with_functions(machine, 0x400000, bytes.fromhex(text), [])
-    function = found.function(found.bias + 0x400000)
+    function = found.function(found.mapped.bias + 0x400000)
     assert function
     assert list(found.byte_reads(function)) == [0xC6, 0xC5]
 
@@ -217,14 +225,14 @@ def test_byte_reads(machine: int, text: str) -> None:
 def test_any_code(machine: int, code: bytes, table: bytes, at: int) -> None:
     """Invalid instructions and a damaged function table give no result or a SourceError."""
     found = object_with_functions(machine, 0x400000, code, [0x500000])
-    found.guest.write(found.bias + 0x10000 + at, table)
+    found.guest.write(found.mapped.bias + 0x10000 + at, table)
     try:
-        damaged = Code(found.guest, found.elf, found.bias)
-        function = damaged.function(found.bias + 0x400000)
+        damaged = Code(found.mapped)
+        function = damaged.function(found.mapped.bias + 0x400000)
         if function:
             assert all(isinstance(each, int) for each in (*damaged.loads(function), *damaged.byte_reads(function)))
             assert set(damaged.calls(function)) <= {damaged.function(each)[0] for each in damaged.calls(function)}
-        assert damaged.functions_that_load({found.bias}) <= {function}
+        assert damaged.functions_that_load({found.mapped.bias}) <= {function}
     except SourceError as error:
         assert "\n" not in str(error)
 
@@ -232,8 +240,8 @@ def test_any_code(machine: int, code: bytes, table: bytes, at: int) -> None:
 def test_no_functions_listed() -> None:
     """A binary without .eh_frame_hdr has no functions, and nothing fails."""
     found = object_with_functions(62, 0x400000, b"\xc3" * 16, [])
-    empty = Code(found.guest, ElfFile(elf_object(), "x"), found.bias)
-    assert empty.function(found.bias + 0x400000) is None
+    empty = Code(ElfFile(elf_object(), "x").map(found.guest, is_main=True))
+    assert empty.function(found.mapped.bias + 0x400000) is None
     assert empty.functions_that_load({1}) == set()
 
 

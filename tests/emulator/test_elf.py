@@ -29,8 +29,10 @@ from support.elf_builder import DATA as AT
 from support.examples import EXAMPLES
 
 from vmdump._core import ffi
-from vmdump.emulator.elf import ElfFile, MappedObject, MappedSegment, map_object
 from vmdump.emulator.guest import Guest
+from vmdump.emulator.objects.elf import ElfFile
+from vmdump.emulator.objects.model import MappedObject, MappedSegment
+from vmdump.emulator.objects.open import open_object
 from vmdump.errors import SourceError
 from vmdump.sources.qemu_image.image import QemuImage
 
@@ -105,11 +107,11 @@ IMPORTS += NAMES
         (elf_object(dynamic={DT_HASH: 1 << 40}), "outside of its memory"),
         (elf_object(dynamic={DT_STRTAB: 1 << 40}), "its dynamic symbols are outside of its memory"),
         (elf_object(dynamic={DT_STRSZ: 1 << 40}), "its dynamic symbols are outside of its memory"),
-        (elf_object(dynamic={DT_STRSZ: 100 << 20}), "more dynamic symbols than any QEMU has"),
+        (elf_object(dynamic={DT_STRSZ: 100 << 20}), "more symbols than any QEMU has"),
         (elf_object(dynamic={DT_STRSZ: 1}, symbols=[(b"name", 1, AT)]), r"a symbol's name is outside of .dynstr"),
         (
             elf_object(data=struct.pack("<II", 1, 2**20 + 1), dynamic={DT_HASH: AT}),
-            "more dynamic symbols than any QEMU",
+            "more symbols than any QEMU",
         ),
         (elf_object(data=struct.pack("<II", 1, 2**32 - 1), dynamic={DT_HASH: AT}), "outside of its memory"),
         (elf_object(dynamic={DT_GNU_HASH: 1 << 40}), "the hash table of its dynamic symbols is outside of its memory"),
@@ -167,7 +169,7 @@ def test_damaged_files(changes: list[tuple[int, bytes]]) -> None:
         data = data[:at] + new + data[at + len(new) :]
     try:
         elf = ElfFile(data, "x")
-        map_object(Guest("x", elf.arch), elf, is_main=True)
+        elf.map(Guest("x", elf.arch), is_main=True)
     except SourceError as error:
         assert "\n" not in str(error)
 
@@ -190,7 +192,7 @@ MACHINES = pytest.mark.parametrize("machine", [X86_64, AARCH64], ids=["x86_64", 
 def mapped(data: bytes, *scope: MappedObject, guest: Guest | None = None, is_main: bool = True) -> MappedObject:
     """Map an object into a guest, by default a new one."""
     elf = ElfFile(data, "x")
-    return map_object(guest or Guest("x", elf.arch), elf, scope, is_main=is_main)
+    return elf.map(guest or Guest("x", elf.arch), scope, is_main=is_main)
 
 
 def words(guest: Guest, address: int, count: int) -> tuple[int, ...]:
@@ -321,21 +323,21 @@ def test_segments(tmp_path: Path) -> None:
     data = elf_object(data=b"constants".ljust(256, b"\0"), init_array=[0, 0x1234, 2**64 - 1, 0x5678])
     whole = mapped(data)
     end = whole.bias + AT + 256
-    assert whole.segments == [MappedSegment(whole.bias, end, executable=True, writable=True)]
-    assert whole.constants() == b""
+    assert whole.segments == [MappedSegment(whole.bias, end, executable=True, writable=True, loaded=AT + 256)]
+    assert whole.constants() is None
     assert whole.constructors == [0x1234, 0x5678]
     # Read-only, and readable and executable.
     for flags in (4, 5):
         part = mapped(data[: PHDR_LOAD + 4] + bytes([flags]) + data[PHDR_LOAD + 5 :])
-        assert part.segments == [MappedSegment(part.bias, end, executable=flags == 5, writable=False)]
-        assert part.constants().endswith(b"constants".ljust(256, b"\0"))
+        assert part.segments == [MappedSegment(part.bias, end, executable=flags == 5, writable=False, loaded=AT + 256)]
+        assert part.read(part.constants()).endswith(b"constants".ljust(256, b"\0"))
 
 
 def test_file_becomes_shorter(tmp_path: Path) -> None:
     """A file truncated while it is read is an error."""
     path = tmp_path / "file"
     path.write_bytes(GOOD)
-    with ElfFile.open(str(path)) as elf:
+    with open_object(str(path)) as elf:
         path.write_bytes(GOOD[:0x1010])
         with pytest.raises(SourceError, match=f"^{path}: at 0x1010: the file was truncated while it was being read"):
-            map_object(Guest("x", X86_64), elf, is_main=True)
+            elf.map(Guest("x", X86_64), is_main=True)

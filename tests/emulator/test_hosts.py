@@ -7,8 +7,8 @@ from support.elf_builder import AARCH64, HOSTS, RISCV64, S390X, STT_TLS, X86_64,
 from support.elf_builder import DATA as AT
 from support.guests import call
 
-from vmdump.emulator.elf import ElfFile, map_object
 from vmdump.emulator.guest import Guest
+from vmdump.emulator.objects.elf import ElfFile
 from vmdump.errors import SourceError
 from vmdump.files.elf_header import HostArch
 
@@ -41,7 +41,7 @@ def test_relocations(guest: Guest) -> None:
     rela += [(AT + 24, module, 2, 0), (AT + 32, offset, 2, 0)]
     data = struct.pack("8s", b"tls data").ljust(256, b"\0")
     elf = elf_object(machine=guest.arch, data=data, symbols=symbols, rela=rela, relr=[AT + 40], tls=(8, 16, 8))
-    mapped = map_object(guest, ElfFile(elf, "x"), is_main=True)
+    mapped = ElfFile(elf, "x").map(guest, is_main=True)
     at = mapped.bias + AT
     assert mapped.symbols["f"] == at + 0x80
     assert guest.words(at, 2) == (at + 0x40, at + 0x84)
@@ -59,7 +59,7 @@ def test_unknown_relocation(guest: Guest) -> None:
     """Relocations of other architectures are refused by their place."""
     with pytest.raises(SourceError, match=r"relocation 0 at .*: unknown relocation type"):
         elf = elf_object(machine=guest.arch, rela=[(AT, 9999, 0, 0)])
-        map_object(guest, ElfFile(elf, "x"), is_main=True)
+        ElfFile(elf, "x").map(guest, is_main=True)
 
 
 def test_arguments(guest: Guest) -> None:

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from support.elf_builder import X86_64
 
 from vmdump._core import lib
-from vmdump.emulator.elf import ElfFile, map_object
 from vmdump.emulator.guest import Guest, InstructionError
+from vmdump.emulator.objects.elf import ElfFile
 from vmdump.errors import SourceError
 
 _CPUINFO = Path("/proc/cpuinfo")
@@ -248,7 +248,7 @@ def test_compiled_code(flags: str, tmp_path: Path) -> None:
     native.restype, native.argtypes = ctypes.c_uint64, [ctypes.c_char_p, ctypes.c_uint64]
     buffer = ctypes.create_string_buffer(data, len(data))
     guest = Guest("guest", X86_64)
-    mapped = map_object(guest, ElfFile(library.read_bytes(), "library"), is_main=True)
+    mapped = ElfFile(library.read_bytes(), "library").map(guest, is_main=True)
     at = guest.alloc(len(data))
     guest.write(at, data)
     for _ in range(2):

@@ -15,7 +15,8 @@ struct vmd_guest *fuzz_guest(uint8_t host, const uint8_t *data, size_t size)
     struct vmd_guest *guest;
     struct vmd_error err;
 
-    if (vmd_guest_create("", machines[host % (sizeof(machines) / sizeof(*machines))], &limits, &guest, &err)) {
+    if (vmd_guest_create("", machines[host % (sizeof(machines) / sizeof(*machines))], VMD_LINUX, &limits, &guest,
+                         &err)) {
         abort();
     }
     while (vmd_guest_alloc(guest, 0x1000, 0x1000) < FUZZ_BASE) {

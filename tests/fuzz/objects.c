@@ -1,11 +1,11 @@
 /*
- * Fuzz target: an ELF object (csrc/guest/elf_object.c). The first byte is the architecture, the next two the address of
- * the dynamic section, the rest the loaded object.
+ * Fuzz target: an ELF object (csrc/guest/objects/elf_object.c). The first byte is the architecture, the next two the
+ * address of the dynamic section, the rest the loaded object.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "guest.h"
-#include "guest/elf_object.h"
+#include "guest/objects/elf_object.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -26,11 +26,10 @@ static void query(struct vmd_object *object)
             __builtin_trap(); /* a listed symbol is not found */
         }
     }
-    if (!vmd_object_slots(object, &addresses, &n)) {
-        for (size_t i = 1; i < n; i++) {
-            if (addresses[i - 1] >= addresses[i]) {
-                __builtin_trap();
-            }
+    n = vmd_object_slots(object, &addresses);
+    for (size_t i = 1; i < n; i++) {
+        if (addresses[i - 1] >= addresses[i]) {
+            __builtin_trap();
         }
     }
 }
@@ -45,11 +44,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     dynamic |= (uint64_t)fuzz_byte(&data, &size) << 8;
     guest = fuzz_guest(host, data, size);
-    if (!vmd_object_link(guest, FUZZ_BASE, FUZZ_BASE + dynamic, size, NULL, 0, &main, &err)) {
+    if (!vmd_elf_link(guest, FUZZ_BASE, FUZZ_BASE + dynamic, size, NULL, 0, &main, &err)) {
         query(main);
         /* Link the relocated object again, as a module of itself. */
-        if (!vmd_object_link(guest, FUZZ_BASE, FUZZ_BASE + dynamic, size, (const struct vmd_object *[]){main}, 1,
-                             &module, &err)) {
+        if (!vmd_elf_link(guest, FUZZ_BASE, FUZZ_BASE + dynamic, size, (const struct vmd_object *[]){main}, 1, &module,
+                          &err)) {
             query(module);
             vmd_object_destroy(module);
         }

@@ -18,7 +18,7 @@ from support.qemu import find_module, find_qemu
 import vmdump
 from vmdump.cli import main
 from vmdump.emulator import guest as guest_module
-from vmdump.emulator.elf import ElfFile
+from vmdump.emulator.objects.elf import ElfFile
 from vmdump.errors import SourceError
 from vmdump.sources.qemu_image.image import QemuImage
 

@@ -9,8 +9,9 @@ import pytest
 
 from vmdump._core import lib
 from vmdump.dump.raising import description_of
-from vmdump.emulator.elf import ElfFile, MappedObject, map_object
 from vmdump.emulator.guest import Guest
+from vmdump.emulator.objects.model import MappedObject
+from vmdump.emulator.objects.open import open_object
 from vmdump.errors import SourceError
 from vmdump.sources.qemu_image.struct_layout import Layout, Reader, StructSizes, calibrate
 
@@ -124,9 +125,9 @@ def compiled(path: Path, *options: str) -> tuple[Guest, MappedObject]:
     path.with_suffix(".c").write_text(SOURCE)
     command = ["gcc", "-w", "-shared", "-fPIC", "-nostdlib", *options, "-o", str(path), str(path.with_suffix(".c"))]
     subprocess.run(command, check=True)
-    with ElfFile.open(str(path)) as elf:
-        guest = Guest("guest", elf.arch)
-        return guest, map_object(guest, elf, is_main=True)
+    with open_object(str(path)) as file:
+        guest = Guest("guest", file.arch)
+        return guest, file.map(guest, is_main=True)
 
 
 @pytest.mark.parametrize("field", FIELDS)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from vmdump.emulator.elf import ElfFile, MappedObject
 from vmdump.emulator.find_functions import Functions
 from vmdump.emulator.guest import WRONG_BINARY, Guest
+from vmdump.emulator.objects.model import MappedObject
 from vmdump.errors import SourceError
 from vmdump.sources.qemu_image.machine_types import MachineType
 
@@ -25,13 +25,11 @@ _BLOCK = 1
 class Qemu:
     """A QEMU in a guest with registered QOM types."""
 
-    def __init__(
-        self, guest: Guest, elf: ElfFile, main: MappedObject, on_phase: Callable[[str], None] = lambda name: None
-    ) -> None:
+    def __init__(self, guest: Guest, main: MappedObject, on_phase: Callable[[str], None] = lambda name: None) -> None:
         """Boot QEMU; ``on_phase`` as in QemuImage. Raises SourceError."""
         on_phase("constructors")
         self.guest, self.main = guest, main
-        self.functions = Functions(guest, elf, main)
+        self.functions = Functions(guest, main)
         self._redirect("register_module_init", guest.host_function("register_dso_module_init"))
         guest.call_all(main.constructors)
         on_phase("init functions")

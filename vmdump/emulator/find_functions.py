@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Callable
 from functools import cached_property
 
-from vmdump.emulator.elf import ElfFile, MappedObject
 from vmdump.emulator.guest import Guest
 from vmdump.emulator.machine_code import Code
+from vmdump.emulator.objects.model import MappedObject
 from vmdump.emulator.other_programs import check_is_qemu
 from vmdump.errors import SourceError
 
@@ -20,8 +20,8 @@ from vmdump.errors import SourceError
 class Functions:
     """Functions of an image. Addresses are the guest's."""
 
-    def __init__(self, guest: Guest, elf: ElfFile, main: MappedObject) -> None:
-        self._guest, self._elf, self._main = guest, elf, main
+    def __init__(self, guest: Guest, main: MappedObject) -> None:
+        self._guest, self._main = guest, main
         #: Whether the binary exports QEMU's functions, which loading modules requires.
         self.exported = "register_module_init" in main.symbols
         self._found: dict[str, int | None] = {}
@@ -39,8 +39,7 @@ class Functions:
         """Return the address of a function that all QEMUs have. Raises SourceError."""
         address = self.find(name)
         if address is None:
-            if not self._elf.is_closed:  # else the reader of descriptions has checked it
-                check_is_qemu(self._guest.name, self._elf)
+            check_is_qemu(self._guest.name, self._main.content())
             if not self.exported and name not in _FINDERS:
                 raise SourceError(
                     f"{self._guest.name}: the binary does not export QEMU's functions ({name}): its machines can be "
@@ -60,7 +59,7 @@ class Functions:
 
     @cached_property
     def _code(self) -> Code:
-        return Code(self._guest, self._elf, self._main.bias)
+        return Code(self._main)
 
     def _register_module_init(self) -> set[int]:
         """The function that most constructors call. Source: include/qemu/module.h module_init."""

@@ -11,6 +11,7 @@ from vmdump._core import ffi, lib
 from vmdump.dump.tree import raise_interrupt
 from vmdump.emulator.host_profile import HostProfile
 from vmdump.emulator.hosts import HOSTS
+from vmdump.emulator.hosts.model import Platform
 from vmdump.errors import SourceError
 from vmdump.files.elf_header import HostArch
 
@@ -55,6 +56,7 @@ class Guest:
         host: HostProfile = HostProfile(),  # noqa: B008
         timeout: float | None = None,
         *,
+        platform: Platform = Platform.LINUX,
         memory: int | None = None,
         rewindable: bool = False,
         resident: int = 0,
@@ -63,20 +65,21 @@ class Guest:
 
         Args:
             name: the binary's name in errors.
-            arch: the host architecture of the binary.
+            arch: the CPU that the binary is for.
             host: features of the emulated host.
             timeout: limit of CPU time of all calls in seconds; None: SECONDS.
+            platform: the system that the binary is for.
             memory: bytes of address space; None: MEMORY.
             rewindable: whether snapshots can be taken.
             resident: bytes of memory that a call may allocate; 0: no limit.
 
         Raises:
-            SourceError: Unicorn is missing or can't emulate the architecture.
+            SourceError: Unicorn is missing or can't emulate the CPU.
             MemoryError: no memory for the guest.
         """
         self.name, self.arch = name, HostArch(arch)
-        #: The table of the host architecture.
-        self.host = HOSTS[self.arch]
+        #: The table of the host.
+        self.host = HOSTS[self.arch, platform]
         #: Byte order of the guest, as int.from_bytes and as struct name it.
         self.byte_order = self.host.byte_order
         self.order = "<" if self.byte_order == "little" else ">"
@@ -92,7 +95,7 @@ class Guest:
             "struct vmd_guest_limits *",
             (self.size, int(self._seconds * 1000), int(SLICE * 1000), lib.vmd_poll, ffi.NULL, rewindable, resident),
         )
-        status = lib.vmd_guest_create(libunicorn(), self.arch, limits, ret, error)
+        status = lib.vmd_guest_create(libunicorn(), self.arch, platform, limits, ret, error)
         if status == lib.VMD_NO_MEMORY:
             raise MemoryError("out of memory for an emulated QEMU")
         if status:

@@ -13,9 +13,10 @@ from types import MappingProxyType
 from typing import Any
 
 from vmdump._core import ffi, lib
-from vmdump.emulator.elf import ElfFile, MappedObject, map_object
 from vmdump.emulator.firmware import STAND_INS
 from vmdump.emulator.guest import Guest
+from vmdump.emulator.objects.model import MappedObject
+from vmdump.emulator.objects.open import open_object
 from vmdump.errors import SourceError
 from vmdump.sources.sysroot import check_root, followed, resolve
 
@@ -202,8 +203,8 @@ class GuestServices:
         real = self.resolve(path)
         if real is None:
             return None
-        with ElfFile.open(real) as elf:
-            module = map_object(self._guest, elf, [*self._scope, *self._global], is_main=False)
+        with open_object(real) as file:
+            module = file.map(self._guest, [*self._scope, *self._global], is_main=False)
         self.requested[path] = real
         self._modules.append(module)
         if is_global:

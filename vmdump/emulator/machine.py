@@ -17,7 +17,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from vmdump.emulator.elf import ElfFile, MappedObject, map_object
 from vmdump.emulator.find_functions import Functions
 from vmdump.emulator.guest import Guest, TimeLimitError
 from vmdump.emulator.guest_services import GuestServices
@@ -26,6 +25,8 @@ from vmdump.emulator.kvm_profile import provide_kvm
 from vmdump.emulator.machine_errors import MachineError, QmpError, machine_error
 from vmdump.emulator.machine_libraries import map_libraries
 from vmdump.emulator.missing_files import advice
+from vmdump.emulator.objects.model import MappedObject
+from vmdump.emulator.objects.open import open_object
 from vmdump.emulator.qmp_commands import QmpCommands
 from vmdump.emulator.qobject import QObjects
 from vmdump.errors import SourceError
@@ -318,22 +319,24 @@ def prepare(
     services = GuestServices(image, sysroot, host.files())
     path = services.binary
     try:
-        elf = ElfFile.open(path)
+        file = open_object(path)
     except (OSError, ValueError) as error:
         raise SourceError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
-    with elf:
-        guest = Guest(path, elf.arch, host, SECONDS, memory=MEMORY, rewindable=True, resident=RESIDENT)
+    with file:
+        guest = Guest(
+            path, file.arch, host, SECONDS, platform=file.platform, memory=MEMORY, rewindable=True, resident=RESIDENT
+        )
         guest.set_fill(fill)
         if shift:
             guest.alloc(shift)
         services.attach(guest)
         services.add_directories(argv)
-        if host.kvm and elf.arch == HostArch.X86_64:  # the only architecture with a KVM profile
+        if host.kvm and file.arch == HostArch.X86_64:  # the only architecture with a KVM profile
             services.keep(provide_kvm(guest))
         libraries = map_libraries(guest, services)
-        main = map_object(guest, elf, libraries, is_main=True)
+        main = file.map(guest, libraries, is_main=True)
         services.set_scope([main, *libraries])
-        machine = Machine(guest, main, services, Functions(guest, elf, main))
+        machine = Machine(guest, main, services, Functions(guest, main))
         for each in (*libraries, main):
             machine.call_all(each.constructors)
         words = [services.name, *defaults, *argv]

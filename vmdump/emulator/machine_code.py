@@ -7,35 +7,28 @@ validate what they point to.
 from __future__ import annotations
 
 import re
-import struct
 from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import islice
 
-from vmdump.emulator.elf import ElfFile
-from vmdump.emulator.guest import Guest
+from vmdump.emulator.objects.model import MappedObject
 
-_PT_LOAD, _PT_GNU_EH_FRAME = 1, 0x6474E550
+#: Limit of address loads. The largest QEMU has 200,000.
+_LOADS_MAX = 1 << 20
 
-#: .eh_frame_hdr as linkers make it: version 1, a count of 4 bytes, a table of 4-byte offsets from the header's start.
-_EH_FRAME_HDR = b"\x01\x1b\x03\x3b"
-
-#: Limits of address loads and of functions. The largest QEMU has 200,000 loads and 41,000 functions.
-_LOADS_MAX = _FUNCTIONS_MAX = 1 << 20
-
-#: Limits of the size of one function and of all, in bytes. The largest function of a QEMU has 127 KB, its code 9 MB.
-_FUNCTION_SIZE_MAX, _CODE_SIZE_MAX = 1 << 20, 64 << 20
+#: Limit of the size of a function in bytes. The largest one of a QEMU has 127 KB.
+_FUNCTION_SIZE_MAX = 1 << 20
 
 
 class Code:
     """Code of a mapped object. Addresses are the guest's."""
 
-    def __init__(self, guest: Guest, elf: ElfFile, bias: int) -> None:
-        self.guest, self.elf, self.bias = guest, elf, bias
-        self._host = guest.host
-        self._loaded = [(bias + segment.vaddr, segment.filesz) for segment in elf.of_type(_PT_LOAD)]
-        self._starts = _function_starts(guest, elf, bias)
+    def __init__(self, mapped: MappedObject) -> None:
+        self.mapped, self.guest = mapped, mapped.guest
+        self._host = mapped.guest.host
+        self._loaded = [(segment.start, segment.loaded) for segment in mapped.segments]
+        self._starts = mapped.function_starts()
         self._known = frozenset(self._starts)
 
     @cached_property
@@ -97,20 +90,3 @@ class Code:
         start, end = function
         data = self.guest.read(start, end - start)
         return self._host.byte_reads(data)
-
-
-def _function_starts(guest: Guest, elf: ElfFile, bias: int) -> list[int]:
-    """Return the sorted start addresses of functions from .eh_frame_hdr, which is for unwinding.
-
-    Empty without it, or if there are too many or too far apart for a QEMU.
-    """
-    for segment in elf.of_type(_PT_GNU_EH_FRAME):
-        header = bias + segment.vaddr
-        if guest.read(header, 4) == _EH_FRAME_HDR:
-            count = guest.number(header + 8, 4)
-            if count > _FUNCTIONS_MAX:
-                return []
-            table = struct.iter_unpack(guest.order + "ii", guest.read(header + 12, 8 * count))
-            starts = sorted(header + start for start, _ in table)
-            return starts if starts and starts[-1] - starts[0] <= _CODE_SIZE_MAX else []
-    return []

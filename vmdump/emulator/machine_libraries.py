@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from vmdump.emulator.elf import ElfFile, MappedObject, map_object
 from vmdump.emulator.guest import Guest
 from vmdump.emulator.guest_services import GuestServices
+from vmdump.emulator.objects.model import MappedObject
+from vmdump.emulator.objects.open import open_object
 
 #: Libraries that are mapped into the guest instead of implemented, if the tree has them: device trees, user networking.
 #: They access the host only through functions of libc and GLib, which are the emulator's. Values: prefixes of their
@@ -21,8 +22,8 @@ def map_libraries(guest: Guest, services: GuestServices) -> list[MappedObject]:
         for directory in _LIBRARY_DIRS:
             path = services.resolve(f"/{directory.replace('%s', guest.host.multiarch)}/{name}")
             if path is not None:
-                with ElfFile.open(path) as elf:
-                    libraries.append(map_object(guest, elf, libraries, is_main=False))
+                with open_object(path) as file:
+                    libraries.append(file.map(guest, libraries, is_main=False))
                 services.add_library(name)
                 break
     return libraries

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from vmdump.emulator.elf import ElfFile
 from vmdump.errors import SourceError
 
 #: First key of a dump, a string in all binaries with -dump-vmstate. Source: migration/savevm.c.
@@ -15,9 +14,11 @@ _PROGRAM = re.compile(rb"(qemu-[a-z0-9_-]+) (?:version|[0-9]+\.[0-9])")
 _USER_MODE = b"QEMU_LD_PREFIX"
 
 
-def check_is_qemu(path: str, elf: ElfFile) -> None:
-    """Raise SourceError if a program has no -dump-vmstate, naming QEMU's other programs. path: for the error."""
-    data = elf.content()
+def check_is_qemu(path: str, data: bytes) -> None:
+    """Raise SourceError if a program has no -dump-vmstate, naming QEMU's other programs.
+
+    ``path``: for the error; ``data``: content of the program.
+    """
     if DUMP_MARK in data:
         return
     name = _PROGRAM.search(data)

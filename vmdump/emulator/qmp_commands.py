@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from vmdump.emulator.elf import MappedObject
 from vmdump.emulator.guest import Guest
+from vmdump.emulator.objects.model import MappedObject
 from vmdump.errors import SourceError
 
 #: A command of every QEMU, by which the list is found in binaries that do not export it.

@@ -7,9 +7,9 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from vmdump.emulator.elf import ElfFile, map_object
 from vmdump.emulator.guest import Guest
 from vmdump.emulator.machine_code import Code
+from vmdump.emulator.objects.open import open_object
 from vmdump.explain.virtio_features import device_of
 
 if TYPE_CHECKING:
@@ -32,15 +32,12 @@ class MappedBinary:
     """A binary that is mapped and relocated, of which nothing runs."""
 
     def __init__(self, path: str) -> None:
-        with ElfFile.open(path) as elf:
-            self.guest = Guest(path, elf.arch)
-            self.main = map_object(self.guest, elf, is_main=True)
+        with open_object(path) as file:
+            self.guest = Guest(path, file.arch, platform=file.platform)
+            self.main = file.map(self.guest, is_main=True)
+        constants = self.main.constants()
         #: The segment with strings, and its address.
-        self.data = self.main.constants()
-        parts = [each for each in self.main.segments if not each.writable]
-        parts = [each for each in parts if not each.executable] or parts
-        self.base = parts[-1].start if parts else 0
-        self._path = path
+        self.data, self.base = self.main.read(constants), constants.start if constants else 0
         self._writable = [
             (each.start, self.guest.words(each.start, (each.end - each.start) // 8))
             for each in self.main.segments
@@ -55,8 +52,7 @@ class MappedBinary:
 
     @cached_property
     def _code(self) -> Code:
-        with ElfFile.open(self._path) as elf:
-            return Code(self.guest, elf, self.main.bias)
+        return Code(self.main)
 
     def pointers_to(self, addresses: Set[int]) -> Iterator[tuple[int, int]]:
         """Iterate over the words in data that hold one of these addresses: where the word is, and the address."""

@@ -110,12 +110,12 @@ class Answers:
     def _identify(self) -> tuple[Any, ...]:
         """Return the part of all keys: vmdump's version, the binary by build id, its tree, and the host profile."""
         if self._identity is None:
-            from vmdump.emulator.elf import ElfFile
+            from vmdump.emulator.objects.open import open_object
 
             source = self.source
             try:
-                with ElfFile.open(source.binary) as elf:
-                    build_id = elf.build_id()
+                with open_object(source.binary) as file:
+                    build_id = file.build_id()
             except (OSError, ValueError) as error:
                 raise SourceError(f"{source.path}: {getattr(error, 'strerror', None) or error}") from error
             code = ("machines", __version__, sys.hexversion, os.path.dirname(vmdump.__file__ or ""))

@@ -1,31 +1,14 @@
 /*
- * AArch64 hosts. See arch.h.
+ * AArch64 hosts with Linux. See arch.h.
  *
- * Source: AAPCS64; the ELF ABI for the Arm 64-bit architecture; unicorn/arm64.h.
+ * Source: AAPCS64; the ELF ABI for the Arm 64-bit architecture.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include <elf.h>
+#include "guest/arch/aarch64.h"
 
 #include "guest/code_scan.h"
 #include "guest/internal.h"
-
-enum {
-    UC_ARCH_ARM64 = 2,
-    UC_CPU_ARM64_MAX = 3,
-    X29 = 1,
-    X30 = 2,
-    SP = 4,
-    D0 = 40,
-    X0 = 199,
-    PC = 260,
-    CPACR_EL1 = 261,
-    TPIDR_EL0 = 262,
-    FPEN = 3 << 20, /* of CPACR_EL1: no floating-point instruction is trapped */
-};
-
-#define X(n) (X0 + (n))
-#define D(n) (D0 + (n))
 
 /* va_list: stack, gr_top, vr_top, gr_offs, vr_offs. Source: AAPCS64, appendix B. */
 enum { VA_STACK = 0, VA_GR_TOP = 8, VA_VR_TOP = 16, VA_GR_OFFSET = 24, VA_VR_OFFSET = 28 };
@@ -93,31 +76,16 @@ static inline uint64_t called(const struct vmd_code *code, uint64_t at)
                : 0;
 }
 
-static uint64_t find_uses(const struct vmd_code *code, struct vmd_guest_use *uses, uint64_t room)
+uint64_t vmd_aarch64_find_uses(const struct vmd_code *code, struct vmd_guest_use *uses, uint64_t room)
 {
     return vmd_scan_uses(code, uses, room, 4, 8, loaded, called);
 }
 
 static const struct vmd_arch aarch64 = {
-    .e_machine = EM_AARCH64,
+    AARCH64_CPU,
+    .platform = VMD_LINUX,
     .name = "aarch64",
-    .unicorn_arch = UC_ARCH_ARM64,
-    .cpu_model = UC_CPU_ARM64_MAX,
-    .start = {{CPACR_EL1, FPEN}},
-    .pc = PC,
-    .sp = SP,
     .thread_pointer = TPIDR_EL0,
-    .link = X30,
-    .return_code = {0xc0, 0x03, 0x5f, 0xd6},
-    .result = X(0),
-    .result_high = X(1),
-    .n_args = 8,
-    .args = {X(0), X(1), X(2), X(3), X(4), X(5), X(6), X(7), SP},
-    .n_float_args = 8,
-    .float_args = {D(0), D(1), D(2), D(3), D(4), D(5), D(6), D(7)},
-    .n_saved = 19,
-    .saved = {X(19), X(20), X(21), X(22), X(23), X(24), X(25), X(26), X(27), X(28), X29, D(8), D(9), D(10), D(11),
-              D(12), D(13), D(14), D(15)},
     .va_list_stack = VA_STACK,
     .next_saved_register = next_saved_register,
     .relocations = relocations,
@@ -132,7 +100,6 @@ static const struct vmd_arch aarch64 = {
     .statfs_size = 120,
     .statfs_word = 8,
     .open_directory = 040000,
-    .find_uses = find_uses,
 };
 
 VMD_ARCH(aarch64)

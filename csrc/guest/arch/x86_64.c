@@ -1,38 +1,16 @@
 /*
- * x86-64 hosts. See arch.h.
+ * x86-64 hosts with Linux. See arch.h.
  *
- * Source: the System V ABI's supplement for x86-64; unicorn/x86.h.
+ * Source: the System V ABI's supplement for x86-64.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include <elf.h>
+#include "guest/arch/x86_64.h"
 
 #include "guest/code_scan.h"
 #include "guest/insn.h"
 #include "guest/vex/vex.h"
 #include "guest/internal.h"
-
-enum {
-    UC_ARCH_X86 = 4,
-    UC_MODE_64 = 8,
-    RAX = 35,
-    RBP = 36,
-    RBX = 37,
-    RCX = 38,
-    RDI = 39,
-    RDX = 40,
-    RIP = 41,
-    RSI = 43,
-    RSP = 44,
-    R8 = 106,
-    R9 = 107,
-    R12 = 110,
-    R13 = 111,
-    R14 = 112,
-    R15 = 113,
-    XMM0 = 122,
-    FS_BASE = 250,
-};
 
 /* VEX instructions on vectors, of which the first byte is overwritten: see insn.h and vex.h. */
 
@@ -41,7 +19,7 @@ static void overwrite_vector(uint8_t *code, size_t size)
     vmd_vex_overwrite(code, size);
 }
 
-static const struct vmd_replacement vectors = {
+const struct vmd_replacement vmd_x86_64_vectors = {
     .find = vmd_x86_64_find_vector, .overwrite = overwrite_vector, .execute = vmd_vex_execute};
 
 /* va_list: gp_offset, fp_offset, overflow_arg_area, reg_save_area. Source: the ABI, 3.5.7. */
@@ -97,24 +75,16 @@ static inline uint64_t called(const struct vmd_code *code, uint64_t at)
     return code->address + at + 5 + (uint64_t)(int32_t)vmd_load_u32(bytes + 1);
 }
 
-static uint64_t find_uses(const struct vmd_code *code, struct vmd_guest_use *uses, uint64_t room)
+uint64_t vmd_x86_64_find_uses(const struct vmd_code *code, struct vmd_guest_use *uses, uint64_t room)
 {
     return vmd_scan_uses(code, uses, room, 1, 7, loaded, called);
 }
 
 static const struct vmd_arch x86_64 = {
-    .e_machine = EM_X86_64,
+    X86_64_CPU,
+    .platform = VMD_LINUX,
     .name = "x86_64",
-    .unicorn_arch = UC_ARCH_X86,
-    .unicorn_mode = UC_MODE_64,
-    .cpu_model = -1,
-    .pc = RIP,
-    .sp = RSP,
     .thread_pointer = FS_BASE,
-    .return_code = {0xc3},
-    .replacement = &vectors,
-    .result = RAX,
-    .result_high = RDX,
     .n_args = 6,
     .args = {RDI, RSI, RDX, RCX, R8, R9, RSP},
     .n_float_args = 8,
@@ -124,7 +94,6 @@ static const struct vmd_arch x86_64 = {
     .frame_size = 8,
     .va_list_stack = VA_OVERFLOW,
     .next_saved_register = next_saved_register,
-    .has_x87 = true,
     .relocations = relocations,
     .n_relocations = sizeof(relocations) / sizeof(*relocations),
     .tls = VMD_TLS_BEFORE,
@@ -137,7 +106,6 @@ static const struct vmd_arch x86_64 = {
     .statfs_size = 120,
     .statfs_word = 8,
     .open_directory = 0200000,
-    .find_uses = find_uses,
 };
 
 VMD_ARCH(x86_64)

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from vmdump._core import ffi, lib
 from vmdump.check.evaluated.answers import Key
-from vmdump.emulator.elf import MappedObject
 from vmdump.emulator.guest import Guest
+from vmdump.emulator.objects.model import MappedObject
 from vmdump.qemu.vmstate_flags import (
     ALLOC,
     ARRAY,

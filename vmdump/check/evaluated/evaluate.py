@@ -15,8 +15,8 @@ from vmdump.check.evaluated.handlers import Handler, find_handlers, read_handler
 from vmdump.check.evaluated.hook_code import never_refuses
 from vmdump.check.evaluated.memory import Instance, Memory, PropertyField
 from vmdump.check.evaluated.section_code import save_section
-from vmdump.emulator.elf import MappedObject
 from vmdump.emulator.machine import Machine
+from vmdump.emulator.objects.model import MappedObject
 from vmdump.emulator.template import MachineTemplate
 from vmdump.emulator.trace import TracedCall, Tracer
 from vmdump.errors import SourceError

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from vmdump.emulator.elf import MappedObject
 from vmdump.emulator.guest import Guest
+from vmdump.emulator.objects.model import MappedObject
 from vmdump.errors import SourceError
 
 #: Offsets of SaveStateEntry's members in bytes, and its size.

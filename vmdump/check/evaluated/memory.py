@@ -11,8 +11,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from vmdump.emulator.elf import MappedObject
 from vmdump.emulator.machine import Machine
+from vmdump.emulator.objects.model import MappedObject
 from vmdump.emulator.trace import collect
 from vmdump.errors import SourceError
 

@@ -1,17 +1,19 @@
-"""Host architectures: a table each, in a module of its own."""
+"""Hosts: a table for each CPU and platform, in a module of its own."""
 
 from __future__ import annotations
 
 from vmdump.emulator.hosts import aarch64, riscv64, s390x, x86_64
-from vmdump.emulator.hosts.model import Host
+from vmdump.emulator.hosts.model import Host, Platform
 from vmdump.files.elf_header import ElfHeader, HostArch, elf_machine
 
 __all__ = ["HOSTS", "SUPPORTED", "Host", "unsupported_host"]
 
-#: The tables of all architectures.
-HOSTS: dict[HostArch, Host] = {module.HOST.arch: module.HOST for module in (x86_64, aarch64, riscv64, s390x)}
+#: The tables of all hosts.
+HOSTS: dict[tuple[HostArch, Platform], Host] = {
+    (module.HOST.arch, module.HOST.platform): module.HOST for module in (x86_64, aarch64, riscv64, s390x)
+}
 
-_NAMES = [elf_machine(arch) for arch in HOSTS]
+_NAMES = [elf_machine(arch) for arch, platform in HOSTS if platform == Platform.LINUX]
 
 #: Their names, for messages.
 SUPPORTED = f"{', '.join(_NAMES[:-1])} and {_NAMES[-1]}, all 64-bit"
@@ -33,5 +35,5 @@ def unsupported_host(header: ElfHeader) -> str | None:
         return "structs have another layout on 32-bit hosts"
     if header.machine not in set(HostArch):
         return _REASONS.get(header.machine, "the emulator has no table for it")
-    byte_order = "<" if HOSTS[HostArch(header.machine)].byte_order == "little" else ">"
+    byte_order = "<" if HOSTS[HostArch(header.machine), Platform.LINUX].byte_order == "little" else ">"
     return None if header.byte_order == byte_order else "this CPU's binaries have the other byte order"

@@ -1,4 +1,4 @@
-"""The table of a host architecture: what the emulator has to know of its code and files, apart from csrc/guest/arch/.
+"""The table of a host, a CPU with a platform: what the emulator has to know of its code, apart from csrc/guest/arch/.
 
 Code is recognised by the instruction forms that compilers generate for a purpose. Results may be false positives, as
 byte sequences within other instructions can match.
@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Iterator
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import Literal, NamedTuple
 
+from vmdump._core import lib
 from vmdump.files.elf_header import HostArch
 
 #: Pairs of the address of an instruction, and the address that it refers to.
@@ -22,6 +23,14 @@ ARGUMENT_WITHIN = 24
 
 #: Maximal distance of the use of a global variable's address from the instruction that computes its upper part.
 GLOBAL_WITHIN = 16
+
+
+class Platform(IntEnum):
+    """Systems that binaries are built for (enum vmd_platform)."""
+
+    LINUX = lib.VMD_LINUX
+    WINDOWS = lib.VMD_WINDOWS
+    MACOS = lib.VMD_MACOS
 
 
 class Effect(Enum):
@@ -35,7 +44,7 @@ class Effect(Enum):
 
 
 class Host(NamedTuple):
-    """A host architecture. Functions take code: the guest address of its first byte, and the bytes."""
+    """A host. Functions take code: the guest address of its first byte, and the bytes."""
 
     arch: HostArch
     #: Byte order of its data.
@@ -56,6 +65,7 @@ class Host(NamedTuple):
     stubs: Callable[[int, bytes], Addresses]
     #: The effects of a function's instructions, as far as they are known.
     effects: Callable[[bytes], Iterator[Effect]] = lambda code: iter(())
+    platform: Platform = Platform.LINUX
 
 
 def words(data: bytes, byte_order: str = "<") -> tuple[int, ...]:

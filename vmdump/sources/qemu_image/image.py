@@ -13,9 +13,10 @@ from vmdump.dump.device_dump import DeviceDump
 from vmdump.dump.producer import Defect, Producer, ProducerModule
 from vmdump.dump.tree import Tree, check_status
 from vmdump.emulator.boot import Qemu
-from vmdump.emulator.elf import ElfFile, MappedObject, map_object
 from vmdump.emulator.guest import Guest
 from vmdump.emulator.host_profile import HostProfile
+from vmdump.emulator.objects.model import MappedObject
+from vmdump.emulator.objects.open import open_object
 from vmdump.emulator.other_programs import DUMP_MARK, check_is_qemu
 from vmdump.errors import SourceError
 from vmdump.modules.loader import ModuleLoader
@@ -79,23 +80,23 @@ class QemuImage:
         self._report, self._on_phase = report, on_phase
         on_phase("read")
         try:
-            elf = ElfFile.open(self.path)
+            file = open_object(self.path)
         except (OSError, ValueError) as error:
             raise SourceError(f"{self.path}: {getattr(error, 'strerror', None) or error}") from error
-        with elf:
+        with file:
             on_phase("map")
-            self._guest = Guest(self.path, elf.arch, HostProfile(*host or ()), timeout)
+            self._guest = Guest(self.path, file.arch, HostProfile(*host or ()), timeout, platform=file.platform)
             try:
-                self._main = main = map_object(self._guest, elf, is_main=True)
+                self._main = main = file.map(self._guest, is_main=True)
             except SourceError:
-                check_is_qemu(self.path, elf)
+                check_is_qemu(self.path, file.content())
                 raise
-            self._build_id = elf.build_id()
+            self._build_id = file.build_id()
             #: The segment that contains strings.
-            self._data = main.constants()
+            self._data = main.read(main.constants())
             if DUMP_MARK not in self._data:
-                check_is_qemu(self.path, elf)
-        self._qemu = Qemu(self._guest, elf, main, on_phase)
+                check_is_qemu(self.path, file.content())
+        self._qemu = Qemu(self._guest, main, on_phase)
         on_phase("classes")
         #: Machine types in QEMU's order of registration.
         self.machines: list[MachineType] = self._qemu.machines()

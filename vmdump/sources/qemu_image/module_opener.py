@@ -12,8 +12,9 @@ import os
 import re
 
 from vmdump.emulator.boot import Qemu
-from vmdump.emulator.elf import ElfFile, MappedObject, map_object
 from vmdump.emulator.guest import InstructionError
+from vmdump.emulator.objects.model import MappedObject
+from vmdump.emulator.objects.open import open_object
 from vmdump.errors import ModuleError, SourceError
 from vmdump.modules.model import ModuleInfo
 from vmdump.qom import TypeTable
@@ -114,9 +115,9 @@ class QemuModuleOpener:
     def open(self, name: str, path: str, export_symbols: bool, types: TypeTable) -> LoadedQemuModule:
         """Map the module and call its init functions as QEMU does. See vmdump.modules.model.Opener."""
         try:
-            with ElfFile.open(path) as elf:
-                module = map_object(self._qemu.guest, elf, self._scope, is_main=False)
-                build_id = elf.build_id()
+            with open_object(path) as file:
+                module = file.map(self._qemu.guest, self._scope, is_main=False)
+                build_id = file.build_id()
         except (SourceError, OSError) as error:
             raise ModuleError(f"failed to open module: {error}") from error
         self._check_stamp(path, module)

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from vmdump._core import ffi, lib
 from vmdump.dump.tree import text_of
-from vmdump.emulator.elf import MappedObject
 from vmdump.emulator.guest import Guest
+from vmdump.emulator.objects.model import MappedObject
 from vmdump.sources.qemu_image.classes import Classes
 from vmdump.sources.qemu_image.struct_layout import Reader
 

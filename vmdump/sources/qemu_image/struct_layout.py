@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from vmdump._core import ffi, lib
 from vmdump.dump.tree import Tree
-from vmdump.emulator.elf import MappedObject
 from vmdump.emulator.guest import Guest
+from vmdump.emulator.objects.model import MappedObject
 from vmdump.errors import SourceError
 
 _PRE_LOAD, _POST_LOAD, _PRE_SAVE, _POST_SAVE = lib.VMD_PRE_LOAD, lib.VMD_POST_LOAD, lib.VMD_PRE_SAVE, lib.VMD_POST_SAVE

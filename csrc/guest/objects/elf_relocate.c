@@ -5,10 +5,9 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "guest/elf_relocate.h"
+#include "guest/objects/elf_relocate.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 static enum vmd_relocation kind_of(const struct vmd_arch *host, uint32_t type)
 {
@@ -21,12 +20,12 @@ static enum vmd_relocation kind_of(const struct vmd_arch *host, uint32_t type)
 }
 
 /* Copy a variable of the host, which is a pointer, to the object's own copy. */
-static void copy_variable(const struct vmd_object *object, size_t symbol, char *to)
+static void copy_variable(const struct vmd_guest *guest, const struct vmd_symbol *symbol, char *to)
 {
-    uint64_t variable = vmd_guest_variable(object->guest, vmd_object_name(object, symbol));
-    const char *from = variable ? vmd_guest_find(object->guest, variable, 8) : NULL;
+    uint64_t variable = vmd_guest_variable(guest, symbol->name);
+    const char *from = variable ? vmd_guest_find(guest, variable, 8) : NULL;
 
-    if (from && object->symbols[symbol].st_size == 8) {
+    if (from && symbol->size == 8) {
         memcpy(to, from, 8);
     }
 }
@@ -41,12 +40,12 @@ static const char *apply(const struct vmd_object *object, const Elf64_Rela *entr
     if (!to || symbol >= object->n_symbols) {
         return "a relocation is outside of the file";
     }
-    value = object->values[symbol] + (uint64_t)entry->r_addend;
+    value = object->symbols[symbol].value + (uint64_t)entry->r_addend;
     switch (kind_of(guest->host, ELF64_R_TYPE(entry->r_info))) {
     case VMD_RELOCATION_NONE:
         return NULL;
     case VMD_RELOCATION_COPY:
-        copy_variable(object, symbol, to);
+        copy_variable(guest, &object->symbols[symbol], to);
         return NULL;
     case VMD_RELOCATION_RELATIVE:
         value = object->bias + (uint64_t)entry->r_addend;
@@ -63,7 +62,7 @@ static const char *apply(const struct vmd_object *object, const Elf64_Rela *entr
         if (!vmd_guest_find(guest, object->bias + entry->r_offset, 16)) {
             return "a relocation is outside of the file";
         }
-        vmd_put_u64(object->guest, to + 8, value);
+        vmd_put_u64(guest, to + 8, value);
         value = vmd_guest_import(guest, "__tlsdesc_resolver");
         break;
     case VMD_RELOCATION_TLS_OFFSET:
@@ -78,12 +77,12 @@ static const char *apply(const struct vmd_object *object, const Elf64_Rela *entr
     return NULL;
 }
 
-static enum vmd_status bad_relocation(const struct vmd_object *object, const struct vmd_object_table *table,
-                                      uint64_t number, const char *message, struct vmd_error *err)
+static enum vmd_status bad_relocation(const struct vmd_elf *elf, const struct vmd_elf_table *table, uint64_t number,
+                                      const char *message, struct vmd_error *err)
 {
     vmd_object_bad(err, message);
     snprintf(err->path, sizeof(err->path), "relocation %llu at %#llx", (unsigned long long)number,
-             (unsigned long long)(table->address - object->bias));
+             (unsigned long long)(table->address - elf->object->bias));
     return err->code;
 }
 
@@ -94,9 +93,16 @@ static Elf64_Rela read_rela(const struct vmd_guest *guest, const char *from)
                         .r_addend = (int64_t)vmd_get_u64(guest, from + 16)};
 }
 
-static enum vmd_status apply_rela(const struct vmd_object *object, const struct vmd_object_table *table,
+/* Whether a relocation writes an address of the object or of what it imports. */
+static bool writes_address(enum vmd_relocation kind)
+{
+    return kind == VMD_RELOCATION_RELATIVE || kind == VMD_RELOCATION_SYMBOL;
+}
+
+static enum vmd_status apply_rela(const struct vmd_elf *elf, const struct vmd_elf_table *table, bool is_plt,
                                   struct vmd_error *err)
 {
+    struct vmd_object *object = elf->object;
     uint64_t n = table->size / sizeof(Elf64_Rela);
     const char *entries = vmd_object_entries(object->guest, table->address, n, sizeof(Elf64_Rela));
 
@@ -104,16 +110,18 @@ static enum vmd_status apply_rela(const struct vmd_object *object, const struct 
         return VMD_OK;
     }
     if (!entries) {
-        return bad_relocation(object, table, 0, "the relocations are outside of the file", err);
+        return bad_relocation(elf, table, 0, "the relocations are outside of the file", err);
     }
     for (uint64_t i = 0; i < n; i++) {
-        Elf64_Rela entry;
-        const char *message;
+        Elf64_Rela entry = read_rela(object->guest, entries + i * sizeof(entry));
+        const char *message = apply(object, &entry);
 
-        entry = read_rela(object->guest, entries + i * sizeof(entry));
-        message = apply(object, &entry);
         if (message) {
-            return bad_relocation(object, table, i, message, err);
+            return bad_relocation(elf, table, i, message, err);
+        }
+        if (!is_plt && writes_address(kind_of(object->guest->host, ELF64_R_TYPE(entry.r_info))) &&
+            vmd_address_list_add(&object->slots, object->bias + entry.r_offset)) {
+            return vmd_object_no_memory(err);
         }
     }
     return VMD_OK;
@@ -160,100 +168,34 @@ static bool next_relr(struct relr *relr, uint64_t *place)
     return true;
 }
 
-/* False: the table is outside of the guest's memory. */
-static bool begin_relr(const struct vmd_object *object, struct relr *relr)
+static enum vmd_status apply_relr(const struct vmd_elf *elf, struct vmd_error *err)
 {
-    *relr = (struct relr){.guest = object->guest, .n = object->relr.address ? object->relr.size / 8 : 0};
-    relr->words = relr->n ? vmd_object_entries(object->guest, object->relr.address, relr->n, 8) : NULL;
-    return relr->words || !relr->n;
-}
-
-static enum vmd_status apply_relr(const struct vmd_object *object, struct vmd_error *err)
-{
-    struct relr relr;
+    struct vmd_object *object = elf->object;
+    struct relr relr = {.guest = object->guest, .n = elf->relr.address ? elf->relr.size / 8 : 0};
     uint64_t place;
 
-    if (!begin_relr(object, &relr)) {
-        return bad_relocation(object, &object->relr, 0, "the relocations are outside of the file", err);
+    relr.words = relr.n ? vmd_object_entries(object->guest, elf->relr.address, relr.n, 8) : NULL;
+    if (relr.n && !relr.words) {
+        return bad_relocation(elf, &elf->relr, 0, "the relocations are outside of the file", err);
     }
     while (next_relr(&relr, &place)) {
         char *to = vmd_guest_find(object->guest, object->bias + place, 8);
-        uint64_t value;
 
         if (!to) {
-            return bad_relocation(object, &object->relr, relr.next - 1, "a relocation is outside of the file", err);
+            return bad_relocation(elf, &elf->relr, relr.next - 1, "a relocation is outside of the file", err);
         }
-        value = vmd_get_u64(object->guest, to) + object->bias;
-        vmd_put_u64(object->guest, to, value);
+        vmd_put_u64(object->guest, to, vmd_get_u64(object->guest, to) + object->bias);
+        if (vmd_address_list_add(&object->slots, object->bias + place)) {
+            return vmd_object_no_memory(err);
+        }
     }
     return VMD_OK;
 }
 
-enum vmd_status vmd_object_relocate(const struct vmd_object *object, struct vmd_error *err)
+enum vmd_status vmd_elf_relocate(const struct vmd_elf *elf, struct vmd_error *err)
 {
-    if (apply_relr(object, err) || apply_rela(object, &object->rela, err) || apply_rela(object, &object->jmprel, err)) {
+    if (apply_relr(elf, err) || apply_rela(elf, &elf->rela, false, err) || apply_rela(elf, &elf->jmprel, true, err)) {
         return err->code;
     }
-    return VMD_OK;
-}
-
-static int compare_u64(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-    return (x > y) - (x < y);
-}
-
-/* Add the addresses of one more table to slots; without slots, count them. */
-static size_t collect_slots(const struct vmd_object *object, uint64_t *slots)
-{
-    uint64_t n = object->rela.address ? object->rela.size / sizeof(Elf64_Rela) : 0, place;
-    const char *entries = n ? vmd_object_entries(object->guest, object->rela.address, n, sizeof(Elf64_Rela)) : NULL;
-    struct relr relr;
-    size_t count = 0;
-
-    for (uint64_t i = 0; entries && i < n; i++) {
-        Elf64_Rela entry;
-        enum vmd_relocation kind;
-
-        entry = read_rela(object->guest, entries + i * sizeof(entry));
-        kind = kind_of(object->guest->host, ELF64_R_TYPE(entry.r_info));
-        if (kind == VMD_RELOCATION_RELATIVE || kind == VMD_RELOCATION_SYMBOL) {
-            if (slots) {
-                slots[count] = object->bias + entry.r_offset;
-            }
-            count++;
-        }
-    }
-    if (begin_relr(object, &relr)) {
-        for (; next_relr(&relr, &place); count++) {
-            if (slots) {
-                slots[count] = object->bias + place;
-            }
-        }
-    }
-    return count;
-}
-
-enum vmd_status vmd_object_slots(struct vmd_object *object, const uint64_t **ret, size_t *n)
-{
-    if (!object->slots) {
-        size_t count = collect_slots(object, NULL), unique = 0;
-
-        object->slots = malloc((count + 1) * sizeof(*object->slots));
-        if (!object->slots) {
-            return VMD_NO_MEMORY;
-        }
-        collect_slots(object, object->slots);
-        qsort(object->slots, count, sizeof(*object->slots), compare_u64);
-        for (size_t i = 0; i < count; i++) {
-            if (!unique || object->slots[i] != object->slots[unique - 1]) {
-                object->slots[unique++] = object->slots[i];
-            }
-        }
-        object->n_slots = unique;
-    }
-    *ret = object->slots;
-    *n = object->n_slots;
     return VMD_OK;
 }

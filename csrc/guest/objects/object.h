@@ -1,0 +1,41 @@
+/*
+ * Object in a guest: an executable or a module, whatever the format of its file. Its tables are copied, so a guest that
+ * overwrites them does no harm. Each format has a file that links objects of it: elf_object.h.
+ *
+ * Not thread-safe, as its guest, which must outlive it.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef VMD_OBJECT_H
+#define VMD_OBJECT_H
+
+#include "guest/guest.h"
+
+/* cdef: begin */
+struct vmd_object;
+
+/* Accepts NULL. */
+void vmd_object_destroy(struct vmd_object *object);
+
+/* Address (thread-local: offset) of the last symbol of that name that the object defines; 0: none. */
+uint64_t vmd_object_symbol(const struct vmd_object *object, const char *name);
+
+/* Number of symbols; name and address of the nth one, NULL if the object does not define it. */
+size_t vmd_object_n_symbols(const struct vmd_object *object);
+const char *vmd_object_nth_symbol(const struct vmd_object *object, size_t n, uint64_t *address);
+
+/* The symbol whose function or variable contains the address, or NULL. The first call sorts the symbols. */
+const char *vmd_object_symbol_at(struct vmd_object *object, uint64_t address);
+
+/* The relocated addresses of its constructors in the order of their calls, owned by the object; returns their number.
+ */
+size_t vmd_object_constructors(const struct vmd_object *object, const uint64_t **ret);
+
+/*
+ * The words that relocations fill with addresses, except those of the PLT: n distinct addresses, ascending, owned by
+ * the object. The first call sorts them.
+ */
+size_t vmd_object_slots(struct vmd_object *object, const uint64_t **ret);
+/* cdef: end */
+
+#endif
