@@ -10,9 +10,9 @@ from support.paths import DATA
 
 import vmdump
 from vmdump.check.sides import Side, common_machine, different_targets, series_of
+from vmdump.emulator.machine_types import MachineType
 from vmdump.qemu.machine_targets import MACHINES
 from vmdump.sources.qemu_image.image import QemuImage
-from vmdump.sources.qemu_image.machine_types import MachineType
 
 
 def of_machine(path: Path, machine: str) -> Path:

@@ -23,10 +23,10 @@ from vmdump.emulator.machine_code import Code
 from vmdump.emulator.objects.elf import ElfFile, _function_starts
 from vmdump.emulator.objects.model import MappedObject, MappedSegment
 from vmdump.errors import SourceError, VmdumpError
+from vmdump.files.sysroot import resolve
 from vmdump.qom.machines import help_text
 from vmdump.sources.qemu_image.image import QemuImage
 from vmdump.sources.qemu_image.module_opener import search_dirs
-from vmdump.sources.sysroot import resolve
 
 
 def run_qemu(*command: str) -> str:

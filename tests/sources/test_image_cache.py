@@ -17,10 +17,10 @@ import vmdump
 from vmdump.cli import main
 from vmdump.dump.producer import Producer
 from vmdump.emulator import guest
+from vmdump.emulator.machine_types import MachineType
 from vmdump.errors import SourceError
 from vmdump.files import fingerprint
-from vmdump.sources.image_cache import cache
-from vmdump.sources.qemu_image.machine_types import MachineType
+from vmdump.sources import image_cache
 from vmdump.sources.qemu_image.options import ImageOptions
 
 # Hits -------------------------------------------------------------------------------------------------------------
@@ -83,7 +83,7 @@ def test_real_image(target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     qemu = find_qemu(target)
     monkeypatch.setattr(fingerprint, "GRANULARITY", 0)
     vmdump.open(qemu)
-    monkeypatch.setattr(cache, "_read_image", None)
+    monkeypatch.setattr(image_cache, "_read_image", None)
     environ = {key: value for key, value in os.environ.items() if key != "LD_PRELOAD"}
     for machine in ("none", {"x86_64": "q35", "aarch64": "virt"}[target]):
         native = tmp_path / "native.json"
@@ -137,7 +137,7 @@ def change_environment(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def change_version(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "__version__", "99.0")
+    monkeypatch.setattr(image_cache, "__version__", "99.0")
 
 
 def change_checkout(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

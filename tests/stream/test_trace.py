@@ -12,7 +12,7 @@ from support.native_environ import native_environ
 from support.qemu import find_qemu
 from support.streams import STREAMS, real_stream, write
 
-from vmdump.sources.image_cache.cache import open_image
+from vmdump.sources.image_cache import open_image
 from vmdump.stream.section_view import view
 from vmdump.stream.values import Node
 from vmdump.stream.walk import read_saved_vm

@@ -7,13 +7,13 @@ from typing import Any
 
 import vmdump
 from support.dumps import read_real_dump
+from vmdump.cache.folder import CacheFolder, find_folder
 from vmdump.dump import tree as engine
 from vmdump.dump.device_dump import DeviceDump
 from vmdump.dump.producer import Producer
+from vmdump.emulator.machine_types import MachineType
 from vmdump.errors import ModuleError
-from vmdump.sources.image_cache import cache
-from vmdump.sources.image_cache.folder import CacheFolder, find_folder
-from vmdump.sources.qemu_image.machine_types import MachineType
+from vmdump.sources import image_cache
 from vmdump.sources.qemu_image.options import ImageOptions
 
 DUMP = read_real_dump("7.2.22", "s390x")
@@ -55,8 +55,10 @@ class House:
         self.reads += 1
         return FakeImage(self.binary, self.dirs, report)
 
-    def open(self, **how: Any) -> "cache.Image":
-        return cache.open_image(self.binary, self.options, report=lambda error: self.reported.append(str(error)), **how)
+    def open(self, **how: Any) -> "image_cache.Image":
+        return image_cache.open_image(
+            self.binary, self.options, report=lambda error: self.reported.append(str(error)), **how
+        )
 
     def is_hit(self) -> bool:
         """Whether a dump comes from the cache."""

@@ -57,7 +57,7 @@ from vmdump.check.evaluated.evaluations import Evaluations
 from vmdump.check.results import TypeResult
 from vmdump.check.static_checker import compare, load
 from vmdump.dump.device_dump import DeviceDump
-from vmdump.sources.image_cache.cache import open_image
+from vmdump.sources.image_cache import open_image
 from vmdump.sources.qemu_image.image import QemuImage
 
 DATA = Path(__file__).parent.parent / "data"

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from support.native_environ import native_environ
-from vmdump.sources.sysroot import resolve
+from vmdump.files.sysroot import resolve
 
 #: By version: a root with all dependencies, and a directory with the binaries of further targets.
 PARTS = {

@@ -20,9 +20,9 @@ from vmdump.bulk.packages.unpack import QEMU_MARK, Package, UnpackResult, groups
 from vmdump.errors import SourceError
 from vmdump.files.decompress import MAGIC_BYTES, decompressed, format_of, limits
 from vmdump.files.input_file import open_regular
+from vmdump.files.sysroot import resolve
 from vmdump.sources.dump_file import MAX_SIZE
 from vmdump.sources.open import BINARY, DUMP, is_binary
-from vmdump.sources.sysroot import resolve
 
 #: Bytes of a file that are inspected to recognise a dump.
 _START = 4096

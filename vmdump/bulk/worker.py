@@ -85,7 +85,7 @@ def _read(task: ReadTask) -> ReadResult:
         dump = open_dump_file(task.path, task.max_size)
         machines: tuple[str, ...] = (dump.machine,)
     else:
-        from vmdump.sources.image_cache.cache import read_files
+        from vmdump.sources.image_cache import read_files
         from vmdump.sources.qemu_image.image import QemuImage
 
         image = QemuImage(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from vmdump.check.evaluated.evaluations import Evaluations
     from vmdump.check.results import CheckResult, Finding
-    from vmdump.sources.image_cache.cache import Image
+    from vmdump.sources.image_cache import Image
 
     Source: TypeAlias = str | os.PathLike[str] | DeviceDump | Labelled
     Way: TypeAlias = Literal["forward", "backward"]
@@ -168,7 +168,7 @@ def _open(source: Source) -> DeviceDump | Image:
     path = os.fspath(source)
     if not is_binary(path):
         return open(path)
-    from vmdump.sources.image_cache.cache import open_image
+    from vmdump.sources.image_cache import open_image
 
     return open_image(path, report=log_warning)
 

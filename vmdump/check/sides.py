@@ -109,7 +109,7 @@ def common_machine(sides: Sequence[Sequence[MachineName]]) -> str | None:
     Current is the default machine type of any of the QEMUs; if none has a default, the types with an unversioned alias
     (virt is virt-10.0). If not all QEMUs have any of these, the newest version that all have is returned.
 
-    >>> from vmdump.sources.qemu_image.machine_types import MachineType
+    >>> from vmdump.emulator.machine_types import MachineType
     >>> old = [MachineType("pc-i440fx-7.2", "pc", None, None, None, True), MachineType("isapc", *[None] * 5)]
     >>> new = [MachineType("pc-i440fx-10.0", "pc", None, None, None, True), old[0]._replace(is_default=False), old[1]]
     >>> common_machine([old, new])

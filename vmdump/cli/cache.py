@@ -11,9 +11,9 @@ from vmdump.errors import VmdumpError
 if TYPE_CHECKING:
     import argparse
 
+    from vmdump.cache.folder import CacheFolder, Entry
     from vmdump.cli.environment import Environment
     from vmdump.cli.terminal.table import Column
-    from vmdump.sources.image_cache.folder import CacheFolder, Entry
 
 HELP = "show or clear the cache of parsed QEMU binaries"
 EPILOG = """\
@@ -41,8 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Print the entries, or remove them."""
-    from vmdump.sources.image_cache.cache import NO_FOLDER
-    from vmdump.sources.image_cache.folder import find_folder
+    from vmdump.cache.entries import NO_FOLDER
+    from vmdump.cache.folder import find_folder
 
     folder = find_folder()
     if folder is None:
@@ -56,8 +56,8 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
 
 
 def _list(folder: CacheFolder, as_json: bool, environment: Environment) -> None:
+    from vmdump.cache.folder import MAX_BYTES
     from vmdump.cli.terminal.table import print_json, print_table
-    from vmdump.sources.image_cache.folder import MAX_BYTES
 
     entries = folder.entries()
     if (reason := folder.why_unused()) is not None:

@@ -162,7 +162,7 @@ def _machines(
     A dump has the same devices for all machine types of a QEMU.
     """
     from vmdump.check.sides import common_machine
-    from vmdump.sources.qemu_image.machine_types import MachineType
+    from vmdump.emulator.machine_types import MachineType
 
     machines = [dump.machine for dump in dumps]
     if len(set(machines)) > 1 and all(each.machine_types for each in found):

@@ -120,8 +120,8 @@ def _emulator() -> Check:
 
 
 def _cache() -> Check:
-    from vmdump.sources.image_cache.cache import NO_FOLDER
-    from vmdump.sources.image_cache.folder import find_folder
+    from vmdump.cache.entries import NO_FOLDER
+    from vmdump.cache.folder import find_folder
 
     folder = find_folder()
     if folder is None:

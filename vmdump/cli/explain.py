@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from vmdump.cli.environment import Environment
     from vmdump.explain.image import ImageFacts
-    from vmdump.sources.image_cache.cache import Image
+    from vmdump.sources.image_cache import Image
 
 HELP = "explain a rule, or error lines of QEMU"
 EPILOG = """\

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vmdump.machines.reader import Source
     from vmdump.migrate.advice import Advice
     from vmdump.migrate.trial import Trial
-    from vmdump.sources.image_cache.cache import Image
+    from vmdump.sources.image_cache import Image
     from vmdump.stream.saved_vm import SavedVM
 
 HELP = "load a saved VM with a QEMU binary in the emulator, and report whether it loads"

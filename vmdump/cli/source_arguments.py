@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vmdump.cli.environment import Environment
     from vmdump.dump.device_dump import DeviceDump
     from vmdump.emulator.host_profile import HostProfile
-    from vmdump.sources.image_cache.cache import Image
+    from vmdump.sources.image_cache import Image
     from vmdump.sources.session import Session
 
 #: Completion of files and directories in shtab's scripts: shtab.FILE and shtab.DIRECTORY.
@@ -277,7 +277,7 @@ def roots_of(paths: Sequence[str], roots: Sequence[str]) -> list[str | None]:
         return [None] * len(paths)
     if len(paths) == len(roots) == 1:
         return [roots[0]]
-    from vmdump.sources.sysroot import check_root, inside
+    from vmdump.files.sysroot import check_root, inside
 
     real = sorted({check_root(root): root for root in roots}.items(), key=lambda each: -len(each[0]))
     found = [next((root for path_of, root in real if inside(path, path_of) is not None), None) for path in paths]

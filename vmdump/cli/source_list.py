@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from vmdump.check.sides import MachineName, Side
     from vmdump.cli.environment import Environment
     from vmdump.dump.device_dump import DeviceDump
-    from vmdump.sources.image_cache.cache import Image
+    from vmdump.sources.image_cache import Image
 
 SOURCE_HELP = (
     "a QEMU binary, which is read without being run; or a dump file of vmdump or QEMU's -dump-vmstate (plain, gzip, "

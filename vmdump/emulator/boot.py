@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 
 from vmdump.emulator.find_functions import Functions
 from vmdump.emulator.guest import WRONG_BINARY, Guest
+from vmdump.emulator.machine_types import MachineType
 from vmdump.emulator.objects.model import MappedObject
 from vmdump.errors import SourceError
-from vmdump.sources.qemu_image.machine_types import MachineType
 
 #: Possible offsets of MachineClass.is_default, in bytes. It is at 197 in QEMU 5.2, 189 in 7.2, 198 in 10.0, 206 in
 #: 11.1.

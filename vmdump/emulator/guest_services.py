@@ -18,7 +18,7 @@ from vmdump.emulator.guest import Guest
 from vmdump.emulator.objects.model import MappedObject
 from vmdump.emulator.objects.open import open_object
 from vmdump.errors import SourceError
-from vmdump.sources.sysroot import check_root, followed, resolve
+from vmdump.files.sysroot import check_root, followed, resolve
 
 #: Directories of the tree that QEMU may read. No other file exists for it but those of the host
 #: profile: no /etc, /proc, /dev, /home.

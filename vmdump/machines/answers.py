@@ -1,7 +1,7 @@
 """What was read from emulated machines, cached in the user's cache folder.
 
 A machine takes seconds to boot and read, and the answer depends on nothing but the binary, its tree of files, QEMU's
-arguments and the host profile. Entries are JSON beside those of vmdump/sources/image_cache/cache.py, with the same
+arguments and the host profile. Entries are JSON beside those of vmdump/sources/image_cache.py, with the same
 rules: an entry is valid as long as all files that QEMU requested, and vmdump's own code, are unchanged.
 """
 
@@ -14,18 +14,17 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import vmdump
+from vmdump.cache.entries import NO_FOLDER, entry_name, fingerprints, is_current, report_unused
+from vmdump.cache.folder import find_folder
 from vmdump.errors import SourceError
-from vmdump.files.fingerprint import fingerprint_of, is_settled, stat_signature
 from vmdump.signals import TimeOut, time_limit
-from vmdump.sources.image_cache.cache import NO_FOLDER, code_files, entry_name, is_current, report_unused
-from vmdump.sources.image_cache.folder import find_folder
 from vmdump.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from vmdump.cache.folder import CacheFolder
     from vmdump.machines.reader import Source
-    from vmdump.sources.image_cache.folder import CacheFolder
 
 T = TypeVar("T")
 
@@ -125,13 +124,10 @@ class Answers:
     def _store(self, folder: CacheFolder, key: tuple[Any, ...], payload: bytes, began: int) -> None:
         """Write an entry, unless a file that it depends on changed meanwhile or shortly before."""
         try:
-            files = [
-                *map(fingerprint_of, self._files()),
-                *((path, stat_signature(path), None) for path in code_files()),
-            ]
+            files = fingerprints(self._files(), began)
         except OSError:
             return
-        if not all(is_settled(signature, began) for _, signature, _ in files):
+        if files is None:
             return
         producer = ("image", self.source.path, None, None, None, (), (), ())
         header = {"key": key, "files": files, "producer": producer, "created": time.time(), "reports": []}

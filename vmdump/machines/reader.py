@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from vmdump.emulator.host_profile import HostProfile
 from vmdump.emulator.machine import ARGUMENTS, SECONDS, MachineError, boot
 from vmdump.emulator.template import boot_template
+from vmdump.files.sysroot import followed
 from vmdump.machines.cpu import read_cpu
 from vmdump.machines.effects import effects
 from vmdump.machines.model import MachineType
 from vmdump.machines.objects import read_tree, tree_types
 from vmdump.machines.query import read_machine_types
 from vmdump.machines.stream import Stream, read_stream
-from vmdump.sources.sysroot import followed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vmdump.dump.device_dump import DeviceDump
     from vmdump.emulator.host_profile import HostProfile
     from vmdump.machines.mapping import Machines
-    from vmdump.sources.image_cache.cache import Image
+    from vmdump.sources.image_cache import Image
     from vmdump.sources.session import Session
 
 #: Kinds of sources: vmdump's own devices, a Session, a dump file, a QEMU binary that is read, one that is run, a saved
@@ -161,7 +161,7 @@ def identify(
     """
     path = os.fspath(source)
     if root is not None:
-        from vmdump.sources.sysroot import followed
+        from vmdump.files.sysroot import followed
 
         path = followed(path, root)
     start = _first_bytes(path)
@@ -222,7 +222,7 @@ def load(
     path "-" (default: the process's own). Raises SourceError.
     """
     if kind == BINARY:
-        from vmdump.sources.image_cache.cache import open_image
+        from vmdump.sources.image_cache import open_image
         from vmdump.sources.qemu_image.options import ImageOptions
 
         options = ImageOptions(

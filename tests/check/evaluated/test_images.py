@@ -10,7 +10,7 @@ from vmdump.check.evaluated.evaluation import ImageOfMachine, image_of
 from vmdump.check.evaluated.evaluations import Evaluations
 from vmdump.check.evaluated.uninitialised import Uninitialised, find_uninitialised
 from vmdump.check.results import CheckResult, TypeResult
-from vmdump.sources.image_cache.cache import open_image
+from vmdump.sources.image_cache import open_image
 
 pytestmark = pytest.mark.slow
 

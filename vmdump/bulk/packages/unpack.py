@@ -237,7 +237,7 @@ def merge(layers: list[tuple[str, UnpackResult]], root: str) -> None:
     """Move the files of unpacked packages, each in its own folder, to root, and create their links there.
 
     The first of several files or links with one path is kept. Link targets are stored verbatim;
-    `vmdump.sources.sysroot` resolves them within root. Raises SourceError, OSError.
+    `vmdump.files.sysroot` resolves them within root. Raises SourceError, OSError.
     """
     top = os.open(root, _DIRECTORY)
     try:

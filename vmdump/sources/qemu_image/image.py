@@ -15,16 +15,17 @@ from vmdump.dump.tree import Tree, check_status
 from vmdump.emulator.boot import Qemu
 from vmdump.emulator.guest import Guest
 from vmdump.emulator.host_profile import HostProfile
+from vmdump.emulator.machine_types import MachineType, choose_machine
 from vmdump.emulator.objects.model import MappedObject
 from vmdump.emulator.objects.open import open_object
 from vmdump.emulator.other_programs import DUMP_MARK, check_is_qemu
 from vmdump.errors import SourceError
+from vmdump.files.sysroot import followed
 from vmdump.modules.loader import ModuleLoader
 from vmdump.modules.model import ModuleState
 from vmdump.qemu.error_lines import find_formats
 from vmdump.qom import TypeTable
 from vmdump.sources.qemu_image.classes import Classes
-from vmdump.sources.qemu_image.machine_types import MachineType, choose_machine
 from vmdump.sources.qemu_image.module_opener import (
     QemuModuleOpener,
     read_modinfo,
@@ -34,7 +35,6 @@ from vmdump.sources.qemu_image.module_opener import (
 )
 from vmdump.sources.qemu_image.standalone import find_standalone
 from vmdump.sources.qemu_image.struct_layout import Layout, Reader, calibrate
-from vmdump.sources.sysroot import followed
 
 Report = Callable[[object], None]
 OnPhase = Callable[[str], None]

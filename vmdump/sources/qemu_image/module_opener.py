@@ -16,9 +16,9 @@ from vmdump.emulator.guest import InstructionError
 from vmdump.emulator.objects.model import MappedObject
 from vmdump.emulator.objects.open import open_object
 from vmdump.errors import ModuleError, SourceError
+from vmdump.files.sysroot import check_root, inside, resolve
 from vmdump.modules.model import ModuleInfo
 from vmdump.qom import TypeTable
-from vmdump.sources.sysroot import check_root, inside, resolve
 
 _STAMP = re.compile(rb"qemu_stamp_[0-9a-f]+(?=\0)")
 

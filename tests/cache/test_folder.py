@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from support.image_cache import House, entry_file, folder_of
 
+from vmdump.cache import folder as cache_folder
+from vmdump.cache.folder import CacheFolder, find_folder
 from vmdump.cli import main
-from vmdump.sources.image_cache import folder as cache_folder
-from vmdump.sources.image_cache.folder import CacheFolder, find_folder
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_link_as_entry(target: str, house: House, tmp_path: Path) -> None:
 
 WRITER = """
 import sys
-from vmdump.sources.image_cache.folder import CacheFolder
+from vmdump.cache.folder import CacheFolder
 folder = CacheFolder(sys.argv[1], sys.argv[1] + ".key")
 for number in range(60):
     byte = sys.argv[2].encode()

@@ -9,17 +9,16 @@ that are not installed, and vmdump's own code. The machine type is not part of t
 from __future__ import annotations
 
 import contextlib
-import marshal
 import os
 import sys
 import time
 from zlib import crc32
 
 import vmdump
+from vmdump.cache.entries import NO_FOLDER, entry_name, fingerprints, is_current, report_unused
+from vmdump.cache.folder import CacheFolder, Entry, find_folder
+from vmdump.emulator.machine_types import MachineType, choose_machine
 from vmdump.errors import SourceError, VmdumpError
-from vmdump.files.fingerprint import fingerprint_of, is_settled, refreshed, stat_signature
-from vmdump.sources.image_cache.folder import CacheFolder, Entry, find_folder
-from vmdump.sources.qemu_image.machine_types import MachineType, choose_machine
 from vmdump.sources.qemu_image.options import ImageOptions
 from vmdump.version import __version__
 
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
     from vmdump.dump.device_dump import DeviceDump
     from vmdump.dump.tree import Tree
-    from vmdump.files.fingerprint import Fingerprint
     from vmdump.sources.qemu_image.image import QemuImage
 
     class Image(Protocol):
@@ -81,24 +79,6 @@ def open_image(
                     report(text)
             return _CachedImage(entry)
     return _NewImage(folder, path, options, report, timeout)
-
-
-#: Reason for not using the cache if there is no place for it.
-NO_FOLDER = "neither $HOME nor $XDG_CACHE_HOME and $XDG_STATE_HOME are absolute paths"
-
-#: Reasons that have been reported already.
-_reported: set[str] = set()
-
-
-def report_unused(reason: str | None, report: Callable[[object], None] | None) -> None:
-    """Report once why the cache is not used; None: it is."""
-    if reason is not None and report is not None and reason not in _reported:
-        _reported.add(reason)
-        report(f"the cache of parsed QEMU binaries is not used: {reason}; --no-cache silences this")
-
-
-def entry_name(key: tuple[Any, ...]) -> str:
-    return f"{crc32(marshal.dumps(key, 2)):08x}"
 
 
 def _read_image(
@@ -208,13 +188,10 @@ class _NewImage:
         try:
             payload = encode(dump, self._details)
             decode(payload, dump.machine)
-            files = [
-                *map(fingerprint_of, read_files(self._image)),
-                *((path, stat_signature(path), None) for path in code_files()),
-            ]
+            files = fingerprints(read_files(self._image), self._began)
         except (OSError, VmdumpError):
             return
-        if all(is_settled(signature, self._began) for _, signature, _ in files):
+        if files is not None:
             header = {
                 "key": self._key,
                 "files": files,
@@ -242,31 +219,6 @@ def read_files(image: QemuImage) -> Iterator[str]:
             yield (path := os.path.join(place, f"{module.name}.so"))
             if os.path.exists(path):
                 break
-
-
-def code_files() -> Iterator[str]:
-    """Iterate over the files of the code that read the image: vmdump's loaded modules and Unicorn."""
-    from vmdump.emulator.guest import libunicorn
-
-    for name, module in list(sys.modules.items()):
-        if name.startswith("vmdump.") and not name.startswith("vmdump.cli") and getattr(module, "__file__", None):
-            yield str(module.__file__)
-    yield os.fsdecode(libunicorn())
-
-
-def is_current(folder: CacheFolder, entry: Entry) -> bool:
-    """Return whether all files that an entry depends on are unchanged. Stores new signatures of unchanged content."""
-    began = time.time_ns()
-    files: list[Fingerprint] = entry.header["files"]
-    now: list[Fingerprint] = []
-    for file in files:
-        current = refreshed(file)
-        if current is None:
-            return False
-        now.append(current)
-    if now != files and all(is_settled(signature, began) for _, signature, _ in now):
-        folder.write(entry.name, {**entry.header, "files": now}, bytes(entry.payload))
-    return True
 
 
 # Payloads -----------------------------------------------------------------------------------------------------------
