@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.image_cache import House, entry_file, folder_of
+from support.image_cache import Setup, entry_file, folder_of
 
 from vmdump.cache import folder as cache_folder
 from vmdump.cache.folder import CacheFolder, find_folder
@@ -21,35 +21,35 @@ from vmdump.cli import main
     "position", [0, 7, 8, 11, 12, 15, 16, 17, 100, 0.01, 0.02, 0.1, 0.5, 0.9, 0.999, -1]
 )  # magic, checksum, size, header, payload
 @pytest.mark.parametrize("mask", [0x01, 0x80, 0xFF])
-def test_flipped_bits(position: float, mask: int, house: House) -> None:
+def test_flipped_bits(position: float, mask: int, setup: Setup) -> None:
     """A wrong byte anywhere in an entry is a miss, and the entry is rewritten."""
     good = entry_file().read_bytes()
     at = int(position * len(good)) if isinstance(position, float) else position
     data = bytearray(good)
     data[at] ^= mask
     entry_file().write_bytes(data)
-    assert not house.is_hit()
-    assert house.is_hit()
+    assert not setup.is_hit()
+    assert setup.is_hit()
 
 
 @pytest.mark.parametrize("size", [0, 1, 8, 11, 12, 15, 16, 40, 0.1, 0.5, 0.999])
-def test_truncated(size: float, house: House) -> None:
+def test_truncated(size: float, setup: Setup) -> None:
     """A truncated entry is a miss."""
     good = entry_file().read_bytes()
     entry_file().write_bytes(good[: int(size * len(good)) if isinstance(size, float) else size])
-    assert not house.is_hit()
-    assert house.is_hit()
+    assert not setup.is_hit()
+    assert setup.is_hit()
 
 
-def test_longer(house: House) -> None:
+def test_longer(setup: Setup) -> None:
     """An entry with trailing bytes is a miss."""
     with entry_file().open("ab") as file:
         file.write(b"\n")
-    assert not house.is_hit()
-    assert house.is_hit()
+    assert not setup.is_hit()
+    assert setup.is_hit()
 
 
-def test_damaged_is_removed(house: House) -> None:
+def test_damaged_is_removed(setup: Setup) -> None:
     """Unreadable entries are removed."""
     path = entry_file()
     path.write_bytes(b"?")
@@ -58,17 +58,17 @@ def test_damaged_is_removed(house: House) -> None:
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
-def test_no_file(make: Callable[[Path], None], house: House) -> None:
+def test_no_file(make: Callable[[Path], None], setup: Setup) -> None:
     """A directory or FIFO in place of an entry is a miss, not an error."""
     path = entry_file()
     path.unlink()
     make(path)
-    assert not house.is_hit()
+    assert not setup.is_hit()
     assert main(["cache"]) == 0
 
 
 @pytest.mark.parametrize("target", ["there", "missing", "an entry"])
-def test_link_as_entry(target: str, house: House, tmp_path: Path) -> None:
+def test_link_as_entry(target: str, setup: Setup, tmp_path: Path) -> None:
     """A symbolic link in place of an entry is neither read nor written through, but replaced."""
     path, elsewhere = entry_file(), tmp_path / "elsewhere"
     content = {"there": b"precious", "missing": None, "an entry": path.read_bytes()}[target]
@@ -76,10 +76,10 @@ def test_link_as_entry(target: str, house: House, tmp_path: Path) -> None:
         elsewhere.write_bytes(content)
     path.unlink()
     path.symlink_to(elsewhere)
-    assert not house.is_hit()
+    assert not setup.is_hit()
     assert (elsewhere.read_bytes() if elsewhere.exists() else None) == content
     assert not path.is_symlink()
-    assert house.is_hit()
+    assert setup.is_hit()
 
 
 # Writers ----------------------------------------------------------------------------------------------------------
@@ -121,16 +121,16 @@ def test_folder_created_concurrently(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("home", ["/proc/nothing", "/dev/null", "FILE"])
-def test_unwritable(home: str, house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unwritable(home: str, setup: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the folder cannot be created, every read is a first one."""
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", home.replace("FILE", str(tmp_path / "file")))
-    assert not house.is_hit()
-    assert not house.is_hit()
+    assert not setup.is_hit()
+    assert not setup.is_hit()
     assert main(["cache"]) == 0
 
 
-def test_full_disk(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a full disk every read is a first one, and no files are left."""
     real_open, refused = os.open, []
 
@@ -144,45 +144,45 @@ def test_full_disk(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
 
     folder_of().clear()
     monkeypatch.setattr(os, "open", open_full)
-    assert not house.is_hit()
-    assert not house.is_hit()
+    assert not setup.is_hit()
+    assert not setup.is_hit()
     assert len(refused) == 2
     assert list(Path(folder_of().path).iterdir()) == []
 
 
-def test_mode(house: House) -> None:
+def test_mode(setup: Setup) -> None:
     """Only the user can access the folder."""
     assert Path(folder_of().path).stat().st_mode & 0o7777 == 0o700
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o707, 0o777, 0o720, 0o702])
-def test_others_can_write(mode: int, house: House) -> None:
+def test_others_can_write(mode: int, setup: Setup) -> None:
     """A folder that others can write to is not used."""
     path = Path(folder_of().path)
     path.chmod(mode)
     before = entry_file().stat()
-    assert not house.is_hit()
-    assert not house.is_hit()
+    assert not setup.is_hit()
+    assert not setup.is_hit()
     assert entry_file().stat() == before
     path.chmod(0o755)
-    assert house.is_hit()
+    assert setup.is_hit()
 
 
-def test_link(house: House, tmp_path: Path) -> None:
+def test_link(setup: Setup, tmp_path: Path) -> None:
     """A folder that is a symbolic link is not followed."""
     path = Path(folder_of().path)
     path.rename(tmp_path / "elsewhere")
     path.symlink_to(tmp_path / "elsewhere")
-    assert not house.is_hit()
-    assert not house.is_hit()
+    assert not setup.is_hit()
+    assert not setup.is_hit()
     assert folder_of().clear() == 0
 
 
-def test_another_user(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_user(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
     """Folders and entries of another user are not used, so root's reads do not change a user's cache."""
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
-    assert not house.is_hit()
-    assert not house.is_hit()
+    assert not setup.is_hit()
+    assert not setup.is_hit()
 
 
 # Planted entries ------------------------------------------------------------------------------------------------
@@ -193,44 +193,44 @@ def key_file() -> Path:
     return Path(os.environ["XDG_STATE_HOME"], "vmdump", "cache.key")
 
 
-def test_planted(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_planted(setup: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A valid entry made with another user's key, copied into the folder, is not used."""
     genuine = entry_file().read_bytes()
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "other-user"))
-    assert not house.is_hit()  # the other user's cache has no entry
+    assert not setup.is_hit()  # the other user's cache has no entry
     assert entry_file().read_bytes() != genuine  # now it has one, made with the other key
-    assert house.is_hit()
+    assert setup.is_hit()
     entry_file().write_bytes(genuine)
-    assert not house.is_hit()
+    assert not setup.is_hit()
 
 
-def test_planted_payload(house: House) -> None:
+def test_planted_payload(setup: Setup) -> None:
     """An entry with a replaced payload and matching checksums needs the key."""
     whole = entry_file().read_bytes()
     payload = whole[40:] + b" "
     for digest in (whole[8:40], hashlib.blake2b(payload, digest_size=32).digest(), bytes(32)):
         entry_file().write_bytes(whole[:8] + digest + payload)
-        assert not house.is_hit()
+        assert not setup.is_hit()
 
 
-def test_key_mode(house: House) -> None:
+def test_key_mode(setup: Setup) -> None:
     """Only the user can read the key; a key readable by others or of another size is refused and reported."""
     path = key_file()
     assert (stat.S_IMODE(path.stat().st_mode), path.stat().st_size) == (0o600, 32)
-    house.reported.clear()
+    setup.reported.clear()
     path.chmod(0o640)
-    assert not house.is_hit()
-    assert house.reported[0] == (
+    assert not setup.is_hit()
+    assert setup.reported[0] == (
         f"the cache of parsed QEMU binaries is not used: {path}: other users can read or write it (mode 640); "
         "--no-cache silences this"
     )
     path.chmod(0o600)
-    assert house.is_hit()
+    assert setup.is_hit()
     path.write_bytes(b"short")
-    assert not house.is_hit()
+    assert not setup.is_hit()
     path.unlink()
     path.symlink_to("/dev/zero")
-    assert not house.is_hit()
+    assert not setup.is_hit()
 
 
 @pytest.mark.parametrize(
@@ -242,18 +242,18 @@ def test_key_mode(house: House) -> None:
         (lambda path: os.chown(path, 65534, -1), "belongs to another user (uid 65534)"),
     ],
 )
-def test_unused_folder_is_reported(spoil: Callable[[Path], None], reason: str, house: House) -> None:
+def test_unused_folder_is_reported(spoil: Callable[[Path], None], reason: str, setup: Setup) -> None:
     """An unusable folder is reported with the reason, once in a process."""
     if os.geteuid() and "another" in reason:
         pytest.skip("only root can give a folder away")
     path = Path(folder_of().path)
     spoil(path)
-    house.reported.clear()
-    house.open(cache=False)
-    assert not any("cache" in line for line in house.reported)
+    setup.reported.clear()
+    setup.open(cache=False)
+    assert not any("cache" in line for line in setup.reported)
     for _ in range(3):
-        assert not house.is_hit()
-    warnings = [line for line in house.reported if "cache" in line]
+        assert not setup.is_hit()
+    warnings = [line for line in setup.reported if "cache" in line]
     assert warnings == [f"the cache of parsed QEMU binaries is not used: {path}: {reason}; --no-cache silences this"]
 
 

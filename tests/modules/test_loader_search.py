@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.module_loader import ERROR, LOADED, House, Opener, Types, self_link
+from support.module_loader import ERROR, LOADED, Opener, Setup, Types, self_link
 
 from vmdump.modules.loader import ModuleLoader
 from vmdump.modules.model import ModuleInfo
@@ -45,13 +45,13 @@ def test_other_access_error_stops_the_search(tmp_path: Path) -> None:
 
 def test_name_too_long_or_impossible(tmp_path: Path) -> None:
     """ENAMETOOLONG is handled as any access error; so is a NUL, which no C string has."""
-    house = House(tmp_path)
+    setup = Setup(tmp_path)
     long = "x" * 300
-    assert house.load(long) == (
+    assert setup.load(long) == (
         ERROR,
-        [f"error trying to access {house.path(long)}: {os.strerror(errno.ENAMETOOLONG)}"],
+        [f"error trying to access {setup.path(long)}: {os.strerror(errno.ENAMETOOLONG)}"],
     )
-    result, [text] = house.load("a\0b")
+    result, [text] = setup.load("a\0b")
     assert (result, "\0" in text) == (ERROR, False)
     assert text.startswith(f"error trying to access '{tmp_path}/a\\x00b.fake': ")
 
@@ -83,19 +83,22 @@ def test_row_of_a_kind_is_opened_by_that_kind(tmp_path: Path) -> None:
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
 def test_only_regular_files_are_opened(tmp_path: Path, make: Callable[[str], None]) -> None:
     """Files that are not regular are not opened, as opening a FIFO would block."""
-    house = House(tmp_path)
-    make(house.path("usb"))
-    assert house.load("usb") == (ERROR, [f"failed to open module: {house.path('usb')}: not a regular file"])
-    assert house.opener.opened == []
+    setup = Setup(tmp_path)
+    make(setup.path("usb"))
+    assert setup.load("usb") == (
+        ERROR,
+        [f"failed to open module: {setup.path('usb')}: not a regular file"],
+    )
+    assert setup.opener.opened == []
 
 
 def test_configured_path_replaces_the_search(tmp_path: Path) -> None:
     """The configured path is opened, and not the file of that name in the module dir."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.touch()
-    house = House(tmp_path, ModuleInfo("usb", path=str(elsewhere), kind="fake"), files="usb")
-    assert house.load("usb") == (LOADED, [])
-    assert house.opener.paths == [str(elsewhere)]
+    setup = Setup(tmp_path, ModuleInfo("usb", path=str(elsewhere), kind="fake"), files="usb")
+    assert setup.load("usb") == (LOADED, [])
+    assert setup.opener.paths == [str(elsewhere)]
 
 
 @pytest.mark.parametrize(
@@ -117,5 +120,5 @@ def test_configured_path_replaces_the_search(tmp_path: Path) -> None:
 )
 def test_configured_path_must_be_good(tmp_path: Path, row: ModuleInfo, text: str) -> None:
     """For a configured path, cases that a search skips are errors with module and path."""
-    house = House(tmp_path, row, files="usb")
-    assert house.load("usb") == (ERROR, [text])
+    setup = Setup(tmp_path, row, files="usb")
+    assert setup.load("usb") == (ERROR, [text])

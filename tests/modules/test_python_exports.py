@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from support.python_modules import ALREADY_LOADED, ERROR, INIT, LOADED, House, module_source
+from support.python_modules import ALREADY_LOADED, ERROR, INIT, LOADED, Setup, module_source
 
 from vmdump.errors import ModuleError
 from vmdump.modules import python_module
@@ -28,14 +28,14 @@ LIB = module_source(body="users = []\n", finish="assert len(users) == 1")
 def test_dependents_get_the_module_they_depend_on(tmp_path: Path) -> None:
     """At top level and in init; the same object, so that state is shared within one loader only."""
     (tmp_path / "my-lib.py").write_text(LIB)
-    first, second = House(tmp_path, user=USER), House(tmp_path, user=USER)
-    for house in (first, second):
-        assert house.load("user") == (LOADED, [])
+    first, second = Setup(tmp_path, user=USER), Setup(tmp_path, user=USER)
+    for setup in (first, second):
+        assert setup.load("user") == (LOADED, [])
     with pytest.raises(ModuleError, match="module 'my-lib' exports nothing to this code"):
         python_module.exported_module("my-lib")
-    for house in (first, second):
-        house.loader.module_finish()
-        assert house.loader.errors == []
+    for setup in (first, second):
+        setup.loader.module_finish()
+        assert setup.loader.errors == []
 
 
 def test_only_what_another_depends_on_is_exported(tmp_path: Path) -> None:
@@ -44,12 +44,12 @@ def test_only_what_another_depends_on_is_exported(tmp_path: Path) -> None:
         "from vmdump.modules.python_module import exported_module\nVMDUMP_STAMP = 1\nexported_module('my-lib')\n" + INIT
     )
     (tmp_path / "my-lib.py").write_text(LIB)
-    house = House(tmp_path, asks=asks)
-    assert house.loader.module_load("", "my-lib") == LOADED
-    result, [text] = house.load("asks")
+    setup = Setup(tmp_path, asks=asks)
+    assert setup.loader.module_load("", "my-lib") == LOADED
+    result, [text] = setup.load("asks")
     assert result == ERROR
     assert text.startswith(
-        f"failed to initialize module: {house.path('asks')}:3: ModuleError: "
+        f"failed to initialize module: {setup.path('asks')}:3: ModuleError: "
         "module 'my-lib' exports nothing to this code: name it in module_info[\"deps\"]"
     )
     with pytest.raises(ModuleError, match="module 'my-lib' exports nothing to this code"):
@@ -71,15 +71,15 @@ def test_loaders_in_two_threads_do_not_mix(tmp_path: Path) -> None:
     meet = threading.Barrier(2, timeout=10)
     (tmp_path / "my-lib.py").write_text(LIB)
     source = USER.replace("def vmdump_module_init(types):\n", "def vmdump_module_init(types):\n    types.meet.wait()\n")
-    houses = [House(tmp_path, user=source) for _ in range(2)]
-    for house in houses:
-        house.types.meet = meet  # type: ignore[attr-defined]
-    threads = [threading.Thread(target=house.loader.module_load, args=("", "user")) for house in houses]
+    setups = [Setup(tmp_path, user=source) for _ in range(2)]
+    for setup in setups:
+        setup.types.meet = meet  # type: ignore[attr-defined]
+    threads = [threading.Thread(target=setup.loader.module_load, args=("", "user")) for setup in setups]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(10)
-    for house in houses:
-        assert house.load("user") == (ALREADY_LOADED, [])
-        house.loader.module_finish()
-        assert house.loader.errors == []
+    for setup in setups:
+        assert setup.load("user") == (ALREADY_LOADED, [])
+        setup.loader.module_finish()
+        assert setup.loader.errors == []

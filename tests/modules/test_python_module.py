@@ -6,7 +6,16 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from support.python_modules import ALREADY_LOADED, ERROR, INIT, LOADED, NOT_FOUND, House, module_source, private_modules
+from support.python_modules import (
+    ALREADY_LOADED,
+    ERROR,
+    INIT,
+    LOADED,
+    NOT_FOUND,
+    Setup,
+    module_source,
+    private_modules,
+)
 
 from vmdump.errors import ModuleError
 from vmdump.modules.python_module import MAX_SOURCE_SIZE
@@ -17,49 +26,49 @@ from vmdump.qom import register_base_types
 
 def test_module_registers_its_types(tmp_path: Path) -> None:
     """A module is declared, listed without execution, loaded, and registered, under a private name in sys.modules."""
-    house = House(tmp_path, good=module_source("t1", "t2", info="'opts': ('spice',), 'arch': 'x86_64'"))
+    setup = Setup(tmp_path, good=module_source("t1", "t2", info="'opts': ('spice',), 'arch': 'x86_64'"))
     assert private_modules() == []
-    [row] = house.loader.states()
+    [row] = setup.loader.states()
     assert (row.kind, row.objs, row.opts, row.arch, row.path) == ("python", ("t1", "t2"), ("spice",), "x86_64", None)
-    house.loader.module_load_qom_all()
-    assert house.load("good") == (ALREADY_LOADED, [])
-    assert (house.types.type_get_by_name("t1"), house.types.type_get_by_name("t2")) != (None, None)
+    setup.loader.module_load_qom_all()
+    assert setup.load("good") == (ALREADY_LOADED, [])
+    assert (setup.types.type_get_by_name("t1"), setup.types.type_get_by_name("t2")) != (None, None)
     assert len(private_modules()) == 1
 
 
 def test_type_is_loaded_on_demand(tmp_path: Path) -> None:
     """The type table asks the loader for unknown types."""
-    house = House(tmp_path, good=module_source("t1"))
-    register_base_types(house.types)
-    assert house.types.module_object_class_by_name("t1").get_name() == "t1"
+    setup = Setup(tmp_path, good=module_source("t1"))
+    register_base_types(setup.types)
+    assert setup.types.module_object_class_by_name("t1").get_name() == "t1"
 
 
 def test_finish_in_reverse_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """finish is optional, called last loaded first; afterwards the modules are gone from sys.modules."""
-    house = House(
+    setup = Setup(
         tmp_path,
         first=module_source(finish="print('first')"),
         silent=module_source(),
         second=module_source(finish="print('second')"),
     )
     for name in ("first", "silent", "second"):
-        assert house.load(name) == (LOADED, [])
-    house.loader.module_finish()
+        assert setup.load(name) == (LOADED, [])
+    setup.loader.module_finish()
     assert capsys.readouterr().out == "second\nfirst\n"
     assert private_modules() == []
 
 
 def test_failing_finish_is_reported_and_the_rest_finished(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A finish that raises, even SystemExit, does not stop the others."""
-    house = House(
+    setup = Setup(
         tmp_path, first=module_source(finish="print('first')"), second=module_source(finish="raise SystemExit(3)")
     )
-    house.load("first")
-    house.load("second")
-    house.loader.module_finish()
-    line = house.path("second").read_text().splitlines().index("    raise SystemExit(3)") + 1
-    assert [str(e) for e in house.loader.errors] == [
-        f"failed to finish module: {house.path('second')}:{line}: SystemExit: 3"
+    setup.load("first")
+    setup.load("second")
+    setup.loader.module_finish()
+    line = setup.path("second").read_text().splitlines().index("    raise SystemExit(3)") + 1
+    assert [str(e) for e in setup.loader.errors] == [
+        f"failed to finish module: {setup.path('second')}:{line}: SystemExit: 3"
     ]
     assert capsys.readouterr().out == "first\n"
     assert private_modules() == []
@@ -77,8 +86,8 @@ def test_dataclasses_work_in_a_module(tmp_path: Path) -> None:
         def vmdump_module_init(types):
             assert typing.get_type_hints(Config), __file__
         """
-    house = House(tmp_path, good=dedent(body))
-    assert house.load("good") == (LOADED, [])
+    setup = Setup(tmp_path, good=dedent(body))
+    assert setup.load("good") == (LOADED, [])
 
 
 def test_two_loaders_share_no_module(tmp_path: Path) -> None:
@@ -87,7 +96,7 @@ def test_two_loaders_share_no_module(tmp_path: Path) -> None:
         module_source(body="loaded = []\n")
         + "def vmdump_module_finish():\n    assert not loaded\n    loaded.append(1)\n"
     )
-    first, second = House(tmp_path, good=source), House(tmp_path, good=source)
+    first, second = Setup(tmp_path, good=source), Setup(tmp_path, good=source)
     assert (first.load("good"), second.load("good")) == ((LOADED, []), (LOADED, []))
     assert len(private_modules()) == 2
     first.loader.module_finish()
@@ -98,8 +107,8 @@ def test_two_loaders_share_no_module(tmp_path: Path) -> None:
 
 def test_no_bytecode_is_written(tmp_path: Path) -> None:
     """No bytecode is written, as module dirs may be read-only or another user's."""
-    house = House(tmp_path, good=module_source())
-    house.load("good")
+    setup = Setup(tmp_path, good=module_source())
+    setup.load("good")
     assert [path.name for path in tmp_path.iterdir()] == ["good.py"]
 
 
@@ -108,51 +117,51 @@ def test_no_bytecode_is_written(tmp_path: Path) -> None:
 
 def test_arch_mismatch(tmp_path: Path) -> None:
     """A module's own arch declaration is checked without executing it."""
-    house = House(tmp_path, ccw=module_source("t", info="'arch': 's390x'", body="raise AssertionError"))
-    house.loader.module_load("", "ccw")
-    assert [str(e) for e in house.loader.errors] == ["module arch does not match: expected 'x86_64', got 's390x'"]
+    setup = Setup(tmp_path, ccw=module_source("t", info="'arch': 's390x'", body="raise AssertionError"))
+    setup.loader.module_load("", "ccw")
+    assert [str(e) for e in setup.loader.errors] == ["module arch does not match: expected 'x86_64', got 's390x'"]
 
 
 def test_missing_and_failing_deps(tmp_path: Path) -> None:
     """0 for a missing dep, -1 and its error for a failing one."""
-    house = House(
+    setup = Setup(
         tmp_path,
         bad=module_source(body="1 / 0"),
         needs_bad=module_source("t1", info="'deps': ['bad']"),
         needs_gone=module_source("t2", info="'deps': ['gone']"),
     )
     errors: list[ModuleError] = []
-    assert house.loader.module_load("", "needs_gone", errors.append) == NOT_FOUND
+    assert setup.loader.module_load("", "needs_gone", errors.append) == NOT_FOUND
     assert errors == []
-    assert house.loader.module_load("", "needs_bad", errors.append) == ERROR
-    assert [f"(module=bad, path={house.path('bad')})" in str(error) for error in errors] == [True]
+    assert setup.loader.module_load("", "needs_bad", errors.append) == ERROR
+    assert [f"(module=bad, path={setup.path('bad')})" in str(error) for error in errors] == [True]
 
 
 def test_cyclic_deps(tmp_path: Path) -> None:
     """Modules with cyclic deps are both loaded."""
-    house = House(tmp_path, a=module_source("t1", info="'deps': ['b']"), b=module_source("t2", info="'deps': ['a']"))
-    assert house.load("a") == (LOADED, [])
-    assert house.load("b") == (ALREADY_LOADED, [])
+    setup = Setup(tmp_path, a=module_source("t1", info="'deps': ['b']"), b=module_source("t2", info="'deps': ['a']"))
+    assert setup.load("a") == (LOADED, [])
+    assert setup.load("b") == (ALREADY_LOADED, [])
 
 
 def test_two_modules_for_one_type(tmp_path: Path) -> None:
     """A second provider is QEMU's error; the first one's type stays."""
-    house = House(tmp_path, a=module_source("t"), b=module_source("t"))
-    assert house.loader.module_load_qom("t") == ERROR
-    assert [str(error) for error in house.loader.errors] == ["multiple modules providing 't'"]
-    assert house.load("a") == (ALREADY_LOADED, [])
+    setup = Setup(tmp_path, a=module_source("t"), b=module_source("t"))
+    assert setup.loader.module_load_qom("t") == ERROR
+    assert [str(error) for error in setup.loader.errors] == ["multiple modules providing 't'"]
+    assert setup.load("a") == (ALREADY_LOADED, [])
 
 
 def test_module_with_a_registered_type_is_removed(tmp_path: Path) -> None:
     """All of the module's types are removed, the other module's stay."""
-    house = House(tmp_path, a=module_source("t"), b=module_source("own", "t"))
-    house.load("a")
-    result, [text] = house.load("b")
+    setup = Setup(tmp_path, a=module_source("t"), b=module_source("own", "t"))
+    setup.load("a")
+    result, [text] = setup.load("b")
     assert result == ERROR
-    assert text.startswith(f"failed to initialize module: {house.path('b')}:6: QOMError: ")
+    assert text.startswith(f"failed to initialize module: {setup.path('b')}:6: QOMError: ")
     assert "'t'" in text
-    assert house.types.type_get_by_name("own") is None
-    assert house.types.type_get_by_name("t") is not None
+    assert setup.types.type_get_by_name("own") is None
+    assert setup.types.type_get_by_name("t") is not None
     assert len(private_modules()) == 1
 
 
@@ -217,55 +226,55 @@ OTHER_STAMP = "VMDUMP_STAMP is not 1. Only modules from the same build can be lo
 )
 def test_error_texts(tmp_path: Path, source: str, text: str) -> None:
     """Each way to fail has its text, leaves no types, no entry in sys.modules, and the module not loaded."""
-    house = House(tmp_path)
-    house.path("bad").write_text(source)
-    result, [got] = house.load("bad")
-    assert (result, got) == (ERROR, text.replace("PATH", str(house.path("bad"))))
+    setup = Setup(tmp_path)
+    setup.path("bad").write_text(source)
+    result, [got] = setup.load("bad")
+    assert (result, got) == (ERROR, text.replace("PATH", str(setup.path("bad"))))
     assert private_modules() == []
-    assert house.load("bad")[0] == ERROR
+    assert setup.load("bad")[0] == ERROR
 
 
 @pytest.mark.parametrize("where", ["\nrecurse()\n", "\ndef vmdump_module_init(types): recurse()\n"])
 def test_endless_recursion(tmp_path: Path, where: str) -> None:
     """Endless recursion at import or in init is an ordinary error."""
-    house = House(tmp_path, bad=f"VMDUMP_STAMP = 1\n{INIT}def recurse(): recurse()\n{where}")
-    result, [text] = house.load("bad")
+    setup = Setup(tmp_path, bad=f"VMDUMP_STAMP = 1\n{INIT}def recurse(): recurse()\n{where}")
+    result, [text] = setup.load("bad")
     assert result == ERROR
-    assert text.startswith(f"failed to initialize module: {house.path('bad')}:3: RecursionError: ")
+    assert text.startswith(f"failed to initialize module: {setup.path('bad')}:3: RecursionError: ")
 
 
 def test_keyboard_interrupt_passes_through(tmp_path: Path) -> None:
     """KeyboardInterrupt propagates and leaves no type or module."""
-    house = House(
+    setup = Setup(
         tmp_path,
         bad=module_source("t", then="raise KeyboardInterrupt"),
     )
     with pytest.raises(KeyboardInterrupt):
-        house.load("bad")
-    assert (house.types.type_get_by_name("t"), private_modules()) == (None, [])
+        setup.load("bad")
+    assert (setup.types.type_get_by_name("t"), private_modules()) == (None, [])
 
 
 def test_failure_after_registering_removes_types(tmp_path: Path) -> None:
     """Types registered before init raised are removed; once fixed, the same module loads."""
-    house = House(tmp_path, bad=module_source("t1", then="1 / 0"))
-    assert house.load("bad")[0] == ERROR
-    assert house.types.type_get_by_name("t1") is None
-    house.path("bad").write_text(module_source("t1"))
-    assert house.load("bad") == (LOADED, [])
-    assert house.types.type_get_by_name("t1") is not None
+    setup = Setup(tmp_path, bad=module_source("t1", then="1 / 0"))
+    assert setup.load("bad")[0] == ERROR
+    assert setup.types.type_get_by_name("t1") is None
+    setup.path("bad").write_text(module_source("t1"))
+    assert setup.load("bad") == (LOADED, [])
+    assert setup.types.type_get_by_name("t1") is not None
 
 
 def test_unreadable_or_oversized_file(tmp_path: Path) -> None:
     """Files above the size limit are refused; a file of exactly that size loads."""
-    house = House(tmp_path)
+    setup = Setup(tmp_path)
     source = f"VMDUMP_STAMP = 1\n{INIT}#"
-    house.path("good").write_text(source.ljust(MAX_SOURCE_SIZE, "#"))
-    house.path("bad").write_text(source.ljust(MAX_SOURCE_SIZE + 1, "#"))
-    assert house.load("good") == (LOADED, [])
-    text = f"failed to open module: {house.path('bad')}: larger than {MAX_SOURCE_SIZE} bytes; split it"
-    assert house.load("bad") == (ERROR, [text])
+    setup.path("good").write_text(source.ljust(MAX_SOURCE_SIZE, "#"))
+    setup.path("bad").write_text(source.ljust(MAX_SOURCE_SIZE + 1, "#"))
+    assert setup.load("good") == (LOADED, [])
+    text = f"failed to open module: {setup.path('bad')}: larger than {MAX_SOURCE_SIZE} bytes; split it"
+    assert setup.load("bad") == (ERROR, [text])
     with pytest.raises(ModuleError, match=f"failed to open module: {tmp_path}: Is a directory"):
-        house.opener.read_info(str(tmp_path))
+        setup.opener.read_info(str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -283,11 +292,11 @@ def test_unreadable_or_oversized_file(tmp_path: Path) -> None:
 )
 def test_hostile_source(tmp_path: Path, source: bytes) -> None:
     """Any error of Python's parser or compiler becomes one line; nothing crashes."""
-    house = House(tmp_path)
-    house.path("bad").write_bytes(source)
-    result, [text] = house.load("bad")
+    setup = Setup(tmp_path)
+    setup.path("bad").write_bytes(source)
+    result, [text] = setup.load("bad")
     assert result == ERROR
-    assert text.startswith(f"failed to open module: {house.path('bad')}:")
+    assert text.startswith(f"failed to open module: {setup.path('bad')}:")
     assert "\n" not in text
 
 
@@ -311,23 +320,23 @@ def test_hostile_source(tmp_path: Path, source: bytes) -> None:
 )
 def test_broken_modinfo_names_the_line(tmp_path: Path, info: str, text: str) -> None:
     """Reported when the table is read, which continues, and again when the module is loaded."""
-    house = House(tmp_path, bad=f"VMDUMP_STAMP = 1\nmodule_info = {info}\n{INIT}", good=module_source("t"))
-    text = f"failed to open module: {text}".replace("PATH", str(house.path("bad")))
-    assert [str(error) for error in house.broken] == [text]
-    assert [row.name for row in house.loader.states()] == ["good"]
-    assert house.load("bad") == (ERROR, [text])
+    setup = Setup(tmp_path, bad=f"VMDUMP_STAMP = 1\nmodule_info = {info}\n{INIT}", good=module_source("t"))
+    text = f"failed to open module: {text}".replace("PATH", str(setup.path("bad")))
+    assert [str(error) for error in setup.broken] == [text]
+    assert [row.name for row in setup.loader.states()] == ["good"]
+    assert setup.load("bad") == (ERROR, [text])
 
 
 def test_modinfo_is_optional_and_read_without_execution(tmp_path: Path) -> None:
     """Without module_info a row provides nothing. The last binding counts, as at run time."""
-    house = House(
+    setup = Setup(
         tmp_path,
         bare=f"VMDUMP_STAMP = 1\n{INIT}raise AssertionError('executed')",
         twice=f"VMDUMP_STAMP = 1\n{INIT}module_info = {{}}\nmodule_info = {{'objs': ('t',), 'arch': None}}",
         typed=f"VMDUMP_STAMP = 1\n{INIT}module_info = make()\nmodule_info: dict = {{'objs': ['u']}}",
     )
-    assert house.broken == []
-    assert [(row.name, row.objs, row.arch) for row in house.loader.states()] == [
+    assert setup.broken == []
+    assert [(row.name, row.objs, row.arch) for row in setup.loader.states()] == [
         ("bare", (), None),
         ("twice", ("t",), None),
         ("typed", ("u",), None),
@@ -347,5 +356,5 @@ def test_modinfo_is_optional_and_read_without_execution(tmp_path: Path) -> None:
 )
 def test_other_python_files_are_skipped(tmp_path: Path, source: str) -> None:
     """Files with neither a stamp nor an init function at top level are skipped."""
-    house = House(tmp_path, other=source)
-    assert (house.broken, house.loader.states()) == ([], [])
+    setup = Setup(tmp_path, other=source)
+    assert (setup.broken, setup.loader.states()) == ([], [])

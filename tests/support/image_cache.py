@@ -1,9 +1,12 @@
 """The image cache with a fake QEMU binary."""
 
+import time
 import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 import vmdump
 from support.dumps import read_real_dump
@@ -13,6 +16,7 @@ from vmdump.dump.device_dump import DeviceDump
 from vmdump.dump.producer import Producer
 from vmdump.emulator.machine_types import MachineType
 from vmdump.errors import ModuleError
+from vmdump.files import fingerprint
 from vmdump.sources import image_cache
 from vmdump.sources.qemu_image.options import ImageOptions
 
@@ -38,7 +42,7 @@ class FakeImage:
         return DeviceDump(engine.parse(data), Producer("image", self.path, "QEMU emulator version 7.2.22"))
 
 
-class House:
+class Setup:
     """A binary, two module directories, the second of which is missing, and a count of real reads."""
 
     def __init__(self, root: Path) -> None:
@@ -78,3 +82,15 @@ def entry_file() -> Path:
     """The file of the one entry."""
     (path,) = Path(folder_of().path).iterdir()
     return path
+
+
+@pytest.fixture
+def setup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Setup:
+    """A setup whose image has been read once. Files count as settled at once, as this one is new."""
+    setup = Setup(tmp_path)
+    monkeypatch.setattr(image_cache, "_read_image", setup.read)
+    monkeypatch.setattr(fingerprint, "GRANULARITY", 0)
+    monkeypatch.delenv("QEMU_MODULE_DIR", raising=False)
+    time.sleep(0.02)  # the granularity of file time stamps
+    assert not setup.is_hit()
+    return setup

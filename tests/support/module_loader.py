@@ -71,7 +71,7 @@ class Opened:
             raise self.opener.on_finish[self.name]
 
 
-class House:
+class Setup:
     """A loader over one module dir, with access to its parts."""
 
     def __init__(self, directory: Path, *table: ModuleInfo, files: str = "", arch: str | None = "x86_64") -> None:

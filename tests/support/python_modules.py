@@ -38,7 +38,7 @@ def module_source(*typenames: str, info: str = "", then: str = "pass", body: str
     )
 
 
-class House:
+class Setup:
     """A module dir with files, and a loader with the table read from it."""
 
     def __init__(self, directory: Path, arch: str | None = "x86_64", **files: str) -> None:
