@@ -39,10 +39,11 @@ DEVICES = ("e1000e", "virtio-net-pci", "nec-usb-xhci", "virtio-blk-pci,drive=dis
 _CHILD = """
 import resource, sys
 from vmdump.emulator.machine import boot
+from vmdump.emulator.migration import save_stream
 from vmdump.errors import SourceError
 for name in sys.argv[2:]:
     try:
-        boot(sys.argv[1], ["-M", name]).save()
+        save_stream(boot(sys.argv[1], ["-M", name]))
     except SourceError:
         pass
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 
+import pytest
 from support.paths import ROOT
 
 MODULES = {
@@ -13,17 +14,23 @@ MODULES = {
 }
 
 
-def imports(node: ast.AST) -> Iterator[str]:
-    """Yield the names that code imports, in functions too, but not for type checkers only."""
+#: Where an import stands: at module level, in a function, or under ``if TYPE_CHECKING``, which is never executed.
+MODULE, FUNCTION, TYPES = "module", "function", "types"
+
+
+def imports(node: ast.AST, place: str = MODULE) -> Iterator[tuple[str, str]]:
+    """Yield the names that code imports, and the place of each import."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Import):
-            yield from (alias.name for alias in child.names)
+            yield from ((alias.name, place) for alias in child.names)
         elif isinstance(child, ast.ImportFrom):
-            yield from (f"{child.module}.{alias.name}" for alias in child.names)
+            yield from ((f"{child.module}.{alias.name}", place) for alias in child.names)
         elif isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
-            yield from (name for other in child.orelse for name in imports(other))
+            for branch, where in ((child.body, TYPES), (child.orelse, place)):
+                yield from (found for statement in branch for found in imports(ast.Module([statement], []), where))
         else:
-            yield from imports(child)
+            is_function = place == MODULE and isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef))
+            yield from imports(child, FUNCTION if is_function else place)
 
 
 def module_of(name: str) -> str | None:
@@ -33,13 +40,34 @@ def module_of(name: str) -> str | None:
     return next((prefix for prefix in prefixes if prefix in MODULES), None)
 
 
-def test_no_cycle_of_imports() -> None:
-    """Imports point one way, those in functions included. The C core and the package itself are no modules here."""
+def import_graph(places: set[str]) -> dict[str, set[str]]:
+    """Return the modules that each module imports in these places. The C core and the package itself are none."""
     graph = {}
     for name, path in MODULES.items():
-        found = {module_of(each) for each in imports(ast.parse(path.read_text()))}
-        graph[name] = found - {None, name}
-    assert sum(map(len, graph.values())) > 500
+        found = {module_of(each) for each, place in imports(ast.parse(path.read_text())) if place in places}
+        graph[name] = {each for each in found if each is not None and each != name}
+    return graph
+
+
+@pytest.mark.parametrize(
+    ("places", "at_least"),
+    [({MODULE}, 500), ({MODULE, FUNCTION}, 800), ({MODULE, FUNCTION, TYPES}, 1000)],
+    ids=["at start", "all", "with types"],
+)
+def test_no_cycle_of_imports(places: set[str], at_least: int) -> None:
+    """Imports of files point one way: at module level, with those in functions, and with those for type checkers."""
+    graph = import_graph(places)
+    assert sum(map(len, graph.values())) > at_least
+    TopologicalSorter(graph).prepare()
+
+
+def test_folders_are_layers() -> None:
+    """What one folder of the package imports, in functions too, does not import that folder."""
+    graph: dict[str, set[str]] = {}
+    for name, imported in import_graph({MODULE, FUNCTION}).items():
+        folder, *others = (".".join(each.split(".")[:2]) for each in (name, *imported))
+        graph.setdefault(folder, set()).update(set(others) - {folder})
+    assert sum(map(len, graph.values())) > 80
     TopologicalSorter(graph).prepare()
 
 

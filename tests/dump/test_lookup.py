@@ -18,9 +18,10 @@ from vmdump.cli import COMMANDS, main
 from vmdump.cli.environment import Environment
 from vmdump.dump.device import Device, StandaloneVMState
 from vmdump.dump.device_dump import DeviceDump
-from vmdump.dump.lookup import Part, matching_types, section_name
+from vmdump.dump.lookup import Part, section_name
 from vmdump.dump.producer import Producer
 from vmdump.dump.tree import parse
+from vmdump.dump.type_patterns import matching_types
 from vmdump.errors import VmdumpError
 from vmdump.qemu.targets import TARGETS
 from vmdump.qom.machines import find_machine

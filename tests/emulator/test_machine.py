@@ -9,6 +9,7 @@ import pytest
 from support.native_qemu import NativeQemu, ram_blocks, vmdescription
 
 from vmdump.emulator.machine import Machine, MachineError, QmpError, boot
+from vmdump.emulator.migration import load_stream, save_stream
 from vmdump.emulator.template import boot_template
 from vmdump.errors import SourceError
 
@@ -93,7 +94,7 @@ def test_save(target, name, tmp_path):
     with NativeQemu(binary(target), *args) as native:
         expected = native.save(tmp_path / "stream")
     booted = boot(binary(target), args)
-    stream = booted.save()
+    stream = save_stream(booted)
     assert vmdescription(stream) == vmdescription(expected)
     assert ram_blocks(stream) == ram_blocks(expected)
     assert booted.missed_functions == []
@@ -102,12 +103,12 @@ def test_save(target, name, tmp_path):
 def test_load(tmp_path):
     """An emulated machine loads what it has saved, and what a real one has, and refuses another machine's."""
     args = ["-M", "pc", "-accel", "tcg"]
-    stream = boot(binary("x86_64"), args).save()
+    stream = save_stream(boot(binary("x86_64"), args))
     loaded = boot(binary("x86_64"), [*args, "-incoming", "defer"])
-    assert loaded.load(stream) == 0
-    loaded.save()  # vCPU threads run the work that the load has queued
+    assert load_stream(loaded, stream) == 0
+    save_stream(loaded)  # vCPU threads run the work that the load has queued
     other = boot(binary("x86_64"), ["-M", "q35", "-accel", "tcg", "-incoming", "defer"])
-    assert other.load(stream) < 0
+    assert load_stream(other, stream) < 0
     assert "Machine type received is 'pc-i440fx-7.2' and local is 'pc-q35-7.2'" in other.output
 
 
@@ -115,7 +116,7 @@ def test_real_qemu_loads_an_emulated_save(tmp_path: Path):
     """A stream of the emulator is one for a real QEMU."""
     args = ["-M", "q35", "-accel", "tcg"]
     path = tmp_path / "stream"
-    path.write_bytes(boot(binary("x86_64"), args).save())
+    path.write_bytes(save_stream(boot(binary("x86_64"), args)))
     with NativeQemu(binary("x86_64"), *args, "-incoming", "defer") as native:
         native.qmp("migrate-incoming", uri=f"exec:cat {path}")
         while (status := native.qmp("query-status")["status"]) == "inmigrate":
@@ -128,37 +129,37 @@ def test_template(tmp_path):
     args = ["-M", "q35", "-accel", "tcg"]
     template = boot_template(binary("x86_64"), args)
     with template.boot() as machine:
-        alone = machine.save()
+        alone = save_stream(machine)
     for device in ("e1000e,id=dut", "nec-usb-xhci,id=dut"):
         with NativeQemu(binary("x86_64"), *args, "-device", device) as native:
             expected = native.save(tmp_path / "stream")
         with template.boot(device) as machine:
-            stream = machine.save()
+            stream = save_stream(machine)
             assert vmdescription(stream) == vmdescription(expected)
             assert ram_blocks(stream) == ram_blocks(expected)
     with pytest.raises(MachineError, match="'nosuch' is not a valid device model name"), template.boot("nosuch"):
         pass
     with template.boot() as machine:
-        assert machine.save() == alone
+        assert save_stream(machine) == alone
 
 
 def test_snapshot():
     """A machine is again what it was, also after an error."""
     machine = boot(binary("x86_64"), ["-M", "q35", "-accel", "tcg"])
     machine.snapshot()
-    stream = machine.save()
+    stream = save_stream(machine)
     machine.rewind()
     with pytest.raises(MachineError):
         machine.call("object_get_typename", 1)
     machine.rewind()
-    assert machine.save() == stream
+    assert save_stream(machine) == stream
 
 
 def test_kvm():
     """With KVM a machine has what KVM's profile gives it: its clock, and the CPU's frequency."""
     machine = boot(binary("x86_64"), ["-M", "q35", "-accel", "kvm"])
     assert machine.qmp("query-kvm") == {"enabled": True, "present": True}
-    description = vmdescription(machine.save())
+    description = vmdescription(save_stream(machine))
     names = [device["name"] for device in description["devices"]]
     assert "kvmclock" in names
     assert "kvm-tpr-opt" in names

@@ -16,6 +16,7 @@ from support.machine_pair import Pair, Result, compare_machine
 from support.paths import DATA
 from support.stream_comparison import FIXED_CLOCK
 from vmdump.emulator.machine import MachineError
+from vmdump.emulator.migration import save_stream
 from vmdump.emulator.template import MachineTemplate, boot_template
 
 #: Limit of the CPU time of one VM, in seconds.
@@ -81,7 +82,7 @@ def compare_devices(pair: Pair, cases: Sequence[DeviceCase]) -> Iterator[Result]
                 template.set_time(_SECONDS)
                 template.forget_missed_functions()
                 with template.boot(*case.devices) as machine:
-                    return machine.save(), machine.missed_functions
+                    return save_stream(machine), machine.missed_functions
 
             try:
                 yield compare_machine(pair, *each.args, emulated=stream)

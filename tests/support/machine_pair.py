@@ -13,6 +13,7 @@ from support.machine_trees import binary_of, native_command
 from support.native_qemu import NativeQemu
 from support.stream_comparison import FIXED_CLOCK, compare_streams, first_difference
 from vmdump.emulator.machine import Machine, QmpError, boot
+from vmdump.emulator.migration import save_stream
 from vmdump.errors import SourceError
 
 IMAGES = Path(os.environ.get("VMDUMP_IMAGES", "/nonexistent"))
@@ -133,7 +134,7 @@ def compare_machine(
 
     def booted(**memory: int) -> tuple[bytes, Sequence[str]]:
         machine = pair.emulated(*argv, **memory)
-        return machine.save(), machine.missed_functions
+        return save_stream(machine), machine.missed_functions
 
     try:
         expected = pair.native_stream(*argv)

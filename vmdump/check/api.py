@@ -68,7 +68,7 @@ def check(
     """
     from vmdump.check.checker import check as check_dumps
     from vmdump.check.sides import Side, different_targets
-    from vmdump.dump.lookup import require_types
+    from vmdump.dump.type_patterns import require_types
 
     pairs = _pairs(directions)
     patterns = (types,) if isinstance(types, str) else tuple(types)

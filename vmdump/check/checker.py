@@ -65,7 +65,7 @@ def check(
     natives = [CheckedDump(each.dump, contents) for each in dumps]
     number_shapes([section for each in natives for section in each.sections])
     if types:
-        from vmdump.dump.lookup import type_patterns
+        from vmdump.dump.type_patterns import type_patterns
 
         types = type_patterns([each.dump for each in dumps], types)
     if directions is None:

@@ -150,7 +150,7 @@ def check_sources(args: argparse.Namespace, environment: Environment) -> CheckRe
     """Run the check of the sources. Raises UsageError, VmdumpError."""
     from vmdump.check.checker import check
     from vmdump.check.sides import Side
-    from vmdump.dump.lookup import require_types
+    from vmdump.dump.type_patterns import require_types
 
     if args.matrix and len(args.sources) == 1:
         raise UsageError(f"{args.sources[0]}: not an output directory of vmdump bulk; give one, or several SOURCEs")

@@ -88,7 +88,8 @@ def _is_device(session: Session, name: str) -> bool:
 
 
 def _unknown(name: str, dump: DeviceDump) -> str:
-    from vmdump.dump.lookup import known_names, section_name
+    from vmdump.dump.lookup import section_name
+    from vmdump.dump.type_patterns import known_names
     from vmdump.suggestion import did_you_mean
 
     hint = did_you_mean(section_name(name), known_names(dump), "vmdump devices lists the types")

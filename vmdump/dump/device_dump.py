@@ -167,7 +167,7 @@ class DeviceDump(Mapping[str, "Device"]):
         """
         from vmdump.dump.lookup import find
 
-        return find(self, name)
+        return find(self, self.standalone, self.tree, name)
 
     def __iter__(self) -> Iterator[str]:
         """Type names in the order of the dump."""

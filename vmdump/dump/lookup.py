@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING
 
 from vmdump._core import ffi
 from vmdump.dump.tree import text_of
-from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from vmdump._core import vmd_desc
     from vmdump.dump.device import Device, StandaloneVMState
-    from vmdump.dump.device_dump import DeviceDump
     from vmdump.dump.tree import Tree
     from vmdump.dump.walk import WalkedField
     from vmdump.vmstate.model import VMStateDescription
@@ -72,24 +70,23 @@ class Part:
         return f"<Part {self.name!r} of {len(self.holders)} type{'' if len(self.holders) == 1 else 's'}>"
 
 
-def find(dump: DeviceDump, text: str) -> tuple[Device | StandaloneVMState | Part, ...]:
-    """Return everything in a dump that text names. See DeviceDump.find."""
-    parts = _Parts(dump.tree)
+def find(
+    devices: Mapping[str, Device], standalone: Sequence[StandaloneVMState], tree: Tree, text: str
+) -> tuple[Device | StandaloneVMState | Part, ...]:
+    """Return everything in a dump that text names, of its devices, standalone descriptions and tree.
+
+    See DeviceDump.find.
+    """
+    parts = _Parts(tree)
     readings = list(_readings(text))
     for same in (str, str.casefold):
         for reading, is_section in readings:
             for look in (_sections, _type) if is_section else (_type, _sections):
-                if found := look(dump, reading, same):
+                if found := look(devices, standalone, reading, same):
                     return tuple(found)
             if inner := parts.find(reading, same):
                 return tuple(inner)
     return ()
-
-
-def known_names(dump: DeviceDump) -> list[str]:
-    """Return all names that find accepts, without duplicates: types, sections, nested descriptions, subsections."""
-    sections = [each.vmsd_name for each in dump.values()]
-    return list(dict.fromkeys([*dump, *sections, *(each.name for each in dump.standalone), *_Parts(dump.tree).names()]))
 
 
 def section_name(text: str) -> str:
@@ -99,55 +96,6 @@ def section_name(text: str) -> str:
     ('cpu', 'virtio-net', 'e1000')
     """
     return list(_readings(text))[-1][0]
-
-
-def type_patterns(dumps: Sequence[DeviceDump], patterns: Sequence[str]) -> list[str]:
-    """Return glob patterns of QOM types for patterns of any names. Patterns that match nothing are kept."""
-    return [name for pattern in patterns for name in matching_types(dumps, pattern) or [pattern]]
-
-
-def matching_types(dumps: Sequence[DeviceDump], pattern: str) -> list[str]:
-    """Return the pattern if it matches a QOM type or a standalone description in any of the dumps.
-
-    Otherwise return patterns for the types whose section it matches, or else for the types that find returns.
-    """
-    from fnmatch import fnmatchcase
-    from glob import escape
-
-    if any(fnmatchcase(name, pattern) for dump in dumps for name in (*dump, *(each.name for each in dump.standalone))):
-        return [pattern]
-    section = section_name(pattern)
-    types = [
-        name
-        for dump in dumps
-        for name, own in (*((each.name, each.vmsd_name) for each in dump.values()), *_own_names(dump.standalone))
-        if own and fnmatchcase(own, section)
-    ]
-    if not types:
-        found = [each for dump in dumps for each in find(dump, pattern)]
-        types = [name for each in found for name in (each.holders if isinstance(each, Part) else (each.name,))]
-    return list(dict.fromkeys(map(escape, types)))
-
-
-def require_types(patterns: Iterable[str], dumps: Sequence[DeviceDump]) -> None:
-    """Raise VmdumpError for a pattern that matches no type in any of the dumps, with a suggestion.
-
-    >>> import vmdump
-    >>> require_types(["e1000*", "isa-serail"], [vmdump.open()])
-    Traceback (most recent call last):
-    vmdump.errors.VmdumpError: no type matches isa-serail; did you mean isa-serial?
-    """
-    for pattern in patterns:
-        if not matching_types(dumps, pattern):
-            from vmdump.suggestion import did_you_mean
-
-            known = dict.fromkeys(name for dump in dumps for name in known_names(dump))
-            hint = did_you_mean(section_name(pattern), known, "vmdump devices lists them")
-            raise VmdumpError(f"no type matches {pattern}; {hint}")
-
-
-def _own_names(standalone: Iterable[StandaloneVMState]) -> Iterator[tuple[str, str]]:
-    return ((each.name, each.name) for each in standalone)
 
 
 def _readings(text: str) -> Iterator[tuple[str, bool]]:
@@ -163,16 +111,25 @@ def _readings(text: str) -> Iterator[tuple[str, bool]]:
         yield name, True
 
 
-def _type(dump: DeviceDump, name: str, same: Callable[[str], str]) -> list[Device | StandaloneVMState]:
+def _type(
+    devices: Mapping[str, Device], _: Sequence[StandaloneVMState], name: str, same: Callable[[str], str]
+) -> list[Device | StandaloneVMState]:
     if same is str:
-        return [dump[name]] if name in dump else []
-    return [dump[each] for each in dump if same(each) == same(name)]
+        return [devices[name]] if name in devices else []
+    return [devices[each] for each in devices if same(each) == same(name)]
 
 
-def _sections(dump: DeviceDump, name: str, same: Callable[[str], str]) -> list[Device | StandaloneVMState]:
+def _sections(
+    devices: Mapping[str, Device], standalone: Sequence[StandaloneVMState], name: str, same: Callable[[str], str]
+) -> list[Device | StandaloneVMState]:
     wanted = same(name)
-    devices = [each for each in dump.values() if each.vmsd_name and same(each.vmsd_name) == wanted]
-    return [*devices, *(each for each in dump.standalone if same(each.name) == wanted)]
+    found = [each for each in devices.values() if each.vmsd_name and same(each.vmsd_name) == wanted]
+    return [*found, *(each for each in standalone if same(each.name) == wanted)]
+
+
+def part_names(tree: Tree) -> list[str]:
+    """Return the names of nested descriptions and subsections, without duplicates."""
+    return _Parts(tree).names()
 
 
 class _Parts:

@@ -248,28 +248,6 @@ class Machine:
         self._strings = dict(self._strings_at_snapshot)
         self.output = ""
 
-    # Saving and loading
-
-    def save(self) -> bytes:
-        """Return the migration stream of the machine, without RAM pages.
-
-        Raises:
-            MigrationBlockedError: QEMU refuses to migrate this machine.
-            MachineError: QEMU failed to save it.
-        """
-        from vmdump.emulator.migration import save
-
-        return save(self)
-
-    def load(self, stream: bytes) -> int:
-        """Load a migration stream into a machine that was booted with ``-incoming defer``.
-
-        Returns the result of qemu_loadvm_state: negative on failure, with the reason in ``output``.
-        """
-        from vmdump.emulator.migration import load
-
-        return load(self, stream)
-
 
 def boot(
     image: str | os.PathLike[str],

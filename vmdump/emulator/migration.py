@@ -35,8 +35,13 @@ class MigrationBlockedError(MachineError):
     """QEMU refuses to migrate this machine; the message is its reason."""
 
 
-def save(machine: Machine) -> bytes:
-    """Return the stream of a machine, without RAM pages. See Machine.save."""
+def save_stream(machine: Machine) -> bytes:
+    """Return the migration stream of a machine, without RAM pages.
+
+    Raises:
+        MigrationBlockedError: QEMU refuses to migrate this machine.
+        MachineError: QEMU failed to save it.
+    """
     file, channel = open_output(machine, _BUFFER)
     with machine.out_parameters() as (_, errp):
         for name in ("qemu_savevm_state_blocked", "migration_is_blocked"):
@@ -140,8 +145,11 @@ def buffer_of(machine: Machine, channel: int) -> bytes:
     )
 
 
-def load(machine: Machine, stream: bytes) -> int:
-    """Load a stream. See Machine.load."""
+def load_stream(machine: Machine, stream: bytes) -> int:
+    """Load a migration stream into a machine that was booted with ``-incoming defer``.
+
+    Returns the result of qemu_loadvm_state: negative on failure, with the reason in the machine's output.
+    """
     with machine.out_parameters() as (_, errp):
         result = signed(machine.call("qemu_loadvm_state", open_input(machine, stream, errp), errp))
         if (error := machine.take_error(errp)) is not None:  # since 10.2; process_incoming_migration_co prints it

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from vmdump.explain.pci_config import PciConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from vmdump.explain.image import ImageFacts
-    from vmdump.explain.known_line import KnownLine, Row
-    from vmdump.explain.pattern import Found
+
+#: Label and text of a row of an explanation.
+Row = tuple[str, str]
 
 #: Most types that are listed.
 _MAX_TYPES = 6
@@ -36,16 +37,6 @@ class Context:
         self.section: str | None = None
         self.field_failed: tuple[str, str] | None = None
         self.has_cause = False
-
-    def note(self, found: Sequence[tuple[KnownLine, Found]]) -> None:
-        """Take the section and the field from the lines of one failure, in the order of the text."""
-        for line, match in found:
-            key, arguments = line.key, match.arguments
-            self.has_cause |= not line.wraps and not line.is_note
-            if key in ("load_failed", "load_part_failed", "missing_footer") and self.section is None:
-                self.section = arguments["section"]
-            elif key == "field_failed" and self.field_failed is None:
-                self.field_failed = arguments["description"], arguments["field"]
 
     def types_of(self, name: str) -> Iterator[Row]:
         """Yield the types of the binary whose section, or a part of it, has a name."""

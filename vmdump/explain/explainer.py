@@ -21,8 +21,9 @@ from vmdump.explain.pattern import Pattern, in_capitals, words_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from vmdump.explain.context import Row
     from vmdump.explain.image import ImageFacts
-    from vmdump.explain.known_line import KnownLine, Row
+    from vmdump.explain.known_line import KnownLine
     from vmdump.explain.pattern import Found
 
 #: Kinds of explanations: of a cause; of where it happened; of a warning; a format of the binary; the nearest known
@@ -74,8 +75,7 @@ def explain(text: str, image: ImageFacts | None = None) -> list[Explanation]:
     explanations: list[Explanation] = []
     known = others = 0
     for failure in _failures(messages):
-        context = Context(image)
-        context.note([match for _, matches in failure for match in matches])
+        context = _context_of([match for _, matches in failure for match in matches], image)
         for message, matches in failure:
             if matches and known < MAX_EXPLANATIONS:
                 explanations += (_explained(message, each, found, context) for each, found in matches)
@@ -85,6 +85,19 @@ def explain(text: str, image: ImageFacts | None = None) -> list[Explanation]:
                 explanations.append(_unmatched(message, image, least))
                 others += 1
     return explanations
+
+
+def _context_of(found: list[tuple[KnownLine, Found]], image: ImageFacts | None) -> Context:
+    """Return the context of the lines of one failure: the first section and the first field that they name."""
+    context = Context(image)
+    for line, match in found:
+        key, arguments = line.key, match.arguments
+        context.has_cause |= not line.wraps and not line.is_note
+        if key in ("load_failed", "load_part_failed", "missing_footer") and context.section is None:
+            context.section = arguments["section"]
+        elif key == "field_failed" and context.field_failed is None:
+            context.field_failed = arguments["description"], arguments["field"]
+    return context
 
 
 def _failures(messages: list[str]) -> Iterator[list[tuple[str, list[tuple[KnownLine, Found]]]]]:

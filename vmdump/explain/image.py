@@ -153,7 +153,8 @@ class ImageFacts:
 
     def names_like(self, section: str) -> list[str]:
         """Return sections and descriptions with a similar name."""
-        from vmdump.dump.lookup import known_names, section_name
+        from vmdump.dump.lookup import section_name
+        from vmdump.dump.type_patterns import known_names
 
         return get_close_matches(section_name(section), known_names(self.dump), n=2, cutoff=0.7)
 

@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from vmdump.explain.context import Context
+    from vmdump.explain.context import Context, Row
 
 #: The usual printer of a line; others' formats are not in the binary.
 QEMU = "QEMU"
-
-#: Label and text of a row.
-Row = tuple[str, str]
 
 
 class KnownLine(NamedTuple):

@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from vmdump.emulator.migration import save_stream
 from vmdump.errors import SourceError
 from vmdump.explain.emulated_device import EmulatedDevice, start_device
 from vmdump.explain.pci_registers import CONVENTIONAL, EXPRESS
@@ -52,7 +53,7 @@ def read_config(
         return PciConfig(None, f"unknown: the device could not be emulated: {device}")
     values = device.values(properties)
     try:
-        config = _config_of(device.machine.save(), section.rpartition("/")[2])
+        config = _config_of(save_stream(device.machine), section.rpartition("/")[2])
     except SourceError as error:
         return PciConfig(None, f"unknown: the device could not be saved: {error}")
     if config is None:

@@ -123,12 +123,12 @@ def read_machine_type(source: Source, info: MachineInfo) -> MachineType:
 
 def saved_stream(machine: Machine) -> Stream:
     """Return the decoded migration stream of a machine; empty if it cannot be migrated, or saved."""
-    from vmdump.emulator.migration import MigrationBlockedError
+    from vmdump.emulator.migration import MigrationBlockedError, save_stream
 
     if not machine.functions.exported:
         return Stream((), (), (), "the binary does not export QEMU's functions, which saving a machine needs")
     try:
-        return read_stream(machine.save())
+        return read_stream(save_stream(machine))
     except MigrationBlockedError as error:
         return Stream((), (), (), str(error).removeprefix(f"{machine.name}: "))
 

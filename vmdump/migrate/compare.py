@@ -6,20 +6,19 @@ destination keeps the sent value when it loads it from a stream of its own: then
 
 from __future__ import annotations
 
-import tempfile
 from typing import TYPE_CHECKING, NamedTuple
 
 from vmdump.emulator.machine_errors import MachineError
+from vmdump.emulator.migration import load_stream, save_stream
 from vmdump.migrate.feed import Feed
 from vmdump.stream.diff import differences
 from vmdump.stream.section_view import find_sections, view
 from vmdump.stream.values import walk
-from vmdump.stream.walk import read_saved_vm
+from vmdump.stream.walk import read_stream_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vmdump.emulator.machine import Machine
     from vmdump.migrate.destination import Destination
     from vmdump.stream.saved_vm import SavedVM, Section
     from vmdump.stream.values import Node
@@ -60,31 +59,24 @@ def compare(destination: Destination, feed: Feed) -> tuple[Change, ...]:
         MachineError, SourceError: the machine cannot be saved.
     """
     vm, machine = feed.vm, destination.machine
-    with tempfile.NamedTemporaryFile(suffix=".save") as file:
-        saved = _save(machine, file.name)
-        changes = _changes(vm, saved)
-        both = [each for each in changes if each.sent is not None and each.saved is not None and each.field]
-        patched = _patched(vm, saved, feed, both)
-        if patched is None:
+    saved = read_stream_bytes(save_stream(machine))
+    changes = _changes(vm, saved)
+    both = [each for each in changes if each.sent is not None and each.saved is not None and each.field]
+    patched = _patched(vm, saved, feed, both)
+    if patched is None:
+        return tuple(changes)
+    try:
+        destination.rewind()
+        if load_stream(machine, patched) < 0:
             return tuple(changes)
-        try:
-            destination.rewind()
-            if machine.load(patched) < 0:
-                return tuple(changes)
-            control = _save(machine, file.name)
-        except MachineError:
-            return tuple(changes)
+        control = read_stream_bytes(save_stream(machine))
+    except MachineError:
+        return tuple(changes)
     still = {(each.section, each.instance_id, each.field) for each in _changes(vm, control)}
     return tuple(
         each._replace(misloaded=True) if each in both and each[:3] not in still and _is_field(saved, each) else each
         for each in changes
     )
-
-
-def _save(machine: Machine, path: str) -> SavedVM:
-    with open(path, "wb") as file:
-        file.write(machine.save())
-    return read_saved_vm(path)
 
 
 def _changes(vm: SavedVM, saved: SavedVM) -> list[Change]:

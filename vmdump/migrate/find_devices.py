@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import operator
 import re
-import tempfile
 from typing import TYPE_CHECKING, NamedTuple
 
+from vmdump.emulator.migration import save_stream
 from vmdump.errors import SourceError, VmdumpError
 from vmdump.machines.backends import device_argument
 from vmdump.machines.plug import Rows
-from vmdump.stream.walk import read_saved_vm
+from vmdump.stream.walk import read_stream_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -42,10 +42,8 @@ _MAX_CANDIDATES, MAX_DEVICES = 8, 64
 
 def read_sections(machine: Machine) -> dict[Key, bytes]:
     """Return the state of each section that a machine sends. Raises MachineError."""
-    with tempfile.NamedTemporaryFile(suffix=".save") as file:
-        file.write(machine.save())
-        file.flush()
-        return {(each.name, each.instance_id): bytes(each.body) for each in read_saved_vm(file.name).sections}
+    vm = read_stream_bytes(save_stream(machine))
+    return {(each.name, each.instance_id): bytes(each.body) for each in vm.sections}
 
 
 #: Backends that only one device can use, and the options that create them.

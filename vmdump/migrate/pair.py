@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import re
-import tempfile
 from typing import TYPE_CHECKING, NamedTuple
 
 from vmdump.emulator.machine import ARGUMENTS
 from vmdump.emulator.machine_errors import MachineError
-from vmdump.emulator.migration import MigrationBlockedError
+from vmdump.emulator.migration import MigrationBlockedError, save_stream
 from vmdump.migrate.destination import TemplateMachine, WholeMachine
 from vmdump.migrate.feed import Feed
 from vmdump.migrate.trial import (
@@ -28,7 +27,7 @@ from vmdump.migrate.trial import (
     load_into,
     start_outcome,
 )
-from vmdump.stream.walk import read_saved_vm
+from vmdump.stream.walk import read_stream_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -133,7 +132,7 @@ def save(old: Side, devices: Sequence[str] = ()) -> bytes | Migrated:
 def save_machine(old: Side, machine: Machine) -> bytes | Migrated:
     """Return the stream of a machine of a side, or why there is none."""
     try:
-        stream = machine.save()
+        stream = save_stream(machine)
     except MigrationBlockedError as error:
         return _ended(SOURCE, BLOCKED, _reason(error, old))
     except MachineError as error:
@@ -157,11 +156,8 @@ def refused(side: Side, error: MachineError, name: str = SOURCE) -> Migrated:
 def load(new: Side, stream: bytes, devices: Sequence[str] = ()) -> Migrated:
     """Load a stream into a machine with further devices."""
     argv = (*new.argv, *(word for device in devices for word in ("-device", device)))
-    with tempfile.NamedTemporaryFile(suffix=".save") as file:
-        file.write(stream)
-        file.flush()
-        feed = Feed(read_saved_vm(file.name))
-        sections = tuple(key.name for key in feed.keys())  # noqa: SIM118  # a method
+    feed = Feed(read_stream_bytes(stream))
+    sections = tuple(key.name for key in feed.keys())  # noqa: SIM118  # a method
     is_booted = False
     try:
         with new.boot(devices) as booted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from vmdump.emulator.migration import save_stream
 from vmdump.migrate.arguments import DEFAULTS, Option, options, properties, without_host
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def save(source: Source, argv: Sequence[str] = (), script: QtestScript | None = 
     machine = source.boot(boot_arguments(argv), defaults=DEFAULTS)
     if script is not None:
         script.run(machine)
-    stream = machine.save()
+    stream = save_stream(machine)
     return Saved(stream, tuple(machine.missed_functions))
 
 

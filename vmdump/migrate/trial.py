@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from vmdump.emulator.machine_errors import MachineError
+from vmdump.emulator.migration import load_stream
 from vmdump.errors import SourceError
 from vmdump.migrate.arguments import DEFAULTS
 from vmdump.migrate.compare import Change, compare
@@ -172,7 +173,7 @@ class _Loader:
         while True:
             self._machine.output = ""
             try:
-                code = self._machine.load(self._feed.to_bytes())
+                code = load_stream(self._machine, self._feed.to_bytes())
             except MachineError as error:
                 return self._crashed(error)
             if code >= 0:

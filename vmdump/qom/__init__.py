@@ -30,9 +30,10 @@ from vmdump.qom.classes import (
     InterfaceClass,
     MachineClass,
     ObjectClass,
+    TypeImpl,
     TypeInfo,
 )
-from vmdump.qom.type_impl import TypeImpl, type_is_ancestor
+from vmdump.qom.inheritance import type_is_ancestor
 from vmdump.qom.type_table import TypeTable
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Class structs of the base types, and TypeInfo.
+"""Class structs of the base types, TypeInfo, and TypeImpl.
 
 Source: QEMU 8.2.2 include/qom/object.h, include/hw/qdev-core.h, include/hw/boards.h.
 """
@@ -14,7 +14,6 @@ import msgspec
 from vmdump.errors import QOMError
 
 if TYPE_CHECKING:
-    from vmdump.qom.type_impl import TypeImpl
     from vmdump.vmstate import VMStateDescription
 
 TYPE_OBJECT = "object"
@@ -172,3 +171,46 @@ class TypeInfo(_Named, frozen=True, kw_only=True):
     class_data: Any = None
     interfaces: tuple[str, ...] = ()
     """Names of interfaces that the type implements in addition to its parent's."""
+
+
+class TypeImpl:
+    """A type in the table. Sizes, ``abstract`` and ``parent_type`` are final once the class is initialised.
+
+    >>> from vmdump.qom import TypeTable, register_base_types
+    >>> table = TypeTable()
+    >>> register_base_types(table)
+    >>> table.object_class_by_name("bus").type.parent_type
+    <TypeImpl 'object'>
+    """
+
+    __slots__ = (
+        "abstract",
+        "base_inits",
+        "class_size",
+        "info",
+        "initialised",
+        "instance_size",
+        "klass",
+        "name",
+        "parent_type",
+    )
+
+    def __init__(self, info: TypeInfo) -> None:
+        self.name = info.name
+        self.info = info
+        self.reset()
+
+    def reset(self) -> None:
+        """Reset to the state after registration, without a class."""
+        info = self.info
+        self.class_size: int = info.class_size
+        self.instance_size: int = info.instance_size
+        self.abstract: bool = info.abstract
+        self.parent_type: TypeImpl | None = None
+        self.klass: ObjectClass | None = None
+        self.initialised: bool = False
+        #: The ancestors' class_base_init functions, nearest first. Shares the parent's tuple if equal.
+        self.base_inits: tuple[ClassInit, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<TypeImpl '{self.name}'>"

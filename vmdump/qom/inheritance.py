@@ -1,4 +1,4 @@
-"""A registered type: the checks of its registration, its state in the table, and what its class inherits.
+"""What a type may be registered as, which types it descends from, and what its class inherits.
 
 Source: QEMU 8.2.2 and 10.0.13 qom/object.c.
 """
@@ -11,9 +11,9 @@ from vmdump.qom.classes import (
     TYPE_DEVICE,
     TYPE_INTERFACE,
     TYPE_OBJECT,
-    ClassInit,
     InterfaceClass,
     ObjectClass,
+    TypeImpl,
     TypeInfo,
 )
 
@@ -36,49 +36,6 @@ def check_type_info(info: TypeInfo) -> None:
         raise QOMError(f"Registering '{name}' without a parent; name one, such as parent=\"{TYPE_DEVICE}\"")
     if isinstance(info.interfaces, str):
         raise QOMError(f"Registering '{name}' with a string as interfaces; write ({info.interfaces!r},)")
-
-
-class TypeImpl:
-    """A type in the table. Sizes, ``abstract`` and ``parent_type`` are final once the class is initialised.
-
-    >>> from vmdump.qom import TypeTable, register_base_types
-    >>> table = TypeTable()
-    >>> register_base_types(table)
-    >>> table.object_class_by_name("bus").type.parent_type
-    <TypeImpl 'object'>
-    """
-
-    __slots__ = (
-        "abstract",
-        "base_inits",
-        "class_size",
-        "info",
-        "initialised",
-        "instance_size",
-        "klass",
-        "name",
-        "parent_type",
-    )
-
-    def __init__(self, info: TypeInfo) -> None:
-        self.name = info.name
-        self.info = info
-        self.reset()
-
-    def reset(self) -> None:
-        """Reset to the state after registration, without a class."""
-        info = self.info
-        self.class_size: int = info.class_size
-        self.instance_size: int = info.instance_size
-        self.abstract: bool = info.abstract
-        self.parent_type: TypeImpl | None = None
-        self.klass: ObjectClass | None = None
-        self.initialised: bool = False
-        #: The ancestors' class_base_init functions, nearest first. Shares the parent's tuple if equal.
-        self.base_inits: tuple[ClassInit, ...] = ()
-
-    def __repr__(self) -> str:
-        return f"<TypeImpl '{self.name}'>"
 
 
 def type_is_ancestor(type_: TypeImpl | None, target: TypeImpl) -> bool:

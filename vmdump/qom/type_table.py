@@ -12,8 +12,8 @@ from threading import RLock
 
 from vmdump._core import ffi, lib
 from vmdump.errors import QOMError, VmdumpError
-from vmdump.qom.classes import TYPE_INTERFACE, InterfaceClass, ObjectClass, TypeInfo
-from vmdump.qom.type_impl import TypeImpl, check_type_info, class_copy, type_is_ancestor
+from vmdump.qom.classes import TYPE_INTERFACE, InterfaceClass, ObjectClass, TypeImpl, TypeInfo
+from vmdump.qom.inheritance import check_type_info, class_copy, type_is_ancestor
 
 
 class TypeTable:

@@ -15,11 +15,15 @@ from vmdump.stream.values import BOOLS, BYTES, NULL_MARKER, SIGNED, UNSIGNED, No
 
 TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable
+    from typing import Any, TypeAlias
 
-    from vmdump.stream.by_image import Descriptions
     from vmdump.stream.choices import Choices
+    from vmdump.stream.descriptions import Descriptions
     from vmdump.vmstate.model import VMStateDescription, VMStateField
+
+    #: Reads the value of a field with a VMStateInfo of this name into a node. Raises MismatchError.
+    ReadInfo: TypeAlias = Callable[["DescriptionReader", Node, VMStateField, str | None], None]
 
 _LENGTHS = {
     flags.VARRAY_INT32: 4, flags.VARRAY_UINT32: 4, flags.VARRAY_UINT16: 2, flags.VARRAY_UINT8: 1,
@@ -50,9 +54,17 @@ class DescriptionReader:
     """
 
     def __init__(
-        self, body: bytes, name: str, descriptions: Descriptions, choices: Choices, max_fields: int = MAX_FIELDS
+        self,
+        body: bytes,
+        name: str,
+        descriptions: Descriptions,
+        choices: Choices,
+        read_info: ReadInfo,
+        max_fields: int = MAX_FIELDS,
     ) -> None:
+        """read_info: reads a value whose bytes the description does not determine; see code_infos.py."""
         self.body, self.name, self.descriptions, self._choices = body, name, descriptions, choices
+        self._read_info = read_info
         self.at = 0
         self.pci_config = b""
         self._path: list[str] = []
@@ -259,9 +271,7 @@ class DescriptionReader:
             return
         known = SIZES.get(info or "")
         if known is None:
-            from vmdump.stream.code_infos import read_info
-
-            read_info(self, node, field, info)
+            self._read_info(self, node, field, info)
             return
         node.value = decode(info or "", self.take(known))
         if isinstance(node.value, int):

@@ -10,8 +10,8 @@ from vmdump.dump.device_dump import DeviceDump
 from vmdump.dump.lowering import lower
 from vmdump.dump.producer import Producer
 from vmdump.errors import SourceError, VmdumpError
-from vmdump.stream.by_image import Descriptions
 from vmdump.stream.describe import Describer, clean
+from vmdump.stream.descriptions import Descriptions
 from vmdump.stream.fit import Fitter
 from vmdump.stream.vmdescription import devices
 

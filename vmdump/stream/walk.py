@@ -55,6 +55,16 @@ def read_saved_vm(
     return found
 
 
+def read_stream_bytes(data: bytes) -> SavedVM:
+    """Return the saved VM in a stream. It is read from a temporary file, as read_saved_vm may walk it twice."""
+    import tempfile
+
+    with tempfile.NamedTemporaryFile(prefix="vmdump-", suffix=".save") as file:
+        file.write(data)
+        file.flush()
+        return read_saved_vm(file.name)
+
+
 def _differences(found: SavedVM, has_problem: bool) -> tuple[int, Any]:
     """Return the page size and the sizes of sections of the vmdescription if a walk contradicts them; else 0, ()."""
     document = found.document

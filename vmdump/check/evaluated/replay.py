@@ -8,7 +8,6 @@ must save it again unchanged.
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from vmdump.check.evaluated.section_code import load_section, save_section
 from vmdump.emulator.machine_errors import MachineError
+from vmdump.emulator.migration import save_stream
 from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
@@ -135,14 +135,11 @@ def _places(machine: Machine, handler: Handler, fields: Sequence[str]) -> list[t
     """Return name, start and end of fields in the section."""
     from vmdump.stream.section_view import find_sections, view
     from vmdump.stream.values import walk
-    from vmdump.stream.walk import read_saved_vm
+    from vmdump.stream.walk import read_stream_bytes
 
     try:
-        with tempfile.NamedTemporaryFile(suffix=".save") as file:
-            file.write(machine.save())
-            file.flush()
-            vm = read_saved_vm(file.name)
-            nodes = list(walk(view(vm, find_sections(vm, handler.idstr, handler.instance)[0]).nodes))
+        vm = read_stream_bytes(save_stream(machine))
+        nodes = list(walk(view(vm, find_sections(vm, handler.idstr, handler.instance)[0]).nodes))
     except VmdumpError:
         return []
     return [

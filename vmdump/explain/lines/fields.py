@@ -9,8 +9,7 @@ from vmdump.explain.known_line import line
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from vmdump.explain.context import Context
-    from vmdump.explain.known_line import Row
+    from vmdump.explain.context import Context, Row
 
 _LOAD_STATE = "migration/vmstate.c vmstate_load_state"
 

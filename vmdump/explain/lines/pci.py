@@ -11,8 +11,7 @@ from vmdump.explain.pci_registers import PROPERTIES, describe, known_properties
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from vmdump.explain.context import Context
-    from vmdump.explain.known_line import Row
+    from vmdump.explain.context import Context, Row
     from vmdump.explain.pci_config import PciConfig
     from vmdump.explain.pci_registers import Register
 

@@ -9,8 +9,7 @@ from vmdump.explain.known_line import line
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from vmdump.explain.context import Context
-    from vmdump.explain.known_line import Row
+    from vmdump.explain.context import Context, Row
 
 _RESIZE = "system/physmem.c qemu_ram_resize (softmmu/physmem.c up to 8.1, exec.c up to 5.1)"
 _PARSE = "migration/ram.c ram_load_precopy, parse_ramblocks"

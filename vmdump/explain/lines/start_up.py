@@ -9,8 +9,7 @@ from vmdump.explain.known_line import line
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from vmdump.explain.context import Context
-    from vmdump.explain.known_line import Row
+    from vmdump.explain.context import Context, Row
 
 _ADD = "system/qdev-monitor.c qdev_device_add_from_qdict"
 _CLASS = "system/qdev-monitor.c qdev_get_device_class"

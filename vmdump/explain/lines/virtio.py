@@ -11,8 +11,7 @@ from vmdump.explain.virtio_features import STANDARD, bits_of, device_of, host_co
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from vmdump.explain.context import Context
-    from vmdump.explain.known_line import Row
+    from vmdump.explain.context import Context, Row
     from vmdump.explain.virtio_features import FeatureTables
 
 _LOAD = "hw/virtio/virtio.c virtio_load"
