@@ -22,14 +22,14 @@ def pe(machine: int) -> bytes:
 
 
 FILES = {
-    "x86-64.exe": (pe(0x8664), "a Windows program (PE, x86-64), not a dump; write the dump where it runs"),
-    "arm64.exe": (pe(0xAA64), "a Windows program (PE, AArch64), not a dump"),
-    "other.exe": (pe(0x1234), "a Windows program (PE, machine 0x1234), not a dump"),
-    "dos.com": (b"MZ\x90\0", "a DOS or Windows program, not a dump"),
-    "arm64-macho": (bytes.fromhex("cffaedfe0c000001"), "a macOS program (Mach-O, AArch64), not a dump"),
-    "x86-64-macho": (bytes.fromhex("cffaedfe07000001"), "a macOS program (Mach-O, x86-64), not a dump"),
-    "ppc-macho": (bytes.fromhex("feedface00000012"), "a macOS program (Mach-O, PowerPC), not a dump"),
-    "fat-macho": (bytes.fromhex("cafebabe00000002"), "a macOS program (Mach-O for several CPUs), not a dump"),
+    "x86-64.exe": (pe(0x8664), "a Windows program (PE, x86-64); write the dump where it runs"),
+    "arm64.exe": (pe(0xAA64), "a Windows program (PE, AArch64); write the dump"),
+    "other.exe": (pe(0x1234), "a Windows program (PE, machine 0x1234); write the dump"),
+    "dos.com": (b"MZ\x90\0", "a DOS or Windows program; write the dump"),
+    "arm64-macho": (bytes.fromhex("cffaedfe0c000001"), "a macOS program (Mach-O, AArch64); write the dump"),
+    "x86-64-macho": (bytes.fromhex("cffaedfe07000001"), "a macOS program (Mach-O, x86-64); write the dump"),
+    "ppc-macho": (bytes.fromhex("feedface00000012"), "a macOS program (Mach-O, PowerPC); write the dump"),
+    "fat-macho": (bytes.fromhex("cafebabe00000002"), "a macOS program (Mach-O for several CPUs); write the dump"),
     "A.class": (bytes.fromhex("cafebabe00000041"), "a Java class, not a dump"),
     "lib.a": (b"!<arch>\n/               0", "a static library (ar archive), not a dump"),
     "qemu.deb": (b"!<arch>\ndebian-binary   1", "a Debian package, not a dump; vmdump bulk reads packages"),

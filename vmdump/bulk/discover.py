@@ -279,8 +279,8 @@ def dangling_links(layers: list[tuple[Package, UnpackResult]], root: str) -> lis
 def targets_of(names: Iterable[str]) -> tuple[str, ...]:
     """Return the targets in the names of binaries and dump files.
 
-    >>> targets_of(["qemu-system-ppc64", "qemu-system-ppc64le", "kvm", "xen-qemu-system-i386"])
-    ('ppc64', 'ppc64le', 'i386-xen')
+    >>> targets_of(["qemu-system-ppc64", "qemu-system-arm.exe", "kvm", "xen-qemu-system-i386"])
+    ('ppc64', 'arm', 'i386-xen')
     """
     targets = []
     for name in names:

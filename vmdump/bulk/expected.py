@@ -9,15 +9,14 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-#: The name of a QEMU binary, with a distributor's prefix if it has one, as in xen-qemu-system-i386.
-NAME = re.compile(r"(?:(?P<flavour>[\w-]+?)-)?qemu-system-(?P<target>\w[\w-]*)", re.ASCII)
+from vmdump.files.file_kind import object_format
+
+#: The name of a QEMU binary, with a distributor's prefix if it has one, as in xen-qemu-system-i386. On Windows, the
+#: variant without a console window has a w after the target.
+NAME = re.compile(r"(?:(?P<flavour>[\w-]+?)-)?qemu-system-(?P<target>\w[\w-]*?)(?:w?\.[eE][xX][eE])?", re.ASCII)
 
 #: Names of directories that contain no binaries.
 _NO_BINARIES = frozenset(("share", "etc", "doc", "man"))
-
-#: Magic numbers of other systems' executables. Source: Microsoft's PE Format; Apple's mach-o/loader.h and mach-o/fat.h.
-_PE = b"MZ"
-_MACH_O = (b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
 
 
 class NotAQemu(NamedTuple):
@@ -30,13 +29,13 @@ class NotAQemu(NamedTuple):
 def expects_qemu(path: str) -> bool:
     """Return whether a path, relative to a source or package, is that of a QEMU binary.
 
-    >>> expects_qemu("usr/bin/qemu-system-arm"), expects_qemu("qemu-system-x86_64.exe")
+    >>> expects_qemu("usr/bin/qemu-system-arm"), expects_qemu("qemu-system-x86_64w.EXE")
     (True, True)
     >>> expects_qemu("usr/share/lintian/overrides/qemu-system-x86"), expects_qemu("bin/qemu-img")
     (False, False)
     """
     *directories, name = path.split("/")
-    is_named = name == "qemu-kvm" or NAME.fullmatch(name.removesuffix(".exe")) is not None
+    is_named = name == "qemu-kvm" or NAME.fullmatch(name) is not None
     return is_named and not _NO_BINARIES.intersection(directories)
 
 
@@ -48,10 +47,7 @@ def not_a_qemu(start: bytes, *, is_expected: bool) -> NotAQemu | None:
         return NotAQemu("an empty file, not a QEMU binary; copy it again")
     if start.startswith(b"#!"):
         return NotAQemu("a script, not a QEMU binary; skipped", is_harmless=True)
-    if start.startswith(b"\x7fELF"):
-        return NotAQemu("an ELF file without the code that dumps device state; the file may be truncated")
-    if start.startswith(_PE):
-        return NotAQemu("a PE executable (Windows); only ELF binaries can be read")
-    if start.startswith(_MACH_O):
-        return NotAQemu("a Mach-O executable (macOS); only ELF binaries can be read")
-    return NotAQemu("not an ELF binary; the file may be corrupt")
+    if format := object_format(start):
+        article = "an" if format == "ELF" else "a"
+        return NotAQemu(f"{article} {format} file without the code that dumps device state; the file may be truncated")
+    return NotAQemu("not an executable; the file may be corrupt")

@@ -1,4 +1,4 @@
-"""Identify files that are neither dumps nor ELF files by their first bytes, for error messages with a remedy.
+"""Identify files by their first bytes: executables, and what is neither that nor a dump, for errors with a remedy.
 
 Sources: Microsoft's PE format (IMAGE_FILE_MACHINE_*), Apple's mach/machine.h (CPU_TYPE_*).
 """
@@ -10,6 +10,7 @@ START = 4096
 
 _PE_MACHINES = {0x14C: "i386", 0x1C0: "ARM", 0x1C4: "ARM", 0x5064: "RISC-V", 0x6264: "LoongArch", 0x8664: "x86-64"}
 _PE_MACHINES |= {0xAA64: "AArch64", 0xA641: "AArch64 (ARM64EC)", 0x200: "Itanium"}
+_MACHO = tuple(number.to_bytes(4, order) for number in (0xFEEDFACE, 0xFEEDFACF) for order in ("little", "big"))
 _MACHO_CPUS = {7: "i386", 0x1000007: "x86-64", 12: "ARM", 0x100000C: "AArch64", 18: "PowerPC", 0x1000012: "PowerPC 64"}
 
 _BINARY = "give a QEMU system emulator (qemu-system-*) for Linux"
@@ -31,42 +32,62 @@ _MAGICS = (
     (0, b"QFI\xfb", "a qcow2 disk image", _PATH),
     (0, b"KDMV", "a VMDK disk image", _BINARY),
     (0, b"%PDF-", "a PDF file", _BINARY),
+    (0, b"\xca\xfe\xba\xbe", "a Java class", _BINARY),
     (0, b"\x7fCGC", "a CGC executable", _BINARY),
     (0, b"\0asm", "a WebAssembly module", _BINARY),
 )
 
 
+#: Bytes that `object_format` needs.
+OBJECT_START = 8
+
+_MACHO_FAT = (b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf")
+
+#: The version of a Java class, where a fat Mach-O file has its number of CPUs, is at least this.
+_JAVA_VERSION = 45
+
+
+def object_format(start: bytes) -> str | None:
+    r"""Return the format of an executable or module, by its first OBJECT_START bytes; None: it is none.
+
+    >>> object_format(b"\x7fELF\2\1\1\0"), object_format(b"MZ\x90\0\3\0\0\0"), object_format(b"{\n  \"vmsc")
+    ('ELF', 'PE', None)
+    """
+    if start.startswith(b"\x7fELF"):
+        return "ELF"
+    if start.startswith(b"MZ"):
+        return "PE"
+    is_fat = start.startswith(_MACHO_FAT) and int.from_bytes(start[4:8], "big") < _JAVA_VERSION
+    return "Mach-O" if is_fat or start.startswith(_MACHO) else None
+
+
 def describe_file(start: bytes) -> str | None:
-    r"""Return the kind of a file by its first bytes, with a remedy; None: it may be a dump or is an ELF file.
+    r"""Return the kind of a file by its first bytes, with a remedy; None: it may be a dump or an executable.
 
     >>> describe_file(b"!<arch>\ndebian-binary   ")
     'a Debian package, not a dump; vmdump bulk reads packages; or unpack it and give the binary'
     >>> describe_file(b'{"vmschkmachine": {}}')
     """
-    found = _describe_executable(start) or _describe_archive(start)
+    found = _describe_archive(start)
     for offset, magic, what, instead in _MAGICS:
         if found is None and start.startswith(magic, offset):
             found = what, instead
     return found and f"{found[0]}, not a dump; {found[1]}"
 
 
-def _describe_executable(start: bytes) -> tuple[str, str] | None:
+def describe_executable(start: bytes) -> str:
+    """Return what kind of executable of Windows or macOS a file is, with a remedy."""
+    what = "a macOS program (Mach-O for several CPUs)"
     if start.startswith(b"MZ"):
         at = int.from_bytes(start[60:64], "little")
-        if start[at : at + 4] != b"PE\0\0":
-            return "a DOS or Windows program", _ELSEWHERE
         number = int.from_bytes(start[at + 4 : at + 6], "little")
-        return f"a Windows program (PE, {_PE_MACHINES.get(number, f'machine {number:#x}')})", _ELSEWHERE
-    for order in ("little", "big"):
-        if int.from_bytes(start[:4], order) in (0xFEEDFACE, 0xFEEDFACF):
-            number = int.from_bytes(start[4:8], order)
-            return f"a macOS program (Mach-O, {_MACHO_CPUS.get(number, f'CPU type {number:#x}')})", _ELSEWHERE
-    if start.startswith((b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf")):
-        # The number of CPUs, or the version of a Java class, which is at least 45.
-        if int.from_bytes(start[4:8], "big") < 45:
-            return "a macOS program (Mach-O for several CPUs)", _ELSEWHERE
-        return "a Java class", _BINARY
-    return None
+        what = f"a Windows program (PE, {_PE_MACHINES.get(number, f'machine {number:#x}')})"
+        if start[at : at + 4] != b"PE\0\0":
+            what = "a DOS or Windows program"
+    elif start.startswith(_MACHO):
+        number = int.from_bytes(start[4:8], "little" if start[0] in (0xCE, 0xCF) else "big")
+        what = f"a macOS program (Mach-O, {_MACHO_CPUS.get(number, f'CPU type {number:#x}')})"
+    return f"{what}; {_ELSEWHERE}"
 
 
 def _describe_archive(start: bytes) -> tuple[str, str] | None:

@@ -28,7 +28,6 @@ _START = 4096
 _MAX_BLANK = 1 << 20
 
 _BLANK = b" \t\r\n"
-_ELF = b"\x7fELF"
 
 
 class CompressedStreamError(SourceError):
@@ -147,9 +146,9 @@ def _size(file: io.BufferedReader) -> int:
 
 def _refuse_programs(start: bytes, name: str) -> None:
     """Raise SourceError if the first bytes identify another kind of file."""
-    from vmdump.files.file_kind import describe_file
+    from vmdump.files.file_kind import describe_file, object_format
 
-    if start.startswith(_ELF):
+    if object_format(start):
         raise SourceError(f"{name}: a binary, which can't be read from a pipe; give its path")
     if start.startswith(b"#!"):
         raise SourceError(f"{name}: a script, not a dump; if it starts QEMU, give that binary, or use --run")

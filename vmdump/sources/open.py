@@ -8,6 +8,7 @@ import stat
 import sys
 
 from vmdump.errors import SourceError, VmdumpError
+from vmdump.files.file_kind import OBJECT_START, object_format
 
 TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:
@@ -167,23 +168,23 @@ def identify(
     start = _first_bytes(path)
     if run and (start.startswith((b"\x7fELF", b"#!")) or not (path == "-" or os.path.lexists(path))):
         return PROCESS, path
-    if start == b"\x7fELF":
+    if object_format(start):
         return BINARY, path
-    return (STREAM if start in _STREAMS else DUMP), path
+    return (STREAM if start[:4] in _STREAMS else DUMP), path
 
 
 def is_binary(path: str) -> bool:
-    """Return whether there is an ELF file at path."""
-    return _first_bytes(path) == b"\x7fELF"
+    """Return whether there is an executable at path, of any system."""
+    return object_format(_first_bytes(path)) is not None
 
 
 def _first_bytes(path: str) -> bytes:
-    """Return the first four bytes of a regular file; b"" for anything else, which is not opened."""
+    """Return the first bytes of a regular file; b"" for anything else, which is not opened."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             return b""
         with io.open(path, "rb") as file:  # noqa: UP020 - `open` is this module's own here
-            return file.read(4)
+            return file.read(OBJECT_START)
     except (OSError, ValueError):
         return b""  # whatever opens the file next reports the error
 

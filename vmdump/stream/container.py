@@ -13,6 +13,7 @@ import stat
 import sys
 
 from vmdump.errors import SourceError
+from vmdump.files.file_kind import object_format
 from vmdump.stream.stream_input import CallbackInput, FileInput, Peekable, Sequence
 
 TYPE_CHECKING = False  # see vmdump/__init__.py
@@ -223,7 +224,7 @@ def _not_a_stream(start: bytes, is_filtered: bool) -> str:
         return "encrypted with LUKS; open it with cryptsetup or qemu-img convert, and give the result"
     if start.startswith(_QCOW2) and is_filtered:
         return "a compressed qcow2 image, which can't be read in place; decompress it first"
-    if start.startswith(b"\x7fELF"):
+    if object_format(start):
         return "a binary, not a saved VM; vmdump show and check read QEMU binaries"
     return (
         "not a saved VM: neither a migration stream (QEVM), nor libvirt's save, nor a qcow2 image; --offset selects a "

@@ -26,6 +26,7 @@ from vmdump.bulk.packages.archives import (
     rpm_tags,
 )
 from vmdump.errors import SourceError
+from vmdump.files.file_kind import OBJECT_START, object_format
 
 #: A string in every QEMU that can migrate: the first key of its dump.
 QEMU_MARK = b"vmschkmachine"
@@ -181,7 +182,7 @@ def _may_be_kept(path: str) -> bool:
 
 
 def _is_kept(path: str, content: bytes) -> bool:
-    if not content.startswith(b"\x7fELF"):
+    if object_format(content[:OBJECT_START]) is None:
         return False
     directory, name = posixpath.split(path)
     return (name.endswith(".so") and posixpath.basename(directory) == "qemu") or QEMU_MARK in content

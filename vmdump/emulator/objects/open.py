@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from vmdump.emulator.objects.elf import ElfFile
 from vmdump.emulator.objects.model import ObjectFile
+from vmdump.errors import SourceError
+from vmdump.files.file_kind import OBJECT_START, START, describe_executable, object_format
 from vmdump.files.input_file import open_regular
+
+#: Readers by the format that file_kind.object_format names.
+_FORMATS: dict[str, type[ObjectFile]] = {"ELF": ElfFile}
 
 
 def open_object(path: str) -> ObjectFile:
@@ -16,7 +21,11 @@ def open_object(path: str) -> ObjectFile:
     """
     file = open_regular(path).detach()
     try:
-        return ElfFile(file, path)
+        start = file.read(START)
+        format = object_format(start[:OBJECT_START]) or "ELF"
+        if format not in _FORMATS:
+            raise SourceError(f"{path}: {describe_executable(start)}")
+        return _FORMATS[format](file, path)
     except BaseException:
         file.close()
         raise
