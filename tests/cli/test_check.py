@@ -264,6 +264,31 @@ def test_lint(tmp_path: Path) -> None:
     assert Result("lint", tmp_path / "none.json").code == 3
 
 
+def test_lint_several(tmp_path: Path) -> None:
+    """Several sources are reported as one after the other; one that can't be read does not stop the others."""
+    bad, good = tmp_path / "bad.json", tmp_path / "good.json"
+    dump(desc("dev", field("a", version_id=2))).write(bad, extended=True)
+    dump(desc("dev", field("b"))).write(good, extended=True)
+    for format in ([], ["--format", "concise"], ["--statistics"]):
+        single = [Result("lint", each, *format).out for each in (bad, good)]
+        both = Result("lint", bad, good, *format)
+        assert (both.code, both.err) == (1, "")
+        assert both.out == ("" if "concise" in format else "\n").join(single)
+    (found,) = json.loads(Result("lint", bad, "--format", "json").out)
+    assert json.loads(Result("lint", bad, good, "--format", "json").out) == [{"source": "bad.json", **found}]
+    (row,) = json.loads(Result("lint", good, bad, "--format", "json", "--statistics").out)
+    assert row == {"source": "bad.json", "rule": found["rule"], "level": "defect", "count": 1}
+    broken = tmp_path / "broken.json"
+    broken.write_text("{")
+    partly = Result("lint", broken, bad)
+    assert (partly.code, partly.out) == (3, Result("lint", bad).out)
+    assert partly.err.startswith(f"vmdump: {broken}:")
+    none = Result("lint", broken, tmp_path / "missing.json")
+    assert (none.code, none.out, none.err.count("vmdump: ")) == (3, "", 2)
+    mixed = Result("lint", bad, good, "--machines", "all")
+    assert (mixed.code, mixed.err) == (2, "vmdump: --machines applies to QEMU binaries only\n")
+
+
 def test_rules() -> None:
     """All rules are listed, as a table and as JSON."""
     table, objects = Result("rules"), json.loads(Result("rules", "--json").out)

@@ -1,4 +1,4 @@
-"""vmdump lint: find defects in the descriptions of one QEMU."""
+"""vmdump lint: find defects in the descriptions of a QEMU, of each of several for itself."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from vmdump.cli.environment import ExitStatus
 from vmdump.cli.report_arguments import add_selection, selection
-from vmdump.cli.source_arguments import UsageError
-from vmdump.cli.source_list import add_reading, add_sources, images_of, labelled, open_sources
-from vmdump.errors import SourceError
+from vmdump.cli.source_arguments import UsageError, load_source, module_dirs
+from vmdump.cli.source_list import add_reading, add_sources, dumps_of, identified, labelled
+from vmdump.errors import SourceError, VmdumpError
 
 if TYPE_CHECKING:
     import argparse
@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from vmdump.cli.environment import Environment
     from vmdump.dump.device_dump import DeviceDump
 
-HELP = "find defects in the descriptions of one QEMU"
+HELP = "find defects in the descriptions of a QEMU"
 EPILOG = """\
 examples:
   vmdump lint /usr/bin/qemu-system-x86_64
   vmdump lint x86_64.json.xz --verbose
   vmdump lint x86_64.json.xz --format concise --ignore 'size-*'
+  vmdump lint build/qemu-system-*
 
 A defect never works, whatever is migrated. A notice may be intended, such as a
 subsection that is always sent; notices are counted for each rule, and listed
@@ -33,7 +34,9 @@ uninitialised memory that is sent; --machines all does so for all types.
 
 --format json prints a list of objects with the keys
   level (defect, notice), rule, type, path, message, error, remedy
-or, with --statistics, level, rule, count.
+or, with --statistics, level, rule, count; of several SOURCEs also source.
+Several SOURCEs are read one by one; one that can't be read does not stop the
+others.
 
 exit codes:
   0 no defects; 1 defects (not notices); 2 usage error; 3 could not complete
@@ -45,7 +48,7 @@ FORMATS = ("text", "concise", "json")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
-    add_sources(parser, "source", metavar="SOURCE")
+    add_sources(parser, "sources", nargs="+", metavar="SOURCE")
     group = parser.add_argument_group("report")
     group.add_argument("-v", "--verbose", action="store_true", help="list each notice")
     group.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="report format (default: text)")
@@ -69,38 +72,65 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     chosen = selection(args)
     if args.machines is not None and args.machine is not None:
         raise UsageError("-M and --machines exclude each other")
-    dumps = open_sources([args.source], args, environment, args.machines)
-    (source,) = labelled([args.source], dumps[:1])
-    findings = lint(source)
-    if not args.no_evaluate:
-        findings += _lint_machines(source.label, dumps, args, environment)
-    kept = [each for each in findings if chosen.has(each.rule)]
+    opened, is_whole = _open(args, environment)
+    named = labelled([path for path, _, _ in opened], [dumps[0] for _, _, dumps in opened])
+    reports = []
+    for source, (_, root, dumps) in zip(named, opened, strict=True):
+        findings = lint(source)
+        if not args.no_evaluate:
+            findings += _lint_machines(source.label, dumps, root, args, environment)
+        kept = [each for each in findings if chosen.has(each.rule)]
+        reports.append((source.label, kept, len(findings) - len(kept)))
     options = Options(
         verbose=args.verbose, width=environment.width, colours=environment.draws, statistics=args.statistics
     )
-    report = render(source.label, kept, args.format, options, ignored=len(findings) - len(kept))
+    report = render(reports, args.format, options, is_list=len(args.sources) > 1)
     environment.print(report, end="", is_drawn=args.format != "json")
-    return ExitStatus.FINDINGS if any(map(is_defect, kept)) else ExitStatus.DONE
+    status = ExitStatus.FINDINGS if any(is_defect(each) for _, kept, _ in reports for each in kept) else ExitStatus.DONE
+    return status if is_whole else ExitStatus.FAILED
+
+
+def _open(
+    args: argparse.Namespace, environment: Environment
+) -> tuple[list[tuple[str, str | None, list[DeviceDump]]], bool]:
+    """Return path, root and dumps (of several machine types with --machines) of each source, and whether all could be
+    read.
+
+    Of several sources, those that can't be read are reported on stderr. Raises VmdumpError: a single one can't.
+    """
+    opened = []
+    directories = module_dirs(args, environment)
+    found = identified(args.sources, args)
+    for given, (kind, path, root) in zip(args.sources, found, strict=True):
+        try:
+            source = load_source(kind, path, root, directories, args, environment)
+            opened.append((given, root, dumps_of([source], args, environment, args.machines)))
+        except UsageError:
+            raise
+        except VmdumpError as error:
+            if len(found) == 1:
+                raise
+            environment.error(error)
+    return opened, len(opened) == len(found)
 
 
 def _lint_machines(
-    label: str, dumps: Sequence[DeviceDump], args: argparse.Namespace, environment: Environment
+    label: str, dumps: Sequence[DeviceDump], root: str | None, args: argparse.Namespace, environment: Environment
 ) -> list[Finding]:
     """Return findings of VMs of the dumps' machine types; a VM that can't be booted is one line on stderr."""
-    images = images_of(dumps, [args.source], args)
-    if not any(images):
-        return []
+    if dumps[0].producer.kind != "image":
+        return []  # without importing the emulator
+    from vmdump.check.evaluated.evaluation import image_of
     from vmdump.check.evaluated.uninitialised import find_uninitialised
     from vmdump.check.lint import lint_memory
     from vmdump.qemu.error_lines import ErrorLines
 
     findings: list[Finding] = []
     lines = ErrorLines.of(dumps[0])
-    for image in images:
-        if image is not None:
-            try:
-                found = find_uninitialised(image, cache=not args.no_cache, timeout=args.timeout)
-                findings += lint_memory(label, image.machine, found, lines)
-            except SourceError as error:
-                environment.error(f"{error}; {image.machine} is not checked for uninitialised memory")
+    for image in filter(None, (image_of(dump, root, args.host) for dump in dumps)):
+        try:
+            found = find_uninitialised(image, cache=not args.no_cache, timeout=args.timeout)
+            findings += lint_memory(label, image.machine, found, lines)
+        except SourceError as error:
+            environment.error(f"{error}; {image.machine} is not checked for uninitialised memory")
     return findings

@@ -63,19 +63,28 @@ def open_sources(
 
     Raises UsageError, and what vmdump.open raises.
     """
-    if paths.count("-") > 1:
-        raise UsageError("standard input can be one of the sources; give files for the others")
     directories = module_dirs(args, environment)
-    roots = roots_of(paths, args.root)
-    found = [identify(path, root=root, run=args.run) for path, root in zip(paths, roots, strict=True)]
-    refuse_inapplicable(args, [kind for kind, _ in found])
-    sources = [
-        load_source(kind, path, root, directories, args, environment)
-        for (kind, path), root in zip(found, roots, strict=True)
-    ]
+    sources = [load_source(*each, directories, args, environment) for each in identified(paths, args)]
+    return dumps_of(sources, args, environment, machines)
+
+
+def dumps_of(
+    sources: Sequence[DeviceDump | Image], args: argparse.Namespace, environment: Environment, machines: str | None
+) -> list[DeviceDump]:
+    """Return the dumps of loaded sources; machines and errors as in open_sources."""
     if machines is not None:
         return _dumps_of_machines(sources, machines)
     return _dumps(sources, args.machine, environment)
+
+
+def identified(paths: Sequence[str], args: argparse.Namespace) -> list[tuple[str, str, str | None]]:
+    """Return kind, path and root of each source. Raises UsageError: an option applies to none; VmdumpError."""
+    if paths.count("-") > 1:
+        raise UsageError("standard input can be one of the sources; give files for the others")
+    roots = roots_of(paths, args.root)
+    found = [(*identify(path, root=root, run=args.run), root) for path, root in zip(paths, roots, strict=True)]
+    refuse_inapplicable(args, [kind for kind, _, _ in found])
+    return found
 
 
 def _dumps_of_machines(sources: Sequence[DeviceDump | Image], pattern: str) -> list[DeviceDump]:

@@ -14,7 +14,8 @@ from vmdump.report.statistics import table
 from vmdump.report.tally import ignored_in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+    from typing import Any
 
     from vmdump.check.results import Finding
     from vmdump.report.options import Options
@@ -25,21 +26,40 @@ FORMATS = ("text", "concise", "json")
 _KEYS = ("rule", "type", "path", "message", "error", "remedy")
 
 
-def render(label: str, findings: Sequence[Finding], format: str, options: Options, *, ignored: int = 0) -> str:
-    r"""Return the findings of a dump, defects first. ignored: number of findings left out.
+def render(
+    reports: Iterable[tuple[str, Sequence[Finding], int]], format: str, options: Options, *, is_list: bool = False
+) -> str:
+    r"""Return the reports of dumps: label, findings, and number of findings left out. Defects come first.
+
+    Args:
+        reports: the dumps' labels, findings, and numbers of findings that were left out.
+        format: one of FORMATS.
+        options: how to write it.
+        is_list: there may be several dumps: objects of JSON name theirs.
 
     Raises:
         KeyError: The format is not in FORMATS.
 
     >>> from vmdump.report.options import DEFAULTS
-    >>> render("7.2.22", [], "text", DEFAULTS)
+    >>> render([("7.2.22", [], 0)], "text", DEFAULTS)
     '7.2.22: 0 defects, 0 notices\n'
     """
-    write = {"text": _text, "concise": _concise, "json": _json}[format]
-    ordered = sorted(findings, key=lambda each: -each.verdict.severity())
-    n_defects = sum(map(is_defect, ordered))
-    total = f"{label}: {_number(n_defects, 'defect')}, {_number(len(ordered) - n_defects, 'notice')}"
-    return write(ordered, visible(total + (f"; {ignored_in_words(ignored)}" if ignored else "")), options) + "\n"
+    ordered = [
+        (label, sorted(findings, key=lambda each: -each.verdict.severity()), ignored)
+        for label, findings, ignored in reports
+    ]
+    if format == "json":
+        return _json([(label, findings) for label, findings, _ in ordered], options, is_list=is_list) + "\n"
+    write = {"text": _text, "concise": _concise}[format]
+    texts = [write(findings, _total(label, findings, ignored), options) for label, findings, ignored in ordered]
+    separator = "\n" if format == "concise" else "\n\n"
+    return separator.join(texts) + "\n" if texts else ""
+
+
+def _total(label: str, findings: Sequence[Finding], ignored: int) -> str:
+    n_defects = sum(map(is_defect, findings))
+    total = f"{label}: {_number(n_defects, 'defect')}, {_number(len(findings) - n_defects, 'notice')}"
+    return visible(total + (f"; {ignored_in_words(ignored)}" if ignored else ""))
 
 
 def _number(count: int, noun: str) -> str:
@@ -74,14 +94,18 @@ def _concise(findings: Sequence[Finding], total: str, options: Options) -> str:
     return "\n".join([*(line(each, _level(each), paragraphs) for each in findings), total])
 
 
-def _json(findings: Sequence[Finding], total: str, options: Options) -> str:
-    """A list of findings, without the total."""
-    del total
-    if options.statistics:
-        return dumps(
-            [{"rule": rule, "level": level, "count": number} for rule, level, number in _counts(findings)], indent=1
-        )
-    objects = [{"level": _level(each), **{key: getattr(each, key) for key in _KEYS}} for each in findings]
+def _json(reports: Sequence[tuple[str, Sequence[Finding]]], options: Options, *, is_list: bool) -> str:
+    """A list of findings, without the totals."""
+    objects: list[dict[str, Any]] = []
+    for label, findings in reports:
+        source = {"source": label} if is_list else {}
+        if options.statistics:
+            rows = _counts(findings)
+            objects += [{**source, "rule": rule, "level": level, "count": number} for rule, level, number in rows]
+        else:
+            objects += [
+                {**source, "level": _level(each), **{key: getattr(each, key) for key in _KEYS}} for each in findings
+            ]
     return dumps(objects, indent=1)
 
 
