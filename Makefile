@@ -1,6 +1,6 @@
 # What there is to do, in one place; each target sets up what it needs.
 
-.PHONY: all test test-slow test-all-images test-all-machines check format sanitize fuzz bench judge dist completion docs man clean
+.PHONY: all test test-slow test-all-images test-all-machines check format sanitize fuzz bench judge dist share docs clean
 
 all: .venv/dev
 	.venv/bin/vmdump dump -M q35 -o q35.json
@@ -61,16 +61,9 @@ judge: .venv/dev
 dist: .venv/dev
 	.venv/bin/python -m build --outdir dist
 
-completion: .venv/dev
-	mkdir -p build
-	for shell in bash zsh tcsh; do .venv/bin/shtab --shell=$$shell vmdump.cli.build_parser > build/vmdump.$$shell; done
-
-man: .venv/dev
-	mkdir -p build
-	.venv/bin/argparse-manpage --pyfile vmdump/cli/__init__.py --function build_parser --prog vmdump \
-		--project-name vmdump --version "$$(.venv/bin/python -c 'import vmdump; print(vmdump.__version__)')" \
-		--description "which device state a QEMU migrates, and whether another QEMU can load it" \
-		--manual-title vmdump --url "" --author "The vmdump authors" --output build/vmdump.1
+# The man pages and the completions of bash, zsh and fish, as the wheel installs them in share/ of its prefix.
+share: .venv/dev
+	.venv/bin/python packaging/share.py build/share
 
 # The documentation site, build/site/index.html, in an environment of its own; warnings are errors.
 docs: build/docs-env/done

@@ -1,9 +1,7 @@
-"""The commands in general: help, usage errors, completion, man page."""
+"""The commands in general: help and usage errors."""
 
 import re
 import shlex
-import subprocess
-from pathlib import Path
 
 import pytest
 from support.commands import run, run_failing
@@ -72,26 +70,3 @@ def test_version() -> None:
 def test_usage(argv: list[str], expected: str) -> None:
     """Invalid command lines end with exit code 2 and a message."""
     assert expected in run_failing(2, *argv)
-
-
-def test_completion(tmp_path: Path) -> None:
-    """shtab's scripts are valid bash and complete file names."""
-    shtab = pytest.importorskip("shtab")
-    script = tmp_path / "vmdump.bash"
-    script.write_text(shtab.complete(build_parser(), "bash"))
-    probe = (
-        'source "$1"; _shtab_vmdump vmdump d vmdump; echo "${COMPREPLY[@]}"; echo "$_shtab_vmdump_dump_pos_0_COMPGEN"'
-    )
-    done = subprocess.run(
-        ["bash", "-c", f"COMP_WORDS=(vmdump d) COMP_CWORD=1; {probe}", "bash", script], capture_output=True, text=True
-    )
-    assert (done.stdout, done.stderr) == ("dump devices doctor\n_shtab_compgen_files\n", "")
-
-
-def test_man_page() -> None:
-    """argparse-manpage makes a man page from the parser."""
-    manpage = pytest.importorskip("argparse_manpage.manpage")
-    text = str(manpage.Manpage(build_parser()))
-    assert text.startswith(".TH VMDUMP")
-    for command in COMMANDS:
-        assert rf"\fI\,'vmdump {command}'\/\fR" in text

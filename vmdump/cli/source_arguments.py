@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from vmdump.sources.image_cache import Image
     from vmdump.sources.session import Session
 
-#: Completion of files and directories in shtab's scripts: shtab.FILE and shtab.DIRECTORY.
-_FILE = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
-_DIRECTORY = {"bash": "_shtab_compgen_dirs", "zsh": "_files -/", "tcsh": "d"}
+#: Completion of files and directories in shtab's scripts: shtab.FILE and shtab.DIRECTORY, for the shells of the wheel.
+_FILE = {"bash": "_shtab_compgen_files", "zsh": "_files", "fish": "(__fish_complete_path (commandline -ct))"}
+_DIRECTORY = {"bash": "_shtab_compgen_dirs", "zsh": "_files -/", "fish": "(__fish_complete_directories)"}
 
 #: The longest --timeout, in seconds: eleven days. The system calls that wait accept up to twice that.
 _MAX_TIMEOUT = 1e6
