@@ -10,6 +10,7 @@ import pytest
 
 from vmdump.cli import main
 from vmdump.cli.environment import Environment
+from vmdump.emulator import unicorn_library
 from vmdump.sources import installed
 
 
@@ -80,6 +81,7 @@ def test_missing_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(importlib.metadata, "version", version)
     monkeypatch.setattr(PathFinder, "find_spec", lambda name: None)
+    monkeypatch.setattr(unicorn_library, "DIRECTORIES", ())
     code, checks = doctor(tmp_path)
     assert code == 0
     assert checks["duckdb"][0] == {

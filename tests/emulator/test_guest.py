@@ -1,19 +1,26 @@
 """Guests: the emulated functions of libc and GLib, and limits for runaway code."""
 
+import os
+import re
 import signal
 import struct
 import subprocess
 import sys
 import time
+from importlib.machinery import ModuleSpec
+from pathlib import Path
 from typing import Any
 
 import pytest
 from support.elf_builder import AARCH64, HOSTS, RISCV64, S390X, X86_64
 from support.guests import call
+from support.paths import ROOT
 
 from vmdump._core import ffi, lib
 from vmdump.emulator import guest as guest_module
+from vmdump.emulator import unicorn_library
 from vmdump.emulator.guest import Guest
+from vmdump.emulator.unicorn_library import libunicorn
 from vmdump.errors import SourceError
 
 
@@ -481,6 +488,36 @@ def test_queue_of_init_functions(guest: Guest) -> None:
 
 def test_without_unicorn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without Unicorn the error says what to install."""
-    monkeypatch.setattr(guest_module.PathFinder, "find_spec", lambda name: None)
-    with pytest.raises(SourceError, match=r"pip install 'vmdump\[elf\]'"):
+    monkeypatch.setattr(unicorn_library.PathFinder, "find_spec", lambda name: None)
+    monkeypatch.setattr(unicorn_library, "DIRECTORIES", ())
+    with pytest.raises(SourceError, match=r"pip install 'vmdump\[elf\]', or .*libunicorn2t64"):
+        Guest("x", X86_64)
+
+
+@pytest.mark.parametrize("has_package", [False, True])
+def test_unicorn_of_the_system(has_package: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the wheel, the system's library is loaded: alone, or with Debian's package for Python, which has none."""
+    library = tmp_path / "libunicorn.so.2"
+    library.symlink_to(os.fsdecode(libunicorn()))
+    spec = ModuleSpec("unicorn", None, is_package=True)
+    spec.submodule_search_locations = [str(tmp_path / "unicorn")]
+    monkeypatch.setattr(unicorn_library.PathFinder, "find_spec", lambda name: spec if has_package else None)
+    monkeypatch.setattr(unicorn_library, "DIRECTORIES", (str(tmp_path / "none"), str(tmp_path)))
+    assert libunicorn() == os.fsencode(library)
+    guest = Guest("x", X86_64)
+    code = guest.alloc(6)
+    guest.write(code, b"\xb8\7\0\0\0\xc3")  # mov eax, 7; ret
+    assert guest.call(code) == 7
+
+
+def test_unicorn_that_is_too_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unicorn 2.0, which Debian 12 has, is refused, with what to install."""
+    names = re.findall(r"SYMBOL\((\w+)\)", (ROOT / "csrc/guest/cpu/engine.c").read_text())
+    functions = "".join(f"int uc_{name}(void) {{ return 0; }}\n" for name in names if name not in ("member", "version"))
+    source = tmp_path / "old.c"
+    source.write_text(f"{functions}unsigned uc_version(unsigned *a, unsigned *b) {{ *a = 2; *b = 0; return 512; }}\n")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", tmp_path / "libunicorn.so.2", source], check=True)
+    monkeypatch.setattr(unicorn_library.PathFinder, "find_spec", lambda name: None)
+    monkeypatch.setattr(unicorn_library, "DIRECTORIES", (str(tmp_path),))
+    with pytest.raises(SourceError, match=r"libunicorn is older than 2\.1: pip install 'vmdump\[elf\]'$"):
         Guest("x", X86_64)

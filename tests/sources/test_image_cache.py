@@ -16,7 +16,7 @@ from support.qemu import find_qemu
 import vmdump
 from vmdump.cli import main
 from vmdump.dump.producer import Producer
-from vmdump.emulator import guest
+from vmdump.emulator import unicorn_library
 from vmdump.emulator.machine_types import MachineType
 from vmdump.errors import SourceError
 from vmdump.files import fingerprint
@@ -180,7 +180,7 @@ def test_other_code(what: str, setup: Setup, tmp_path: Path, monkeypatch: pytest
     if what == "vmdump":
         monkeypatch.setitem(sys.modules, "vmdump.code", types.SimpleNamespace(__file__=str(code)))
     else:
-        monkeypatch.setattr(guest, "libunicorn", lambda: os.fsencode(code))
+        monkeypatch.setattr(unicorn_library, "libunicorn", lambda: os.fsencode(code))
     folder_of().clear()
     time.sleep(0.02)
     assert not setup.is_hit()

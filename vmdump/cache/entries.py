@@ -52,7 +52,7 @@ def fingerprints(paths: Iterable[str], began: int) -> list[Fingerprint] | None:
 
 def code_files() -> Iterator[str]:
     """Iterate over the files of the code that read the image: vmdump's loaded modules and Unicorn."""
-    from vmdump.emulator.guest import libunicorn
+    from vmdump.emulator.unicorn_library import libunicorn
 
     for name, module in list(sys.modules.items()):
         if name.startswith("vmdump.") and not name.startswith("vmdump.cli") and getattr(module, "__file__", None):

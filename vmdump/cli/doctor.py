@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from typing import TYPE_CHECKING, NamedTuple
@@ -101,7 +102,20 @@ def _packages() -> Iterator[Check]:
         try:
             yield Check(name, OK, f"{version(name)}, for {use}")
         except PackageNotFoundError:
-            yield Check(name, MISSING, f"for {use}: pip install 'vmdump[{extra}]'")
+            if name == "unicorn" and (path := _system_unicorn()) is not None:
+                yield Check(name, OK, f"{path}, for {use}")
+            else:
+                yield Check(name, MISSING, f"for {use}: pip install 'vmdump[{extra}]'")
+
+
+def _system_unicorn() -> str | None:
+    """Return the path of the library that the system's package manager installed; None: there is none."""
+    from vmdump.emulator.unicorn_library import libunicorn
+
+    try:
+        return os.fsdecode(libunicorn())
+    except VmdumpError:
+        return None
 
 
 def _emulator() -> Check:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Iterator, Sequence
-from importlib.machinery import PathFinder
 
 from vmdump._core import ffi, lib
 from vmdump.dump.tree import raise_interrupt
 from vmdump.emulator.host_profile import HostProfile
 from vmdump.emulator.hosts import HOSTS
 from vmdump.emulator.hosts.model import Platform
+from vmdump.emulator.unicorn_library import libunicorn
 from vmdump.errors import SourceError
 from vmdump.files.elf_header import HostArch
 
@@ -321,16 +320,3 @@ class Guest:
         if not self.holds(address, size):
             raise SourceError(f"{self.name}: the pointer {address:#x} is outside of its memory")
         return offset
-
-
-def libunicorn() -> bytes:
-    """Return the path of the Unicorn library in its wheel, without importing the package, which is slow."""
-    spec = PathFinder.find_spec("unicorn")
-    if spec is None or not spec.submodule_search_locations:
-        raise SourceError("reading a QEMU binary needs a package: pip install 'vmdump[elf]'; or use --run")
-    for package in spec.submodule_search_locations:
-        directory = os.path.join(package, "lib")
-        for name in sorted(os.listdir(directory) if os.path.isdir(directory) else ()):
-            if name.startswith("libunicorn.so"):
-                return os.fsencode(os.path.join(directory, name))
-    raise SourceError("the installed unicorn has no libunicorn.so; reinstall it: pip install 'vmdump[elf]'")

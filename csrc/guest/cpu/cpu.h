@@ -59,6 +59,7 @@ struct unicorn {
     int (*context_restore)(void *engine, void *context);
     int (*context_free)(void *context);
     const char *(*strerror)(int code);
+    unsigned (*version)(unsigned *major, unsigned *minor);
 };
 
 struct vmd_cpu {

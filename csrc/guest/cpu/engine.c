@@ -19,12 +19,13 @@ static enum vmd_status load_unicorn(struct vmd_cpu *cpu, const char *path, struc
         size_t offset;
     } symbols[] = {
 #define SYMBOL(member) {"uc_" #member, offsetof(struct unicorn, member)}
-        SYMBOL(open),         SYMBOL(close),           SYMBOL(mem_map_ptr),  SYMBOL(hook_add),
-        SYMBOL(reg_write),    SYMBOL(reg_read),        SYMBOL(emu_start),    SYMBOL(reg_read_batch),
-        SYMBOL(emu_stop),     SYMBOL(strerror),        SYMBOL(ctl),          SYMBOL(context_alloc),
-        SYMBOL(context_save), SYMBOL(context_restore), SYMBOL(context_free), SYMBOL(hook_del),
+        SYMBOL(open),     SYMBOL(close),         SYMBOL(mem_map_ptr),    SYMBOL(hook_add),        SYMBOL(reg_write),
+        SYMBOL(reg_read), SYMBOL(emu_start),     SYMBOL(reg_read_batch), SYMBOL(emu_stop),        SYMBOL(strerror),
+        SYMBOL(ctl),      SYMBOL(context_alloc), SYMBOL(context_save),   SYMBOL(context_restore), SYMBOL(context_free),
+        SYMBOL(hook_del), SYMBOL(version),
 #undef SYMBOL
     };
+    unsigned major, minor;
 
     cpu->library = dlopen(path, RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE);
     for (size_t i = 0; i < sizeof(symbols) / sizeof(*symbols); i++) {
@@ -34,6 +35,10 @@ static enum vmd_status load_unicorn(struct vmd_cpu *cpu, const char *path, struc
             return vmd_error_set(err, VMD_IO, 0, "libunicorn can't be loaded, or is no Unicorn 2");
         }
         memcpy((char *)&cpu->unicorn + symbols[i].offset, &symbol, sizeof(symbol));
+    }
+    cpu->unicorn.version(&major, &minor);
+    if (major < 2 || (major == 2 && minor < 1)) {
+        return vmd_error_set(err, VMD_IO, 0, "libunicorn is older than 2.1: pip install 'vmdump[elf]'");
     }
     return VMD_OK;
 }
