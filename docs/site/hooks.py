@@ -21,6 +21,9 @@ import rule_pages
 from links import ROOT, Links
 from source_pages import source_page
 
+from vmdump.check.rules import rule_ids
+from vmdump.cli import COMMANDS
+
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
@@ -40,7 +43,17 @@ _DIRECTORIES = {"reference/commands/": command_pages.pages, "reference/rules/": 
 #: Files that programs read, at the same place in the site as in their $id.
 _SCHEMAS = ("vmdump/report/check.schema.json", "vmdump/dump/extended.schema.json")
 
-_links = Links(ROOT, _ELSEWHERE)
+#: Generated pages by the file that they are made from: pages link to the file, which is there on GitHub, too.
+_MADE_FROM = {
+    "bench/RESULTS.md": "measured.md",
+    "bench/ACCURACY.md": "measured.md",
+    "vmdump/cli": "reference/commands/index.md",
+    "vmdump/check/rules": "reference/rules/index.md",
+    **{f"vmdump/cli/{name}.py": f"reference/commands/{name}.md" for name in COMMANDS},
+    **{f"vmdump/check/rules/{each.replace('-', '_')}.py": f"reference/rules/{each}.md" for each in rule_ids()},
+}
+
+_links = Links(ROOT, _ELSEWHERE, _MADE_FROM)
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:

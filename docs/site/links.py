@@ -19,12 +19,13 @@ class Links:
     Args:
         root: Directory of the repository; the pages of the site are in its docs/.
         elsewhere: Pages that are files elsewhere in it, by their name in the site.
+        made_from: Generated pages by the file that they are made from.
     """
 
-    def __init__(self, root: Path, elsewhere: Mapping[str, str]) -> None:
+    def __init__(self, root: Path, elsewhere: Mapping[str, str], made_from: Mapping[str, str]) -> None:
         self._root = root
         self._elsewhere = elsewhere
-        self._names = {path: name for name, path in elsewhere.items()}
+        self._names = {**{path: name for name, path in elsewhere.items()}, **made_from}
 
     def adapted(self, markdown: str, page: str) -> str:
         """Return a page's text with links of the site. page: its name in the site."""
