@@ -14,7 +14,7 @@ from measure import Comparison, Goal, Row
 from vmdump.machines.reader import Source
 from vmdump.migrate.arguments import DEFAULTS
 from vmdump.migrate.destination import WholeMachine
-from vmdump.migrate.feed import Feed
+from vmdump.migrate.incoming_stream import IncomingStream
 from vmdump.migrate.save import save
 from vmdump.migrate.trial import LOADS, load_into
 from vmdump.stream.walk import read_saved_vm
@@ -44,7 +44,7 @@ def compare_load(quick: bool) -> Iterator[Comparison]:
         def turn() -> dict[str, float]:
             machine = source.boot(argv, defaults=DEFAULTS)
             start = time.process_time()
-            trial = load_into(WholeMachine(machine), Feed(vm), argv)
+            trial = load_into(WholeMachine(machine), IncomingStream(vm), argv)
             seconds = time.process_time() - start
             assert trial.outcome == LOADS, trial
             return {LOAD: seconds}

@@ -41,7 +41,7 @@ def module_of(name: str) -> str | None:
 
 
 def import_graph(places: set[str]) -> dict[str, set[str]]:
-    """Return the modules that each module imports in these places. The C core and the package itself are none."""
+    """Return the modules that each module imports in these places. The C core and the package itself are left out."""
     graph = {}
     for name, path in MODULES.items():
         found = {module_of(each) for each, place in imports(ast.parse(path.read_text())) if place in places}

@@ -191,8 +191,8 @@ enum vmd_status vmd_guest_create(const char *unicorn, uint16_t e_machine, enum v
         return vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
     }
     /*
-     * First, behind a page that does not exist: after a call, Unicorn drops the code before the address that it stopped
-     * at, and all empty blocks of that page; here it keeps the empty block that stops.
+     * Allocated first, so that no page precedes it: after a call, Unicorn drops the code before the address that it
+     * stopped at, and all empty blocks of that page; here it keeps the empty block that stops.
      */
     guest->stop = vmd_guest_alloc(guest, STOP_SIZE, 4096);
     guest->trampolines = vmd_guest_alloc(guest, VMD_GUEST_TRAMPOLINES * VMD_TRAMPOLINE_SIZE, 4096);

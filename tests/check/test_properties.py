@@ -140,8 +140,8 @@ def test_never_safe_with_other_bytes(source: list[VMStateField], destination: li
 def test_many_sections_of_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each meets the one whose type is called most like it, and few are looked at for it."""
     looked_at = []
-    likeness = match._likeness
-    monkeypatch.setattr(match, "_likeness", lambda *pair: (looked_at.append(1), likeness(*pair))[1])
+    similarity = match._similarity
+    monkeypatch.setattr(match, "_similarity", lambda *pair: (looked_at.append(1), similarity(*pair))[1])
     part = desc("part", field("a"))
     source = dump(**{f"type{n:04}_old": part for n in range(600)})
     destination = dump(**{f"type{n:04}_new": part for n in range(600)})

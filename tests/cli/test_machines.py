@@ -120,7 +120,7 @@ def test_machines(cache_home: Path) -> None:
 
 @pytest.mark.qemu
 def test_properties() -> None:
-    """The table, its JSON form, and --changed; QEMU's arguments stand behind --."""
+    """The table, its JSON form, and --changed; QEMU's arguments follow --."""
     arguments = ("properties", find_qemu("x86_64"), "isa-serial", "-M", "isapc")
     result = run(*arguments, "--json", "--", "-global", "isa-serial.wakeup=on")
     known = json.loads(result.stdout)

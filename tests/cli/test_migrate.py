@@ -82,7 +82,7 @@ def make_tree(path: Path, *targets: str) -> str:
 
 
 def test_trees(tmp_path: Path) -> None:
-    """Of directories, the targets that all have are tried; scripts, links and other programs are none."""
+    """The targets that all directories have are tried; scripts, links and other programs are skipped."""
     old, new = make_tree(tmp_path / "old", "arm", "ppc", "sh4"), make_tree(tmp_path / "new", "sh4", "arm")
     (tmp_path / "old/bin").symlink_to("usr/bin")
     (tmp_path / "new/usr/bin/qemu-system-ppc").write_text("#!/bin/sh\n")

@@ -229,7 +229,7 @@ def test_grow_and_shrink(core):
 
 
 def test_lookup(core):
-    """Lookup returns a key's latest value, also behind tombstones, and nothing for a removed key."""
+    """Lookup returns a key's latest value, also after tombstones, and nothing for a removed key."""
     with CoreTable(core, {1: 5, 2: 5, 3: 5}) as table:
         for key in 1, 2:
             table.insert(key, key * 10)

@@ -56,7 +56,7 @@ def doubling(levels: int) -> VMStateDescription:
 @pytest.mark.parametrize("code", [lib.VMD_ENGINE_FAST, lib.VMD_ENGINE_FAST_BASELINE, lib.VMD_ENGINE_STDIO])
 @pytest.mark.parametrize("n_devices", [0, 1, 20, 60, 400])
 def test_memory_of_any_size(code: int, n_devices: int) -> None:
-    """Nothing is written behind the buffer, whether it has the dump's size or is too small by a byte or more."""
+    """Nothing is written beyond the buffer, whether it has the dump's size or is too small by a byte or more."""
     tree = lower("none", [(f"d{i}", nested(70 if i == 1 else 2, "leaf" * i)) for i in range(n_devices)])
     size = tree.size
     whole = tree.dump_bytes(Engine.STDIO)
@@ -291,7 +291,7 @@ def test_file_sinks(which: Engine, large_tree: engine.Tree, tmp_path: object) ->
 
 
 def test_memory_that_is_too_small(large_tree: engine.Tree) -> None:
-    """A buffer one byte too small is an error, and nothing is written behind it."""
+    """A buffer one byte too small is an error, and nothing is written beyond it."""
     memory = bytearray(b"\xaa" * (large_tree.size + 64))
     error = ffi.new("struct vmd_error *")
     for size in (large_tree.size - 1, 0, 7):

@@ -221,7 +221,7 @@ def test_relocations(machine: int) -> None:
     object_ = mapped(data, guest=guest)
     bias, theirs = object_.bias, guest.host_function("theirs")
     assert words(guest, bias + AT, 4) == (bias + 0x40, bias + AT + 64 + 5, theirs, theirs)
-    # RELR: the word at AT + 32 (the fifth); of the 63 behind it the first and the third; of the next 63 the last.
+    # RELR: the word at AT + 32 (the fifth); of the 63 after it the first and the third; of the next 63 the last.
     assert words(guest, bias + AT + 32, 6) == (bias + 0x400, bias + 0x500, 0x600, bias + 0x700, 0x800, 0x900)
     last = 5 + 63 + 62
     assert guest.pointer(bias + AT + 8 * 79) == 0x100 * 79
@@ -249,7 +249,7 @@ def test_thread_local_data(machine: int) -> None:
     guest = Guest("x", machine)
     object_ = mapped(data, guest=guest)
     offset, module, in_module = words(guest, object_.bias + AT + 16, 3)
-    # The 40 bytes take 48. They end at the thread pointer on x86-64, and begin 16 bytes behind it on AArch64.
+    # The 40 bytes take 48. They end at the thread pointer on x86-64, and begin 16 bytes after it on AArch64.
     assert offset == (24 + 3 - 48) % 2**64 if machine == X86_64 else offset == 24 + 3 + 16
     assert (module, in_module) == (1, 24 + 4)
     start = guest.call(guest.host_function("__tls_get_addr"), object_.bias + AT + 24) - in_module

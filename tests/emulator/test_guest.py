@@ -397,7 +397,7 @@ def test_digests(guest: Guest) -> None:
 
 
 def test_pointer_array(guest: Guest) -> None:
-    """A GPtrArray grows, with its pointers in order behind {pdata, len}."""
+    """A GPtrArray grows, with its pointers in order after {pdata, len}."""
     array = call(guest, "g_ptr_array_new")
     for number in range(100):
         call(guest, "g_ptr_array_add", array, 1000 + number)

@@ -120,5 +120,5 @@ def test_advice_without_a_tree(tmp_path: Path) -> None:
     services = GuestServices(tmp_path / "qemu-system-s390x", None)
     services.read_file("/usr/share/qemu/s390-ccw.img")
     assert advice(services, "could not find stage1 bootloader", []) == (
-        "QEMU's files (s390-ccw.img) are looked for in its tree, but it is in none: name its tree with --root"
+        "QEMU's files (s390-ccw.img) are looked for in its tree, but it is in no tree: name its tree with --root"
     )

@@ -47,7 +47,7 @@ def test_relocations(guest: Guest) -> None:
     assert guest.words(at, 2) == (at + 0x40, at + 0x84)
     assert guest.pointer(at + 40) == mapped.bias
     assert guest.pointer(at + 24) == 1
-    # Both ways lead to the same variable: 8 bytes behind the initialised ones.
+    # Both ways lead to the same variable: 8 bytes after the initialised ones.
     block = guest.call(guest.host_function("__tls_get_addr"), at + 24) - 8
     assert guest.read(block, 8) == b"tls data"
     begin = {X86_64: -16, AARCH64: 16, RISCV64: 0, S390X: -16}[guest.arch]

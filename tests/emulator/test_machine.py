@@ -167,7 +167,7 @@ def test_kvm():
 
 
 def test_refusals():
-    """What QEMU refuses is an error with its words; the exit status of the process is not of interest."""
+    """What QEMU refuses is an error with its message; the exit status of the process does not matter."""
     with pytest.raises(MachineError, match="unsupported machine type"):
         boot(binary("x86_64"), ["-M", "nosuch"])
     with pytest.raises(MachineError, match="'nosuch' is not a valid device model name"):

@@ -69,7 +69,7 @@ def test_false_is_the_lowest_byte(guest: Guest) -> None:
 
 
 def test_host_function(guest: Guest) -> None:
-    """What a host function reads is not seen, so the call has an obstacle; functions that do nothing are none."""
+    """What a host function reads is not traced, so the call has an obstacle; functions without effect are none."""
     for name, obstacle in (("strlen", "it calls strlen"), ("pthread_mutex_lock", None)):
         address = struct.pack("<Q", guest.host_function(name))
         slot = slot_of(guest, "jump", address + (b"\xff\xe0" if guest.arch == X86_64 else b""))

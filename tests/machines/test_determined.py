@@ -1,4 +1,4 @@
-"""Properties whose text runs into memory behind it."""
+"""Properties whose string has no terminating NUL."""
 
 from vmdump.machines.determined import ERROR, determined
 from vmdump.machines.model import Property, QomObject

@@ -54,7 +54,7 @@ def test_failure_confirms_a_break() -> None:
 
 
 def test_failure_decides_a_condition() -> None:
-    """A condition that is met just after reset is none: the predicted line was printed."""
+    """A condition that is met just after reset is dropped: the predicted line was printed."""
     found = confirmed(tried(REFUSED), finding("conditional"))
     assert (found.verdict, found.findings[0].rule) == (Verdict.BREAKS, "field-added")
 
@@ -66,18 +66,18 @@ def test_failure_that_no_rule_predicts(findings: tuple[Finding, ...]) -> None:
     *others, last = found.findings
     assert (found.verdict, tuple(others)) == (Verdict.BREAKS, findings)
     assert (last.rule, last.type, last.error) == ("migration-refused", "esp-pci", LINE)
-    assert "the migration stands" in (last.note or "")
+    assert "the migration decides" in (last.note or "")
 
 
 def test_load_refutes_a_break() -> None:
-    """A load that the rule says is impossible: the migration stands, both are shown."""
+    """A load that the rule says is impossible: the migration decides, both are shown."""
     found = confirmed(tried(OF_CPU), finding("breaks"))
     assert (found.verdict, len(found.findings)) == (Verdict.SAFE, 1)
     assert (found.findings[0].note or "").startswith("not confirmed: the rule says breaks, but a migration")
 
 
 def test_load_that_ended_elsewhere_refutes_nothing() -> None:
-    """A section behind the one at which the load ended for good was not loaded: the rule stands, without a note."""
+    """A section after the one at which the load ended was not loaded: the rule's verdict stays, without a note."""
     for failures in ((OF_CPU,), (OF_CPU._replace(section=None),)):
         found = confirmed(tried(*failures, rest_loads=False), finding("breaks"))
         assert (found.verdict, found.findings[0].note) == (Verdict.BREAKS, None)

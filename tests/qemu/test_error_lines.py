@@ -270,7 +270,7 @@ def mutations(stream: bytes) -> Iterator[tuple[str, bytes]]:
     """Streams with one error in e1000's section, and the key of the resulting line."""
     name = bytes([len(E1000)]) + E1000.encode()  # without its length, the ROM's is found
     begin = stream.index(name)
-    version = begin + 1 + len(E1000) + 4  # behind the instance id
+    version = begin + 1 + len(E1000) + 4  # after the instance id
     footer = stream.index(b"\x7e" + stream[begin - 4 : begin], begin)
     subsection = stream.index(b"e1000/full_mac_state", begin) + len("e1000/full_mac_state")
     yield "unknown_section", stream.replace(name, name[:-1] + b"1")

@@ -86,7 +86,7 @@ def finding(direction: str, verdict: Verdict) -> Finding:
 
 @in_browser
 def test_the_list_at_first(tab: Browser, tmp_path: Path) -> None:
-    """Each type once, the worst first and selected; safe types are behind a button."""
+    """Each type once, the worst first and selected; a button shows safe types."""
     tab.open(save(tmp_path, small()))
     assert names(tab) == LOUD
     assert tab.text("#detail h2") == "type-breaks"

@@ -65,7 +65,7 @@ def test_saving_time_of_gzip(tmp_path: Path) -> None:
 
 
 def test_offset(tmp_path: Path) -> None:
-    """A stream behind a hole is found, as QEMU's file:NAME,offset=8192 leaves it; --offset needs no search."""
+    """A stream after a hole is found, as QEMU's file:NAME,offset=8192 leaves it; --offset needs no search."""
     path = write(tmp_path / "vm", bytes(8192) + small_stream())
     assert read_saved_vm(path).container.offset == 8192
     path = write(tmp_path / "vm", b"x" * 7 + small_stream())

@@ -149,7 +149,7 @@ def test_wrong_vmdescription(tmp_path: Path, fields, words: str) -> None:
 
 
 def test_names(tmp_path: Path) -> None:
-    """Sections are found by idstr, by name behind a device path, and by instance; others get a suggestion."""
+    """Sections are found by idstr, by name after a device path, and by instance; others get a suggestion."""
     vm = saved_vm("malta-7.2", tmp_path)
     assert [each.name for each in find_sections(vm, "piix4_pm")] == ["pci:0a.3/piix4_pm"]
     assert [each.instance_id for each in find_sections(vm, "i8259", 1)] == [1]

@@ -112,7 +112,7 @@ def test_ignore_shared_and_uuid(walk) -> None:
 
 
 def test_mapped_ram(walk) -> None:
-    """mapped-ram: pages are counted in the bitmap, and the stream goes on behind them, at absolute offsets."""
+    """mapped-ram: pages are counted in the bitmap, and the stream continues after them, at absolute offsets."""
     configuration = streams.HEADER + streams.configuration("pc", streams.capabilities("mapped-ram"))
     size, bitmap, pages = 128 * PAGE, 4096, 1 << 20
     header = be(4, 1) + be(8, PAGE, bitmap, pages)
@@ -177,7 +177,7 @@ def test_real_postcopy(walk) -> None:
 
 
 def test_huge_page_sizes_of_postcopy(walk) -> None:
-    """With postcopy, blocks of huge pages have their size behind the length."""
+    """With postcopy, blocks of huge pages have their size after the length."""
     blocks = streams.str8("mem") + be(8, 4 << 20, 2 << 20) + streams.str8("pc.bios") + be(8, PAGE)
     body = be(8, (4 << 20) + PAGE | streams.MEM_SIZE) + blocks + be(8, streams.EOS)
     vm = walk(streams.HEADER + streams.command(3) + section(2, "ram", body, type=1, version=4) + streams.EOF)
@@ -238,7 +238,7 @@ def truncations(data: bytes, path: Path, ends: set[int], points) -> None:
 
 @pytest.mark.parametrize("footers", [True, False])
 def test_truncated_streams(tmp_path: Path, footers: bool) -> None:
-    """Every truncation is reported in one line with the byte where the stream ends; but behind EOF it is whole."""
+    """Every truncation is reported in one line with the byte where the stream ends; but after EOF it is complete."""
     data = small_stream(footers=footers)
     eof = len(small_stream(footers=footers, description=False))
     points = [*range(120), *range(4090, len(data) + 1)]

@@ -82,7 +82,7 @@ class NativeQemu:
         return answer
 
     def qmp(self, command: str, **arguments: Any) -> Any:
-        """What a command returns. Raises RuntimeError with QEMU's words, and TimeoutError."""
+        """What a command returns. Raises RuntimeError with QEMU's message, and TimeoutError."""
         named = {name.replace("_", "-"): value for name, value in arguments.items()}
         assert self.process.stdin
         self.process.stdin.write(json.dumps({"execute": command, "arguments": named}) + "\n")
@@ -107,7 +107,7 @@ class NativeQemu:
                     stream.write(f"{command}\n")
                     stream.flush()
                     answers.append(stream.readline().strip())
-                    time.sleep(0.01)  # the main loop handles events of queues behind the answer
+                    time.sleep(0.01)  # the main loop handles events of queues after the answer
         return answers
 
     def save(self, path: Path) -> bytes:
@@ -154,7 +154,7 @@ def ram_blocks(stream: bytes) -> list[tuple[str, int]]:
     return blocks
 
 
-#: Bytes at the start of a section, and behind it. Source: migration/qemu-file-types.h, migration/savevm.c.
+#: Bytes at the start of a section, and after it. Source: migration/qemu-file-types.h, migration/savevm.c.
 _FULL, _FOOTER, _ENDS = 4, b"\x7e", (b"\x00", b"\x04", b"\x03")
 
 

@@ -68,7 +68,7 @@ def command(number: int, data: bytes = b"") -> bytes:
 
 
 def ram_setup(blocks: dict[str, int], extra: bytes = b"", *, footers: bool = True) -> bytes:
-    """The START of RAM, section id 2. extra: bytes behind each block's size."""
+    """The START of RAM, section id 2. extra: bytes after each block's size."""
     listed = b"".join(str8(name) + be(8, size) + extra for name, size in blocks.items())
     body = be(8, sum(blocks.values()) | MEM_SIZE) + listed + be(8, EOS)
     return section(2, "ram", body, type=1, version=4, footers=footers)

@@ -1,4 +1,4 @@
-"""Detects files that are named like a QEMU binary but are none.
+"""Detects files that are named like a QEMU binary but are not one.
 
 Documentation, shell completions and lintian overrides are named ``qemu-system-x86`` too; they are in
 ``share`` or ``etc``.

@@ -9,7 +9,7 @@ An entry describes one source, read or failed:
     digest             SHA-256 of the binary or dump file
     files              the files that the result depends on, with signature and SHA-256
     producer           label, version, build_id and host of the QEMU
-    targets            targets in the names of the binary and, behind it, of links to it
+    targets            targets in the names of the binary, then of links to it
     machines           machine types that dumps were written for
     outputs, rows      paths relative to the output directory
     reports            problems that did not end the reading
@@ -89,7 +89,7 @@ class Manifest:
                 self._add(entry)
 
     def begin(self, sources: Sequence[str], *, add: bool) -> list[int]:
-        """Record the sources of a run, in place of earlier ones or with add behind them; return the index of each.
+        """Record the sources of a run, in place of earlier ones, or with add after them; return the index of each.
 
         Clears the entries' arguments that refer to these sources.
         """

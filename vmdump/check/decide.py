@@ -1,4 +1,4 @@
-"""Decides in VMs what run time decides: conditional results, and what every VM of a machine type has.
+"""Resolves in VMs what is known at run time only: conditional results, and what every VM of a machine type has.
 
 The functions and array lengths that conditional findings depend on are evaluated once for each dump; results whose
 answers are definite are compared again with them.
@@ -162,7 +162,7 @@ class _Direction:
         return source, destination
 
     def _compare_tests(self, source: Board, destination: Board, evaluations: Evaluations) -> None:
-        """Add findings to results of types whose fields have tests that surely differ between the VMs."""
+        """Add findings to results of types whose fields have tests that provably differ between the VMs."""
         places = {(each.type, each.section): at for at, each in enumerate(self._results)}
         for wanted in differing_tests(source, destination):
             at = places.get((wanted.type or wanted.description, wanted.description))

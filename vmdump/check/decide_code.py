@@ -1,6 +1,6 @@
 """Decides findings about code in VMs: fields that code saves and loads, and load hooks that only the destination has.
 
-A hook that surely returns 0 can't refuse a state. Else the destination's code is run with states of the source's VM.
+A hook that always returns 0 can't refuse a state. Else the destination's code is run with states of the source's VM.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class _Compared:
         if replayed.changed:
             return f"{where} loads the state at reset, but saves {replayed.changed} bytes with other values"
         if replayed.is_alike:
-            return f"{where} loads and saves unchanged the state at reset, in which this has nothing that can be varied"
+            return f"{where} loads and saves unchanged the state at reset, in which no byte of this can be varied"
         refused = f"refuses {replayed.refused_states} ({replayed.words})" if replayed.refused_states else ""
         changed = f"changes {replayed.changed_states}" if replayed.changed_states else ""
         return (

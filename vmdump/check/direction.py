@@ -13,7 +13,7 @@ from vmdump.check.compare import Comparison
 from vmdump.check.findings import Findings
 from vmdump.check.match_sections import Match, Matcher
 from vmdump.check.results import TypeResult, Verdict
-from vmdump.check.shared import FirstLook, Metadata, Shared
+from vmdump.check.shared import Equality, Metadata, Shared
 from vmdump.check.side_by_side import Layout
 from vmdump.check.stream import KNOWN_INFOS, Lowering
 from vmdump.check.templates import OTHER_SECTION, SECTION, Template, TemplateSection
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 _OWN_CODE = {"register", "legacy_vmsd"}
 
 #: All values, so that many sections share them.
-_LOOKS = {(same, unknown): FirstLook(same, unknown) for same in (False, True) for unknown in (False, True)}
+_EQUALITIES = {(same, unknown): Equality(same, unknown) for same in (False, True) for unknown in (False, True)}
 
 #: Of a section without a counterpart.
-_NO_LOOK = _LOOKS[False, False]
+_NO_COUNTERPART = _EQUALITIES[False, False]
 
 
 class Place(NamedTuple):
@@ -47,13 +47,13 @@ class Place(NamedTuple):
     Attributes:
         section: the source's section.
         match: its counterpart.
-        look: whether they are equal.
+        equality: whether they are equal.
         within: standalone VMSDs that are saved inside the section.
     """
 
     section: Section
     match: Match | None
-    look: FirstLook
+    equality: Equality
     within: Sequence[Section]
 
 
@@ -86,26 +86,26 @@ class DirectionCheck:
         selected = (*sections, *roots)
         matches = [self._matcher.match(each) for each in selected]
         pairs = [(each, match.section) for each, match in zip(selected, matches, strict=True) if match is not None]
-        found = self._look(pairs)
+        found = self._compare_sections(pairs)
         if not self._known.detailed:  # else fields have VMStateInfos, and sizes in memory do not matter
             nesting = (
                 (source, destination)
-                for (source, destination), look in zip(pairs, found, strict=True)
-                if not look.same and not source.shape
+                for (source, destination), equality in zip(pairs, found, strict=True)
+                if not equality.same and not source.shape
             )
             self._lower(*pointer_sizes(nesting, self._shared.structs))
         following = iter(found)
-        looks = [_NO_LOOK if match is None else next(following) for match in matches]
+        equalities = [_NO_COUNTERPART if match is None else next(following) for match in matches]
         self.places = (
-            Place(section, match, look, within.get(section.type, ()) if section.root is None else ())
-            for section, match, look in zip(selected, matches, looks, strict=True)
+            Place(section, match, equality, within.get(section.type, ()) if section.root is None else ())
+            for section, match, equality in zip(selected, matches, equalities, strict=True)
         )
-        results = zip(selected, matches, looks, strict=True)
-        for section, match, look in islice(results, len(sections)):
-            yield self._result(section, match, look, within.get(section.type))
+        results = zip(selected, matches, equalities, strict=True)
+        for section, match, equality in islice(results, len(sections)):
+            yield self._result(section, match, equality, within.get(section.type))
         names: dict[str, int] = dict.fromkeys(self._source.devices, 1)
-        for root, match, look in results:
-            result = self._result(root, match, look, None)
+        for root, match, equality in results:
+            result = self._result(root, match, equality, None)
             count = names[root.name] = names.get(root.name, 0) + 1
             if count > 1:
                 name = f"{root.name} ({root.type or count})"
@@ -116,7 +116,7 @@ class DirectionCheck:
 
     def compare_with(self, place: Place, source: Known = None, destination: Known = None) -> tuple[Findings, Layout]:
         """Compare a section that has a counterpart, with what is known from VMs of both sides."""
-        section, match, look, within = place
+        section, match, equality, within = place
         assert match is not None
         plain = self._sending, self._loading
         sides = zip((source, destination), self._pointers, (False, self._known.detailed), strict=True)
@@ -128,7 +128,7 @@ class DirectionCheck:
             for known, pointer, loading in sides
         )  # fmt: skip
         try:
-            findings = self._find(section, match, look, within, self._defect(section, match), (source, destination))
+            findings = self._find(section, match, equality, within, self._defect(section, match), (source, destination))
             return findings, self._layout(section, match, within)
         finally:
             self._sending, self._loading = plain
@@ -185,16 +185,17 @@ class DirectionCheck:
                 return self._holders[name]
         return []
 
-    def _look(self, pairs: Sequence[tuple[Section, Section]]) -> list[FirstLook]:
-        """Look at pairs of sections without comparing them field by field."""
-        known = self._shared.looks.setdefault(self._known, {})
+    def _compare_sections(self, pairs: Sequence[tuple[Section, Section]]) -> list[Equality]:
+        """Compare pairs of sections as a whole, not field by field."""
+        known = self._shared.equalities.setdefault(self._known, {})
         keys = [(source.address, destination.address) for source, destination in pairs]
         new = [key for key in dict.fromkeys(keys) if key not in known]
-        known.update(zip(new, self._look_at([key[0] for key in new], [key[1] for key in new]), strict=True))
+        found = self._compare_descriptions([key[0] for key in new], [key[1] for key in new])
+        known.update(zip(new, found, strict=True))
         return [known[key] for key in keys]
 
-    def _look_at(self, source: Sequence[int], destination: Sequence[int]) -> Iterator[FirstLook]:
-        """Look at pairs of descriptions by their addresses."""
+    def _compare_descriptions(self, source: Sequence[int], destination: Sequence[int]) -> Iterator[Equality]:
+        """Compare pairs of descriptions, given by their addresses."""
         known = self._known
         same = equal(source, destination, nums=known.nums, hooks=known.detailed)
         doubts_of = [
@@ -205,24 +206,24 @@ class DirectionCheck:
         arrays = zip(*([each.array for each in side] for side in exact or doubts_of), strict=True)
         may_be_unknown = not known.nums and not known.same_code
         for is_same, doubt, array in zip(same, doubts_of[0], arrays, strict=True):
-            yield _LOOKS[is_same and not doubt.doubtful, may_be_unknown and any(array)]
+            yield _EQUALITIES[is_same and not doubt.doubtful, may_be_unknown and any(array)]
 
     def _result(
-        self, section: Section, match: Match | None, look: FirstLook, within: Sequence[Section] | None
+        self, section: Section, match: Match | None, equality: Equality, within: Sequence[Section] | None
     ) -> TypeResult:
         has_defects = self._source.defects or self._destination.defects
         broken = self._defect(section, match) if match is not None and has_defects else None
         if within or broken or section.root is not None:
-            return self._compared(section, match, look, within or (), broken)
-        if look.same and not look.unknown_lengths and match is not None and match.kind == "type":  # most by far
+            return self._compared(section, match, equality, within or (), broken)
+        if equality.same and not equality.unknown_lengths and match is not None and match.kind == "type":  # most by far
             return self._safe(section, match)
-        key = self._template_key(section, match, look)
+        key = self._template_key(section, match, equality)
         if key is None:
-            return self._compared(section, match, look, (), None)
+            return self._compared(section, match, equality, (), None)
         template = self._templates.get(key)
         if template is None:
-            template = self._templates[key] = self._template(section, match, look)
-        if match is None or (not look.same and match.kind == "type"):
+            template = self._templates[key] = self._template(section, match, equality)
+        if match is None or (not equality.same and match.kind == "type"):
             layout = template.layout
         else:
             layout = self._layout(section, match, ())
@@ -237,43 +238,43 @@ class DirectionCheck:
             safe = self._shared.safe[key] = TypeResult(section.type, Verdict.SAFE, section.name, (), layout)
         return safe
 
-    def _template_key(self, section: Section, match: Match | None, look: FirstLook) -> tuple[object, ...] | None:
+    def _template_key(self, section: Section, match: Match | None, equality: Equality) -> tuple[object, ...] | None:
         """All that the findings of a device's section depend on but names; None: they depend on more."""
-        if match is not None and match.kind == "type" and not look.same:
+        if match is not None and match.kind == "type" and not equality.same:
             shapes = section.shape, match.section.shape
-            return (look, *shapes) if all(shapes) else None
+            return (equality, *shapes) if all(shapes) else None
         versions: tuple[int, ...] = section.version_id, section.minimum_version_id
         if match is None:
             return versions
         if match.kind == "section":
             return None
-        return match.kind, look, *versions, match.section.version_id, match.section.minimum_version_id
+        return match.kind, equality, *versions, match.section.version_id, match.section.minimum_version_id
 
-    def _template(self, section: Section, match: Match | None, look: FirstLook) -> Template:
+    def _template(self, section: Section, match: Match | None, equality: Equality) -> Template:
         """Compare a section as one with placeholders for names."""
         shapes = self._shared.shapes
-        is_read = match is not None and match.kind == "type" and not look.same
+        is_read = match is not None and match.kind == "type" and not equality.same
         source = TemplateSection(self._source, section, SECTION, shapes.description(section) if is_read else None)
         if match is None:
-            return Template(self._compared(source, None, look, (), None), self._shared.filled)
+            return Template(self._compared(source, None, equality, (), None), self._shared.filled)
         other, name = match.section, OTHER_SECTION if match.kind == "renamed" else SECTION
         vmsd = shapes.description(other) if is_read else None
         match = Match(TemplateSection(self._destination, other, name, vmsd), match.kind)
-        return Template(self._compared(source, match, look, (), None), self._shared.filled)
+        return Template(self._compared(source, match, equality, (), None), self._shared.filled)
 
     def _compared(
-        self, section: Section, match: Match | None, look: FirstLook, within: Sequence[Section], broken: str | None
+        self, section: Section, match: Match | None, equality: Equality, within: Sequence[Section], broken: str | None
     ) -> TypeResult:
         """Compare a section item by item.
 
         Args:
             section: the source's section.
             match: its counterpart.
-            look: whether they are equal.
+            equality: whether they are equal.
             within: standalone VMSDs that are saved inside the section.
             broken: what is damaged in the binary.
         """
-        findings = self._find(section, match, look, within, broken)
+        findings = self._find(section, match, equality, within, broken)
         name, found = findings.type, findings.findings
         verdict = Verdict.worst(finding.verdict for finding in found)
         return TypeResult(name, verdict, section.name, found, self._layout(section, match, within))
@@ -282,7 +283,7 @@ class DirectionCheck:
         self,
         section: Section,
         match: Match | None,
-        look: FirstLook,
+        equality: Equality,
         within: Sequence[Section],
         broken: str | None,
         known: tuple[Known, Known] = (None, None),
@@ -298,11 +299,11 @@ class DirectionCheck:
         else:
             if match.kind == "section" and section.root is None:
                 findings.report("type-moved", section, match.section, there=_what(match.section))
-            if not look.same:
+            if not equality.same:
                 self._compare(section, match.section, findings)
             if broken:
                 findings.report("description-incomplete", section, match.section, what=broken)
-            if look.unknown_lengths:
+            if equality.unknown_lengths:
                 findings.report("array-length-unknown", section, match.section, dumps=self._without_lengths())
         for root in within:
             self._compare_within(root, findings)
@@ -354,7 +355,7 @@ class DirectionCheck:
     def _compare_within(self, root: Section, findings: Findings) -> None:
         """Compare a standalone VMSD that code saves inside a device's section."""
         match = self._matcher.match(root)
-        if match is not None and not self._look([(root, match.section)])[0].same:
+        if match is not None and not self._compare_sections([(root, match.section)])[0].same:
             self._compare(root, match.section, findings)
 
     def _compare(self, source: Section, destination: Section, findings: Findings) -> None:

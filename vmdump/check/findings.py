@@ -135,7 +135,7 @@ class Findings:
             self.findings[-1] = self.findings[-1]._replace(path=" / ".join(path))
 
     def report_differing(self, wanted: Wanted, source: Answers | str | None, destination: Answers | str | None) -> None:
-        """Add a finding for each field whose test surely has another result on the other side."""
+        """Add a finding for each field whose test provably has another result on the other side."""
         if source is None or destination is None or isinstance(source, str) or isinstance(destination, str):
             return
         text = rule("test-differs")

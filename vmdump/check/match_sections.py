@@ -71,7 +71,7 @@ class Matcher:
         if section.root is None and candidates:
             candidates = self._related(section, candidates)
         if candidates:
-            best = max(candidates, key=lambda each: _likeness(section, each))
+            best = max(candidates, key=lambda each: _similarity(section, each))
             return Match(best, "type" if section.root is not None is not best.root else "section")
         if section.root is None and (became := self._letters().get(_letters(section.type))):
             return Match(became, "renamed")
@@ -134,7 +134,7 @@ def _letters(name: str) -> str:
     return "".join(filter(str.isalnum, name)).lower()
 
 
-def _likeness(source: Section, destination: Section) -> tuple[int, ...]:
+def _similarity(source: Section, destination: Section) -> tuple[int, ...]:
     """Rank of a candidate; the largest is the best."""
     return (
         source.type == destination.type,

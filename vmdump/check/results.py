@@ -27,7 +27,7 @@ class Verdict(enum.StrEnum):
     UNKNOWN = "unknown"  #: a part could not be compared; the rest is loadable
     ABSENT = "absent"  #: the destination has no such type, under any name
     CONDITIONAL = "conditional"  #: the load fails if a named condition holds
-    BREAKS = "breaks"  #: the load fails, whatever the state of the VM
+    BREAKS = "breaks"  #: the load fails in every state of the VM
 
     def severity(self) -> int:
         """Rank of the verdict: 0 for safe, the greatest for breaks."""
@@ -54,7 +54,7 @@ class Finding(NamedTuple):
 
     Attributes:
         rule: Stable id; ``vmdump explain`` documents it.
-        verdict: How bad it is.
+        verdict: Its verdict, which ranks its consequence.
         direction: ``A -> B``, the labels of the two dumps.
         type: QOM type of the source; for a standalone VMSD, its name.
         path: ``section / description / field``.

@@ -36,8 +36,8 @@ class Metadata(NamedTuple):
     same_code: bool
 
 
-class FirstLook(NamedTuple):
-    """What the C core finds out about two sections.
+class Equality(NamedTuple):
+    """Whether two sections are equal, by the C core.
 
     Attributes:
         same: they are equal and load.
@@ -54,7 +54,7 @@ class Shared:
     def __init__(self) -> None:
         """Start empty."""
         self._lowerings: dict[tuple[bool, bool, bool, int | None], Lowering] = {}
-        self.looks: dict[Metadata, dict[tuple[int, int], FirstLook]] = {}
+        self.equalities: dict[Metadata, dict[tuple[int, int], Equality]] = {}
         self.differences: dict[tuple[object, ...], Sequence[Difference]] = {}
         self.layouts: dict[tuple[object, ...], Layout] = {}
         self.safe: dict[tuple[object, ...], TypeResult] = {}

@@ -1,4 +1,5 @@
-"""Detects the target and machine type of the sides of a check, so that different ones are not compared by mistake.
+"""Detects the target and machine type of the sides of a check, so that sources of different targets or machine types
+are not compared by mistake.
 
 A dump contains neither the target nor the version of its QEMU. The target is inferred from the names of CPU types, of
 the machine type, of the binary or dump file, and of its directory.

@@ -50,7 +50,7 @@ class TemplateSection(Section):
 
     def __init__(self, dump: Native, section: Section, name: str, vmsd: Description | None) -> None:
         """Args:
-        vmsd: the description with placeholders; None: it is not looked at.
+        vmsd: the description with placeholders; None: it is not read.
         """
         row = (section.address if vmsd is None else vmsd.address, section.version_id, section.minimum_version_id)
         super().__init__(dump, TYPE, name, row, None)

@@ -61,7 +61,7 @@ _TICK = 0.1
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
-    # Optional for argparse, since those behind -M NAME are taken for names.
+    # Optional, as argparse takes paths after -M NAME for further names.
     add_binary(parser, "old", nargs="?", metavar="OLD")
     add_binary(parser, "new", nargs="?", metavar="NEW")
     parser.add_argument(

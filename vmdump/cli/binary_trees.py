@@ -22,7 +22,7 @@ def binaries_of(tree: str, report: Callable[[str], None]) -> dict[str, str]:
 
     Args:
         tree: the directory.
-        report: called for each file of such a name that is none, such as a script.
+        report: called for each file with such a name that is not a binary, such as a script.
 
     Raises:
         SourceError: there are none, or the directory cannot be read.
@@ -46,7 +46,7 @@ def binaries_of(tree: str, report: Callable[[str], None]) -> dict[str, str]:
             if match is None or match["flavour"] is not None or not os.path.isfile(path) or os.path.islink(path):
                 continue
             if identify(path)[0] != BINARY:
-                report(f"{path}: skipped, as it is no binary")
+                report(f"{path}: skipped: not a binary")
                 continue
             found.setdefault(match["target"], path)
     if not found:

@@ -1,4 +1,4 @@
-"""vmdump doctor: what of vmdump works on this host, and what to install for the rest."""
+"""vmdump doctor: which parts of vmdump work on this host, and what to install for the others."""
 
 from __future__ import annotations
 

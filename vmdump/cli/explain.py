@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "line",
         metavar="RULE|LINE",
-        help="id of a rule, as in brackets behind a finding; or lines printed by QEMU, - for standard input",
+        help="id of a rule, as in brackets after a finding; or lines printed by QEMU, - for standard input",
     )
     add_file(parser, "image", nargs="?", metavar="IMAGE", help="the QEMU binary that printed LINE")
     parser.add_argument("--json", action="store_true", help="print a JSON list with an object for each explanation")
@@ -109,7 +109,7 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
         if args.line != "-" and not set(args.line) & set(" \t\n"):
             raise VmdumpError(unknown_rule(args.line))
         hint = "" if image else "; give the QEMU binary that printed it as IMAGE"
-        environment.error(f"no line in it is known from QEMU, and none is near to one{hint}")
+        environment.error(f"no line of it is known or similar to a known one{hint}")
         return ExitStatus.FINDINGS
     if args.json:
         environment.print(explanation.as_json(explanations), end="")

@@ -1,7 +1,7 @@
 """Parses command lines of ``vmdump dump`` and ``stream`` without argparse, whose import takes as long as a whole dump.
 
 The arguments are defined once: add_arguments makes the same calls on a FastParser as on an argparse parser. FastParser
-accepts options that are spelt in full, each with its value as the next word or behind "=", and SOURCE among them. For
+accepts options that are spelt in full, each with its value as the next word or after "=", and SOURCE among them. For
 everything else (help, errors, -oFILE, --) it returns None, and argparse parses the command line.
 """
 
@@ -92,7 +92,7 @@ class FastParser:
 
 
 def _store(values: dict[str, Any], argument: _Argument, text: str, may_begin_with_dash: object = False) -> bool:
-    """Store the value of an argument, and return True; False if text is none."""
+    """Store the value of an argument, and return True; False if text is not a valid value."""
     if text.startswith("-") and text != "-" and not may_begin_with_dash:
         return False
     try:

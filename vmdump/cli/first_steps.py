@@ -19,7 +19,7 @@ def first_steps(environ: Mapping[str, str]) -> str:
     if found:
         qemu = next((each for each in found if each.endswith("x86_64")), found[0])
         others = f", and {len(found) - 1} more" if len(found) > 1 else ""
-        lines += [f"QEMU is installed here: {qemu}{others}. vmdump reads it, and runs nothing of it:", ""]
+        lines += [f"QEMU is installed here: {qemu}{others}. vmdump reads it without running it:", ""]
         examples = {
             f"vmdump devices {qemu}": "its device classes",
             f"vmdump machines {qemu}": "its machine types",
@@ -27,7 +27,7 @@ def first_steps(environ: Mapping[str, str]) -> str:
             f"vmdump check {qemu} NEW": "can NEW load its VMs? NEW: a binary or a dump",
         }
     else:
-        lines += ["No QEMU is installed here; vmdump reads binaries and packages that need not be:", ""]
+        lines += ["No QEMU is installed here; vmdump also reads binaries and packages that are not installed:", ""]
         examples = {
             "vmdump check OLD NEW": "can NEW load VMs of OLD? two binaries or dumps",
             "vmdump gate OLD NEW": "the same for directories of packages",

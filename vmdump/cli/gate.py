@@ -27,8 +27,8 @@ examples:
   vmdump gate old/ new/ --format github          annotations in GitHub Actions
 
 OLD and NEW are directories of packages or binaries, or packages, binaries or
-dumps; nothing of them is run. The check goes from OLD to NEW, whatever they are
-called and whichever version is in them.
+dumps; none of them is executed. OLD is the source and NEW the destination,
+whatever their names and versions.
 
   DIR/dumps            what was read; a later run reads only what has changed,
                        so let CI cache it
@@ -36,8 +36,8 @@ called and whichever version is in them.
   DIR/summary.md       for a comment on a merge request
   DIR/check.json       and check.sarif, junit.xml, code-quality.json (GitLab)
 
-Reviewed differences stand in vmdump.toml, with a reason: see --config and
---write-baseline of vmdump check.
+Reviewed differences are listed in vmdump.toml, each with a reason: see --config
+and --write-baseline of vmdump check.
 
 exit codes:
   0 all devices of OLD can be loaded by NEW; 1 something breaks (or has the

@@ -26,11 +26,11 @@ examples:
   vmdump lint x86_64.json.xz --format concise --ignore 'size-*'
   vmdump lint build/qemu-system-*
 
-A defect never works, whatever is migrated. A notice may be intended, such as a
-subsection that is always sent; notices are counted for each rule, and listed
+A defect breaks every migration of the device. A notice may be intended, such as
+a subsection that is always sent; notices are counted for each rule, and listed
 with --verbose. vmdump explain RULE explains the [rule] of a finding.
-Of a binary, a VM of the machine type is booted twice in an emulator, to find
-uninitialised memory that is sent; --machines all does so for all types.
+To find uninitialised memory that is sent, a VM of a binary's machine type is
+booted twice in an emulator; --machines all does so for all types.
 
 --format json prints a list of objects with the keys
   level (defect, notice), rule, type, path, message, error, remedy

@@ -47,14 +47,14 @@ so that all failures are reported. The outcomes are
   absent           it lacks the machine type, a device or a property
   does-not-start   QEMU refuses the command line
   blocked          -only-migratable, and a device that cannot be migrated
-  undecided        the emulator cannot tell; why is said
+  undecided        the emulator cannot tell; the reason is given
 Fields that the destination saves with another value than it loaded are listed
 as changed: clocks, what the destination computes anew, and what it dropped.
 Such a field is misloaded if the destination keeps the value when it loads it
 from a stream of its own.
 
 The host is emulated, too: KVM with the registers of a recorded host, and TAP
-networks without vhost. What an outcome depends on of it is said (host).
+networks without vhost. What an outcome depends on is listed as host.
 
 Each failure has the meaning of QEMU's line, the finding of vmdump check that
 predicts it, and a remedy.

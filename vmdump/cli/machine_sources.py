@@ -41,7 +41,7 @@ def add_qtest(parser: argparse.ArgumentParser) -> None:
     """Add --qtest."""
     add_file(
         parser, "--qtest", metavar="SCRIPT",
-        help="execute a script of QEMU's qtest protocol before saving, one command in a line: outl 0xcf8 0x80001000",
+        help="execute a script of QEMU's qtest protocol before saving, one command per line: outl 0xcf8 0x80001000",
     )  # fmt: skip
 
 

@@ -51,7 +51,7 @@ so that all failures are reported. The outcomes are
   does-not-start   QEMU refuses the command line
   blocked          OLD refuses to migrate the VM
   absent           a side lacks the machine type, the device or a property
-  undecided        the emulator cannot tell; why is said
+  undecided        the emulator cannot tell; the reason is given
 Verdicts in reports are those of vmdump check: breaks for what fails in NEW,
 unknown for what OLD does not start or both refuse to migrate.
 

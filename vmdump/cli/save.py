@@ -29,17 +29,18 @@ examples:
 
 The machine is booted in an emulator; nothing of the binary runs natively. The
 stream has the names and sizes of RAM blocks but no pages, which a QEMU that
-loads it leaves as they are. ARGS are those of the VM. Options for the host
+loads it leaves unchanged. ARGS are those of the VM. Options for the host
 (-display, -qmp, -incoming ...) are dropped, and disks, network and character
-devices have nothing behind them.
+devices get empty backends.
 
 Without ARGS the machine is the default one with its default devices.
 
 The state is that after reset. --qtest SCRIPT lets a guest act before: each line
 is a command of QEMU's qtest protocol (outb inl writel readq write memset ...),
 which QEMU executes as with -qtest, so that drivers' work (negotiated features,
-queues) is saved, too. Lines of -qtest-log are commands, lines with # are not.
-The clock stands still; clock_step moves it with -- -accel qtest.
+queues) is saved, too. A log of -qtest-log is accepted as well; lines that begin
+with # are skipped. The clock stands still; clock_step moves it with -- -accel
+qtest.
 
 exit codes:
   0 saved; 2 usage error; 3 QEMU does not start or save the machine, or a

@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         type=_instance,
         metavar="INSTANCE",
-        help="the instance id behind a section's name in an error message ('cpu' 0); accepted for pasting, ignored",
+        help="the instance id after a section's name in an error message ('cpu' 0); accepted for pasting, ignored",
     )
 
 

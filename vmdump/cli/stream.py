@@ -1,4 +1,4 @@
-"""vmdump stream: show what a saved VM contains, the state of one of its devices, or what two saved VMs differ in."""
+"""vmdump stream: show what a saved VM contains, the state of one of its devices, or the differences of two."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ examples:
   vmdump stream vm.save e1000                    the fields of a device
   vmdump stream vm.save cpu 1                    of instance 1 of a section
   vmdump stream vm.save virtio-net --image /usr/bin/qemu-system-x86_64
-  vmdump stream --diff before.save after.save    what two VMs differ in
+  vmdump stream --diff before.save after.save    differences of two VMs
   vmdump stream vm.save --format analyze-migration
 
 FILE is a migration stream (migrate file:, exec:), also at an offset in a file;
@@ -36,9 +36,9 @@ a save or managed save of libvirt in any of its formats; a qcow2 image with a
 snapshot that has VM state; a state volume of Proxmox; a stateful stop of LXD or
 Incus; each also compressed. - is standard input.
 
-Fields come from the description at the end of the stream. It has no inside of
-virtio devices and lists; --image reads those of a SECTION by a QEMU binary or a
-dump of vmdump dump --all.
+Fields come from the description at the end of the stream. It does not describe
+the contents of virtio devices and lists; --image describes those of a SECTION:
+a QEMU binary, or a dump of vmdump dump --all.
 
 --diff compares machine, RAM blocks and every field; of RAM pages only the
 number.

@@ -24,7 +24,7 @@ PS2_BUFFER_SIZE = 256
 
 
 class PS2Queue(Structure):
-    """Queue of bytes for the guest. ``cwptr``: index behind the last reply to a command, -1 if there is none."""
+    """Queue of bytes for the guest. ``cwptr``: index after the last reply to a command, -1 if there is none."""
 
     _fields_ = [
         ("data", c_uint8 * PS2_BUFFER_SIZE),

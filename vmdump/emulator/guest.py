@@ -221,8 +221,9 @@ class Guest:
             raise SourceError(f"{self.name}: it uses more than {self.size >> 20} MiB of memory; {WRONG_BINARY}")
         if status == lib.VMD_TOO_LARGE:
             raise TimeLimitError(
-                f"{self.name}: function at {function - self.bias:#x}: {ffi.string(error.message).decode()}, as all of "
-                f"its start-up must within {self._seconds:g} seconds (--timeout); is it a QEMU?"
+                f"{self.name}: function at {function - self.bias:#x}: {ffi.string(error.message).decode()}; the limit "
+                f"for "
+                f"all of its start-up is {self._seconds:g} seconds (--timeout); the binary may not be a QEMU"
             )
         if status == lib.VMD_UNSUPPORTED:
             what = " ".join(ffi.string(part).decode() for part in (error.message, error.path)).strip()

@@ -175,7 +175,7 @@ class GuestServices:
     def add_directories(self, arguments: Iterable[str]) -> None:
         """Let each absolute path in QEMU's arguments be an empty directory, unless QEMU opens it as a file.
 
-        Paths of the tree and of the system are none.
+        Paths in the tree and in system directories are left out.
         """
         for argument in arguments:
             for path in _ABSOLUTE.findall(argument):

@@ -1,4 +1,4 @@
-"""Says which file a machine did not start without, and how to provide it.
+"""Names the missing file because of which a machine did not start, and how to provide it.
 
 A binary needs files of other packages: firmware, modules and libraries. They are looked for in its tree only.
 """
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 #: Directories of the host, which no package has files in.
 _SYSTEM = ("/etc/", "/dev/", "/proc/", "/sys/")
 
-#: QEMU's words for other things that it does not find.
+#: QEMU's messages about other things that it does not find.
 _OTHERS = re.compile(r"(?:Property|Bus) '[^']*' not found")
 
-#: QEMU's words for a file that it does not find, which it need not name.
+#: QEMU's messages about a missing file, which they need not name.
 _NOT_FOUND = re.compile(r"(?:could ?n[o']t|can ?n[o']t|can't|failed to|unable to) (?:find|load|open)|not found", re.I)
 
 
@@ -39,7 +39,7 @@ def advice(services: GuestServices, output: str, missed: Sequence[str]) -> str |
     if name is None:
         return None
     if services.tree is None:
-        return f"QEMU's files ({name}) are looked for in its tree, but it is in none: name its tree with --root"
+        return f"QEMU's files ({name}) are looked for in its tree, but it is in no tree: name its tree with --root"
     package = package_of(name)
     unpack = f"unpack its package (Debian: {package}) there" if package else "add it there"
     return f"{name} is missing from the tree {services.tree}: {unpack}, or name a complete tree with --root"

@@ -69,7 +69,7 @@ class QmpCommands:
                 for at in _positions(chunk, name):
                     if not at % 8 and self._command(start + at):
                         return start + at
-        raise SourceError(f"{guest.name}: its list of QMP commands was not found; is its start-up complete?")
+        raise SourceError(f"{guest.name}: its list of QMP commands was not found; its start-up may be incomplete")
 
     @property
     def _heap_start(self) -> int:

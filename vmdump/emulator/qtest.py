@@ -34,7 +34,7 @@ class QtestError(MachineError):
 
 
 class Qtest:
-    """Executes commands in a machine, which must be stopped."""
+    """Executes commands in a machine, which must not run."""
 
     def __init__(self, machine: Machine) -> None:
         """Raises MachineError: the machine has no qtest."""

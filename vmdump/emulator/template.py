@@ -44,7 +44,7 @@ class MachineTemplate:
         return self._machine.files
 
     def set_time(self, seconds: float) -> None:
-        """Limit the CPU time of all further blocks, in place of what is left of the limit."""
+        """Set the limit of the CPU time of all further blocks."""
         self._machine.guest.set_time(seconds)
 
     def forget_missed_functions(self) -> None:

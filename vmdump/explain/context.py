@@ -1,4 +1,4 @@
-"""What the other lines of a text, and a binary, say about a line: the section, its types, the field."""
+"""The context of a line, from other lines of the text and from a binary: the section, its types, the field."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _VERSIONED = re.compile(r"(.+)-(\d+)\.(\d+)$")
 
 
 class Context:
-    """What is known beside a line.
+    """What is known apart from the line itself.
 
     ``section``: section that failed, as in QEMU's lines (``0000:00:02.0/e1000``); ``field_failed``: description and
     field; ``has_cause``: one of the lines says why; ``image``: facts of a binary, or None.
@@ -101,7 +101,7 @@ class Context:
     def pci_config(self, offset: int, properties: Iterable[str] = ()) -> PciConfig:
         """Return the configuration space of the section's device in an emulated machine.
 
-        Without a binary, or if the device can't be started, it has no data, and says why or nothing.
+        Without a binary, or if the device can't be started, it has no data, and a reason if there is one.
         """
         if self.image is None or offset < _CAPABILITIES_POINTER:
             return PciConfig(None, "")
@@ -116,11 +116,11 @@ class Context:
             newer = (int(theirs[2]), int(theirs[3])) > (int(ours[2]), int(ours[3]))
             yield "versions", f"the same family; the source's type is {'newer' if newer else 'older'}"
         elif ours and theirs:
-            yield "versions", f"unlike families: {theirs[1]} and {ours[1]} are different hardware"
+            yield "versions", f"different families: {theirs[1]} and {ours[1]} are different hardware"
         yield from self.machine(sent)
 
     def machine(self, name: str) -> Iterator[Row]:
-        """Yield whether the binary has a machine type, and else which ones are like it."""
+        """Yield whether the binary has a machine type, else the similar ones."""
         if self.image is None:
             return
         if self.image.has_machine(name):

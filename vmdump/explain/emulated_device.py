@@ -88,7 +88,7 @@ def start_device(
         binary: the QEMU.
         section: the device's section: device path and name.
         types: QOM types that have the section.
-        needs_express: PCI Express is needed, for a register behind the first 256 bytes.
+        needs_express: PCI Express is needed, for a register beyond the first 256 bytes.
     """
     hops = len(_HOP.findall(section.rpartition("/")[0]))
     board = binary.machine or _board(binary.machines, express=needs_express or hops > 1)

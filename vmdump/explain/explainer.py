@@ -1,8 +1,8 @@
 """Finds the known lines in a text and explains them.
 
-A line of QEMU 10.2 and newer is a chain: each function adds what failed in front of the cause. Older versions print the
-cause first, and a line for each function behind it. Both give the same explanations: those of causes, and short ones of
-lines that only report where it happened.
+A line of QEMU 10.2 and newer is a chain: each function puts what failed before the cause. Older versions print the
+cause first, then a line for each function. Both give the same explanations: those of causes, and short ones of lines
+that only report where it happened.
 """
 
 from __future__ import annotations

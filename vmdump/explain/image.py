@@ -1,4 +1,4 @@
-"""What a QEMU binary knows about its lines: format strings, names of virtio features, properties, types."""
+"""Facts about the lines of a QEMU binary: format strings, names of virtio features, properties, types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A known line of QEMU, what it says, and the rows that a line's own values add to the explanation."""
+"""A known line of QEMU, its meaning, and the rows that its values add to the explanation."""
 
 from __future__ import annotations
 

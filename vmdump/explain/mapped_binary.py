@@ -1,4 +1,4 @@
-"""A QEMU binary that is mapped and relocated, of which nothing runs: strings, and the arrays that point to them."""
+"""A QEMU binary that is mapped and relocated but not executed: strings, and the arrays that point to them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FEATURE = re.compile(rb"(?<=\0)VIRTIO_((?:[A-Z0-9]{1,16}_){0,2}?)F_([A-Z0-9_]{1
 #: Properties of all virtio devices whose bits calibrate the position of Property.bitnr.
 _ANCHORS = {"indirect_desc": 28, "event_idx": 29}
 
-#: Possible positions of Property.bitnr in bytes, behind name, info and offset; and the largest Property.
+#: Possible positions of Property.bitnr in bytes, after name, info and offset; and the largest Property.
 _BITNR, _MAX_PROPERTY = range(24, 96), 128
 
 #: Limit for malformed binaries: words that point to some strings.
@@ -29,7 +29,7 @@ _MAX_POINTERS = 1 << 17
 
 
 class MappedBinary:
-    """A binary that is mapped and relocated, of which nothing runs."""
+    """A binary that is mapped and relocated but not executed."""
 
     def __init__(self, path: str) -> None:
         with open_object(path) as file:

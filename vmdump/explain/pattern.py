@@ -119,7 +119,7 @@ class Pattern:
         return None if end is None else Found(start, end, values, self.weight)
 
     def _match_rest(self, line: str, at: int, index: int, values: dict[str, str]) -> int | None:
-        """Match the arguments from an index on, with the texts behind each; return the end."""
+        """Match the arguments from an index on, with the text after each; return the end."""
         for number in range(index, len(self.arguments)):
             name, kind = self.arguments[number]
             text = self.texts[number + 1]

@@ -45,7 +45,7 @@ def read_config(
         binary: the QEMU.
         section: the device's section: device path and name.
         types: QOM types that have the section.
-        is_extended: the register is behind the first 256 bytes, so the device needs a PCI Express bus.
+        is_extended: the register is beyond the first 256 bytes, so the device needs a PCI Express bus.
         properties: names of properties to read.
     """
     device = start_device(binary, section, types, needs_express=is_extended)
@@ -83,7 +83,7 @@ def _config_of(stream: bytes, name: str) -> bytes | None:
 def _config_at(stream: bytes, at: int) -> bytes:
     """Return the configuration space at an offset: 4096 bytes if its extended part is one, else 256.
 
-    Behind it come the levels of the interrupt pins, zeros after reset; an Express device has the capability 0x10.
+    The levels of the interrupt pins follow, zeros after reset; an Express device has the capability 0x10.
     """
     config = stream[at : at + CONVENTIONAL]
     seen: set[int] = set()
@@ -97,7 +97,7 @@ def _config_at(stream: bytes, at: int) -> bytes:
 
 
 def _section_start(stream: bytes, head: bytes) -> int | None:
-    """Return where the data of a full section begins: behind type, id, name, instance and version."""
+    """Return where the data of a full section begins: after type, id, name, instance and version."""
     at = stream.find(head)
     while at >= 5:
         if stream[at - 5] in (1, 4):  # QEMU_VM_SECTION_START, QEMU_VM_SECTION_FULL

@@ -37,7 +37,7 @@ _TYPE_1 = (
     (0x32, 2, "I/O Limit Upper 16 Bits"), (0x38, 4, "Expansion ROM Base Address"), (0x3E, 2, "Bridge Control"),
 )  # fmt: skip
 
-#: Capabilities by id: name, registers behind id and next pointer.
+#: Capabilities by id: name, registers after id and next pointer.
 _CAPABILITIES: dict[int, tuple[str, tuple[tuple[int, int, str], ...]]] = {
     0x01: ("Power Management", ((2, 2, "Capabilities"), (4, 2, "Control/Status"), (6, 1, "Bridge Extensions"),
     (7, 1, "Data"))),
@@ -186,7 +186,7 @@ def _header_register(offset: int, is_bridge: bool, *, known: bool) -> Register:
 
 
 def _without_layout(offset: int) -> Register:
-    """A register behind the header, of an unknown device."""
+    """A register after the header, of an unknown device."""
     if offset < CONVENTIONAL:
         return Register(
             "a capability, or a register of its own, of the device; give the QEMU binary as IMAGE", None, "", 0

@@ -249,7 +249,7 @@ class _Xz(io.RawIOBase):
                 return len(data)
 
     def _next_stream(self) -> bytes:
-        """Return the data behind a stream and its padding."""
+        """Return the data after a stream and its padding."""
         rest = self._decompressor.unused_data.lstrip(b"\0")
         while not rest and (more := self._file.read(_CHUNK)):
             rest = more.lstrip(b"\0")

@@ -102,7 +102,7 @@ class SectionHeader(NamedTuple):
 
 
 class _Layout(NamedTuple):
-    """Formats of one ELF class: the header from e_type on (behind e_ident), and a section header up to sh_link."""
+    """Formats of one ELF class: the header from e_type on (after e_ident), and a section header up to sh_link."""
 
     bits: int
     header: str

@@ -48,7 +48,7 @@ _JAVA_VERSION = 45
 
 
 def object_format(start: bytes) -> str | None:
-    r"""Return the format of an executable or module, by its first OBJECT_START bytes; None: it is none.
+    r"""Return the format of an executable or module, by its first OBJECT_START bytes; None: any other file.
 
     >>> object_format(b"\x7fELF\2\1\1\0"), object_format(b"MZ\x90\0\3\0\0\0"), object_format(b"{\n  \"vmsc")
     ('ELF', 'PE', None)

@@ -1,4 +1,4 @@
-"""Properties without a determined value: text that runs into memory behind it.
+"""Properties without a determined value: strings without a terminating NUL.
 
 A device may have a string without an end, as isa-applesmc has an osk of 64 characters: QEMU then returns the bytes that
 follow, such as addresses, which differ between runs and between builds. They are found by a second boot with other
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SHIFT = 0x1_0101_0000
 
 #: Why the value is not known.
-ERROR = "not determined: the text runs into memory behind it"
+ERROR = "not determined: the string has no terminating NUL"
 
 
 def determined(objects: Sequence[QomObject], again: Callable[[], Sequence[QomObject]]) -> tuple[QomObject, ...]:

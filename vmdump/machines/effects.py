@@ -1,4 +1,4 @@
-"""Which compat properties take effect: QEMU applies them in order, each to its driver and all subtypes.
+"""The effect of compat properties: QEMU applies them in order, each to its driver and all subtypes.
 
 Source: QEMU 7.2 qom/object.c object_apply_global_props.
 """

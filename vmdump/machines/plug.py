@@ -1,4 +1,4 @@
-"""Adds a device to a machine with whatever it needs: backends, a bus, and the properties that QEMU asks for.
+"""Adds a device to a machine together with what it needs: backends, a bus, and the properties that QEMU's errors name.
 
 What a device needs is taken from QEMU: from descriptions of its properties, and from the error if it refuses it.
 
@@ -38,7 +38,7 @@ _NO_ROM = re.compile(r"failed to find romfile")
 _PATH = re.compile(r"\b(?:path|directory)\b")
 _NUMBER = re.compile(r"(?:greater than|>) (\d+)")
 
-#: QEMU's words for a device that -device cannot create at all.
+#: QEMU's messages about a device that -device cannot create at all.
 _NOT_PLUGGABLE = re.compile(r"expects (?:a )?(?:pluggable|dynamic sysbus) device type|Invalid CPU type")
 
 

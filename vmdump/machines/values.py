@@ -1,4 +1,4 @@
-"""Values of properties: in words, and what can be said of them without knowing the property."""
+"""Values of properties: as text, and classified without knowledge of the property."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What explains a failed load: the finding of the check that predicts it, the meaning of QEMU's lines, what to do."""
+"""Explanations of failed loads: the finding of the check that predicts one, the meaning of QEMU's lines, a remedy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PREDICTING = (Verdict.BREAKS, Verdict.CONDITIONAL, Verdict.ABSENT)
 
 
 class Advice(NamedTuple):
-    """What explains one failure.
+    """The explanation of one failure.
 
     Attributes:
         finding: of the check of the saved VM against the destination; None: the check has none for this section.

@@ -1,7 +1,7 @@
 """A VM's command line without the host: monitors, displays, sockets, network interfaces and disk images.
 
-The emulated host has none of them. Options that only serve the host are dropped, and backends are replaced by ones of
-the same id without a host behind; the machine and its devices stay as they are.
+The emulated host has none of them. Options that only serve the host are dropped, and backends are replaced by ones with
+the same id that need no host; the machine and its devices are unchanged.
 
 Source: QEMU 7.2 and 10.0 qemu-options.hx.
 """
@@ -132,7 +132,7 @@ def _chardev(option: Option, given: dict[str, str], sizes: dict[str, int]) -> It
 _HOST_ACCESS = frozenset(["bootfile", "guestfwd", "hostfwd", "smb", "smbserver", "tftp", "tftp-server-name"])
 
 
-#: Networks behind a TAP of the host.
+#: Networks that need a TAP of the host.
 TAPS = frozenset(["tap", "bridge"])
 
 
@@ -144,8 +144,8 @@ def _tap(given: dict[str, str]) -> str:
 
 
 def _netdev(option: Option, given: dict[str, str], sizes: dict[str, int]) -> Iterable[Option]:
-    """User networking has a section of its own and stays; virtio-net's features depend on a TAP, which stays, too. For
-    other kinds nothing is behind the network.
+    """User networking has a section of its own and stays; virtio-net's features depend on a TAP, which stays, too.
+    Other kinds become a hub without peers.
     """
     del option, sizes
     kind = given.get("", given.get("type"))

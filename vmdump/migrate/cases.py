@@ -101,7 +101,7 @@ class Case(NamedTuple):
 #: Limit of the CPU time of a machine with a device that is tried, in seconds: some wait for their backend in a loop.
 _DEVICE_SECONDS = 10
 
-#: QEMU's words for a memory device in a machine without room for it, and arguments that make room.
+#: QEMU's messages about a memory device in a machine without room for it, and arguments that make room.
 #: Source: hw/mem/memory-device.c memory_device_check_addable.
 _NO_ROOM = re.compile(r"\bmaxmem\b|specify the 'slots' option")
 _ROOM = ("-m", "slots=4,maxmem=8G")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vmdump.emulator.machine_errors import MachineError
 from vmdump.emulator.migration import load_stream, save_stream
-from vmdump.migrate.feed import Feed
+from vmdump.migrate.incoming_stream import IncomingStream
 from vmdump.stream.diff import differences
 from vmdump.stream.section_view import find_sections, view
 from vmdump.stream.values import walk
@@ -48,21 +48,21 @@ class Change(NamedTuple):
     misloaded: bool = False
 
 
-def compare(destination: Destination, feed: Feed) -> tuple[Change, ...]:
+def compare(destination: Destination, incoming: IncomingStream) -> tuple[Change, ...]:
     """Return the fields that differ.
 
     Args:
-        destination: has loaded the feed.
-        feed: what was loaded.
+        destination: has loaded the incoming stream.
+        incoming: what was loaded.
 
     Raises:
         MachineError, SourceError: the machine cannot be saved.
     """
-    vm, machine = feed.vm, destination.machine
+    vm, machine = incoming.vm, destination.machine
     saved = read_stream_bytes(save_stream(machine))
     changes = _changes(vm, saved)
     both = [each for each in changes if each.sent is not None and each.saved is not None and each.field]
-    patched = _patched(vm, saved, feed, both)
+    patched = _patched(vm, saved, incoming, both)
     if patched is None:
         return tuple(changes)
     try:
@@ -89,10 +89,10 @@ def _changes(vm: SavedVM, saved: SavedVM) -> list[Change]:
     ]
 
 
-def _patched(vm: SavedVM, saved: SavedVM, feed: Feed, changes: list[Change]) -> bytes | None:
+def _patched(vm: SavedVM, saved: SavedVM, incoming: IncomingStream, changes: list[Change]) -> bytes | None:
     """Return the destination's own stream with the sent values of changed fields; None: there are none."""
-    control = Feed(saved, pages=feed)
-    control.order_like(feed)  # a device that is loaded may act on one that was loaded before
+    control = IncomingStream(saved, pages=incoming)
+    control.order_like(incoming)  # a device that is loaded may act on one that was loaded before
     found = False
     for key in dict.fromkeys((each.section, each.instance_id) for each in changes):
         fields = {each.field for each in changes if (each.section, each.instance_id) == key}

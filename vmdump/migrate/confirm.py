@@ -1,4 +1,4 @@
-"""Holds the findings of a check against migrations of the same types; where they disagree, the migration stands.
+"""Compares the findings of a check with migrations of the same types; if they disagree, the migration decides.
 
 A migration just after reset refutes a finding that a load always fails. It does not refute one with a condition
 that a running guest may meet, nor one of values that are loaded wrongly.
@@ -107,14 +107,14 @@ def _with_failure(result: TypeResult, failures: Sequence[Failure], case: Case, d
     if not is_predicted:
         for each in findings_of(case, direction):
             if _is_about(each, result.section):
-                yield _noted(each._replace(type=result.type), f"the rules say {result.verdict}; the migration stands")
+                yield _noted(each._replace(type=result.type), f"the rules say {result.verdict}; the migration decides")
 
 
 def _without_failure(findings: Sequence[Finding], case: Case) -> Iterator[Finding]:
     """Yield the findings of a section that the destination loads."""
     for each in findings:
         if each.verdict is Verdict.BREAKS and not _is_silent(each):
-            text = f"not confirmed: the rule says breaks, but {_vm(case)} loads the section; the migration stands"
+            text = f"not confirmed: the rule says breaks, but {_vm(case)} loads the section; the migration decides"
             yield _noted(each._replace(verdict=Verdict.SAFE), text)
         elif each.verdict in (Verdict.BREAKS, Verdict.CONDITIONAL):
             yield _noted(each, f"not met just after reset: {_vm(case)} loads the section")

@@ -1,4 +1,4 @@
-"""Machines that a stream is loaded into several times, each time in the state of before the load."""
+"""Machines that load a stream several times, each time from the same state."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Destination(Protocol):
         """Set up the machine once, before the first load; rewind restores what the action has done."""
 
     def rewind(self) -> None:
-        """Restore the state of before the load, also after an error. Raises MachineError."""
+        """Restore the state before the load, also after an error. Raises MachineError."""
 
 
 class WholeMachine:

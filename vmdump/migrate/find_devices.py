@@ -132,7 +132,7 @@ class DeviceFinder:
     ) -> Iterator[tuple[float, Found, dict[Key, bytes]]]:
         """Yield devices with which the machine sends a section, and all that it has sent before.
 
-        Each with the likeness of the section's state, and what the machine sends.
+        Each with the similarity of the section's state, and what the machine sends.
         """
         before, number = [each.argument for each in self._found], len(self._found)
         for type_ in self._candidates(key[0])[:_MAX_CANDIDATES]:
@@ -142,7 +142,7 @@ class DeviceFinder:
             argument, has_own = _EXCLUSIVE.subn(rf"\g<0>-{number}", argument)
             sent = self._sent([*before, argument])
             if key in sent and present <= sent.keys():
-                yield _likeness(sent[key], wanted[key]), Found(argument, key[0], number if has_own else None), sent
+                yield _similarity(sent[key], wanted[key]), Found(argument, key[0], number if has_own else None), sent
 
     def _sent(self, arguments: Sequence[str]) -> dict[Key, bytes]:
         """Return the sections of the machine with devices; none if it does not start."""
@@ -208,10 +208,10 @@ def _path(section: str) -> str:
     return section.rpartition("/")[0]
 
 
-def _likeness(state: bytes, other: bytes) -> float:
+def _similarity(state: bytes, other: bytes) -> float:
     """Return the share of equal bytes, from 0 to 1.
 
-    >>> _likeness(b"abcd", b"abxd"), _likeness(b"a", b"ab")
+    >>> _similarity(b"abcd", b"abxd"), _similarity(b"a", b"ab")
     (0.75, 0.5)
     """
     equal: int = sum(map(operator.eq, state, other))

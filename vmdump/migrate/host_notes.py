@@ -50,4 +50,4 @@ def _of_backends(argv: Sequence[str]) -> Iterator[str]:
                 f"{vhost}the kernel of the destination"
             )
         elif kind.startswith(_OUTSIDE):
-            yield f"{name}: nothing is behind it; its state depends on what is on the destination"
+            yield f"{name}: it has no backend in the emulator; its state depends on the destination's backend"

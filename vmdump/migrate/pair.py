@@ -13,7 +13,7 @@ from vmdump.emulator.machine import ARGUMENTS
 from vmdump.emulator.machine_errors import MachineError
 from vmdump.emulator.migration import MigrationBlockedError, save_stream
 from vmdump.migrate.destination import TemplateMachine, WholeMachine
-from vmdump.migrate.feed import Feed
+from vmdump.migrate.incoming_stream import IncomingStream
 from vmdump.migrate.trial import (
     ABSENT,
     BLOCKED,
@@ -54,7 +54,7 @@ SOURCE, DESTINATION = "source", "destination"
 
 
 class Migrated(NamedTuple):
-    """What became of a migration.
+    """The outcome of a migration.
 
     Attributes:
         trial: the outcome.
@@ -156,13 +156,13 @@ def refused(side: Side, error: MachineError, name: str = SOURCE) -> Migrated:
 def load(new: Side, stream: bytes, devices: Sequence[str] = ()) -> Migrated:
     """Load a stream into a machine with further devices."""
     argv = (*new.argv, *(word for device in devices for word in ("-device", device)))
-    feed = Feed(read_stream_bytes(stream))
-    sections = tuple(key.name for key in feed.keys())  # noqa: SIM118  # a method
+    incoming = IncomingStream(read_stream_bytes(stream))
+    sections = tuple(key.name for key in incoming.keys())  # noqa: SIM118  # a method
     is_booted = False
     try:
         with new.boot(devices) as booted:
             is_booted = True
-            return Migrated(load_into(booted, feed, argv), sections=sections)
+            return Migrated(load_into(booted, incoming, argv), sections=sections)
     except MachineError as error:
         if is_booted:
             raise

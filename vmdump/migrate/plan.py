@@ -1,4 +1,4 @@
-"""Which migrations are tried between QEMU binaries: machine types, devices, and the command line of both sides."""
+"""Chooses the migrations to try between QEMU binaries: machine types, devices, and the command line of both sides."""
 
 from __future__ import annotations
 

@@ -76,5 +76,5 @@ def read_script(path: str) -> QtestScript:
     """Return the script of a file. Raises SourceError, OSError."""
     data = read_input(path, _MAX_SIZE, any_kind=True)
     if b"\0" in data:
-        raise SourceError(f"{path}: not a text; give commands of qtest, one in a line")
+        raise SourceError(f"{path}: not text; give qtest commands, one per line")
     return parse_script(path, data.decode(errors="replace"))

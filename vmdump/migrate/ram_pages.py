@@ -43,7 +43,7 @@ class Window:
     """Reads a stream at offsets that do not decrease by more than a chunk.
 
     Attributes:
-        end: offset behind the last walked element.
+        end: offset after the last walked element.
         block: RAM block of the last page; records of the next element may continue with it.
     """
 
@@ -278,7 +278,7 @@ def _xbzrle(old: bytes, data: bytes) -> bytes:
 
 
 def _uleb128(data: bytes, at: int) -> tuple[int, int]:
-    """Return a number of up to two bytes, and the offset behind it."""
+    """Return a number of up to two bytes, and the offset after it."""
     if at >= len(data):
         return 0, at + 1
     value = data[at] & 0x7F

@@ -1,7 +1,7 @@
 """Tries migrations on several processes.
 
 A process keeps the machines of its last setting, so that the cases of a task share their boots. When a process dies,
-the tasks in the pool are repeated one case at a time, and the case with which one dies again is undecided.
+the tasks in the pool are repeated one case at a time; a case that kills its process again is undecided.
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ def run(
 
     count = sum(len(task.devices) for task in tasks)
     if jobs == 1 or count <= 1:
-        _Here().run(tasks, done)
+        _InProcess().run(tasks, done)
     else:
-        _Processes(min(jobs, count)).run(list(_split(tasks)), done)
+        _InPool(min(jobs, count)).run(list(_split(tasks)), done)
     return {
         task.setting: [found[task.setting][each] for each in task.devices if each in found[task.setting]]
         for task in tasks
@@ -96,7 +96,7 @@ def perform(task: Task, scratch: str) -> list[Result]:
     return list(_of_process.results(task))
 
 
-class _Here:
+class _InProcess:
     """Tries cases in this process, and keeps the machines of one setting."""
 
     def __init__(self) -> None:
@@ -127,10 +127,10 @@ class _Here:
 
 
 #: Of a process of the pool.
-_of_process = _Here()
+_of_process = _InProcess()
 
 
-class _Processes:
+class _InPool:
     """Tries cases on a pool of processes, which is replaced when one dies."""
 
     def __init__(self, jobs: int) -> None:
@@ -146,7 +146,7 @@ class _Processes:
         return ProcessPool(self._jobs, MEMORY + _GUESTS * GUEST_MEMORY, ["vmdump.migrate.run"])
 
     def run(self, tasks: list[Task], done: Callable[[Sequence[Result]], None]) -> None:
-        """Try the cases of all tasks. Nothing of the pool is left behind: killed processes can't remove their files."""
+        """Try the cases of all tasks. Removes the files that killed processes leave."""
         with tempfile.TemporaryDirectory(prefix="vmdump-", ignore_cleanup_errors=True) as scratch:
             try:
                 self._run(tasks, done, scratch)

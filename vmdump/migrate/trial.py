@@ -17,8 +17,8 @@ from vmdump.migrate.arguments import DEFAULTS
 from vmdump.migrate.compare import Change, compare
 from vmdump.migrate.destination import Destination, WholeMachine
 from vmdump.migrate.failure import Failure, block_of, error_lines, local_machine_of, may_be_wrong_guess, read_failure
-from vmdump.migrate.feed import Feed, Key
 from vmdump.migrate.host_notes import host_notes
+from vmdump.migrate.incoming_stream import IncomingStream, Key
 from vmdump.migrate.save import boot_arguments
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ _NO_KVM = "Could not access KVM kernel module"
 #: The lines that libc and GLib print.
 _ASSERTION = re.compile(r"^.+: Assertion `.*' failed\.$|^ERROR:.+: assertion failed: .*$", re.MULTILINE)
 
-#: Errors that are of the emulator, or of its limits, rather than of QEMU.
+#: Errors of the emulator or its limits, not of QEMU.
 _LIMITS = re.compile(
     r"did not finish within|uses more than|out of memory|memory limit|not implemented|instruction|can't find the"
 )
@@ -91,16 +91,16 @@ def load(
         source: the destination's binary.
         vm: the saved VM.
         argv: QEMU's arguments for the destination; see arguments.without_host.
-        is_guessed: argv is guessed, so that a failure may be of a wrong guess.
+        is_guessed: argv is guessed, so that a failure may be due to a wrong guess.
         unknown: sections for which the guess has no device; they are left out.
 
     Raises:
         SourceError: the saved VM cannot be read, or the binary cannot be emulated.
     """
-    feed = Feed(vm)
-    for key in feed.keys():  # noqa: SIM118  # a method
+    incoming = IncomingStream(vm)
+    for key in incoming.keys():  # noqa: SIM118  # a method
         if key.name in unknown:
-            feed.drop_section(key)
+            incoming.drop_section(key)
     boot = (*boot_arguments(argv, flash_sizes(vm, argv)), "-incoming", "defer")
     try:
         machine = source.boot(boot, defaults=DEFAULTS)
@@ -108,17 +108,17 @@ def load(
         outcome, reason = start_outcome(error, source)
         return Trial(outcome, reason, (), (), boot)
     notes = host_notes(machine, argv)
-    trial = load_into(WholeMachine(machine), feed, boot)._replace(host=notes)
+    trial = load_into(WholeMachine(machine), incoming, boot)._replace(host=notes)
     return _of_guess(trial, unknown) if is_guessed else trial
 
 
-def load_into(destination: Destination, feed: Feed, argv: tuple[str, ...]) -> Trial:
+def load_into(destination: Destination, incoming: IncomingStream, argv: tuple[str, ...]) -> Trial:
     """Load a stream into a machine that was booted with argv. Raises SourceError: the stream cannot be read."""
-    return _Loader(destination, feed, argv).run()
+    return _Loader(destination, incoming, argv).run()
 
 
 def _of_guess(trial: Trial, unknown: Sequence[str]) -> Trial:
-    """Return the outcome for a guessed command line: undecided, if the guess may be the reason of a failure."""
+    """Return the outcome for a guessed command line: undecided if a failure may be due to the guess."""
     if unknown:
         names = ", ".join(unknown)
         reason = f"no device was found for these sections: {names}; give the command line of the VM"
@@ -151,29 +151,29 @@ def end_reason(error: MachineError, name: str) -> str:
 
 
 def is_limit(error: MachineError) -> bool:
-    """Return whether an error is of the emulator, or of its limits, rather than of QEMU."""
+    """Return whether an error comes from the emulator or its limits, not from QEMU."""
     return _LIMITS.search(str(error)) is not None
 
 
 class _Loader:
     """Repeats loads into one machine."""
 
-    def __init__(self, destination: Destination, feed: Feed, argv: tuple[str, ...]) -> None:
-        self._destination, self._machine, self._feed, self._argv = destination, destination.machine, feed, argv
+    def __init__(self, destination: Destination, incoming: IncomingStream, argv: tuple[str, ...]) -> None:
+        self._destination, self._machine, self._incoming, self._argv = destination, destination.machine, incoming, argv
         self._failures: list[Failure] = []
         self._program = os.path.basename(self._machine.name)
         instances: dict[str, list[int]] = {}
-        for key in feed.keys():  # noqa: SIM118  # a method
+        for key in incoming.keys():  # noqa: SIM118  # a method
             instances.setdefault(key.name, []).append(key.instance_id)
         self._instances = instances
 
     def run(self) -> Trial:
         """Load until nothing is refused."""
-        self._destination.prepare(lambda: set_capabilities(self._machine, self._feed))
+        self._destination.prepare(lambda: set_capabilities(self._machine, self._incoming))
         while True:
             self._machine.output = ""
             try:
-                code = load_stream(self._machine, self._feed.to_bytes())
+                code = load_stream(self._machine, self._incoming.to_bytes())
             except MachineError as error:
                 return self._crashed(error)
             if code >= 0:
@@ -199,14 +199,14 @@ class _Loader:
         lines = error_lines(self._machine.output, self._program)
         printed = f"QEMU prints: {'; '.join(lines)}" if lines else None
         if self._failures:
-            return self._trial(FAILS)._replace(rest_loads=not missed and not self._feed.dropped_live)
+            return self._trial(FAILS)._replace(rest_loads=not missed and not self._incoming.dropped_live)
         if missed:
             return self._trial(UNDECIDED, f"the emulator lacks functions of the host: {', '.join(missed)}")
-        if self._feed.dropped_live:
-            names = ", ".join(self._feed.dropped_live)
+        if self._incoming.dropped_live:
+            names = ", ".join(self._incoming.dropped_live)
             return self._trial(UNDECIDED, f"live state was left out, whose contents are not known: {names}")
         try:
-            changes = compare(self._destination, self._feed)
+            changes = compare(self._destination, self._incoming)
         except SourceError as error:
             text = str(error).removeprefix(f"{self._machine.name}: ")
             return self._trial(LOADS, f"it can't be saved again, so that fields were not compared: {text}")
@@ -215,36 +215,36 @@ class _Loader:
 
     def _leave_out(self, failure: Failure) -> bool:
         """Leave out what was refused; return whether that changes the stream."""
-        feed = self._feed
+        incoming = self._incoming
         if (block := block_of(failure)) is not None:
-            return feed.drop_block(block)
+            return incoming.drop_block(block)
         if (machine := local_machine_of(failure)) is not None:
-            return feed.set_machine(machine)
+            return incoming.set_machine(machine)
         if any("MIG_CMD 0xb " in line for line in failure.lines):
-            return feed.drop_switchover_start()
+            return incoming.drop_switchover_start()
         if failure.section is not None:
             return any(
-                feed.drop_section(Key(failure.section, each))
+                incoming.drop_section(Key(failure.section, each))
                 for each in ([failure.instance_id] if failure.instance_id is not None else self._instances.get(
                     failure.section, []))
             )  # fmt: skip
-        if feed.configuration is None:
+        if incoming.configuration is None:
             return False
-        return any(feed.drop_configuration_subsection(name) for name in list(feed.configuration.subsections))
+        return any(incoming.drop_configuration_subsection(name) for name in list(incoming.configuration.subsections))
 
 
-def set_capabilities(machine: Machine, feed: Feed) -> None:
-    """Enable the capabilities that the stream names and the destination has, as whoever migrates does.
+def set_capabilities(machine: Machine, incoming: IncomingStream) -> None:
+    """Enable the capabilities that the stream names and the destination has, as the user or libvirt does.
 
-    Pages in mapped-ram are not fed, so the capability is removed from the stream if the destination has it.
+    Pages in mapped-ram are left out, so the capability is removed from the stream if the destination has it.
     """
-    named = feed.vm.capabilities
+    named = incoming.vm.capabilities
     if not named:
         return
     known = {row["capability"] for row in machine.qmp("query-migrate-capabilities")}
     if "mapped-ram" in named:
         if set(named) <= known:
-            feed.drop_configuration_subsection("configuration/capabilities")
+            incoming.drop_configuration_subsection("configuration/capabilities")
         return
     wanted = [{"capability": name, "state": True} for name in named if name in known]
     machine.qmp("migrate-set-capabilities", capabilities=wanted)

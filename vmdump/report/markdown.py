@@ -26,7 +26,7 @@ _MARKUP = frozenset("\\`*_[]<>&#|~$")
 
 
 def render(result: CheckResult, options: Options) -> str:
-    """Return the summary. With verbose, safe findings are listed too; the limits apply all the same."""
+    """Return the summary. With verbose, safe findings are listed too, within the same limits."""
     return "".join(f"{line}\n" for line in _lines(result, options))
 
 
@@ -79,7 +79,7 @@ def _row(finding: Finding) -> str:
 
 
 def _code(text: str) -> str:
-    r"""Return the text as a code span of a table's cell. In it, neither Markdown, HTML nor mentions of users are seen.
+    r"""Return the text as a code span of a table's cell. In it, Markdown, HTML and mentions of users have no effect.
 
     >>> print(_code("a | `b`"))
     `` a \| `b` ``

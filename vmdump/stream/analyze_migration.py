@@ -72,7 +72,7 @@ class _Reader:
                 self.failed = True
                 break
             self._left -= count
-            for _ in range(max(count, 1)):  # an array of none has one element, as in the script
+            for _ in range(max(count, 1)):  # an empty array has one element, as in the script
                 value = self._value(field)
                 if name not in found:
                     found[name] = value

@@ -1,4 +1,4 @@
-"""A search over what a stream does not say: results of run-time tests, lengths from the device, NULL pointers.
+"""A search over what a stream does not contain: results of run-time tests, lengths from the device, NULL pointers.
 
 A reader asks for choices in a fixed order; an attempt presets some of them and takes the first option for all others.
 Attempts are made cheapest first, where each deviation from a first option costs.

@@ -105,7 +105,7 @@ def _read_scsi_requests(reader: DescriptionReader, node: Node, field: VMStateFie
             reader.node("cmd", "buffer", 16), reader.node("tag", "uint32", 4), reader.node("lun", "uint32", 4),
         ]  # fmt: skip
         if "virtio-scsi" not in reader.name and not reader.choose("virtio-scsi", "request", [0, 1]):
-            raise reader.fail("SCSI requests in flight of an adapter whose data are not known")
+            raise reader.fail("SCSI requests in flight of an adapter with an unknown format")
         request.children += [reader.node("queue", "uint32", 4), reader.node("element", "buffer", _ELEMENT)]
         node.children.append(request)
 

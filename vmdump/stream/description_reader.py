@@ -1,7 +1,7 @@
 """Reads the state of a section by a VMStateDescription, as vmstate_save_state wrote it.
 
-The bytes are those of the source, so versions are the source's own. What neither the description nor the bytes before
-say is a choice (choices.py).
+The bytes are those of the source, so versions are the source's own. What neither the description nor the bytes read so
+far determine is a choice (choices.py).
 
 Source: migration/vmstate.c vmstate_save_state_v, vmstate_field_exists, vmstate_n_elems, vmstate_size,
 vmstate_subsection_save; migration/vmstate-types.c put_tmp, put_qtailq, put_qlist, put_gtree.

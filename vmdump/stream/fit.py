@@ -1,9 +1,9 @@
 """Fit a description to what a stream sent, for a check of the stream against a QEMU.
 
-The result says what was sent in the destination's terms. A field that was sent is the destination's, with the size and
-number of elements that were sent; a field with a test that was not sent keeps its test, which source and destination
-evaluate alike if their VMs are configured alike; a field without a test that was not sent is missing; what the
-destination lacks is added.
+The result describes what was sent in the destination's terms. A field that was sent is the destination's, with the size
+and number of elements that were sent; a field with a test that was not sent keeps its test, which source and
+destination evaluate alike if their VMs are configured alike; a field without a test that was not sent is missing; what
+the destination lacks is added.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The vmdescription as a guide for a reader: which fields of a description were sent, and how many elements.
+"""Matches fields of a description with the vmdescription: which were sent, and how many elements.
 
 Source: migration/vmstate.c vmfield_get_type_name, vmfield_name_num, vmsd_can_compress, vmsd_desc_field_start.
 """

@@ -60,7 +60,7 @@ def read_header(stream: Peekable, name: str) -> SaveHeader:
         raise SourceError(f"{name}: libvirt's save format number {number} is not known; known are {known}")
     if data_size > _MAX_DATA:
         raise SourceError(
-            f"{name}: libvirt's header has {data_size} bytes of XML, more than {_MAX_DATA}; is it corrupt?"
+            f"{name}: libvirt's header has {data_size} bytes of XML, more than {_MAX_DATA}; the file may be corrupt"
         )
     data = stream.peek(HEADER + data_size)[HEADER:]
     if len(data) < data_size:

@@ -146,7 +146,7 @@ class Qcow2:
         return found
 
     def vm_state(self, snapshot: Snapshot) -> Callable[[int, int], bytes]:
-        """Return the function that reads the VM state of a snapshot at an offset. It lies behind the disk."""
+        """Return the function that reads the VM state of a snapshot at an offset. It lies after the disk."""
         per_l2 = 1 << (2 * self._cluster_bits) if self._entry == 8 else 1 << (2 * self._cluster_bits - 1)
         per_l2 //= 8
         start = (snapshot.disk_size + per_l2 - 1) // per_l2 * per_l2
@@ -162,7 +162,9 @@ class Qcow2:
         """Return exactly size bytes of the image."""
         data = os.pread(self._fd, size, offset) if offset < 1 << 62 else b""
         if len(data) < size:
-            raise SourceError(f"{self._name}: the qcow2 image ends within {what} (at {offset:#x}); is it truncated?")
+            raise SourceError(
+                f"{self._name}: the qcow2 image ends within {what} (at {offset:#x}); the file may be truncated"
+            )
         return data
 
     def _corrupt(self, what: str) -> SourceError:
@@ -226,7 +228,7 @@ class _Mapping:
         size = min(size, end - within)
         data = os.pread(self._image._data_fd, size, host + within)
         if not data:
-            raise self._image._corrupt(f"a cluster behind the end of the file, at {host + within:#x}")
+            raise self._image._corrupt(f"a cluster beyond the end of the file, at {host + within:#x}")
         return data
 
     def _read_cluster(self, entry: int, subclusters: int) -> bytes:

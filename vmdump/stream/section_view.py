@@ -29,7 +29,7 @@ class SectionView:
 
 
 def find_sections(vm: SavedVM, name: str, instance_id: int | None = None) -> list[Section]:
-    """Return the sections that a name refers to: an idstr, or the name of a description behind any device path.
+    """Return the sections that a name refers to: an idstr, or the name of a description after any device path.
 
     Raises VmdumpError if there is none.
     """

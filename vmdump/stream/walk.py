@@ -250,7 +250,7 @@ _WORDS = {
     lib.VMD_SAVEVM_ELEMENT: f"an element of unknown type {{value:#04x}} after {{where}}; {_CORRUPT}",
     lib.VMD_SAVEVM_UNKNOWN_SECTION: f"a part of section id {{value}}, which has not been started; {_CORRUPT}",
     lib.VMD_SAVEVM_NO_FOOTER: f"the footer of {{where}} is missing; {_CORRUPT}",
-    lib.VMD_SAVEVM_CONFIGURATION: "a subsection of the configuration that vmdump does not know; is it of a newer QEMU?",
+    lib.VMD_SAVEVM_CONFIGURATION: "an unknown subsection of the configuration; the stream may be from a newer QEMU",
     lib.VMD_SAVEVM_TOO_MANY: f"more than {{value}} sections or RAM blocks; {_CORRUPT}",
     lib.VMD_SAVEVM_RAM_VERSION: "RAM in version {value}; version 4 can be read, of QEMU 0.13 and later",
     lib.VMD_SAVEVM_RAM_FLAGS: f"a RAM record with unknown flags {{value:#x}}; {_CORRUPT}",

@@ -1,6 +1,6 @@
 /*
- * GArray, GByteArray and GPtrArray in the guest's memory. Public members are as GLib has them; behind them an array has
- * its room, element size, references, and the function that frees elements.
+ * GArray, GByteArray and GPtrArray in the guest's memory. Public members are as GLib has them; then follow the
+ * capacity, element size, references, and the function that frees elements.
  *
  * Source: GLib 2.74 glib/garray.c.
  *

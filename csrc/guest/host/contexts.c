@@ -46,7 +46,7 @@ static uint64_t host_longjmp(struct vmd_host_call *call)
     return (uint32_t)call->args[1] ? (uint32_t)call->args[1] : 1;
 }
 
-/* ucontext_t: flags, link, {stack, flags, size}; behind them is room, where the function and its arguments are noted.
+/* ucontext_t: flags, link, {stack, flags, size}; the room after them stores the function and its arguments.
  */
 
 enum { STACK = 16, STACK_SIZE = 32, FUNCTION = 48, N_ARGUMENTS = 56, ARGUMENTS = 64, ARGUMENTS_MAX = 8, USED = 128 };
@@ -94,7 +94,7 @@ static uint64_t host_swapcontext(struct vmd_host_call *call)
         vmd_guest_store_u64(guest, top - 16, function);
         vmd_guest_store_u64(guest, top - 8, guest->stop);
     }
-    return host->result == host->args[0] ? first : 0; /* the result is written to that register behind us */
+    return host->result == host->args[0] ? first : 0; /* the caller writes the result to that register afterwards */
 }
 
 VMD_SERVE({"setjmp", host_setjmp}, {"_setjmp", host_setjmp}, {"__sigsetjmp", host_setjmp}, {"sigsetjmp", host_setjmp},

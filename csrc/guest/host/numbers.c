@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Text to numbers. What is behind the number goes to *end, if the guest wants it. */
+/* Text to numbers. *end gets the address after the number, unless end is NULL. */
 
 static void put_end(struct vmd_host_call *call, const char *text, const char *end)
 {

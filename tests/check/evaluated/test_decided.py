@@ -21,7 +21,7 @@ STATE = Answer(0, (), "it reads the state of dev (offset 0x10)")
 
 
 def test_test_is_false() -> None:
-    """A field that the destination surely does not read is no difference; the finding names the property."""
+    """A field that the destination provably does not read is no difference; the finding names the property."""
     result = evaluated((OLD, NEW), {(1, "dev"): {TEST: OFF}})
     assert result.verdict is Verdict.SAFE
     (finding,) = result.findings
@@ -30,7 +30,7 @@ def test_test_is_false() -> None:
 
 
 def test_test_is_true() -> None:
-    """A field that the destination surely reads breaks the load."""
+    """A field that the destination provably reads breaks the load."""
     result = evaluated((OLD, NEW), {(1, "dev"): {TEST: ON}})
     assert result.verdict is Verdict.BREAKS
     assert [each.rule for each in result.findings] == ["field-added", "decided-by-configuration"]
@@ -62,7 +62,7 @@ def test_no_answer() -> None:
 
 
 def test_subsection() -> None:
-    """A subsection that is surely not sent is no difference; one that is surely sent breaks the load."""
+    """A subsection that is provably not sent is no difference; one that is provably sent breaks the load."""
     assert evaluated((WITH_SUB, OLD), {(0, "dev"): {NEEDED: OFF}}).verdict is Verdict.SAFE
     result = evaluated((WITH_SUB, OLD), {(0, "dev"): {NEEDED: ON}})
     assert (result.verdict, result.findings[0].rule) == (Verdict.BREAKS, "subsection-always-sent")
@@ -70,7 +70,7 @@ def test_subsection() -> None:
 
 
 def test_inside_a_subsection() -> None:
-    """A difference inside a subsection that is surely not sent does not matter; inside one that is, it breaks."""
+    """A difference inside a subsection that is provably not sent does not matter; inside one that is, it breaks."""
     longer = desc("dev/sub", field("c"), field("d"), needed=True)
     pair = WITH_SUB, dump(desc("dev", A, subsections=[longer]))
     assert evaluated(pair, {}).verdict is Verdict.CONDITIONAL
@@ -87,7 +87,7 @@ def test_second_field_of_a_name() -> None:
 
 
 def test_only_what_decides_is_evaluated() -> None:
-    """Only the functions of conditional findings are evaluated: a test that both sides have is none."""
+    """Only the functions of conditional findings are evaluated: a test that both sides have is not."""
     shared = field("s", field_exists=True)
     pair = dump(desc("dev", shared, A)), dump(desc("dev", shared, A, B))
     evaluations = FakeEvaluations({})

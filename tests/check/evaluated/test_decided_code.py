@@ -1,4 +1,4 @@
-"""Findings about code, which hooks that surely return 0 and runs of the code in VMs decide."""
+"""Findings about code, which hooks that always return 0 and runs of the code in VMs decide."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def result(pair: tuple[Any, Any], **known: Any) -> TypeResult:
 
 
 def test_hook() -> None:
-    """A hook that surely returns 0 is no reason for doubt; any other is."""
+    """A hook that always returns 0 is no reason for doubt; any other is."""
     found = result(HOOK, hooks={("dev", "post_load"): True})
     assert (found.verdict, [each.rule for each in found.findings]) == (Verdict.SAFE, ["hook-always-loads"])
     assert result(HOOK).verdict is Verdict.UNKNOWN
@@ -59,7 +59,7 @@ def test_states_differ() -> None:
 
 
 def test_state_at_reset_is_refused() -> None:
-    """A destination that refuses the state at reset breaks, with QEMU's words."""
+    """A destination that refuses the state at reset breaks, with QEMU's message."""
     found = result(CODE, compared={"dev": (SENT, Replayed(refused="VQ 0 vring.num 1024 exceeds allocated max 8"))})
     assert (found.verdict, found.findings[-1].rule) == (Verdict.BREAKS, "reset-state-refused")
     assert found.findings[-1].error == "VQ 0 vring.num 1024 exceeds allocated max 8"

@@ -1,4 +1,4 @@
-"""Which load hooks surely accept every state, by their machine code."""
+"""Which load hooks provably accept every state, by their machine code."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import pytest
 
 from vmdump.check.evaluated.hook_code import never_refuses
 from vmdump.emulator.hosts import HOSTS
+from vmdump.emulator.hosts.model import Platform
 from vmdump.files.elf_header import HostArch
 
 
@@ -13,7 +14,7 @@ class Guest:
     """Memory with one function."""
 
     def __init__(self, arch: HostArch, code: str) -> None:
-        self.host, self._code = HOSTS[arch], bytes.fromhex(code)
+        self.host, self._code = HOSTS[arch, Platform.LINUX], bytes.fromhex(code)
 
     def read(self, address: int, size: int) -> bytes:
         """Return the function, and what follows."""
@@ -56,6 +57,6 @@ AARCH64 = {
     [(HostArch.X86_64, *each) for each in X86_64.items()] + [(HostArch.AARCH64, *each) for each in AARCH64.items()],
 )
 def test_never_refuses(arch: HostArch, code: str, expected: bool) -> None:  # a parameter
-    """Only a function without branches that sets its result to 0 last surely returns 0."""
+    """Only a function without branches that sets its result to 0 last always returns 0."""
     guest: Any = Guest(arch, code)
     assert never_refuses(guest, 0) is expected

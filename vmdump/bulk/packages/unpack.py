@@ -62,7 +62,7 @@ class Package(NamedTuple):
 
 
 def identify_package(path: str) -> Package | None:
-    """Return the package at path, None if it is none. Raises SourceError for a truncated or corrupt package."""
+    """Return the package at path; None for any other file. Raises SourceError for a truncated or corrupt package."""
     kind = archive_kind(path)
     if kind == "deb":
         control = deb_control(path)

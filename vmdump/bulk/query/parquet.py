@@ -5,7 +5,7 @@
     qemu_version, version   7.2.22, and what QEMU says of itself
     build_id, host          the linker's, in hex; the architecture that the binary is for
     type                    QOM type; null below a standalone VMSD
-    section                 name of the description that the state travels as
+    section                 name of the description, which names the section of the stream
     path                    names from the section's description down, as state.serial/tsr.thr; '' for itself
     name                    of the type, description, field or subsection
     description             name of the description that a field is in, or has (of a device: its section)
@@ -93,7 +93,7 @@ _KINDS = pa.array(["device", "description", "field", "subsection"], _TEXT)
 _OF_DEVICE = ("parents", "abstract", "module")
 _OF_ROOT = ("uses", "types", "symbol")
 
-#: Maximum rows of a dump: real ones have 20,000, but descriptions that share each other can stand for any number.
+#: Maximum rows of a dump: real ones have 20,000, but shared descriptions can expand to any number.
 MAX_ROWS = 20_000_000
 
 #: Maximum rows of a row group, and in memory at a time.
@@ -196,7 +196,7 @@ def _codes(rows: Any, index: int) -> pa.Array:
 
 
 def _texts(rows: Any, index: int) -> pa.DictionaryArray:
-    """Return a column of text. Bytes that are no UTF-8, as a hostile binary may have, are escaped."""
+    """Return a column of text. Bytes that are not UTF-8, as in a hostile binary, are escaped."""
     texts, codes = rows.texts[index], _codes(rows, index)
     if not texts.n:
         return _dictionary(codes, [])

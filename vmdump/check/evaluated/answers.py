@@ -12,7 +12,7 @@ Key = tuple[str, str, int]
 
 
 class Wanted(NamedTuple):
-    """Sections to evaluate, and what of them.
+    """Sections to evaluate, and which of their functions and lengths.
 
     Attributes:
         type: the device type; None: a standalone VMSD.
@@ -60,7 +60,7 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """Answers as they are stored; why: why there are none."""
+    """Answers as they are stored; why: the reason if there are none."""
 
     found: list[tuple[Key, Answer]]
     lengths: list[tuple[Key, Answer]]

@@ -21,7 +21,7 @@ from vmdump.qemu.vmstate_flags import (
 )
 from vmdump.sources.qemu_image.struct_layout import LAYOUTS, Layout, Reader
 
-#: Limits of a list, of descriptions below one, and of the results of a search. No QEMU comes near.
+#: Limits of a list, of descriptions below one, and of the results of a search. All QEMUs stay far below.
 _FIELDS_MAX, _SUBSECTIONS_MAX, _DEPTH_MAX, _ROOM = 4096, 512, 24, 1 << 16
 
 #: VMStateInfo.name of queues, lists and trees, whose elements are sent one by one.

@@ -103,7 +103,7 @@ class Evaluator:
         return next((each for each in self.handlers() if each.vmsd and self._is(wanted, each, memory)), None)
 
     def never_refuses(self, objects: Sequence[MappedObject], description: str, hook: str) -> bool:
-        """Return whether a load hook surely returns 0 for every state, in all descriptions of the name."""
+        """Return whether a load hook returns 0 for every state, in all descriptions of the name."""
         self._forget_modules()
         found = [each for each in self.descriptions.find(objects) if self.descriptions.name(each) == description]
         hooks = [address for each in found if (address := self.descriptions.load_hook(each, hook))]

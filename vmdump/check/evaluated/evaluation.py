@@ -1,4 +1,4 @@
-"""Evaluates what run time decides in the sections of an image, in VMs of one machine type that are booted on demand."""
+"""Evaluates what is known at run time only in an image's sections, in VMs of one machine type, booted on demand."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _SECONDS, _SHARE = 60.0, 0.6
 _SECONDS_A_DEVICE = 3
 
 #: Values of switches in compat entries, and their opposites.
-_TURNED_OVER = {"off": "on", "on": "off", "false": "on", "true": "off"}
+_FLIPPED = {"off": "on", "on": "off", "false": "on", "true": "off"}
 
 #: Limit of boots for one device type.
 _TRIES_MAX = 8
@@ -234,8 +234,8 @@ class Evaluation:
     def registration(self, description: str) -> Answer | str:
         """Return whether a device of the machine type registers a section that is no device type's own.
 
-        It is looked for in VMs with devices whose names the description begins with, as they are, and with each switch
-        that a compat entry of the machine type sets turned over. A str says why there is no answer.
+        VMs are searched that have a device whose name the description begins with, without further properties and with
+        each switch flipped that a compat entry of the machine type sets. A str says why there is no answer.
         """
 
         def compute() -> Evaluated:
@@ -269,18 +269,18 @@ class Evaluation:
                 if not arguments or found is not False:
                     continue
                 for each in switches:
-                    other = _TURNED_OVER.get(each.value)
+                    other = _FLIPPED.get(each.value)
                     if other is None or not device.startswith(each.driver):
                         continue
                     turned = [*arguments[:-1], f"{arguments[-1]},{each.property}={other}"]
                     if self._try(is_there, turned, backends=backends) is True:
-                        return Answer(0, (f"{each.property} = {_TURNED_OVER[other]}",))
+                        return Answer(0, (f"{each.property} = {_FLIPPED[other]}",))
         return f"not evaluated: no VM of type {self._image.machine} that registers it was found"
 
     # Code that saves and loads sections
 
     def never_refuses(self, hooks: Sequence[tuple[str, str]]) -> list[bool]:
-        """Return for load hooks, each as description and name, whether they surely accept every state."""
+        """Return for load hooks, each as description and name, whether they provably accept every state."""
 
         def compute() -> list[bool]:
             with self._bare() as machine:

@@ -50,7 +50,7 @@ class Evaluations:
         return None if evaluation is None else evaluation.registration(description)
 
     def never_refuses(self, dump: int, hooks: Sequence[tuple[str, str]]) -> list[bool]:
-        """Return whether load hooks of a dump surely accept every state."""
+        """Return whether load hooks of a dump provably accept every state."""
         evaluation = self._evaluations[dump]
         return [False] * len(hooks) if evaluation is None else evaluation.never_refuses(hooks)
 

@@ -1,7 +1,7 @@
 """Machine code of load hooks: whether a hook can refuse a state at all.
 
-A function without branches that sets its result to 0 before it returns does so for every state. This recognises no
-more than that; any other function may refuse.
+A function without branches that sets its result to 0 before it returns does so for every state. Only such functions are
+recognised; any other may refuse.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SIZE_MAX = 512
 
 
 def never_refuses(guest: Guest, function: int) -> bool:
-    """Return whether a function surely returns 0. False: it may return anything."""
+    """Return whether a function always returns 0; False: unknown."""
     is_zero = False
     for effect in guest.host.effects(guest.read(function, _SIZE_MAX)):
         if effect is Effect.RETURN:

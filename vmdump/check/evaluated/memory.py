@@ -1,4 +1,4 @@
-"""Classifies memory of an emulated machine: constants, configuration (device properties), or state.
+"""Classifies memory of an emulated machine: constant, configuration (device properties), or state.
 
 Configuration is the memory of a device's static properties: QEMU refuses to set them once the device is realized.
 

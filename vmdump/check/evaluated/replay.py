@@ -88,10 +88,10 @@ class Replayed:
     """What a destination does with the states of a section.
 
     Attributes:
-        refused: QEMU's words if it refuses the state at reset; None: it loads it.
+        refused: QEMU's message if it refuses the state at reset; None: it loads it.
         changed: number of bytes of the state at reset that it saves with other values.
         refused_states, changed_states: numbers of varied states that it refuses, or saves with other values.
-        words: QEMU's words for the first refused state; None if there are none.
+        words: QEMU's message about the first refused state; None if there are none.
         why: why it was not tried; None: it was.
     """
 

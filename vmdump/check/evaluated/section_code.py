@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 #: Initial size of the channel that receives a section, in bytes.
 _CHANNEL = 1 << 16
 
-#: QEMU_VM_SECTION_FOOTER, and what follows a section here: code may peek at bytes behind it.
+#: QEMU_VM_SECTION_FOOTER, and what follows a section here: code may peek at the bytes after it.
 _FOOTER = b"\x7e"
 _BEHIND = _FOOTER + bytes(64)
 

@@ -79,7 +79,7 @@ def _byte_reads(data: bytes) -> Iterator[int]:
 
 
 def _sets_second_to_1(before: bytes) -> bool:
-    """Only an instruction behind the previous call counts, as code is dense."""
+    """Only an instruction after the previous call counts, as code is dense."""
     set_at = -ARGUMENT_WITHIN - 1
     for at, word in _instructions(before):
         if word in _ONES:

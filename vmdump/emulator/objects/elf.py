@@ -34,7 +34,7 @@ _PF_X, _PF_W = 1, 2
 #: .eh_frame_hdr as linkers make it: version 1, a count of 4 bytes, a table of 4-byte offsets from the header's start.
 _EH_FRAME_HDR = b"\x01\x1b\x03\x3b"
 
-#: UPX writes its name behind the program headers, within this many bytes from the start of the file.
+#: UPX writes its name after the program headers, within this many bytes from the start of the file.
 _PACKED_WITHIN = 1024
 
 _GIVE = "give a QEMU system emulator (qemu-system-*)"

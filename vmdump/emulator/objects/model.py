@@ -1,4 +1,4 @@
-"""Executables and modules, whatever the format of their file: before they are mapped into a guest, and after.
+"""Executables and modules of any file format, before and after they are mapped into a guest.
 
 A format is a module of its own, with a subclass of ObjectFile; open.py chooses it.
 """

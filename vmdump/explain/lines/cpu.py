@@ -201,7 +201,8 @@ LINES = (
     line(
         "register_missing",
         "{where}: {register} expected by the destination but not in the incoming stream: skip it",
-        what="Arm: a note, no error: the destination keeps its own value of the system register {register}, which the "
+        what="Arm: a note, not an error: the destination keeps its own value of the system register {register}, which "
+        "the "
         "source does not send",
         source="target/arm/machine.c cpu_post_load",
         is_note=True,

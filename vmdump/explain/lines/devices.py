@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vmdump.explain.known_line import line
 
-_DAMAGED = "the stream is damaged, or the destination lost its place in it before; look at the first error line"
+_DAMAGED = "the stream is damaged, or the destination lost its position in it earlier; look at the first error line"
 
 LINES = (
     line(

@@ -62,8 +62,8 @@ def _length(arguments: Mapping[str, str], context: Context) -> Iterator[Row]:
         yield (
             "registers",
             (
-                f"the source sends {sent} system registers of the CPU, the destination has {most}: another -cpu model, "
-                "other CPU features, TCG of another version, or, with KVM, another kernel of the host"
+                f"the source sends {sent} system registers of the CPU, the destination has {most}: a different -cpu "
+                f"model, different CPU features, a different version of TCG, or, with KVM, a different host kernel"
             ),
         )
         yield (
@@ -110,7 +110,7 @@ LINES = (
     line(
         "output_validation_failed",
         "Output state validation failed: {description}/{field}",
-        what="a check of the values to be saved failed: {field} of {description}. QEMU then aborts: a defect of its",
+        what="a check of the values to be saved failed: {field} of {description}. QEMU then aborts: a bug in QEMU",
         remedy="report it to QEMU, with the device's configuration",
         source="migration/vmstate.c vmstate_save_state_v",
     ),
@@ -133,7 +133,7 @@ LINES = (
         "length",
         "Invalid value {sent:d} expecting positive value <= {local:d}",
         what="the source sends {sent} elements of an array; the destination has room for {local}",
-        remedy="the line behind names the field. The two sides are configured differently: compare the properties of "
+        remedy="the next line names the field. The two sides are configured differently: compare the properties of "
         "the device, or the CPU model",
         source="migration/vmstate-types.c get_int32_le",
         details=_length,
@@ -143,22 +143,23 @@ LINES = (
         "{local:x} != {sent:x}",
         what="a value that must be equal on both sides is {local} in the destination and {sent} in the stream (both "
         "hexadecimal)",
-        remedy="the value comes from the device's configuration; the line behind names the field",
+        remedy="the value comes from the device's configuration; the next line names the field",
         source="migration/vmstate-types.c get_uint32_equal and the like",
     ),
     line(
         "null_marker",
         "vmstate: get_nullptr expected VMS_NULLPTR_MARKER",
         what="an element of an array of pointers is NULL in the destination, and the source sends a value",
-        remedy="the two sides have other numbers of elements: compare the device's configuration, such as queues or "
+        remedy="the two sides have different numbers of elements: compare the device's configuration, such as queues "
+        "or "
         "CPUs that are present",
         source="migration/vmstate-types.c get_nullptr",
     ),
     line(
         "tree_inconsistent",
         "{description} inconsistent stream when loading the gtree",
-        what="the stream has other than the number of elements of a tree that {description} announced",
-        remedy="the stream is damaged, or the destination lost its place in it before",
+        what="the stream has a different number of tree elements than {description} announced",
+        remedy="the stream is damaged, or the destination lost its position in it earlier",
         source="migration/vmstate-types.c get_gtree",
     ),
     line(

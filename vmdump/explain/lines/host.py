@@ -137,7 +137,8 @@ LINES = (
     line(
         "s390_devno",
         "Devno mismatch, tried to load wrong section!",
-        what="s390x: the devices of source and destination are in another order. Machine types of QEMU 2.6 and older "
+        what="s390x: source and destination have their devices in a different order. Machine types of QEMU 2.6 and "
+        "older "
         "number them by order of plugging",
         remedy="use a machine type of 2.7 or newer, or plug and unplug in the same order",
         source="hw/s390x/css.c subch_dev_post_load",
@@ -161,7 +162,8 @@ LINES = (
         "libvirt_unsafe",
         "Unsafe migration: {reason:line}",
         what="libvirt refuses: {reason}",
-        remedy="use cache=none or a cluster file system for the disks, or virsh migrate --unsafe if that is known safe",
+        remedy="use cache=none or a cluster file system for the disks, or virsh migrate --unsafe if that is known to "
+        "be safe",
         source="libvirt src/qemu/qemu_migration.c qemuMigrationSrcIsSafe",
         printed_by="libvirt",
     ),

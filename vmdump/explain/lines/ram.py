@@ -95,7 +95,7 @@ LINES = (
         "ram_size",
         "Size mismatch: {block}: 0x{sent:x} != 0x{local:x}",
         "Length mismatch: {block}: 0x{sent:x} in != 0x{local:x}",
-        what="the RAM block {block} has another size in the stream than in the destination",
+        what="the RAM block {block} has a different size in the stream than in the destination",
         remedy="make the sizes equal; a block that is resizable may be smaller in the source, any other must be equal",
         source=_RESIZE,
         details=_sizes,
@@ -105,7 +105,7 @@ LINES = (
         "Size too large: {block}: 0x{sent:x} > 0x{local:x}",
         "Length too large: {block}: 0x{sent:x} > 0x{local:x}",
         what="the resizable RAM block {block} is larger in the stream than the destination's maximum",
-        remedy="the two sides have other devices or another machine type; reduce what fills the block",
+        remedy="the two sides have different devices or machine types; reduce what fills the block",
         source=_RESIZE,
         details=_sizes,
     ),
@@ -174,14 +174,14 @@ LINES = (
     line(
         "ram_bitmap",
         "ramblock '{block}' bitmap size mismatch (0x{sent:x} != 0x{local:x})",
-        what="resuming post-copy: the bitmap of block {block} has another size on the two sides",
+        what="resuming post-copy: the bitmap of block {block} has different sizes on the two sides",
         source="migration/ram.c ram_dirty_bitmap_reload",
     ),
     line(
         "ram_postcopy_alignment",
         "Postcopy requires RAM blocks to be a page size multiple, block {block} is 0x{size:x} bytes with a page size "
         "of 0x{page:x}",
-        what="post-copy is impossible: block {block} is no multiple of its page size",
+        what="post-copy is impossible: the size of block {block} is not a multiple of its page size",
         source="migration/postcopy-ram.c postcopy_ram_supported_by_host",
     ),
     line(

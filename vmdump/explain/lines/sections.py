@@ -21,7 +21,7 @@ _CONFIGURE = (
     "were hot-plugged or unplugged, and the accelerator"
 )
 _VERSIONS = (
-    "load the state with a QEMU at least as new as the one that saved it, or, if that is the case already, report the "
+    "load the state with a QEMU at least as new as the one that saved it, or, if it is newer already, report the "
     "change of version to its vendor: a machine type must keep the versions that it sends"
 )
 
@@ -97,7 +97,7 @@ LINES = (
         "missing_footer",
         "Missing section footer for {section}",
         what="the destination read fewer or more bytes for {section} than the source sent, so their descriptions "
-        "differ: behind a section the byte 0x7e must follow, and another byte was there",
+        "differ: a section must be followed by the byte 0x7e, and another byte was there",
         remedy="find the field, subsection or test that differs (vmdump check), and how the source could be made not "
         "to send it: usually a property of the machine type that one side lacks. Running the QEMU of the source "
         "on the destination avoids it",
@@ -107,8 +107,8 @@ LINES = (
     line(
         "footer_mismatch",
         "Mismatched section id in footer for {section} - read 0x{read:x} expected 0x{expected:x}",
-        what="behind {section} a footer of another section follows: the destination read another number of bytes than "
-        "the source sent, or the stream is damaged",
+        what="{section} is followed by the footer of another section: the destination read fewer or more bytes than "
+        "the source sent, or the stream is corrupt",
         remedy="as for a missing section footer: vmdump check finds the fields that differ",
         source="migration/savevm.c check_section_footer",
         details=_length,
@@ -187,7 +187,7 @@ LINES = (
         "Unknown savevm section {id:d}",
         "Unknown section {id:d}",
         what="a later part of section {id} follows, but the stream never began that section: the stream is damaged, or "
-        "the destination lost its place in it",
+        "the destination lost its position in it",
         remedy="look at the first error line; if this is the first, transfer or save the stream again",
         source=_PART,
     ),
@@ -195,8 +195,9 @@ LINES = (
         "unknown_section_type",
         "Unknown savevm section type {type:d}",
         "Unknown section type {type:d}",
-        what="where a section, a command or the end of the stream must begin there is the byte {type}: the destination "
-        "lost its place in the stream, because it read too few or too many bytes before, or the stream is damaged",
+        what="where a section, a command or the end of the stream must begin there is the byte {type}: the "
+        "destination lost its position in the stream, because it read too few or too many bytes before, or the stream "
+        "is damaged",
         remedy="look at the section before; without section footers (old machine types) a difference in a device shows "
         "only here. vmdump check finds the device",
         source="migration/savevm.c qemu_loadvm_state_main",

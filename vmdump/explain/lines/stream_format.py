@@ -99,8 +99,8 @@ LINES = (
     line(
         "vmdescription",
         "Expected vmdescription section, but got {type:d}",
-        what="behind the devices the description of the stream must follow; there is the byte {type}: the destination "
-        "lost its place, or the stream is damaged",
+        what="the description of the stream must follow the devices, but the next byte is {type}: the destination "
+        "lost its position in the stream, or the stream is corrupt",
         source="migration/savevm.c qemu_loadvm_state",
     ),
     line(
@@ -144,7 +144,7 @@ LINES = (
         "Detected IO failure for postcopy. Migration paused.",
         "loadvm failed during postcopy: {error:line}",
         "postcopy_ram_fault_thread: Fault outside guest: {address}",
-        what="post-copy lost its connection or failed: parts of the memory are on either host",
+        what="post-copy lost its connection or failed: each host has a part of the memory",
         remedy="recover with QMP migrate-recover and migrate with resume; if that fails, the machine is lost",
         source="migration/savevm.c postcopy_pause_incoming",
     ),

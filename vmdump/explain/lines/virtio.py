@@ -36,7 +36,7 @@ def _features(arguments: Mapping[str, str], context: Context) -> Iterator[Row]:
         yield "device", f"not named in this line; the bits fit {', '.join(f'virtio-{each}' for each in fitting[:6])}"
     refused = wanted & ~allowed
     if not refused:
-        yield "refused", "none: all bits of the first value are allowed by the second; was the line cut?"
+        yield "refused", "none: all bits of the first value are allowed by the second; the line may be truncated"
         return
     yield from _bits("refused", refused, device, tables, context)
     yield from _effective(refused, device, tables, context)
@@ -153,7 +153,7 @@ LINES = (
         "virtio_queue_number",
         "Invalid number of virtqueues: 0x{sent:x}",
         what="the stream has 0x{sent} queues of a virtio device, more than a device can have (1024): the destination "
-        "lost its place in the stream, or the stream is damaged",
+        "lost its position in the stream, or the stream is damaged",
         source=_LOAD,
     ),
     line(
@@ -193,7 +193,7 @@ LINES = (
         "virtio_net_ufo",
         "virtio-net: saved image requires TUN_F_UFO support",
         what="the guest has negotiated UDP fragmentation offload (GUEST_UFO, HOST_UFO), which the destination's tap "
-        "device lacks: Linux 4.14 has none",
+        "device lacks: Linux 4.14 has no UFO",
         remedy="use a kernel with UFO on the destination, or guest_ufo=off,host_ufo=off from the start of the machine",
         source="hw/net/virtio-net.c virtio_net_ufo_post_load",
     ),
@@ -209,13 +209,14 @@ LINES = (
         "virtio_net_rss",
         "virtio-net: saved image has invalid RSS indirections_len: {length:d}",
         what="the table that spreads packets over queues has {length} entries in the stream, which is impossible",
-        remedy="the stream is damaged, or the destination lost its place in it",
+        remedy="the stream is damaged, or the destination lost its position in it",
         source="hw/net/virtio-net.c",
     ),
     line(
         "virtio_legacy",
         "device is modern-only, but for backward compatibility legacy is allowed",
-        what="a note, no error: the machine type keeps the legacy interface of a device that has only the modern one",
+        what="a note, not an error: the machine type keeps the legacy interface of a device that has only the modern "
+        "one",
         source="hw/virtio/virtio.c virtio_legacy_check_disabled",
         is_note=True,
     ),

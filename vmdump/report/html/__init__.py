@@ -1,7 +1,7 @@
 """HTML: one file for people, with everything in it, that works without network and from a disk.
 
 The page's parts lie beside this in page/. The summary is in the document itself; what can be searched and opened is
-data that the page's script draws when it is looked at, so that hundreds of types are no burden. Names come from files
+data that the page's script draws on demand, so that hundreds of types cost little. Names come from files
 and may be hostile: the data can't end its element, the script makes text of it only, and a policy (CSP) with the
 hashes of the page's own script and style keeps everything else from running or being loaded.
 """
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _PAGE = Path(__file__).with_name("page")
 
-#: Of so many dumps the matrix has wide cells, and where each comes from is said at once.
+#: Up to this many dumps, the matrix has wide cells and the page shows the origin of each dump.
 _FEW = 6
 
 #: What the signs in a dense matrix mean.
@@ -73,7 +73,7 @@ def _text(text: str) -> str:
 
 
 def _data(result: CheckResult, options: Options) -> str:
-    """JSON that HTML's parser sees nothing in."""
+    """JSON in which everything that an HTML parser would interpret is escaped."""
     text = dumps(page_data(result, options), separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
@@ -85,7 +85,7 @@ def _title(result: CheckResult) -> str:
 
 
 def _dumps(dumps: Sequence[Dump]) -> Iterator[str]:
-    """Where each dump comes from; of many, behind a line that opens."""
+    """The origin of each dump; more than a few are folded."""
     items = f'<ul class="dumps" aria-label="What was compared">{"".join(map(_dump, dumps))}</ul>'
     is_long = len(dumps) > _FEW
     yield f"<details><summary>{len(dumps)} QEMUs were compared</summary>{items}</details>" if is_long else items
@@ -159,7 +159,7 @@ def _table(result: CheckResult, machines: dict[str, list[int]]) -> Iterator[str]
 
 
 def _directions(result: CheckResult, dumps: Sequence[int], machine: str) -> Iterator[str]:
-    """A card a direction; a matrix, where there are more than two dumps. machine: left out of labels."""
+    """A card for each direction; a matrix for more than two dumps. machine: left out of labels."""
     known = between(result)
     numbers = {direction: number for number, direction in enumerate(result.results)}
     if len(dumps) <= 2:
@@ -235,7 +235,7 @@ def _counts(types: Sequence[TypeResult]) -> Iterator[str]:
 
 
 def _bar(types: Sequence[TypeResult]) -> str:
-    """How many types have each verdict, as a bar; what is there at all is seen."""
+    """The number of types with each verdict, as a bar; every number above 0 is visible."""
     total, at, boxes = max(len(types), 1), 0.0, []
     widths = {verdict: max(count / total * 100, 1.5) if count else 0 for verdict, count in counts(types).items()}
     for verdict, width in widths.items():

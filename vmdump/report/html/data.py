@@ -1,7 +1,7 @@
 """The data of the HTML page: each string, item, row, layout and type once, and numbers that refer to them.
 
-A matrix says the same of most types in all its directions, so a direction is a list of numbers. The check makes one
-object of what is equal in many directions; such an object is read once. page/data.js reads the data.
+Most types of a matrix have equal results in all directions, so a direction is a list of numbers. The check shares one
+object between directions with equal results; such an object is read once. page/data.js reads the data.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vmdump.check.results import CheckResult, Row, StreamItem
     from vmdump.report.options import Options
 
-#: What stands for nothing.
+#: The index of a missing value.
 _NONE = -1
 
 #: The verdicts' indices; 0 is the worst.
@@ -35,7 +35,7 @@ def _lines(text: str) -> str:
 
 
 class _Table:
-    """Values, each once."""
+    """Distinct values, by number."""
 
     def __init__(self) -> None:
         self.values: list[Any] = []

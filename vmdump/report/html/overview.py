@@ -1,5 +1,5 @@
-"""The overview of a folder of dumps: HTML with, for each target, the matrix of its producers and, as a picture, what
-became of each device from version to version; every cell leads into the target's own report. Needs no script.
+"""The overview of a folder of dumps: HTML with, for each target, the matrix of its producers and, as a picture, the
+verdict of each device from version to version; every cell links to the target's own report. Needs no script.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from vmdump.check.results import CheckResult
 
-#: What a cell of a history shows: of the many that are safe, as little as possible.
+#: What a cell of a history shows; safe cells, which are most, show as little as possible.
 _MARKS = MARKS | {"safe": "·"}
 
-#: Of more dumps than so many the cells of a matrix are narrow.
+#: With more dumps than this, the cells of a matrix are narrow.
 _FEW = 6
 
 
@@ -84,7 +84,7 @@ def _pair(result: CheckResult, direction: str | None, address: str, *, is_dense:
 
 
 def _history(target: str, result: CheckResult) -> Iterator[str]:
-    """A row a device that did not stay safe throughout: a cell for each step to the next version."""
+    """A row for each device that is not safe in all steps; a cell for each step to the next version."""
     known = between(result)
     labels, address = [dump.label for dump in result.dumps], quote(f"{target}.html")
     steps = [known.get(pair, "") for pair in pairwise(range(len(labels)))]

@@ -1,4 +1,4 @@
-"""The stream that a destination is fed with: that of a saved VM, without RAM pages and other live state.
+"""The stream that a destination loads: that of a saved VM, without RAM pages and other live state.
 
 Names and sizes of RAM blocks stay, so that the destination's own code checks them. Parts can be left out, to continue
 after one that the destination refuses.
@@ -69,7 +69,7 @@ class Configuration(NamedTuple):
     subsections: dict[str, bytes]
 
 
-class Feed:
+class IncomingStream:
     """A saved VM's stream, of which parts can be left out.
 
     Attributes:
@@ -78,7 +78,7 @@ class Feed:
         dropped_live: live sections whose contents are not known; they are left out.
     """
 
-    def __init__(self, vm: SavedVM, pages: Feed | None = None) -> None:
+    def __init__(self, vm: SavedVM, pages: IncomingStream | None = None) -> None:
         """Args: pages: has the RAM pages, of a VM without; default: those of vm. Raises SourceError."""
         self.vm = vm
         self._blocks = list(vm.blocks)
@@ -92,7 +92,7 @@ class Feed:
         )
 
     def keys(self) -> list[Key]:
-        """Return the sections that are fed."""
+        """Return the sections of the stream."""
         return [Key(each.name, each.instance_id) for each in self._sections]
 
     # Parts that can be left out
@@ -108,8 +108,8 @@ class Feed:
         at = self._sections.index(section)
         self._sections[at] = section._replace(body=memoryview(body))
 
-    def order_like(self, other: Feed) -> None:
-        """Order the sections as another feed has them; others follow."""
+    def order_like(self, other: IncomingStream) -> None:
+        """Order the sections as another stream has them; others follow."""
         places = {key: at for at, key in enumerate(other.keys())}
         self._sections.sort(key=lambda each: places.get(Key(each.name, each.instance_id), len(places)))
 
