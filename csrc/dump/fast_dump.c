@@ -42,7 +42,7 @@ struct fast_dump {
     struct vmd_sink *sink;
     char *limit;     /* the sink is flushed at and after it; if stopped, always */
     uint32_t arrays; /* flag of the fields whose "num" is printed; 0: none */
-    bool stopped;    /* the sink has failed, or memory is out */
+    bool stopped;    /* the sink has failed, or memory is exhausted */
     bool no_memory;
     struct vmd_template_size max;      /* of all templates; zeros: not computed yet */
     unsigned window;                   /* number of the window: incremented by enter */

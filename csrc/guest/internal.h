@@ -376,7 +376,7 @@ static inline uint64_t vmd_host_callback(struct vmd_host_call *call, uint64_t fu
 
 /*
  * The same, but a fault of the function (VMD_BAD_REFERENCE) ends it alone: false, and ret says what it was. Any other
- * failure ends all, as ever.
+ * failure ends the whole call.
  */
 bool vmd_host_try_guest(struct vmd_host_call *call, uint64_t function, const uint64_t *args, int n_args,
                         struct vmd_error *ret);

@@ -90,7 +90,7 @@ enum vmd_status vmd_guest_read_desc(struct vmd_guest_reader *reader, uint64_t ad
 /*
  * Search from begin to end for descriptions with hooks between code_begin and code_end: structs with plausible members
  * and at least one field or subsection that can be read, which adds them to the tree. Stores at most room addresses,
- * ascending. Returns the number of descriptions, or UINT64_MAX if memory is out.
+ * ascending. Returns the number of descriptions, or UINT64_MAX if memory is exhausted.
  */
 uint64_t vmd_guest_find_descs(struct vmd_guest_reader *reader, uint64_t begin, uint64_t end, uint64_t code_begin,
                               uint64_t code_end, uint64_t *found, uint64_t room);

@@ -43,7 +43,7 @@ static struct vmd_trace *trace_of(struct vmd_guest *guest)
     return guest->trace;
 }
 
-/* The variable is of the dynamic linker, which is not mapped: the import stands for it, be it a function's. */
+/* The variable belongs to the dynamic linker, which is not mapped; its import, even a function's, stands for it. */
 static bool is_stack_protector(struct vmd_guest *guest, uint64_t address)
 {
     uint32_t offset = guest->host->stack_protector;

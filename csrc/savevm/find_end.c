@@ -148,7 +148,7 @@ static uint32_t search(struct vmd_savevm_walker *walker)
     return 0;
 }
 
-/* The size that the caller knows of the current section. They come in the order of the stream. */
+/* The size of the current section that the caller gave. Sizes are in the order of the stream. */
 static const struct vmd_savevm_size *known_size(struct vmd_savevm_walker *walker)
 {
     const struct vmd_savevm_section *section = &walker->vm->sections[walker->section - 1];
@@ -163,7 +163,7 @@ static const struct vmd_savevm_size *known_size(struct vmd_savevm_walker *walker
             return size;
         }
         if (i > 64) {
-            return NULL; /* not a search through all of them for each section */
+            return NULL; /* without a search through all of them for each section */
         }
     }
     return NULL;

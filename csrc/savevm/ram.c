@@ -8,7 +8,8 @@
 
 #include "savevm/walker.h"
 
-/* RAM_SAVE_FLAG_*. Addresses of pages have the flags in their low bits; pages have at least 1024 bytes, but AVR's. */
+/* RAM_SAVE_FLAG_*. Addresses of pages have the flags in their low bits; pages have at least 1024 bytes, except AVR's.
+ */
 enum {
     ZERO = 0x02,
     MEM_SIZE = 0x04,

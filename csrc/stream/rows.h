@@ -1,6 +1,6 @@
 /*
  * A dump as rows: columns of fixed width and dictionaries of strings, in the layout of Apache Arrow's arrays, so that
- * no value becomes a Python object. vmdump/bulk/query/parquet.py says what the columns mean.
+ * no value becomes a Python object. vmdump/bulk/query/parquet.py documents the columns.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

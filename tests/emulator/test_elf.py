@@ -62,7 +62,7 @@ IMPORTS += NAMES
         (GOOD[:40], "shorter than an ELF header"),
         (
             changed(4, b"\x01"),
-            "a 32-bit ELF file for x86-64, which can't be emulated: structs have another layout on 32-bit hosts; "
+            "a 32-bit ELF file for x86-64, which can't be emulated: structs have a different layout on 32-bit hosts; "
             "supported hosts are x86-64, AArch64, RISC-V and IBM Z .*, all 64-bit: write the dump on its own host",
         ),
         (changed(5, b"\x02"), "a 64-bit ELF file for an unknown CPU .*; supported hosts are"),

@@ -48,10 +48,10 @@ so that all failures are reported. The outcomes are
   does-not-start   QEMU refuses the command line
   blocked          -only-migratable, and a device that cannot be migrated
   undecided        the emulator cannot tell; the reason is given
-Fields that the destination saves with another value than it loaded are listed
-as changed: clocks, what the destination computes anew, and what it dropped.
-Such a field is misloaded if the destination keeps the value when it loads it
-from a stream of its own.
+Fields that the destination saves with a value other than the one loaded are
+listed as changed: clocks, what the destination computes anew, and what it
+dropped. Such a field is misloaded if the destination keeps the value when it
+loads it from a stream of its own.
 
 The host is emulated, too: KVM with the registers of a recorded host, and TAP
 networks without vhost. What an outcome depends on is listed as host.

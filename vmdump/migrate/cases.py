@@ -90,7 +90,7 @@ class Case(NamedTuple):
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """Fields that the destination saves with other values than it loaded."""
+        """Fields that the destination saves with values other than those loaded."""
         return self.migrated.trial.changes
 
     def __repr__(self) -> str:

@@ -29,7 +29,7 @@ _RUN_STATE = ("globalstate", 0)
 
 
 class Change(NamedTuple):
-    """A field, subsection or section that the destination saves with another value than it loaded.
+    """A field, subsection or section that the destination saves with a value other than the one loaded.
 
     Attributes:
         section: name of the section.

@@ -65,7 +65,7 @@ class Trial(NamedTuple):
             ``undecided``.
         reason: why it is not ``loads`` or ``fails``; None: see failures and changes.
         failures: in the order of the loads.
-        changes: fields that the destination saves with other values than it loaded.
+        changes: fields that the destination saves with values other than those loaded.
         argv: arguments that the destination was booted with.
         is_compared: whether what was loaded was saved again and compared with what was sent.
         host: what the outcome depends on, of the emulated host.

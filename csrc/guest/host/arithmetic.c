@@ -40,7 +40,7 @@ static uint64_t host_umodti3(struct vmd_host_call *call)
     return is_divisible(call) ? return_pair(call, pair(call, 0) % pair(call, 2)) : 0;
 }
 
-/* Of the least number and -1 there is no quotient: the dividend, and no rest. */
+/* The least number divided by -1 overflows: the quotient is the dividend, the remainder 0. */
 static uint64_t host_divti3(struct vmd_host_call *call)
 {
     s128 a = (s128)pair(call, 0), b = (s128)pair(call, 2);

@@ -28,7 +28,7 @@ static void add_fault(struct vmd_guest *guest, uint64_t key, const struct vmd_er
 
 /*
  * Where faults are tolerated, a function that faults is called once more: QOM initialises classes in one, and finds a
- * class whose class_init has gone wrong initialised, as far as it goes.
+ * class whose class_init faulted initialised in part.
  */
 static void call_for(struct vmd_host_call *call, uint64_t function, const uint64_t *args)
 {

@@ -109,7 +109,7 @@ static uint64_t new_table(struct vmd_host_call *call, uint64_t destroy_key, uint
     table->equal_function = call->args[1];
     table->destroy_key = destroy_key;
     table->destroy_value = destroy_value;
-    /* Only QEMU's own functions may tell more keys to be equal than GLib's do. */
+    /* Only QEMU's own functions may regard more keys as equal than GLib's do. */
     if (table->key_kind == VMD_KEY_DIRECT && vmd_guest_import_name(call->guest, call->args[1]) == NULL &&
         call->args[1]) {
         table->key_kind = VMD_KEY_GUEST;

@@ -1,6 +1,6 @@
 /*
- * /dev/kvm of an x86-64 host: capabilities, CPUID and MSRs of the host profile. A machine that does not run needs no
- * more than that KVM_GET_* returns what KVM_SET_* has set (kvm_state.c).
+ * /dev/kvm of an x86-64 host: capabilities, CPUID and MSRs of the host profile. A machine that does not run only needs
+ * KVM_GET_* to return what KVM_SET_* has set (kvm_state.c).
  *
  * Numbers and struct layouts are those of Linux' include/uapi/linux/kvm.h.
  *

@@ -1,5 +1,5 @@
 /*
- * Other libraries, as far as starting a machine asks them anything: GnuTLS, GLib's checksums, JACK.
+ * Other libraries, as far as the start of a machine calls them: GnuTLS, GLib's checksums, JACK.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -104,7 +104,7 @@ static bool scan_integer(struct scan *scan, const struct scan_conversion *conver
     return true;
 }
 
-/* %s, %[ and %c: how many characters belong to it. */
+/* %s, %[ and %c: the number of characters that it consumes. */
 static size_t span(const struct scan *scan, const struct scan_conversion *conversion)
 {
     size_t most = conversion->width ? conversion->width : conversion->kind == 'c' ? 1 : SIZE_MAX, n = 0;

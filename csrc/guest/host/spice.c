@@ -5,7 +5,7 @@
  */
 #include "guest/internal.h"
 
-/* An object that nothing looks into. */
+/* An object whose contents are not used. */
 static uint64_t host_spice_server_new(struct vmd_host_call *call)
 {
     return vmd_host_allocate(call->guest, 16);

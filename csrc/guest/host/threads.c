@@ -98,7 +98,7 @@ static void run_threads(struct vmd_host_call *call, enum vmd_thread_kind kind)
     }
 }
 
-/* The running thread waits. What the main thread waits for counts as having happened once the others have run. */
+/* The running thread waits. Once the other threads have run, what the main thread waits for counts as done. */
 static uint64_t wait(struct vmd_host_call *call)
 {
     struct vmd_guest *guest = call->guest;

@@ -1,7 +1,7 @@
 /*
  * Clocks and random numbers, both fixed: two boots of the same command line are the same.
  *
- * A clock moves by some microseconds each time that it is read, so that nobody waits for it for ever.
+ * A clock moves by some microseconds each time that it is read, so that no loop waits for it forever.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -118,7 +118,7 @@ static uint64_t host_timegm(struct vmd_host_call *call)
     return (uint64_t)timegm(&tm);
 }
 
-/* GDateTime and GTimer have nothing that is looked at. */
+/* The contents of GDateTime and GTimer are not used. */
 
 static uint64_t host_new_opaque(struct vmd_host_call *call)
 {

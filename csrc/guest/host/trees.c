@@ -213,7 +213,7 @@ static uint64_t host_g_tree_foreach(struct vmd_host_call *call)
     return 0;
 }
 
-/* g_tree_search(tree, function(key, data), data): the function says where to go on */
+/* g_tree_search(tree, function(key, data), data): the function returns the direction */
 static uint64_t host_g_tree_search(struct vmd_host_call *call)
 {
     struct vmd_container *tree = tree_at(call);

@@ -41,7 +41,7 @@ static void mask_of_floats(struct vmd_vex *vex)
     vmd_vex_write_general(vex, vex->reg, mask);
 }
 
-/* vptest; vtestps and vtestpd look at signs only. */
+/* vptest; vtestps and vtestpd test signs only. */
 static void test(struct vmd_vex *vex)
 {
     uint64_t considered = vex->opcode == 0x17 ? UINT64_MAX : vex->opcode == 0x0e ? 0x8000000080000000 : 1ull << 63;

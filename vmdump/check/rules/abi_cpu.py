@@ -1,4 +1,4 @@
-"""The CPU of the machine has another feature, feature word or system register."""
+"""The CPU of the machine has a different feature, feature word or system register."""
 
 VERDICT = "breaks"
 WHY = "A guest reads features once, when it starts; a CPU that loses one under it crashes the guest."

@@ -1,4 +1,4 @@
-"""A memory region of a device has another address or size."""
+"""A memory region of a device has a different address or size."""
 
 VERDICT = "breaks"
 WHY = "The guest finds the device's registers or memory elsewhere."

@@ -1,4 +1,4 @@
-"""A realized device of one machine type has another value of a property."""
+"""A realized device of one machine type has a different value of a property."""
 
 VERDICT = "breaks"
 WHY = (

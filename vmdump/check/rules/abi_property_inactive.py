@@ -1,4 +1,4 @@
-"""Only one of the devices has a property; its value leaves the device as it is without."""
+"""Only one of the devices has a property; its value leaves the device unchanged."""
 
 VERDICT = "safe"
 WHY = "The property is off, 0 or empty, or a compat property of the machine type sets it to what it was before."

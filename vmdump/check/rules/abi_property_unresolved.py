@@ -1,4 +1,4 @@
-"""A property of a realized device has another value, of which one leaves the choice to QEMU."""
+"""A property of a realized device has different values, of which one leaves the choice to QEMU."""
 
 VERDICT = "conditional"
 WHY = "Values such as auto and -1 are not the device's own: its code chooses what the guest sees."

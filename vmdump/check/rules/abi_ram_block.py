@@ -1,4 +1,4 @@
-"""A RAM block of the machine is missing on one side, or has another size."""
+"""A RAM block of the machine is missing on one side, or has a different size."""
 
 VERDICT = "breaks"
 WHY = (

@@ -1,4 +1,4 @@
-"""The default CPU of a machine type has other features in the destination."""
+"""The default CPU of a machine type has different features in the destination."""
 
 VERDICT = "unknown"
 WHY = (

@@ -10,6 +10,6 @@ EXAMPLE = (
     "e1000e under pc-q35-7.2: the test of core.timadj returns false in QEMU 10.0, as it reads only "
     "migrate-timadj = off, which a compat entry of that machine type sets"
 )
-REMEDY = "None needed, unless a VM sets one of the properties to another value than the machine type does."
+REMEDY = "None needed, unless a VM sets one of the properties to a value other than the machine type's."
 REFERENCES = ("QEMU 10.0.13 hw/core/qdev-properties.c qdev_prop_set, migration/vmstate.c vmstate_field_exists",)
 MESSAGE = "under {machine}, {answer}"

@@ -1,4 +1,4 @@
-"""A field has another name and the same bytes in the destination."""
+"""A field has a different name and the same bytes in the destination."""
 
 VERDICT = "safe"
 WHY = "Field names are not sent."

@@ -3,7 +3,7 @@
 VERDICT = "safe"
 WHY = (
     "The source saved the VM just after reset, and the destination's own code loaded it. The state of a running guest "
-    "may have more."
+    "may contain more."
 )
 EXAMPLE = "e1000e under pc-q35-7.2 between QEMU 7.2 and 10.0"
 REMEDY = "None is needed."

@@ -1,8 +1,9 @@
-"""The destination loads a field with another value than was sent, in a migration that was tried in the emulator."""
+"""The destination loads a field with a value other than the one sent, in a migration that was tried in the emulator."""
 
 VERDICT = "breaks"
 WHY = (
-    "What the destination has loaded was saved again. The field has another value, although the destination keeps the "
+    "What the destination has loaded was saved again. The field has a different value, although the destination keeps "
+    "the "
     "sent value if it comes in a stream of its own: both sides read the same bytes differently."
 )
 EXAMPLE = "two fields of one size that have changed places"

@@ -3,7 +3,7 @@
 VERDICT = "breaks"
 WHY = (
     "Both QEMUs ran their own code: the source saved the VM just after reset, the destination loaded it and refused a "
-    "section. No rule stands between: a real migration of this VM fails with the same lines."
+    "section. No rule is involved: a real migration of this VM fails with the same lines."
 )
 EXAMPLE = "am53c974 of QEMU 11.1 in 10.0: Missing section footer for 0000:00:01.0/pciespscsi"
 REMEDY = (

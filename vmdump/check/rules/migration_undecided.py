@@ -1,4 +1,4 @@
-"""The emulator cannot tell what becomes of a migration."""
+"""The emulator cannot determine the outcome of a migration."""
 
 VERDICT = "unknown"
 WHY = "QEMU called functions of the host that the emulator lacks, or exceeded a limit."

@@ -1,4 +1,4 @@
-"""A property of a device that every VM of the machine type has is of another value in the destination."""
+"""A property of a device that every VM of the machine type has has a different value in the destination."""
 
 VERDICT = "unknown"
 WHY = (

@@ -1,4 +1,4 @@
-"""A RAM block of every VM of the machine type is of another size in the destination, which refuses to resize it."""
+"""A RAM block of every VM of the machine type has a different size in the destination, which refuses to resize it."""
 
 VERDICT = "breaks"
 WHY = (

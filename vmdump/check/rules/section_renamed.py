@@ -1,4 +1,4 @@
-"""The device's section has another name in the destination."""
+"""The device's section has a different name in the destination."""
 
 VERDICT = "breaks"
 WHY = (

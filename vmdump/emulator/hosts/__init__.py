@@ -29,10 +29,10 @@ def unsupported_host(header: ElfHeader) -> str | None:
     """Return why QEMU binaries with a header can't be emulated, or None if they can.
 
     >>> unsupported_host(ElfHeader(32, "<", 3, 40, 1, 0, 52, 0, 0, 52, 32, 1, 40, 0, 0))
-    'structs have another layout on 32-bit hosts'
+    'structs have a different layout on 32-bit hosts'
     """
     if header.bits != 64:
-        return "structs have another layout on 32-bit hosts"
+        return "structs have a different layout on 32-bit hosts"
     if header.machine not in set(HostArch):
         return _REASONS.get(header.machine, "the emulator has no table for it")
     byte_order = "<" if HOSTS[HostArch(header.machine), Platform.LINUX].byte_order == "little" else ">"

@@ -53,7 +53,7 @@ LINES = (
         "kvm_device",
         "KVM_{call}_DEVICE_ATTR failed: Group {group:d} attr 0x{attribute:x}",
         what="KVM of this host refuses a value of a device in the kernel (interrupt controller, timer): on load, the "
-        "source's kernel has another version of that device",
+        "source's kernel has a different version of that device",
         remedy=f"{_KERNEL}; an Arm GIC must have the same version (gic-version)",
         source="accel/kvm/kvm-all.c kvm_device_access",
     ),

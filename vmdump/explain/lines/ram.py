@@ -114,7 +114,7 @@ LINES = (
         'Unknown ramblock "{block}", cannot accept migration',
         "RAMBlock '{block}' not found on destination",
         what="the source has a RAM block {block}, and the destination has none of that name",
-        remedy="the device that owns it is missing in the destination or sits at another address; a ROM block goes "
+        remedy="the device that owns it is missing in the destination or has a different address; a ROM block goes "
         "away with romfile= (empty) or rombar=0 on both sides; a memory backend must have the same id",
         source=_PARSE,
         details=_unknown,

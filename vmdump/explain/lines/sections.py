@@ -61,7 +61,7 @@ def _types(arguments: Mapping[str, str], context: Context) -> Iterator[Row]:
 #: Sections whose hooks refuse a state without a message, and what they compare.
 _SILENT = {
     "cpu": "on Arm, post_load refuses a list of system registers (cpreg_vmstate_indexes) with one that this CPU does "
-    "not have: another -cpu or feature, another version of QEMU with TCG, another kernel of the host with KVM",
+    "not have: a different -cpu or feature, a different QEMU version with TCG, a different host kernel with KVM",
     "ram": "a read of the stream failed: the source ended, or the file is truncated",
 }
 
@@ -118,7 +118,7 @@ LINES = (
         "Unknown savevm section or instance '{section}' {instance:d}",
         "Unknown section or instance '{section}' {instance:d}",
         what="the stream has a section {section} (instance {instance}), and the destination has no device or state of "
-        "that name: a device of the source is missing there, sits at another address, or its section was renamed",
+        "that name: a device of the source is missing there, has a different address, or its section was renamed",
         remedy=_CONFIGURE,
         source=_LOADVM,
         details=_missing_device,

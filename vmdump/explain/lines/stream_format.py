@@ -56,7 +56,7 @@ LINES = (
         "Machine type received is '{sent}' and local is '{local}'",
         what="the source's machine type is {sent}, the destination's {local}. They must be the same: a machine type is "
         "the guest's view of the hardware",
-        remedy="start the destination with -M {sent}. An alias such as pc, q35 or virt names another type in each "
+        remedy="start the destination with -M {sent}. An alias such as pc, q35 or virt names a different type in each "
         "release: store the versioned name with the machine",
         source=_CONFIGURATION,
         details=_machine,
@@ -199,7 +199,7 @@ LINES = (
         "Migration mapped-ram header has invalid page_size {sent:d} (expected {local:d})",
         "Error reading ramblock {block} pages, region has bad alignment",
         "Could not read whole mapped-ram migration header (expected {local:d}, got {sent:d} bytes)",
-        what="the file was not written with mapped-ram, is truncated, or has another version or page size",
+        what="the file was not written with mapped-ram, is truncated, or has a different version or page size",
         remedy="set the capability mapped-ram as when the file was written",
         source="migration/ram.c parse_ramblock_mapped_ram",
     ),
