@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -379,6 +380,25 @@ def test_arguments_that_do_not_apply(tmp_path: Path) -> None:
 
 
 # Logging ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda dump: vmdump.open(3), "source must be a path (str or os.PathLike), a Session or None, not int"),
+        (lambda dump: vmdump.open(b"x"), "source must be a path (str or os.PathLike), a Session or None, not bytes"),
+        (lambda dump: vmdump.check(dump, 3), "a source must be a path, a DeviceDump or a Labelled dump, not int"),
+        (lambda dump: vmdump.lint(None), "a source must be a path, a DeviceDump or a Labelled dump, not NoneType"),
+        (lambda dump: dump.find(3), "name must be a str, not int"),
+        (lambda dump: list(dump["e1000"].walk(3)), "pattern must be a str or None, not int"),
+        (lambda dump: dump.to_bytes(engine="fast"), "engine must be a vmdump.Engine or None, not str"),
+        (lambda dump: dump.write(3), "target must be a path or a binary file, not int"),
+    ],
+)
+def test_wrong_types(call: Callable[[vmdump.DeviceDump], object], text: str) -> None:
+    """An argument of a wrong type is a TypeError that names the types that are accepted."""
+    with pytest.raises(TypeError, match=re.escape(text)):
+        call(vmdump.open())
 
 
 def test_warnings_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -55,6 +55,22 @@ def options(binary: Path, tree: Path) -> None:
     vmdump.open(binary, machine="q35", sysroot=tree, host=host, module_dirs=[tree / "modules"], report=print)
     with vmdump.Session(module_dirs=[tree]) as registry:
         assert_type(vmdump.open(registry, machine="pc"), vmdump.DeviceDump)
+    machines = vmdump.open(binary).machines
+    assert_type(machines, vmdump.Machines)
+    board = machines["pc-q35-7.2"]
+    assert_type(board, vmdump.MachineType)
+    assert_type(board.ram_size, int | None)
+    for block in board.ram_blocks:
+        assert_type(block.name, str)
+        assert_type(block.size, int)
+    for each in machines.properties("e1000e", "pc-q35-5.2").properties:
+        assert_type(each.set_by, str)
+    result = vmdump.migrate(binary, binary, machines="microvm", devices=["virtio-rng-device"])
+    assert_type(result, vmdump.MigrateResult)
+    for case in result.cases:
+        assert_type(case, vmdump.Case)
+        assert_type(case.outcome, str)
+        print(case.device, [failure.cause for failure in case.failures], [change.field for change in case.changes])
     try:
         vmdump.open(binary)
     except (vmdump.SourceError, vmdump.VmdumpError) as error:

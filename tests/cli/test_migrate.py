@@ -93,7 +93,7 @@ def test_trees(tmp_path: Path) -> None:
         target: [f"{tree}/usr/bin/qemu-system-{target}" for tree in (old, new)] for target in ("arm", "sh4")
     }
     assert notices == [
-        f"{new}/usr/bin/qemu-system-ppc: skipped, as it is no binary", f"ppc: not tried, as only {old} has it",
+        f"{new}/usr/bin/qemu-system-ppc: skipped, not a binary", f"ppc: not tried, as only {old} has it",
     ]  # fmt: skip
 
 

@@ -231,7 +231,7 @@ def test_limit_is_for_all_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     guest.write(code, bytes.fromhex(CODE["loop"][X86_64]))
     time.sleep(0.3)
     assert call(guest, "strlen", "later") == 5
-    with pytest.raises(SourceError, match="does not come to an end, as all of its start-up must within"):
+    with pytest.raises(SourceError, match="does not come to an end; the limit for all of its start-up is"):
         guest.call(code)
     with pytest.raises(SourceError, match="does not come to an end"):
         call(guest, "strlen", "later")

@@ -35,7 +35,7 @@ FILES = {
     "qemu.deb": (b"!<arch>\ndebian-binary   1", "a Debian package, not a dump; vmdump bulk reads packages"),
     "qemu.rpm": (b"\xed\xab\xee\xdb\3\0", "an RPM package, not a dump; vmdump bulk reads packages"),
     "qemu.tar": (b"qemu/".ljust(257, b"\0") + b"ustar\00000", "a tar archive, not a dump; vmdump bulk reads packages"),
-    "disk.qcow2": (b"QFI\xfb\0\0\0\3", "the qcow2 image ends within the header (at 0x0); is it truncated?"),
+    "disk.qcow2": (b"QFI\xfb\0\0\0\3", "the qcow2 image ends within the header (at 0x0); the file may be truncated"),
     "vm.state": (b"QEVM\0\0\0\3", "the stream ends at byte 8, before its first section"),
     "vm.save": (b"LibvirtQemudSave\2\0\0\0", "ends within libvirt's header of 92 bytes"),
     "script": (b"#!/bin/sh\nexec qemu-system-i386\n", "a script, not a dump; if it starts QEMU, give that binary"),

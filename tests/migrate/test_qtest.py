@@ -278,7 +278,7 @@ def test_script_files(tmp_path: Path) -> None:
     words = ("save", sys.executable, "-o", tmp_path / "x", "--qtest")
     assert "No such file" in run_failing(3, *words, tmp_path / "none")
     (tmp_path / "binary").write_bytes(b"outb\0 1")
-    assert "not a text" in run_failing(3, *words, tmp_path / "binary")
+    assert "not text" in run_failing(3, *words, tmp_path / "binary")
     with (tmp_path / "large").open("wb") as file:
         file.truncate(17 << 20)
     assert "limit" in run_failing(3, *words, tmp_path / "large")

@@ -203,7 +203,7 @@ BROKEN = {
     "RAM version": (streams.HEADER + section(2, "ram", be(8, 16), type=1, version=3), "RAM in version 3"),
     "configuration": (
         streams.HEADER + streams.configuration("pc", streams.subsection("configuration/new", b"")),
-        "a subsection of the configuration that vmdump does not know; is it of a newer QEMU?",
+        "an unknown subsection of the configuration; the stream may be from a newer QEMU",
     ),
     "multifd": (be(4, 0x11223344) + bytes(8), "not a saved VM"),
 }

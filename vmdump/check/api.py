@@ -160,8 +160,10 @@ def _open(source: Source) -> DeviceDump | Image:
     """Open a path; return a dump as it is."""
     if isinstance(source, Labelled):
         return source.dump
-    if not isinstance(source, (str, os.PathLike)):
+    if isinstance(source, DeviceDump):
         return source
+    if not isinstance(source, (str, os.PathLike)):
+        raise TypeError(f"a source must be a path, a DeviceDump or a Labelled dump, not {type(source).__name__}")
     from vmdump.notices import log_warning
     from vmdump.sources.open import is_binary, open
 

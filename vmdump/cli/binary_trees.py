@@ -46,7 +46,7 @@ def binaries_of(tree: str, report: Callable[[str], None]) -> dict[str, str]:
             if match is None or match["flavour"] is not None or not os.path.isfile(path) or os.path.islink(path):
                 continue
             if identify(path)[0] != BINARY:
-                report(f"{path}: skipped: not a binary")
+                report(f"{path}: skipped, not a binary")
                 continue
             found.setdefault(match["target"], path)
     if not found:

@@ -167,6 +167,8 @@ class DeviceDump(Mapping[str, "Device"]):
         """
         from vmdump.dump.lookup import find
 
+        if not isinstance(name, str):
+            raise TypeError(f"name must be a str, not {type(name).__name__}")
         return find(self, self.standalone, self.tree, name)
 
     def __iter__(self) -> Iterator[str]:
@@ -239,6 +241,8 @@ class DeviceDump(Mapping[str, "Device"]):
         standalone = _check_form(engine, extended, standalone, roots)
         tree = self.detailed_tree if extended else self.tree
         if not isinstance(target, (str, bytes, os.PathLike)):
+            if not hasattr(target, "write"):
+                raise TypeError(f"target must be a path or a binary file, not {type(target).__name__}")
             _write_file(target, tree, engine, extended, standalone)
             return
         with open_output(target) as fd:

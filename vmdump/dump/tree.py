@@ -193,7 +193,12 @@ class Tree:
 
 
 def _code(engine: Engine | None) -> int:
-    return int(lib.VMD_ENGINE_FAST) if engine is None else engine.code
+    if engine is None:
+        return int(lib.VMD_ENGINE_FAST)
+    try:
+        return engine.code
+    except AttributeError:
+        raise TypeError(f"engine must be a vmdump.Engine or None, not {type(engine).__name__}") from None
 
 
 def _form(*, extended: bool, standalone: bool) -> int:

@@ -67,6 +67,8 @@ def walk(vmsd: VMStateDescription, pattern: str | None = None) -> Iterator[Walke
     if pattern is not None:
         from fnmatch import fnmatchcase
 
+        if not isinstance(pattern, str):
+            raise TypeError(f"pattern must be a str or None, not {type(pattern).__name__}")
         for each in walk(vmsd):
             if fnmatchcase(each.name, pattern) or fnmatchcase(each.path, pattern):
                 yield each

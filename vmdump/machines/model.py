@@ -157,7 +157,7 @@ class MachineType:
         default_devices: QOM types of the devices that QEMU adds by default (NIC, display, drives, serial ports), unless
             ``-nodefaults`` is given.
         compat_effects: for each compat property, an Effect.
-        ram_size: default RAM size in bytes.
+        ram_size: default RAM size in bytes; None: unknown.
         why_no_sections: why there are no sections and RAM blocks, in words; None if there are.
         missed_functions: host functions that the machine's code called and the emulator lacks. If there are any, the
             machine may differ from a real one.

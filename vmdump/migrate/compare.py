@@ -14,7 +14,7 @@ from vmdump.migrate.incoming_stream import IncomingStream
 from vmdump.stream.diff import differences
 from vmdump.stream.section_view import find_sections, view
 from vmdump.stream.values import walk
-from vmdump.stream.walk import read_stream_bytes
+from vmdump.stream.walk import saved_vm_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,20 +59,20 @@ def compare(destination: Destination, incoming: IncomingStream) -> tuple[Change,
         MachineError, SourceError: the machine cannot be saved.
     """
     vm, machine = incoming.vm, destination.machine
-    saved = read_stream_bytes(save_stream(machine))
-    changes = _changes(vm, saved)
-    both = [each for each in changes if each.sent is not None and each.saved is not None and each.field]
-    patched = _patched(vm, saved, incoming, both)
+    with saved_vm_of(save_stream(machine)) as saved:
+        changes = _changes(vm, saved)
+        both = [each for each in changes if each.sent is not None and each.saved is not None and each.field]
+        patched = _patched(vm, saved, incoming, both)
     if patched is None:
         return tuple(changes)
     try:
         destination.rewind()
         if load_stream(machine, patched) < 0:
             return tuple(changes)
-        control = read_stream_bytes(save_stream(machine))
+        with saved_vm_of(save_stream(machine)) as control:
+            still = {(each.section, each.instance_id, each.field) for each in _changes(vm, control)}
     except MachineError:
         return tuple(changes)
-    still = {(each.section, each.instance_id, each.field) for each in _changes(vm, control)}
     return tuple(
         each._replace(misloaded=True) if each in both and each[:3] not in still and _is_field(saved, each) else each
         for each in changes

@@ -15,7 +15,7 @@ from vmdump.emulator.migration import save_stream
 from vmdump.errors import SourceError, VmdumpError
 from vmdump.machines.backends import device_argument
 from vmdump.machines.plug import Rows
-from vmdump.stream.walk import read_stream_bytes
+from vmdump.stream.walk import saved_vm_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -42,8 +42,8 @@ _MAX_CANDIDATES, MAX_DEVICES = 8, 64
 
 def read_sections(machine: Machine) -> dict[Key, bytes]:
     """Return the state of each section that a machine sends. Raises MachineError."""
-    vm = read_stream_bytes(save_stream(machine))
-    return {(each.name, each.instance_id): bytes(each.body) for each in vm.sections}
+    with saved_vm_of(save_stream(machine)) as vm:
+        return {(each.name, each.instance_id): bytes(each.body) for each in vm.sections}
 
 
 #: Backends that only one device can use, and the options that create them.

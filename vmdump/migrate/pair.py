@@ -27,7 +27,7 @@ from vmdump.migrate.trial import (
     load_into,
     start_outcome,
 )
-from vmdump.stream.walk import read_stream_bytes
+from vmdump.stream.walk import saved_vm_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -156,7 +156,8 @@ def refused(side: Side, error: MachineError, name: str = SOURCE) -> Migrated:
 def load(new: Side, stream: bytes, devices: Sequence[str] = ()) -> Migrated:
     """Load a stream into a machine with further devices."""
     argv = (*new.argv, *(word for device in devices for word in ("-device", device)))
-    incoming = IncomingStream(read_stream_bytes(stream))
+    with saved_vm_of(stream) as vm:
+        incoming = IncomingStream(vm)
     sections = tuple(key.name for key in incoming.keys())  # noqa: SIM118  # a method
     is_booted = False
     try:

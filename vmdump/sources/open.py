@@ -83,6 +83,7 @@ def open(
     Raises:
         SourceError: the source cannot be read.
         VmdumpError: an option does not apply to this kind of source; or as Session.dump raises.
+        TypeError: source is none of these.
 
     >>> import vmdump
     >>> vmdump.open("x86_64.json.gz")
@@ -102,6 +103,12 @@ def open(
     elif isinstance(source, (str, os.PathLike)):
         kind, path = identify(source, root=sysroot, run=run)
     else:
+        from vmdump.sources.session import Session
+
+        if not isinstance(source, Session):
+            raise TypeError(
+                f"source must be a path (str or os.PathLike), a Session or None, not {type(source).__name__}"
+            )
         kind, path = SESSION, ""
     directories = tuple(os.fspath(each) for each in module_dirs)
     options = {"machine": machine, "run": run, "sysroot": sysroot, "host": host, "module_dirs": directories}

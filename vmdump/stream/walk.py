@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from _thread import get_ident
@@ -15,6 +16,7 @@ from vmdump.stream.stream_input import FileInput
 
 TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import IO, Any, NoReturn
 
     from vmdump._core import vmd_savevm, vmd_savevm_section
@@ -55,14 +57,18 @@ def read_saved_vm(
     return found
 
 
-def read_stream_bytes(data: bytes) -> SavedVM:
-    """Return the saved VM in a stream. It is read from a temporary file, as read_saved_vm may walk it twice."""
+@contextlib.contextmanager
+def saved_vm_of(stream: bytes) -> Iterator[SavedVM]:
+    """Yield the saved VM of a stream in memory.
+
+    Its path is that of a temporary file, which exists inside the block only: the stream may be read again.
+    """
     import tempfile
 
     with tempfile.NamedTemporaryFile(prefix="vmdump-", suffix=".save") as file:
-        file.write(data)
+        file.write(stream)
         file.flush()
-        return read_saved_vm(file.name)
+        yield read_saved_vm(file.name)
 
 
 def _differences(found: SavedVM, has_problem: bool) -> tuple[int, Any]:

@@ -42,7 +42,7 @@ def test_field_not_varied() -> None:
     """A field without contents at reset is not compared, although the section is loaded."""
     found = result(CODE, compared={"dev": (Sent("dev", states=((0, 1, 1),), varied=("other",)), Replayed())})
     assert found.verdict is Verdict.UNKNOWN
-    assert "nothing that can be varied" in str(found.findings[0].note)
+    assert "no byte of this can be varied" in str(found.findings[0].note)
 
 
 def test_states_differ() -> None:

@@ -135,11 +135,11 @@ def _places(machine: Machine, handler: Handler, fields: Sequence[str]) -> list[t
     """Return name, start and end of fields in the section."""
     from vmdump.stream.section_view import find_sections, view
     from vmdump.stream.values import walk
-    from vmdump.stream.walk import read_stream_bytes
+    from vmdump.stream.walk import saved_vm_of
 
     try:
-        vm = read_stream_bytes(save_stream(machine))
-        nodes = list(walk(view(vm, find_sections(vm, handler.idstr, handler.instance)[0]).nodes))
+        with saved_vm_of(save_stream(machine)) as vm:
+            nodes = list(walk(view(vm, find_sections(vm, handler.idstr, handler.instance)[0]).nodes))
     except VmdumpError:
         return []
     return [
