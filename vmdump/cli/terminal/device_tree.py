@@ -9,6 +9,7 @@ from vmdump.cli.environment import printable
 from vmdump.cli.terminal.styled import BOLD, CYAN, DIM, GREEN, PLAIN, print_rows
 from vmdump.dump.device import Device, StandaloneVMState
 from vmdump.dump.lookup import Part
+from vmdump.dump.words import size_in_words
 from vmdump.errors import VmdumpError
 from vmdump.vmstate.model import VMStateFlags
 
@@ -30,10 +31,6 @@ _MAX_NAMES = 6
 
 #: ASCII branches, for encodings without box-drawing characters.
 _ASCII = str.maketrans("├│└─", "||`-")
-
-_VARRAY = (
-    VMStateFlags.VARRAY_INT32 | VMStateFlags.VARRAY_UINT8 | VMStateFlags.VARRAY_UINT16 | VMStateFlags.VARRAY_UINT32
-)
 
 
 class _Line(NamedTuple):
@@ -172,7 +169,7 @@ def _field_line(field: VMStateField, branch: str) -> _Line:
     name = field.name or ""
     if field.flags & VMStateFlags.MUST_EXIST:
         return _Line(branch, name, "", f"no data; loading fails {_condition(field.field_exists, 'unless')}")
-    return _Line(branch, name, _size(field), ", ".join(_field_remarks(field)), field.vmsd is not None)
+    return _Line(branch, name, size_in_words(field), ", ".join(_field_remarks(field)), field.vmsd is not None)
 
 
 def _field_remarks(field: VMStateField) -> Iterator[str]:
@@ -186,18 +183,6 @@ def _field_remarks(field: VMStateField) -> Iterator[str]:
         yield f"since version {field.version_id}"
     if field.field_exists:
         yield _condition(field.field_exists)
-
-
-def _size(field: VMStateField) -> str:
-    """Return the number of elements times the bytes of one."""
-    if field.flags & VMStateFlags.VBUFFER:
-        return f"n x {field.size}" if field.flags & VMStateFlags.MULTIPLY else "n"
-    factors = [str(field.size)]
-    if field.flags & (VMStateFlags.ARRAY | VMStateFlags.MULTIPLY_ELEMENTS):
-        factors.insert(0, str(field.num))
-    if field.flags & _VARRAY:
-        factors.insert(0, "n")
-    return " x ".join(factors)
 
 
 def _condition(test: object, word: str = "if") -> str:
