@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.browser import Browser, browser
+from support.browser import CONTRAST, Browser, browser
 from support.check_sample import HOSTILE, make_result
 from support.html_report import field, matrix, page, with_names
 
 from vmdump.check.results import CheckResult, Direction, Dump, Finding, Row, StreamItem, TypeResult, Verdict
 from vmdump.dump.producer import Producer
-from vmdump.report.html import read_page_part
+from vmdump.report.html.parts import read_page_part
 from vmdump.report.options import DEFAULTS, Options, RuleText
 from vmdump.report.tally import MARKS, VERDICTS
 
@@ -346,31 +346,6 @@ def test_each_verdict_has_a_sign_and_colours(verdict: str) -> None:
     style = read_page_part("page.css")
     places = ('.toggle[aria-pressed="true"].{}', ".badge.{}", ".sign.{}", ".count.{}", ".bar .{}", ".dense .{}")
     assert [place for place in places if place.format(verdict) + " " not in style.replace(",", " ")] == []
-
-
-#: The contrast of each visible text with its background (WCAG 2.2, 1.4.3), lowest first.
-CONTRAST = """
-const parse = (color) => (color.match(/[\\d.]+/g) ?? []).map(Number);
-const light = (color) => color.slice(0, 3).map((c) => c / 255)
-    .map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-const behind = (element) => {
-    for (; element; element = element.parentElement) {
-        const color = parse(getComputedStyle(element).backgroundColor);
-        if (color.length === 3 || color[3] === 1) return color;
-    }
-    return [255, 255, 255];
-};
-const found = [];
-const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-for (let node; (node = walker.nextNode());) {
-    const element = node.parentElement;
-    if (!node.data.trim() || !element.checkVisibility() || element.closest("script, noscript, .unseen")) continue;
-    const [one, two] = [light(parse(getComputedStyle(element).color)), light(behind(element))].sort((a, b) => b - a);
-    found.push([(one + 0.05) / (two + 0.05), element.className, node.data.slice(0, 40)]);
-}
-return found.sort((a, b) => a[0] - b[0]);
-"""
 
 
 @in_browser

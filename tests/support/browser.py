@@ -21,6 +21,30 @@ ARGUMENTS = (
 #: WebDriver's code points for keys.
 KEYS = {"Tab": "\ue004", "Enter": "\ue007", "Escape": "\ue00c", "End": "\ue010", "Up": "\ue013", "Down": "\ue015"}
 
+#: The contrast of each visible text with its background (WCAG 2.2, 1.4.3), lowest first.
+CONTRAST = """
+const parse = (color) => (color.match(/[\\d.]+/g) ?? []).map(Number);
+const light = (color) => color.slice(0, 3).map((c) => c / 255)
+    .map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+const behind = (element) => {
+    for (; element; element = element.parentElement) {
+        const color = parse(getComputedStyle(element).backgroundColor);
+        if (color.length === 3 || color[3] === 1) return color;
+    }
+    return [255, 255, 255];
+};
+const found = [];
+const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+for (let node; (node = walker.nextNode());) {
+    const element = node.parentElement;
+    if (!node.data.trim() || !element.checkVisibility() || element.closest("script, noscript, .unseen")) continue;
+    const [one, two] = [light(parse(getComputedStyle(element).color)), light(behind(element))].sort((a, b) => b - a);
+    found.push([(one + 0.05) / (two + 0.05), element.className, node.data.slice(0, 40)]);
+}
+return found.sort((a, b) => a[0] - b[0]);
+"""
+
 
 class Browser:
     """A session with one window."""
@@ -45,15 +69,15 @@ class Browser:
         assert response.status == 200, value
         return value
 
-    def open(self, page: Path, width: int = 1400, height: int = 900) -> None:
-        """Load a file with empty storage."""
+    def open(self, page: Path | str, width: int = 1400, height: int = 900) -> None:
+        """Load a file, or an address, with empty storage."""
         self.command(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
         )
         self._send("POST", "/url", {"url": "about:blank"})
         for name in ("performance", "browser"):
             self.log(name)
-        self._send("POST", "/url", {"url": page.as_uri()})
+        self._send("POST", "/url", {"url": page if isinstance(page, str) else page.as_uri()})
 
     def run(self, script: str, *arguments: Any) -> Any:
         """Run a JavaScript function body and return its result."""

@@ -8,17 +8,11 @@ hashes of the page's own script and style keeps everything else from running or 
 
 from __future__ import annotations
 
-import re
-from base64 import b64encode
-from hashlib import sha256
-from html import escape
-from json import dumps
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vmdump.check.results import Verdict
-from vmdump.report.characters import visible
 from vmdump.report.html.data import page_data
+from vmdump.report.html.parts import content_policy, embedded, read_page_part, text
 from vmdump.report.tally import MARKS, VERDICTS, between, counts
 from vmdump.version import __version__
 
@@ -28,8 +22,6 @@ if TYPE_CHECKING:
     from vmdump.check.results import CheckResult, Dump, TypeResult
     from vmdump.report.options import Options
 
-_PAGE = Path(__file__).with_name("page")
-
 #: Up to this many dumps, the matrix has wide cells and the page shows the origin of each dump.
 _FEW = 6
 
@@ -37,45 +29,25 @@ _FEW = 6
 _KEY = "the worst verdict and how many types have it; " + ", ".join(f"{MARKS[each]} {each}" for each in VERDICTS)
 
 #: The parts of the script, in the order in which they need each other.
-_SCRIPTS = ("data.js", "layout.js", "detail.js", "list.js", "main.js")
+_SCRIPTS = ("common.js", "data.js", "layout.js", "detail.js", "list.js", "main.js")
 
 
 def render(result: CheckResult, options: Options) -> str:
     """The page."""
     style = read_page_part("page.css")
     script = "\n".join(("(() => {", *map(read_page_part, _SCRIPTS), "})();"))
-    parts = {
-        "policy": f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; "
-        "base-uri 'none'; form-action 'none'",
-        "style": style,
-        "script": script,
-        "data": _data(result, options),
-        "title": _text(_title(result)),
-        "dumps": "".join(_dumps(result.dumps)),
-        "summary": "".join(_summary(result)),
-        "stale": "".join(_stale(result.stale)),
-        "version": _text(__version__),
-    }
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], read_page_part("page.html"))
-
-
-def read_page_part(name: str) -> str:
-    """A file of page/."""
-    return (_PAGE / name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
-
-
-def _text(text: str) -> str:
-    return escape(visible(text))
-
-
-def _data(result: CheckResult, options: Options) -> str:
-    """JSON in which everything that an HTML parser would interpret is escaped."""
-    text = dumps(page_data(result, options), separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return read_page_part(
+        "page.html",
+        policy=content_policy(style, script),
+        style=style,
+        script=script,
+        data=embedded(page_data(result, options)),
+        title=text(_title(result)),
+        dumps="".join(_dumps(result.dumps)),
+        summary="".join(_summary(result)),
+        stale="".join(_stale(result.stale)),
+        version=text(__version__),
+    )
 
 
 def _title(result: CheckResult) -> str:
@@ -95,16 +67,16 @@ def _dump(dump: Dump) -> str:
     producer = dump.producer
     facts = [dump.machine, producer.host, producer.path]
     build = [f"build {producer.build_id[:12]}"] if producer.build_id else []
-    text = " · ".join(_text(fact) for fact in (*facts, *build) if fact)
-    version = f" <strong>{_text(producer.version)}</strong>" if producer.version else ""
-    return f'<li><b class="label">{_text(dump.label)}</b>{version} <span>{text}</span></li>'
+    about = " · ".join(text(fact) for fact in (*facts, *build) if fact)
+    version = f" <strong>{text(producer.version)}</strong>" if producer.version else ""
+    return f'<li><b class="label">{text(dump.label)}</b>{version} <span>{about}</span></li>'
 
 
 def _stale(entries: Sequence[str]) -> Iterator[str]:
     if entries:
         plural = "entry" if len(entries) == 1 else "entries"
         yield f'<details class="stale" open><summary>Configuration: {len(entries)} {plural} to look at</summary><ul>'
-        yield from (f"<li>{_text(entry)}</li>" for entry in entries)
+        yield from (f"<li>{text(entry)}</li>" for entry in entries)
         yield "</ul></details>"
 
 
@@ -118,7 +90,7 @@ def _summary(result: CheckResult) -> Iterator[str]:
         yield from _table(result, machines)
         return
     for machine, members in machines.items():
-        yield f'<section aria-label="{_text(machine)}"><h2 class="machine">{_text(machine)}</h2>'
+        yield f'<section aria-label="{text(machine)}"><h2 class="machine">{text(machine)}</h2>'
         yield from _directions(result, members, machine)
         yield "</section>"
 
@@ -147,7 +119,7 @@ def _table(result: CheckResult, machines: dict[str, list[int]]) -> Iterator[str]
     yield '<div class="scroll frame" tabindex="0" role="region" aria-labelledby="machines-caption">'
     yield f'<table class="matrix" aria-labelledby="machines-caption"><thead><tr><td></td>{heads}</tr></thead><tbody>'
     for machine in machines:
-        yield f'<tr><th scope="row"><b class="label">{_text(machine)}</b></th>'
+        yield f'<tr><th scope="row"><b class="label">{text(machine)}</b></th>'
         for way in ways:
             direction = rows.get(machine, {}).get(way)
             if direction is None:
@@ -188,14 +160,14 @@ def _directions(result: CheckResult, dumps: Sequence[int], machine: str) -> Iter
     yield "</tbody></table></div>"
 
 
-def _without(text: str, machine: str) -> str:
+def _without(label: str, machine: str) -> str:
     """A label or direction without the machine type that the heading names."""
-    return text.replace(f" {machine}", "") if machine else text
+    return label.replace(f" {machine}", "") if machine else label
 
 
 def _head(dump: Dump, scope: str, machine: str) -> str:
-    title = f' title="{_text(dump.producer.version)}"' if dump.producer.version else ""
-    label = _text(_without(dump.label, machine))
+    title = f' title="{text(dump.producer.version)}"' if dump.producer.version else ""
+    label = text(_without(dump.label, machine))
     return f'<th scope="{scope}"{title}><b class="label">{label}</b></th>'
 
 
@@ -220,13 +192,13 @@ def _cell(direction: str, number: int, types: Sequence[TypeResult], *, is_dense:
             f'<span class="and">+{tally[Verdict.CONDITIONAL]}</span></span>{_bar(types)}'
         )
     return (
-        f'<td><button class="cell {worst}" type="button" data-direction="{number}" title="{_text(label)}" '
-        f'aria-label="{_text(label)}">{shown}</button></td>'
+        f'<td><button class="cell {worst}" type="button" data-direction="{number}" title="{text(label)}" '
+        f'aria-label="{text(label)}">{shown}</button></td>'
     )
 
 
 def _arrow(direction: str) -> str:
-    return _text(direction).replace(" -&gt; ", " → ")
+    return text(direction).replace(" -&gt; ", " → ")
 
 
 def _counts(types: Sequence[TypeResult]) -> Iterator[str]:

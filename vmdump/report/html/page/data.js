@@ -1,4 +1,3 @@
-"use strict";
 /* The data that html_data.py wrote, as objects: made when they are asked for, since there may be very many. */
 
 const raw = JSON.parse(document.getElementById("data").textContent);
@@ -103,17 +102,6 @@ function wordsOf(record) {
         layoutWords.set(record.layout, [...new Set(names)].join("\n").toLowerCase());
     }
     return record.words + "\n" + layoutWords.get(record.layout);
-}
-
-/* An element. Everything that comes from the data is set as text, never as HTML. */
-function make(tag, attributes = {}, ...children) {
-    const element = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) {
-        if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-        else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value);
-    }
-    element.append(...children.filter((child) => child !== null));
-    return element;
 }
 
 function arrow(direction) {

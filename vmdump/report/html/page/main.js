@@ -1,6 +1,5 @@
-/* Filters, keys, theme and printing: what is outside the list and the selected type. */
+/* Filters, keys and printing: what is outside the list and the selected type. */
 
-const byId = (id) => document.getElementById(id);
 const search = byId("search");
 const status = byId("status");
 const filter = { words: [], verdicts: new Set(VERDICTS), direction: null, rule: null };
@@ -75,30 +74,6 @@ function fillFilters() {
     });
 }
 
-const THEMES = ["auto", "light", "dark"];
-
-function setTheme(theme) {
-    if (theme === "auto") delete document.documentElement.dataset.theme;
-    else document.documentElement.dataset.theme = theme;
-    byId("theme").textContent = `Theme: ${theme}`;
-    try {
-        localStorage.setItem("vmdump-theme", theme);
-    } catch { /* a page from a disk may have no storage */ }
-}
-
-function nextTheme() {
-    setTheme(THEMES[(THEMES.indexOf(document.documentElement.dataset.theme ?? "auto") + 1) % THEMES.length]);
-}
-
-function storedTheme() {
-    try {
-        const theme = localStorage.getItem("vmdump-theme");
-        return THEMES.includes(theme) ? theme : "auto";
-    } catch {
-        return "auto";
-    }
-}
-
 document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const typing = event.target.matches("input, select, textarea");
@@ -133,11 +108,9 @@ function openFromAddress() {
     }
 }
 
-byId("theme").addEventListener("click", nextTheme);
 byId("print").addEventListener("click", () => print());
 addEventListener("beforeprint", () => drawPrinted(shown));
 addEventListener("hashchange", openFromAddress);
-setTheme(storedTheme());
 fillFilters();
 resetFilters(false);
 openFromAddress();
