@@ -214,7 +214,8 @@ def test_gate(directory: Path) -> None:
     done = subprocess.run([gate, "qemu-7.2", "qemu-10.0"], capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
     assert sorted(re.findall(r"^breaks +(\S+)", done.stdout, re.MULTILINE)) == ["am53c974", "dc390", "sysbus-esp"]
-    assert sorted(path.name for path in (directory / "migration" / "pages").iterdir()) == ["index.html", "x86_64.html"]
+    pages = sorted(path.name for path in (directory / "migration" / "pages").iterdir())
+    assert pages == ["devices.html", "index.html", "x86_64.html"]
     usage = subprocess.run([gate], capture_output=True, text=True, check=False)
     assert (usage.returncode, usage.stdout, usage.stderr) == (2, "", "usage: gate OLD NEW [OUT]\n")
     assert "vmdump gate old new -o migration" in (gate.parent / "gitlab-ci.yml").read_text()

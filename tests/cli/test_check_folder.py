@@ -71,12 +71,12 @@ def test_verdicts_are_stored(folder: Path) -> None:
 
 
 def test_pages(folder: Path, tmp_path: Path) -> None:
-    """There is an overview and a page for each target; every link leads to an existing page and direction."""
+    """There is an overview, a page for each target and one of devices; links lead to existing pages and directions."""
     out = tmp_path / "pages"
     assert main(["check", "--matrix", str(folder), "--format", "html", "-o", str(out)]) == 1
-    assert {path.name for path in out.iterdir()} == {"index.html", "m68k.html", "x86_64.html"}
+    assert {path.name for path in out.iterdir()} == {"devices.html", "index.html", "m68k.html", "x86_64.html"}
     page = (out / "index.html").read_text()
-    links = set(re.findall(r'href="([^"#]+)(?:#([^"]+))?"', page))
+    links = set(re.findall(r'<a [^>]*href="([^"#]+)(?:#([^"]+))?"', page))
     assert links
     for name, anchor in links:
         assert (out / unquote(name)).exists()
@@ -84,7 +84,7 @@ def test_pages(folder: Path, tmp_path: Path) -> None:
     assert "am53c974" in page
     assert "<script" not in page
     # One target is written as pages too, unless a file is named.
-    for name, made in (("one", {"index.html", "m68k.html"}), ("one.html", set())):
+    for name, made in (("one", {"devices.html", "index.html", "m68k.html"}), ("one.html", set())):
         command = ["check", "--matrix", str(folder), "--target", "m68k", "--format", "html", "-o", str(tmp_path / name)]
         assert main(command) == 1
         assert (tmp_path / name).is_dir() == bool(made)

@@ -33,7 +33,8 @@ def test_reports(sides: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(lines) <= 24
     assert any(line.startswith("breaks  am53c974 (x86_64): ") for line in lines)
     assert lines[-1] == "report: out/pages/index.html"
-    assert {path.name for path in Path("out/pages").iterdir()} == {"index.html", "m68k.html", "x86_64.html"}
+    pages = {path.name for path in Path("out/pages").iterdir()}
+    assert pages == {"devices.html", "index.html", "m68k.html", "x86_64.html"}
     directions = {f"{target}: 7.2.22 -> 10.0.13" for target in TARGETS}
     assert set(json.loads(Path("out/check.json").read_text())["verdicts"]) == directions
     assert {suite.get("name") for suite in ElementTree.parse("out/junit.xml").getroot()} == directions

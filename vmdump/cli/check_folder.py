@@ -6,10 +6,10 @@ import os
 from typing import TYPE_CHECKING
 
 from vmdump.cli.environment import ExitStatus, printable
+from vmdump.cli.pages import pages_of, write_pages
 from vmdump.cli.report_arguments import accept, check_statistics, finish, status_of, write_report
 from vmdump.cli.source_arguments import UsageError
 from vmdump.cli.source_list import compare_sides, directions
-from vmdump.dump.output import make_directory, write_file
 from vmdump.errors import OutputError, VmdumpError
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ def is_folder(args: argparse.Namespace) -> bool:
 def check_folder(args: argparse.Namespace, environment: Environment, rules: Mapping[str, RuleText]) -> ExitStatus:
     """Check all targets, store the verdicts for vmdump query, and write the reports. Raises VmdumpError.
 
-    HTML goes to a directory with index.html and TARGET.html for each target, or for one target to FILE.html. Text has a
-    table for each target; other formats have all targets in one document. Targets with a single QEMU are skipped with a
-    notice. If vmdump bulk could not read a source, the status is FAILED.
+    HTML goes to a directory with index.html, devices.html and TARGET.html for each target, or for one target to
+    FILE.html. Text has a table for each target; other formats have all targets in one document. Targets with a single
+    QEMU are skipped with a notice. If vmdump bulk could not read a source, the status is FAILED.
     """
     results, is_whole = check_targets(args, environment)
     status = _write(results, args, environment, rules)
@@ -48,7 +48,7 @@ def _write(
 ) -> ExitStatus:
     if args.format == "html" and not (args.output == "-" or args.output.endswith(".html")):
         accepted = accept_targets(results, args, rules)
-        write_pages(accepted, args.output)
+        write_pages(pages_of(args.sources[0], accepted, target=args.target, max_size=args.max_size), args.output)
         return _status(accepted)
     if len(results) == 1:
         (result,) = results.values()
@@ -64,10 +64,13 @@ def _write(
     return _write_joined(results, args, environment, rules)
 
 
-def check_targets(args: argparse.Namespace, environment: Environment) -> tuple[dict[str, CheckResult], bool]:
+def check_targets(
+    args: argparse.Namespace, environment: Environment, *, is_stored: bool = True
+) -> tuple[dict[str, CheckResult], bool]:
     """Return the result of each target with several producers, and whether vmdump bulk has read all sources.
 
     args: sources (the directory), target, direction, between_sources, any_target, type and max_size of vmdump check.
+    is_stored: whether the verdicts are stored in the directory, for vmdump query.
     Raises VmdumpError: no target has two QEMUs.
     """
     from fnmatch import fnmatchcase
@@ -94,6 +97,8 @@ def check_targets(args: argparse.Namespace, environment: Environment) -> tuple[d
             environment.error(f"{target}: not checked, as only {places} has it ({names})")
             continue
         results[target] = _check_target(target, dumps, pairs, args, environment)
+        if is_stored:
+            _store(args.sources[0], target, results[target], environment)
     if not results:
         raise VmdumpError(
             f"{folder}: no target matching {args.target} has two QEMUs (targets: {', '.join(found) or 'none'}); add "
@@ -122,8 +127,7 @@ def _check_target(
     args: argparse.Namespace,
     environment: Environment,
 ) -> CheckResult:
-    """Check pairs of a target's dumps, and store the verdicts for vmdump query."""
-    from vmdump.bulk.query.verdicts import write_verdicts
+    """Check pairs of a target's dumps."""
     from vmdump.check.checker import Labelled, check
     from vmdump.check.sides import Side
     from vmdump.sources.open import open
@@ -146,12 +150,17 @@ def _check_target(
         dump._replace(machine=machine, producer=dump.producer._replace(version=dump.producer.version or each.version))
         for dump, machine, each in zip(result.dumps, machines, found, strict=True)
     ]
-    result = result._replace(dumps=known)
+    return result._replace(dumps=known)
+
+
+def _store(folder: str, target: str, result: CheckResult, environment: Environment) -> None:
+    """Store verdicts for vmdump query."""
+    from vmdump.bulk.query.verdicts import write_verdicts
+
     try:
-        write_verdicts(args.sources[0], target, [result])
+        write_verdicts(folder, target, [result])
     except OutputError as error:  # the directory may be read-only
         environment.error(f"the verdicts were not stored for vmdump query: {error}")
-    return result
 
 
 def _machines(
@@ -217,16 +226,3 @@ def accept_targets(
 
 def _status(accepted: Mapping[str, tuple[CheckResult, Options]]) -> ExitStatus:
     return max((status_of(*each) for each in accepted.values()), default=ExitStatus.DONE)
-
-
-def write_pages(accepted: Mapping[str, tuple[CheckResult, Options]], directory: str) -> None:
-    """Write index.html, the overview, and TARGET.html for each target. Raises OutputError."""
-    from vmdump.report import render
-    from vmdump.report.html import overview
-
-    pages = {f"{target}.html": render(result, "html", options) for target, (result, options) in accepted.items()}
-    whole = overview.render({target: result for target, (result, _) in accepted.items()})
-    pages["index.html"] = whole.encode("utf-8", "backslashreplace")
-    make_directory(directory)
-    for name, page in pages.items():
-        write_file(os.path.join(directory, name), page)

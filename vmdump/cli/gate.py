@@ -6,8 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 from vmdump.cli.bulk import add_reading, check_packages, read_sources
-from vmdump.cli.check_folder import accept_targets, check_targets, write_pages
+from vmdump.cli.check_folder import accept_targets, check_targets
 from vmdump.cli.environment import ExitStatus, printable
+from vmdump.cli.pages import pages_of, write_pages
 from vmdump.cli.report_arguments import FAIL_ON, rule_texts, status_of
 from vmdump.cli.source_arguments import add_directory, add_file
 
@@ -32,7 +33,7 @@ whatever their names and versions.
 
   DIR/dumps            what was read; a later run reads only what has changed,
                        so let CI cache it
-  DIR/pages            index.html, and a page for each target
+  DIR/pages            index.html, a page for each target, and devices.html
   DIR/summary.md       for a comment on a merge request
   DIR/check.json       and check.sarif, junit.xml, code-quality.json (GitLab)
 
@@ -102,7 +103,7 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     results, is_whole = check_targets(args, environment)
     accepted = accept_targets(results, args, rule_texts("html"))
     pages = os.path.join(args.output, "pages")
-    write_pages(accepted, pages)
+    write_pages(pages_of(args.sources[0], accepted, target=args.target, max_size=args.max_size), pages)
     whole = joined({target: result for target, (result, _) in accepted.items()})
     _, report_options = next(iter(accepted.values()))
     for name, format in _REPORTS.items():

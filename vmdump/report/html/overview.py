@@ -4,16 +4,12 @@ verdict of each device from version to version; every cell links to the target's
 
 from __future__ import annotations
 
-from base64 import b64encode
-from hashlib import sha256
-from html import escape
 from itertools import pairwise
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from vmdump.check.results import Verdict
-from vmdump.report.characters import visible
-from vmdump.report.html import read_page_part
+from vmdump.report.html.parts import content_policy, read_page_part, text
 from vmdump.report.tally import MARKS, VERDICTS, between, counts, verdicts
 
 if TYPE_CHECKING:
@@ -31,14 +27,18 @@ _FEW = 6
 def render(results: Mapping[str, CheckResult]) -> str:
     """The page: results by target; the report of TARGET is expected beside it, as TARGET.html."""
     style = read_page_part("page.css") + read_page_part("overview.css")
-    policy = f"default-src 'none'; style-src 'sha256-{b64encode(sha256(style.encode()).digest()).decode()}'"
+    policy = content_policy(style)
     matrices = "".join(part for target, result in results.items() for part in _matrix(target, result))
     histories = "".join(part for target, result in results.items() for part in _history(target, result))
+    targets = " ".join(f'<a href="#{quote(target)}">{text(target)}</a>' for target in results)
     return (
         f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>Can they migrate?</title>\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n<style>{style}</style>\n'
-        f"<main>\n<h1>Can they migrate?</h1>\n"
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        f'<meta name="referrer" content="no-referrer">\n<link rel="icon" href="data:,">\n'
+        f"<style>{style}</style>\n<main>\n<h1>Can they migrate?</h1>\n"
+        f'<p class="links"><a href="devices.html">Devices and machine types</a>: search, and the history of each</p>\n'
+        f'<nav class="links" aria-label="Targets">{targets}</nav>\n'
         f"<p class=\"key quiet\">Each cell is the worst verdict from a row's QEMU to a column's, or of a device from "
         f"one version to the next: "
         + "".join(f'<span class="{each}">{_MARKS[each]} {each}</span>' for each in VERDICTS)
@@ -57,19 +57,19 @@ def _matrix(target: str, result: CheckResult) -> Iterator[str]:
     address = quote(f"{target}.html")
     known = between(result)
     is_dense = len(labels) > _FEW
-    yield f'<section id="{_text(target)}">\n<h2><a href="{address}">{_text(target)}</a></h2>\n'
-    yield f'<div class="frame" tabindex="0" role="region" aria-label="{_text(target)}, from row to column">'
+    yield f'<section id="{text(target)}">\n<h2><a href="{address}">{text(target)}</a></h2>\n'
+    yield f'<div class="frame" tabindex="0" role="region" aria-label="{text(target)}, from row to column">'
     yield f'<table class="matrix{" dense" if is_dense else ""}">\n'
     yield f"<thead><tr><td></td>{_heads(labels)}</tr></thead>\n<tbody>"
     for row, label in enumerate(labels):
         cells = (_pair(result, known.get((row, column)), address, is_dense=is_dense) for column in range(len(labels)))
-        yield f'<tr><th scope="row" title="{_text(label)}"><b class="label">{_text(label)}</b></th>'
+        yield f'<tr><th scope="row" title="{text(label)}"><b class="label">{text(label)}</b></th>'
         yield f"{''.join(cells)}</tr>\n"
     yield "</tbody></table></div>\n</section>\n"
 
 
 def _heads(labels: Iterable[str]) -> str:
-    return "".join(f'<th scope="col"><b class="label">{_text(label)}</b></th>' for label in labels)
+    return "".join(f'<th scope="col"><b class="label">{text(label)}</b></th>' for label in labels)
 
 
 def _pair(result: CheckResult, direction: str | None, address: str, *, is_dense: bool) -> str:
@@ -79,7 +79,7 @@ def _pair(result: CheckResult, direction: str | None, address: str, *, is_dense:
     worst = next((verdict for verdict in VERDICTS if tally[verdict]), Verdict.SAFE)
     words = str(worst) if worst is Verdict.SAFE else f"{tally[worst]} {worst}"
     shown = f"{MARKS[worst]}{'' if worst is Verdict.SAFE else f'<b>{tally[worst]}</b>'}" if is_dense else words
-    title = _text(f"{direction}: {words}")
+    title = text(f"{direction}: {words}")
     return f'<td><a class="cell {worst}" href="{address}" title="{title}" aria-label="{title}">{shown}</a></td>'
 
 
@@ -93,22 +93,18 @@ def _history(target: str, result: CheckResult) -> Iterator[str]:
     if not names:
         return
     plural = "device" if len(names) == 1 else "devices"
-    yield f"<details><summary>{_text(target)}: {len(names)} {plural}</summary>\n"
-    yield f'<div class="frame" tabindex="0" role="region" aria-label="{_text(target)}, devices">'
+    yield f"<details><summary>{text(target)}: {len(names)} {plural}</summary>\n"
+    yield f'<div class="frame" tabindex="0" role="region" aria-label="{text(target)}, devices">'
     yield '<table class="matrix dense history">\n<thead><tr><td></td>'
     yield f"{_heads([f'→ {new}' for new in labels[1:]])}</tr></thead>\n<tbody>"
     for name in names:
-        yield f'<tr><th scope="row">{_text(name)}</th>'
+        yield f'<tr><th scope="row">{text(name)}</th>'
         for step, verdict in zip(steps, (each.get(name) for each in by_step), strict=True):
             if verdict is None:
                 yield '<td><span class="none" title="not there"></span></td>'
                 continue
             link = f"{address}#{quote(f'{step}/{name}', safe='')}"
             title = f"{name}, {step}: {verdict}"
-            yield f'<td><a class="cell {verdict}" href="{link}" title="{_text(title)}">{_MARKS[verdict]}</a></td>'
+            yield f'<td><a class="cell {verdict}" href="{link}" title="{text(title)}">{_MARKS[verdict]}</a></td>'
         yield "</tr>\n"
     yield "</tbody></table></div></details>\n"
-
-
-def _text(text: str) -> str:
-    return escape(visible(text))

@@ -1,0 +1,94 @@
+"""The page of devices and machine types: HTML with each one's history over releases, and a search that works without a
+server. The data is in the page; its script draws what is looked at.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vmdump.report.characters import visible
+from vmdump.report.html.parts import content_policy, embedded, read_page_part, text
+from vmdump.report.html.subjects import DEVICE, MACHINE, STANDALONE, State, subjects
+from vmdump.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Hashable, Sequence
+    from typing import Any
+
+    from vmdump.report.html.subjects import Release, Subject
+
+_KINDS = (DEVICE, STANDALONE, MACHINE)
+
+#: Numbers of states that are none: the subject is not in the release, or the release lacks the target.
+_ABSENT, _NO_TARGET = -1, -2
+
+
+def render(releases: Sequence[Release], labels: Sequence[str], pages: Collection[str] = ()) -> str:
+    """The page.
+
+    labels: of the releases, in order. pages: targets that have a page of verdicts beside this one, TARGET.html; with
+    any, index.html is there, too.
+    """
+    found = subjects(releases, labels)
+    targets = sorted({release.target for release in releases})
+    style = read_page_part("page.css") + read_page_part("devices.css")
+    script = "\n".join(("(() => {", *map(read_page_part, ("common.js", "devices.js")), "})();"))
+    span = labels[0] if len(labels) == 1 else f"{labels[0]} to {labels[-1]}"
+    counts = [(sum(each.kind == kind for each in found), kind) for kind in _KINDS]
+    summary = ", ".join(f"{count:,} {kind}{'' if count == 1 else 's'}" for count, kind in counts if count)
+    releases_in_words = f"{len(labels)} release{'' if len(labels) == 1 else 's'}: {', '.join(labels)}"
+    return read_page_part(
+        "devices.html",
+        policy=content_policy(style, script),
+        style=style,
+        script=script,
+        data=embedded(_data(found, labels, targets, pages)),
+        title=text(span),
+        heading="Devices and machine types",
+        up='<a href="index.html">Can they migrate?</a>' if pages else "",
+        summary=text(f"{summary}. {releases_in_words}"),
+        version=text(__version__),
+    )
+
+
+def _data(
+    found: Sequence[Subject], labels: Sequence[str], targets: Sequence[str], pages: Collection[str]
+) -> dict[str, Any]:
+    """The object that the page embeds; page/devices.js reads it."""
+    strings: dict[Hashable, int] = {}
+    states: dict[Hashable, int] = {}
+
+    def number_of(state: State | str | None) -> int:
+        if not isinstance(state, State):
+            return _ABSENT if state is None else _NO_TARGET
+        return states.setdefault(state, len(states))
+
+    rows = [
+        [
+            _KINDS.index(each.kind),
+            visible(each.name),
+            visible(each.section),
+            [
+                [[targets.index(name) for name in group.targets], list(map(number_of, group.states))]
+                for group in each.groups
+            ],
+        ]
+        for each in found
+    ]
+    lowered = [
+        [
+            [strings.setdefault(table, len(strings)) for table in state.tables],
+            [strings.setdefault(visible(part), len(strings)) for fact in state.facts for part in fact],
+        ]
+        for state in states
+        if isinstance(state, State)
+    ]
+    return {
+        "kinds": _KINDS,
+        "labels": list(map(visible, labels)),
+        "targets": list(map(visible, targets)),
+        "pages": sorted(map(visible, pages)),
+        "subjects": rows,
+        "states": lowered,
+        "strings": list(strings),
+    }
