@@ -22,7 +22,7 @@ else:
 #: The commands, in the order of the help. Each has a module of this name here.
 COMMANDS = (
     "dump", "devices", "show", "modules", "check", "lint", "explain", "rules", "machines", "properties", "abi",
-    "classic", "stream", "save", "load", "migrate", "gate", "bulk", "query", "cache", "doctor",
+    "classic", "stream", "save", "load", "migrate", "gate", "bulk", "query", "browse", "cache", "doctor",
 )  # fmt: skip
 
 #: QEMU's spellings of options of vmdump dump, with one dash or two.
