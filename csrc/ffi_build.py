@@ -36,6 +36,8 @@ HEADERS = [
     CSRC / "guest" / "objects" / "elf_object.h",
     CSRC / "guest" / "read_descriptions.h",
     CSRC / "guest" / "code_uses.h",
+    CSRC / "guest" / "module_entries.h",
+    CSRC / "guest" / "process.h",
     CSRC / "python" / "module_load.h",
     CSRC / "python" / "callbacks.h",
 ]

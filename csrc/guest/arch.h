@@ -66,6 +66,7 @@ struct vmd_replacement {
 };
 
 struct vmd_code;
+struct vmd_syscalls;
 struct vmd_guest_use;
 struct vmd_host_call;
 
@@ -122,6 +123,7 @@ struct vmd_arch {
     uint32_t stat_size, stat_mode, stat_block_size; /* sizeof(struct stat); offsets of st_mode, st_blksize */
     uint32_t statfs_size, statfs_word;              /* sizeof(struct statfs) and of its f_type and f_bsize */
     uint32_t open_directory;                        /* O_DIRECTORY */
+    const struct vmd_syscalls *syscalls;            /* of statically linked binaries; NULL: not served */
 
     /* See code_uses.h. */
     uint64_t (*find_uses)(const struct vmd_code *code, struct vmd_guest_use *uses, uint64_t room);

@@ -17,8 +17,11 @@ enum {
     STACK_SIZE = 4 << 20,
     THREAD_SIZE = 64 << 10,
     STOP_SIZE = 4096,
+    IMAGE_ALIGN = 1 << 16,
     OUTPUT_MAX = 1 << 20,
 };
+
+static const uint64_t ADDRESS_MAX = (uint64_t)1 << 47;
 
 char *vmd_guest_at(struct vmd_guest *guest, uint64_t address, uint64_t size)
 {
@@ -97,12 +100,17 @@ uint64_t vmd_guest_alloc(struct vmd_guest *guest, uint64_t size, uint64_t align)
         return 0;
     }
     guest->state.free = start + size;
-    return VMD_GUEST_BASE + start;
+    return guest->base + start;
 }
 
 char *vmd_guest_memory(struct vmd_guest *guest)
 {
     return guest->memory;
+}
+
+uint64_t vmd_guest_base(const struct vmd_guest *guest)
+{
+    return guest->base;
 }
 
 uint64_t vmd_guest_tls(const struct vmd_guest *guest)
@@ -175,6 +183,9 @@ enum vmd_status vmd_guest_create(const char *unicorn, uint16_t e_machine, enum v
     if (!host) {
         return vmd_error_set(err, VMD_UNSUPPORTED, e_machine, "an unknown host architecture");
     }
+    if (limits->image % IMAGE_ALIGN || limits->image > ADDRESS_MAX) {
+        return vmd_error_set(err, VMD_BAD_REFERENCE, limits->image, "a binary at an impossible address");
+    }
     if (!guest) {
         return vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
     }
@@ -183,6 +194,7 @@ enum vmd_status vmd_guest_create(const char *unicorn, uint16_t e_machine, enum v
     guest->memory_file = -1;
     guest->queue_inits = guest->tolerate_faults = true;
     guest->limits = *limits;
+    guest->base = limits->image ? limits->image : VMD_GUEST_BASE;
     guest->size = limits->memory;
     vmd_guest_set_host(guest, true, false, 4096);
     guest->memory = vmd_snapshot_map(guest);
@@ -190,8 +202,12 @@ enum vmd_status vmd_guest_create(const char *unicorn, uint16_t e_machine, enum v
         vmd_guest_destroy(guest);
         return vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
     }
+    if (limits->image) {
+        vmd_guest_alloc(guest, limits->image_size, 1);
+        vmd_guest_alloc(guest, STOP_SIZE, STOP_SIZE); /* so that the page before guest->stop is empty */
+    }
     /*
-     * Allocated first, so that no page precedes it: after a call, Unicorn drops the code before the address that it
+     * Preceded by no page, or by one without code: after a call, Unicorn drops the code before the address that it
      * stopped at, and all empty blocks of that page; here it keeps the empty block that stops.
      */
     guest->stop = vmd_guest_alloc(guest, STOP_SIZE, 4096);

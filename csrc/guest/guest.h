@@ -19,7 +19,7 @@
 #include "base/error.h"
 
 /* cdef: begin */
-/* Addresses in the guest; its memory begins at VMD_GUEST_BASE. */
+/* Where a guest's memory begins, if its limits do not say. */
 #define VMD_GUEST_BASE 0x10000000
 #define VMD_GUEST_TRAMPOLINES 4096 /* maximum number of imports, in all modules together */
 
@@ -45,6 +45,11 @@ struct vmd_guest_limits {
      * limit.
      */
     uint64_t resident;
+    /*
+     * Place of a binary that has to be at its own addresses: the memory begins there, and all else is behind image_size
+     * bytes. 0: no such binary.
+     */
+    uint64_t image, image_size;
 };
 
 /*
@@ -78,8 +83,9 @@ void vmd_guest_destroy(struct vmd_guest *guest);
 /* Translate the size bytes at start faster, which are code that is not written to. For code of the first snapshot. */
 void vmd_guest_expect_code(struct vmd_guest *guest, uint64_t start, uint64_t size);
 
-/* The guest's memory: the bytes from address VMD_GUEST_BASE on; the size is that of its limits. */
+/* The guest's memory: the bytes from its base on, and that address; the size is that of its limits. */
 char *vmd_guest_memory(struct vmd_guest *guest);
+uint64_t vmd_guest_base(const struct vmd_guest *guest);
 
 /* Allocate size zero bytes, aligned to align (a power of two); returns the guest's address, 0: no memory left. */
 uint64_t vmd_guest_alloc(struct vmd_guest *guest, uint64_t size, uint64_t align);

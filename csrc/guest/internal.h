@@ -143,6 +143,7 @@ struct vmd_guest_state {
     uint64_t n_privates;
     uint64_t program_name, strtok, quarks, interned, n_quarks, main_context, random;
     uint64_t ctype_tables[3];
+    uint64_t heap, heap_end;         /* of a statically linked binary: what brk has reserved, and its current end */
     uint64_t kvm_state, n_kvm_state; /* lists of records of kvm_state.c, number of records */
     bool is_paused;
     uint64_t paused_at, paused_stack;
@@ -165,6 +166,7 @@ struct vmd_guest {
     uint64_t page_size;
     struct vmd_guest_kvm kvm;
     char *memory;
+    uint64_t base; /* address of the first byte of memory */
     uint64_t size;
     int memory_file; /* of a guest that can be rewound: the file behind its memory; else -1 */
     uint64_t trampolines, stop, thread, stack, errno_at;
@@ -243,7 +245,7 @@ static inline void vmd_put_u16(const struct vmd_guest *guest, void *to, uint16_t
 /* size bytes of the guest's memory at address, or NULL. */
 static inline char *vmd_guest_find(const struct vmd_guest *guest, uint64_t address, uint64_t size)
 {
-    uint64_t offset = address - VMD_GUEST_BASE;
+    uint64_t offset = address - guest->base;
 
     return offset < guest->size && size <= guest->size - offset ? guest->memory + offset : NULL;
 }

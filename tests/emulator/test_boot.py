@@ -84,7 +84,7 @@ def test_functions_by_what_they_do(target: str) -> None:
     main = file.map(guest, is_main=True)
     functions = Functions(guest, main)
     functions.exported = False
-    for name in ("register_module_init", "object_class_get_list", "qemu_console_early_init", "qemu_init"):
+    for name in ("object_class_get_list", "qemu_console_early_init", "qemu_init"):
         assert functions.find(name) == main.symbols[name]
     assert functions.find("target_info_qom_set_target") == main.symbols.get("target_info_qom_set_target")
 
@@ -130,7 +130,7 @@ class MappedCode(MappedObject):
         self.guest, self.bias = guest, bias
         end = bias + address + len(code)
         self.segments = [MappedSegment(bias + address, end, executable=True, writable=False, loaded=len(code))]
-        self._find_functions = partial(_function_starts, [bias + header_at])
+        self._find_functions = partial(_function_starts, [bias + header_at], [])
 
 
 def object_with_functions(machine: int, address: int, code: bytes, others: list[int]) -> Code:

@@ -108,13 +108,6 @@ def test_va_list(guest: Guest) -> None:
     assert guest.text(out) == text
 
 
-def test_jump(guest: Guest) -> None:
-    """The code that replaces a function jumps to another one, with its arguments."""
-    code = guest.alloc(64)
-    guest.write(code, guest.host.jump(guest.host_function("strlen")))
-    assert guest.call(code, guest.string("virtio")) == 6
-
-
 def test_facilities_of_z() -> None:
     """stfle stores the facilities that QEMU's start-up asks for, whatever room there is."""
     guest = Guest("guest", S390X)

@@ -186,7 +186,7 @@ def test_compiled(level: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     command = ["gcc", f"-march={level}", "-mprefer-vector-width=512", "-O3", "-shared", "-fPIC", "-nostartfiles"]
     subprocess.run([*command, "-o", str(binary), str(source)], check=True)
     if level != "x86-64-v4":
-        with pytest.raises(SourceError, match="its constructors queue no init functions"):
+        with pytest.raises(SourceError, match="its constructors register no init functions"):
             QemuImage(binary)
         return
     assert main(["dump", str(binary)]) == 3

@@ -115,7 +115,7 @@ def test_compiler_outputs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     for name, expected in (
         ("a.o", "a relocatable object, not linked; give a QEMU system emulator"),
         ("a.out", "not a QEMU system emulator, but another program; give a qemu-system-"),
-        ("fixed", "not position-independent (ET_EXEC), which is unsupported; use --run to run it instead"),
+        ("fixed", "not a QEMU system emulator, but another program; give a qemu-system-"),
         ("a.debug", "separate debug information, without code; give the binary that it belongs to"),
         ("a.a", "a static library (ar archive), not a dump"),
     ):

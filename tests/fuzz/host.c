@@ -1,11 +1,12 @@
 /*
- * Fuzz target: functions of the host (csrc/guest/host/). The input is a sequence of calls of 8 bytes: the function, six
- * arguments (a small number, an earlier result or an address each) and the kinds of the arguments. The guest's memory
- * begins with the same bytes.
+ * Fuzz target: functions of the host (csrc/guest/host/) and system calls. The input is a sequence of calls of 8 bytes:
+ * the function, six arguments (a small number, an earlier result or an address each) and the kinds of the arguments.
+ * 0xff is a system call, whose number is the first argument. The guest's memory begins with the same bytes.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "guest.h"
+#include "guest/syscalls.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -61,7 +62,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         call.stack = guest->stack;
         vmd_error_set(&guest->err, VMD_OK, 0, NULL);
-        results[2 + n % (RESULTS - 2)] = nth_function(data[0] | (data[7] & 0xc0) << 2)(&call);
+        results[2 + n % (RESULTS - 2)] = data[0] == 0xff && guest->host->syscalls
+                                             ? vmd_guest_serve_syscall(guest, data[1], call.args)
+                                             : nth_function(data[0] | (data[7] & 0xc0) << 2)(&call);
     }
     vmd_guest_destroy(guest);
     return 0;

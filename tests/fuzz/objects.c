@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "guest.h"
+#include "guest/module_entries.h"
 #include "guest/objects/elf_object.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -34,6 +35,25 @@ static void query(struct vmd_object *object)
     }
 }
 
+/* What is found in an object without symbols and relocations. */
+static void query_unlinked(struct vmd_guest *guest, size_t size)
+{
+    struct vmd_object *object = vmd_object_create(guest, FUZZ_BASE);
+    struct vmd_module_entry entries[64];
+    size_t n = vmd_guest_find_module_entries(guest, FUZZ_BASE, FUZZ_BASE + size, FUZZ_BASE, FUZZ_BASE + size, entries,
+                                             sizeof(entries) / sizeof(*entries));
+
+    for (size_t i = 1; i < n; i++) {
+        if (entries[i].list == entries[i - 1].list && entries[i].type != entries[i - 1].type) {
+            __builtin_trap();
+        }
+    }
+    if (object && !vmd_object_guess_slots(object, FUZZ_BASE, FUZZ_BASE + size, FUZZ_BASE, FUZZ_BASE + size)) {
+        query(object);
+    }
+    vmd_object_destroy(object);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     uint8_t host = fuzz_byte(&data, &size);
@@ -54,6 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         vmd_object_destroy(main);
     }
+    query_unlinked(guest, size);
     vmd_guest_destroy(guest);
     return 0;
 }

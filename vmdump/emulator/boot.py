@@ -12,6 +12,8 @@ from vmdump.emulator.find_functions import Functions
 from vmdump.emulator.guest import WRONG_BINARY, Guest
 from vmdump.emulator.machine_types import MachineType
 from vmdump.emulator.objects.model import MappedObject
+from vmdump.emulator.other_programs import check_is_qemu
+from vmdump.emulator.static_start import start_program
 from vmdump.errors import SourceError
 
 #: Possible offsets of MachineClass.is_default, in bytes. It is at 197 in QEMU 5.2, 189 in 7.2, 198 in 10.0, 206 in
@@ -30,19 +32,31 @@ class Qemu:
         on_phase("constructors")
         self.guest, self.main = guest, main
         self.functions = Functions(guest, main)
-        self._redirect("register_module_init", guest.host_function("register_dso_module_init"))
-        guest.call_all(main.constructors)
+        begin = guest.base + guest.allocated()
+        if main.program:
+            start_program(guest, main.program, self.functions.get("qemu_init"))
+        else:
+            guest.call_all(main.constructors)
         on_phase("init functions")
-        self._call_inits(guest.take_typed_inits())
+        self._call_inits(self._registered_inits(begin))
 
-    def _redirect(self, name: str, target: int) -> None:
-        """Overwrite a function of the guest with a jump to another one."""
-        self.guest.write(self.functions.get(name), self.guest.host.jump(target))
+    def _registered_inits(self, begin: int) -> list[tuple[int, int]]:
+        """Return the init functions that constructors have registered, with their types: the longest list of each type.
+
+        The lists are in the memory that was allocated from ``begin`` on.
+        """
+        guest = self.guest
+        code = [segment for segment in self.main.segments if segment.executable]
+        limits = min((part.start for part in code), default=0), max((part.end for part in code), default=0)
+        lists = guest.module_entries(begin, guest.base + guest.allocated(), limits)
+        of_type = {each[0][1]: each for each in sorted(lists, key=len)}
+        return [entry for each in of_type.values() for entry in each]
 
     def _call_inits(self, inits: Sequence[tuple[int, int]]) -> None:
         """Call the init functions of types up to MODULE_INIT_QOM, the most frequent type."""
         if not inits:
-            raise SourceError(f"{self.guest.name}: its constructors queue no init functions; {WRONG_BINARY}")
+            check_is_qemu(self.guest.name, self.main.content())
+            raise SourceError(f"{self.guest.name}: its constructors register no init functions; {WRONG_BINARY}")
         ((qom, _),) = Counter(kind for _, kind in inits).most_common(1)
         for wanted in sorted({kind for _, kind in inits if kind <= qom} - {_BLOCK}):
             if wanted == qom:

@@ -6,7 +6,6 @@ not. There, functions are identified by the strings they use and the functions t
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from functools import cached_property
 
@@ -61,23 +60,18 @@ class Functions:
     def _code(self) -> Code:
         return Code(self._main)
 
-    def _register_module_init(self) -> set[int]:
-        """The function that most constructors call. Source: include/qemu/module.h module_init."""
-        calls: Counter[int] = Counter()
-        for constructor in self._main.constructors:
-            if function := self._code.function(constructor):
-                calls.update(set(self._code.calls(function)))
-        return {function for function, _ in calls.most_common(1)}
-
     def _object_class_get_list(self) -> set[int]:
         """The callee of the dumper with ("device", true). Source: migration/savevm.c dump_vmstate_json_to_file."""
         device = self._code.strings(b"device")
-        return {
-            called
+        dumpers = [
+            dumper
             for dumper in self._code.functions_that_load(self._code.string_around(b'"vmschkmachine"'))
             if not device.isdisjoint(self._code.loads(dumper))
-            for called in self._code.calls(dumper, second_is_1=True)
-        }
+        ]
+        found = {called for dumper in dumpers for called in self._code.calls(dumper, second_is_1=True)}
+        if len(found) > 1:  # fwrite(text, 1, size, file) and __fprintf_chk(file, 1, format, ...) of a static libc
+            found = {called for each in dumpers for called in self._code.calls(each, second_is_1=True, is_last=True)}
+        return found
 
     def _qemu_init(self) -> set[int]:
         """The function with the string that -M help prints. Source: softmmu/vl.c, system/vl.c."""
@@ -112,7 +106,6 @@ class Functions:
 
 #: Finders by the name of the function in QEMU. Not in Functions: bound methods would be a reference cycle.
 _FINDERS: dict[str, Callable[[Functions], set[int]]] = {
-    "register_module_init": Functions._register_module_init,
     "object_class_get_list": Functions._object_class_get_list,
     "qemu_console_early_init": Functions._qemu_console_early_init,
     "qemu_init": Functions._qemu_init,

@@ -59,6 +59,7 @@ class Guest:
         memory: int | None = None,
         rewindable: bool = False,
         resident: int = 0,
+        place: range | None = None,
     ) -> None:
         """Create an empty guest.
 
@@ -71,6 +72,7 @@ class Guest:
             memory: bytes of address space; None: MEMORY.
             rewindable: whether snapshots can be taken.
             resident: bytes of memory that a call may allocate; 0: no limit.
+            place: addresses of a binary that can't be moved, which begin at a multiple of 64 KiB; None: none.
 
         Raises:
             SourceError: Unicorn is missing or can't emulate the CPU.
@@ -84,15 +86,23 @@ class Guest:
         self.order = "<" if self.byte_order == "little" else ">"
         #: Bytes of address space.
         self.size = MEMORY if memory is None else memory
-        self.base: int = lib.VMD_GUEST_BASE
-        #: Load address of the binary; errors show addresses relative to it, as objdump does.
-        self.bias: int = self.base
+        #: Addresses of a binary that can't be moved; bytes of a page.
+        self.place, self.page_size = place, host.page_size
         self._error = error = ffi.new("struct vmd_error *")
         self._seconds = SECONDS if timeout is None else timeout
         ret = ffi.new("struct vmd_guest **")
         limits = ffi.new(
             "struct vmd_guest_limits *",
-            (self.size, int(self._seconds * 1000), int(SLICE * 1000), lib.vmd_poll, ffi.NULL, rewindable, resident),
+            {
+                "memory": self.size,
+                "milliseconds": int(self._seconds * 1000),
+                "slice_milliseconds": int(SLICE * 1000),
+                "poll": lib.vmd_poll,
+                "rewindable": rewindable,
+                "resident": resident,
+                "image": place.start if place else 0,
+                "image_size": len(place) if place else 0,
+            },
         )
         status = lib.vmd_guest_create(libunicorn(), self.arch, platform, limits, ret, error)
         if status == lib.VMD_NO_MEMORY:
@@ -100,6 +110,9 @@ class Guest:
         if status:
             raise SourceError(f"{name}: can't be emulated: {ffi.string(error.message).decode()}")
         self.native = ffi.gc(ret[0], lib.vmd_guest_destroy)
+        self.base = int(lib.vmd_guest_base(self.native))
+        #: Load address of the binary; errors show addresses relative to it, as objdump does.
+        self.bias = 0 if place else self.base
         lib.vmd_guest_set_host(self.native, host.memfd, host.sgx_vepc, host.page_size)
         self._memory = memoryview(ffi.buffer(lib.vmd_guest_memory(self.native), self.size))
         #: Read-only view of the whole memory, from base on.
@@ -200,6 +213,13 @@ class Guest:
         ret = ffi.new("uint64_t *")
         self._check(lib.vmd_guest_resume(self.native, ret, self._error), self.bias)
         return int(ret[0])
+
+    def start(self, entry: int, stack: int, pause_at: int) -> None:
+        """Start a statically linked binary with a stack pointer, up to the entry of a function. Raises as call.
+
+        The start stays paused; it is not resumed.
+        """
+        self._check(lib.vmd_guest_start(self.native, entry, stack, pause_at, self._error), entry)
 
     def abandon(self) -> None:
         """Drop the paused call: it does not continue."""
@@ -306,6 +326,18 @@ class Guest:
             yield self.pointer(address)
             address = self.pointer(address + 8)
         raise SourceError(f"{self.name}: a GSList is cyclic")
+
+    def module_entries(self, begin: int, end: int, code: tuple[int, int]) -> list[list[tuple[int, int]]]:
+        """Return the lists of init functions registered in [begin, end), whose code is in the given range.
+
+        Each function is with its type (MODULE_INIT_*). Source: csrc/guest/module_entries.c.
+        """
+        room = 1 << 14
+        found = ffi.new("struct vmd_module_entry[]", room)
+        lists: dict[int, list[tuple[int, int]]] = {}
+        for i in range(lib.vmd_guest_find_module_entries(self.native, begin, end, *code, found, room)):
+            lists.setdefault(found[i].list, []).append((int(found[i].init), int(found[i].type)))
+        return list(lists.values())
 
     def take_typed_inits(self) -> list[tuple[int, int]]:
         """Return the init functions queued since the last call, in order, each with its type (MODULE_INIT_*)."""

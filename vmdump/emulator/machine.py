@@ -302,8 +302,9 @@ def prepare(
         raise SourceError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
     with file:
         guest = Guest(
-            path, file.arch, host, SECONDS, platform=file.platform, memory=MEMORY, rewindable=True, resident=RESIDENT
-        )
+            path, file.arch, host, SECONDS, platform=file.platform, memory=MEMORY, rewindable=True, resident=RESIDENT,
+            place=file.place,
+        )  # fmt: skip
         guest.set_fill(fill)
         if shift:
             guest.alloc(shift)
@@ -313,6 +314,11 @@ def prepare(
             services.keep(provide_kvm(guest))
         libraries = map_libraries(guest, services)
         main = file.map(guest, libraries, is_main=True)
+        if main.program:
+            raise SourceError(
+                f"{path}: statically linked: its devices can be read (dump, show, check, lint), but its machines can't "
+                "be emulated, as its threads are libc's own; use a dynamically linked build"
+            )
         services.set_scope([main, *libraries])
         machine = Machine(guest, main, services, Functions(guest, main))
         for each in (*libraries, main):

@@ -70,19 +70,32 @@ class Code:
         if not self._starts:
             return []
         start, end = self._starts[0], self._starts[-1]
-        return list(islice(self._host.loads(start, self.guest.read(start, end - start)), _LOADS_MAX))
+        return list(islice(self._loads(start, self.guest.read(start, end - start)), _LOADS_MAX))
+
+    def _loads(self, address: int, data: bytes) -> Iterator[tuple[int, int]]:
+        yield from self._host.loads(address, data)
+        if place := self.guest.place:
+            yield from (load for load in self._host.absolute_loads(address, data) if load[1] in place)
 
     def loads(self, function: tuple[int, int]) -> Iterator[int]:
         """Iterate over the addresses that a function loads."""
         start, end = function
-        return (target for _, target in self._host.loads(start, self.guest.read(start, end - start)))
+        return (target for _, target in self._loads(start, self.guest.read(start, end - start)))
 
-    def calls(self, function: tuple[int, int], *, second_is_1: bool = False) -> Iterator[int]:
-        """Iterate over direct call and jump targets of a function; second_is_1: only if the second argument is 1."""
+    def calls(self, function: tuple[int, int], *, second_is_1: bool = False, is_last: bool = False) -> Iterator[int]:
+        """Iterate over direct call and jump targets of a function.
+
+        second_is_1: only if the second argument is 1; is_last: only if it is also the last one.
+        """
         start, end = function
         data = self.guest.read(start, end - start)
         for at, target in self._host.calls(start, data):
-            if target in self._known and not (second_is_1 and not self._host.sets_second_to_1(data[: at - start])):
+            before = data[: at - start]
+            if (
+                target in self._known
+                and not (second_is_1 and not self._host.sets_second_to_1(before))
+                and not (is_last and self._host.sets_third(before))
+            ):
                 yield target
 
     def byte_reads(self, function: tuple[int, int]) -> Iterator[int]:

@@ -9,6 +9,7 @@
 
 #include "guest/code_scan.h"
 #include "guest/insn.h"
+#include "guest/syscalls.h"
 #include "guest/vex/vex.h"
 #include "guest/internal.h"
 
@@ -51,14 +52,17 @@ static const struct vmd_relocation_type relocations[] = {
 };
 
 /*
- * lea disp32(%rip),%r64; call rel32 and, for a tail call, jmp rel32. Matched at any byte: the addresses are known, so
- * an accidental match is one in millions.
+ * lea disp32(%rip),%r64; in binaries at fixed addresses also mov $imm32,%r32; call rel32 and, for a tail call, jmp
+ * rel32. Matched at any byte: the addresses are known, so an accidental match is one in millions.
  */
 
 static inline uint64_t loaded(const struct vmd_code *code, uint64_t at)
 {
     const unsigned char *bytes = code->bytes + at;
 
+    if ((bytes[0] & 0xf8) == 0xb8 && code->size - at >= 5) {
+        return vmd_load_u32(bytes + 1);
+    }
     if (code->size - at < 7 || (bytes[0] & 0xfb) != 0x48 || bytes[1] != 0x8d || (bytes[2] & 0xc7) != 0x05) {
         return 0;
     }
@@ -77,8 +81,62 @@ static inline uint64_t called(const struct vmd_code *code, uint64_t at)
 
 uint64_t vmd_x86_64_find_uses(const struct vmd_code *code, struct vmd_guest_use *uses, uint64_t room)
 {
-    return vmd_scan_uses(code, uses, room, 1, 7, loaded, called);
+    return vmd_scan_uses(code, uses, room, 1, 5, loaded, called);
 }
+
+/* Source: Linux arch/x86/entry/syscalls/syscall_64.tbl. */
+static const uint8_t syscall_kinds[] = {
+    [1] = VMD_SYSCALL_WRITE,         /* write */
+    [2] = VMD_SYSCALL_NO_ENTRY,      /* open */
+    [3] = VMD_SYSCALL_ZERO,          /* close */
+    [4] = VMD_SYSCALL_NO_ENTRY,      /* stat */
+    [6] = VMD_SYSCALL_NO_ENTRY,      /* lstat */
+    [9] = VMD_SYSCALL_MMAP,          /* mmap */
+    [10] = VMD_SYSCALL_ZERO,         /* mprotect */
+    [11] = VMD_SYSCALL_ZERO,         /* munmap */
+    [12] = VMD_SYSCALL_BRK,          /* brk */
+    [13] = VMD_SYSCALL_ZERO,         /* rt_sigaction */
+    [14] = VMD_SYSCALL_ZERO,         /* rt_sigprocmask */
+    [16] = VMD_SYSCALL_NO_TERMINAL,  /* ioctl */
+    [20] = VMD_SYSCALL_WRITE_VECTOR, /* writev */
+    [21] = VMD_SYSCALL_NO_ENTRY,     /* access */
+    [24] = VMD_SYSCALL_ZERO,         /* sched_yield */
+    [28] = VMD_SYSCALL_ZERO,         /* madvise */
+    [39] = VMD_SYSCALL_PROCESS,      /* getpid */
+    [56] = VMD_SYSCALL_CLONE,        /* clone */
+    [60] = VMD_SYSCALL_EXIT,         /* exit */
+    [89] = VMD_SYSCALL_NO_ENTRY,     /* readlink */
+    [96] = VMD_SYSCALL_ZERO,         /* gettimeofday */
+    [102] = VMD_SYSCALL_USER,        /* getuid */
+    [104] = VMD_SYSCALL_USER,        /* getgid */
+    [107] = VMD_SYSCALL_USER,        /* geteuid */
+    [108] = VMD_SYSCALL_USER,        /* getegid */
+    [131] = VMD_SYSCALL_ZERO,        /* sigaltstack */
+    [158] = VMD_SYSCALL_SET_THREAD,  /* arch_prctl */
+    [186] = VMD_SYSCALL_PROCESS,     /* gettid */
+    [201] = VMD_SYSCALL_ZERO,        /* time */
+    [202] = VMD_SYSCALL_ZERO,        /* futex */
+    [204] = VMD_SYSCALL_AFFINITY,    /* sched_getaffinity */
+    [218] = VMD_SYSCALL_PROCESS,     /* set_tid_address */
+    [228] = VMD_SYSCALL_ZERO,        /* clock_gettime */
+    [231] = VMD_SYSCALL_EXIT,        /* exit_group */
+    [257] = VMD_SYSCALL_NO_ENTRY,    /* openat */
+    [262] = VMD_SYSCALL_NO_ENTRY,    /* newfstatat */
+    [267] = VMD_SYSCALL_NO_ENTRY,    /* readlinkat */
+    [273] = VMD_SYSCALL_ZERO,        /* set_robust_list */
+    [302] = VMD_SYSCALL_LIMIT,       /* prlimit64 */
+    [318] = VMD_SYSCALL_RANDOM,      /* getrandom */
+    [319] = VMD_SYSCALL_MEMFD,       /* memfd_create */
+};
+
+static const struct vmd_syscalls syscalls = {
+    .instruction = INS_SYSCALL,
+    .number = RAX,
+    .args = {RDI, RSI, RDX, R10, R8, R9},
+    .result = RAX,
+    .kinds = syscall_kinds,
+    .n = sizeof(syscall_kinds),
+};
 
 static const struct vmd_arch x86_64 = {
     X86_64_CPU,
@@ -106,6 +164,7 @@ static const struct vmd_arch x86_64 = {
     .statfs_size = 120,
     .statfs_word = 8,
     .open_directory = 0200000,
+    .syscalls = &syscalls,
 };
 
 VMD_ARCH(x86_64)

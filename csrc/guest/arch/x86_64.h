@@ -26,6 +26,7 @@ enum {
     RSP = 44,
     R8 = 106,
     R9 = 107,
+    R10 = 108,
     R12 = 110,
     R13 = 111,
     R14 = 112,
@@ -33,6 +34,7 @@ enum {
     XMM0 = 122,
     FS_BASE = 250,
     GS_BASE = 251,
+    INS_SYSCALL = 699,
 };
 
 extern const struct vmd_replacement vmd_x86_64_vectors;

@@ -68,6 +68,16 @@ uint64_t vmd_cpu_call_until(struct vmd_guest *guest, uint64_t function, const ui
     return vmd_cpu_read(guest, host->result);
 }
 
+void vmd_cpu_start(struct vmd_guest *guest, uint64_t entry, uint64_t sp, uint64_t pause_at)
+{
+    /* The arguments are those of a function to call at exit, of which there is none. */
+    for (int i = 0; i < guest->host->n_args; i++) {
+        vmd_cpu_write(guest, guest->host->args[i], 0);
+    }
+    vmd_cpu_write(guest, guest->host->sp, sp);
+    vmd_cpu_execute(guest, entry, pause_at);
+}
+
 uint64_t vmd_cpu_return(struct vmd_host_call *call)
 {
     call->guest->cpu->has_returned = true;

@@ -18,6 +18,7 @@ enum {
     UC_PROT_ALL = 7,
     UC_MEM_FETCH = 18,
     UC_HOOK_INTR = 1,
+    UC_HOOK_INSN = 2,
     UC_HOOK_BLOCK = 8,
     UC_HOOK_MEM_INVALID = 1008,
     UC_HOOK_MEM_READ = 1024,
@@ -99,6 +100,12 @@ void vmd_cpu_execute(struct vmd_guest *guest, uint64_t start, uint64_t until);
 /* Call a function on the stack at sp until it returns, or enters pause_at (0: none). */
 uint64_t vmd_cpu_call_until(struct vmd_guest *guest, uint64_t function, const uint64_t *args, int n_args, uint64_t sp,
                             uint64_t pause_at);
+
+/* Start a program at its entry with this stack pointer, up to pause_at. */
+void vmd_cpu_start(struct vmd_guest *guest, uint64_t entry, uint64_t sp, uint64_t pause_at);
+
+/* Let the guest's system calls be served. False: Unicorn refuses the hook. */
+bool vmd_cpu_hook_syscalls(struct vmd_guest *guest);
 
 /* Adds the hooks for instructions that are executed in C. */
 bool vmd_cpu_hook_replaced(struct vmd_guest *guest);

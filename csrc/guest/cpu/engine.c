@@ -130,7 +130,7 @@ struct uc_tlb_entry {
 static bool on_tlb_miss(void *engine, uint64_t address, int type, struct uc_tlb_entry *ret, void *user)
 {
     struct vmd_guest *guest = user;
-    uint64_t page = (address - VMD_GUEST_BASE) / CODE_PAGE;
+    uint64_t page = (address - guest->base) / CODE_PAGE;
 
     guest->cpu->tlb_misses++;
     *ret = (struct uc_tlb_entry){address, UC_PROT_ALL};
@@ -189,11 +189,11 @@ static bool start_engine(struct vmd_guest *guest)
     return !unicorn->open(host->unicorn_arch, host->unicorn_mode, engine) &&
            (host->cpu_model < 0 ||
             !unicorn->ctl(*engine, UC_CTL_WRITE | 1 << UC_CTL_ARGUMENTS | UC_CTL_CPU_MODEL, host->cpu_model)) &&
-           !unicorn->mem_map_ptr(*engine, VMD_GUEST_BASE, guest->size, UC_PROT_ALL, guest->memory) &&
+           !unicorn->mem_map_ptr(*engine, guest->base, guest->size, UC_PROT_ALL, guest->memory) &&
            !unicorn->hook_add(*engine, &hook, UC_HOOK_BLOCK, on_trampoline, guest, start, end - 1) &&
-           !unicorn->hook_add(*engine, &hook, UC_HOOK_MEM_INVALID, on_invalid_memory, guest, 0, VMD_GUEST_BASE - 1) &&
-           !unicorn->hook_add(*engine, &hook, UC_HOOK_MEM_INVALID, on_invalid_memory, guest,
-                              VMD_GUEST_BASE + guest->size, UINT64_MAX) &&
+           !unicorn->hook_add(*engine, &hook, UC_HOOK_MEM_INVALID, on_invalid_memory, guest, 0, guest->base - 1) &&
+           !unicorn->hook_add(*engine, &hook, UC_HOOK_MEM_INVALID, on_invalid_memory, guest, guest->base + guest->size,
+                              UINT64_MAX) &&
            expect_code(guest, start, end) &&
            !unicorn->ctl(*engine, UC_CTL_WRITE | 1 << UC_CTL_ARGUMENTS | UC_CTL_TLB_TYPE, UC_TLB_VIRTUAL) &&
            !unicorn->hook_add(*engine, &hook, UC_HOOK_TLB_FILL, on_tlb_miss, guest, 1, 0) &&

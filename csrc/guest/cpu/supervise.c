@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "guest/cpu/cpu.h"
+#include "guest/process.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -25,6 +26,7 @@ struct calls {
     int n_args;
     uint64_t pause_at;    /* function at whose entry the calls pause, or 0 */
     bool resume;          /* resume the paused call instead of calling functions */
+    uint64_t stack;       /* of a program that is started at functions[0]; 0: they are called */
     uint64_t result;      /* of the last */
     uint64_t nanoseconds; /* of CPU time, when it has ended */
     bool has_ended;
@@ -46,6 +48,9 @@ static void *run(void *opaque)
     if (calls->resume) {
         vmd_cpu_execute(guest, guest->state.paused_at, guest->stop);
         calls->result = vmd_cpu_read(guest, guest->host->result);
+    }
+    if (calls->stack) {
+        vmd_cpu_start(guest, calls->functions[0], calls->stack, calls->pause_at);
     }
     for (; calls->done < calls->n; calls->done++) {
         calls->result =
@@ -231,6 +236,23 @@ enum vmd_status vmd_guest_call_until(struct vmd_guest *guest, uint64_t function,
         return VMD_OK;
     }
     return pause_call(guest, err);
+}
+
+enum vmd_status vmd_guest_start(struct vmd_guest *guest, uint64_t entry, uint64_t stack, uint64_t pause_at,
+                                struct vmd_error *err)
+{
+    struct calls calls = {.guest = guest, .functions = &entry, .stack = stack, .pause_at = pause_at};
+
+    if (!guest->host->syscalls || guest->state.is_paused || !vmd_cpu_hook_syscalls(guest)) {
+        return vmd_error_set(err, VMD_BAD_REFERENCE, entry, "a program that can't be started");
+    }
+    guest->state.paused_at = pause_at;
+    return run_calls(guest, &calls, err) ? err->code : pause_call(guest, err);
+}
+
+bool vmd_guest_can_start(const struct vmd_guest *guest)
+{
+    return guest->host->syscalls != NULL;
 }
 
 enum vmd_status vmd_guest_resume(struct vmd_guest *guest, uint64_t *ret, struct vmd_error *err)

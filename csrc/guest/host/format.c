@@ -175,7 +175,7 @@ static void print_string(struct vmd_text *out, const struct specification *spec,
 
     if (address) {
         /* With a precision it needs no end. */
-        uint64_t room = guest->size - (address - VMD_GUEST_BASE);
+        uint64_t room = guest->size - (address - guest->base);
 
         text = spec->precision < 0 ? vmd_host_string(guest, address) : vmd_guest_at(guest, address, 1);
         if (text && spec->precision >= 0) {

@@ -87,7 +87,7 @@ static uint64_t host_g_strstr_len(struct vmd_host_call *call)
 {
     struct vmd_guest *guest = call->guest;
     const char *part = vmd_host_string(guest, call->args[2]), *text = vmd_guest_at(guest, call->args[0], 1), *found;
-    uint64_t room = guest->size - (call->args[0] - VMD_GUEST_BASE);
+    uint64_t room = guest->size - (call->args[0] - guest->base);
 
     if (!text || !part) {
         return 0;

@@ -7,7 +7,7 @@
 
 static uint64_t address_of(struct vmd_host_call *call, const char *host)
 {
-    return host ? VMD_GUEST_BASE + (uint64_t)(host - call->guest->memory) : 0;
+    return host ? call->guest->base + (uint64_t)(host - call->guest->memory) : 0;
 }
 
 /* A host function can't be interrupted: it must not write more than a call may use. */
@@ -62,7 +62,7 @@ static uint64_t host_memcmp(struct vmd_host_call *call)
 static uint64_t host_memchr(struct vmd_host_call *call)
 {
     const char *from = vmd_guest_at(call->guest, call->args[0], 1);
-    uint64_t room = call->guest->size - (call->args[0] - VMD_GUEST_BASE);
+    uint64_t room = call->guest->size - (call->args[0] - call->guest->base);
 
     /* It may be called with more bytes than there are, if the character is there. */
     return from ? address_of(call, memchr(from, (int)call->args[1], call->args[2] < room ? call->args[2] : room)) : 0;
@@ -73,7 +73,7 @@ static uint64_t host_rawmemchr(struct vmd_host_call *call)
     const char *from = vmd_guest_at(call->guest, call->args[0], 1);
 
     return from ? address_of(call,
-                             memchr(from, (int)call->args[1], call->guest->size - (call->args[0] - VMD_GUEST_BASE)))
+                             memchr(from, (int)call->args[1], call->guest->size - (call->args[0] - call->guest->base)))
                 : 0;
 }
 

@@ -32,7 +32,7 @@ uint64_t vmd_host_put_string(struct vmd_guest *guest, const char *text, size_t s
 
 static uint64_t address_of(struct vmd_host_call *call, const char *host)
 {
-    return host ? VMD_GUEST_BASE + (host - call->guest->memory) : 0;
+    return host ? call->guest->base + (host - call->guest->memory) : 0;
 }
 
 static uint64_t host_strlen(struct vmd_host_call *call)
@@ -194,7 +194,7 @@ static uint64_t host_strncpy(struct vmd_host_call *call)
 {
     const char *text = call->args[2] ? vmd_guest_at(call->guest, call->args[1], 1) : NULL;
     char *to = text ? vmd_guest_at(call->guest, call->args[0], call->args[2]) : NULL;
-    uint64_t room = call->guest->size - (call->args[1] - VMD_GUEST_BASE), size;
+    uint64_t room = call->guest->size - (call->args[1] - call->guest->base), size;
 
     if (to) {
         size = strnlen(text, call->args[2] < room ? call->args[2] : room);
@@ -207,7 +207,7 @@ static uint64_t host_strncpy(struct vmd_host_call *call)
 static uint64_t host_strndup(struct vmd_host_call *call)
 {
     const char *text = vmd_guest_at(call->guest, call->args[0], 1);
-    uint64_t room = call->guest->size - (call->args[0] - VMD_GUEST_BASE);
+    uint64_t room = call->guest->size - (call->args[0] - call->guest->base);
 
     return text ? vmd_host_put_string(call->guest, text, strnlen(text, call->args[1] < room ? call->args[1] : room))
                 : 0;

@@ -35,9 +35,6 @@ struct vmd_object {
     bool slots_are_sorted;
 };
 
-/* NULL: out of memory. */
-struct vmd_object *vmd_object_create(struct vmd_guest *guest, uint64_t bias);
-
 /*
  * Make room for n symbols, all zero, and for names of size bytes, which are copied and terminated.
  * VMD_NO_MEMORY; VMD_BAD_REFERENCE: too many.

@@ -51,7 +51,7 @@ static enum vmd_status read_dynamic(struct vmd_elf *elf, uint64_t dynamic, uint6
         }
     }
     if (!elf->strtab.address || !elf->symtab.address || !elf->strtab.size) {
-        return vmd_object_bad(err, "no dynamic symbols; statically linked binaries can't be read");
+        return vmd_object_bad(err, "no dynamic symbols");
     }
     return VMD_OK;
 }

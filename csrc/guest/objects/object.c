@@ -213,3 +213,24 @@ size_t vmd_object_slots(struct vmd_object *object, const uint64_t **ret)
     *ret = slots->all;
     return slots->n;
 }
+
+enum vmd_status vmd_object_guess_slots(struct vmd_object *object, uint64_t begin, uint64_t end, uint64_t low,
+                                       uint64_t high)
+{
+    const char *data;
+
+    begin = (begin + 7) & -(uint64_t)8;
+    data = end > begin ? vmd_guest_find(object->guest, begin, end - begin) : NULL;
+    if (!data) {
+        return end > begin ? VMD_BAD_REFERENCE : VMD_OK;
+    }
+    for (uint64_t at = 0; at + 8 <= end - begin; at += 8) {
+        uint64_t value = vmd_get_u64(object->guest, data + at);
+
+        if (value >= low && value < high && vmd_address_list_add(&object->slots, begin + at)) {
+            return VMD_NO_MEMORY;
+        }
+    }
+    object->slots_are_sorted = false;
+    return VMD_OK;
+}

@@ -14,7 +14,8 @@
 /* cdef: begin */
 struct vmd_object;
 
-/* Accepts NULL. */
+/* An object without symbols, at bias, which relocates itself. NULL: out of memory. Destroy accepts NULL. */
+struct vmd_object *vmd_object_create(struct vmd_guest *guest, uint64_t bias);
 void vmd_object_destroy(struct vmd_object *object);
 
 /* Address (thread-local: offset) of the last symbol of that name that the object defines; 0: none. */
@@ -36,6 +37,13 @@ size_t vmd_object_constructors(const struct vmd_object *object, const uint64_t *
  * the object. The first call sorts them.
  */
 size_t vmd_object_slots(struct vmd_object *object, const uint64_t **ret);
+
+/*
+ * Take the words in [begin, end) that are addresses in [low, high) for slots, in an object whose relocations the linker
+ * has applied. VMD_NO_MEMORY; VMD_BAD_REFERENCE: outside of the guest's memory.
+ */
+enum vmd_status vmd_object_guess_slots(struct vmd_object *object, uint64_t begin, uint64_t end, uint64_t low,
+                                       uint64_t high);
 /* cdef: end */
 
 #endif

@@ -13,10 +13,6 @@ from vmdump.files.elf_header import HostArch
 _ONE = 0x52800021
 
 
-def _jump(target: int) -> bytes:
-    return b"\x50\x00\x00\x58\x00\x02\x1f\xd6" + struct.pack("<Q", target)  # ldr x16, 8; br x16; ADDRESS
-
-
 def _page(adrp: int, at: int) -> int:
     """Return the address that adrp computes."""
     return (at & ~0xFFF) + (sign_extend(adrp >> 3 & 0x1FFFFC | adrp >> 29 & 3, 21) << 12)
@@ -77,6 +73,6 @@ def _effects(code: bytes) -> Iterator[Effect]:
 
 
 HOST = Host(
-    HostArch.AARCH64, "little", "aarch64-linux-gnu", _jump, _loads, _calls, _byte_reads, _sets_second_to_1, _stubs,
+    HostArch.AARCH64, "little", "aarch64-linux-gnu", _loads, _calls, _byte_reads, _sets_second_to_1, _stubs,
     _effects,
 )  # fmt: skip

@@ -51,8 +51,6 @@ class Host(NamedTuple):
     byte_order: Literal["little", "big"]
     #: Name of the directory of its libraries below /usr/lib in Debian.
     multiarch: str
-    #: Position-independent code that jumps to an absolute address.
-    jump: Callable[[int], bytes]
     #: Instructions, or the last of several, that load an address.
     loads: Callable[[int, bytes], Addresses]
     #: Direct calls and jumps.
@@ -66,6 +64,11 @@ class Host(NamedTuple):
     #: The effects of a function's instructions, as far as they are known.
     effects: Callable[[bytes], Iterator[Effect]] = lambda code: iter(())
     platform: Platform = Platform.LINUX
+    #: Whether the code before a call sets the third argument, or contains another call behind which it does not set the
+    #: second to 1; as far as that is recognised.
+    sets_third: Callable[[bytes], bool] = lambda before: False
+    #: Further instructions that load an address in code that is not position-independent.
+    absolute_loads: Callable[[int, bytes], Addresses] = lambda address, code: iter(())
 
 
 def words(data: bytes, byte_order: str = "<") -> tuple[int, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 
 from vmdump.emulator.hosts.model import ARGUMENT_WITHIN, GLOBAL_WITHIN, Addresses, Host, sign_extend
@@ -14,11 +13,6 @@ _STACK_POINTER = 2
 
 #: li a1, 1: compressed, and addi a1, zero, 1.
 _ONES = (0x4585, 0x00100593)
-
-
-def _jump(target: int) -> bytes:
-    # auipc t0, 0; ld t0, 16(t0); jr t0; nop; ADDRESS
-    return struct.pack("<IIIIQ", 0x00000297, 0x0102B283, 0x00028067, 0x00000013, target)
 
 
 def _instructions(data: bytes) -> Iterator[tuple[int, int]]:
@@ -98,6 +92,4 @@ def _stubs(address: int, data: bytes) -> Addresses:
         before = (at, word)
 
 
-HOST = Host(
-    HostArch.RISCV64, "little", "riscv64-linux-gnu", _jump, _loads, _calls, _byte_reads, _sets_second_to_1, _stubs
-)
+HOST = Host(HostArch.RISCV64, "little", "riscv64-linux-gnu", _loads, _calls, _byte_reads, _sets_second_to_1, _stubs)

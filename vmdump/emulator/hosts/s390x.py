@@ -26,11 +26,6 @@ _SHORT = (0x43, 0x91, 0x95)
 _STACK_POINTER = 15
 
 
-def _jump(target: int) -> bytes:
-    # basr %r1, 0; lg %r1, 14(%r1); br %r1; 6 bytes; ADDRESS
-    return bytes.fromhex("0d10 e310100e0004 07f1 000000000000") + struct.pack(">Q", target)
-
-
 def _relative(pattern: re.Pattern[bytes], address: int, data: bytes) -> Addresses:
     for match in pattern.finditer(data):
         if not match.start() % 2:
@@ -64,4 +59,4 @@ def _stubs(address: int, data: bytes) -> Addresses:
     return _relative(_STUB, address, data)
 
 
-HOST = Host(HostArch.S390X, "big", "s390x-linux-gnu", _jump, _loads, _calls, _byte_reads, _sets_second_to_1, _stubs)
+HOST = Host(HostArch.S390X, "big", "s390x-linux-gnu", _loads, _calls, _byte_reads, _sets_second_to_1, _stubs)

@@ -10,22 +10,28 @@ from vmdump._core import ffi, lib
 from vmdump.emulator.hosts.model import ARGUMENT_WITHIN, Addresses, Effect, Host, relative
 from vmdump.files.elf_header import HostArch
 
-#: lea disp32(%rip), %REG; call and jmp rel32; cmpb $NUMBER, disp32(%REG) and movzbl disp32(%REG), %REG; mov $1, %esi.
+#: lea disp32(%rip), %REG; in code that is not position-independent also mov $ADDRESS, %REG (32 and 64 bits); call and
+#: jmp rel32; cmpb $NUMBER, disp32(%REG) and movzbl disp32(%REG), %REG; mov $1, %esi.
 _LEA = re.compile(rb"[\x48\x4c]\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d]")
+_MOV = re.compile(rb"(?:[\xb8-\xbf]|\x48\xc7[\xc0-\xc7])(?=(....))", re.DOTALL)
 _CALL = re.compile(rb"[\xe8\xe9]")
 _READ = re.compile(rb"(?:\x80[\xb8-\xbf]|\x0f\xb6[\x80-\xbf])(.{4})", re.DOTALL)
 _ONE = b"\xbe\1\0\0\0"
+
+#: mov $NUMBER, %edx; lea disp32(%rip), %rdx; xor %edx, %edx; mov %REG, %rdx: behind the last call before.
+_THIRD = re.compile(rb"\xba|\x48\x8d\x15|\x31\xd2|[\x48\x4c]\x89[\xc2\xca\xda\xe2\xea\xf2\xfa]")
 
 #: jmp *disp32(%rip) in a PLT stub, optionally after endbr64 or bnd.
 _STUB = re.compile(rb"(?:\xf3\x0f\x1e\xfa)?\xf2?\xff\x25(....)", re.DOTALL)
 
 
-def _jump(target: int) -> bytes:
-    return b"\x48\xb8" + struct.pack("<Q", target) + b"\xff\xe0"  # movabs rax, ADDRESS; jmp rax
-
-
 def _loads(address: int, data: bytes) -> Addresses:
     return relative(_LEA, address, data)
+
+
+def _absolute_loads(address: int, data: bytes) -> Addresses:
+    for match in _MOV.finditer(data):
+        yield address + match.start(), int.from_bytes(match[1], "little")
 
 
 def _calls(address: int, data: bytes) -> Addresses:
@@ -39,6 +45,13 @@ def _byte_reads(data: bytes) -> Iterator[int]:
 
 def _sets_second_to_1(before: bytes) -> bool:
     return _ONE in before[-ARGUMENT_WITHIN:]
+
+
+def _sets_third(before: bytes) -> bool:
+    window = before[-ARGUMENT_WITHIN:]
+    calls = [match.end() + 4 for match in _CALL.finditer(window) if match.end() + 4 <= len(window)]
+    behind = window[calls[-1] if calls else 0 :]
+    return _ONE not in behind or _THIRD.search(behind) is not None
 
 
 def _stubs(address: int, data: bytes) -> Addresses:
@@ -80,6 +93,6 @@ def _effect(insn: bytes) -> Effect:
 
 
 HOST = Host(
-    HostArch.X86_64, "little", "x86_64-linux-gnu", _jump, _loads, _calls, _byte_reads, _sets_second_to_1, _stubs,
-    _effects,
+    HostArch.X86_64, "little", "x86_64-linux-gnu", _loads, _calls, _byte_reads, _sets_second_to_1, _stubs,
+    _effects, sets_third=_sets_third, absolute_loads=_absolute_loads,
 )  # fmt: skip

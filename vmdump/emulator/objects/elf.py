@@ -10,13 +10,14 @@ import io
 import struct
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from vmdump._core import ffi, lib
 from vmdump.emulator.guest import MEMORY, Guest
 from vmdump.emulator.hosts import SUPPORTED, unsupported_host
 from vmdump.emulator.hosts.model import Platform
-from vmdump.emulator.objects.model import FUNCTIONS_MAX, MappedObject, MappedSegment, ObjectFile
+from vmdump.emulator.objects.eh_frame import list_functions
+from vmdump.emulator.objects.model import FUNCTIONS_MAX, MappedObject, MappedSegment, ObjectFile, Program
 from vmdump.files.elf_header import (
     SHF_EXECINSTR,
     SHT_NOBITS,
@@ -28,11 +29,21 @@ from vmdump.files.elf_header import (
 )
 
 _ET_REL, _ET_EXEC, _ET_DYN, _ET_CORE = 1, 2, 3, 4
-_PT_LOAD, _PT_DYNAMIC, _PT_NOTE, _PT_TLS, _PT_GNU_EH_FRAME, _PT_GNU_RELRO = 1, 2, 4, 7, 0x6474E550, 0x6474E552
+_PT_LOAD, _PT_DYNAMIC, _PT_INTERP, _PT_NOTE, _PT_TLS, _PT_GNU_EH_FRAME, _PT_GNU_RELRO = (
+    1, 2, 3, 4, 7, 0x6474E550, 0x6474E552
+)  # fmt: skip
 _PF_X, _PF_W = 1, 2
+
+_WORD = 2**64 - 1
 
 #: .eh_frame_hdr as linkers make it: version 1, a count of 4 bytes, a table of 4-byte offsets from the header's start.
 _EH_FRAME_HDR = b"\x01\x1b\x03\x3b"
+
+#: Binaries are placed at multiples of this, in bytes, and not below it: the largest page size, and mmap_min_addr.
+_PLACE_UNIT = 1 << 16
+
+#: Limit of the addresses of binaries: those of user space on x86-64.
+_ADDRESS_MAX = 1 << 47
 
 #: UPX writes its name after the program headers, within this many bytes from the start of the file.
 _PACKED_WITHIN = 1024
@@ -63,7 +74,7 @@ class ElfFile(ObjectFile):
         """Read the headers of a file: its bytes, or the open file. ``name`` is the file's name in errors.
 
         Raises:
-            SourceError: not a position-independent ELF64 file of a supported host.
+            SourceError: not an ELF64 executable or shared object of a supported host.
         """
         super().__init__(file, name)
         start = self._read(0, min(_PACKED_WITHIN, self._size))
@@ -71,6 +82,7 @@ class ElfFile(ObjectFile):
         header = self._read_header(reader, start)
         self.arch, self._byte_order = self._check_header(header, start), header.byte_order
         self._check_content(reader, header, start)
+        self._header = header
         phoff, phnum = header.phoff, header.phnum
         if header.phentsize != 56 or phoff + 56 * phnum > self._size:
             raise self.error(f"at {phoff:#x}: the program headers are outside of the file; {_DAMAGED}")
@@ -82,6 +94,26 @@ class ElfFile(ObjectFile):
             if segment.type in (_PT_LOAD, _PT_DYNAMIC, _PT_TLS) and not self._fits(segment):
                 where = f"at {segment.offset:#x}: a segment of {segment.filesz} bytes"
                 raise self.error(f"{where} is outside of the file; {_DAMAGED}")
+        if header.type == _ET_EXEC:
+            self.place = self._range()
+            if self.place.start < _PLACE_UNIT:
+                raise self.error("linked to addresses below 64 KiB, where Linux maps no binary either")
+
+    def _range(self) -> range:
+        """Return the addresses of the loaded segments, from a multiple of _PLACE_UNIT on."""
+        loaded = list(self.of_type(_PT_LOAD))
+        if not any(segment.memsz for segment in loaded):
+            raise self.error("nothing to load")
+        start = min(segment.vaddr for segment in loaded) // _PLACE_UNIT * _PLACE_UNIT
+        end = max(segment.vaddr + segment.memsz for segment in loaded)
+        if end - start > MEMORY:
+            raise self.error(f"its segments are at {start:#x} to {end:#x}, further apart than a QEMU's; {_DAMAGED}")
+        return range(start, end)
+
+    @property
+    def _is_static(self) -> bool:
+        """Whether no dynamic linker starts it: an executable, with an entry, and without PT_INTERP."""
+        return self._header.entry != 0 and not any(self.of_type(_PT_INTERP))
 
     def _read_header(self, reader: ElfReader, start: bytes) -> ElfHeader:
         if start[:4] != b"\x7fELF":
@@ -107,9 +139,7 @@ class ElfFile(ObjectFile):
                 f"{', big-endian' if header.byte_order == '>' else ''}, which can't be emulated: {reason}; supported "
                 f"hosts are {SUPPORTED}: write the dump on its own host with -dump-vmstate, and give that file"
             )
-        if header.type == _ET_EXEC:
-            raise self.error("not position-independent (ET_EXEC), which is unsupported; use --run to run it instead")
-        if header.type != _ET_DYN:
+        if header.type not in (_ET_EXEC, _ET_DYN):
             raise self.error(f"an ELF file of an unknown type ({header.type}); {_GIVE}")
         return HostArch(header.machine)
 
@@ -129,7 +159,8 @@ class ElfFile(ObjectFile):
         return (
             segment.offset + segment.filesz <= self._size
             and segment.filesz <= segment.memsz
-            and segment.vaddr + segment.memsz <= MEMORY
+            and segment.memsz <= MEMORY
+            and segment.vaddr + segment.memsz <= _ADDRESS_MAX
         )
 
     def of_type(self, kind: int) -> Iterator[ElfSegment]:
@@ -152,10 +183,10 @@ class ElfFile(ObjectFile):
 
     def map(self, guest: Guest, scope: Sequence[MappedObject] = (), *, is_main: bool) -> MappedObject:
         """See ObjectFile.map."""
-        top = max((segment.vaddr + segment.memsz for segment in self.of_type(_PT_LOAD)), default=0)
-        if not top:
-            raise self.error("nothing to load")
-        bias = guest.alloc(top, 0x10000)
+        place = self._range()
+        if self.place and guest.place != self.place:
+            raise self.error("not position-independent, which only the main binary may be")
+        bias = 0 if self.place else guest.alloc(len(place), _PLACE_UNIT) - place.start
         if is_main:
             guest.bias = bias
         for segment in self.of_type(_PT_LOAD):
@@ -163,17 +194,6 @@ class ElfFile(ObjectFile):
         code = max((segment for segment in self.of_type(_PT_LOAD) if segment.flags & _PF_X), key=_size, default=None)
         if code is not None:
             lib.vmd_guest_expect_code(guest.native, bias + code.vaddr, code.filesz)
-        for segment in self.of_type(_PT_TLS):
-            self._map_tls(guest, segment, is_main)
-        dynamic = next(self.of_type(_PT_DYNAMIC), None)
-        if dynamic is None:
-            raise self.error("no dynamic section; statically linked binaries can't be read")
-        error, ret = ffi.new("struct vmd_error *"), ffi.new("struct vmd_object **")
-        status = lib.vmd_elf_link(
-            guest.native, bias, bias + dynamic.vaddr, dynamic.memsz,
-            ffi.new("struct vmd_object *[]", [each.native for each in scope]), len(scope), ret, error,
-        )  # fmt: skip
-        self._check(status, error)
         segments = [
             MappedSegment(
                 bias + each.vaddr, bias + each.vaddr + each.memsz,
@@ -181,10 +201,35 @@ class ElfFile(ObjectFile):
             )
             for each in self.of_type(_PT_LOAD)
         ]  # fmt: skip
+        program = self._program(bias) if is_main and self._is_static else None
+        native = self._link(guest, bias, scope, is_main=is_main) if program is None else _unlinked(guest, bias)
         relocated = [(bias + each.vaddr, bias + each.vaddr + each.memsz) for each in self.of_type(_PT_GNU_RELRO)]
-        unwinding = [bias + each.vaddr for each in self.of_type(_PT_GNU_EH_FRAME)]
-        native = ffi.gc(ret[0], lib.vmd_object_destroy)
-        return MappedObject(guest, native, bias, segments, relocated, partial(_function_starts, unwinding))
+        tables = [bias + each.vaddr for each in self.of_type(_PT_GNU_EH_FRAME)]
+        return MappedObject(
+            guest, native, bias, segments, relocated, partial(_function_starts, tables, segments), program
+        )
+
+    def _program(self, bias: int) -> Program:
+        """Return how to start a statically linked binary."""
+        header = self._header
+        within = (each for each in self.of_type(_PT_LOAD) if 0 <= header.phoff - each.offset < each.filesz)
+        headers = next((bias + each.vaddr + header.phoff - each.offset for each in within), 0)
+        return Program(bias + header.entry, headers, header.phnum, header.phentsize)
+
+    def _link(self, guest: Guest, bias: int, scope: Sequence[MappedObject], *, is_main: bool) -> Any:
+        """Map thread-local data, bind symbols and apply relocations. Return ``struct vmd_object *``."""
+        for segment in self.of_type(_PT_TLS):
+            self._map_tls(guest, segment, is_main)
+        dynamic = next(self.of_type(_PT_DYNAMIC), None)
+        if dynamic is None:
+            raise self.error("no dynamic section")
+        error, ret = ffi.new("struct vmd_error *"), ffi.new("struct vmd_object **")
+        status = lib.vmd_elf_link(
+            guest.native, bias & _WORD, bias + dynamic.vaddr, dynamic.memsz,
+            ffi.new("struct vmd_object *[]", [each.native for each in scope]), len(scope), ret, error,
+        )  # fmt: skip
+        self._check(status, error)
+        return ffi.gc(ret[0], lib.vmd_object_destroy)
 
     def _map_tls(self, guest: Guest, segment: ElfSegment, is_main: bool) -> None:
         align = max(segment.align, 1)
@@ -197,19 +242,25 @@ class ElfFile(ObjectFile):
             raise MemoryError("out of memory for the thread-local data of a QEMU")
 
 
+def _unlinked(guest: Guest, bias: int) -> Any:
+    """Return the ``struct vmd_object *`` of a binary that relocates itself."""
+    native = lib.vmd_object_create(guest.native, bias & _WORD)
+    if not native:
+        raise MemoryError("out of memory for the symbols of a QEMU")
+    return ffi.gc(native, lib.vmd_object_destroy)
+
+
 def _size(segment: ElfSegment) -> int:
     return segment.filesz
 
 
-def _function_starts(headers: Sequence[int], guest: Guest) -> list[int]:
-    """Return the start addresses of functions from the .eh_frame_hdr at these addresses."""
+def _function_starts(headers: Sequence[int], segments: list[MappedSegment], guest: Guest) -> list[int]:
+    """Return the start addresses of functions from the .eh_frame_hdr at these addresses, else from .eh_frame."""
     for header in headers:
         if guest.read(header, 4) == _EH_FRAME_HDR:
             count = guest.number(header + 8, 4)
             if count > FUNCTIONS_MAX:
                 return []
-            return [
-                header + start
-                for start, _ in struct.iter_unpack(guest.order + "ii", guest.read(header + 12, 8 * count))
-            ]
-    return []
+            table = struct.iter_unpack(guest.order + "ii", guest.read(header + 12, 8 * count))
+            return [header + start for start, _ in table]
+    return list_functions(guest, segments)

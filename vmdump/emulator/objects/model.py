@@ -24,11 +24,13 @@ FUNCTIONS_MAX, CODE_SIZE_MAX = 1 << 20, 64 << 20
 class ObjectFile(ABC):
     """An executable or a module in a file. As a context manager it closes the file. Methods raise SourceError.
 
-    ``name``: the file's name in errors; ``arch``, ``platform``: the host that it is for.
+    ``name``: the file's name in errors; ``arch``, ``platform``: the host that it is for; ``place``: the addresses that
+    it must be mapped at, or None.
     """
 
     arch: HostArch
     platform: Platform
+    place: range | None = None
 
     def __init__(self, file: bytes | io.RawIOBase, name: str) -> None:
         """Use a file: its bytes, or the open file. ``name`` is the file's name in errors."""
@@ -125,12 +127,25 @@ class Symbols(Mapping[str, int]):
         return sum(1 for _ in self)
 
 
+class Program(NamedTuple):
+    """A statically linked binary in a guest, which has to be started: addresses of its entry and program headers.
+
+    ``n_headers``: number of the program headers; ``header_size``: bytes of one.
+    """
+
+    entry: int
+    headers: int
+    n_headers: int
+    header_size: int
+
+
 class MappedObject:
     """An object in a guest. It lives as long as the guest.
 
     ``native``: ``struct vmd_object *``; ``bias``: the guest address of the object's address 0; ``symbols``: those that
     it defines; ``constructors``: the addresses of its constructors in the order of their calls; ``segments``: its
-    loaded segments, in the file's order; ``relocated``: start and end of data that is constant after relocation.
+    loaded segments, in the file's order; ``relocated``: start and end of data that is constant after relocation;
+    ``program``: how to start it if it is statically linked, which relocates it and runs its constructors; else None.
     """
 
     def __init__(
@@ -141,14 +156,16 @@ class MappedObject:
         segments: list[MappedSegment],
         relocated: Sequence[tuple[int, int]],
         find_functions: Callable[[Guest], Sequence[int]],
+        program: Program | None = None,
     ) -> None:
         """Describe an object. ``find_functions`` returns the start addresses of its functions, in any order."""
-        self.guest, self.relocated = guest, tuple(relocated)
+        self.guest, self.relocated, self.program = guest, tuple(relocated), program
         self.native = native
         self.bias = bias
         self.segments = segments
         self.symbols = Symbols(native)
         self._find_functions = find_functions
+        self._must_guess_slots = program is not None or guest.place is not None
         addresses = ffi.new("const uint64_t **")
         count = lib.vmd_object_constructors(native, addresses)
         self.constructors: list[int] = ffi.unpack(addresses[0], count) if count else []
@@ -173,8 +190,17 @@ class MappedObject:
     def slots(self) -> tuple[Any, int]:
         """Return the slots that relocations other than the PLT's filled with addresses.
 
-        Returns ``const uint64_t *``, ascending guest addresses, and their number.
+        Returns ``const uint64_t *``, ascending guest addresses, and their number. In a binary without relocations,
+        words of its data that are addresses of the binary are taken for slots.
         """
+        if self._must_guess_slots:
+            self._must_guess_slots = False
+            low, high = min(each.start for each in self.segments), max(each.end for each in self.segments)
+            for segment in self.segments:
+                if not segment.executable and lib.vmd_object_guess_slots(
+                    self.native, segment.start, segment.end, low, high
+                ):
+                    raise MemoryError("out of memory for the slots of a QEMU")
         slots = ffi.new("const uint64_t **")
         count = int(lib.vmd_object_slots(self.native, slots))
         return slots[0], count

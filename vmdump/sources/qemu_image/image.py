@@ -85,7 +85,9 @@ class QemuImage:
             raise SourceError(f"{self.path}: {getattr(error, 'strerror', None) or error}") from error
         with file:
             on_phase("map")
-            self._guest = Guest(self.path, file.arch, HostProfile(*host or ()), timeout, platform=file.platform)
+            self._guest = Guest(
+                self.path, file.arch, HostProfile(*host or ()), timeout, platform=file.platform, place=file.place
+            )
             try:
                 self._main = main = file.map(self._guest, is_main=True)
             except SourceError:
