@@ -91,7 +91,7 @@ def test_machine_help(argv: list[str], word: str, monkeypatch: pytest.MonkeyPatc
         (["dump", "--run", "{tmp}/missing"], "{tmp}/missing: can't be run: No such file or directory"),
         (["devices", "{tmp}/missing.json"], "{tmp}/missing.json: No such file or directory"),
         (["show", "{tmp}/missing.json", "e1000"], "{tmp}/missing.json: No such file or directory"),
-        (["show", "x\ny\x1b[31m"], "device types is called 'x\\ny\\x1b[31m'"),
+        (["show", "x\ny\x1b[31m"], "description is called 'x\\ny\\x1b[31m'"),
         (["dump", "x\ny\x1b[31m"], "vmdump: x y\\x1b[31m: No such file"),
     ],
 )

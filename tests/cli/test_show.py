@@ -98,7 +98,7 @@ def test_show_without_description(module: Path) -> None:
     [
         (
             "e1001",
-            "is called 'e1001', nor is a section or description; did you mean e1000",
+            "no device type, section or description is called 'e1001'; did you mean e1000",
         ),
         ("E100", "did you mean e1000"),
         ("zzzzzz", "vmdump devices lists the types"),
@@ -111,7 +111,7 @@ def test_show_unknown(name: str, expected: str, dump_file: Path) -> None:
 
 def test_show_no_device() -> None:
     """A type that is no device is unknown here, description or not."""
-    assert "device types is called 'none-machine'" in run_failing(3, "show", "none-machine")
+    assert "description is called 'none-machine'" in run_failing(3, "show", "none-machine")
 
 
 def nested(depth: int, times: int) -> str:

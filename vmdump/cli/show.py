@@ -93,4 +93,4 @@ def _unknown(name: str, dump: DeviceDump) -> str:
     from vmdump.suggestion import did_you_mean
 
     hint = did_you_mean(section_name(name), known_names(dump), "vmdump devices lists the types")
-    return f"none of the {len(dump)} device types is called {name!r}, nor is a section or description; {hint}"
+    return f"no device type, section or description is called {name!r}; {hint}"
