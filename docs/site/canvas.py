@@ -23,7 +23,7 @@ class Canvas:
         self._shapes: list[str] = []
 
     def box(self, x: int, y: int, width: int, height: int, text: str, note: str = "", *, accent: bool = False) -> None:
-        """Draw a box with a text, and a smaller note below it; accent fills it. Raises ValueError if they are too long."""
+        """Draw a box with a text, a smaller note below it; accent fills it. Raises ValueError if one is too long."""
         if max(7.5 * len(text), 5.9 * len(note)) > width:
             raise ValueError(f"too long for a box of {width} pixels: {text}, {note}")
         fill = f'fill="{_ACCENT}" stroke="{_ACCENT}"' if accent else 'fill="currentColor" fill-opacity=".06"'

@@ -157,3 +157,11 @@ def test_unknown_versions(label: str) -> None:
     """Directions between unrecorded versions are an error."""
     with pytest.raises(ValueError, match=r"names not one of the versions 7\.2, 10\.0"):
         checked("x86_64", {"verdicts": {label: {}}})
+
+
+def test_page() -> None:
+    """The page of results has each table as it is printed, under the name of what is judged."""
+    lines = list(judge.table({Pair("x86_64", "7.2", "10.0"): Score(hits=[migration("t", "fail", "version")])}))
+    page = judge.page({"one": lines, "another": ["row"]})
+    assert f"## one\n\n```text\n{lines[0]}\n{lines[1]}\n" in page
+    assert page.endswith("## another\n\n```text\nrow\n```\n")

@@ -401,6 +401,23 @@ def _row(name: str, score: Score) -> tuple[str, ...]:
     return name, *("-" if cell is None else f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in cells)
 
 
+PAGE = """# Accuracy
+
+Written by `python tests/support/judge.py --results bench/ACCURACY.md` (vmdump {version}); `make judge` prints the same.
+Verdicts are held against recorded migrations of real QEMUs 7.2 and 10.0. A row counts device types: those that migrated,
+and those that failed. Of types reported as `breaks`, `hits` did fail and `false` did not; of those that failed, `caught`
+were reported and `missed` were not; `conditional` and `unknown`, with their share, are of those that migrated.
+"""
+
+
+def page(tables: Mapping[str, Sequence[str]]) -> str:
+    """Return the page of the tables, by what was judged."""
+    parts = [PAGE.format(version=vmdump.__version__)]
+    for name, lines in tables.items():
+        parts.append(f"## {name}\n\n```text\n{chr(10).join(lines)}\n```\n")
+    return "\n".join(parts)
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description="Holds verdicts against real migrations.")
@@ -410,6 +427,7 @@ def main() -> None:
     parser.add_argument(
         "--migrations", type=int, metavar="N", help="try N random migrations of vmdump migrate (default: all 7,048)"
     )
+    parser.add_argument("--results", metavar="FILE", help="also write a page in Markdown, such as bench/ACCURACY.md")
     arguments = parser.parse_args()
     verdicts: dict[tuple[str, str, str], dict[str, str]] = {}
     for argument in arguments.files:
@@ -431,11 +449,16 @@ def main() -> None:
     }
     if verdicts:
         checkers["vmdump check"] = verdicts
+    tables: dict[str, list[str]] = {}
     for name, said in checkers.items():
-        print(f"{name}\n\n{chr(10).join(table(judge(said)))}\n")
+        tables[name] = list(table(judge(said)))
+        print(f"{name}\n\n{chr(10).join(tables[name])}\n", flush=True)
     if "VMDUMP_IMAGES" in os.environ and arguments.migrations != 0:
-        print("vmdump migrate\n", flush=True)
-        judge_migrations.run(arguments.migrations)
+        count = f", {arguments.migrations} of the recorded migrations" if arguments.migrations else ""
+        tables[f"vmdump migrate{count}"] = lines = judge_migrations.run(arguments.migrations)
+        print(f"vmdump migrate{count}\n\n{chr(10).join(lines)}")
+    if arguments.results:
+        Path(arguments.results).write_text(page(tables))
 
 
 if __name__ == "__main__":

@@ -232,7 +232,7 @@ def main() -> int:
     args = parser.parse_args()
     if not IMAGES.is_dir():
         parser.error("binaries are looked for below $VMDUMP_IMAGES")
-    run(args.sample, args.only, args.jobs, args.output, args.trees)
+    print(*run(args.sample, args.only, args.jobs, args.output, args.trees), sep="\n")
     return 0
 
 
@@ -242,13 +242,13 @@ def run(
     jobs: int | None = None,
     output: str | None = None,
     trees: str | None = None,
-) -> None:
-    """Run migrations and print the table. Arguments: see main."""
+) -> list[str]:
+    """Run migrations and return the lines of the table. Arguments: see main."""
     cases = [each for each in read_cases() if re.search(only, _where(each))]
     if sample is not None:
         cases = random.Random(0).sample(cases, min(sample, len(cases)))
     with tempfile.TemporaryDirectory(dir=IMAGES if os.access(IMAGES, os.W_OK) else None) as scratch:
-        print(*measure(cases, IMAGES, Path(trees or scratch), jobs or os.cpu_count() or 1, output), sep="\n")
+        return list(measure(cases, IMAGES, Path(trees or scratch), jobs or os.cpu_count() or 1, output))
 
 
 def measure(
