@@ -39,8 +39,8 @@ def _index(parser: argparse.ArgumentParser, helps: dict[str, str | None]) -> str
 
 
 def _page(parser: argparse.ArgumentParser, text: str | None) -> str:
-    title = parser.prog.removeprefix("vmdump ")
-    lines = [f"# {title}", "", f"vmdump {title}: {_escaped(text or '')}.", ""]
+    command = parser.prog.removeprefix("vmdump ")
+    lines = [f"# {command}", "", f"vmdump {command}: {_escaped(text or '')}.", ""]
     usage = re.sub(r"^usage: ", "", parser.format_usage())
     lines += ["```text", re.sub(r"^ {7}", "  ", usage.rstrip(), flags=re.MULTILINE), "```", ""]
     formatter = argparse.HelpFormatter(parser.prog)
@@ -48,10 +48,11 @@ def _page(parser: argparse.ArgumentParser, text: str | None) -> str:
         actions = [each for each in group._group_actions if each.help is not argparse.SUPPRESS]
         if not actions:
             continue
-        lines += [f"## {(group.title or '').capitalize()}", ""]
+        title = group.title or ""
+        lines += [f"## {title[:1].upper()}{title[1:]}", ""]
         lines += [_escaped(group.description), ""] if group.description else []
         for action in actions:
-            lines += [f"`{formatter._format_action_invocation(action)}`", ""]
+            lines += [f"`{formatter._format_action_invocation(action)}`"]
             lines += [f":   {_escaped(formatter._expand_help(action) if action.help else '')}", ""]
     return "\n".join([*lines, *_epilog(parser)])
 
