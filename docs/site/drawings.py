@@ -88,7 +88,7 @@ def migration() -> Canvas:
     canvas.box(20, 8, 200, 52, "OLD", "emulated: boots and saves", accent=True)
     canvas.box(260, 8, 200, 52, "NEW", "emulated: -incoming defer", accent=True)
     canvas.arrow((120, 60), (120, 92))
-    canvas.box(20, 92, 200, 46, "migration stream", "RAM left out: migrate/feed.py")
+    canvas.box(20, 92, 200, 46, "migration stream", "migrate/incoming_stream.py")
     canvas.arrow((220, 115), (260, 115))
     canvas.box(260, 92, 200, 46, "qemu_loadvm_state", "QEMU's own code loads")
     canvas.arrow((360, 60), (360, 92))
