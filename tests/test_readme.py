@@ -246,3 +246,11 @@ def test_links() -> None:
     links = [(page, link) for page in PAGES for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text())]
     assert links
     assert [(page.name, link) for page, link in links if ":" not in link and not (page.parent / link).exists()] == []
+
+
+def test_paths() -> None:
+    """Files that a page names in backquotes are in the repository: below the root or vmdump/; scripts/ is QEMU's."""
+    form = r"`((?!scripts/)(?:[a-z_.]+/)+[a-z_0-9-]+\.(?:py|c|h|json|md))`"
+    named = [(page.name, path) for page in PAGES for path in re.findall(form, page.read_text())]
+    assert len(named) > 10
+    assert [each for each in named if not any((ROOT / top / each[1]).exists() for top in ("", "vmdump"))] == []

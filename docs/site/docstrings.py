@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import re
+import sys
+from pathlib import Path
 from typing import Any
 
 import griffe
 
-#: A doctest: lines from >>> up to an empty line.
-_DOCTEST = re.compile(r"^( *)>>> .*(?:\n(?! *$).+)*", re.MULTILINE)
+sys.path.insert(0, str(Path(__file__).parent))
+
+from doctest_blocks import with_blocks
 
 
 class Docstrings(griffe.Extension):
-    """Writes doctests as code blocks, and QEMU's double backquotes as Markdown's."""
+    """Writes doctests as code blocks."""
 
     def on_object(self, *, obj: griffe.Object, **arguments: Any) -> None:
         """Called for each object after it has been read."""
         if obj.docstring:
-            obj.docstring.value = as_markdown(obj.docstring.value)
-
-
-def as_markdown(text: str) -> str:
-    """Return a docstring whose doctests are code blocks."""
-    return _DOCTEST.sub(lambda match: f"\n{match[1]}```pycon\n{match.group()}\n{match[1]}```\n", text)
+            obj.docstring.value = with_blocks(obj.docstring.value)
