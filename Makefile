@@ -1,6 +1,6 @@
 # What there is to do, in one place; each target sets up what it needs.
 
-.PHONY: all test test-slow test-all-images test-all-machines check format sanitize fuzz bench judge dist share docs clean
+.PHONY: all test test-slow test-all-images test-all-machines corpus check format sanitize fuzz bench judge dist share docs clean
 
 all: .venv/dev
 	.venv/bin/vmdump dump -M q35 -o q35.json
@@ -26,6 +26,12 @@ test-all-images: .venv/dev
 test-all-machines: .venv/dev
 	.ci/images build/images --all
 	VMDUMP_IMAGES=$(CURDIR)/build/images .venv/bin/python tests/support/all_machines.py
+
+# Every QEMU of Debian's releases, read into build/corpus/data for vmdump query, and build/corpus/site: a GB to download,
+# and an hour the first time. BOOT: machine types that are booted for their sections, RAM blocks and properties.
+BOOT = default
+corpus: .venv/dev
+	nice .ci/corpus build/corpus '$(BOOT)'
 
 # Lint, format and types.
 check: .venv/dev

@@ -94,6 +94,13 @@ def test_malformed(data: bytes, message: str) -> None:
         read_stream(data)
 
 
+def test_without_fields() -> None:
+    """Sections and RAM blocks can be read where the description does not cover the fields, as of s390_css in 7.2."""
+    short = {**DESCRIPTION, "fields": [{"name": "a", "size": 1}], "subsections": []}
+    found = read_stream(stream(description=short), has_fields=False)
+    assert found == read_stream(stream())._replace(fields=())
+
+
 @given(st.data())
 def test_damaged(data: st.DataObject) -> None:
     """Any damage is decoded differently, or an error."""

@@ -160,7 +160,9 @@ def test_the_history_of_a_device(tab: Browser) -> None:
     assert rows(tab)["quiet3"] == ["4 bytes of uint32", "="]
     assert list(rows(tab))[-2:] in (["gone", "fresh"], ["fresh", "gone"])
     assert tab.run("return document.activeElement.tagName") == "TR"
-    assert tab.run("return document.querySelector('.targets a').getAttribute('href')") == "arm.html"
+    assert tab.run("return document.querySelector('.targets a').getAttribute('href')") == (
+        "arm.html#1.0%20-%3E%202.0%2Fnic"
+    )
 
 
 @pytest.mark.slow

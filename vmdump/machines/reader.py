@@ -121,14 +121,17 @@ def read_machine_type(source: Source, info: MachineInfo) -> MachineType:
     )  # fmt: skip
 
 
-def saved_stream(machine: Machine) -> Stream:
-    """Return the decoded migration stream of a machine; empty if it cannot be migrated, or saved."""
+def saved_stream(machine: Machine, *, has_fields: bool = True) -> Stream:
+    """Return the decoded migration stream of a machine; empty if it cannot be migrated, or saved.
+
+    has_fields: see read_stream.
+    """
     from vmdump.emulator.migration import MigrationBlockedError, save_stream
 
     if not machine.functions.exported:
         return Stream((), (), (), "the binary does not export QEMU's functions, which saving a machine needs")
     try:
-        return read_stream(save_stream(machine))
+        return read_stream(save_stream(machine), has_fields=has_fields)
     except MigrationBlockedError as error:
         return Stream((), (), (), str(error).removeprefix(f"{machine.name}: "))
 

@@ -80,7 +80,7 @@ def machine_rows(source: Source, is_booted: Callable[[MachineInfo], bool]) -> li
 def _booted(source: Source, info: MachineInfo) -> Iterator[Row]:
     """Yield the rows of a booted machine."""
     machine = source.boot(machine_arguments(info.name))
-    stream = saved_stream(machine)
+    stream = saved_stream(machine, has_fields=False)
     for index, section in enumerate(stream.sections):
         yield {
             "kind": "section", "position": index, "name": section.idstr, "version_id": section.version,

@@ -38,8 +38,13 @@ class Stream(NamedTuple):
     why_empty: str | None = None
 
 
-def read_stream(data: bytes) -> Stream:
+def read_stream(data: bytes, *, has_fields: bool = True) -> Stream:
     """Decode a stream.
+
+    Args:
+        data: the stream.
+        has_fields: whether the sections are divided into fields. Before QEMU 10.0, this fails for arrays of pointers of
+            which the first is NULL, as s390_css has: their elements have different sizes, but one description.
 
     Raises:
         SourceError: the stream is malformed or has no description.
@@ -51,7 +56,7 @@ def read_stream(data: bytes) -> Stream:
         described = {(each.get("name"), each.get("instance_id", 0) & 0xFFFFFFFF): each for each in devices(vm.document)}
         fields: list[Field] = []
         for each in vm.sections:
-            if not each.is_live:
+            if has_fields and not each.is_live:
                 description = described.get((each.name, each.instance_id))
                 if description is None:
                     raise ValueError(f"the description lacks section {each.name!r}")

@@ -98,7 +98,8 @@ def _history(target: str, result: CheckResult) -> Iterator[str]:
     yield '<table class="matrix dense history">\n<thead><tr><td></td>'
     yield f"{_heads([f'→ {new}' for new in labels[1:]])}</tr></thead>\n<tbody>"
     for name in names:
-        yield f'<tr><th scope="row">{text(name)}</th>'
+        history = f"devices.html#{quote(f'device/{name}', safe='')}"
+        yield f'<tr><th scope="row"><a href="{history}">{text(name)}</a></th>'
         for step, verdict in zip(steps, (each.get(name) for each in by_step), strict=True):
             if verdict is None:
                 yield '<td><span class="none" title="not there"></span></td>'

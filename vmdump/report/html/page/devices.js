@@ -225,12 +225,21 @@ function drawTable(table, states, runs) {
     return [title, ...visible, fold];
 }
 
+/* The verdicts of a target: the page, at the last step between releases that both have the device and differ. */
+function verdictsOf(target, runs, subject) {
+    const page = `${encodeURIComponent(target)}.html`;
+    const step = runs.findLastIndex(([state], at) => at > 0 && state >= 0 && runs[at - 1][0] >= 0);
+    if (step < 0) return page;
+    const way = `${raw.labels[runs[step - 1][2]]} -> ${raw.labels[runs[step][1]]}`;
+    return `${page}#${encodeURIComponent(`${way}/${subject.name}`)}`;
+}
+
 function drawGroup(group, subject) {
     const runs = runsOf(group.states);
     const states = runs.map(([state]) => tablesOf(state));
     const tables = orderedKeys(states);
     const targets = group.targets.map((target) => raw.pages.includes(target) && subject.kind !== "machine type"
-        ? make("a", { href: `${encodeURIComponent(target)}.html`, title: `verdicts of ${target}` }, target) : target);
+        ? make("a", { href: verdictsOf(target, runs, subject), title: `verdicts of ${target}` }, target) : target);
     const words = targets.flatMap((target, at) => at ? [", ", target] : [target]);
     const label = `${subject.name} in ${group.targets.join(", ")}`;
     return make("section", { class: "group", "aria-label": label },
