@@ -17,6 +17,14 @@ static inline uint64_t vmd_load_u64(const void *from)
     return value;
 }
 
+static inline uint16_t vmd_load_u16(const void *from)
+{
+    uint16_t value;
+
+    memcpy(&value, from, sizeof(value));
+    return value;
+}
+
 static inline uint32_t vmd_load_u32(const void *from)
 {
     uint32_t value;
@@ -31,6 +39,11 @@ static inline int32_t vmd_load_i32(const void *from)
 }
 
 static inline void vmd_store_u64(void *to, uint64_t value)
+{
+    memcpy(to, &value, sizeof(value));
+}
+
+static inline void vmd_store_u16(void *to, uint16_t value)
 {
     memcpy(to, &value, sizeof(value));
 }

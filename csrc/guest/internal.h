@@ -230,16 +230,14 @@ static inline void vmd_put_u32(const struct vmd_guest *guest, void *to, uint32_t
 
 static inline uint16_t vmd_get_u16(const struct vmd_guest *guest, const void *from)
 {
-    uint16_t value;
+    uint16_t value = vmd_load_u16(from);
 
-    memcpy(&value, from, sizeof(value));
     return guest->is_swapped ? __builtin_bswap16(value) : value;
 }
 
 static inline void vmd_put_u16(const struct vmd_guest *guest, void *to, uint16_t value)
 {
-    value = guest->is_swapped ? __builtin_bswap16(value) : value;
-    memcpy(to, &value, sizeof(value));
+    vmd_store_u16(to, guest->is_swapped ? __builtin_bswap16(value) : value);
 }
 
 /* size bytes of the guest's memory at address, or NULL. */

@@ -29,7 +29,7 @@ _FEW = 6
 _KEY = "the worst verdict and how many types have it; " + ", ".join(f"{MARKS[each]} {each}" for each in VERDICTS)
 
 #: The parts of the script, in the order in which they need each other.
-_SCRIPTS = ("common.js", "data.js", "layout.js", "detail.js", "list.js", "main.js")
+_SCRIPTS = ("common.js", "data.js", "layout.js", "detail.js", "list.js", "navigation.js", "main.js")
 
 
 def render(result: CheckResult, options: Options) -> str:

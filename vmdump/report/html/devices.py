@@ -32,7 +32,7 @@ def render(releases: Sequence[Release], labels: Sequence[str], pages: Collection
     found = subjects(releases, labels)
     targets = sorted({release.target for release in releases})
     style = read_page_part("page.css") + read_page_part("devices.css")
-    script = "\n".join(("(() => {", *map(read_page_part, ("common.js", "devices.js")), "})();"))
+    script = "\n".join(("(() => {", *map(read_page_part, ("common.js", "devices.js", "navigation.js")), "})();"))
     span = labels[0] if len(labels) == 1 else f"{labels[0]} to {labels[-1]}"
     counts = [(sum(each.kind == kind for each in found), kind) for kind in _KINDS]
     summary = ", ".join(f"{count:,} {kind}{'' if count == 1 else 's'}" for count, kind in counts if count)

@@ -110,16 +110,3 @@ list.addEventListener("click", (event) => {
     select(entries[option.dataset.index]);
     if (matchMedia("(max-width: 60rem)").matches) focusDetail();
 });
-
-list.addEventListener("keydown", (event) => {
-    const page = Math.max(1, Math.floor(listing.clientHeight / 44) - 1);
-    const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -shown.length, End: shown.length };
-    if (event.key in steps) move(steps[event.key]);
-    else if (event.key === "Enter") focusDetail();
-    else return;
-    event.preventDefault();
-});
-
-listing.addEventListener("scroll", () => {
-    if (drawn < shown.length && listing.scrollTop + listing.clientHeight > listing.scrollHeight - 400) drawMore();
-}, { passive: true });

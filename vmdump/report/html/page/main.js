@@ -74,22 +74,6 @@ function fillFilters() {
     });
 }
 
-document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const typing = event.target.matches("input, select, textarea");
-    if (event.key === "/" && !typing) {
-        search.focus();
-        search.select();
-    } else if (event.key === "t" && !typing) nextTheme();
-    else if (event.key === "Escape" && event.target === search && search.value) {
-        search.value = "";
-        search.dispatchEvent(new Event("input"));
-    } else if (event.key === "Escape") focusList();
-    else if ((event.key === "ArrowDown" || event.key === "Enter") && event.target === search) focusList();
-    else return;
-    event.preventDefault();
-});
-
 /* #A -> B/TYPE opens that type. */
 function openFromAddress() {
     let wanted;
