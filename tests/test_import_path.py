@@ -83,6 +83,16 @@ def test_bulk_binary(hostile: Path) -> None:
     assert (done.returncode, imported(hostile)) == (0, []), done.stderr
 
 
+@pytest.mark.qemu
+def test_migrate(hostile: Path) -> None:
+    """Processes that try migrations import nothing from the current directory."""
+    qemu = find_qemu("x86_64")
+    done = run(
+        hostile, "script", "migrate", qemu, qemu, "-M", "microvm", "--device", "virtio-rng-device", "--jobs", "2"
+    )
+    assert (done.returncode, imported(hostile)) == (0, []), done.stderr
+
+
 def test_bulk_in_a_checkout(hostile: Path) -> None:
     """In a checkout without a built C core the installed vmdump is used."""
     (hostile / "vmdump").mkdir()

@@ -11,7 +11,7 @@ from types import FrameType
 import pytest
 from support.paths import TESTS
 
-from vmdump.signals import deferred_signals
+from vmdump.signals import deferred_signals, starting_processes
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -42,6 +42,18 @@ def test_delivered_after_the_body(number: signal.Signals) -> None:
         signal.raise_signal(number)
         done.append(number)
     assert done == [number]
+    check_handlers()
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_starting_processes(number: signal.Signals) -> None:
+    """No signal interrupts the start of a process, which does not receive SIGINT."""
+    done = []
+    with pytest.raises(KeyboardInterrupt), starting_processes():
+        os.kill(os.getpid(), number)
+        done.append(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))
+    assert done == [True]
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
     check_handlers()
 
 

@@ -39,13 +39,17 @@ def deferred_signals() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def sigint_blocked() -> Iterator[None]:
-    """Block SIGINT in this thread for the body. Processes that the body starts inherit the mask."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def starting_processes() -> Iterator[None]:
+    """Defer termination signals while the body starts or ends worker processes; they inherit a mask that blocks SIGINT.
+
+    In its middle an exception would lose a process just started, which would print a traceback of its own.
+    """
+    with deferred_signals():
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class TimeOut(BaseException):

@@ -18,7 +18,7 @@ from typing import Any
 
 from vmdump.errors import VmdumpError
 from vmdump.import_path import safe_path
-from vmdump.signals import sigint_blocked
+from vmdump.signals import starting_processes
 
 #: Address space of a worker in bytes. Reading a QEMU takes about 100 MB; most of the rest is reserved, not used.
 MEMORY = 4 << 30
@@ -74,7 +74,7 @@ class ProcessPool(ProcessPoolExecutor):
 
     def kill(self) -> None:
         """Kill the workers, with the tasks that run in them, and shut the pool down."""
-        with sigint_blocked():
+        with starting_processes():
             thread = getattr(self, "_executor_manager_thread", None)
             workers = self._workers()
             # The manager thread may wait for the second half of a result. It sees the end of the pipe only when this
@@ -94,7 +94,7 @@ def prepare_parent() -> None:
     _exclude_current_directory()
     from multiprocessing.resource_tracker import ensure_running
 
-    ensure_running()  # now, as it unblocks SIGINT when it starts, which `sigint_blocked` relies on being blocked
+    ensure_running()  # now, as it unblocks SIGINT when it starts, which `starting_processes` relies on being blocked
 
 
 def _exclude_current_directory() -> None:

@@ -11,7 +11,7 @@ from vmdump.bulk.process_pool import MEMORY, ProcessPool, prepare_parent
 from vmdump.bulk.tasks import Outcome, Task
 from vmdump.bulk.worker import perform
 from vmdump.errors import VmdumpError
-from vmdump.signals import sigint_blocked
+from vmdump.signals import starting_processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ class Workers:
 
     def submit(self, task: Task) -> Future[Outcome]:
         """Schedule a task. Raises BrokenExecutor."""
-        with sigint_blocked():
+        with starting_processes():
             if self._executor is None:
                 self._executor = self._make()
             return self._executor.submit(perform, task)

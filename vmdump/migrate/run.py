@@ -16,7 +16,7 @@ from vmdump.emulator.machine import MEMORY as GUEST_MEMORY
 from vmdump.errors import VmdumpError
 from vmdump.migrate.cases import Case, Cases, Setting
 from vmdump.migrate.pair import undecided
-from vmdump.signals import sigint_blocked
+from vmdump.signals import starting_processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -161,7 +161,7 @@ class _InPool:
             queue = suspects or waiting
             try:
                 while queue and len(running) < limit:
-                    with sigint_blocked():
+                    with starting_processes():
                         future = self._pool.submit(perform, queue[-1], scratch)
                     running[future] = queue[-1], time.monotonic()
                     queue.pop()
