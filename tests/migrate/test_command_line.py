@@ -1,10 +1,13 @@
 """Command lines in files."""
 
+import os
+import socket
 from pathlib import Path
 
 import pytest
 
 from vmdump.errors import SourceError
+from vmdump.files import input_file
 from vmdump.migrate.command_line import read_command_line
 
 LIBVIRT = """\
@@ -54,3 +57,17 @@ def test_no_command_line(content: str, tmp_path: Path) -> None:
     path.write_text(content)
     with pytest.raises(SourceError, match="no command line of QEMU; give libvirt's log"):
         read_command_line(str(path))
+
+
+def test_special_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A FIFO without a writer, a socket and endless input end with an error."""
+    monkeypatch.setattr(input_file, "PATIENCE", 0.1)
+    monkeypatch.chdir(tmp_path)  # the path of a socket is short
+    os.mkfifo("fifo")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket")
+        for path, reason in (("fifo", "a FIFO without a writer"), ("socket", "a socket, not a file")):
+            with pytest.raises(SourceError, match=f"^{path}: {reason}"):
+                read_command_line(path)
+    with pytest.raises(SourceError, match="larger than 64 MiB, the limit; give the part with the command line"):
+        read_command_line("/dev/zero")

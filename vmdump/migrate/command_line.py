@@ -6,11 +6,13 @@ continued).
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shlex
 
 from vmdump.errors import SourceError
+from vmdump.files.input_file import read_input
 
 #: Limit of a file, in bytes. A log may have many starts.
 _MAX_SIZE = 64 << 20
@@ -28,12 +30,11 @@ def read_command_line(path: str) -> list[str]:
     Raises SourceError: the file cannot be read, or has no command line of QEMU.
     """
     try:
-        with open(path, "rb") as file:
-            data = file.read(_MAX_SIZE + 1)
-    except OSError as error:
-        raise SourceError(f"{path}: {error.strerror}") from error
-    if len(data) > _MAX_SIZE:
-        raise SourceError(f"{path}: larger than {_MAX_SIZE} bytes; give the part with the command line")
+        data = read_input(path, _MAX_SIZE, any_kind=True)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        hint = "; give the part with the command line" if getattr(error, "errno", None) == errno.EFBIG else ""
+        raise SourceError(f"{path}: {reason}{hint}") from error
     text = data.decode(errors="surrogateescape")
     found = _after_binary(text.rstrip("\0\n").split("\0")) if "\0" in text else _last_command(text)
     if found is None:
