@@ -327,6 +327,14 @@ CHECK: dict[str, tuple[PAIR, PAIR]] = {
 }  # fmt: skip
 
 
+def test_duplicate_subsections_without_offsets() -> None:
+    """QEMU's own dump does not tell one description that is listed twice from two that look alike."""
+    source, destination = subsections([TWICE, TWICE], [TWICE, TWICE])
+    assert "subsection-duplicate-name" not in rules(source, destination)
+    assert "subsection-duplicate-name" in rules(plain(source), plain(destination))
+    assert "duplicate-subsection" in lint_rules(plain(source))
+
+
 #: For each rule of the linter: a hit and a near miss.
 LINT: dict[str, tuple[DeviceDump, DeviceDump]] = {
     "minimum-above-version": (dump(desc("dev", A, minimum_version_id=2)), dump(desc("dev", A, minimum_version_id=1))),

@@ -369,9 +369,9 @@ class Comparison(Reporter):
             part.subsections.append((source, destination, self._subsection(source, destination)))
             if is_duplicate:
                 # The destination reads it as the earlier one: a description that is listed twice fills the same fields
-                # with the same values.
+                # with the same values. Without offsets, as in QEMU's own dump, two that look alike may be two.
                 del self.differences[first:]
-                if source.vmsd.address != earlier.vmsd.address:
+                if source.vmsd.address != earlier.vmsd.address or not source.vmsd.detailed:
                     self.report_subsection("subsection-duplicate-name", source, destination)
             else:
                 del rest[_place(destination)]
