@@ -77,10 +77,11 @@ BROKEN = {
     "c.rpm": (b"", "not a package by its first bytes"),
     "d.whl": (b"PK\5\6" + b"\0" * 18, "not a package by its first bytes"),
     "e.tar": (b"", "not a package by its first bytes"),
-    "bom.json": (b'\xef\xbb\xbf{ "vmschkmachine": { "Name": "pc" } }', "bom.json:1:1"),
-    "utf16.json": ('{ "vmschkmachine": { "Name": "pc" } }'.encode("utf-16"), "utf16.json:1:1"),
+    "bom.json": (b'\xef\xbb\xbf{ "vmschkmachine": { "Name": "pc" } }', "text with a byte order mark"),
+    "utf16.json": ('{ "vmschkmachine": { "Name": "pc" } }'.encode("utf-16"), "text in UTF-16"),
     "utf16le.json": ('{ "vmschkmachine": { "Name": "pc" } }'.encode("utf-16-le"), "utf16le.json:1:"),
     "damaged.json.xz": (b"{ broken", "not a compressed dump by its first bytes"),
+    "empty.json": (b"", "an empty file, not a dump"),
     "cut.json": (b'{\n  "vmschkmac', "cut.json:2:"),
 }
 
@@ -113,6 +114,13 @@ def test_dangling_links(sources: Path, tmp_path: Path, capsys: pytest.CaptureFix
     captured = capsys.readouterr()
     assert captured.out.endswith("12 read, 0 unchanged, 2 failed\n")
     assert f"vmdump: {sources}/qemu-system-arm: dangling link to missing\n" in captured.err
+
+
+def test_special_files(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A FIFO named like a QEMU is an error."""
+    os.mkfifo(sources / "qemu-system-arm")
+    assert bulk(sources, "-o", tmp_path / "out") == 3
+    assert f"vmdump: {sources}/qemu-system-arm: not a regular file\n" in capsys.readouterr().err
 
 
 def test_files_with_a_misleading_name(sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -38,6 +38,9 @@ FILES = {
     "disk.qcow2": (b"QFI\xfb\0\0\0\3", "the qcow2 image ends within the header (at 0x0); the file may be truncated"),
     "vm.state": (b"QEVM\0\0\0\3", "the stream ends at byte 8, before its first section"),
     "vm.save": (b"LibvirtQemudSave\2\0\0\0", "ends within libvirt's header of 92 bytes"),
+    "bom.json": (b'\xef\xbb\xbf{"a": 1}', "text with a byte order mark, not a dump; write it in UTF-8 without"),
+    "le.json": ('\ufeff{"a": 1}'.encode("utf-16-le"), "text in UTF-16, as PowerShell's > writes it, not a dump"),
+    "be.json": ('\ufeff{"a": 1}'.encode("utf-16-be"), "text in UTF-16, not a dump"),
     "script": (b"#!/bin/sh\nexec qemu-system-i386\n", "a script, not a dump; if it starts QEMU, give that binary"),
     "core": (elf_object()[:16] + b"\4\0" + elf_object()[18:], "a core file, the memory of a process that crashed"),
     "ppc64": (
@@ -86,7 +89,6 @@ def test_dumps_are_left_to_their_readers() -> None:
         b'{\n  "vmschkmachine": {',
         b" \n{",
         b"[]",
-        b"\xef\xbb\xbf{",
         b"M",
         b"\x7fELF",
         b"\x1f\x8b",

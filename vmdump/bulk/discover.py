@@ -177,6 +177,8 @@ def _identify(path: str, real: str, place: str, is_named: bool) -> Item | Packag
             raise SourceError(f"{path}: not a regular file; use vmdump dump for pipes and devices")
         if (is_expected or _is_called_package(path)) and os.path.islink(path) and not os.path.exists(path):
             raise SourceError(f"{path}: dangling link to {os.readlink(path)}")
+        if is_expected:
+            raise SourceError(f"{path}: not a regular file")
         return None
     if is_binary(real):
         if is_named or _is_qemu(real):
@@ -189,6 +191,8 @@ def _identify(path: str, real: str, place: str, is_named: bool) -> Item | Packag
             return Item(DUMP, path, path, (os.path.basename(path),))
         if _is_called_package(path):
             raise SourceError(f"{path}: not a package by its first bytes; the file may be truncated or corrupt")
+        if path.endswith(".json") and not os.path.getsize(real):
+            raise SourceError(f"{path}: an empty file, not a dump; copy it again")
         if path.endswith(_COMPRESSED_DUMPS) and not _is_compressed(real):
             raise SourceError(f"{path}: not a compressed dump by its first bytes; the file may be corrupt")
     with open_regular(path) as file:

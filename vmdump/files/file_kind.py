@@ -16,6 +16,7 @@ _MACHO_CPUS = {7: "i386", 0x1000007: "x86-64", 12: "ARM", 0x100000C: "AArch64", 
 _BINARY = "give a QEMU system emulator (qemu-system-*) for Linux"
 _ELSEWHERE = "write the dump where it runs, with -dump-vmstate, and give that file"
 _PATH = "a saved VM can't be read from a pipe here; give its path"
+_UTF_8 = "write it in UTF-8 without a byte order mark, as QEMU does"
 _PACKAGE = "vmdump bulk reads packages; or unpack it and give the binary"
 
 #: Offset of a magic number, the number, kind of file, remedy.
@@ -35,6 +36,9 @@ _MAGICS = (
     (0, b"\xca\xfe\xba\xbe", "a Java class", _BINARY),
     (0, b"\x7fCGC", "a CGC executable", _BINARY),
     (0, b"\0asm", "a WebAssembly module", _BINARY),
+    (0, b"\xff\xfe", "text in UTF-16, as PowerShell's > writes it", _UTF_8),
+    (0, b"\xfe\xff", "text in UTF-16", _UTF_8),
+    (0, b"\xef\xbb\xbf", "text with a byte order mark", _UTF_8),
 )
 
 
