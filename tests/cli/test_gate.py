@@ -60,6 +60,24 @@ def test_direction_and_exit_codes(sides: Path, capsys: pytest.CaptureFixture[str
     assert main(["gate", "old"]) == 2
 
 
+def test_a_target_that_the_new_qemu_lacks(sides: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A target of OLD alone is absent: named on the screen and in the summary, and failing with --fail-on absent."""
+    Path("new/m68k.json.xz").unlink()
+    Path("vmdump.toml").write_text('[[accept]]\nrule = "*"\ntype = "*"\nreason = "reviewed"\n')
+    assert main(["gate", "old", "new"]) == 0
+    assert "\nm68k    absent: the new QEMU lacks this target\n" in capsys.readouterr().out
+    assert "\nAbsent, as the new QEMU lacks these targets: `m68k`.\n" in Path("migration/summary.md").read_text()
+    assert main(["gate", "old", "new", "--fail-on", "absent", "--format", "markdown"]) == 1
+    assert capsys.readouterr().out.endswith(
+        "**The check fails**: absent, as the new QEMU lacks these targets: `m68k`.\n"
+    )
+    assert main(["gate", "new", "old", "--fail-on", "absent"]) == 0
+    shutil.copy("old/x86_64.json.xz", "new/m68k.json.xz")
+    Path("new/m68k.json.xz").write_bytes(b"{ broken")
+    assert main(["gate", "old", "new", "--fail-on", "absent"]) == 3
+    assert "absent: the new QEMU" not in capsys.readouterr().out
+
+
 def test_accepted_and_fail_on(sides: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Findings that the configuration accepts do not fail the gate; --fail-on does for milder ones."""
     accepted = '[[accept]]\nrule = "*"\ntype = "*"\nreason = "reviewed"\n'

@@ -154,7 +154,7 @@ def _folder_pages(args: argparse.Namespace, environment: Environment) -> dict[st
     args.select, args.ignore, args.statistics, args.verbose = [], [], False, False
     args.config, args.fail_on, args.output, args.matrix = None, None, "-", True
     environment.error(f"checking the QEMUs of {printable(args.source)}")
-    results, _ = check_targets(args, environment, is_stored=False)
+    results = check_targets(args, environment, is_stored=False).results
     accepted = accept_targets(results, args, rule_texts("html"))
     return pages_of(args.source, accepted, target=args.target, max_size=args.max_size)
 

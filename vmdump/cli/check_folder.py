@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from vmdump.cli.environment import ExitStatus, printable
 from vmdump.cli.pages import pages_of, write_pages
@@ -35,9 +35,9 @@ def check_folder(args: argparse.Namespace, environment: Environment, rules: Mapp
     FILE.html. Text has a table for each target; other formats have all targets in one document. Targets with a single
     QEMU are skipped with a notice. If vmdump bulk could not read a source, the status is FAILED.
     """
-    results, is_whole = check_targets(args, environment)
-    status = _write(results, args, environment, rules)
-    return status if is_whole else ExitStatus.FAILED
+    checked = check_targets(args, environment)
+    status = _write(checked.results, args, environment, rules)
+    return status if checked.is_whole else ExitStatus.FAILED
 
 
 def _write(
@@ -64,10 +64,22 @@ def _write(
     return _write_joined(results, args, environment, rules)
 
 
-def check_targets(
-    args: argparse.Namespace, environment: Environment, *, is_stored: bool = True
-) -> tuple[dict[str, CheckResult], bool]:
-    """Return the result of each target with several producers, and whether vmdump bulk has read all sources.
+class Checked(NamedTuple):
+    """What was checked.
+
+    Attributes:
+        results: of each target with several producers.
+        is_whole: whether vmdump bulk has read all sources.
+        alone: the numbers of the sources, from 0, that have a target which was not checked.
+    """
+
+    results: dict[str, CheckResult]
+    is_whole: bool
+    alone: dict[str, list[int]]
+
+
+def check_targets(args: argparse.Namespace, environment: Environment, *, is_stored: bool = True) -> Checked:
+    """Check each target of an output directory of vmdump bulk.
 
     args: sources (the directory), target, direction, between_sources, any_target, type and max_size of vmdump check.
     is_stored: whether the verdicts are stored in the directory, for vmdump query.
@@ -87,11 +99,12 @@ def check_targets(
     errors = [*manifest.errors.values(), *(each["error"] for each in manifest.entries if each["error"] is not None)]
     for error in errors:
         environment.error(f"not checked: {error}")
-    results = {}
+    results, alone = {}, {}
     for target, dumps in found.items():
         pairs = _pairs(dumps, args)
         if not pairs:
             numbers = sorted({number for each in dumps for number in each.arguments})
+            alone[target] = numbers
             places = ", ".join(manifest.sources[number] for number in numbers) or folder
             names = ", ".join(each.label for each in dumps)
             environment.error(f"{target}: not checked, as only {places} has it ({names})")
@@ -104,7 +117,7 @@ def check_targets(
             f"{folder}: no target matching {args.target} has two QEMUs (targets: {', '.join(found) or 'none'}); add "
             "more with vmdump bulk --add"
         )
-    return results, not errors
+    return Checked(results, not errors, alone)
 
 
 def _pairs(found: Sequence[ProducerDump], args: argparse.Namespace) -> list[tuple[int, int]]:
