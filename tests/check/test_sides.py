@@ -9,8 +9,9 @@ from support.descriptions import desc, dump, field
 from support.paths import DATA
 
 import vmdump
-from vmdump.check.sides import Side, common_machine, different_targets, series_of
+from vmdump.check.sides import Side, common_machine, different_binaries, different_targets, series_of
 from vmdump.emulator.machine_types import MachineType
+from vmdump.machines.model import MachineInfo
 from vmdump.qemu.machine_targets import MACHINES
 from vmdump.sources.qemu_image.image import QemuImage
 
@@ -36,6 +37,7 @@ def side(path: Path) -> Side:
         (("x86_64.json", "none"), ("aarch64.json", "none")),
         (("mips.json", "malta"), ("mipsel.json", "malta")),
         (("qemu-system-x86_64.json", "none"), ("qemu-system-ppc64.json.xz", "none")),
+        (("a.json", "malta"), ("arm.json", "none")),  # the machine type of one, the name of the other
     ],
 )
 def test_other_targets(first: tuple[str, str], second: tuple[str, str], tmp_path: Path) -> None:
@@ -84,6 +86,32 @@ def test_cpu_types(other: str, is_unlike: bool, tmp_path: Path) -> None:
     for path, name in zip(paths, ("10.0.13-m68k", other), strict=True):
         path.symlink_to(DATA / "extended" / f"qemu-{name}.json.xz")
     assert (different_targets(list(map(side, paths))) is not None) == is_unlike
+
+
+def test_saved_vm_of_another_target() -> None:
+    """A saved VM, of which only the machine type is known, is refused for a QEMU of another target."""
+    stream, dumps = DATA / "streams" / "malta-7.2.xz", DATA / "dumps" / "qemu-10.0.13"
+    result = Result("check", stream, dumps / "arm.json.xz")
+    assert (result.code, result.out) == (2, "")
+    assert "malta-7.2.xz is for a target with machine type malta, arm.json.xz for target arm" in result.err
+    assert Result("check", stream, dumps / "arm.json.xz", "--any-target").code == 0
+    assert Result("check", stream, dumps / "mips.json.xz").code == 0
+
+
+def test_binaries_of_other_targets() -> None:
+    """Binaries are told apart by their names, renamed ones by the CPUs of their machine types."""
+    x86, arm = (
+        [MachineInfo(name, None, False, False, cpu) for name, cpu in (("none", None), ("board", cpu))]
+        for cpu in ("qemu64-x86_64-cpu", "cortex-a15-arm-cpu")
+    )
+    names = [f"/usr/bin/qemu-system-{target}" for target in ("arm", "aarch64")]
+    assert different_binaries(zip(names, (arm, arm), strict=True)) == (
+        (names[0], "target arm"), (names[1], "target aarch64")
+    )  # fmt: skip
+    assert different_binaries([("/usr/libexec/qemu-kvm", x86), ("/usr/bin/qemu-system-arm", arm)]) == (
+        ("/usr/libexec/qemu-kvm", "a target with x86_64 CPUs"), ("/usr/bin/qemu-system-arm", "a target with arm CPUs")
+    )  # fmt: skip
+    assert different_binaries([("/usr/libexec/qemu-kvm", x86), ("/usr/bin/qemu-system-x86_64", x86)]) is None
 
 
 def test_real_dumps_of_one_target() -> None:

@@ -189,6 +189,28 @@ def test_abi_timeout() -> None:
     )
 
 
+@pytest.mark.qemu
+def test_names_of_error_lines() -> None:
+    """A type is also found by its section; a device that names nothing is an error with a suggestion."""
+    qemu = find_qemu("x86_64")
+    found = json.loads(run("properties", qemu, "'pckbd' 0", "-M", "isapc", "--json").stdout)
+    assert found["type"] == "i8042"
+    assert "types; give one: " in run_failing(2, "properties", qemu, "PCIDevice", "-M", "isapc")
+    assert "did you mean isa-serial" in run_failing(3, "properties", qemu, "isa-serail", "-M", "isapc")
+    error = run_failing(2, "abi", qemu, qemu, "-M", "isapc", "--device", "isa-serail")
+    assert error == "vmdump: --device: no device type matches 'isa-serail'; did you mean isa-serial?\n"
+
+
+@pytest.mark.qemu
+def test_other_targets() -> None:
+    """Binaries of different targets are refused, unless --any-target is given."""
+    x86, arm = find_qemu("x86_64"), find_qemu("arm")
+    text = f"vmdump: {x86} is for target x86_64, {arm} for target arm: a VM cannot migrate between targets; "
+    for command in ("machines", "abi"):
+        assert run_failing(2, command, x86, arm).startswith(text)
+    assert run("machines", x86, arm, "--any-target").code == 0
+
+
 @pytest.mark.parametrize("arguments", [("machines",), ("properties", "e1000")])
 def test_other_programs(arguments: tuple[str, ...]) -> None:
     """Programs that are not QEMU system emulators are named as such."""

@@ -82,19 +82,101 @@ def make_tree(path: Path, *targets: str) -> str:
 
 
 def test_trees(tmp_path: Path) -> None:
-    """The targets that all directories have are tried; scripts, links and other programs are skipped."""
+    """Of directories, the targets that all have are tried; scripts and links to others are none."""
     old, new = make_tree(tmp_path / "old", "arm", "ppc", "sh4"), make_tree(tmp_path / "new", "sh4", "arm")
     (tmp_path / "old/bin").symlink_to("usr/bin")
     (tmp_path / "new/usr/bin/qemu-system-ppc").write_text("#!/bin/sh\n")
     (tmp_path / "new/usr/bin/qemu-system-armeb").symlink_to("qemu-system-arm")
     notices: list[str] = []
-    pairs = pairs_of_trees([old, new], notices.append)
+    pairs, is_whole = pairs_of_trees([old, new], notices.append)
+    assert is_whole
     assert pairs == {
         target: [f"{tree}/usr/bin/qemu-system-{target}" for tree in (old, new)] for target in ("arm", "sh4")
     }
     assert notices == [
-        f"{new}/usr/bin/qemu-system-ppc: skipped, not a binary", f"ppc: not tried, as only {old} has it",
+        f"{new}/usr/bin/qemu-system-ppc: a script, not a QEMU binary; skipped",
+        f"ppc: not tried, as only {old} has it",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "an empty file, not a QEMU binary"),
+        (b"\0" * 64, "not an executable; the file may be corrupt"),
+        (None, "dangling link to missing"),
+    ],
+)
+def test_unreadable_files_of_trees(content: bytes | None, reason: str, tmp_path: Path) -> None:
+    """A file that is named like a QEMU and can't be read is named; not all has been tried then."""
+    old, new = make_tree(tmp_path / "old", "arm", "ppc"), make_tree(tmp_path / "new", "arm")
+    path = tmp_path / "new/usr/bin/qemu-system-ppc"
+    if content is None:
+        path.symlink_to("missing")
+    else:
+        path.write_bytes(content)
+    notices: list[str] = []
+    pairs, is_whole = pairs_of_trees([old, new], notices.append)
+    assert (list(pairs), is_whole) == (["arm"], False)
+    assert notices[0].startswith(f"{path}: {reason}")
+    assert notices[1:] == [f"ppc: not tried, as only {old} has it"]
+
+
+def test_renamed_binaries_of_trees(tmp_path: Path) -> None:
+    """qemu-kvm in libexec, as in RHEL, is a binary, and so is a link to a file of another name."""
+    trees = [tmp_path / "old", tmp_path / "new"]
+    for tree in trees:
+        (tree / "usr/libexec").mkdir(parents=True)
+        (tree / "usr/libexec/qemu-kvm").write_bytes(elf_object())
+        (tree / "usr/bin").mkdir()
+        (tree / "opt").mkdir()
+        (tree / "opt/qemu-10").write_bytes(elf_object())
+        (tree / "usr/bin/qemu-system-ppc").symlink_to("/opt/qemu-10")
+    pairs, is_whole = pairs_of_trees([str(tree) for tree in trees], lambda text: None)
+    assert is_whole
+    assert pairs == {
+        "ppc": [f"{tree}/usr/bin/qemu-system-ppc" for tree in trees],
+        "qemu-kvm": [f"{tree}/usr/libexec/qemu-kvm" for tree in trees],
+    }
+
+
+@pytest.mark.qemu
+def test_a_target_that_cannot_be_read(tmp_path: Path) -> None:
+    """A truncated binary is an error of its target; the others are tried, and the exit code is 3."""
+    trees = [tmp_path / "old", tmp_path / "new"]
+    for tree in trees:
+        (tree / "usr/bin").mkdir(parents=True)
+        for name in ("qemu-system-x86_64-microvm", "qemu-system-arm"):
+            qemu = Path(find_qemu("x86_64")).with_name("qemu-system-x86_64-microvm") if "x86" in name else None
+            shutil.copy(qemu or find_qemu("arm"), tree / "usr/bin" / name)
+    broken = tmp_path / "new/usr/bin/qemu-system-arm"
+    broken.write_bytes(broken.read_bytes()[:100_000])
+    result = run("migrate", *trees, "-M", "none", "--target", "*")
+    assert f"vmdump: arm: not tried: {broken}: " in result.stderr
+    assert result.code == 3
+
+
+@pytest.mark.qemu
+def test_names_of_error_lines() -> None:
+    """--device accepts names of sections, for virtio of the proxies; what names nothing or can't be added fails."""
+    qemu = find_qemu("x86_64")
+    command = ("migrate", qemu, qemu, "-M", "microvm", "--jobs", "1")
+    found = json.loads(run(*command, "--device", "'0000:00:03.0/virtio-rng'", "--format", "json").stdout)
+    assert {each["device"] for each in found} >= {"virtio-rng-pci"}
+    assert "did you mean PCIDevice?" in run_failing(2, *command, "--device", "PCIDvice")
+    result = run(*command, "--device", "ioapic", "--device", "q35-pcihost")
+    assert result.code == 3
+    assert result.stderr == (
+        "vmdump: --device q35-pcihost: not tried, as -device can't add it to a machine of the source\n"
+    )
+
+
+@pytest.mark.qemu
+def test_other_targets() -> None:
+    """Binaries of different targets are refused."""
+    x86, arm = find_qemu("x86_64"), find_qemu("arm")
+    assert f"{x86} is for target x86_64, {arm} for target arm" in run_failing(2, "migrate", x86, arm)
+    assert run("migrate", x86, arm, "--any-target", "-M", "none").code != 0
 
 
 def test_wrong_trees(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def different_targets(sides: Sequence[Side]) -> tuple[tuple[Side, str], ...] | N
     Directories are often named after the host architecture, so their names count only if nothing else is known.
     """
     is_known = False
-    for evidence in (_cpu_types, _machine_targets, _file_target, _directory_target):
+    for evidence in (_cpu_types, _machine_targets, _machine_or_file, _file_target, _directory_target):
         if evidence is _directory_target and is_known:
             return None
         known = [(side, found) for side in sides if (found := evidence(side))]
@@ -69,9 +69,18 @@ def _machine_targets(side: Side) -> frozenset[str]:
     return frozenset(target for target, names in MACHINES.items() if series_of(side.dump.machine) in names)
 
 
+def _machine_or_file(side: Side) -> frozenset[str]:
+    """Targets of the machine type, or of the file: a saved VM has the former, a binary without default the latter."""
+    return _machine_targets(side) or _file_target(side)
+
+
 def _file_target(side: Side) -> frozenset[str]:
     """Target in the name of the binary or dump file."""
-    name = os.path.basename(side.path or "").removeprefix("qemu-system-").partition(".")[0]
+    return _target_in(side.path or "")
+
+
+def _target_in(path: str) -> frozenset[str]:
+    name = os.path.basename(path).removeprefix("qemu-system-").partition(".")[0]
     return frozenset((name,) if name in MACHINES else ())
 
 
@@ -79,6 +88,31 @@ def _directory_target(side: Side) -> frozenset[str]:
     """Target in the name of the directory, as in the output of vmdump bulk."""
     name = os.path.basename(os.path.dirname(os.path.abspath(side.path))) if side.path else ""
     return frozenset((name,) if name in MACHINES else ())
+
+
+def different_binaries(
+    binaries: Iterable[tuple[str, Sequence[MachineWithCpu]]],
+) -> tuple[tuple[str, str], tuple[str, str]] | None:
+    """Return the paths of two QEMU binaries that have different targets, each with a description of its target.
+
+    The target is that in the file's name; a renamed binary, such as qemu-kvm, is known by its CPU types. None: there
+    are no such two.
+    """
+    known = [(path, _target_in(path), _cpus_of(infos)) for path, infos in binaries]
+    for path, target, cpus in known[1:]:
+        first, first_target, first_cpus = known[0]
+        if target and first_target and target != first_target:
+            return (first, f"target {min(first_target)}"), (path, f"target {min(target)}")
+        if cpus and first_cpus and not cpus & first_cpus:
+            words = [f"a target with {' and '.join(sorted(each))} CPUs" for each in (first_cpus, cpus)]
+            return (first, words[0]), (path, words[1])
+    return None
+
+
+def _cpus_of(infos: Sequence[MachineWithCpu]) -> frozenset[str]:
+    """Architectures in the names of the machine types' CPUs."""
+    names = [each.default_cpu_type or "" for each in infos]
+    return frozenset(match[1] for name in names if (match := _CPU.fullmatch(name)))
 
 
 def series_of(machine: str) -> str:
@@ -102,6 +136,13 @@ class MachineName(Protocol):
 
     @property
     def is_default(self) -> bool: ...
+
+
+class MachineWithCpu(Protocol):
+    """The default CPU of a machine type."""
+
+    @property
+    def default_cpu_type(self) -> str | None: ...
 
 
 def common_machine(sides: Sequence[Sequence[MachineName]]) -> str | None:

@@ -8,7 +8,15 @@ from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from vmdump.cli.machine_sources import add_binary, add_emulation, add_qemu_arguments, open_binaries, report_missed
+from vmdump.cli.machine_sources import (
+    add_any_target,
+    add_binary,
+    add_emulation,
+    add_qemu_arguments,
+    open_binaries,
+    report_missed,
+    require_one_target,
+)
 from vmdump.cli.report_arguments import add_arguments as add_report
 from vmdump.cli.report_arguments import check_statistics, finish, rule_texts
 from vmdump.cli.source_arguments import UsageError
@@ -79,6 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="GLOB",
         help="add only device types that match; may be repeated (default: all; none if ARGS contain -device)",
     )
+    add_any_target(parser)
     add_report(parser)
     add_emulation(parser, timeout=_TIMEOUT, limited="the machines of one machine type")
     add_qemu_arguments(parser)
@@ -88,6 +97,8 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Compare the machine types and write the report."""
     check_statistics(args)
     opened = open_binaries(_paths(args), args, environment)
+    if not args.any_target:
+        require_one_target((each.path, each.infos) for each in opened)
     result = _compare(opened, args, environment)
     return finish(result, args, environment, rules=rule_texts(args.format))
 
@@ -111,6 +122,11 @@ def _compare(opened: Sequence[Machines], args: argparse.Namespace, environment: 
     devices = args.device
     if devices is None:
         devices = [] if any(each.lstrip("-") == "device" for each in args.argv) else ["*"]
+    else:
+        from vmdump.cli.device_names import device_patterns, read_dumps
+
+        known = [each for machines in opened for each in machines.device_types]
+        devices = device_patterns(devices, known, lambda: read_dumps([each.source for each in opened], args.timeout))
     pairs = []
     for name in _names(opened, args.machines, environment):
         show = _progress(environment, name)

@@ -12,10 +12,11 @@ from vmdump.sources.open import BINARY, identify
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from vmdump.cli.environment import Environment
     from vmdump.machines.mapping import Machines
+    from vmdump.machines.model import MachineInfo
     from vmdump.machines.reader import Source
     from vmdump.migrate.qtest_script import QtestScript
 
@@ -52,6 +53,24 @@ def open_qtest(args: argparse.Namespace) -> QtestScript | None:
     from vmdump.migrate.qtest_script import read_script
 
     return read_script(args.qtest)
+
+
+def add_any_target(parser: argparse.ArgumentParser) -> None:
+    """Add --any-target."""
+    parser.add_argument("--any-target", action="store_true", help="allow binaries of different targets")
+
+
+def require_one_target(binaries: Iterable[tuple[str, Sequence[MachineInfo]]]) -> None:
+    """Raise UsageError for binaries of different targets. binaries: paths and machine types."""
+    from vmdump.check.sides import different_binaries
+
+    unlike = different_binaries(binaries)
+    if unlike is not None:
+        (first, target), (second, other) = unlike
+        raise UsageError(
+            f"{first} is for {target}, {second} for {other}: a VM cannot migrate between targets; --any-target "
+            "compares them anyway"
+        )
 
 
 def add_qemu_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,14 @@ import os
 from typing import TYPE_CHECKING
 
 from vmdump.cli.environment import ExitStatus
-from vmdump.cli.machine_sources import BINARY_HELP, add_emulation, open_binaries, report_missed
+from vmdump.cli.machine_sources import (
+    BINARY_HELP,
+    add_any_target,
+    add_emulation,
+    open_binaries,
+    report_missed,
+    require_one_target,
+)
 from vmdump.cli.source_arguments import UsageError, add_file
 
 if TYPE_CHECKING:
@@ -53,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     add_file(parser, "words", nargs="+", metavar="SOURCE [SOURCE] [NAME]", help=f"{BINARY_HELP}; a machine type")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    add_any_target(parser)
     add_emulation(parser)
 
 
@@ -60,6 +68,8 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Print the machine types."""
     paths, name = _split(args.words)
     opened = open_binaries(paths, args, environment)
+    if len(opened) > 1 and not args.any_target:
+        require_one_target((each.path, each.infos) for each in opened)
     from vmdump.cli.terminal import machine_types
 
     if len(opened) == 1 and name is None:

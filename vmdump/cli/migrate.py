@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING
 
 from vmdump.cli.binary_trees import are_trees, pairs_of_trees
 from vmdump.cli.environment import ExitStatus
-from vmdump.cli.machine_sources import add_qemu_arguments, add_qtest, find_binary, open_qtest
+from vmdump.cli.machine_sources import (
+    add_any_target,
+    add_qemu_arguments,
+    add_qtest,
+    find_binary,
+    open_qtest,
+    require_one_target,
+)
 from vmdump.cli.report_arguments import add_arguments as add_report
 from vmdump.cli.report_arguments import check_statistics, finish, rule_texts
 from vmdump.cli.source_arguments import UsageError, add_file, add_host, add_timeout, roots_of
-from vmdump.errors import VmdumpError
+from vmdump.errors import SourceError, VmdumpError
 
 if TYPE_CHECKING:
     import argparse
@@ -65,7 +72,7 @@ finding.
 exit codes:
   0 nothing breaks; 1 something breaks (or has the --fail-on verdict or worse);
   2 usage error; 3 could not complete, or nothing breaks but something is
-  undecided
+  undecided, not read or not tried
 """
 
 #: Default of --timeout.
@@ -102,6 +109,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="add only device types that match; may be repeated (default: all that the machine has a bus for; with "
         "ARGS, none)",
     )
+    add_any_target(parser)
     parser.add_argument("--both", action="store_true", help="also migrate from NEW to OLD")
     parser.add_argument(
         "--matrix", action="store_true", help="migrate between all pairs of several QEMUs, and print a summary table"
@@ -126,17 +134,21 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Try the migrations and write the report."""
     check_statistics(args)
     _check(args)
-    migrations, result = _migrate_targets(args, environment)
+    migrations, result, is_whole = _migrate_targets(args, environment)
 
     def render(accepted: CheckResult, options: Options) -> bytes:
         return _render(accepted, migrations, args, options)
 
     rules = rule_texts(args.format)
-    return finish(result, args, environment, rules=rules, render=render, undecided="migration-undecided")
+    status = finish(result, args, environment, rules=rules, render=render, undecided="migration-undecided")
+    return status if is_whole else ExitStatus.FAILED
 
 
-def _migrate_targets(args: argparse.Namespace, environment: Environment) -> tuple[list[Migrations], CheckResult]:
-    """Return the migrations between binaries, or between those of each target that all directories have."""
+def _migrate_targets(args: argparse.Namespace, environment: Environment) -> tuple[list[Migrations], CheckResult, bool]:
+    """Return the migrations between binaries, or between those of each target that all directories have.
+
+    The flag says whether all binaries of the directories could be read.
+    """
     from vmdump.check.targets import joined
     from vmdump.migrate.plan import Wanted
 
@@ -144,26 +156,48 @@ def _migrate_targets(args: argparse.Namespace, environment: Environment) -> tupl
     roots = roots_of(args.sources, args.root)
     if not are_trees(args.sources):
         qemus = _open(args.sources, roots, args)
-        _check_devices(qemus, wanted)
-        return _migrate(qemus, args.sources, wanted, args, environment)
-    pairs = pairs_of_trees(args.sources, environment.error)
-    pairs = {target: paths for target, paths in pairs.items() if fnmatchcase(target, args.target)}
-    if not pairs:
-        raise UsageError(f"--target: no target that all have matches {args.target!r}")
-    trees = [root or tree for tree, root in zip(args.sources, roots, strict=True)]
-    opened = {target: _open(paths, trees, args) for target, paths in pairs.items()}
-    _check_devices([qemu for qemus in opened.values() for qemu in qemus], wanted)
+        if not args.any_target:
+            require_one_target((each.binary.path, each.infos) for each in qemus)
+        wanted = _with_devices(wanted, qemus)
+        migrations, result = _migrate(qemus, args.sources, wanted, args, environment)
+        return migrations, result, _has_all_cases(wanted, migrations, environment)
+    opened, is_whole = _open_trees(roots, args, environment)
+    wanted = _with_devices(wanted, [qemu for _, qemus in opened.values() for qemu in qemus])
     found = {}
-    for target, qemus in opened.items():
+    for target, (paths, qemus) in opened.items():
         machines = [each for each in wanted.machines if _has_machines(qemus, wanted._replace(machines=(each,)))]
         if wanted.machines and not machines:
             environment.error(f"{target}: not tried, as no machine type matches {' or '.join(wanted.machines)}")
             continue
-        found[target] = _migrate(qemus, pairs[target], wanted._replace(machines=machines), args, environment)
+        found[target] = _migrate(qemus, paths, wanted._replace(machines=machines), args, environment)
     if not found:
         raise UsageError(f"-M: no target has a machine type that matches {' or '.join(wanted.machines)}")
     migrations = [each for some, _ in found.values() for each in some]
-    return migrations, joined({target: result for target, (_, result) in found.items()})
+    is_whole &= _has_all_cases(wanted, migrations, environment)
+    return migrations, joined({target: result for target, (_, result) in found.items()}), is_whole
+
+
+def _open_trees(
+    roots: Sequence[str | None], args: argparse.Namespace, environment: Environment
+) -> tuple[dict[str, tuple[list[str], list[Qemu]]], bool]:
+    """Return the paths and binaries of each target that all directories have, and whether all could be read."""
+    pairs, is_whole = pairs_of_trees(args.sources, environment.error)
+    pairs = {target: paths for target, paths in pairs.items() if fnmatchcase(target, args.target)}
+    if not pairs:
+        raise UsageError(f"--target: no target that all have matches {args.target!r}")
+    trees = [root or tree for tree, root in zip(args.sources, roots, strict=True)]
+    opened = {}
+    for target, paths in pairs.items():
+        try:
+            opened[target] = paths, _open(paths, trees, args)
+        except SourceError as error:
+            if len(pairs) == 1:
+                raise
+            environment.error(f"{target}: not tried: {error}")
+            is_whole = False
+    if not opened:
+        raise SourceError(f"{', '.join(args.sources)}: no target can be tried")
+    return opened, is_whole
 
 
 def _has_machines(qemus: Sequence[Qemu], wanted: Wanted) -> bool:
@@ -219,15 +253,25 @@ def _open(paths: Sequence[str], roots: Sequence[str | None], args: argparse.Name
     ]
 
 
-def _check_devices(qemus: Sequence[Qemu], wanted: Wanted) -> None:
-    """Raise UsageError for a pattern that matches no device type."""
-    from vmdump.suggestion import did_you_mean
+def _with_devices(wanted: Wanted, qemus: Sequence[Qemu]) -> Wanted:
+    """Return what is tried with patterns of device types for names. Raises UsageError for one that names nothing."""
+    if wanted.devices is None:
+        return wanted
+    from vmdump.cli.device_names import device_patterns, read_dumps
 
-    for pattern in wanted.devices or ():
-        known = [each for qemu in qemus for each in qemu.devices]
-        if not any(fnmatchcase(each, pattern) for each in known):
-            hint = did_you_mean(pattern, known, "vmdump devices lists them")
-            raise UsageError(f"--device: no device type matches {pattern!r}; {hint}")
+    known = [each for qemu in qemus for each in qemu.devices]
+    patterns = device_patterns(wanted.devices, known, lambda: read_dumps([each.binary for each in qemus], _TIMEOUT))
+    return wanted._replace(devices=patterns)
+
+
+def _has_all_cases(wanted: Wanted, found: Sequence[Migrations], environment: Environment) -> bool:
+    """Return whether each pattern of devices has a case, or a device on the board. Reports those without."""
+    cases = [case for each in found for case in each.cases]
+    tried = {name for case in cases for name in (case.types if case.device is None else [case.device])}
+    left_out = [each for each in wanted.devices or () if not any(fnmatchcase(device, each) for device in tried)]
+    for pattern in left_out:
+        environment.error(f"--device {pattern}: not tried, as -device can't add it to a machine of the source")
+    return not left_out
 
 
 def _progress(environment: Environment) -> Callable[[Result | None], None]:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from vmdump.cli.environment import ExitStatus
 from vmdump.cli.machine_sources import add_binary, add_emulation, add_qemu_arguments, open_binaries, report_missed
+from vmdump.cli.source_arguments import UsageError
 
 if TYPE_CHECKING:
     import argparse
     from typing import Any
 
     from vmdump.cli.environment import Environment
+    from vmdump.machines.mapping import Machines
     from vmdump.machines.properties import DeviceProperties
 
 HELP = "show a device's properties under a machine type and what sets them"
@@ -44,7 +46,11 @@ description.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Define the command's arguments."""
     add_binary(parser, "source", metavar="SOURCE")
-    parser.add_argument("type", metavar="TYPE", help="QOM type of a device, CPU or machine, such as e1000e")
+    parser.add_argument(
+        "type",
+        metavar="TYPE",
+        help="QOM type of a device, CPU or machine, such as e1000e, or a name from an error message",
+    )
     parser.add_argument(
         "-M", "--machine", metavar="NAME", help="machine type (default: the default one); -M help lists them"
     )
@@ -60,7 +66,7 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     from dataclasses import replace
 
     machines = open_binaries([args.source], args, environment)[0]
-    found = machines.properties(args.type, args.machine, args.argv)
+    found = _properties(machines, args)
     report_missed(machines, found.missed_functions, environment)
     if args.changed:
         kept = tuple(each for each in found.properties if each.set_by != "default")
@@ -72,6 +78,26 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
         return ExitStatus.DONE
     _print(found, environment)
     return ExitStatus.DONE
+
+
+def _properties(machines: Machines, args: argparse.Namespace) -> DeviceProperties:
+    """Return the properties of a type, or of the type that has the section or description of that name."""
+    from vmdump.machines.properties import UnknownTypeError
+
+    try:
+        return machines.properties(args.type, args.machine, args.argv)
+    except UnknownTypeError:
+        from vmdump.cli.device_names import read_dumps, types_named
+
+        types = types_named(args.type, read_dumps([machines.source], args.timeout))
+        if not types:
+            raise
+        if len(types) > 1:
+            raise UsageError(
+                f"{args.type!r} is a name of the state of {len(types)} types; give one: {', '.join(types[:8])}"
+                + (", ..." if len(types) > 8 else "")
+            ) from None
+    return machines.properties(types[0], args.machine, args.argv)
 
 
 def _object(found: DeviceProperties) -> dict[str, Any]:

@@ -52,6 +52,11 @@ class Machines(Mapping[str, MachineType]):
         return self._answers.source.path
 
     @property
+    def source(self) -> Source:
+        """The binary and the host that its machines see."""
+        return self._answers.source
+
+    @property
     def infos(self) -> tuple[MachineInfo, ...]:
         """All machine types in the order of query-machines, without their machines."""
         if self._infos is None:
@@ -61,6 +66,16 @@ class Machines(Mapping[str, MachineType]):
             )
             self._infos = tuple(infos)
         return self._infos
+
+    @property
+    def device_types(self) -> tuple[str, ...]:
+        """The device types that -device may add, sorted."""
+        from vmdump.machines.plug import device_types
+
+        source = self._answers.source
+        question = ("device-types",)
+        types: list[str] = self._answers.get(question, list[str], lambda: device_types(source.boot(["-M", NO_MACHINE])))
+        return tuple(types)
 
     def info(self, name: str) -> MachineInfo:
         """Return a machine type by name or alias, without its machine. Raises UnknownMachineError."""

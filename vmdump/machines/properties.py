@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 CLASS, BOARD, UNKNOWN = "default", "board or realize", "not known"
 
 
+class UnknownTypeError(SourceError):
+    """A binary has no such QOM type."""
+
+
 @dataclass(frozen=True, slots=True)
 class PropertyValue:
     """A property of a type under a machine type.
@@ -92,7 +96,8 @@ def read_properties(source: Source, type_: str, info: MachineInfo, argv: Sequenc
 
     Raises:
         MachineError: QEMU does not start the machine type.
-        SourceError: unknown or abstract type.
+        UnknownTypeError: unknown type.
+        SourceError: abstract type.
     """
     bare = source.boot(["-M", NO_MACHINE])
     parents = _check_type(bare, type_)
@@ -124,7 +129,7 @@ def _check_type(machine: Machine, type_: str) -> dict[str, str | None]:
     concrete = {row["name"] for row in machine.qmp("qom-list-types", abstract=False)}
     if type_ not in parents:
         hint = did_you_mean(type_, sorted(concrete), "vmdump devices lists the devices")
-        raise SourceError(f"{machine.name}: no QOM type {type_!r}; {hint}")
+        raise UnknownTypeError(f"{machine.name}: no QOM type {type_!r}; {hint}")
     if type_ not in concrete:
         below = sorted(name for name in concrete if type_ in ancestors(name, parents))
         raise SourceError(f"{machine.name}: {type_} is an abstract type; give a subtype ({', '.join(below[:3])} ...)")
