@@ -104,7 +104,8 @@ struct vmd_arch {
     uint32_t va_list_stack;  /* offset in that of the pointer to arguments on the stack */
     /* The address of the next argument if it was passed in a register: advances the struct. 0: it is on the stack. */
     uint64_t (*next_saved_register)(struct vmd_guest *guest, uint64_t va_list, bool is_double);
-    bool has_x87; /* long double is x87's, on the stack, aligned to 16 bytes */
+    bool long_is_int; /* long has 4 bytes, not 8 */
+    bool has_x87;     /* long double is x87's, on the stack, aligned to 16 bytes */
 
     /* Objects */
     const struct vmd_relocation_type *relocations;
@@ -112,6 +113,8 @@ struct vmd_arch {
     enum vmd_tls tls;
     uint32_t tls_offset;
     uint32_t tls_bias;        /* subtracted from offsets of TLS_OFFSET relocations */
+    /* Write the control block of a thread; NULL: its own address, if TLS data is before it. */
+    void (*init_thread)(struct vmd_guest *guest, uint64_t thread);
     uint32_t stack_protector; /* offset of its value from the thread pointer; 0: in the variable __stack_chk_guard */
 
     /* Linux */

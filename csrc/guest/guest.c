@@ -120,14 +120,16 @@ uint64_t vmd_guest_tls(const struct vmd_guest *guest)
 
 void vmd_guest_init_thread(struct vmd_guest *guest, uint64_t thread)
 {
-    if (guest->host->tls == VMD_TLS_BEFORE) {
+    if (guest->host->init_thread) {
+        guest->host->init_thread(guest, thread);
+    } else if (guest->host->tls == VMD_TLS_BEFORE) {
         vmd_guest_store_u64(guest, thread, thread);
     }
 }
 
 uint64_t vmd_guest_set_tls(struct vmd_guest *guest, uint64_t size)
 {
-    if (size > THREAD_SIZE - 4096) {
+    if (size > THREAD_SIZE - 4096 - guest->host->tls_offset) {
         return 0;
     }
     guest->tls_size = size;

@@ -91,11 +91,18 @@ uint64_t vmd_guest_variable(const struct vmd_guest *guest, const char *name)
 }
 
 static struct vmd_host_library *libraries;
+static struct vmd_host_names *names;
 
 void vmd_host_register(struct vmd_host_library *library)
 {
     library->next = libraries;
     libraries = library;
+}
+
+void vmd_host_register_names(struct vmd_host_names *more)
+{
+    more->next = names;
+    names = more;
 }
 
 const struct vmd_host_library *vmd_host_libraries(void)
@@ -123,6 +130,36 @@ uint64_t vmd_host_unsupported(struct vmd_host_call *call)
     return vmd_host_errno(call->guest, ENOSYS);
 }
 
+/* Add the functions that are served to a platform and that the guest does not have yet. */
+static bool add_functions(struct vmd_guest *guest, int platform)
+{
+    for (const struct vmd_host_library *library = libraries; library; library = library->next) {
+        for (size_t i = 0; i < library->n && library->platform == platform; i++) {
+            const struct vmd_host_function *each = &library->functions[i];
+
+            if (!find_import(guest, each->name) && !add_import(guest, each->name, each->function)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* Add the other names that functions have on the guest's platform. */
+static bool add_names(struct vmd_guest *guest)
+{
+    for (const struct vmd_host_names *each = names; each; each = each->next) {
+        for (size_t i = 0; i < each->n && each->platform == guest->host->platform; i++) {
+            const struct vmd_host_import *original = find_import(guest, each->names[i].original);
+
+            if (original && !add_import(guest, each->names[i].name, original->function)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 enum vmd_status vmd_imports_init(struct vmd_guest *guest)
 {
     const struct vmd_host_import *returned;
@@ -130,12 +167,9 @@ enum vmd_status vmd_imports_init(struct vmd_guest *guest)
     if (vmd_ghash_init(&guest->import_of, equal_names, NULL)) {
         return VMD_NO_MEMORY;
     }
-    for (const struct vmd_host_library *library = libraries; library; library = library->next) {
-        for (size_t i = 0; i < library->n; i++) {
-            if (!add_import(guest, library->functions[i].name, library->functions[i].function)) {
-                return VMD_NO_MEMORY;
-            }
-        }
+    if (!add_functions(guest, (int)guest->host->platform) || !add_functions(guest, VMD_ALL_PLATFORMS) ||
+        !add_names(guest)) {
+        return VMD_NO_MEMORY;
     }
     returned = add_import(guest, "(return)", vmd_cpu_return);
     if (!returned) {

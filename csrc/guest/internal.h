@@ -38,12 +38,15 @@ struct vmd_host_function {
     vmd_host_fn *function;
 };
 
-/* The functions that one file serves. */
+/* The functions that one file serves: to guests of all platforms, or of one, where they replace those of all. */
 struct vmd_host_library {
     const struct vmd_host_function *functions;
     size_t n;
+    int platform; /* enum vmd_platform, or VMD_ALL_PLATFORMS */
     struct vmd_host_library *next;
 };
+
+enum { VMD_ALL_PLATFORMS = -1 };
 
 void vmd_host_register(struct vmd_host_library *library);
 
@@ -51,13 +54,40 @@ void vmd_host_register(struct vmd_host_library *library);
 const struct vmd_host_library *vmd_host_libraries(void);
 
 /* Registers a file's functions when the core is loaded: VMD_SERVE({"strlen", host_strlen}, ...) */
-#define VMD_SERVE(...)                                                                                                 \
+#define VMD_SERVE(...) VMD_SERVE_ON(VMD_ALL_PLATFORMS, __VA_ARGS__)
+
+/* The same for one platform: VMD_SERVE_ON(VMD_WINDOWS, {"SetEvent", host_set_event}, ...) */
+#define VMD_SERVE_ON(platform, ...)                                                                                    \
     static const struct vmd_host_function served_functions[] = {__VA_ARGS__};                                          \
     __attribute__((constructor)) static void register_served_functions(void)                                           \
     {                                                                                                                  \
-        static struct vmd_host_library library = {served_functions,                                                    \
-                                                  sizeof(served_functions) / sizeof(*served_functions), NULL};         \
+        static struct vmd_host_library library = {                                                                     \
+            served_functions, sizeof(served_functions) / sizeof(*served_functions), platform, NULL};                   \
         vmd_host_register(&library);                                                                                   \
+    }
+
+/* Other names of functions on a platform. */
+struct vmd_host_name {
+    const char *name, *original;
+};
+
+struct vmd_host_names {
+    const struct vmd_host_name *names;
+    size_t n;
+    enum vmd_platform platform;
+    struct vmd_host_names *next;
+};
+
+void vmd_host_register_names(struct vmd_host_names *names);
+
+/* Registers them: VMD_NAMES_ON(VMD_WINDOWS, {"_close", "close"}, ...) */
+#define VMD_NAMES_ON(platform, ...)                                                                                    \
+    static const struct vmd_host_name other_names[] = {__VA_ARGS__};                                                   \
+    __attribute__((constructor)) static void register_other_names(void)                                                \
+    {                                                                                                                  \
+        static struct vmd_host_names names = {other_names, sizeof(other_names) / sizeof(*other_names), platform,       \
+                                              NULL};                                                                   \
+        vmd_host_register_names(&names);                                                                               \
     }
 
 /* A function without effect here, for example a lock: returns 0, or 1. */
@@ -113,6 +143,7 @@ struct vmd_thread {
     uint64_t function, argument;
     uint64_t stack, pointer; /* top of its stack; thread pointer */
     struct vmd_frame frame;  /* of VMD_THREAD_WAITING */
+    uint64_t second;         /* of VMD_THREAD_WAITING: a further argument of the repeated function */
     uint64_t repeated;       /* the host function that it calls again, with argument; 0: it returns from one */
 };
 
@@ -141,6 +172,7 @@ struct vmd_guest_state {
     uint64_t n_pthread_keys;
     uint64_t private_keys[VMD_KEYS_MAX], private_values[VMD_KEYS_MAX]; /* of GPrivate, by address */
     uint64_t n_privates;
+    uint64_t streams; /* msvcrt's standard streams */
     uint64_t program_name, strtok, quarks, interned, n_quarks, main_context, random;
     uint64_t ctype_tables[3];
     uint64_t heap, heap_end;         /* of a statically linked binary: what brk has reserved, and its current end */
@@ -173,6 +205,7 @@ struct vmd_guest {
     uint64_t returned;  /* where a call returns to that may pause: a trampoline */
     uint64_t tls_size;  /* of the main binary's TLS segment, aligned */
     uint64_t tls_image; /* its initial bytes */
+    uint64_t image;     /* address of the main binary, if it is a PE object */
     struct vmd_guest_limits limits;
     struct vmd_guest_services services;
     bool queue_inits;     /* register_dso_module_init is the host's */
@@ -386,7 +419,7 @@ void vmd_cpu_run_thread(struct vmd_host_call *call, struct vmd_thread *thread);
 
 enum vmd_thread_stop {
     VMD_THREAD_RETURNS, /* run again, it returns from the host function with 0 */
-    VMD_THREAD_REPEATS, /* run again, it calls the host function again, with the first argument only */
+    VMD_THREAD_REPEATS, /* run again, it calls the host function again, with the first two arguments only */
     VMD_THREAD_ENDS,
 };
 

@@ -129,7 +129,7 @@ class MappedCode(MappedObject):
     def __init__(self, guest: Guest, bias: int, address: int, code: bytes, header_at: int) -> None:
         self.guest, self.bias = guest, bias
         end = bias + address + len(code)
-        self.segments = [MappedSegment(bias + address, end, executable=True, writable=False, loaded=len(code))]
+        self.segments = [MappedSegment(bias + address, end, True, False, len(code), False)]
         self._find_functions = partial(_function_starts, [bias + header_at], [])
 
 

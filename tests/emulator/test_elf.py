@@ -323,14 +323,18 @@ def test_segments(tmp_path: Path) -> None:
     data = elf_object(data=b"constants".ljust(256, b"\0"), init_array=[0, 0x1234, 2**64 - 1, 0x5678])
     whole = mapped(data)
     end = whole.bias + AT + 256
-    assert whole.segments == [MappedSegment(whole.bias, end, executable=True, writable=True, loaded=AT + 256)]
-    assert whole.constants() is None
+    assert whole.segments == [
+        MappedSegment(whole.bias, end, executable=True, writable=True, loaded=AT + 256, has_addresses=True)
+    ]
+    assert whole.constants is None
     assert whole.constructors == [0x1234, 0x5678]
     # Read-only, and readable and executable.
     for flags in (4, 5):
         part = mapped(data[: PHDR_LOAD + 4] + bytes([flags]) + data[PHDR_LOAD + 5 :])
-        assert part.segments == [MappedSegment(part.bias, end, executable=flags == 5, writable=False, loaded=AT + 256)]
-        assert part.read(part.constants()).endswith(b"constants".ljust(256, b"\0"))
+        assert part.segments == [
+            MappedSegment(part.bias, end, executable=flags == 5, writable=False, loaded=AT + 256, has_addresses=False)
+        ]
+        assert part.read(part.constants).endswith(b"constants".ljust(256, b"\0"))
 
 
 def test_file_becomes_shorter(tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ def pe(machine: int) -> bytes:
 
 
 FILES = {
-    "x86-64.exe": (pe(0x8664), "a Windows program (PE, x86-64); write the dump where it runs"),
-    "arm64.exe": (pe(0xAA64), "a Windows program (PE, AArch64); write the dump"),
+    "x86-64.exe": (pe(0x8664), "PE header at 0x80: there is none, or it is incomplete; the file may be"),
+    "arm64.exe": (pe(0xAA64), "PE header at 0x80: there is none, or it is incomplete; the file may be"),
     "other.exe": (pe(0x1234), "a Windows program (PE, machine 0x1234); write the dump"),
     "dos.com": (b"MZ\x90\0", "a DOS or Windows program; write the dump"),
     "arm64-macho": (bytes.fromhex("cffaedfe0c000001"), "a macOS program (Mach-O, AArch64); write the dump"),

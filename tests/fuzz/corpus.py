@@ -11,6 +11,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from support import streams
 from support.elf_builder import AARCH64, DATA, PHDR_DYNAMIC, STT_TLS, X86_64, Symbol, elf_object
 from support.paths import TESTS
+from support.pe_builder import BASE as BASE_OF_PE
+from support.pe_builder import CODE, pe_object
+from support.pe_builder import DATA as PE_DATA
 
 #: FUZZ_BASE in guest.h.
 BASE = 0x10600000
@@ -37,6 +40,20 @@ def objects() -> list[bytes]:
             (dynamic,) = struct.unpack_from("<Q", image, PHDR_DYNAMIC + 16)
             inputs.append(struct.pack("<BH", machine == AARCH64, dynamic) + image)
     return inputs
+
+
+def pe() -> list[bytes]:
+    """Seeds of pe.c: every data directory that is read, and constructors."""
+    data = struct.pack("<4Q", 2**64 - 1, BASE_OF_PE + CODE, BASE_OF_PE + CODE, 0).ljust(256, b"\0")
+    imports = {b"libglib-2.0-0.dll": [b"g_free", b"g_ascii_table"], b"WS2_32.dll": [115]}
+    exports = {b"qemu_plugin_a": CODE, b"qemu_plugin_b": CODE + 8}
+    relocations = [(10, PE_DATA + 8), (10, PE_DATA + 16)]
+    return [
+        pe_object(
+            data=data, relocations=relocations, imports=imports, exports=exports, functions=[CODE], tls=(64, 16, 96)
+        ),
+        pe_object(),
+    ]
 
 
 def descriptions() -> list[bytes]:
@@ -160,7 +177,7 @@ def savevm() -> list[bytes]:
     return [bytes([how]) + each for each in inputs for how in (0, 1, 6)] + [b"\x08" + lzo]
 
 
-for make in (objects, descriptions, host, vex, parse, table, savevm):
+for make in (objects, pe, descriptions, host, vex, parse, table, savevm):
     folder = Path(sys.argv[1]) / make.__name__
     folder.mkdir(parents=True, exist_ok=True)
     for number, content in enumerate(make()):

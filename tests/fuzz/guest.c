@@ -10,13 +10,17 @@
 
 struct vmd_guest *fuzz_guest(uint8_t host, const uint8_t *data, size_t size)
 {
-    static const uint16_t machines[] = {EM_X86_64, EM_AARCH64, EM_RISCV, EM_S390};
+    static const struct {
+        uint16_t machine;
+        enum vmd_platform platform;
+    } hosts[] = {{EM_X86_64, VMD_LINUX}, {EM_AARCH64, VMD_LINUX},  {EM_RISCV, VMD_LINUX},
+                 {EM_S390, VMD_LINUX},   {EM_X86_64, VMD_WINDOWS}, {EM_AARCH64, VMD_WINDOWS}};
     struct vmd_guest_limits limits = {.memory = 16 << 20};
     struct vmd_guest *guest;
     struct vmd_error err;
 
-    if (vmd_guest_create("", machines[host % (sizeof(machines) / sizeof(*machines))], VMD_LINUX, &limits, &guest,
-                         &err)) {
+    host %= sizeof(hosts) / sizeof(*hosts);
+    if (vmd_guest_create("", hosts[host].machine, hosts[host].platform, &limits, &guest, &err)) {
         abort();
     }
     while (vmd_guest_alloc(guest, 0x1000, 0x1000) < FUZZ_BASE) {
@@ -24,6 +28,30 @@ struct vmd_guest *fuzz_guest(uint8_t host, const uint8_t *data, size_t size)
     vmd_guest_alloc(guest, 1 << 20, 0x1000);
     memcpy(vmd_guest_find(guest, FUZZ_BASE, size), data, size);
     return guest;
+}
+
+void fuzz_query(struct vmd_object *object)
+{
+    const uint64_t *addresses;
+    uint64_t address = FUZZ_BASE;
+    size_t n = vmd_object_constructors(object, &addresses);
+
+    for (size_t i = 0; i < n; i++) {
+        vmd_object_symbol_at(object, addresses[i]);
+    }
+    for (size_t i = 0; i < vmd_object_n_symbols(object); i++) {
+        const char *name = vmd_object_nth_symbol(object, i, &address);
+
+        if (name && !vmd_object_symbol(object, name) && address) {
+            __builtin_trap(); /* a listed symbol is not found */
+        }
+    }
+    n = vmd_object_slots(object, &addresses);
+    for (size_t i = 1; i < n; i++) {
+        if (addresses[i - 1] >= addresses[i]) {
+            __builtin_trap();
+        }
+    }
 }
 
 /* Stubs of csrc/guest/cpu/ */

@@ -9,11 +9,15 @@
 
 #include "bytes.h"
 #include "guest/internal.h"
+#include "guest/objects/object.h"
 
 /* Address of the fuzzer's bytes; also in corpus.py. */
 #define FUZZ_BASE (VMD_GUEST_BASE + 0x600000)
 
-/* host: any number; 0 is x86-64. Never returns NULL. */
+/* host: any number, by which one is chosen: see guest.c. Never returns NULL. */
 struct vmd_guest *fuzz_guest(uint8_t host, const uint8_t *data, size_t size);
+
+/* Call all query functions of an object. */
+void fuzz_query(struct vmd_object *object);
 
 #endif

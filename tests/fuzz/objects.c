@@ -10,31 +10,6 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Call all query functions of an object. */
-static void query(struct vmd_object *object)
-{
-    const uint64_t *addresses;
-    uint64_t address = FUZZ_BASE;
-    size_t n = vmd_object_constructors(object, &addresses);
-
-    for (size_t i = 0; i < n; i++) {
-        vmd_object_symbol_at(object, addresses[i]);
-    }
-    for (size_t i = 0; i < vmd_object_n_symbols(object); i++) {
-        const char *name = vmd_object_nth_symbol(object, i, &address);
-
-        if (name && !vmd_object_symbol(object, name) && address) {
-            __builtin_trap(); /* a listed symbol is not found */
-        }
-    }
-    n = vmd_object_slots(object, &addresses);
-    for (size_t i = 1; i < n; i++) {
-        if (addresses[i - 1] >= addresses[i]) {
-            __builtin_trap();
-        }
-    }
-}
-
 /* What is found in an object without symbols and relocations. */
 static void query_unlinked(struct vmd_guest *guest, size_t size)
 {
@@ -49,7 +24,7 @@ static void query_unlinked(struct vmd_guest *guest, size_t size)
         }
     }
     if (object && !vmd_object_guess_slots(object, FUZZ_BASE, FUZZ_BASE + size, FUZZ_BASE, FUZZ_BASE + size)) {
-        query(object);
+        fuzz_query(object);
     }
     vmd_object_destroy(object);
 }
@@ -65,11 +40,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     dynamic |= (uint64_t)fuzz_byte(&data, &size) << 8;
     guest = fuzz_guest(host, data, size);
     if (!vmd_elf_link(guest, FUZZ_BASE, FUZZ_BASE + dynamic, size, NULL, 0, &main, &err)) {
-        query(main);
+        fuzz_query(main);
         /* Link the relocated object again, as a module of itself. */
         if (!vmd_elf_link(guest, FUZZ_BASE, FUZZ_BASE + dynamic, size, (const struct vmd_object *[]){main}, 1, &module,
                           &err)) {
-            query(module);
+            fuzz_query(module);
             vmd_object_destroy(module);
         }
         vmd_object_destroy(main);

@@ -251,7 +251,7 @@ class Guest:
         detail = ffi.string(error.path).decode(errors="backslashreplace")
         raise SourceError(
             f"{self.name}: function at {function - self.bias:#x}: {ffi.string(error.message).decode()} (at "
-            f"{error.index - self.bias if error.index >= self.bias else error.index:#x}){detail and ': ' + detail}"
+            f"{error.index - self.bias if self.holds(error.index, 1) else error.index:#x}){detail and ': ' + detail}"
         )
 
     def set_time(self, seconds: float) -> None:

@@ -35,13 +35,13 @@ class MappedBinary:
         with open_object(path) as file:
             self.guest = Guest(path, file.arch, platform=file.platform)
             self.main = file.map(self.guest, is_main=True)
-        constants = self.main.constants()
+        constants = self.main.constants
         #: The segment with strings, and its address.
         self.data, self.base = self.main.read(constants), constants.start if constants else 0
-        self._writable = [
+        self._relocated = [
             (each.start, self.guest.words(each.start, (each.end - each.start) // 8))
             for each in self.main.segments
-            if each.writable
+            if each.has_addresses
         ]
 
     def function_that_loads(self, at: int) -> str | None:
@@ -58,7 +58,7 @@ class MappedBinary:
         """Iterate over the words in data that hold one of these addresses: where the word is, and the address."""
         found = (
             (start + 8 * index, word)
-            for start, words in self._writable for index, word in enumerate(words) if word in addresses
+            for start, words in self._relocated for index, word in enumerate(words) if word in addresses
         )  # fmt: skip
         return islice(found, _MAX_POINTERS)
 

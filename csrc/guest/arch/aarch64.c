@@ -86,6 +86,7 @@ static const struct vmd_arch aarch64 = {
     .platform = VMD_LINUX,
     .name = "aarch64",
     .thread_pointer = TPIDR_EL0,
+    .n_float_args = 8,
     .va_list_stack = VA_STACK,
     .next_saved_register = next_saved_register,
     .relocations = relocations,

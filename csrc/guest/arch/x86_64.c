@@ -150,6 +150,7 @@ static const struct vmd_arch x86_64 = {
     .n_saved = 6,
     .saved = {RBX, RBP, R12, R13, R14, R15},
     .frame_size = 8,
+    .has_x87 = true,
     .va_list_stack = VA_OVERFLOW,
     .next_saved_register = next_saved_register,
     .relocations = relocations,

@@ -43,6 +43,6 @@ uint64_t vmd_x86_64_find_uses(const struct vmd_code *code, struct vmd_guest_use 
 #define X86_64_CPU                                                                                                     \
     .e_machine = EM_X86_64, .unicorn_arch = UC_ARCH_X86, .unicorn_mode = UC_MODE_64, .cpu_model = -1, .pc = RIP,       \
     .sp = RSP, .return_code = {0xc3}, .replacement = &vmd_x86_64_vectors, .result = RAX, .result_high = RDX,           \
-    .has_x87 = true, .find_uses = vmd_x86_64_find_uses
+    .find_uses = vmd_x86_64_find_uses
 
 #endif

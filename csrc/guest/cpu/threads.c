@@ -20,6 +20,7 @@ static void continue_thread(struct vmd_guest *guest, const struct vmd_thread *th
             vmd_cpu_write(guest, host->link, frame->return_address);
         }
         vmd_cpu_write(guest, host->args[0], thread->argument);
+        vmd_cpu_write(guest, host->args[1], thread->second);
         vmd_cpu_execute(guest, thread->repeated, guest->stop);
     } else {
         vmd_cpu_write(guest, host->sp, frame->sp + (host->link ? 0 : 8));
@@ -73,6 +74,7 @@ bool vmd_cpu_stop_thread(struct vmd_host_call *call, enum vmd_thread_stop stop)
         cpu->running->kind = VMD_THREAD_WAITING;
         cpu->running->repeated = stop == VMD_THREAD_REPEATS ? call->import->address : 0;
         cpu->running->argument = call->args[0];
+        cpu->running->second = call->args[1];
         vmd_cpu_save_frame(guest, &cpu->running->frame);
     }
     cpu->is_freezing = true;

@@ -71,6 +71,8 @@ static const char *read_number(const char *c, int *value, struct vmd_variadic *a
 /* Parse the specification after a %. */
 static const char *read_specification(const char *c, struct specification *ret, struct vmd_variadic *arguments)
 {
+    const struct vmd_guest *guest = arguments->call->guest;
+
     *ret = (struct specification){.precision = -1, .bytes = 4};
     for (;; c++) {
         if (*c == '-') {
@@ -97,9 +99,16 @@ static const char *read_specification(const char *c, struct specification *ret, 
         c = read_number(c + 1, &ret->precision, arguments);
         ret->precision = ret->precision < WIDTH_MAX ? ret->precision : WIDTH_MAX;
     }
-    for (; *c && strchr("hlqLzjt", *c); c++) {
+    for (; *c && strchr("hlqLzjtI", *c); c++) {
         if (*c == 'h') {
             ret->bytes = ret->bytes == 4 ? 2 : 1;
+        } else if (*c == 'l' && c[1] != 'l' && c[-1] != 'l' && guest->host->long_is_int) {
+            ret->bytes = 4;
+        } else if (*c == 'I') { /* Windows: a pointer's size, or that in bits */
+            bool is_64 = strncmp(c, "I64", 3) == 0, is_32 = strncmp(c, "I32", 3) == 0;
+
+            ret->bytes = is_32 ? 4 : 8;
+            c += is_64 || is_32 ? 2 : 0;
         } else if (*c == 'L') {
             ret->long_double = true;
             ret->bytes = 8;

@@ -7,6 +7,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "guest/host/threads.h"
 #include "guest/variadic.h"
 
 #include <errno.h>
@@ -15,8 +16,7 @@ enum { MAIN_NUMBER = 1, STACK_SIZE = 1 << 20, BLOCKS_MAX = 256 };
 
 /* Threads */
 
-/* Create a thread; returns its number, by which pthread_self and pthread_equal identify it. 0: too many threads. */
-static uint64_t create(struct vmd_guest *guest, uint64_t function, uint64_t argument)
+uint64_t vmd_host_create_thread(struct vmd_guest *guest, uint64_t function, uint64_t argument)
 {
     struct vmd_guest_state *state = &guest->state;
     unsigned i = 0;
@@ -36,7 +36,7 @@ static uint64_t create(struct vmd_guest *guest, uint64_t function, uint64_t argu
 
 static uint64_t host_pthread_create(struct vmd_host_call *call)
 {
-    uint64_t number = create(call->guest, call->args[2], call->args[3]);
+    uint64_t number = vmd_host_create_thread(call->guest, call->args[2], call->args[3]);
 
     vmd_guest_store_u64(call->guest, call->args[0], number);
     return number ? 0 : EAGAIN;
@@ -45,7 +45,7 @@ static uint64_t host_pthread_create(struct vmd_host_call *call)
 /* g_thread_new(name, function, data) */
 static uint64_t host_g_thread_new(struct vmd_host_call *call)
 {
-    return create(call->guest, call->args[1], call->args[2]) ? vmd_host_allocate(call->guest, 16) : 0;
+    return vmd_host_create_thread(call->guest, call->args[1], call->args[2]) ? vmd_host_allocate(call->guest, 16) : 0;
 }
 
 static uint64_t host_pthread_self(struct vmd_host_call *call)
@@ -62,7 +62,7 @@ static uint64_t host_pthread_equal(struct vmd_host_call *call)
 static bool prepare(struct vmd_guest *guest, struct vmd_thread *thread)
 {
     uint64_t stack = vmd_guest_alloc(guest, STACK_SIZE, 4096);
-    uint64_t block = vmd_guest_alloc(guest, guest->tls_size + 8192, 4096), tls;
+    uint64_t block = vmd_guest_alloc(guest, guest->tls_size + guest->host->tls_offset + 8192, 4096), tls;
     const char *image;
 
     if (!stack || !block) {
@@ -98,8 +98,7 @@ static void run_threads(struct vmd_host_call *call, enum vmd_thread_kind kind)
     }
 }
 
-/* The running thread waits. Once the other threads have run, what the main thread waits for counts as done. */
-static uint64_t wait(struct vmd_host_call *call)
+uint64_t vmd_host_wait(struct vmd_host_call *call)
 {
     struct vmd_guest *guest = call->guest;
     struct vmd_guest_state *state = &guest->state;
@@ -143,7 +142,7 @@ static uint64_t host_sem_wait(struct vmd_host_call *call)
         if (vmd_cpu_stop_thread(call, VMD_THREAD_REPEATS)) {
             return 0;
         }
-        wait(call);
+        vmd_host_wait(call);
     }
     if (!guest->err.code) {
         vmd_guest_store_u32(guest, call->args[0], value - 1);
@@ -166,7 +165,7 @@ static uint64_t host_syscall(struct vmd_host_call *call)
     uint64_t result;
 
     if (call->args[0] == host->syscall_futex) {
-        return (call->args[2] & FUTEX_COMMAND) == FUTEX_WAIT ? wait(call) : 0;
+        return (call->args[2] & FUTEX_COMMAND) == FUTEX_WAIT ? vmd_host_wait(call) : 0;
     }
     if (call->args[0] == host->syscall_gettid) {
         return PROCESS_NUMBER;
@@ -302,36 +301,36 @@ static uint64_t host_pthread_once(struct vmd_host_call *call)
 #define NOTHING(name) {name, vmd_host_zero}
 
 VMD_SERVE({"pthread_create", host_pthread_create}, {"pthread_self", host_pthread_self},
-          {"pthread_equal", host_pthread_equal}, {"pthread_exit", host_pthread_exit}, {"pthread_join", wait},
-          {"pthread_cond_wait", wait}, {"pthread_cond_timedwait", wait}, {"pthread_cond_clockwait", wait},
-          {"sem_init", host_sem_init}, {"sem_post", host_sem_post}, {"sem_wait", host_sem_wait},
-          {"sem_timedwait", host_sem_wait}, {"g_cond_wait", wait}, {"g_thread_join", wait}, {"pause", wait},
-          {"sigwait", wait}, {"syscall", host_syscall}, {"g_thread_new", host_g_thread_new},
-          {"g_thread_try_new", host_g_thread_new}, {"g_thread_self", host_pthread_self},
-          {"g_thread_pool_new", host_g_thread_pool_new}, {"g_thread_pool_new_full", host_g_thread_pool_new},
-          {"g_thread_pool_push", host_g_thread_pool_push}, {"g_thread_pool_set_max_threads", vmd_host_one},
-          {"g_thread_pool_get_max_threads", vmd_host_one}, NOTHING("g_thread_pool_free"),
-          {"pthread_key_create", host_pthread_key_create}, {"pthread_getspecific", host_pthread_getspecific},
-          {"pthread_setspecific", host_pthread_setspecific}, {"g_private_get", host_g_private_get},
-          {"g_private_set", host_g_private_set}, {"g_private_replace", host_g_private_set},
-          {"__tls_get_addr", host_tls_get_addr}, {"__tlsdesc_resolver", host_tlsdesc_resolver},
-          {"g_once_impl", host_g_once_impl}, {"g_once_init_enter", host_g_once_init_enter},
-          {"g_once_init_enter_pointer", host_g_once_init_enter}, {"g_once_init_leave", host_g_once_init_leave},
-          {"g_once_init_leave_pointer", host_g_once_init_leave}, {"pthread_once", host_pthread_once},
-          NOTHING("pthread_mutex_init"), NOTHING("pthread_mutex_lock"), NOTHING("pthread_mutex_unlock"),
-          NOTHING("pthread_mutex_trylock"), NOTHING("pthread_mutex_destroy"), NOTHING("pthread_mutexattr_init"),
-          NOTHING("pthread_mutexattr_settype"), NOTHING("pthread_mutexattr_destroy"), NOTHING("pthread_cond_init"),
-          NOTHING("pthread_cond_signal"), NOTHING("pthread_cond_broadcast"), NOTHING("pthread_cond_destroy"),
-          NOTHING("pthread_condattr_init"), NOTHING("pthread_condattr_setclock"), NOTHING("pthread_condattr_destroy"),
-          NOTHING("pthread_rwlock_init"), NOTHING("pthread_rwlock_rdlock"), NOTHING("pthread_rwlock_wrlock"),
-          NOTHING("pthread_rwlock_unlock"), NOTHING("pthread_rwlock_destroy"), NOTHING("pthread_spin_init"),
-          NOTHING("pthread_attr_init"), NOTHING("pthread_attr_setdetachstate"), NOTHING("pthread_attr_setstacksize"),
-          NOTHING("pthread_attr_destroy"), NOTHING("pthread_detach"), NOTHING("pthread_setname_np"),
-          NOTHING("pthread_getname_np"), NOTHING("pthread_setaffinity_np"), NOTHING("pthread_getaffinity_np"),
-          NOTHING("pthread_kill"), NOTHING("pthread_cancel"), NOTHING("pthread_atfork"), NOTHING("__register_atfork"),
-          NOTHING("pthread_sigmask"), NOTHING("sched_yield"), NOTHING("sem_destroy"), NOTHING("g_thread_init"),
-          NOTHING("g_thread_unref"), NOTHING("g_mutex_init"), NOTHING("g_mutex_lock"), NOTHING("g_mutex_unlock"),
-          NOTHING("g_mutex_clear"), NOTHING("g_cond_init"), NOTHING("g_cond_signal"), NOTHING("g_cond_broadcast"),
-          NOTHING("g_cond_clear"), NOTHING("g_rec_mutex_init"), NOTHING("g_rec_mutex_lock"),
-          NOTHING("g_rec_mutex_unlock"), NOTHING("__pthread_register_cancel"), NOTHING("__pthread_unregister_cancel"),
-          NOTHING("flockfile"), NOTHING("funlockfile"))
+          {"pthread_equal", host_pthread_equal}, {"pthread_exit", host_pthread_exit}, {"pthread_join", vmd_host_wait},
+          {"pthread_cond_wait", vmd_host_wait}, {"pthread_cond_timedwait", vmd_host_wait},
+          {"pthread_cond_clockwait", vmd_host_wait}, {"sem_init", host_sem_init}, {"sem_post", host_sem_post},
+          {"sem_wait", host_sem_wait}, {"sem_timedwait", host_sem_wait}, {"g_cond_wait", vmd_host_wait},
+          {"g_thread_join", vmd_host_wait}, {"pause", vmd_host_wait}, {"sigwait", vmd_host_wait},
+          {"syscall", host_syscall}, {"g_thread_new", host_g_thread_new}, {"g_thread_try_new", host_g_thread_new},
+          {"g_thread_self", host_pthread_self}, {"g_thread_pool_new", host_g_thread_pool_new},
+          {"g_thread_pool_new_full", host_g_thread_pool_new}, {"g_thread_pool_push", host_g_thread_pool_push},
+          {"g_thread_pool_set_max_threads", vmd_host_one}, {"g_thread_pool_get_max_threads", vmd_host_one},
+          NOTHING("g_thread_pool_free"), {"pthread_key_create", host_pthread_key_create},
+          {"pthread_getspecific", host_pthread_getspecific}, {"pthread_setspecific", host_pthread_setspecific},
+          {"g_private_get", host_g_private_get}, {"g_private_set", host_g_private_set},
+          {"g_private_replace", host_g_private_set}, {"__tls_get_addr", host_tls_get_addr},
+          {"__tlsdesc_resolver", host_tlsdesc_resolver}, {"g_once_impl", host_g_once_impl},
+          {"g_once_init_enter", host_g_once_init_enter}, {"g_once_init_enter_pointer", host_g_once_init_enter},
+          {"g_once_init_leave", host_g_once_init_leave}, {"g_once_init_leave_pointer", host_g_once_init_leave},
+          {"pthread_once", host_pthread_once}, NOTHING("pthread_mutex_init"), NOTHING("pthread_mutex_lock"),
+          NOTHING("pthread_mutex_unlock"), NOTHING("pthread_mutex_trylock"), NOTHING("pthread_mutex_destroy"),
+          NOTHING("pthread_mutexattr_init"), NOTHING("pthread_mutexattr_settype"), NOTHING("pthread_mutexattr_destroy"),
+          NOTHING("pthread_cond_init"), NOTHING("pthread_cond_signal"), NOTHING("pthread_cond_broadcast"),
+          NOTHING("pthread_cond_destroy"), NOTHING("pthread_condattr_init"), NOTHING("pthread_condattr_setclock"),
+          NOTHING("pthread_condattr_destroy"), NOTHING("pthread_rwlock_init"), NOTHING("pthread_rwlock_rdlock"),
+          NOTHING("pthread_rwlock_wrlock"), NOTHING("pthread_rwlock_unlock"), NOTHING("pthread_rwlock_destroy"),
+          NOTHING("pthread_spin_init"), NOTHING("pthread_attr_init"), NOTHING("pthread_attr_setdetachstate"),
+          NOTHING("pthread_attr_setstacksize"), NOTHING("pthread_attr_destroy"), NOTHING("pthread_detach"),
+          NOTHING("pthread_setname_np"), NOTHING("pthread_getname_np"), NOTHING("pthread_setaffinity_np"),
+          NOTHING("pthread_getaffinity_np"), NOTHING("pthread_kill"), NOTHING("pthread_cancel"),
+          NOTHING("pthread_atfork"), NOTHING("__register_atfork"), NOTHING("pthread_sigmask"), NOTHING("sched_yield"),
+          NOTHING("sem_destroy"), NOTHING("g_thread_init"), NOTHING("g_thread_unref"), NOTHING("g_mutex_init"),
+          NOTHING("g_mutex_lock"), NOTHING("g_mutex_unlock"), NOTHING("g_mutex_clear"), NOTHING("g_cond_init"),
+          NOTHING("g_cond_signal"), NOTHING("g_cond_broadcast"), NOTHING("g_cond_clear"), NOTHING("g_rec_mutex_init"),
+          NOTHING("g_rec_mutex_lock"), NOTHING("g_rec_mutex_unlock"), NOTHING("__pthread_register_cancel"),
+          NOTHING("__pthread_unregister_cancel"), NOTHING("flockfile"), NOTHING("funlockfile"))

@@ -77,7 +77,7 @@ class Descriptions:
         for mapped in objects:
             code = [segment for segment in mapped.segments if segment.executable]
             for segment in mapped.segments:
-                if segment.writable and code:
+                if segment.has_addresses and code:
                     span = segment.start, segment.end, code[0].start, code[-1].end
                     count = min(reader.find_descs(*span, found, _ROOM), _ROOM)
                     addresses += ffi.unpack(found, count) if count else []

@@ -198,6 +198,7 @@ class ElfFile(ObjectFile):
             MappedSegment(
                 bias + each.vaddr, bias + each.vaddr + each.memsz,
                 executable=bool(each.flags & _PF_X), writable=bool(each.flags & _PF_W), loaded=each.filesz,
+                has_addresses=bool(each.flags & _PF_W),
             )
             for each in self.of_type(_PT_LOAD)
         ]  # fmt: skip
@@ -205,9 +206,8 @@ class ElfFile(ObjectFile):
         native = self._link(guest, bias, scope, is_main=is_main) if program is None else _unlinked(guest, bias)
         relocated = [(bias + each.vaddr, bias + each.vaddr + each.memsz) for each in self.of_type(_PT_GNU_RELRO)]
         tables = [bias + each.vaddr for each in self.of_type(_PT_GNU_EH_FRAME)]
-        return MappedObject(
-            guest, native, bias, segments, relocated, partial(_function_starts, tables, segments), program
-        )
+        find_functions = partial(_function_starts, tables, segments)
+        return MappedObject(guest, native, bias, segments, _constants(segments), relocated, find_functions, program)
 
     def _program(self, bias: int) -> Program:
         """Return how to start a statically linked binary."""
@@ -248,6 +248,17 @@ def _unlinked(guest: Guest, bias: int) -> Any:
     if not native:
         raise MemoryError("out of memory for the symbols of a QEMU")
     return ffi.gc(native, lib.vmd_object_destroy)
+
+
+def _constants(segments: Sequence[MappedSegment]) -> MappedSegment | None:
+    """Return the segment that holds the strings: the last one of read-only data.
+
+    If code has no segment of its own, the last read-only segment. Linkers that make two segments of read-only data
+    write symbols and relocations into the first.
+    """
+    parts = [segment for segment in segments if not segment.writable]
+    parts = [segment for segment in parts if not segment.executable] or parts
+    return parts[-1] if parts else None
 
 
 def _size(segment: ElfSegment) -> int:

@@ -94,7 +94,8 @@ class ObjectFile(ABC):
 class MappedSegment(NamedTuple):
     """A segment of an object in a guest: the addresses [start, end) and its permissions.
 
-    ``loaded``: the bytes from start on that are from the file.
+    ``loaded``: the bytes from start on that are from the file; ``has_addresses``: whether relocations may have written
+    addresses into it, so that it may contain descriptions.
     """
 
     start: int
@@ -102,6 +103,7 @@ class MappedSegment(NamedTuple):
     executable: bool
     writable: bool
     loaded: int
+    has_addresses: bool
 
 
 class Symbols(Mapping[str, int]):
@@ -144,8 +146,9 @@ class MappedObject:
 
     ``native``: ``struct vmd_object *``; ``bias``: the guest address of the object's address 0; ``symbols``: those that
     it defines; ``constructors``: the addresses of its constructors in the order of their calls; ``segments``: its
-    loaded segments, in the file's order; ``relocated``: start and end of data that is constant after relocation;
-    ``program``: how to start it if it is statically linked, which relocates it and runs its constructors; else None.
+    loaded segments, in the file's order; ``constants``: the one with strings; ``relocated``: start and end of data that
+    is constant after relocation; ``program``: how to start it if it is statically linked, which relocates it and runs
+    its constructors; else None.
     """
 
     def __init__(
@@ -154,6 +157,7 @@ class MappedObject:
         native: Any,
         bias: int,
         segments: list[MappedSegment],
+        constants: MappedSegment | None,
         relocated: Sequence[tuple[int, int]],
         find_functions: Callable[[Guest], Sequence[int]],
         program: Program | None = None,
@@ -162,7 +166,7 @@ class MappedObject:
         self.guest, self.relocated, self.program = guest, tuple(relocated), program
         self.native = native
         self.bias = bias
-        self.segments = segments
+        self.segments, self.constants = segments, constants
         self.symbols = Symbols(native)
         self._find_functions = find_functions
         self._must_guess_slots = program is not None or guest.place is not None
@@ -204,16 +208,6 @@ class MappedObject:
         slots = ffi.new("const uint64_t **")
         count = int(lib.vmd_object_slots(self.native, slots))
         return slots[0], count
-
-    def constants(self) -> MappedSegment | None:
-        """Return the segment that holds the strings: the last one of read-only data.
-
-        If code has no segment of its own, the last read-only segment. Linkers that make two segments of read-only data
-        write symbols and relocations into the first.
-        """
-        parts = [segment for segment in self.segments if not segment.writable]
-        parts = [segment for segment in parts if not segment.executable] or parts
-        return parts[-1] if parts else None
 
     def read(self, segment: MappedSegment | None) -> bytes:
         """Return the bytes of a segment; none of None."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from vmdump.emulator.objects.elf import ElfFile
 from vmdump.emulator.objects.model import ObjectFile
+from vmdump.emulator.objects.pe import PeFile
 from vmdump.errors import SourceError
 from vmdump.files.file_kind import OBJECT_START, START, describe_executable, object_format
 from vmdump.files.input_file import open_regular
 
 #: Readers by the format that file_kind.object_format names.
-_FORMATS: dict[str, type[ObjectFile]] = {"ELF": ElfFile}
+_FORMATS: dict[str, type[ObjectFile]] = {"ELF": ElfFile, "PE": PeFile}
 
 
 def open_object(path: str) -> ObjectFile:

@@ -95,7 +95,7 @@ class QemuImage:
                 raise
             self._build_id = file.build_id()
             #: The segment that contains strings.
-            self._data = main.read(main.constants())
+            self._data = main.read(main.constants)
             if DUMP_MARK not in self._data:
                 check_is_qemu(self.path, file.content())
         self._qemu = Qemu(self._guest, main, on_phase)

@@ -86,13 +86,13 @@ def _is_surely_one(vmsd: Any) -> bool:
 
 
 def _find_descs(reader: Reader, mapped: MappedObject) -> Iterator[int]:
-    """Iterate over potential descriptions in writable segments, as their pointers need relocations."""
+    """Iterate over potential descriptions in segments with addresses: their pointers need relocations."""
     code = [segment for segment in mapped.segments if segment.executable]
     if not code:
         return
     found = ffi.new("uint64_t[]", _ROOM)
     for segment in mapped.segments:
-        if segment.writable:
+        if segment.has_addresses:
             count = reader.find_descs(segment.start, segment.end, code[0].start, code[-1].end, found, _ROOM)
             yield from ffi.unpack(found, min(count, _ROOM)) if count else ()
 

@@ -1,0 +1,174 @@
+/*
+ * What Windows says of the machine and of the process: clocks, memory, modules, the last error.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "guest/variadic.h"
+
+#include <stdlib.h>
+
+/* The last error, in the thread's TEB */
+
+enum { TEB_LAST_ERROR = 0x68 };
+
+static uint64_t host_get_last_error(struct vmd_host_call *call)
+{
+    return vmd_guest_load_u32(call->guest, call->guest->thread + TEB_LAST_ERROR);
+}
+
+static uint64_t host_set_last_error(struct vmd_host_call *call)
+{
+    vmd_guest_store_u32(call->guest, call->guest->thread + TEB_LAST_ERROR, (uint32_t)call->args[0]);
+    return 0;
+}
+
+/* Clocks, which move as those of host/time.c do */
+
+enum { FREQUENCY = 10000000, STEP = 10, TICKS_OF_MICROSECOND = 10 };
+
+/* Ticks of 100 ns from the first of January 1601 to the time that host/time.c begins with. */
+#define REAL_START ((11644473600ull + 1700000000ull) * FREQUENCY)
+
+static uint64_t now(struct vmd_guest *guest)
+{
+    guest->state.ticks += STEP;
+    return guest->state.ticks * TICKS_OF_MICROSECOND;
+}
+
+static uint64_t host_performance_frequency(struct vmd_host_call *call)
+{
+    vmd_guest_store_u64(call->guest, call->args[0], FREQUENCY);
+    return 1;
+}
+
+static uint64_t host_performance_counter(struct vmd_host_call *call)
+{
+    vmd_guest_store_u64(call->guest, call->args[0], now(call->guest) + 1000 * (uint64_t)FREQUENCY);
+    return 1;
+}
+
+static uint64_t host_system_time(struct vmd_host_call *call)
+{
+    vmd_guest_store_u64(call->guest, call->args[0], REAL_START + now(call->guest));
+    return 0;
+}
+
+static uint64_t host_tick_count(struct vmd_host_call *call)
+{
+    return 1000 + now(call->guest) / 10000;
+}
+
+/* Memory. SYSTEM_INFO: page size, addresses, processors, granularity. */
+
+enum { PROCESSORS = 2, GRANULARITY = 0x10000, PAGE = 4096 };
+
+static uint64_t host_system_info(struct vmd_host_call *call)
+{
+    char *to = vmd_guest_at(call->guest, call->args[0], 48);
+
+    if (to) {
+        memset(to, 0, 48);
+        vmd_put_u32(call->guest, to + 4, PAGE);
+        vmd_put_u64(call->guest, to + 8, GRANULARITY);
+        vmd_put_u64(call->guest, to + 16, 0x7ffffffeffff);
+        vmd_put_u64(call->guest, to + 24, (1 << PROCESSORS) - 1);
+        vmd_put_u32(call->guest, to + 32, PROCESSORS);
+        vmd_put_u32(call->guest, to + 40, GRANULARITY);
+    }
+    return 0;
+}
+
+/* GlobalMemoryStatusEx: {size, load, total physical, available physical, ...} */
+static uint64_t host_memory_status(struct vmd_host_call *call)
+{
+    const uint64_t total = 8ull << 30;
+
+    for (uint64_t at = 8; at < 56; at += 8) {
+        vmd_guest_store_u64(call->guest, call->args[0] + at, total);
+    }
+    return 1;
+}
+
+/* VirtualAlloc(address, size, type, protection): MEM_COMMIT of reserved memory changes nothing. */
+static uint64_t host_virtual_alloc(struct vmd_host_call *call)
+{
+    return call->args[0] ? call->args[0] : vmd_guest_alloc(call->guest, call->args[1], GRANULARITY);
+}
+
+/* VirtualProtect(address, size, protection, &old) */
+static uint64_t host_virtual_protect(struct vmd_host_call *call)
+{
+    enum { PAGE_READWRITE = 4 };
+
+    vmd_guest_store_u32(call->guest, call->args[3], PAGE_READWRITE);
+    return 1;
+}
+
+/* HeapAlloc(heap, flags, size), HeapFree(heap, flags, block) */
+static uint64_t host_heap_alloc(struct vmd_host_call *call)
+{
+    return vmd_host_allocate(call->guest, call->args[2]);
+}
+
+static uint64_t host_heap_free(struct vmd_host_call *call)
+{
+    if (call->args[2]) {
+        vmd_host_free(call->guest, call->args[2]);
+    }
+    return 1;
+}
+
+/* Modules: the binary is the only one. */
+
+static uint64_t host_module_handle(struct vmd_host_call *call)
+{
+    return call->args[0] ? 0 : call->guest->image;
+}
+
+static uint64_t host_process(struct vmd_host_call *call)
+{
+    return (uint64_t)-1;
+}
+
+static uint64_t host_process_id(struct vmd_host_call *call)
+{
+    return 4242;
+}
+
+static uint64_t host_exit_process(struct vmd_host_call *call)
+{
+    vmd_guest_fail(call->guest, VMD_EXITED, (uint32_t)call->args[0], "it exits");
+    return 0;
+}
+
+/* WSAStartup(version, data): the version that is asked for. */
+static uint64_t host_wsa_startup(struct vmd_host_call *call)
+{
+    vmd_guest_store_u32(call->guest, call->args[1], (uint32_t)(call->args[0] & 0xffff) | (uint32_t)call->args[0] << 16);
+    return 0;
+}
+
+#define NOTHING(name) {name, vmd_host_zero}
+#define WORKS(name) {name, vmd_host_one}
+
+VMD_SERVE_ON(VMD_WINDOWS, {"GetLastError", host_get_last_error}, {"SetLastError", host_set_last_error},
+             {"WSAGetLastError", host_get_last_error}, {"WSASetLastError", host_set_last_error},
+             {"QueryPerformanceFrequency", host_performance_frequency},
+             {"QueryPerformanceCounter", host_performance_counter}, {"GetSystemTimeAsFileTime", host_system_time},
+             {"GetSystemTimePreciseAsFileTime", host_system_time}, {"GetTickCount", host_tick_count},
+             {"GetTickCount64", host_tick_count}, {"timeGetTime", host_tick_count}, NOTHING("timeGetDevCaps"),
+             NOTHING("timeBeginPeriod"), NOTHING("timeEndPeriod"), {"GetSystemInfo", host_system_info},
+             {"GetNativeSystemInfo", host_system_info}, {"GlobalMemoryStatusEx", host_memory_status},
+             {"VirtualAlloc", host_virtual_alloc}, WORKS("VirtualFree"), {"VirtualProtect", host_virtual_protect},
+             NOTHING("VirtualQuery"), {"GetProcessHeap", vmd_host_one}, {"HeapAlloc", host_heap_alloc},
+             {"HeapFree", host_heap_free}, {"GetModuleHandleA", host_module_handle},
+             {"GetModuleHandleW", host_module_handle}, NOTHING("GetProcAddress"), NOTHING("LoadLibraryA"),
+             NOTHING("LoadLibraryW"), NOTHING("LoadLibraryExA"), NOTHING("LoadLibraryExW"), WORKS("FreeLibrary"),
+             NOTHING("GetLogicalProcessorInformation"), NOTHING("GetLogicalProcessorInformationEx"),
+             {"GetCurrentProcess", host_process}, {"GetCurrentProcessId", host_process_id},
+             {"ExitProcess", host_exit_process}, {"TerminateProcess", host_exit_process},
+             NOTHING("SetUnhandledExceptionFilter"), WORKS("SetConsoleCtrlHandler"), NOTHING("SetErrorMode"),
+             NOTHING("GetStdHandle"), NOTHING("GetFileType"), NOTHING("GetConsoleMode"), WORKS("SetConsoleMode"),
+             NOTHING("IsDebuggerPresent"), NOTHING("OutputDebugStringA"), NOTHING("GetVersion"),
+             NOTHING("GetEnvironmentVariableA"), NOTHING("GetEnvironmentVariableW"), {"WSAStartup", host_wsa_startup},
+             NOTHING("WSACleanup"), NOTHING("IsProcessorFeaturePresent"), NOTHING("FlushInstructionCache"))

