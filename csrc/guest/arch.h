@@ -112,7 +112,7 @@ struct vmd_arch {
     size_t n_relocations;
     enum vmd_tls tls;
     uint32_t tls_offset;
-    uint32_t tls_bias;        /* subtracted from offsets of TLS_OFFSET relocations */
+    uint32_t tls_bias; /* subtracted from offsets of TLS_OFFSET relocations */
     /* Write the control block of a thread; NULL: its own address, if TLS data is before it. */
     void (*init_thread)(struct vmd_guest *guest, uint64_t thread);
     uint32_t stack_protector; /* offset of its value from the thread pointer; 0: in the variable __stack_chk_guard */
