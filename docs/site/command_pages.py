@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
+from escape import escaped
+
 from vmdump.cli import COMMANDS, build_parser
 
 
@@ -23,12 +25,12 @@ def pages() -> dict[str, str]:
 
 
 def _index(parser: argparse.ArgumentParser, helps: dict[str, str | None]) -> str:
-    rows = (f"| [{name}]({name}.md) | {_escaped(text or '')} |" for name, text in helps.items())
+    rows = (f"| [{name}]({name}.md) | {escaped(text or '')} |" for name, text in helps.items())
     return "\n".join(
         [
             "# Commands",
             "",
-            _escaped(parser.description or ""),
+            escaped(parser.description or ""),
             "| command | |",
             "|---|---|",
             *rows,
@@ -40,7 +42,7 @@ def _index(parser: argparse.ArgumentParser, helps: dict[str, str | None]) -> str
 
 def _page(parser: argparse.ArgumentParser, text: str | None) -> str:
     command = parser.prog.removeprefix("vmdump ")
-    lines = [f"# {command}", "", f"vmdump {command}: {_escaped(text or '')}.", ""]
+    lines = [f"# {command}", "", f"vmdump {command}: {escaped(text or '')}.", ""]
     usage = re.sub(r"^usage: ", "", parser.format_usage())
     lines += ["```text", re.sub(r"^ {7}", "  ", usage.rstrip(), flags=re.MULTILINE), "```", ""]
     formatter = argparse.HelpFormatter(parser.prog)
@@ -50,10 +52,10 @@ def _page(parser: argparse.ArgumentParser, text: str | None) -> str:
             continue
         title = group.title or ""
         lines += [f"## {title[:1].upper()}{title[1:]}", ""]
-        lines += [_escaped(group.description), ""] if group.description else []
+        lines += [escaped(group.description), ""] if group.description else []
         for action in actions:
             lines += [f"`{formatter._format_action_invocation(action)}`"]
-            lines += [f":   {_escaped(formatter._expand_help(action) if action.help else '')}", ""]
+            lines += [f":   {escaped(formatter._expand_help(action) if action.help else '')}", ""]
     return "\n".join([*lines, *_epilog(parser)])
 
 
@@ -61,8 +63,3 @@ def _epilog(parser: argparse.ArgumentParser) -> Iterator[str]:
     """Yield what the help says after the options, as it is."""
     if parser.epilog:
         yield from ["## Notes", "", "```text", parser.epilog.rstrip(), "```", ""]
-
-
-def _escaped(text: str) -> str:
-    """Return a text without Markdown's meanings."""
-    return re.sub(r"([\\`*_\[\]#|])", r"\\\1", text).replace("<", "&lt;")

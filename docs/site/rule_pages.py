@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from functools import cache
+
+from escape import escaped
 
 from vmdump.check.rules import RENAMED, Rule, rule, rule_ids
 from vmdump.qemu.error_lines import forms_in_words
@@ -38,24 +39,24 @@ def _index(rules: list[Rule]) -> Iterator[str]:
         yield f"| rule | {'level' if command == 'lint' else 'verdict'} | finds |\n|---|---|---|"
         for each in rules:
             if each.command == command:
-                yield f"| [{each.id}]({each.id}.md) | {each.LEVEL or each.VERDICT} | {_escaped(each.WHAT)} |"
+                yield f"| [{each.id}]({each.id}.md) | {each.LEVEL or each.VERDICT} | {escaped(each.WHAT)} |"
         yield ""
 
 
 def _page(rule: Rule) -> Iterator[str]:
-    yield f"# {rule.id}\n\n{_escaped(rule.WHAT)}\n"
+    yield f"# {rule.id}\n\n{escaped(rule.WHAT)}\n"
     kind = f"Level: {rule.LEVEL}" if rule.LEVEL else f"Verdict: **{rule.VERDICT}**"
     yield f"{kind}. Reported by [vmdump {rule.command}](../commands/{rule.command}.md).\n"
     if former := [old for old, new in RENAMED.items() if new == rule.id]:
         yield f"Earlier name, still accepted: {', '.join(f'`{each}`' for each in former)}.\n"
-    yield f"## Why it matters\n\n{_escaped(rule.WHY)}\n"
-    yield f"## Example\n\n{_escaped(rule.EXAMPLE)}\n"
-    yield f"## What is usually done\n\n{_escaped(rule.REMEDY)}\n"
+    yield f"## Why it matters\n\n{escaped(rule.WHY)}\n"
+    yield f"## Example\n\n{escaped(rule.EXAMPLE)}\n"
+    yield f"## What is usually done\n\n{escaped(rule.REMEDY)}\n"
     if rule.REMEDY_NESTED:
-        yield f"In a nested struct, whose version is not sent: {_escaped(rule.REMEDY_NESTED)}\n"
-    yield f"## Message\n\n```text\n{rule.MESSAGE}\n```\n"
+        yield f"In a nested struct, whose version is not sent: {escaped(rule.REMEDY_NESTED)}\n"
+    yield f"## Message\n\n> {escaped(rule.MESSAGE)}\n"
     if rule.CONDITION:
-        yield f"The load fails if: {_escaped(rule.CONDITION)}\n"
+        yield f"The load fails if: {escaped(rule.CONDITION)}\n"
     forms = [pair for key in rule.lines() for pair in forms_in_words(key)]
     if forms:
         yield f"## What QEMU prints\n\nOn the {rule.PRINTED_BY}:\n\n```text"
@@ -65,8 +66,3 @@ def _page(rule: Rule) -> Iterator[str]:
     yield "## Source\n"
     yield from (f"- `{each}`" for each in rule.REFERENCES)
     yield ""
-
-
-def _escaped(text: str) -> str:
-    """Return a text without Markdown's meanings."""
-    return re.sub(r"([\\`*_\[\]#|])", r"\\\1", " ".join(text.split())).replace("<", "&lt;")

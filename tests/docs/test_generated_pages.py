@@ -60,7 +60,7 @@ def test_pages_of_rules() -> None:
     assert set(pages) == {"index.md", *(f"{each}.md" for each in rule_ids())}
     for each in map(rule, rule_ids()):
         assert f"[{each.id}]({each.id}.md)" in pages["index.md"]
-        assert each.MESSAGE in pages[f"{each.id}.md"]
+        assert f"> {site_module('escape').escaped(each.MESSAGE)}\n" in pages[f"{each.id}.md"]
         assert all(f"`{reference}`" in pages[f"{each.id}.md"] for reference in each.REFERENCES)
 
 
@@ -90,3 +90,10 @@ def test_doctests_are_code() -> None:
     """A doctest in a docstring becomes a code block of its own, as deep as it is."""
     written = site_module("doctest_blocks").with_blocks("Text:\n\n    >>> a[0]\n    1\n\nMore.\n")
     assert written == "Text:\n\n\n    ```pycon\n    >>> a[0]\n    1\n    ```\n\n\nMore.\n"
+
+
+def test_escaped() -> None:
+    """Characters with a meaning in Markdown lose it, outside of pairs of backquotes."""
+    escaped = site_module("escape").escaped
+    assert escaped("a_b <c>\n [d] `e_f`") == r"a\_b &lt;c> \[d\] `e_f`"
+    assert escaped("a ` b_c") == r"a \` b\_c"
