@@ -167,6 +167,23 @@ def test_functions(kind: str, program: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_symbols(kind: str, program: Path, tmp_path: Path) -> None:
+    """Symbols for debuggers are used, local ones by address only; a stripped program has those that it exports."""
+    built = Built(program / kind)
+    symbols = built.main.symbols
+    assert (symbols["add"], symbols["order"]) == (built.symbols["add"], built.symbols["order"])
+    assert {"add", "order"} <= set(symbols)
+    assert "begin" not in symbols
+    assert built.main.symbol_at(built.symbols["begin"] + 1) == "begin"
+    assert all(symbols[name] for name in symbols)
+    subprocess.run(["strip", "-o", str(tmp_path / kind), str(program / kind)], check=True)
+    file = ElfFile((tmp_path / kind).read_bytes(), "program")
+    stripped = file.map(Guest("program", file.arch, place=file.place), is_main=True)
+    assert stripped.symbols.get("add") == (symbols["add"] if kind == "no-pie" else None)
+    assert stripped.symbol_at(built.symbols["begin"] + 1) is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_slots(kind: str, program: Path) -> None:
     """Pointers in the data are slots, with or without relocations."""
     built = Built(program / kind)
@@ -269,7 +286,9 @@ def listed(section: bytes, machine: int = X86_64) -> list[int]:
     guest = Guest("x", machine)
     at = guest.alloc(len(section) + 16)
     guest.write(at, section)
-    segment = MappedSegment(at, at + len(section), executable=False, writable=False, loaded=len(section))
+    segment = MappedSegment(
+        at, at + len(section), executable=False, writable=False, loaded=len(section), has_addresses=False
+    )
     return [start - at for start in eh_frame.list_functions(guest, [segment])]
 
 

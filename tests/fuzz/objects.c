@@ -47,6 +47,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             fuzz_query(module);
             vmd_object_destroy(module);
         }
+        if (!vmd_elf_add_symbols(main, (const char *)data, size / 24, (const char *)data, size, &err)) {
+            query(main);
+        }
         vmd_object_destroy(main);
     }
     query_unlinked(guest, size);

@@ -15,14 +15,18 @@ from vmdump.emulator.objects.model import MappedObject
 from vmdump.emulator.other_programs import check_is_qemu
 from vmdump.errors import SourceError
 
+#: Functions without which symbols are not used.
+_EXPORTED = ("register_module_init", "object_class_get_list", "qobject_from_json", "qobject_to_json")
+
 
 class Functions:
     """Functions of an image. Addresses are the guest's."""
 
     def __init__(self, guest: Guest, main: MappedObject) -> None:
         self._guest, self._main = guest, main
-        #: Whether the binary exports QEMU's functions, which loading modules requires.
-        self.exported = "register_module_init" in main.symbols
+        #: Whether QEMU's functions have symbols: those exported for modules, or those of a file that is not stripped.
+        #: Optimization at link time leaves few of them.
+        self.exported = all(name in main.symbols for name in _EXPORTED)
         self._found: dict[str, int | None] = {}
 
     def find(self, name: str) -> int | None:

@@ -19,6 +19,7 @@ struct vmd_symbol {
     const char *name;     /* in vmd_object.names */
     uint64_t value, size; /* value: undefined ones as resolved; thread-local: offset */
     bool is_defined, is_thread_local;
+    bool is_local; /* it is not found by name */
 };
 
 struct vmd_object {
@@ -26,8 +27,8 @@ struct vmd_object {
     uint64_t bias;
     struct vmd_symbol *symbols;
     size_t n_symbols;
-    char *names;
-    uint32_t *by_name; /* hash table of defined symbols: number + 1, 0: free */
+    char *names, *more_names; /* more_names: of symbols added by vmd_object_extend */
+    uint32_t *by_name;        /* hash table of defined symbols: number + 1, 0: free */
     uint32_t mask;
     uint32_t *by_address; /* defined symbols with a size, ascending; NULL: not computed yet */
     size_t n_by_address;
@@ -42,7 +43,15 @@ struct vmd_object {
 enum vmd_status vmd_object_reserve(struct vmd_object *object, size_t n, const char *names, size_t size,
                                    struct vmd_error *err);
 
-/* Let a defined symbol be found by its name. */
+/*
+ * Add n symbols, all zero, and names likewise, and forget which symbols can be found by name. The symbols are the last
+ * n ones, and the names are returned by ret. VMD_NO_MEMORY; VMD_BAD_REFERENCE: too many, or it has been extended
+ * before.
+ */
+enum vmd_status vmd_object_extend(struct vmd_object *object, size_t n, const char *names, size_t size, const char **ret,
+                                  struct vmd_error *err);
+
+/* Let a defined symbol be found by its name; of several with this name the last one. */
 void vmd_object_index(struct vmd_object *object, size_t n);
 
 /* VMD_NO_MEMORY: out of memory, or more than any QEMU has. */

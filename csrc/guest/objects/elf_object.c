@@ -179,6 +179,40 @@ static enum vmd_status read_symbols(struct vmd_elf *elf, const struct vmd_object
     return VMD_OK;
 }
 
+enum vmd_status vmd_elf_add_symbols(struct vmd_object *object, const char *table, size_t n, const char *names,
+                                    size_t size, struct vmd_error *err)
+{
+    size_t n_dynamic = object->n_symbols;
+
+    if (vmd_object_extend(object, n, names, size, &names, err)) {
+        return err->code;
+    }
+    for (size_t i = 0; i < n; i++) {
+        Elf64_Sym from = read_symbol(object->guest, table, i);
+        struct vmd_symbol *symbol = &object->symbols[n_dynamic + i];
+        unsigned type = ELF64_ST_TYPE(from.st_info);
+
+        if (from.st_name >= size || from.st_shndx == SHN_UNDEF || from.st_shndx == SHN_ABS ||
+            (type != STT_FUNC && type != STT_OBJECT)) {
+            continue;
+        }
+        symbol->name = names + from.st_name;
+        symbol->size = from.st_size;
+        symbol->value = from.st_value + object->bias;
+        symbol->is_defined = *symbol->name;
+        symbol->is_local = ELF64_ST_BIND(from.st_info) == STB_LOCAL;
+        if (symbol->is_defined && !symbol->is_local) {
+            vmd_object_index(object, n_dynamic + i);
+        }
+    }
+    for (size_t i = 0; i < n_dynamic; i++) {
+        if (object->symbols[i].is_defined) {
+            vmd_object_index(object, i);
+        }
+    }
+    return VMD_OK;
+}
+
 /* Read DT_INIT_ARRAY without 0 and -1, which mark its ends. */
 static enum vmd_status read_constructors(const struct vmd_elf *elf, struct vmd_error *err)
 {

@@ -18,6 +18,14 @@
 enum vmd_status vmd_elf_link(struct vmd_guest *guest, uint64_t bias, uint64_t dynamic, uint64_t size,
                              const struct vmd_object *const *scope, size_t n_scope, struct vmd_object **ret,
                              struct vmd_error *err);
+
+/*
+ * Add the symbols of the section .symtab, of n entries, with the section of their names: functions and variables. Those
+ * of the dynamic section have precedence; local ones are found by address only. Malformed symbols are skipped.
+ * VMD_NO_MEMORY; VMD_BAD_REFERENCE: too many.
+ */
+enum vmd_status vmd_elf_add_symbols(struct vmd_object *object, const char *table, size_t n, const char *names,
+                                    size_t size, struct vmd_error *err);
 /* cdef: end */
 
 #endif

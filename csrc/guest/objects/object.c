@@ -52,6 +52,45 @@ enum vmd_status vmd_object_reserve(struct vmd_object *object, size_t n, const ch
     return VMD_OK;
 }
 
+enum vmd_status vmd_object_extend(struct vmd_object *object, size_t n, const char *names, size_t size, const char **ret,
+                                  struct vmd_error *err)
+{
+    size_t total = object->n_symbols + n, room = 16;
+    struct vmd_symbol *symbols;
+    uint32_t *by_name;
+    char *more_names;
+
+    if (object->more_names || n > SYMBOLS_MAX || total > SYMBOLS_MAX || size > NAMES_MAX) {
+        return vmd_object_bad(err, "more symbols than any QEMU has");
+    }
+    while (room < 2 * total) {
+        room *= 2;
+    }
+    by_name = calloc(room, sizeof(*by_name));
+    more_names = calloc(size + 1, 1);
+    symbols = by_name && more_names ? realloc(object->symbols, (total + 1) * sizeof(*symbols)) : NULL;
+    if (!symbols) {
+        free(by_name);
+        free(more_names);
+        return vmd_object_no_memory(err);
+    }
+    memcpy(more_names, names, size);
+    memset(symbols + object->n_symbols, 0, n * sizeof(*symbols));
+    for (size_t i = object->n_symbols; i < total; i++) {
+        symbols[i].name = more_names + size;
+    }
+    free(object->by_name);
+    free(object->by_address);
+    object->symbols = symbols;
+    object->n_symbols = total;
+    object->by_name = by_name;
+    object->by_address = NULL;
+    object->n_by_address = 0;
+    object->mask = (uint32_t)room - 1;
+    *ret = object->more_names = more_names;
+    return VMD_OK;
+}
+
 static uint32_t hash_name(const char *name)
 {
     uint32_t hash = 5381;
@@ -100,6 +139,7 @@ void vmd_object_destroy(struct vmd_object *object)
         free(object->symbols);
         free(object->by_name);
         free(object->names);
+        free(object->more_names);
         free(object->by_address);
         free(object->constructors.all);
         free(object->slots.all);
@@ -123,7 +163,8 @@ size_t vmd_object_n_symbols(const struct vmd_object *object)
 
 const char *vmd_object_nth_symbol(const struct vmd_object *object, size_t n, uint64_t *address)
 {
-    if (n >= object->n_symbols || !object->symbols[n].is_defined) {
+    if (n >= object->n_symbols || !object->symbols[n].is_defined || object->symbols[n].is_local ||
+        !object->symbols[n].value) {
         return NULL;
     }
     *address = object->symbols[n].value;

@@ -21,7 +21,7 @@ void vmd_object_destroy(struct vmd_object *object);
 /* Address (thread-local: offset) of the last symbol of that name that the object defines; 0: none. */
 uint64_t vmd_object_symbol(const struct vmd_object *object, const char *name);
 
-/* Number of symbols; name and address of the nth one, NULL if the object does not define it. */
+/* Number of symbols; name and address of the nth one, NULL if it is not found by name. */
 size_t vmd_object_n_symbols(const struct vmd_object *object);
 const char *vmd_object_nth_symbol(const struct vmd_object *object, size_t n, uint64_t *address);
 

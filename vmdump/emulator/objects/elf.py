@@ -25,6 +25,7 @@ from vmdump.files.elf_header import (
     ElfHeader,
     ElfReader,
     HostArch,
+    SectionHeader,
     elf_machine,
 )
 
@@ -35,6 +36,8 @@ _PT_LOAD, _PT_DYNAMIC, _PT_INTERP, _PT_NOTE, _PT_TLS, _PT_GNU_EH_FRAME, _PT_GNU_
 _PF_X, _PF_W = 1, 2
 
 _WORD = 2**64 - 1
+
+_SHT_SYMTAB = 2
 
 #: .eh_frame_hdr as linkers make it: version 1, a count of 4 bytes, a table of 4-byte offsets from the header's start.
 _EH_FRAME_HDR = b"\x01\x1b\x03\x3b"
@@ -81,7 +84,8 @@ class ElfFile(ObjectFile):
         reader = ElfReader(self._read, self._size)
         header = self._read_header(reader, start)
         self.arch, self._byte_order = self._check_header(header, start), header.byte_order
-        self._check_content(reader, header, start)
+        self._sections = self._read_sections(reader, header)
+        self._check_content(start)
         self._header = header
         phoff, phnum = header.phoff, header.phnum
         if header.phentsize != 56 or phoff + 56 * phnum > self._size:
@@ -143,15 +147,18 @@ class ElfFile(ObjectFile):
             raise self.error(f"an ELF file of an unknown type ({header.type}); {_GIVE}")
         return HostArch(header.machine)
 
-    def _check_content(self, reader: ElfReader, header: ElfHeader, start: bytes) -> None:
+    def _read_sections(self, reader: ElfReader, header: ElfHeader) -> list[SectionHeader]:
+        """Return the section headers; none if they are damaged, as loading the file needs none."""
+        try:
+            return reader.sections(header)[0]
+        except ElfFormatError:
+            return []
+
+    def _check_content(self, start: bytes) -> None:
         """Raise SourceError if the file has no code, or only compressed code."""
         if b"UPX!" in start:
             raise self.error("compressed by UPX; decompress it (upx -d) and give the result")
-        try:
-            sections, _ = reader.sections(header)
-        except ElfFormatError:
-            return  # section headers are not needed to load the file
-        code = {section.type for section in sections if section.flags & SHF_EXECINSTR}
+        code = {section.type for section in self._sections if section.flags & SHF_EXECINSTR}
         if code == {SHT_NOBITS}:
             raise self.error("separate debug information, without code; give the binary that it belongs to")
 
@@ -198,12 +205,14 @@ class ElfFile(ObjectFile):
             MappedSegment(
                 bias + each.vaddr, bias + each.vaddr + each.memsz,
                 executable=bool(each.flags & _PF_X), writable=bool(each.flags & _PF_W), loaded=each.filesz,
-                has_addresses=bool(each.flags & _PF_W),
+                has_addresses=bool(each.flags & _PF_W) or bool(self.place and not each.flags & _PF_X),
             )
             for each in self.of_type(_PT_LOAD)
         ]  # fmt: skip
         program = self._program(bias) if is_main and self._is_static else None
         native = self._link(guest, bias, scope, is_main=is_main) if program is None else _unlinked(guest, bias)
+        if is_main:
+            self._add_symbols(native)
         relocated = [(bias + each.vaddr, bias + each.vaddr + each.memsz) for each in self.of_type(_PT_GNU_RELRO)]
         tables = [bias + each.vaddr for each in self.of_type(_PT_GNU_EH_FRAME)]
         find_functions = partial(_function_starts, tables, segments)
@@ -230,6 +239,22 @@ class ElfFile(ObjectFile):
         )  # fmt: skip
         self._check(status, error)
         return ffi.gc(ret[0], lib.vmd_object_destroy)
+
+    def _add_symbols(self, native: Any) -> None:
+        """Add the symbols that linkers write for debuggers to an object, if the file is not stripped."""
+        for section in self._sections:
+            if section.type == _SHT_SYMTAB and section.link < len(self._sections):
+                names = self._sections[section.link]
+                table, texts = (self._part(each) for each in (section, names))
+                error = ffi.new("struct vmd_error *")
+                status = lib.vmd_elf_add_symbols(native, table, len(table) // 24, texts, len(texts), error)
+                self._check(status, error)
+                return
+
+    def _part(self, section: SectionHeader) -> bytes:
+        """Return the bytes of a section; none if it is not within the file, or larger than any QEMU's."""
+        is_inside = section.offset + section.size <= self._size and section.size <= MEMORY
+        return self._read(section.offset, section.size) if is_inside else b""
 
     def _map_tls(self, guest: Guest, segment: ElfSegment, is_main: bool) -> None:
         align = max(segment.align, 1)
