@@ -1,6 +1,6 @@
 # What there is to do, in one place; each target sets up what it needs.
 
-.PHONY: all test test-slow test-all-images test-all-machines corpus check format sanitize fuzz bench judge dist share docs clean
+.PHONY: all test test-slow test-all-images test-all-builds test-all-machines corpus check format sanitize fuzz bench judge dist share docs clean
 
 all: .venv/dev
 	.venv/bin/vmdump dump -M q35 -o q35.json
@@ -21,6 +21,11 @@ test-slow: .venv/dev
 test-all-images: .venv/dev
 	.ci/images build/images --all
 	VMDUMP_IMAGES=$(CURDIR)/build/images .venv/bin/pytest -m "" tests/sources/test_qemu_image.py tests/emulator/test_boot.py
+
+# A small QEMU, built in every way that vmdump reads: static, with LTO and CFI, and so on. Takes half an hour at first.
+test-all-builds: .venv/dev
+	.ci/builds build/builds
+	VMDUMP_BUILDS=$(CURDIR)/build/builds .venv/bin/pytest -m "" tests/emulator/test_builds.py
 
 # Every machine type of every target of Debian's QEMU 7.2 and 10.0, emulated and run natively: takes hours.
 test-all-machines: .venv/dev
