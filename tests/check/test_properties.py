@@ -138,7 +138,7 @@ def test_never_safe_with_other_bytes(source: list[VMStateField], destination: li
 
 
 def test_many_sections_of_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each meets the one whose type is called most like it, and few are looked at for it."""
+    """Each matches the one whose type has the most similar name, and few are examined for that."""
     looked_at = []
     similarity = match._similarity
     monkeypatch.setattr(match, "_similarity", lambda *pair: (looked_at.append(1), similarity(*pair))[1])

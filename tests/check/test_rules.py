@@ -379,7 +379,7 @@ def test_lint_rule(name: str) -> None:
 
 
 def test_copies_of_a_description() -> None:
-    """A nested description is reported once, be it shared or copied, as in a cached image."""
+    """A nested description is reported once, whether shared or copied, as in a cached image."""
     shared = desc("part", A, post_load=True)
     for first, second in ((shared, shared), (shared, desc("part", A, post_load=True))):
         source, destination = fields(

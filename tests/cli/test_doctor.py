@@ -53,7 +53,7 @@ def doctor(path: Path) -> tuple[int, dict[str, list[dict[str, Any]]]]:
 
 
 def test_everything_works(tmp_path: Path) -> None:
-    """Here all packages are installed, and the emulator computes. Without a QEMU, that is said."""
+    """Here all packages are installed, and the emulator computes. A missing QEMU is reported."""
     code, checks = doctor(tmp_path)
     assert code == 0
     assert {name: each[0]["state"] for name, each in checks.items() if name != "QEMU"} == dict.fromkeys(

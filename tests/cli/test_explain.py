@@ -146,7 +146,7 @@ def test_large_input() -> None:
 
 @pytest.mark.qemu
 def test_image() -> None:
-    """With the binary come its format and function; what it does not print is said."""
+    """With the binary come its format and function; what it does not print is reported."""
     qemu = find_qemu("x86_64")
     run = Run(FEATURES, qemu)
     assert run.code == 0

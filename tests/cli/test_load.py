@@ -1,4 +1,4 @@
-"""vmdump load, held against real QEMUs that load the same streams."""
+"""vmdump load, compared with real QEMUs that load the same streams."""
 
 import json
 import shutil
@@ -143,7 +143,7 @@ def test_standard_input_of_a_file(saved: Path) -> None:
 
 @pytest.mark.qemu
 def test_host(tmp_path: Path) -> None:
-    """What an outcome depends on, of the emulated host, is said; features of a TAP are there."""
+    """The parts of the emulated host that an outcome depends on are reported, such as the features of a TAP."""
     path, qemu = tmp_path / "vm.save", find_qemu("x86_64")
     tap = ["-netdev", "tap,id=n,vhost=on", "-device", "virtio-net-pci,netdev=n,romfile="]
     args = ["-M", "q35", "-m", "16", "-accel", "kvm", *tap]
@@ -197,7 +197,7 @@ def test_other_outcomes(saved: Path) -> None:
 @pytest.mark.qemu
 @pytest.mark.slow
 def test_guess(saved: Path, tmp_path: Path) -> None:
-    """Without a command line, machine type, RAM and devices are guessed, and said."""
+    """Without a command line, machine type, RAM and devices are guessed, and reported."""
     result = run("load", saved, find_qemu("x86_64"))
     assert (result.code, result.stderr) == (0, "")
     assert "guessed: -M pc-i440fx-7.2 from the stream" in result.stdout

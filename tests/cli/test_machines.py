@@ -134,7 +134,7 @@ def test_properties() -> None:
 @pytest.mark.slow
 @pytest.mark.qemu
 def test_machine_does_not_start() -> None:
-    """QEMU's own words explain why a machine does not start; the exit code is 3."""
+    """QEMU's own message explains why a machine does not start; the exit code is 3."""
     error = run_failing(3, "properties", find_qemu("x86_64"), "e1000", "-M", "isapc", "--", "-device", "nosuch")
     assert "'nosuch' is not a valid device model name" in error
 

@@ -34,7 +34,7 @@ def cases(*argv: str, code: int) -> list[dict[str, Any]]:
 
 @pytest.mark.qemu
 def test_machine_and_devices() -> None:
-    """The bare machine and each device are cases; what the source refuses to migrate is said."""
+    """The bare machine and each device are cases; what the source refuses to migrate is reported."""
     found = cases(
         "-M", "microvm", "--device", "virtio-rng-device", "--device", "virtio-input-host-device", "--jobs", "1", code=0
     )

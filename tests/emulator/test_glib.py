@@ -1,4 +1,4 @@
-"""GLib's containers and string functions as an emulated QEMU sees them, held against the real GLib."""
+"""GLib's containers and string functions as an emulated QEMU sees them, compared with the real GLib."""
 
 import ctypes
 import struct

@@ -132,7 +132,7 @@ def test_time_of_riscv() -> None:
 
 
 def test_riscv_hwprobe() -> None:
-    """The emulated CPU is RV64GC: base and extensions are told, unknown keys are marked."""
+    """The emulated CPU is RV64GC: base and extensions are reported, unknown keys are marked."""
     guest = Guest("guest", RISCV64)
     pairs = guest.alloc(64)
     guest.write(pairs, guest.pack("QQQQQQ", 3, 9, 4, 9, 99, 9))

@@ -1,4 +1,4 @@
-"""Whole machines in the emulator, held against a real QEMU: QMP answers, saved streams, RAM blocks."""
+"""Whole machines in the emulator, compared with a real QEMU: QMP answers, saved streams, RAM blocks."""
 
 import gc
 import shutil
@@ -57,7 +57,7 @@ def test_qmp(machine, native, command, arguments):
 
 
 def test_qmp_errors(machine, native):
-    """An error has QEMU's own words; what is no command is a KeyError."""
+    """An error has QEMU's own message; what is no command is a KeyError."""
     with pytest.raises(QmpError, match="Device 'nosuch' not found"):
         machine.qmp("device-list-properties", typename="nosuch")
     with pytest.raises(RuntimeError, match="Device 'nosuch' not found"):

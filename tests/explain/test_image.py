@@ -1,4 +1,4 @@
-"""Facts of QEMU binaries: formats, names of features, properties; held against the same QEMU, run."""
+"""Facts of QEMU binaries: formats, names of features, properties; compared with the same QEMU, run."""
 
 import os
 from pathlib import Path

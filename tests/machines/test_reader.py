@@ -1,4 +1,4 @@
-"""Machine types and machines as read in the emulator, held against a real QEMU's QMP answers and migration stream."""
+"""Machine types and machines as read in the emulator, compared with a real QEMU's QMP answers and migration stream."""
 
 import os
 import shutil

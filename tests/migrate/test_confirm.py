@@ -1,4 +1,4 @@
-"""Findings of a check, held against migrations."""
+"""Findings of a check, compared with migrations."""
 
 from collections.abc import Sequence
 
@@ -61,7 +61,7 @@ def test_failure_decides_a_condition() -> None:
 
 @pytest.mark.parametrize("findings", [(), (finding("safe"),), (finding("conditional", error="another line"),)])
 def test_failure_that_no_rule_predicts(findings: tuple[Finding, ...]) -> None:
-    """The migration stands, and the rules' findings stay."""
+    """The migration decides, and the rules' findings stay."""
     found = confirmed(tried(OF_CPU, REFUSED), *findings)
     *others, last = found.findings
     assert (found.verdict, tuple(others)) == (Verdict.BREAKS, findings)

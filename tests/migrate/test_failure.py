@@ -1,4 +1,4 @@
-"""Failures in the words of real QEMUs: lines of 7.2.22 and 10.0.13, and of 11.1 in one line."""
+"""Failures read from the lines of real QEMUs: 7.2.22 and 10.0.13, and of 11.1 in one line."""
 
 import errno
 
@@ -58,7 +58,7 @@ def test_one_line() -> None:
 
 
 def test_no_lines() -> None:
-    """Without a word of QEMU, the cause is its error number."""
+    """Without a message from QEMU, the cause is its error number."""
     found = read_failure("", "qemu-system-arm", {}, -errno.EPERM)
     assert found.cause == "QEMU returned 1 (Operation not permitted) without a reason"
 

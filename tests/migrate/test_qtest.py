@@ -189,7 +189,7 @@ def test_clock(version: str, tmp_path: Path) -> None:
 
 
 def check(version: str, target: str, script: str, args: list[str], tmp_path: Path) -> None:
-    """Hold the saved sections against a real QEMU's."""
+    """Compare the saved sections with a real QEMU's."""
     qemu = pair(version, target)
     args = [*args, *FIXED_CLOCK]
     emulated = save(qemu, script, args, tmp_path / "emulated")

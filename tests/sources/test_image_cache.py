@@ -21,7 +21,7 @@ from vmdump.emulator.machine_types import MachineType
 from vmdump.errors import SourceError
 from vmdump.files import fingerprint
 from vmdump.sources import image_cache
-from vmdump.sources.qemu_image.options import ImageOptions
+from vmdump.sources.image_options import ImageOptions
 
 # Hits -------------------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Fields of sections by a binary, held against the fields that a real QEMU of that version traces while it loads."""
+"""Fields of sections by a binary, compared with the fields that a real QEMU of that version traces while it loads."""
 
 import json
 import re

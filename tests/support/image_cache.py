@@ -18,7 +18,7 @@ from vmdump.emulator.machine_types import MachineType
 from vmdump.errors import ModuleError
 from vmdump.files import fingerprint
 from vmdump.sources import image_cache
-from vmdump.sources.qemu_image.options import ImageOptions
+from vmdump.sources.image_options import ImageOptions
 
 DUMP = read_real_dump("7.2.22", "s390x")
 MACHINES = [

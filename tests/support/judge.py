@@ -404,7 +404,7 @@ def _row(name: str, score: Score) -> tuple[str, ...]:
 PAGE = """# Accuracy
 
 Written by `python tests/support/judge.py --results bench/ACCURACY.md` (vmdump {version}); `make judge` prints the same.
-Verdicts are held against recorded migrations of real QEMUs 7.2 and 10.0. A row counts device types that migrated, and
+Verdicts are compared with recorded migrations of real QEMUs 7.2 and 10.0. A row counts device types that migrated, and
 failed. Of types reported as `breaks`, `hits` did fail and `false` did not; of those that failed, `caught` were
 reported and `missed` were not; `conditional` and `unknown`, with their share, are of those that migrated.
 """

@@ -19,7 +19,7 @@ from vmdump.cache.entries import NO_FOLDER, entry_name, fingerprints, is_current
 from vmdump.cache.folder import CacheFolder, Entry, find_folder
 from vmdump.emulator.machine_types import MachineType, choose_machine
 from vmdump.errors import SourceError, VmdumpError
-from vmdump.sources.qemu_image.options import ImageOptions
+from vmdump.sources.image_options import ImageOptions
 from vmdump.version import __version__
 
 TYPE_CHECKING = False  # see vmdump/__init__.py

@@ -231,7 +231,7 @@ def load(
     """
     if kind == BINARY:
         from vmdump.sources.image_cache import open_image
-        from vmdump.sources.qemu_image.options import ImageOptions
+        from vmdump.sources.image_options import ImageOptions
 
         options = ImageOptions(
             tuple(map(os.fspath, module_dirs)), details, None if root is None else os.fspath(root), host and tuple(host)

@@ -1,4 +1,4 @@
-"""Evaluation in VMs of a real QEMU 7.2, held against what a running one sends."""
+"""Evaluation in VMs of a real QEMU 7.2, compared with what a running one sends."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Evaluation of Debian's 7.2 and 10.0, held against real migrations (tests/data/migrations)."""
+"""Evaluation of Debian's 7.2 and 10.0, compared with real migrations (tests/data/migrations)."""
 
 import os
 from pathlib import Path
