@@ -25,7 +25,7 @@ NOT_NEEDED = {
     "importlib.metadata", "inspect", "json", "locale", "logging", "msgspec", "pathlib", "re", "rich", "shutil",
     "signal", "subprocess", "tempfile", "threading", "traceback", "typing", "vmdump.cli.devices", "vmdump.cli.parser",
     "vmdump.cli.terminal.device_tree", "vmdump.cli.terminal.styled", "vmdump.cli.terminal.table", "vmdump.devices",
-    "vmdump.dump.device", "vmdump.dump.engine", "vmdump.modules", "vmdump.modules.loader",
+    "vmdump.dump.device", "vmdump.dump.engine", "vmdump.files.file_kind", "vmdump.modules", "vmdump.modules.loader",
     "vmdump.modules.model", "vmdump.modules.table", "vmdump.qom", "vmdump.qom.machines",
     "vmdump.sources.qemu_image", "vmdump.sources.qemu_process", "vmdump.sources.registry", "vmdump.sources.session",
     "vmdump.vmstate",

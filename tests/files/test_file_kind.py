@@ -12,7 +12,9 @@ from support.elf_builder import elf_object
 
 from vmdump.cli import main
 from vmdump.errors import SourceError
+from vmdump.files import file_kind
 from vmdump.files.file_kind import describe_file
+from vmdump.sources import open as open_source
 from vmdump.sources.dump_file import open_dump_file
 
 
@@ -79,6 +81,11 @@ def test_zip(tmp_path: Path) -> None:
         archive.writestr("qemu", "x")
     with pytest.raises(SourceError, match=r"x\.whl: a zip archive, or a wheel, not a dump; vmdump bulk reads packages"):
         open_dump_file(tmp_path / "x.whl")
+
+
+def test_bytes_to_identify_a_file() -> None:
+    """vmdump.open reads as many bytes of a file as it takes to recognise executables."""
+    assert open_source._START == file_kind.OBJECT_START
 
 
 def test_dumps_are_left_to_their_readers() -> None:

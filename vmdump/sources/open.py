@@ -8,7 +8,6 @@ import stat
 import sys
 
 from vmdump.errors import SourceError, VmdumpError
-from vmdump.files.file_kind import OBJECT_START, object_format
 
 TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:
@@ -28,6 +27,9 @@ _NAMES = {
     BUILTIN: "the built-in devices", SESSION: "a Session", DUMP: "dump files", BINARY: "QEMU binaries that are read",
     PROCESS: "QEMU binaries that are run", STREAM: "saved VMs",
 }  # fmt: skip
+
+#: Bytes that are read of a file: vmdump.files.file_kind.OBJECT_START, without importing that for a dump file.
+_START = 8
 
 #: First four bytes of saved VMs: a migration stream, libvirt's save, a qcow2 image, lzop, which dumps are not in.
 _STREAMS = (b"QEVM", b"Libv", b"QFI\xfb", b"\x89LZO")
@@ -173,16 +175,24 @@ def identify(
 
         path = followed(path, root)
     start = _first_bytes(path)
+    if start[:1] == b"{":
+        return DUMP, path
     if run and (start.startswith((b"\x7fELF", b"#!")) or not (path == "-" or os.path.lexists(path))):
         return PROCESS, path
-    if object_format(start):
+    if _is_executable(start):
         return BINARY, path
     return (STREAM if start[:4] in _STREAMS else DUMP), path
 
 
 def is_binary(path: str) -> bool:
     """Return whether there is an executable at path, of any system."""
-    return object_format(_first_bytes(path)) is not None
+    return _is_executable(_first_bytes(path))
+
+
+def _is_executable(start: bytes) -> bool:
+    from vmdump.files.file_kind import object_format
+
+    return object_format(start) is not None
 
 
 def _first_bytes(path: str) -> bytes:
@@ -191,7 +201,7 @@ def _first_bytes(path: str) -> bytes:
         if not stat.S_ISREG(os.stat(path).st_mode):
             return b""
         with io.open(path, "rb") as file:  # noqa: UP020 - `open` is this module's own here
-            return file.read(OBJECT_START)
+            return file.read(_START)
     except (OSError, ValueError):
         return b""  # whatever opens the file next reports the error
 
