@@ -436,29 +436,32 @@ def main() -> None:
             verdicts |= checked(target, json.loads(Path(path).read_bytes()))
         except (OSError, ValueError, KeyError) as error:
             sys.exit(f"{argument}: {error}")
-    checkers = {
-        "QEMU's script, as recorded": ask(recorded_classic),
-        "vmdump classic": ask(classic),
-        "vmdump check, of binaries": ask(check_images),
-        "vmdump check, of QEMU's own dumps": ask(check_dumps),
+    checkers: dict[str, Callable[[str, str, str], Mapping[str, str]]] = {
+        "QEMU's script, as recorded": recorded_classic,
+        "vmdump classic": classic,
+        "vmdump check, of binaries": check_images,
+        "vmdump check, of QEMU's own dumps": check_dumps,
         **{
-            f"vmdump check -M {machine}, of binaries": ask(check_machine(machine))
+            f"vmdump check -M {machine}, of binaries": check_machine(machine)
             for machine in dict.fromkeys(name for names in MACHINES.values() for name in names)
             if "VMDUMP_IMAGES" in os.environ
         },
     }
-    if verdicts:
-        checkers["vmdump check"] = verdicts
     tables: dict[str, list[str]] = {}
-    for name, said in checkers.items():
-        tables[name] = list(table(judge(said)))
+
+    def show(name: str, lines: Iterable[str]) -> None:
+        tables[name] = list(lines)
         print(f"{name}\n\n{chr(10).join(tables[name])}\n", flush=True)
+        if arguments.results:
+            Path(arguments.results).write_text(page(tables))
+
+    for name, checker in checkers.items():
+        show(name, table(judge(ask(checker))))
+    if verdicts:
+        show("vmdump check", table(judge(verdicts)))
     if "VMDUMP_IMAGES" in os.environ and arguments.migrations != 0:
         count = f", {arguments.migrations} of the recorded migrations" if arguments.migrations else ""
-        tables[f"vmdump migrate{count}"] = lines = judge_migrations.run(arguments.migrations)
-        print(f"vmdump migrate{count}\n\n{chr(10).join(lines)}")
-    if arguments.results:
-        Path(arguments.results).write_text(page(tables))
+        show(f"vmdump migrate{count}", judge_migrations.run(arguments.migrations))
 
 
 if __name__ == "__main__":
