@@ -1,6 +1,6 @@
 # What there is to do, in one place; each target sets up what it needs.
 
-.PHONY: all test test-slow test-all-images test-all-builds test-all-machines corpus check format sanitize fuzz bench judge dist share docs clean
+.PHONY: all test test-slow test-all-images test-all-builds test-all-machines corpus check check-ci format sanitize fuzz bench judge dist share packages docs clean
 
 all: .venv/dev
 	.venv/bin/vmdump dump -M q35 -o q35.json
@@ -45,6 +45,10 @@ check: .venv/dev
 	.venv/bin/clang-format --dry-run --Werror $$(find csrc -name "*.[ch]") tests/csrc/*.c tests/fuzz/*.c tests/fuzz/*.h
 	.venv/bin/mypy
 
+# What runs elsewhere: workflows, the action, the GitLab template, the container recipe, scripts.
+check-ci:
+	.ci/check-ci
+
 format: .venv/dev
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
@@ -75,6 +79,10 @@ dist: .venv/dev
 # The man pages and the completions of bash, zsh and fish, as the wheel installs them in share/ of its prefix.
 share: .venv/dev
 	.venv/bin/python packaging/share.py build/share
+
+# Debian's packages, and the container recipe, built and tried in roots of Debian 13: needs root and debootstrap.
+packages:
+	.ci/packages build/deb
 
 # The documentation site, build/site/index.html, in an environment of its own; warnings are errors.
 docs: build/docs-env/done

@@ -27,6 +27,11 @@ from vmdump.vmstate.model import (
 A, B = VMStateField("a"), VMStateField("b")
 SUB = VMStateDescription("sub")
 
+#: msgspec 0.19 does not call __post_init__ for copies.
+replace_checks = pytest.mark.skipif(
+    tuple(map(int, msgspec.__version__.split(".")[:2])) < (0, 20), reason="msgspec < 0.20 does not check copies"
+)
+
 
 def test_flags_are_qemus():
     """The bits of QEMU 8.2's enum VMStateFlags; later flags have bits unused in it."""
@@ -173,6 +178,7 @@ def test_everything_is_immutable():
             setattr(thing, name, None)
 
 
+@replace_checks
 def test_a_changed_copy_is_checked_too():
     """msgspec.structs.replace applies the same checks."""
     changed = msgspec.structs.replace(SUB, version_id=2, fields=[A, VMSTATE_END_OF_LIST()])
@@ -244,6 +250,7 @@ descriptions = st.recursive(
 )
 
 
+@replace_checks
 @given(description=descriptions)
 def test_terminators_make_no_difference(description):
     """A description with terminators added equals the one without."""
