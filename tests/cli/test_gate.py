@@ -1,5 +1,6 @@
 """vmdump gate: all targets of an update from OLD to NEW, the summary on a screen, and the reports for CI."""
 
+import importlib.util
 import json
 import re
 import shutil
@@ -87,6 +88,18 @@ def test_accepted_and_fail_on(sides: Path, capsys: pytest.CaptureFixture[str]) -
     Path("vmdump.toml").unlink()
     assert main(["gate", "old", "old", "--fail-on", "unknown"]) == 1
     capsys.readouterr()
+
+
+def test_without_pyarrow(sides: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without the packages for Parquet the gate stores dumps as JSON, and finds the same."""
+    assert main(["gate", "old", "new", "-o", "parquet"]) == 1
+    expected = capsys.readouterr().out.replace("parquet/", "json/")
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "pyarrow" else find_spec(name))
+    assert main(["gate", "old", "new", "-o", "json"]) == 1
+    assert capsys.readouterr().out == expected
+    assert not Path("json/dumps/rows").exists()
+    assert Path("parquet/dumps/rows").exists()
 
 
 def test_annotations(sides: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from vmdump.cli.environment import ExitStatus, printable
 from vmdump.cli.source_arguments import UsageError, add_directory, add_file, seconds, size
+from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
     import argparse
@@ -109,7 +110,8 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Read the sources that are new or have changed."""
     from vmdump.bulk.tasks import Options
 
-    check_packages(args.format)
+    if missing := missing_packages(args.format):
+        raise VmdumpError(f"--format {args.format} needs {' and '.join(missing)}: pip install 'vmdump[bulk]'")
     if args.boot is not None and args.format != "parquet":
         raise UsageError("--boot needs --format parquet")
     if not args.executor.startswith("dask://") and args.executor not in ("processes", "threads"):
@@ -168,12 +170,9 @@ def _in_words(tally: Tally) -> str:
     return ", ".join([*parts, f"{len(tally.errors)} failed"] if tally.errors else parts)
 
 
-def check_packages(format: str) -> None:
-    """Raise VmdumpError if a package that the format needs is missing."""
+def missing_packages(format: str) -> list[str]:
+    """Return the names of packages that a format needs and that are not installed."""
     from importlib.util import find_spec
 
-    from vmdump.errors import VmdumpError
-
     needed = {"json.zst": ["zstandard"], "parquet": ["zstandard", "pyarrow"]}
-    if any(find_spec(name) is None for name in needed.get(format, [])):
-        raise VmdumpError(f"--format {format} needs optional packages: pip install 'vmdump[bulk]'")
+    return [name for name in needed.get(format, []) if find_spec(name) is None]

@@ -39,7 +39,7 @@ OK, MISSING, FAILED = "ok", "missing", "failed"
 _PACKAGES = (
     ("unicorn", "QEMU binaries, the emulator", "elf"),
     ("zstandard", "files compressed with Zstandard", "zstd"),
-    ("pyarrow", "bulk --format parquet, gate", "bulk"),
+    ("pyarrow", "bulk --format parquet", "bulk"),
     ("duckdb", "query", "bulk"),
     ("distributed", "bulk --executor dask://", "dask"),
 )
@@ -129,8 +129,13 @@ def _emulator() -> Check:
         guest.write(code, _CODE)
         result = guest.call(code)
     except VmdumpError as error:
-        return Check("emulator", MISSING if "pip install" in str(error) else FAILED, str(error))
+        return Check("emulator", MISSING if _is_missing(error) else FAILED, str(error))
     return Check("emulator", OK, "runs") if result == 42 else Check("emulator", FAILED, f"computes {result} for 42")
+
+
+def _is_missing(error: Exception) -> bool:
+    """Return whether an error says to install a package."""
+    return "pip install" in str(error)
 
 
 def _cache() -> Check:
@@ -159,6 +164,6 @@ def _qemus(environment: Environment) -> Iterator[Check]:
         try:
             version = open(path).producer.version or "of unknown version"
         except (VmdumpError, OSError) as error:
-            yield Check("QEMU", FAILED, printable(str(error)))
+            yield Check("QEMU", MISSING if _is_missing(error) else FAILED, printable(str(error)))
         else:
             yield Check("QEMU", OK, f"{path}: {version}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from vmdump.cli.bulk import add_reading, check_packages, read_sources
+from vmdump.cli.bulk import add_reading, missing_packages, read_sources
 from vmdump.cli.check_folder import accept_targets, check_targets
 from vmdump.cli.environment import ExitStatus, printable
 from vmdump.cli.pages import pages_of, write_pages
@@ -94,12 +94,13 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     from vmdump.dump.output import write_file
     from vmdump.report import render
 
-    check_packages("parquet")
     # What vmdump check --matrix --between-sources --direction forward would be given.
     args.direction, args.between_sources, args.any_target, args.type = "forward", True, False, []
     args.select, args.ignore, args.statistics, args.verbose = [], [], False, False
     args.sources = [os.path.join(args.output, "dumps")]
-    options = ReadOptions(format="parquet", timeout=args.timeout, max_size=args.max_size)
+    # Parquet is smaller, and vmdump query reads it; the check needs neither.
+    format = "extended" if missing_packages("parquet") else "parquet"
+    options = ReadOptions(format=format, timeout=args.timeout, max_size=args.max_size)
     tally = read_sources([args.old, args.new], args.sources[0], options, environment, jobs=args.jobs)
     checked = check_targets(args, environment)
     alone = checked.alone if checked.is_whole else {}  # else NEW may have had it

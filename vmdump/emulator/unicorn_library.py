@@ -34,5 +34,5 @@ def libunicorn() -> bytes:
             return os.fsencode(path)
     raise SourceError(
         "reading a QEMU binary needs Unicorn 2.1: pip install 'vmdump[elf]', or the system's package (Debian's "
-        "libunicorn2t64); or use --run"
+        "libunicorn2t64); dump and check can run it instead: --run"
     )
