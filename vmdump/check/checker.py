@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from vmdump.activity import counted
 from vmdump.check.checked_dump import CheckedDump
 from vmdump.check.direction import DirectionCheck
 from vmdump.check.results import CheckResult, Direction, Dump
@@ -74,7 +75,7 @@ def check(
     pairs = {f"{dumps[i].label} -> {dumps[j].label}": Direction(i, j) for i, j in directions}
     compared = [DirectionCheck(label, natives[i], natives[j], types, shared) for label, (i, j) in pairs.items()]
     try:
-        for each in compared:
+        for each in counted("checking", compared):
             results[each.label] = list(each.results())
         if evaluations is not None:
             from vmdump.check.decide import decide

@@ -68,11 +68,12 @@ def _run(argv: Sequence[str], environment: Environment) -> int:
         except Answer as answer:
             environment.print(str(answer))
             return ExitStatus.DONE
-    if "machine" in args and args.machine in ("help", "?"):
-        environment.print(machine_help(args, environment))
-        return ExitStatus.DONE
-    status: int = args.run_command(args, environment)
-    return status
+    with environment.showing_activity():
+        if "machine" in args and args.machine in ("help", "?"):
+            environment.print(machine_help(args, environment))
+            return ExitStatus.DONE
+        status: int = args.run_command(args, environment)
+        return status
 
 
 def _parse_dump(argv: Sequence[str]) -> Any:

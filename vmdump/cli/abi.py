@@ -129,8 +129,7 @@ def _compare(opened: Sequence[Machines], args: argparse.Namespace, environment: 
         devices = device_patterns(devices, known, lambda: read_dumps([each.source for each in opened], args.timeout))
     pairs = []
     for name in _names(opened, args.machines, environment):
-        show = _progress(environment, name)
-        reads = [partial(machines.survey, name, args.argv, devices, show) for machines in opened]
+        reads = [partial(machines.survey, name, args.argv, devices) for machines in opened]
         try:
             old, new = _at_once(reads, args.timeout)
         except TimeoutError:
@@ -138,8 +137,6 @@ def _compare(opened: Sequence[Machines], args: argparse.Namespace, environment: 
                 f"the machines of {name} were not read within {args.timeout:g} seconds; allow more with --timeout, or "
                 "add fewer devices with --device"
             ) from None
-        finally:
-            show("")
         for machines, found in zip(opened, (old, new), strict=True):
             report_missed(machines, found.missed_functions, environment)
         pairs.append((opened[0].path, old, opened[1].path, new))
@@ -186,18 +183,6 @@ def _names(opened: Sequence[Machines], given: Sequence[str] | None, environment:
         raise UsageError("the two QEMUs share no current machine type; choose one with -M")
     environment.error(f"using machine type {name}, the newest that both have; -M selects another")
     return [name]
-
-
-def _progress(environment: Environment, name: str) -> Callable[[str], None]:
-    """Return a function that shows on a terminal which device is being added; "" clears the line."""
-    terminal = environment.progress_terminal()
-
-    def show(type_: str) -> None:
-        if terminal is not None:
-            terminal.write(f"\r\x1b[K{name}: {type_}\r" if type_ else "\r\x1b[K")
-            terminal.flush()
-
-    return show
 
 
 def _labelled(pairs: Sequence[tuple[str, Survey, str, Survey]]) -> list[tuple[Dump, Survey, Dump, Survey]]:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from io import BufferedReader
     from typing import ClassVar, TextIO
 
+    from vmdump.cli.terminal.activity import ActivityDisplay
+
 #: Name of standard output in errors.
 STDOUT = "<stdout>"
 
@@ -48,6 +50,7 @@ class Environment:
         self._stdout = sys.stdout if stdout is None else stdout
         self._stderr = sys.stderr if stderr is None else stderr
         self.environ = os.environ if environ is None else environ
+        self._display: ActivityDisplay | None = None
 
     @property
     def stdin(self) -> BufferedReader:
@@ -108,7 +111,8 @@ class Environment:
         """Yield stdout for writing. Turns an OSError of the body into an OutputError that names stdout."""
         stdout = self.stdout
         try:
-            yield stdout
+            with self.without_activity():
+                yield stdout
         except OSError as error:
             _abandon(stdout)
             raise OutputError(error.errno, error.strerror, STDOUT) from error
@@ -124,6 +128,26 @@ class Environment:
             return None
         return stderr if stderr.isatty() else None
 
+    @contextlib.contextmanager
+    def showing_activity(self) -> Iterator[None]:
+        """Show what the body is doing, if stderr is a terminal: see vmdump.activity."""
+        terminal = self.progress_terminal()
+        if terminal is None:
+            yield
+            return
+        from vmdump.cli.terminal.activity import ActivityDisplay
+
+        self._display = ActivityDisplay(terminal)
+        try:
+            yield
+        finally:
+            self._display.stop()
+            self._display = None
+
+    def without_activity(self) -> contextlib.AbstractContextManager[None]:
+        """Return a context in which nothing else is drawn on the terminal."""
+        return contextlib.nullcontext() if self._display is None else self._display.paused()
+
     def traceback(self) -> None:
         """Print the traceback of the exception being handled, for VMDUMP_DEBUG."""
         from traceback import format_exc
@@ -134,8 +158,9 @@ class Environment:
         if self._stderr is None:
             return
         try:
-            self._stderr.write(_encodable(text, self._stderr))
-            self._stderr.flush()
+            with self.without_activity():
+                self._stderr.write(_encodable(text, self._stderr))
+                self._stderr.flush()
         except OSError:
             _abandon(self._stderr)
 

@@ -22,13 +22,12 @@ from vmdump.errors import SourceError, VmdumpError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from vmdump.check.results import CheckResult
     from vmdump.cli.environment import Environment
     from vmdump.migrate.findings import Migrations
     from vmdump.migrate.plan import Qemu, Wanted
-    from vmdump.migrate.run import Result
     from vmdump.report.options import Options
 
 HELP = "save VMs with one QEMU and load them with another, in the emulator"
@@ -235,11 +234,7 @@ def _migrate(
     if is_default:
         environment.error(f"using machine type {names[0]}, the newest that all have; -M selects another")
     pairs = directions(len(qemus), "both" if args.both or args.matrix else "forward")
-    show = _progress(environment)
-    try:
-        found = try_all(qemus, pairs, names, wanted, args.jobs or len(os.sched_getaffinity(0)), show)
-    finally:
-        show(None)
+    found = try_all(qemus, pairs, names, wanted, args.jobs or len(os.sched_getaffinity(0)))
     named = labels([Named(each.version, None, path) for each, path in zip(qemus, paths, strict=True)])
     return found, check_result(dumps_of(qemus, named), found)
 
@@ -272,24 +267,6 @@ def _has_all_cases(wanted: Wanted, found: Sequence[Migrations], environment: Env
     for pattern in left_out:
         environment.error(f"--device {pattern}: not tried, as -device can't add it to a machine of the source")
     return not left_out
-
-
-def _progress(environment: Environment) -> Callable[[Result | None], None]:
-    """Return a function that shows on a terminal which case is done; None clears the line."""
-    terminal = environment.progress_terminal()
-    done = 0
-
-    def show(result: Result | None) -> None:
-        nonlocal done
-        if terminal is None:
-            return
-        done += 1
-        from vmdump.migrate.findings import name_of
-
-        terminal.write("\r\x1b[K" if result is None else f"\r\x1b[K{done}: {name_of(result.case)}\r")
-        terminal.flush()
-
-    return show
 
 
 def _render(result: CheckResult, migrations: Sequence[Migrations], args: argparse.Namespace, options: Options) -> bytes:

@@ -14,9 +14,11 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
+from vmdump.activity import Step
 from vmdump.emulator.find_functions import Functions
 from vmdump.emulator.guest import Guest, TimeLimitError
 from vmdump.emulator.guest_services import GuestServices
@@ -277,11 +279,22 @@ def boot(
         MachineError: QEMU refused the arguments, exited or crashed.
         SourceError: not a QEMU binary that can be emulated.
     """
-    machine, arguments = prepare(image, argv, sysroot, host, defaults, fill, shift)
-    machine.guest.set_time(seconds)
-    with machine.starting():
-        machine.call("qemu_init", *arguments)
+    with Step(booting(image, argv)):
+        machine, arguments = prepare(image, argv, sysroot, host, defaults, fill, shift)
+        machine.guest.set_time(seconds)
+        with machine.starting():
+            machine.call("qemu_init", *arguments)
     return machine
+
+
+def booting(image: str | os.PathLike[str], argv: Sequence[str]) -> str:
+    """Return the name of the step that boots a machine.
+
+    >>> booting("/usr/bin/qemu-system-x86_64", ["-M", "q35,suppress-vmdesc=off"])
+    'booting q35 of qemu-system-x86_64'
+    """
+    machine = next((value.partition(",")[0] for option, value in pairwise(argv) if option in ("-M", "-machine")), "")
+    return f"booting {machine or 'the default machine'} of {os.path.basename(image)}"
 
 
 def prepare(

@@ -13,8 +13,9 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from vmdump.activity import Step
 from vmdump.emulator.host_profile import HostProfile
-from vmdump.emulator.machine import ARGUMENTS, SECONDS, Machine, boot, prepare
+from vmdump.emulator.machine import ARGUMENTS, SECONDS, Machine, boot, booting, prepare
 from vmdump.emulator.machine_errors import MachineError
 
 __all__ = ["MachineTemplate", "boot_template"]
@@ -129,11 +130,12 @@ def boot_template(
     fill: int = 0,
 ) -> MachineTemplate:
     """Boot a machine to the point where devices can be added. Arguments and errors as for boot."""
-    machine, arguments = prepare(image, argv, sysroot, host, defaults, fill)
-    if not machine.functions.exported:
-        options: Any = {"sysroot": sysroot, "host": host, "defaults": defaults, "fill": fill}
-        return _Reboots(lambda more, seconds: boot(image, [*argv, *more], seconds=seconds, **options))
-    with machine.starting():
-        machine.call_until("qemu_init", *arguments, pause_at=_DEVICES_DONE)
-    machine.snapshot()
+    with Step(booting(image, argv)):
+        machine, arguments = prepare(image, argv, sysroot, host, defaults, fill)
+        if not machine.functions.exported:
+            options: Any = {"sysroot": sysroot, "host": host, "defaults": defaults, "fill": fill}
+            return _Reboots(lambda more, seconds: boot(image, [*argv, *more], seconds=seconds, **options))
+        with machine.starting():
+            machine.call_until("qemu_init", *arguments, pause_at=_DEVICES_DONE)
+        machine.snapshot()
     return MachineTemplate(machine)

@@ -141,7 +141,6 @@ class Machines(Mapping[str, MachineType]):
         machine: str | None = None,
         argv: Sequence[str] = (),
         devices: Sequence[str] = ("*",),
-        on_device: Callable[[str], None] = lambda _: None,
     ) -> Survey:
         """Return what a guest finds under a machine type: on the board, and on each device that can be added.
 
@@ -149,7 +148,6 @@ class Machines(Mapping[str, MachineType]):
             machine: machine type; None: the default one.
             argv: further arguments of QEMU.
             devices: patterns of the device types to add, one at a time.
-            on_device: called with each type before it is added.
 
         Raises:
             UnknownMachineError, MachineError, SourceError: as above.
@@ -161,7 +159,7 @@ class Machines(Mapping[str, MachineType]):
         source = self._answers.source
 
         def read() -> Survey:
-            return survey(source, info, argv, devices, on_device)
+            return survey(source, info, argv, devices)
 
         return self._answers.get(question, Survey, read, is_limited=False)
 

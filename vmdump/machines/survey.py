@@ -5,11 +5,13 @@ Everything is read from booted machines with realized devices, because unrealize
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING
 
+from vmdump.activity import counted
 from vmdump.errors import SourceError
 from vmdump.machines.backends import backend_arguments
 from vmdump.machines.cpu import read_cpu
@@ -21,7 +23,7 @@ from vmdump.machines.plug import PATH, Plugger, Rows, device_types
 from vmdump.machines.reader import NO_MACHINE, Source, machine_arguments, saved_stream, version_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from vmdump.emulator.machine import Machine
     from vmdump.machines.model import MachineInfo
@@ -95,7 +97,6 @@ def survey(
     info: MachineInfo,
     argv: Sequence[str],
     device_globs: Sequence[str],
-    on_device: Callable[[str], None] = lambda type_: None,
 ) -> Survey:
     """Boot a machine type, and again with each device that it can have.
 
@@ -104,7 +105,6 @@ def survey(
         info: the machine type.
         argv: further arguments of QEMU.
         device_globs: patterns of the device types to add; empty: none.
-        on_device: called with each type before it is added.
 
     Raises:
         MachineError: QEMU does not start the machine type.
@@ -130,10 +130,8 @@ def survey(
         )  # fmt: skip
     pluggable = device_types(bare)
     plugger = Plugger(template, Rows(bare), pluggable)
-    for type_ in pluggable:
-        if not any(fnmatchcase(type_, pattern) for pattern in device_globs):
-            continue
-        on_device(type_)
+    wanted = [type_ for type_ in pluggable if any(fnmatchcase(type_, pattern) for pattern in device_globs)]
+    for type_ in counted(f"adding devices to {info.name} of {os.path.basename(source.path)}", wanted):
         try:
             with plugger.boot(type_) as (machine, added):
                 state = _added(machine, type_, added, stream)

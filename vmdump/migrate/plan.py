@@ -21,11 +21,10 @@ from vmdump.migrate.run import Task, run
 from vmdump.migrate.save import boot_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from vmdump.machines.model import MachineInfo
     from vmdump.migrate.qtest_script import QtestScript
-    from vmdump.migrate.run import Result
 
 #: Pattern of all machine types.
 ALL = "all"
@@ -89,7 +88,6 @@ def try_all(
     names: Sequence[str],
     wanted: Wanted,
     jobs: int,
-    on_result: Callable[[Result], None] = lambda result: None,
 ) -> list[Migrations]:
     """Try the migrations of each machine type in each direction.
 
@@ -99,10 +97,9 @@ def try_all(
         names: machine types; see machine_names.
         wanted: devices and arguments.
         jobs: processes.
-        on_result: called with each result.
     """
     tasks = {(name, pair): _task(qemus[pair[0]], qemus[pair[1]], name, wanted) for name in names for pair in pairs}
-    found = run(list(tasks.values()), jobs, on_result)
+    found = run(list(tasks.values()), jobs)
     return [Migrations(*pair, name, found[task.setting]) for (name, pair), task in tasks.items()]
 
 

@@ -12,6 +12,7 @@ import time
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from typing import TYPE_CHECKING, NamedTuple
 
+from vmdump.activity import Step
 from vmdump.emulator.machine import MEMORY as GUEST_MEMORY
 from vmdump.errors import VmdumpError
 from vmdump.migrate.cases import Case, Cases, Setting
@@ -51,28 +52,26 @@ class Result(NamedTuple):
     case: Case
 
 
-def run(
-    tasks: Sequence[Task], jobs: int, on_result: Callable[[Result], None] = lambda result: None
-) -> dict[Setting, list[Case]]:
+def run(tasks: Sequence[Task], jobs: int) -> dict[Setting, list[Case]]:
     """Try all cases and return them by setting, in the order of the tasks.
 
     Args:
         tasks: with any number of devices.
         jobs: processes; 1, or a single case: this process does all.
-        on_result: called with each result.
     """
     found: dict[Setting, dict[str | None, Case]] = {task.setting: {} for task in tasks}
 
     def done(results: Sequence[Result]) -> None:
         for result in results:
             found[result.setting][result.case.device] = result.case
-            on_result(result)
+            step.done += 1
 
     count = sum(len(task.devices) for task in tasks)
-    if jobs == 1 or count <= 1:
-        _InProcess().run(tasks, done)
-    else:
-        _InPool(min(jobs, count)).run(list(_split(tasks)), done)
+    with Step("trying migrations", count) as step:
+        if jobs == 1 or count <= 1:
+            _InProcess().run(tasks, done)
+        else:
+            _InPool(min(jobs, count)).run(list(_split(tasks)), done)
     return {
         task.setting: [found[task.setting][each] for each in task.devices if each in found[task.setting]]
         for task in tasks

@@ -6,6 +6,7 @@ import io
 import os
 import stat
 
+from vmdump.activity import Step, count_bytes
 from vmdump.dump import tree as engine
 from vmdump.dump.device_dump import DeviceDump
 from vmdump.errors import SourceError
@@ -60,7 +61,8 @@ def read_dump_file(file: io.BufferedReader, name: str, max_size: int | None = No
     Raises:
         SourceError: the file can't be read, is too large, is corrupt, or is not a dump (with line, column, JSON path).
     """
-    tree = _parse_in_parts(file, name, max_size) or engine.parse(read_bytes(file, name, max_size), name)
+    with Step(f"reading {os.path.basename(name)}"):
+        tree = _parse_in_parts(file, name, max_size) or engine.parse(read_bytes(file, name, max_size), name)
     if tree.about is None:
         return DeviceDump(tree, lambda: _producer(name))
     from vmdump.dump.producer import producer_from_json
@@ -99,6 +101,7 @@ def read_bytes(file: io.BufferedReader, name: str, max_size: int | None = None) 
         data, is_object = bytearray(), False
         while chunk := content.read(_CHUNK):
             data += chunk
+            count_bytes(len(chunk))
             if is_object:
                 continue
             start = data.lstrip(_BLANK)

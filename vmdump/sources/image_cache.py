@@ -15,6 +15,7 @@ import time
 from zlib import crc32
 
 import vmdump
+from vmdump.activity import Step
 from vmdump.cache.entries import NO_FOLDER, entry_name, fingerprints, is_current, report_unused
 from vmdump.cache.folder import CacheFolder, Entry, find_folder
 from vmdump.emulator.machine_types import MachineType, choose_machine
@@ -89,7 +90,8 @@ def _read_image(
 ) -> QemuImage:
     from vmdump.sources.qemu_image.image import QemuImage
 
-    return QemuImage(path, **options._asdict(), report=report, timeout=timeout)
+    with Step(f"reading {os.path.basename(path)}"):
+        return QemuImage(path, **options._asdict(), report=report, timeout=timeout)
 
 
 def _make_key(path: str | os.PathLike[str], options: ImageOptions) -> tuple[Any, ...]:

@@ -15,6 +15,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from vmdump.activity import Step
 from vmdump.dump import tree as engine
 from vmdump.dump.device_dump import DeviceDump
 from vmdump.dump.producer import Producer
@@ -74,7 +75,8 @@ def run_qemu(
     vmdump.errors.SourceError: /nonexistent/qemu-system-x86_64: can't be run: No such file or directory
     """
     qemu = _Qemu(path, module_dirs, timeout)
-    ended = qemu.run(*(() if machine is None else ("-M", machine)), *_DUMP_OPTIONS)
+    with Step(f"running {os.path.basename(path)}"):
+        ended = qemu.run(*(() if machine is None else ("-M", machine)), *_DUMP_OPTIONS)
     if machine is None and ended.returncode and _NO_DEFAULT_MACHINE in ended.stderr:
         ended = qemu.run("-M", "none", *_DUMP_OPTIONS)
     qemu.check(ended)

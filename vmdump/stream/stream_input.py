@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from vmdump.activity import count_bytes
+
 TYPE_CHECKING = False  # see vmdump/__init__.py
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,8 +49,10 @@ class Sequence:
             if not dropped:
                 return b""
             self._at += dropped
+            count_bytes(dropped)
         data = self._stream.read(size)
         self._at += len(data)
+        count_bytes(len(data))
         return data
 
 

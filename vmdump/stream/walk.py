@@ -8,6 +8,7 @@ import os
 from _thread import get_ident
 
 from vmdump._core import ffi, lib
+from vmdump.activity import Step
 from vmdump.dump.tree import raise_interrupt  # whose module defines vmd_poll
 from vmdump.errors import SourceError
 from vmdump.stream.container import open_container
@@ -40,7 +41,11 @@ def read_saved_vm(
     path = os.fspath(path)
 
     def walk(page_size: int = 0, sizes: Any = ()) -> tuple[SavedVM, SourceError | None]:
-        with open_container(path, limits, snapshot=snapshot, offset=offset, stdin=stdin) as opened:
+        name = "standard input" if path == "-" else os.path.basename(path)
+        with (
+            Step(f"reading {name}"),
+            open_container(path, limits, snapshot=snapshot, offset=offset, stdin=stdin) as opened,
+        ):
             return _walk(opened, path, page_size, sizes)
 
     found, problem = walk()

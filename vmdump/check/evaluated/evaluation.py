@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
+from vmdump.activity import counted
 from vmdump.check.evaluated.answers import Answer, Answers, Evaluated, Wanted
 from vmdump.check.evaluated.board import Board
 from vmdump.check.evaluated.devices import BACKENDS, candidates, completed, devices_named_in, is_concrete, with_backends
@@ -43,6 +44,9 @@ _FLIPPED = {"off": "on", "on": "off", "false": "on", "true": "off"}
 #: Limit of boots for one device type.
 _TRIES_MAX = 8
 
+
+#: What QEMU does in the VMs that a state, or its replay, is read from.
+_DOING = {Sent: "save", Replayed: "load"}
 
 T = TypeVar("T")
 R = TypeVar("R", Sent, Replayed)
@@ -164,7 +168,7 @@ class Evaluation:
         until = time.monotonic() + self._seconds
         with self._bare() as machine:
             found = self._evaluators[False].evaluate(machine, wanted)
-        for each in wanted:
+        for each in counted("evaluating sections in VMs", wanted):
             answers: Answers | str | None = found.get(each)
             if answers is None and time.monotonic() > until:
                 answers = f"not evaluated: {self._seconds:g} seconds were not enough; allow more with --timeout"
@@ -315,7 +319,8 @@ class Evaluation:
         """Read VMs within the time limit; what is not read then says so."""
         until = time.process_time() + self._seconds
         return [
-            self._ask(type_, question, partial(read, wanted, about), until) for question, wanted, about in questions
+            self._ask(type_, question, partial(read, wanted, about), until)
+            for question, wanted, about in counted(f"comparing code that {_DOING[type_]}s sections", questions)
         ]
 
     def _ask(self, type_: type[R], question: Sequence[str], read: Callable[[], R], until: float) -> R:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,9 @@ class Progress:
         self._environment, self._tally, self._display = environment, tally, None
         self._began = time.monotonic()
         terminal = environment.progress_terminal()
+        self._alone = contextlib.ExitStack()
         if terminal is not None:
+            self._alone.enter_context(environment.without_activity())
             self._display = _make_display(terminal)
             self._display.start()
             self._bar = self._display.add_task("", total=None, current="", rate="", errors="")
@@ -35,6 +38,7 @@ class Progress:
         if self._display is not None:
             self._display.stop()
             self._display = None
+        self._alone.close()
 
     def show(self, event: Event) -> None:
         """Show a source that is done."""

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from vmdump.check.results import Verdict
 from vmdump.report.html.data import page_data
 from vmdump.report.html.parts import content_policy, embedded, read_page_part, text
-from vmdump.report.short_labels import short_labels
 from vmdump.report.tally import MARKS, VERDICTS, between, counts
 from vmdump.version import __version__
 
@@ -147,12 +146,10 @@ def _directions(result: CheckResult, dumps: Sequence[int], machine: str) -> Iter
     yield f'<p class="caption" id="{name}">{caption}</p>'
     yield f'<div class="scroll frame" tabindex="0" role="region" aria-labelledby="{name}">'
     yield f'<table class="matrix{" dense" if is_dense else ""}" aria-labelledby="{name}">'
-    labels = short_labels([_without(result.dumps[each].label, machine) for each in dumps])
-    names = dict(zip(dumps, labels, strict=True))
-    heads = "".join(_head(result.dumps[each], names[each], "col") for each in dumps)
+    heads = "".join(_head(result.dumps[each], "col", machine) for each in dumps)
     yield f"<thead><tr><td></td>{heads}</tr></thead><tbody>"
     for row in dumps:
-        yield f"<tr>{_head(result.dumps[row], names[row], 'row')}"
+        yield f"<tr>{_head(result.dumps[row], 'row', machine)}"
         for column in dumps:
             direction = known.get((row, column))
             if direction is None:
@@ -168,9 +165,10 @@ def _without(label: str, machine: str) -> str:
     return label.replace(f" {machine}", "") if machine else label
 
 
-def _head(dump: Dump, name: str, scope: str) -> str:
+def _head(dump: Dump, scope: str, machine: str) -> str:
     title = f' title="{text(dump.producer.version)}"' if dump.producer.version else ""
-    return f'<th scope="{scope}"{title}><b class="label">{text(name)}</b></th>'
+    label = text(_without(dump.label, machine))
+    return f'<th scope="{scope}"{title}><b class="label">{label}</b></th>'
 
 
 def _card(direction: str, number: int, types: Sequence[TypeResult], machine: str) -> str:
