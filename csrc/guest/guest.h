@@ -126,6 +126,9 @@ enum vmd_status vmd_guest_call_until(struct vmd_guest *guest, uint64_t function,
                                      uint64_t pause_at, bool *paused, uint64_t *ret, struct vmd_error *err);
 enum vmd_status vmd_guest_resume(struct vmd_guest *guest, uint64_t *ret, struct vmd_error *err);
 
+/* The nth argument of the function that a call has just paused at, if it is passed in a register; else 0. */
+uint64_t vmd_guest_argument(struct vmd_guest *guest, int n);
+
 /* Drop the paused call instead: it does not continue. */
 void vmd_guest_abandon(struct vmd_guest *guest);
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from vmdump.emulator.class_list import ClassList
 from vmdump.emulator.find_functions import Functions
 from vmdump.emulator.guest import WRONG_BINARY, Guest
 from vmdump.emulator.machine_types import MachineType
@@ -32,6 +33,7 @@ class Qemu:
         on_phase("constructors")
         self.guest, self.main = guest, main
         self.functions = Functions(guest, main)
+        self._classes = ClassList(guest, main, self.functions)
         begin = guest.base + guest.allocated()
         if main.program:
             start_program(guest, main.program, self.functions.get("qemu_init"))
@@ -70,8 +72,7 @@ class Qemu:
 
     def classes(self, implements_type: str, *, include_abstract: bool) -> list[int]:
         """Return the addresses of the initialised classes, as object_class_get_list."""
-        get_list = self.functions.get("object_class_get_list")
-        return list(self.guest.slist(self.guest.call(get_list, self.guest.string(implements_type), include_abstract)))
+        return self._classes.get(implements_type, include_abstract=include_abstract)
 
     def type_name(self, klass: int) -> str:
         """Return the type name of a class: ObjectClass.type->name, both at offset 0."""

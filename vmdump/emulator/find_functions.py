@@ -6,6 +6,7 @@ not. There, functions are identified by the strings they use and the functions t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from functools import cached_property
 
@@ -17,6 +18,13 @@ from vmdump.errors import SourceError
 
 #: Functions without which symbols are not used.
 _EXPORTED = ("register_module_init", "object_class_get_list", "qobject_from_json", "qobject_to_json")
+
+
+#: Names of option groups (QemuOptsList) in QEMU 5.2 to 11.1. Source: softmmu/vl.c, system/vl.c.
+_OPTION_GROUPS = (
+    b"accel", b"boot-opts", b"chardev", b"device", b"drive", b"fsdev", b"global", b"icount", b"machine", b"memory",
+    b"mon", b"name", b"netdev", b"option-rom", b"rtc", b"sandbox", b"smp-opts", b"trace",
+)  # fmt: skip
 
 
 class Functions:
@@ -78,9 +86,10 @@ class Functions:
         return found
 
     def _qemu_init(self) -> set[int]:
-        """The function with the string that -M help prints. Source: softmmu/vl.c, system/vl.c."""
-        lists = self._code.functions_that_load(self._code.string_around(b"Supported machines are:"))
-        return {start for start, _ in lists}
+        """The function that uses the most names of option groups: it parses the command line. Source: system/vl.c."""
+        groups = [self._code.strings(name) for name in _OPTION_GROUPS]
+        uses = Counter(start for group in groups for start, _ in self._code.functions_that_load(group))
+        return {start for start, count in uses.most_common(1) if count > len(groups) // 2}
 
     def _qemu_console_early_init(self) -> set[int]:
         """The function that looks up the type chardev-vc and has a TypeInfo of this name. Source: ui/console.c."""

@@ -208,6 +208,10 @@ class Guest:
         self._check(status, function)
         return bool(paused[0])
 
+    def arguments(self, count: int) -> list[int]:
+        """Return the first integer arguments of the function that a call has just paused at."""
+        return [int(lib.vmd_guest_argument(self.native, n)) for n in range(count)]
+
     def resume(self) -> int:
         """Continue the paused call and return its result. Raises as call."""
         ret = ffi.new("uint64_t *")

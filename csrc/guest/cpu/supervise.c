@@ -270,6 +270,11 @@ enum vmd_status vmd_guest_resume(struct vmd_guest *guest, uint64_t *ret, struct 
     return err->code;
 }
 
+uint64_t vmd_guest_argument(struct vmd_guest *guest, int n)
+{
+    return n >= 0 && n < guest->host->n_args ? vmd_cpu_read(guest, guest->host->args[n]) : 0;
+}
+
 void vmd_guest_abandon(struct vmd_guest *guest)
 {
     guest->state.is_paused = false;
