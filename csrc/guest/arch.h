@@ -100,8 +100,9 @@ struct vmd_arch {
     uint32_t frame_size;        /* bytes that a caller leaves at its stack pointer: return address, register saves */
 
     /* Variadic arguments */
-    bool va_list_is_pointer; /* to the next argument; else va_list is passed as the address of a struct */
-    uint32_t va_list_stack;  /* offset in that of the pointer to arguments on the stack */
+    bool is_variadic_on_stack; /* all of them are passed on the stack, 8 bytes each */
+    bool va_list_is_pointer;   /* to the next argument; else va_list is passed as the address of a struct */
+    uint32_t va_list_stack;    /* offset in that of the pointer to arguments on the stack */
     /* The address of the next argument if it was passed in a register: advances the struct. 0: it is on the stack. */
     uint64_t (*next_saved_register)(struct vmd_guest *guest, uint64_t va_list, bool is_double);
     bool long_is_int; /* long has 4 bytes, not 8 */
@@ -117,16 +118,23 @@ struct vmd_arch {
     void (*init_thread)(struct vmd_guest *guest, uint64_t thread);
     uint32_t stack_protector; /* offset of its value from the thread pointer; 0: in the variable __stack_chk_guard */
 
+    /* C library: numbers and structs. NULL: the numbers of this process. */
+    enum vmd_status (*define_variables)(struct vmd_guest *guest);
+    int (*errno_of)(int number);   /* the platform's number of an error */
+    int (*sysconf_name)(int name); /* this process's number of what the platform's stands for; -1: it has none */
+    uint32_t stat_size, stat_mode, stat_length, stat_block_size; /* sizeof(struct stat); offsets of st_mode and so on */
+    uint32_t statfs_size, statfs_word;    /* sizeof(struct statfs) and of its f_type and f_bsize */
+    uint32_t open_directory, open_create; /* O_DIRECTORY, O_CREAT */
+    uint32_t pthread_size; /* pthread_t is the address of a struct, of which code uses this much; 0: a number */
+    uint32_t limit_files;  /* RLIMIT_NOFILE */
+
     /* Linux */
     uint64_t hwcap; /* AT_HWCAP */
     uint32_t syscall_futex, syscall_gettid;
     /* Serve a system call that no other architecture has: its number and arguments are the call's. NULL: there is none.
      */
     bool (*serve_syscall)(struct vmd_host_call *call, uint64_t *ret);
-    uint32_t stat_size, stat_mode, stat_block_size; /* sizeof(struct stat); offsets of st_mode, st_blksize */
-    uint32_t statfs_size, statfs_word;              /* sizeof(struct statfs) and of its f_type and f_bsize */
-    uint32_t open_directory;                        /* O_DIRECTORY */
-    const struct vmd_syscalls *syscalls;            /* of statically linked binaries; NULL: not served */
+    const struct vmd_syscalls *syscalls; /* of statically linked binaries; NULL: not served */
 
     /* See code_uses.h. */
     uint64_t (*find_uses)(const struct vmd_code *code, struct vmd_guest_use *uses, uint64_t room);

@@ -19,6 +19,7 @@ enum {
     STOP_SIZE = 4096,
     IMAGE_ALIGN = 1 << 16,
     OUTPUT_MAX = 1 << 20,
+    ERRNO_MAX = 134,
 };
 
 static const uint64_t ADDRESS_MAX = (uint64_t)1 << 47;
@@ -87,8 +88,21 @@ void vmd_guest_store_u32(struct vmd_guest *guest, uint64_t address, uint32_t val
 
 uint64_t vmd_host_errno(struct vmd_guest *guest, int number)
 {
+    number = guest->host->errno_of ? guest->host->errno_of(number) : number;
     vmd_guest_store_u32(guest, guest->errno_at, (uint32_t)number);
     return (uint64_t)-1;
+}
+
+const char *vmd_host_error_text(const struct vmd_guest *guest, uint32_t number)
+{
+    int here = (int)number;
+
+    for (int i = 1; guest->host->errno_of && i < ERRNO_MAX; i++) {
+        if ((uint32_t)guest->host->errno_of(i) == number) {
+            here = i;
+        }
+    }
+    return strerror(here);
 }
 
 uint64_t vmd_guest_alloc(struct vmd_guest *guest, uint64_t size, uint64_t align)
@@ -217,6 +231,9 @@ enum vmd_status vmd_guest_create(const char *unicorn, uint16_t e_machine, enum v
     guest->thread = vmd_guest_alloc(guest, 2 * THREAD_SIZE, 4096) + THREAD_SIZE;
     guest->errno_at = guest->thread + THREAD_SIZE - 64;
     guest->stack = vmd_guest_alloc(guest, STACK_SIZE, 4096) + STACK_SIZE - 4096;
+    if (host->pthread_size) {
+        guest->pthreads = vmd_guest_alloc(guest, (VMD_THREADS_MAX + 2) * (uint64_t)host->pthread_size, 16);
+    }
     if (guest->err.code || vmd_imports_init(guest)) {
         vmd_guest_destroy(guest);
         return vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");

@@ -176,6 +176,9 @@ enum vmd_status vmd_imports_init(struct vmd_guest *guest)
         return VMD_NO_MEMORY;
     }
     guest->returned = returned->address;
+    if (guest->host->define_variables && guest->host->define_variables(guest)) {
+        return VMD_NO_MEMORY;
+    }
     return vmd_host_init_ascii_table(guest);
 }
 

@@ -113,6 +113,7 @@ enum {
     VMD_THREADS_MAX = 512,
     VMD_KEYS_MAX = 256,
     VMD_SOURCES_MAX = 64,
+    VMD_SIGNALS_MAX = 32,
 };
 
 enum vmd_file_kind {
@@ -175,7 +176,10 @@ struct vmd_guest_state {
     uint64_t streams; /* msvcrt's standard streams */
     uint64_t program_name, strtok, quarks, interned, n_quarks, main_context, random;
     uint64_t ctype_tables[3];
-    uint64_t heap, heap_end;         /* of a statically linked binary: what brk has reserved, and its current end */
+    uint64_t heap, heap_end; /* of a statically linked binary: what brk has reserved, and its current end */
+    uint64_t signal_handlers[VMD_SIGNALS_MAX];
+    uint32_t pending_signals; /* a bit for each that was sent and not handled */
+    uint64_t signal_stack, signal_stack_size;
     uint64_t kvm_state, n_kvm_state; /* lists of records of kvm_state.c, number of records */
     bool is_paused;
     uint64_t paused_at, paused_stack;
@@ -202,6 +206,7 @@ struct vmd_guest {
     uint64_t size;
     int memory_file; /* of a guest that can be rewound: the file behind its memory; else -1 */
     uint64_t trampolines, stop, thread, stack, errno_at;
+    uint64_t pthreads;  /* structs of all threads, if pthread_t is the address of one */
     uint64_t returned;  /* where a call returns to that may pause: a trampoline */
     uint64_t tls_size;  /* of the main binary's TLS segment, aligned */
     uint64_t tls_image; /* its initial bytes */
@@ -318,8 +323,11 @@ void vmd_guest_fail(struct vmd_guest *guest, enum vmd_status code, uint64_t addr
 void vmd_guest_fail_with(struct vmd_guest *guest, enum vmd_status code, uint64_t address, const char *message,
                          const char *detail);
 
-/* Sets the guest's errno. Returns -1. */
+/* Sets the guest's errno to the platform's number of an error. Returns -1. */
 uint64_t vmd_host_errno(struct vmd_guest *guest, int number);
+
+/* The text of an error by the platform's number. */
+const char *vmd_host_error_text(const struct vmd_guest *guest, uint32_t number);
 
 /* Memory (host/memory.c) and strings (host/strings.c), for other functions of the host. */
 

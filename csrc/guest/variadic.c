@@ -7,8 +7,12 @@
 
 struct vmd_variadic vmd_variadic_of(struct vmd_host_call *call, int n_fixed)
 {
+    const struct vmd_arch *host = call->guest->host;
     int on_stack = n_fixed > call->n_args ? n_fixed - call->n_args : 0;
 
+    if (host->is_variadic_on_stack) {
+        return vmd_variadic_list(call, call->stack + 8 * (uint64_t)on_stack);
+    }
     return (struct vmd_variadic){
         .call = call, .next_int = n_fixed - on_stack, .stack = call->stack + 8 * (uint64_t)on_stack};
 }
@@ -16,7 +20,8 @@ struct vmd_variadic vmd_variadic_of(struct vmd_host_call *call, int n_fixed)
 struct vmd_variadic vmd_variadic_list(struct vmd_host_call *call, uint64_t va_list)
 {
     if (call->guest->host->va_list_is_pointer) {
-        return (struct vmd_variadic){.call = call, .next_int = call->n_args, .stack = va_list};
+        return (struct vmd_variadic){
+            .call = call, .next_int = call->n_args, .next_double = call->guest->host->n_float_args, .stack = va_list};
     }
     return (struct vmd_variadic){.call = call, .va_list = va_list};
 }

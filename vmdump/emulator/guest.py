@@ -113,7 +113,7 @@ class Guest:
         self.base = int(lib.vmd_guest_base(self.native))
         #: Load address of the binary; errors show addresses relative to it, as objdump does.
         self.bias = 0 if place else self.base
-        lib.vmd_guest_set_host(self.native, host.memfd, host.sgx_vepc, host.page_size)
+        lib.vmd_guest_set_host(self.native, host.memfd, host.sgx_vepc, self.host.page_size or host.page_size)
         self._memory = memoryview(ffi.buffer(lib.vmd_guest_memory(self.native), self.size))
         #: Read-only view of the whole memory, from base on.
         self.memory = self._memory.toreadonly()

@@ -97,10 +97,13 @@ static const struct vmd_arch aarch64 = {
     .syscall_gettid = 178,
     .stat_size = 128,
     .stat_mode = 16,
+    .stat_length = 48,
     .stat_block_size = 56,
     .statfs_size = 120,
     .statfs_word = 8,
     .open_directory = 040000,
+    .open_create = 0100,
+    .limit_files = 7,
 };
 
 VMD_ARCH(aarch64)

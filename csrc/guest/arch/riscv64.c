@@ -186,10 +186,13 @@ static const struct vmd_arch riscv64 = {
     .serve_syscall = serve_syscall,
     .stat_size = 128,
     .stat_mode = 16,
+    .stat_length = 48,
     .stat_block_size = 56,
     .statfs_size = 120,
     .statfs_word = 8,
     .open_directory = 0200000,
+    .open_create = 0100,
+    .limit_files = 7,
     .find_uses = find_uses,
 };
 

@@ -177,10 +177,13 @@ static const struct vmd_arch s390x = {
     .syscall_gettid = 236,
     .stat_size = 144,
     .stat_mode = 24,
+    .stat_length = 48,
     .stat_block_size = 104,
     .statfs_size = 88,
     .statfs_word = 4,
     .open_directory = 0200000,
+    .open_create = 0100,
+    .limit_files = 7,
     .find_uses = find_uses,
 };
 

@@ -161,11 +161,14 @@ static const struct vmd_arch x86_64 = {
     .syscall_gettid = 186,
     .stat_size = 144,
     .stat_mode = 24,
+    .stat_length = 48,
     .stat_block_size = 56,
     .statfs_size = 120,
     .statfs_word = 8,
     .open_directory = 0200000,
     .syscalls = &syscalls,
+    .open_create = 0100,
+    .limit_files = 7,
 };
 
 VMD_ARCH(x86_64)

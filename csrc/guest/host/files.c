@@ -83,7 +83,7 @@ static uint64_t open_with(struct vmd_guest *guest, uint64_t path_at, uint32_t fl
                    : vmd_host_errno(guest, ENOENT);
     }
     if (flags & (O_WRONLY | O_RDWR) && !vmd_host_is_device(guest, path_at)) {
-        return vmd_host_errno(guest, flags & O_CREAT || exists(guest, path_at) ? EACCES : ENOENT);
+        return vmd_host_errno(guest, flags & guest->host->open_create || exists(guest, path_at) ? EACCES : ENOENT);
     }
     return vmd_host_open_path(guest, path_at);
 }
@@ -220,10 +220,10 @@ static uint64_t put_stat(struct vmd_guest *guest, uint64_t to, uint64_t size, ui
     const struct vmd_arch *host = guest->host;
     char *at = vmd_guest_at(guest, to, host->stat_size);
 
-    if (at) { /* struct stat: st_size is at 48 on all */
+    if (at) {
         memset(at, 0, host->stat_size);
         vmd_put_u32(guest, at + host->stat_mode, mode);
-        vmd_put_u64(guest, at + 48, size);
+        vmd_put_u64(guest, at + host->stat_length, size);
         vmd_put_u64(guest, at + host->stat_block_size, BLOCK_SIZE);
     }
     return 0;
@@ -360,15 +360,16 @@ VMD_SERVE({"open", host_open}, {"open64", host_open}, {"__open64_2", host_open},
           {"openat", host_openat}, {"openat64", host_openat}, {"__openat64_2", host_openat}, {"close", host_close},
           {"dup", host_dup}, {"read", host_read}, {"__read_chk", host_read}, {"pread", host_pread},
           {"pread64", host_pread}, {"__pread64_chk", host_pread}, {"lseek", host_lseek}, {"lseek64", host_lseek},
-          {"write", host_write}, {"pwrite64", host_write}, {"stat", host_stat}, {"stat64", host_stat},
-          {"lstat", host_stat}, {"lstat64", host_stat}, {"fstatat64", host_fstatat}, {"__xstat64", host_xstat},
-          {"__lxstat64", host_xstat}, {"fstat", host_fstat}, {"fstat64", host_fstat}, {"__fxstat64", host_fxstat},
-          {"access", host_access}, {"g_file_test", host_g_file_test}, {"realpath", host_realpath},
-          {"__realpath_chk", host_realpath}, {"g_mapped_file_ref", vmd_host_same}, NOTHING("g_mapped_file_unref"),
-          {"readlink", host_readlink}, {"memfd_create", host_memfd_create}, NOTHING("ferror"), NOTHING("fflush"),
-          NOTHING("setvbuf"), NOTHING("setlinebuf"), NOTHING("fsync"), NOTHING("fdatasync"), NOTHING("ftruncate"),
-          NOTHING("ftruncate64"), NOTHING("fallocate"), NOTHING("fallocate64"), NOTHING("posix_fallocate64"),
-          NOTHING("posix_fadvise64"), NOTHING("fchmod"), NO_FILE("unlink"), NO_FILE("rename"), NO_FILE("mkdir"),
-          NO_FILE("rmdir"), NO_FILE("faccessat"), NO_FILE("readlinkat"), NO_FILE("mkstemp64"), NO_FILE("chmod"),
+          {"write", host_write}, {"pwrite64", host_write}, {"pwrite", host_write}, {"stat", host_stat},
+          {"stat64", host_stat}, {"lstat", host_stat}, {"lstat64", host_stat}, {"fstatat64", host_fstatat},
+          {"fstatat", host_fstatat}, {"__xstat64", host_xstat}, {"__lxstat64", host_xstat}, {"fstat", host_fstat},
+          {"fstat64", host_fstat}, {"__fxstat64", host_fxstat}, {"access", host_access},
+          {"g_file_test", host_g_file_test}, {"realpath", host_realpath}, {"__realpath_chk", host_realpath},
+          {"g_mapped_file_ref", vmd_host_same}, NOTHING("g_mapped_file_unref"), {"readlink", host_readlink},
+          {"memfd_create", host_memfd_create}, NOTHING("ferror"), NOTHING("fflush"), NOTHING("setvbuf"),
+          NOTHING("setlinebuf"), NOTHING("fsync"), NOTHING("fdatasync"), NOTHING("ftruncate"), NOTHING("ftruncate64"),
+          NOTHING("fallocate"), NOTHING("fallocate64"), NOTHING("posix_fallocate64"), NOTHING("posix_fadvise64"),
+          NOTHING("fchmod"), NO_FILE("unlink"), NO_FILE("rename"), NO_FILE("mkdir"), NO_FILE("rmdir"),
+          NO_FILE("faccessat"), NO_FILE("readlinkat"), NO_FILE("mkstemp64"), NO_FILE("mkstemp"), NO_FILE("chmod"),
           NO_FILE("g_mkstemp"), NO_FILE("remove"), NO_RESULT("g_dir_make_tmp"), NO_RESULT("g_file_read_link"),
           NO_RESULT("fdopen"), NO_RESULT("popen"))

@@ -208,7 +208,7 @@ static void convert(struct vmd_text *out, const struct specification *spec, stru
         append(out, "%", 1);
         break;
     case 'm':
-        reason = strerror((int)vmd_guest_load_u32(guest, guest->errno_at));
+        reason = vmd_host_error_text(guest, vmd_guest_load_u32(guest, guest->errno_at));
         print_padded(out, spec, reason, strlen(reason));
         break;
     case 's':

@@ -29,6 +29,7 @@ MATH1(log2)
 MATH1(log10)
 MATH1(exp)
 MATH1(exp2)
+MATH1(exp10)
 MATH1(sin)
 MATH1(cos)
 MATH1(tan)
@@ -107,8 +108,9 @@ static uint64_t host_sincos(struct vmd_host_call *call)
 }
 
 VMD_SERVE({"floor", host_floor}, {"ceil", host_ceil}, {"sqrt", host_sqrt}, {"log", host_log}, {"log2", host_log2},
-          {"log10", host_log10}, {"exp", host_exp}, {"exp2", host_exp2}, {"sin", host_sin}, {"cos", host_cos},
-          {"tan", host_tan}, {"fabs", host_fabs}, {"round", host_round}, {"trunc", host_trunc}, {"rint", host_rint},
-          {"nearbyint", host_nearbyint}, {"pow", host_pow}, {"fmod", host_fmod}, {"fmin", host_fmin},
-          {"fmax", host_fmax}, {"ldexp", host_ldexp}, {"scalbn", host_ldexp}, {"frexp", host_frexp},
-          {"modf", host_modf}, {"fma", host_fma}, {"fmaf", host_fmaf}, {"sqrtf", host_sqrtf}, {"sincos", host_sincos})
+          {"log10", host_log10}, {"exp", host_exp}, {"exp2", host_exp2}, {"__exp10", host_exp10}, {"sin", host_sin},
+          {"cos", host_cos}, {"tan", host_tan}, {"fabs", host_fabs}, {"round", host_round}, {"trunc", host_trunc},
+          {"rint", host_rint}, {"nearbyint", host_nearbyint}, {"pow", host_pow}, {"fmod", host_fmod},
+          {"fmin", host_fmin}, {"fmax", host_fmax}, {"ldexp", host_ldexp}, {"scalbn", host_ldexp},
+          {"frexp", host_frexp}, {"modf", host_modf}, {"fma", host_fma}, {"fmaf", host_fmaf}, {"sqrtf", host_sqrtf},
+          {"sincos", host_sincos})

@@ -35,6 +35,8 @@ static uint64_t host_memcpy(struct vmd_host_call *call)
     return call->args[0];
 }
 
+enum { PATTERN_SIZE = 16 };
+
 static uint64_t host_memset(struct vmd_host_call *call)
 {
     if (!call->args[2] || is_too_large(call, call->args[2])) {
@@ -46,6 +48,31 @@ static uint64_t host_memset(struct vmd_host_call *call)
         memset(to, (int)call->args[1], call->args[2]);
     }
     return call->args[0];
+}
+
+/* bzero(to, size) */
+static uint64_t host_bzero(struct vmd_host_call *call)
+{
+    call->args[2] = call->args[1];
+    call->args[1] = 0;
+    return host_memset(call);
+}
+
+/* memset_pattern16(to, pattern, size), of macOS */
+static uint64_t host_memset_pattern16(struct vmd_host_call *call)
+{
+    uint64_t size = call->args[2];
+    const char *from = vmd_guest_at(call->guest, call->args[1], PATTERN_SIZE);
+    char *to = from && size && !is_too_large(call, size) ? vmd_guest_at(call->guest, call->args[0], size) : NULL;
+    char pattern[PATTERN_SIZE];
+
+    if (to) {
+        memcpy(pattern, from, sizeof(pattern));
+        for (uint64_t i = 0; i < size; i++) {
+            to[i] = pattern[i % sizeof(pattern)];
+        }
+    }
+    return 0;
 }
 
 static uint64_t host_memcmp(struct vmd_host_call *call)
@@ -93,6 +120,6 @@ static uint64_t host_memmem(struct vmd_host_call *call)
 }
 
 VMD_SERVE({"memcpy", host_memcpy}, {"memmove", host_memcpy}, {"__memcpy_chk", host_memcpy},
-          {"__memmove_chk", host_memcpy}, {"memset", host_memset}, {"__memset_chk", host_memset},
-          {"memcmp", host_memcmp}, {"memchr", host_memchr}, {"rawmemchr", host_rawmemchr}, {"memrchr", host_memrchr},
-          {"memmem", host_memmem})
+          {"__memmove_chk", host_memcpy}, {"memset", host_memset}, {"bzero", host_bzero},
+          {"memset_pattern16", host_memset_pattern16}, {"__memset_chk", host_memset}, {"memcmp", host_memcmp},
+          {"memchr", host_memchr}, {"rawmemchr", host_rawmemchr}, {"memrchr", host_memrchr}, {"memmem", host_memmem})

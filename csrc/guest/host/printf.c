@@ -257,7 +257,7 @@ static uint64_t host_fwrite(struct vmd_host_call *call)
 
 static uint64_t host_perror(struct vmd_host_call *call)
 {
-    const char *reason = strerror((int)vmd_guest_load_u32(call->guest, call->guest->errno_at));
+    const char *reason = vmd_host_error_text(call->guest, vmd_guest_load_u32(call->guest, call->guest->errno_at));
 
     print_string_at(call, call->args[0], ": ");
     vmd_host_print(call->guest, reason, strlen(reason));

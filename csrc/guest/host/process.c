@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 /* Ending */
@@ -142,7 +141,10 @@ enum { PROCESSORS = 2, MEMORY_PAGES = 1 << 21 };
 
 static uint64_t host_sysconf(struct vmd_host_call *call)
 {
-    switch ((int32_t)call->args[0]) {
+    const struct vmd_arch *host = call->guest->host;
+    int32_t name = (int32_t)call->args[0];
+
+    switch (host->sysconf_name ? host->sysconf_name(name) : name) {
     case _SC_PAGESIZE:
         return call->guest->page_size;
     case _SC_NPROCESSORS_CONF:
@@ -176,7 +178,7 @@ static uint64_t host_g_get_num_processors(struct vmd_host_call *call)
 /* No limit on anything, but a usual one on open files. */
 static uint64_t host_getrlimit(struct vmd_host_call *call)
 {
-    uint64_t limit = (int32_t)call->args[0] == RLIMIT_NOFILE ? 1024 : UINT64_MAX;
+    uint64_t limit = (uint32_t)call->args[0] == call->guest->host->limit_files ? 1024 : UINT64_MAX;
 
     vmd_guest_store_u64(call->guest, call->args[1], limit);
     vmd_guest_store_u64(call->guest, call->args[1] + 8, limit);
@@ -283,10 +285,9 @@ VMD_SERVE({"abort", host_abort}, {"__stack_chk_fail", host_abort}, {"__fortify_f
           {"register_dso_module_init", host_register_dso_module_init}, {"g_error_free", host_g_error_free},
           {"g_clear_error", host_g_clear_error}, NOTHING("atexit"), NOTHING("__cxa_atexit"), NOTHING("on_exit"),
           NOTHING("__cxa_finalize"), NOTHING("sigemptyset"), NOTHING("sigfillset"), NOTHING("sigaddset"),
-          NOTHING("sigdelset"), NOTHING("sigaction"), NOTHING("signal"), NOTHING("sigprocmask"), NOTHING("sigpending"),
-          NOTHING("raise"), NOTHING("kill"), NOTHING("umask"), NOTHING("prctl"), NOTHING("setsid"),
-          NOTHING("setlocale"), NOTHING("bindtextdomain"), NOTHING("textdomain"), NOTHING("__gmon_start__"),
-          NOTHING("_ITM_deregisterTMCloneTable"), NOTHING("_ITM_registerTMCloneTable"), NOTHING("sched_getaffinity"),
-          NOTHING("sched_setaffinity"), NOTHING("getrusage"), {"g_setenv", vmd_host_one}, NOTHING("setenv"),
-          NOTHING("unsetenv"), {"fork", vmd_host_unsupported}, {"system", vmd_host_unsupported},
+          NOTHING("sigdelset"), NOTHING("signal"), NOTHING("sigprocmask"), NOTHING("sigpending"), NOTHING("umask"),
+          NOTHING("prctl"), NOTHING("setsid"), NOTHING("setlocale"), NOTHING("bindtextdomain"), NOTHING("textdomain"),
+          NOTHING("__gmon_start__"), NOTHING("_ITM_deregisterTMCloneTable"), NOTHING("_ITM_registerTMCloneTable"),
+          NOTHING("sched_getaffinity"), NOTHING("sched_setaffinity"), NOTHING("getrusage"), {"g_setenv", vmd_host_one},
+          NOTHING("setenv"), NOTHING("unsetenv"), {"fork", vmd_host_unsupported}, {"system", vmd_host_unsupported},
           {"execv", vmd_host_unsupported}, {"daemon", vmd_host_unsupported})

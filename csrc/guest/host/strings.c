@@ -268,7 +268,7 @@ static uint64_t host_strsep(struct vmd_host_call *call)
 
 static uint64_t host_strerror(struct vmd_host_call *call)
 {
-    const char *text = strerror((int32_t)call->args[0]);
+    const char *text = vmd_host_error_text(call->guest, (uint32_t)call->args[0]);
 
     return vmd_host_put_string(call->guest, text, strlen(text));
 }

@@ -16,6 +16,12 @@ enum { MAIN_NUMBER = 1, STACK_SIZE = 1 << 20, BLOCKS_MAX = 256 };
 
 /* Threads */
 
+/* The pthread_t of a thread: its number, or the address of its struct. */
+static uint64_t pthread_of(const struct vmd_guest *guest, uint64_t number)
+{
+    return guest->pthreads ? guest->pthreads + number * guest->host->pthread_size : number;
+}
+
 uint64_t vmd_host_create_thread(struct vmd_guest *guest, uint64_t function, uint64_t argument)
 {
     struct vmd_guest_state *state = &guest->state;
@@ -31,15 +37,15 @@ uint64_t vmd_host_create_thread(struct vmd_guest *guest, uint64_t function, uint
     state->n_threads += i == state->n_threads;
     state->n_new_threads++;
     state->threads[i] = (struct vmd_thread){.kind = VMD_THREAD_NEW, .function = function, .argument = argument};
-    return MAIN_NUMBER + 1 + i;
+    return pthread_of(guest, MAIN_NUMBER + 1 + i);
 }
 
 static uint64_t host_pthread_create(struct vmd_host_call *call)
 {
-    uint64_t number = vmd_host_create_thread(call->guest, call->args[2], call->args[3]);
+    uint64_t thread = vmd_host_create_thread(call->guest, call->args[2], call->args[3]);
 
-    vmd_guest_store_u64(call->guest, call->args[0], number);
-    return number ? 0 : EAGAIN;
+    vmd_guest_store_u64(call->guest, call->args[0], thread);
+    return thread ? 0 : EAGAIN;
 }
 
 /* g_thread_new(name, function, data) */
@@ -50,7 +56,7 @@ static uint64_t host_g_thread_new(struct vmd_host_call *call)
 
 static uint64_t host_pthread_self(struct vmd_host_call *call)
 {
-    return call->guest->state.running_thread;
+    return pthread_of(call->guest, call->guest->state.running_thread);
 }
 
 static uint64_t host_pthread_equal(struct vmd_host_call *call)
@@ -327,7 +333,7 @@ VMD_SERVE({"pthread_create", host_pthread_create}, {"pthread_self", host_pthread
           NOTHING("pthread_spin_init"), NOTHING("pthread_attr_init"), NOTHING("pthread_attr_setdetachstate"),
           NOTHING("pthread_attr_setstacksize"), NOTHING("pthread_attr_destroy"), NOTHING("pthread_detach"),
           NOTHING("pthread_setname_np"), NOTHING("pthread_getname_np"), NOTHING("pthread_setaffinity_np"),
-          NOTHING("pthread_getaffinity_np"), NOTHING("pthread_kill"), NOTHING("pthread_cancel"),
+          NOTHING("pthread_getaffinity_np"), NOTHING("pthread_cancel"),
           NOTHING("pthread_atfork"), NOTHING("__register_atfork"), NOTHING("pthread_sigmask"), NOTHING("sched_yield"),
           NOTHING("sem_destroy"), NOTHING("g_thread_init"), NOTHING("g_thread_unref"), NOTHING("g_mutex_init"),
           NOTHING("g_mutex_lock"), NOTHING("g_mutex_unlock"), NOTHING("g_mutex_clear"), NOTHING("g_cond_init"),
