@@ -35,6 +35,7 @@ HEADERS = [
     CSRC / "guest" / "objects" / "object.h",
     CSRC / "guest" / "objects" / "elf_object.h",
     CSRC / "guest" / "objects" / "pe_object.h",
+    CSRC / "guest" / "objects" / "macho_object.h",
     CSRC / "guest" / "read_descriptions.h",
     CSRC / "guest" / "code_uses.h",
     CSRC / "guest" / "module_entries.h",

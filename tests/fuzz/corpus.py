@@ -10,6 +10,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from support import streams
 from support.elf_builder import AARCH64, DATA, PHDR_DYNAMIC, STT_TLS, X86_64, Symbol, elf_object
+from support.macho_builder import CHAINED_64, CHAINED_64_OFFSET, OPCODES, Bind, Import, macho_object
+from support.macho_builder import DATA as MACHO_DATA
+from support.macho_builder import Symbol as MachoSymbol
 from support.paths import TESTS
 from support.pe_builder import BASE as BASE_OF_PE
 from support.pe_builder import CODE, pe_object
@@ -54,6 +57,23 @@ def pe() -> list[bytes]:
         ),
         pe_object(),
     ]
+
+
+def macho() -> list[bytes]:
+    """Seeds of macho.c: every format of fixups, with imports, constructors, symbols and thread-local variables."""
+    inputs = []
+    for fixups in (CHAINED_64, CHAINED_64_OFFSET, OPCODES):
+        for import_format in (1, 2, 3):
+            image = macho_object(
+                fixups=fixups, import_format=import_format, rebases={MACHO_DATA + 8 * n: 0x1000 for n in range(8)},
+                imports=[Import(b"_strlen"), Import(b"_own", -3)],
+                binds=[Bind(MACHO_DATA + 0x100, 0), Bind(MACHO_DATA + 0x108, 1, 8)],
+                lazy_binds=[Bind(MACHO_DATA + 0x110, 0)], symbols=[MachoSymbol(b"_own", 0x1000)], functions=[0x1000],
+                init_offsets=[0x1000], init_pointers=[0x1000], variables=[0], thread_data=b"12345678",
+            )  # fmt: skip
+            head = image[:0x1000].rstrip(b"\0")
+            inputs.append(struct.pack("<H", len(head)) + head + image[MACHO_DATA:])
+    return inputs
 
 
 def descriptions() -> list[bytes]:
@@ -177,7 +197,7 @@ def savevm() -> list[bytes]:
     return [bytes([how]) + each for each in inputs for how in (0, 1, 6)] + [b"\x08" + lzo]
 
 
-for make in (objects, pe, descriptions, host, vex, parse, table, savevm):
+for make in (objects, pe, macho, descriptions, host, vex, parse, table, savevm):
     folder = Path(sys.argv[1]) / make.__name__
     folder.mkdir(parents=True, exist_ok=True)
     for number, content in enumerate(make()):

@@ -1,6 +1,6 @@
 """Identify files by their first bytes: executables, and what is neither that nor a dump, for errors with a remedy.
 
-Sources: Microsoft's PE format (IMAGE_FILE_MACHINE_*), Apple's mach/machine.h (CPU_TYPE_*).
+Source: Microsoft's PE format (IMAGE_FILE_MACHINE_*).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ START = 4096
 _PE_MACHINES = {0x14C: "i386", 0x1C0: "ARM", 0x1C4: "ARM", 0x5064: "RISC-V", 0x6264: "LoongArch", 0x8664: "x86-64"}
 _PE_MACHINES |= {0xAA64: "AArch64", 0xA641: "AArch64 (ARM64EC)", 0x200: "Itanium"}
 _MACHO = tuple(number.to_bytes(4, order) for number in (0xFEEDFACE, 0xFEEDFACF) for order in ("little", "big"))
-_MACHO_CPUS = {7: "i386", 0x1000007: "x86-64", 12: "ARM", 0x100000C: "AArch64", 18: "PowerPC", 0x1000012: "PowerPC 64"}
 
 _BINARY = "give a QEMU system emulator (qemu-system-*) for Linux"
 _ELSEWHERE = "write the dump where it runs, with -dump-vmstate, and give that file"
@@ -80,18 +79,11 @@ def describe_file(start: bytes) -> str | None:
 
 
 def describe_executable(start: bytes) -> str:
-    """Return what kind of executable of Windows or macOS a file is, with a remedy."""
-    what = "a macOS program (Mach-O for several CPUs)"
-    if start.startswith(b"MZ"):
-        at = int.from_bytes(start[60:64], "little")
-        number = int.from_bytes(start[at + 4 : at + 6], "little")
-        what = f"a Windows program (PE, {_PE_MACHINES.get(number, f'machine {number:#x}')})"
-        if start[at : at + 4] != b"PE\0\0":
-            what = "a DOS or Windows program"
-    elif start.startswith(_MACHO):
-        number = int.from_bytes(start[4:8], "little" if start[0] in (0xCE, 0xCF) else "big")
-        what = f"a macOS program (Mach-O, {_MACHO_CPUS.get(number, f'CPU type {number:#x}')})"
-    return f"{what}; {_ELSEWHERE}"
+    """Return what kind of executable of Windows a file is, with a remedy."""
+    at = int.from_bytes(start[60:64], "little")
+    number = int.from_bytes(start[at + 4 : at + 6], "little")
+    what = f"a Windows program (PE, {_PE_MACHINES.get(number, f'machine {number:#x}')})"
+    return f"{what if start[at : at + 4] == b'PE' + bytes(2) else 'a DOS or Windows program'}; {_ELSEWHERE}"
 
 
 def _describe_archive(start: bytes) -> tuple[str, str] | None:

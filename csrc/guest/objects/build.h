@@ -19,7 +19,7 @@ struct vmd_symbol {
     const char *name;     /* in vmd_object.names */
     uint64_t value, size; /* value: undefined ones as resolved; thread-local: offset */
     bool is_defined, is_thread_local;
-    bool is_local; /* it is not found by name */
+    bool is_local; /* other objects are not bound to it */
 };
 
 struct vmd_object {
@@ -32,7 +32,7 @@ struct vmd_object {
     uint32_t mask;
     uint32_t *by_address; /* defined symbols with a size, ascending; NULL: not computed yet */
     size_t n_by_address;
-    struct vmd_address_list constructors, slots;
+    struct vmd_address_list constructors, functions, slots;
     bool slots_are_sorted;
 };
 
@@ -42,6 +42,9 @@ struct vmd_object {
  */
 enum vmd_status vmd_object_reserve(struct vmd_object *object, size_t n, const char *names, size_t size,
                                    struct vmd_error *err);
+
+/* The defined symbol that a name finds, or NULL. */
+const struct vmd_symbol *vmd_object_find(const struct vmd_object *object, const char *name);
 
 /*
  * Add n symbols, all zero, and names likewise, and forget which symbols can be found by name. The symbols are the last

@@ -142,6 +142,7 @@ void vmd_object_destroy(struct vmd_object *object)
         free(object->more_names);
         free(object->by_address);
         free(object->constructors.all);
+        free(object->functions.all);
         free(object->slots.all);
         free(object);
     }
@@ -149,11 +150,18 @@ void vmd_object_destroy(struct vmd_object *object)
 
 /* Queries */
 
-uint64_t vmd_object_symbol(const struct vmd_object *object, const char *name)
+const struct vmd_symbol *vmd_object_find(const struct vmd_object *object, const char *name)
 {
     uint32_t found = object->by_name ? *find_name(object, name) : 0;
 
-    return found ? object->symbols[found - 1].value : 0;
+    return found ? &object->symbols[found - 1] : NULL;
+}
+
+uint64_t vmd_object_symbol(const struct vmd_object *object, const char *name)
+{
+    const struct vmd_symbol *found = vmd_object_find(object, name);
+
+    return found ? found->value : 0;
 }
 
 size_t vmd_object_n_symbols(const struct vmd_object *object)
@@ -226,6 +234,12 @@ size_t vmd_object_constructors(const struct vmd_object *object, const uint64_t *
 {
     *ret = object->constructors.all;
     return object->constructors.n;
+}
+
+size_t vmd_object_functions(const struct vmd_object *object, const uint64_t **ret)
+{
+    *ret = object->functions.all;
+    return object->functions.n;
 }
 
 static int compare_u64(const void *a, const void *b)

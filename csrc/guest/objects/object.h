@@ -32,6 +32,9 @@ const char *vmd_object_symbol_at(struct vmd_object *object, uint64_t address);
  */
 size_t vmd_object_constructors(const struct vmd_object *object, const uint64_t **ret);
 
+/* The starts of functions that tables of its format list, ascending, owned by the object; returns their number. */
+size_t vmd_object_functions(const struct vmd_object *object, const uint64_t **ret);
+
 /*
  * The words that relocations fill with addresses, except those of the PLT: n distinct addresses, ascending, owned by
  * the object. The first call sorts them.

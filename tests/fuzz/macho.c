@@ -1,0 +1,70 @@
+/*
+ * Fuzz target: a Mach-O object (csrc/guest/objects/macho.c). The first two bytes are the size of its head, which has
+ * the load commands; the rest is what follows from MIDDLE on. Zeros are in between.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "guest.h"
+#include "guest/objects/macho_object.h"
+
+enum { MIDDLE = 0x4000, SIZE = 0x10000, AARCH64_MACOS = 6 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void query(struct vmd_object *object)
+{
+    const uint64_t *addresses;
+    uint64_t address = 0;
+    size_t n = vmd_object_constructors(object, &addresses);
+
+    for (size_t i = 0; i < n; i++) {
+        vmd_object_symbol_at(object, addresses[i]);
+    }
+    for (size_t i = 0; i < vmd_object_n_symbols(object); i++) {
+        const char *name = vmd_object_nth_symbol(object, i, &address);
+
+        if (!name || (!vmd_object_symbol(object, name) && address)) {
+            __builtin_trap(); /* a listed symbol is not found */
+        }
+    }
+    n = vmd_object_slots(object, &addresses);
+    for (size_t i = 1; i < n; i++) {
+        if (addresses[i - 1] >= addresses[i]) {
+            __builtin_trap();
+        }
+    }
+    n = vmd_object_functions(object, &addresses);
+    for (size_t i = 0; i < n; i++) {
+        if (addresses[i] < FUZZ_BASE || addresses[i] >= FUZZ_BASE + SIZE) {
+            __builtin_trap();
+        }
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    size_t head = fuzz_byte(&data, &size);
+    struct vmd_object *library, *main;
+    struct vmd_guest *guest;
+    struct vmd_error err;
+    char *memory;
+
+    head |= (size_t)fuzz_byte(&data, &size) << 8;
+    head = head < size ? head : size;
+    head = head < MIDDLE ? head : MIDDLE;
+    guest = fuzz_guest(AARCH64_MACOS, data, head);
+    memory = vmd_guest_find(guest, FUZZ_BASE, SIZE);
+    size = size - head < SIZE - MIDDLE ? size - head : SIZE - MIDDLE;
+    memcpy(memory + MIDDLE, data + head, size);
+    if (!vmd_macho_link(guest, FUZZ_BASE, SIZE, false, NULL, 0, &library, &err)) {
+        query(library);
+        /* Link the object again, fixups applied twice, as a main binary bound to itself. */
+        if (!vmd_macho_link(guest, FUZZ_BASE, SIZE, true, (const struct vmd_object *[]){library}, 1, &main, &err)) {
+            query(main);
+            vmd_object_destroy(main);
+        }
+        vmd_object_destroy(library);
+    }
+    vmd_guest_destroy(guest);
+    return 0;
+}

