@@ -13,8 +13,8 @@ struct vmd_guest *fuzz_guest(uint8_t host, const uint8_t *data, size_t size)
     static const struct {
         uint16_t machine;
         enum vmd_platform platform;
-    } hosts[] = {{EM_X86_64, VMD_LINUX}, {EM_AARCH64, VMD_LINUX},  {EM_RISCV, VMD_LINUX},
-                 {EM_S390, VMD_LINUX},   {EM_X86_64, VMD_WINDOWS}, {EM_AARCH64, VMD_WINDOWS}, {EM_AARCH64, VMD_MACOS}};
+    } hosts[] = {{EM_X86_64, VMD_LINUX},   {EM_AARCH64, VMD_LINUX},   {EM_RISCV, VMD_LINUX},  {EM_S390, VMD_LINUX},
+                 {EM_X86_64, VMD_WINDOWS}, {EM_AARCH64, VMD_WINDOWS}, {EM_AARCH64, VMD_MACOS}};
     struct vmd_guest_limits limits = {.memory = 16 << 20};
     struct vmd_guest *guest;
     struct vmd_error err;

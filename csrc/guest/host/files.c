@@ -370,6 +370,6 @@ VMD_SERVE({"open", host_open}, {"open64", host_open}, {"__open64_2", host_open},
           NOTHING("setlinebuf"), NOTHING("fsync"), NOTHING("fdatasync"), NOTHING("ftruncate"), NOTHING("ftruncate64"),
           NOTHING("fallocate"), NOTHING("fallocate64"), NOTHING("posix_fallocate64"), NOTHING("posix_fadvise64"),
           NOTHING("fchmod"), NO_FILE("unlink"), NO_FILE("rename"), NO_FILE("mkdir"), NO_FILE("rmdir"),
-          NO_FILE("faccessat"), NO_FILE("readlinkat"), NO_FILE("mkstemp64"), NO_FILE("mkstemp"), NO_FILE("chmod"),
-          NO_FILE("g_mkstemp"), NO_FILE("remove"), NO_RESULT("g_dir_make_tmp"), NO_RESULT("g_file_read_link"),
-          NO_RESULT("fdopen"), NO_RESULT("popen"))
+          NO_FILE("faccessat"), NO_FILE("readlinkat"), NO_FILE("mkstemp64"), NO_FILE("chmod"), NO_FILE("g_mkstemp"),
+          NO_FILE("remove"), NO_RESULT("g_dir_make_tmp"), NO_RESULT("g_file_read_link"), NO_RESULT("fdopen"),
+          NO_RESULT("popen"))

@@ -49,6 +49,6 @@ static uint64_t host_g_checksum_type_get_length(struct vmd_host_call *call)
 
 VMD_SERVE({"jack_set_error_function", vmd_host_zero}, {"jack_set_info_function", vmd_host_zero},
           {"jack_set_thread_creator", vmd_host_zero}, {"gnutls_global_init", vmd_host_zero},
-          {"gnutls_rnd", host_gnutls_rnd}, {"gnutls_digest_list", host_gnutls_digest_list},
+          {"ssh_init", vmd_host_zero}, {"gnutls_rnd", host_gnutls_rnd}, {"gnutls_digest_list", host_gnutls_digest_list},
           {"gnutls_cipher_list", host_empty_list}, {"gnutls_mac_list", host_empty_list},
           {"g_checksum_type_get_length", host_g_checksum_type_get_length})

@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 #include "guest/arch/macos.h"
-#include "guest/internal.h"
+#include "guest/host/devices.h"
 
 /* A thread-local variable is {thunk, key, offset}; the thunk gets its address and returns that of the variable. */
 static uint64_t host_tlv_bootstrap(struct vmd_host_call *call)
@@ -124,6 +124,14 @@ static uint64_t host_get_executable_path(struct vmd_host_call *call)
     return (uint64_t)-1;
 }
 
+/* Files */
+
+/* A temporary file is memory: without memfd_create, QEMU shares RAM by one that it has unlinked. */
+static uint64_t host_mkstemp(struct vmd_host_call *call)
+{
+    return vmd_host_new_file(call->guest, &(struct vmd_open_file){.kind = VMD_FILE_EVENT});
+}
+
 /* Variables */
 
 static enum vmd_status define_rune_locale(struct vmd_guest *guest)
@@ -180,9 +188,10 @@ enum vmd_status vmd_macos_define_variables(struct vmd_guest *guest)
 
 #define NOTHING(name) {name, vmd_host_zero}
 
-VMD_SERVE({"_tlv_bootstrap", host_tlv_bootstrap}, {"__error", host_error}, {"__assert_rtn", host_assert_rtn},
-          {"__maskrune", host_maskrune}, {"__tolower", host_tolower}, {"__toupper", host_toupper},
-          {"mach_timebase_info", host_mach_timebase_info}, {"mach_absolute_time", host_mach_absolute_time},
-          {"sysctlbyname", host_sysctlbyname}, {"_NSGetExecutablePath", host_get_executable_path},
-          NOTHING("pthread_jit_write_protect_np"), NOTHING("sys_icache_invalidate"), NOTHING("sys_dcache_flush"),
-          NOTHING("objc_autoreleasePoolPush"), NOTHING("objc_autoreleasePoolPop"), {"__chkstk_darwin", host_chkstk})
+VMD_SERVE_ON(VMD_MACOS, {"_tlv_bootstrap", host_tlv_bootstrap}, {"__error", host_error},
+             {"__assert_rtn", host_assert_rtn}, {"__maskrune", host_maskrune}, {"__tolower", host_tolower},
+             {"__toupper", host_toupper}, {"mkstemp", host_mkstemp}, {"mach_timebase_info", host_mach_timebase_info},
+             {"mach_absolute_time", host_mach_absolute_time}, {"sysctlbyname", host_sysctlbyname},
+             {"_NSGetExecutablePath", host_get_executable_path}, NOTHING("pthread_jit_write_protect_np"),
+             NOTHING("sys_icache_invalidate"), NOTHING("sys_dcache_flush"), NOTHING("objc_autoreleasePoolPush"),
+             NOTHING("objc_autoreleasePoolPop"), {"__chkstk_darwin", host_chkstk})
