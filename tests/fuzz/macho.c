@@ -23,7 +23,7 @@ static void query(struct vmd_object *object)
     for (size_t i = 0; i < vmd_object_n_symbols(object); i++) {
         const char *name = vmd_object_nth_symbol(object, i, &address);
 
-        if (!name || (!vmd_object_symbol(object, name) && address)) {
+        if (name && !vmd_object_symbol(object, name) && address) {
             __builtin_trap(); /* a listed symbol is not found */
         }
     }

@@ -171,8 +171,8 @@ size_t vmd_object_n_symbols(const struct vmd_object *object)
 
 const char *vmd_object_nth_symbol(const struct vmd_object *object, size_t n, uint64_t *address)
 {
-    if (n >= object->n_symbols || !object->symbols[n].is_defined || object->symbols[n].is_local ||
-        !object->symbols[n].value) {
+    if (n >= object->n_symbols || !object->symbols[n].is_defined || !object->symbols[n].value ||
+        vmd_object_find(object, object->symbols[n].name) != &object->symbols[n]) {
         return NULL;
     }
     *address = object->symbols[n].value;
