@@ -1,7 +1,7 @@
 /*
  * Text of QEMU's dump: the printf formats of dump_machine_type, dump_vmstate_json_to_file, dump_vmstate_vmsd and
  * dump_vmstate_vmsf (QEMU 8.2.2 migration/savevm.c). The stdio engine prints with them, the templates consist of their
- * parts, and tree/measure.c counts their bytes.
+ * parts, and format/measure.c counts their bytes.
  *
  * "%*s" is the indentation; "%s", "%d" and "%zu" are values.
  *

@@ -25,7 +25,10 @@ def test_every_allocation_fails_once(tmp_path: Path) -> None:
     kept = ["-Dmalloc=test_malloc_kept", "-c", ROOT / "csrc/format/templates.c"]
     subprocess.run([compiler, *options, *kept, "-o", templates], check=True)
     folders = ("base", "tree", "parse", "dump", "savevm")
-    sources = [ROOT / "tests/csrc/alloc_failure.c", ROOT / "csrc/format/extended.c"]
+    sources = [
+        ROOT / "tests/csrc/alloc_failure.c",
+        *(ROOT / f"csrc/format/{name}.c" for name in ("extended", "measure")),
+    ]
     sources += [file for each in folders for file in ROOT.glob(f"csrc/{each}/*.c")]
     renamed = [f"-D{name}=test_{name}" for name in ("malloc", "calloc", "realloc", "free")]
     subprocess.run([compiler, *options, *renamed, *sources, templates, "-o", program], check=True)

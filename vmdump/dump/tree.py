@@ -49,7 +49,7 @@ class Tree:
 
     @property
     def size(self) -> int:
-        """Size of the dump in QEMU's form, in bytes, computed without writing it. Source: csrc/tree/measure.c."""
+        """Size of the dump in QEMU's form, in bytes, computed without writing it. Source: csrc/format/measure.c."""
         return int(lib.vmd_tree_size(self.native))
 
     @property
