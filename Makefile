@@ -84,13 +84,15 @@ share: .venv/dev
 packages:
 	.ci/packages build/deb
 
-# The documentation site, build/site/index.html, in an environment of its own; warnings are errors.
+# The documentation site, build/site/index.html, in an environment of its own, which needs no C core; warnings are errors.
 docs: build/docs-env/done
 	NO_MKDOCS_2_WARNING=1 build/docs-env/bin/mkdocs build --quiet
 
 build/docs-env/done: pyproject.toml
 	python3 -m venv build/docs-env
-	build/docs-env/bin/pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	build/docs-env/bin/python -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+		print("\n".join(project["optional-dependencies"]["docs"]))' >build/docs-env/requirements.txt
+	build/docs-env/bin/pip install --quiet --disable-pip-version-check --requirement build/docs-env/requirements.txt
 	touch $@
 
 clean:
