@@ -21,7 +21,7 @@ def binary_to_dump() -> Canvas:
     """From a QEMU binary to a dump: the emulator reads it, the C core writes it."""
     canvas = Canvas(548, "From a QEMU binary to a dump")
     steps = (
-        ("QEMU binary and its modules", "ELF or PE"),
+        ("QEMU binary and its modules", "ELF, PE or Mach-O"),
         ("guest memory", "mapped and relocated: emulator/objects/"),
         ("constructors", "register the type_init functions: emulator/boot.py"),
         ("type registration", "types and modules in QEMU's order: qom/, modules/"),
