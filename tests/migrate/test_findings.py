@@ -78,6 +78,7 @@ def test_labels_of_several_machine_types() -> None:
     ]
     assert [each.machine for each in result.dumps] == ["a-1", "a-1", "a-2", "a-2"]
     assert result.directions["new a-2 -> old a-2"].way == "backward"
+    assert outcome_lines(result, migrations)[1] == "new a-1 -> old a-1: 1 loads"
 
 
 def test_json() -> None:
@@ -87,6 +88,11 @@ def test_json() -> None:
     result = result._replace(suppressed=[(result.findings[0], "known")])
     first, second = json.loads(json.dumps(to_plain(result, migrations)))
     assert (first["case"], first["outcome"], first["accepted"]) == ("pc dev", "fails", ["known"])
+    keys = ("direction", "way", "source_version", "destination_version")
+    assert [first[key] for key in keys] == ["old -> new", "forward", *(each.producer.version for each in DUMPS)]
+    both = [Migrations(*pair, "pc", [case("loads")]) for pair in ((0, 1), (1, 0))]
+    _, third = to_plain(check_result(DUMPS, both), both)
+    assert [third[key] for key in keys] == ["new -> old", "backward", *(each.producer.version for each in DUMPS[::-1])]
     assert first["failures"] == [
         {"section": ESP.section, "instance_id": 0, "field": None, "cause": FOOTER[0], "lines": list(FOOTER)}
     ]

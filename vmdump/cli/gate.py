@@ -42,7 +42,8 @@ and --write-baseline of vmdump check.
 
 exit codes:
   0 nothing breaks; 1 something breaks (or has the --fail-on verdict or worse; a
-  target that NEW lacks is absent); 2 usage error; 3 not everything could be read
+  target that NEW lacks is absent); 2 usage error; 3 not everything could be
+  read
 """
 
 #: Values of --format: what standard output has.

@@ -61,10 +61,11 @@ so that all failures are reported. The outcomes are
 Verdicts in reports are those of vmdump check: breaks for what fails in NEW,
 unknown for what OLD does not start or both refuse to migrate.
 
---format json prints a list with an object for each case: case, direction,
-machine, device, arguments, outcome, side (that ended it before the load),
-reason, failures (section, instance_id, field, cause, lines), changed (as vmdump
-load), guessed, compared, accepted. Accepted findings, --select, --ignore and
+--format json prints a list with an object for each case: case, direction, way
+(forward, backward), source_version, destination_version, machine, device,
+arguments, outcome, side (that ended it before the load), reason, failures
+(section, instance_id, field, cause, lines), changed (as vmdump load), guessed,
+compared, accepted. Accepted findings, --select, --ignore and
 baselines work as in vmdump check; vmdump explain RULE explains the [rule] of a
 finding.
 

@@ -130,13 +130,17 @@ def _what(failure: Failure) -> str:
 def to_plain(result: CheckResult, migrations: Sequence[Migrations]) -> list[dict[str, Any]]:
     """Return the JSON form of migrations. result: their check_result, whose directions are in the same order."""
     rows = []
-    for direction, each in zip(result.directions, migrations, strict=True):
+    for (direction, sides), each in zip(result.directions.items(), migrations, strict=True):
+        source, destination = result.dumps[sides.source].producer, result.dumps[sides.destination].producer
         for case in each.cases:
             trial, side, _ = case.migrated
             rows.append(
                 {
                     "case": f"{each.machine} {case.device}" if case.device else each.machine,
                     "direction": direction,
+                    "way": sides.way,
+                    "source_version": source.version,
+                    "destination_version": destination.version,
                     "machine": each.machine,
                     "device": case.device,
                     "arguments": list(case.arguments),
@@ -163,5 +167,6 @@ def outcome_lines(result: CheckResult, migrations: Sequence[Migrations]) -> list
     for direction, each in zip(result.directions, migrations, strict=True):
         counts = Counter(case.migrated.trial.outcome for case in each.cases)
         words = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
-        lines.append(visible(f"{direction}, {each.machine}: {words}"))
+        machine = "" if f" {each.machine} -> " in direction else f", {each.machine}"  # labels of several types have it
+        lines.append(visible(f"{direction}{machine}: {words}"))
     return lines
