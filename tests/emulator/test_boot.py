@@ -16,6 +16,7 @@ from support.qemu import find_qemu
 
 import vmdump
 from vmdump.cli import main
+from vmdump.emulator import find_migration
 from vmdump.emulator.find_functions import Functions
 from vmdump.emulator.guest import Guest
 from vmdump.emulator.host_profile import HostProfile
@@ -87,6 +88,10 @@ def test_functions_by_what_they_do(target: str) -> None:
     for name in ("object_class_get_list", "qemu_console_early_init", "qemu_init"):
         assert functions.find(name) == main.symbols[name]
     assert functions.find("target_info_qom_set_target") == main.symbols.get("target_info_qom_set_target")
+    # qemu_fflush is found as the part of it that qemu_fclose calls, and migrate_init since 8.2 only.
+    for name in {*find_migration.FINDERS} - {"qemu_fflush", "migrate_init"}:
+        assert functions.find(name) == main.symbols.get(name), name
+    assert functions.can_save
 
 
 #: qemu_console_early_init of Debian's QEMU 7.2 for AArch64 and x86-64 hosts, and 10.0 for others: address,

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 from support.machine_pair import compare_answers, compare_machine
+from support.native_qemu import NativeQemu, ram_blocks, vmdescription
 from support.releases import pair
 
 from vmdump.emulator.machine import QmpError, boot
+from vmdump.emulator.migration import load_stream, save_stream
 
 pytestmark = pytest.mark.qemu
 
@@ -86,8 +88,8 @@ def test_kvm() -> None:
     assert not result.detail.startswith("description")
 
 
-def test_binary_without_exports() -> None:
-    """QMP works in a binary that exports no functions: Debian's microvm build."""
+def test_binary_without_exports(tmp_path: Path) -> None:
+    """QMP, saving and loading work in a binary that exports no functions: Debian's microvm build."""
     binary = shutil.which("qemu-system-x86_64-microvm")
     if binary is None:
         pytest.skip("needs qemu-system-x86_64-microvm")
@@ -102,3 +104,10 @@ def test_binary_without_exports() -> None:
         machine.qmp("device-list-properties", typename="nosuch")
     with pytest.raises(KeyError):
         machine.qmp("no-such-command")
+    with NativeQemu(binary, "-M", "microvm", "-accel", "qtest") as native:
+        expected = native.save(tmp_path / "stream")
+    stream = save_stream(machine)
+    assert vmdescription(stream) == vmdescription(expected)
+    assert ram_blocks(stream) == ram_blocks(expected)
+    loaded = boot(binary, ["-M", "microvm", "-accel", "qtest", "-incoming", "defer"])
+    assert load_stream(loaded, stream) == 0

@@ -10,6 +10,7 @@ from support.native_qemu import NativeQemu, ram_blocks, vmdescription
 from support.qemu import find_qemu
 
 import vmdump
+from vmdump.emulator.find_migration import MigrationFunctions
 from vmdump.machines.mapping import Machines, UnknownMachineError, open_machines
 from vmdump.machines.model import CompatProperty, MachineType
 
@@ -196,11 +197,12 @@ def test_open() -> None:
 
 
 @pytest.mark.slow
-def test_machine_that_cannot_be_saved() -> None:
-    """A binary without exports has devices, and no sections; the reason is named."""
+def test_machine_that_cannot_be_saved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A binary whose migration functions are not found has devices, and no sections; the reason is named."""
     path = shutil.which("qemu-system-x86_64-microvm")
     if path is None:
         pytest.skip("needs Debian's qemu-system-x86_64-microvm")
+    monkeypatch.setattr(MigrationFunctions, "is_complete", lambda self: False)
     machine = open_machines(path, cache=False)["microvm"]
     assert machine.sections == ()
     assert "does not export" in (machine.why_no_sections or "")

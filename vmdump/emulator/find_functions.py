@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from functools import cached_property
 
+from vmdump.emulator.find_migration import MigrationFunctions
 from vmdump.emulator.guest import Guest
 from vmdump.emulator.machine_code import Code
 from vmdump.emulator.objects.model import MappedObject
@@ -43,8 +44,17 @@ class Functions:
             return self._main.symbols.get(name)
         if name not in self._found:
             found = _FINDERS[name](self) if name in _FINDERS else set()
-            self._found[name] = found.pop() if len(found) == 1 else None
+            self._found[name] = found.pop() if len(found) == 1 else self._migration.find(name)
         return self._found[name]
+
+    @cached_property
+    def can_save(self) -> bool:
+        """Whether the functions that save and load machines are there."""
+        return self.exported or self._migration.is_complete()
+
+    @cached_property
+    def _migration(self) -> MigrationFunctions:
+        return MigrationFunctions(self._code)
 
     def get(self, name: str) -> int:
         """Return the address of a function that all QEMUs have. Raises SourceError."""
@@ -53,8 +63,8 @@ class Functions:
             check_is_qemu(self._guest.name, self._main.content())
             if not self.exported and name not in _FINDERS:
                 raise SourceError(
-                    f"{self._guest.name}: the binary does not export QEMU's functions ({name}): its machines can be "
-                    "booted and asked over QMP, but not saved, loaded or paused"
+                    f"{self._guest.name}: the binary does not export QEMU's functions, and {name} was not found: its "
+                    "machines can be booted and asked over QMP, but not saved, loaded or paused"
                 )
             raise SourceError(
                 f"{self._guest.name}: {name} was not found: not a QEMU system emulator, or built in an "

@@ -98,6 +98,22 @@ class Code:
             ):
                 yield target
 
+    def callers(self, target: int) -> set[tuple[int, int]]:
+        """Return the functions that call a function, or jump to it, directly."""
+        functions = {self.function(at) for at in self._all_calls.get(target, ())}
+        return {function for function in functions if function and function[0] != target}
+
+    @cached_property
+    def _all_calls(self) -> dict[int, list[int]]:
+        """Addresses of calls and jumps by the start of the function that they enter."""
+        calls: dict[int, list[int]] = {}
+        if self._starts:
+            start, end = self._starts[0], self._starts[-1]
+            for at, target in self._host.calls(start, self.guest.read(start, end - start)):
+                if target in self._known:
+                    calls.setdefault(target, []).append(at)
+        return calls
+
     def byte_reads(self, function: tuple[int, int]) -> Iterator[int]:
         """Iterate over the register offsets at which a function reads bytes."""
         start, end = function

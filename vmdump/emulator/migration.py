@@ -27,6 +27,10 @@ _CHANNEL_OFFSETS = range(48, 400, 8)
 _RAM_SECTION, _RAM_FLAGS = b"\x03ram\0\0\0\0\0\0\0\4", 0xFFF
 
 
+#: A key of the description at the end of a stream, up to pc-2.2 and such machines.
+_DESCRIPTION = b'"page_size"'
+
+
 #: The largest page size of a target, in bytes.
 _PAGE_MAX = 1 << 16
 
@@ -47,8 +51,9 @@ def save_stream(machine: Machine) -> bytes:
         for name in ("qemu_savevm_state_blocked", "migration_is_blocked"):
             if machine.has(name) and machine.call(name, errp) & 0xFF:
                 raise MigrationBlockedError(f"{machine.name}: {machine.take_error(errp)}", machine.output)
-        state = machine.call("migrate_get_current")
-        machine.call("migrate_init", state, errp)
+        state = machine.call("migrate_get_current") if machine.has("migrate_get_current") else 0
+        if machine.has("migrate_init"):  # a machine that was not saved before is in this state
+            machine.call("migrate_init", state, errp)
         if machine.has("global_state_store"):
             machine.call("global_state_store")
         machine.call("qemu_savevm_state_header", file)
@@ -59,7 +64,10 @@ def save_stream(machine: Machine) -> bytes:
         _send_devices(machine, file, channel, state, errp)
         _check(machine, errp)
         machine.call("qemu_fflush", file)
-    return buffer_of(machine, channel)
+    stream = buffer_of(machine, channel)
+    if not machine.functions.exported and machine.has("migrate_init") and _DESCRIPTION not in stream:
+        raise MachineError(f"{machine.name}: the function that ends a saved VM was not found", machine.output)
+    return stream
 
 
 def first_function(machine: Machine, *names: str) -> str:
@@ -140,9 +148,7 @@ def buffer_of(machine: Machine, channel: int) -> bytes:
         is_plausible = 4096 <= capacity < 1 << 32 and 0 < usage <= capacity and position <= usage and data % 8 == 0
         if is_plausible and machine.guest.holds(data, usage):
             return machine.guest.read(data, usage)
-    raise MachineError(
-        f"{machine.name}: can't find the saved stream: QIOChannelBuffer has an unknown layout", machine.output
-    )
+    raise _unknown_layout(machine)
 
 
 def load_stream(machine: Machine, stream: bytes) -> int:
@@ -151,22 +157,28 @@ def load_stream(machine: Machine, stream: bytes) -> int:
     Returns the result of qemu_loadvm_state: negative on failure, with the reason in the machine's output.
     """
     with machine.out_parameters() as (_, errp):
-        result = signed(machine.call("qemu_loadvm_state", open_input(machine, stream, errp), errp))
+        result = signed(machine.call("qemu_loadvm_state", open_input(machine, stream), errp))
         if (error := machine.take_error(errp)) is not None:  # since 10.2; process_incoming_migration_co prints it
             machine.output += f"load of migration failed: {os.strerror(-result)}: {error}\n"
         return result
 
 
-def open_input(machine: Machine, data: bytes, errp: int) -> int:
+def open_input(machine: Machine, data: bytes) -> int:
     """Return a QEMUFile that reads data."""
-    channel = machine.call("qio_channel_buffer_new", len(data) + 4096)
-    malloc, free = machine.guest.host_function("malloc"), machine.guest.host_function("free")
-    address = machine.call(malloc, len(data) + 16)
-    machine.guest.write(address, data)
-    machine.call("qio_channel_write_all", channel, address, len(data), errp)
-    machine.call(free, address)
-    machine.call("qio_channel_io_seek", channel, 0, 0, errp)
-    return machine.call(first_function(machine, "qemu_file_new_input", "qemu_fopen_channel_input"), channel)
+    capacity = len(data) + _PAGE_MAX
+    channel = machine.call("qio_channel_buffer_new", capacity)
+    guest = machine.guest
+    for offset in _CHANNEL_OFFSETS:
+        room, usage, position, buffer = guest.words(channel + offset, 4)
+        if (room, usage, position) == (capacity, 0, 0) and guest.holds(buffer, capacity):
+            guest.write(buffer, data)
+            guest.write_number(channel + offset + 8, len(data))
+            return machine.call(first_function(machine, "qemu_file_new_input", "qemu_fopen_channel_input"), channel)
+    raise _unknown_layout(machine)
+
+
+def _unknown_layout(machine: Machine) -> MachineError:
+    return MachineError(f"{machine.name}: QIOChannelBuffer has an unknown layout", machine.output)
 
 
 def open_output(machine: Machine, size: int) -> tuple[int, int]:

@@ -128,7 +128,7 @@ def saved_stream(machine: Machine, *, has_fields: bool = True) -> Stream:
     """
     from vmdump.emulator.migration import MigrationBlockedError, save_stream
 
-    if not machine.functions.exported:
+    if not machine.functions.can_save:
         return Stream((), (), (), "the binary does not export QEMU's functions, which saving a machine needs")
     try:
         return read_stream(save_stream(machine), has_fields=has_fields)

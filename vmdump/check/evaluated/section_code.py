@@ -39,7 +39,7 @@ def load_section(machine: Machine, handler: Handler, body: bytes, version: int) 
     """Load the state of a section. Returns why QEMU refuses it, as it says; None: it is loaded. Raises MachineError."""
     machine.output = ""
     with machine.out_parameters() as (_, errp):
-        file = open_input(machine, body + _BEHIND, errp)
+        file = open_input(machine, body + _BEHIND)
         code = signed(machine.call("vmstate_load_state", file, handler.vmsd, handler.opaque, version, errp))
         error = machine.take_error(errp)
         is_whole = code == 0 and machine.call("qemu_get_byte", file) & 0xFF == _FOOTER[0]
