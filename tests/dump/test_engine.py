@@ -66,8 +66,8 @@ def test_memory_of_any_size(code: int, n_devices: int) -> None:
 
 
 def test_all_real_dumps_are_there() -> None:
-    """33 of QEMU 7.2.22, 30 of 10.0.13 and one of 8.2.2."""
-    assert len(REAL_DUMPS) == 64
+    """33 of QEMU 7.2.22, 30 of 10.0.13, one of 8.2.2, and one of 11.0-rc1 for Windows."""
+    assert len(REAL_DUMPS) == 65
 
 
 @pytest.mark.parametrize("path", REAL_DUMPS, ids=lambda path: f"{path.parent.name}-{path.name.partition('.')[0]}")
