@@ -1,5 +1,6 @@
 """Guests: the emulated functions of libc and GLib, and limits for runaway code."""
 
+import ctypes
 import os
 import re
 import signal
@@ -240,6 +241,7 @@ def test_limit_is_for_all_calls(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_limit_after_fork() -> None:
     """The limit also holds in a forked process."""
     script = f"""
+import ctypes
 import os
 from vmdump.errors import SourceError
 from vmdump.emulator import guest
@@ -521,3 +523,21 @@ def test_unicorn_that_is_too_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(unicorn_library, "DIRECTORIES", (str(tmp_path),))
     with pytest.raises(SourceError, match=r"libunicorn is older than 2\.1: pip install 'vmdump\[elf\]'$"):
         Guest("x", X86_64)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize(("name", "entry"), [("b", 2), ("tolower", 4), ("toupper", 4)])
+def test_character_tables(name: str, entry: int, host: int) -> None:
+    """The tables behind isalpha and toupper are glibc's, in the guest's byte order; bits of classes are bytes."""
+    try:
+        function = getattr(ctypes.CDLL(None), f"__ctype_{name}_loc")
+    except AttributeError:
+        pytest.skip("the C library of this Python is not glibc")
+    function.restype = ctypes.POINTER(ctypes.c_void_p)
+    real = ctypes.string_at(function()[0] - 128 * entry, 384 * entry)
+    guest = Guest("x", host)
+    table = guest.pointer(guest.call(guest.host_function(f"__ctype_{name}_loc")))
+    found = guest.read(table - 128 * entry, 384 * entry)
+    if entry == 4 and guest.byte_order == "big":
+        found = b"".join(found[at : at + 4][::-1] for at in range(0, len(found), 4))
+    assert found == real

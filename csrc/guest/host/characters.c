@@ -17,26 +17,63 @@ static uint64_t host_tolower(struct vmd_host_call *call)
     return (uint64_t)tolower((int)call->args[0]);
 }
 
-/* libc's tables of characters -128 to 255, which its macros read directly: the address of a pointer to 0's entry. */
-static uint64_t ctype_table(struct vmd_host_call *call, int which, const void *character_0, size_t entry)
+/* The bits of isupper and others, of character classes in the C locale. Source: glibc 2.36 ctype/ctype.h. */
+static uint16_t class_bits(int c)
+{
+    bool is[] = {isupper(c), islower(c),  isalpha(c),
+                 isdigit(c), isxdigit(c), isspace(c),
+                 isprint(c), isgraph(c),  c == ' ' || c == '\t',
+                 iscntrl(c), ispunct(c),  isalnum(c)};
+    uint16_t bits = 0;
+
+    for (size_t bit = 0; bit < sizeof(is) / sizeof(*is); bit++) {
+        bits |= (uint16_t)(is[bit] << bit);
+    }
+    return bits;
+}
+
+/* libc's tables of characters, which its macros read directly. */
+enum ctype_table { CTYPE_CLASSES, CTYPE_TOLOWER, CTYPE_TOUPPER };
+
+/*
+ * Write the entry of a character from -128 to 255. That of -1, EOF, is its own; other negative ones are those of the
+ * same byte. Bits of classes are in the same bytes on all hosts. Source: glibc 2.36 locale/C-ctype.c.
+ */
+static void put_ctype(struct vmd_guest *guest, enum ctype_table which, int c, char *to)
+{
+    int byte = c & 0xff;
+    bool is_ascii = c >= 0 && c < 128;
+
+    if (which == CTYPE_CLASSES) {
+        uint16_t bits = is_ascii ? class_bits(c) : 0;
+
+        to[0] = (char)(bits >> 8);
+        to[1] = (char)bits;
+    } else if (c == -1 || !is_ascii) {
+        vmd_put_u32(guest, to, c == -1 ? UINT32_MAX : (uint32_t)byte);
+    } else {
+        vmd_put_u32(guest, to, (uint32_t)(which == CTYPE_TOLOWER ? tolower(c) : toupper(c)));
+    }
+}
+
+/* The address of a pointer to the entry of character 0. */
+static uint64_t ctype_table(struct vmd_host_call *call, enum ctype_table which)
 {
     uint64_t *made = &call->guest->state.ctype_tables[which];
 
     if (*made) {
         return *made;
     }
-    uint64_t table = vmd_host_allocate(call->guest, 384 * entry + 8), middle;
+    size_t entry = which == CTYPE_CLASSES ? 2 : 4;
+    uint64_t table = vmd_host_allocate(call->guest, 384 * entry + 8);
     char *to = table ? vmd_guest_at(call->guest, table, 384 * entry + 8) : NULL;
 
     if (!to) {
         return 0;
     }
-    middle = table + 8 + 128 * entry;
-    vmd_put_u64(call->guest, to, middle);
-    memcpy(to + 8, (const char *)character_0 - 128 * entry, 384 * entry);
-    /* The bits of classes are defined by byte; characters are integers. */
-    for (size_t i = 0; entry == 4 && i < 384; i++) {
-        vmd_put_u32(call->guest, to + 8 + 4 * i, vmd_load_u32(to + 8 + 4 * i));
+    vmd_put_u64(call->guest, to, table + 8 + 128 * entry);
+    for (int c = -128; c < 256; c++) {
+        put_ctype(call->guest, which, c, to + 8 + (size_t)(c + 128) * entry);
     }
     *made = table;
     return table;
@@ -44,17 +81,17 @@ static uint64_t ctype_table(struct vmd_host_call *call, int which, const void *c
 
 static uint64_t host_ctype_b_loc(struct vmd_host_call *call)
 {
-    return ctype_table(call, 0, *__ctype_b_loc(), sizeof(**__ctype_b_loc()));
+    return ctype_table(call, CTYPE_CLASSES);
 }
 
 static uint64_t host_ctype_tolower_loc(struct vmd_host_call *call)
 {
-    return ctype_table(call, 1, *__ctype_tolower_loc(), sizeof(**__ctype_tolower_loc()));
+    return ctype_table(call, CTYPE_TOLOWER);
 }
 
 static uint64_t host_ctype_toupper_loc(struct vmd_host_call *call)
 {
-    return ctype_table(call, 2, *__ctype_toupper_loc(), sizeof(**__ctype_toupper_loc()));
+    return ctype_table(call, CTYPE_TOUPPER);
 }
 
 /* The GAsciiType bits of a character. Source: GLib 2.74 glib/gstrfuncs.h, gstrfuncs.c. */

@@ -139,6 +139,9 @@ static uint64_t host_uname(struct vmd_host_call *call)
 
 enum { PROCESSORS = 2, MEMORY_PAGES = 1 << 21 };
 
+/* Names of sysconf that musl lacks. Source: glibc 2.36 bits/confname.h. */
+enum { SC_LEVEL1_ICACHE_LINESIZE = 187, SC_LEVEL1_DCACHE_LINESIZE = 190 };
+
 static uint64_t host_sysconf(struct vmd_host_call *call)
 {
     const struct vmd_arch *host = call->guest->host;
@@ -155,8 +158,8 @@ static uint64_t host_sysconf(struct vmd_host_call *call)
     case _SC_IOV_MAX:
     case _SC_OPEN_MAX:
         return 1024;
-    case _SC_LEVEL1_DCACHE_LINESIZE:
-    case _SC_LEVEL1_ICACHE_LINESIZE:
+    case SC_LEVEL1_DCACHE_LINESIZE:
+    case SC_LEVEL1_ICACHE_LINESIZE:
         return 64;
     case _SC_CLK_TCK:
         return 100;
