@@ -97,3 +97,19 @@ def test_escaped() -> None:
     escaped = site_module("escape").escaped
     assert escaped("a_b <c>\n [d] `e_f`") == r"a\_b &lt;c> \[d\] `e_f`"
     assert escaped("a ` b_c") == r"a \` b\_c"
+
+
+def test_measured() -> None:
+    """The page of measurements has the totals of each table of the judge, and the table of the benchmark."""
+    lines = site_module("measured_page").page().splitlines()
+    assert "| QEMU's script, as recorded | 24 | 21 | 670 | 20 | 0.0 % | 0.0 % |" in lines
+    assert any(line.startswith("| what | goal | figure |") for line in lines)
+
+
+def test_totals() -> None:
+    """A row of the summary has the totals of its table, with shares in percent; other tables have none."""
+    table = "    migrated  failed  false  caught  conditional  share  unknown  share\nx  1 2 3 4 5 0.5 6 0.25\n"
+    text = (
+        f"## one\n\n```text\n{table}total  1  2  3  4  5  0.5  6  0.25\n```\n\n## other\n\n```text\ntotal 5 of 6\n```\n"
+    )
+    assert list(site_module("measured_page").summary(text))[1:-1] == ["| one | 2 | 4 | 1 | 3 | 50.0 % | 25.0 % |"]
