@@ -10,6 +10,7 @@ import pytest
 from support.browser import CONTRAST, Browser, browser
 from support.check_sample import HOSTILE
 from support.descriptions import desc, dump, field
+from support.html_report import release_of
 from support.paths import DATA
 
 import vmdump
@@ -43,13 +44,13 @@ def sample() -> list[Release]:
     before = [machine("pc-1", alias="pc"), {**compat, "value": "10"}, {**compat, "kind": "section", "name": "timer",
               "version_id": 1, "instance_id": 0}]  # fmt: skip
     after = [machine("pc-1"), {**compat, "value": "100"}, machine("pc-2", alias="pc")]
-    return [Release("1.0", "arm", old, before), Release("2.0", "arm", new, after)]
+    return [release_of("1.0", "arm", old, before), release_of("2.0", "arm", new, after)]
 
 
 def test_hostile_names() -> None:
     """Names from files are data in one element and escaped text elsewhere, whatever they contain."""
     releases = [
-        Release(label, name, dump(), [machine(name, error=name)])  # names that no dump can have are refused earlier
+        release_of(label, name, dump(), [machine(name, error=name)])  # names that no dump can have are refused earlier
         for label, name in zip(("1", *HOSTILE[1:]), HOSTILE, strict=True)
     ]
     text = page(releases, HOSTILE)
@@ -67,7 +68,7 @@ def test_equal_states_are_stored_once() -> None:
     fields = [field(f"f{number}") for number in range(500)]
 
     def size(n: int) -> int:
-        return len(page([Release(str(each), "arm", dump(dev=desc("dev", *fields))) for each in range(n)]))
+        return len(page([release_of(str(each), "arm", dump(dev=desc("dev", *fields))) for each in range(n)]))
 
     assert size(20) - size(2) < 500
 
@@ -203,7 +204,7 @@ def test_keyboard_and_address(tab: Browser, tmp_path: Path) -> None:
 def test_layout_and_contrast(tab: Browser, tmp_path: Path, scheme: str, width: int) -> None:
     """On a phone and a desktop nothing is wider than the page, all text can be read, and nothing is requested."""
     releases = [
-        Release(version, "x86_64", vmdump.open(DATA / "dumps" / f"qemu-{version}" / "x86_64.json.xz"))
+        release_of(version, "x86_64", vmdump.open(DATA / "dumps" / f"qemu-{version}" / "x86_64.json.xz"))
         for version in ("7.2.22", "8.2.2", "10.0.13")
     ]
     path = tmp_path / "real.html"

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from support.descriptions import desc, dump, field, struct
 from support.dumps import read_real_dump
+from support.html_report import release_of
 from support.paths import DATA
 
 import vmdump
-from vmdump.report.html.subjects import DEVICE, MACHINE, STANDALONE, Release, State, Subject, machine_states, subjects
+from vmdump.report.html.subjects import DEVICE, MACHINE, STANDALONE, State, Subject, machine_states, subjects
 
 VERSIONS = ("7.2.22", "10.0.13")
 
@@ -52,7 +53,7 @@ def facts(state: object, table: str) -> dict[str, str]:
 def test_every_field_of_real_dumps(target: str) -> None:
     """Each device of QEMU's JSON is there, with versions and the fields that a walk of the JSON finds."""
     paths = [DATA / "dumps" / f"qemu-{version}" / f"{target}.json.xz" for version in VERSIONS]
-    releases = [Release(v, target, vmdump.open(path)) for v, path in zip(VERSIONS, paths, strict=True)]
+    releases = [release_of(v, target, vmdump.open(path)) for v, path in zip(VERSIONS, paths, strict=True)]
     found = by_name(subjects(releases, VERSIONS))
     names = set()
     for index, version in enumerate(VERSIONS):
@@ -78,11 +79,11 @@ def test_targets_with_the_same_history_are_one_group() -> None:
     """Targets are joined if their states agree wherever both are there; a release without the target says nothing."""
     one, two = desc("dev", field("a")), desc("dev", field("a"), field("b"))
     releases = [
-        Release("1", "arm", dump(dev=one)),
-        Release("2", "arm", dump(dev=two)),
-        Release("2", "riscv64", dump(dev=two)),
-        Release("1", "sparc", dump(dev=two)),
-        Release("2", "sparc", dump(other=one)),
+        release_of("1", "arm", dump(dev=one)),
+        release_of("2", "arm", dump(dev=two)),
+        release_of("2", "riscv64", dump(dev=two)),
+        release_of("1", "sparc", dump(dev=two)),
+        release_of("2", "sparc", dump(other=one)),
     ]
     found = by_name(subjects(releases, ("1", "2")))
     assert [group.targets for group in found["dev"].groups] == [("arm", "riscv64"), ("sparc",)]
@@ -95,7 +96,7 @@ def test_binaries_beside_dump_files() -> None:
     """With a dump of QEMU itself, what only binaries have is left out, so that nothing seems to differ."""
     path = DATA / "dumps" / "qemu-10.0.13" / "m68k.json.xz"
     extended = DATA / "extended" / "qemu-10.0.13-m68k.json.xz"
-    releases = [Release("1", "m68k", vmdump.open(path)), Release("2", "m68k", vmdump.open(extended))]
+    releases = [release_of("1", "m68k", vmdump.open(path)), release_of("2", "m68k", vmdump.open(extended))]
     found = by_name(subjects(releases, ("1", "2")))
     assert len(found) > 20
     assert [each.name for each in found.values() if each.groups[0].states[0] != each.groups[0].states[1]] == []
@@ -103,7 +104,7 @@ def test_binaries_beside_dump_files() -> None:
 
 def test_details_of_a_binary() -> None:
     """Types and conditions are named."""
-    release = Release("1", "x86_64", vmdump.open(DATA / "extended" / "qemu-10.0.13-x86_64.json.xz"))
+    release = release_of("1", "x86_64", vmdump.open(DATA / "extended" / "qemu-10.0.13-x86_64.json.xz"))
     found = subjects([release], ("1",))
     serial = facts(by_name(found)["isa-serial"].groups[0].states[0], "Fields")
     assert serial["state / divider"] == "2 bytes of uint16, since version 2 of serial"
@@ -113,7 +114,7 @@ def test_details_of_a_binary() -> None:
 def test_standalone_descriptions() -> None:
     """They are subjects of their own, also several of the same name."""
     roots = ((desc("cpu", field("a")), "register"), (desc("cpu", field("b")), "save"), (desc("timer"), "register"))
-    found = by_name(subjects([Release("1", "arm", dump(cpu=desc("cpu"), roots=roots))], ("1",)), STANDALONE)
+    found = by_name(subjects([release_of("1", "arm", dump(cpu=desc("cpu"), roots=roots))], ("1",)), STANDALONE)
     assert sorted(found) == ["cpu", "cpu (2)", "timer"]
     assert [facts(found[name].groups[0].states[0], "Fields") for name in ("cpu", "cpu (2)")] == [
         {"a": "4 bytes of uint32"}, {"b": "4 bytes of uint32"}
@@ -125,7 +126,7 @@ def test_too_many_fields() -> None:
     shared = desc("leaf", field("x"))
     for _ in range(20):
         shared = desc("d", struct("f", shared), struct("g", shared))
-    (group,) = by_name(subjects([Release("1", "arm", dump(dev=shared))], ("1",)))["dev"].groups
+    (group,) = by_name(subjects([release_of("1", "arm", dump(dev=shared))], ("1",)))["dev"].groups
     assert facts(group.states[0], "Description")["fields"].endswith(", too many to list")
     assert isinstance(group.states[0], State)
     assert group.states[0].tables == ("Description",)
@@ -150,6 +151,6 @@ def test_machine_types() -> None:
     assert facts(pc, "RAM blocks") == {"pc.ram": "1,048,576 bytes"}
     assert facts(none, "Machine type")["does not start"] == "why"
     assert none.tables == ("Machine type", "Compat properties")
-    releases = [Release("1", "x", dump(dev=desc("dev"))), Release("2", "x", dump(dev=desc("dev")), rows)]
+    releases = [release_of("1", "x", dump(dev=desc("dev"))), release_of("2", "x", dump(dev=desc("dev")), rows)]
     found = by_name(subjects(releases, ("1", "2")), MACHINE)
     assert found["pc-1"].groups[0].states == ("", pc)

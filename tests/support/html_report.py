@@ -1,8 +1,12 @@
 """HTML reports of made-up results."""
 
+from typing import Any
+
 from vmdump.check.results import CheckResult, Direction, Dump, Finding, Row, StreamItem, TypeResult, Verdict
+from vmdump.dump.device_dump import DeviceDump
 from vmdump.dump.producer import Producer
 from vmdump.report import render
+from vmdump.report.html.subjects import Release
 from vmdump.report.options import DEFAULTS, Options
 
 
@@ -42,3 +46,8 @@ def matrix(labels: list[str], types: list[TypeResult]) -> CheckResult:
 def field(path: str) -> Row:
     """An unchanged field."""
     return Row(StreamItem(path, 4), StreamItem(path, 4), "same")
+
+
+def release_of(label: str, target: str, dump: DeviceDump, machine_rows: list[dict[str, Any]] | None = None) -> Release:
+    """A target of a release whose dump and machine types are in memory."""
+    return Release(label, target, lambda: dump, lambda: machine_rows)

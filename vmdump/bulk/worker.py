@@ -109,7 +109,10 @@ def _read(task: ReadTask) -> ReadResult:
     if task.boot is not None and task.kind != DUMP:
         from vmdump.bulk.query.machines import read_machines
 
-        machine_rows = read_machines(task.path, task.root, task.boot, dump.producer)
+        try:
+            machine_rows = read_machines(task.path, task.root, task.boot, dump.producer)
+        except SourceError as error:  # such as Xen's QEMU, which has no accelerator without Xen; its dump is there
+            reports.append(f"without machine types: {str(error).removeprefix(f'{task.path}: ')}")
     return reading._replace(files=files, reports=tuple(reports), machine_types=machine_types, machine_rows=machine_rows)
 
 

@@ -175,7 +175,7 @@ def _source_page(args: argparse.Namespace, environment: Environment) -> bytes:
     name = os.path.basename(args.source)
     label = version_number(dump.producer, label_of(dump.producer, path)) or name
     target = name.partition(".")[0].removeprefix("qemu-system-") or name
-    page = devices.render([Release(label, target, dump, rows)], [label])
+    page = devices.render([Release(label, target, lambda: dump, lambda: rows)], [label])
     return page.encode("utf-8", "backslashreplace")
 
 

@@ -40,6 +40,7 @@ def pages_of(
 def devices_page(folder: str, verdicts: list[str], *, target: str = "*", max_size: int | None = None) -> bytes:
     """Return the page of devices and machine types. verdicts: targets that have a page of verdicts."""
     from fnmatch import fnmatchcase
+    from functools import partial
 
     from vmdump.bulk.query.database import producers, version_order
     from vmdump.bulk.query.stored_machines import stored_machine_rows
@@ -49,7 +50,12 @@ def devices_page(folder: str, verdicts: list[str], *, target: str = "*", max_siz
 
     found = [each for each in producers(folder) if fnmatchcase(each.target, target)]
     releases = [
-        Release(each.label, each.target, open(each.path, max_size=max_size), stored_machine_rows(folder, each))
+        Release(
+            each.label,
+            each.target,
+            partial(open, each.path, max_size=max_size),
+            partial(stored_machine_rows, folder, each),
+        )
         for each in found
     ]
     in_order = sorted(found, key=lambda each: (not each.arguments, each.arguments, version_order(each.producer)))

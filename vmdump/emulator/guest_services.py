@@ -18,7 +18,7 @@ from vmdump.emulator.guest import Guest
 from vmdump.emulator.objects.model import MappedObject
 from vmdump.emulator.objects.open import open_object
 from vmdump.errors import SourceError
-from vmdump.files.sysroot import check_root, followed, resolve
+from vmdump.files.sysroot import check_root, followed, resolve, tree_of
 
 #: Directories of the tree that QEMU may read. No other file exists for it but those of the host
 #: profile: no /etc, /proc, /dev, /home.
@@ -65,8 +65,7 @@ class GuestServices:
         self._provided = provided
         if sysroot is None:
             self.binary = os.path.realpath(image)
-            directory = os.path.dirname(self.binary)
-            self._root: str | None = directory[: -len(_BIN_DIR)] or "/" if directory.endswith(_BIN_DIR) else None
+            self._root = tree_of(self.binary)
         else:
             self.binary = os.path.abspath(followed(image, sysroot))
             self._root = check_root(sysroot)

@@ -9,6 +9,9 @@ from vmdump.errors import SourceError
 #: Links that a path may go through. Source: Linux include/linux/namei.h MAXSYMLINKS.
 _LINKS_MAX = 40
 
+#: Directories in which packages install QEMU binaries: RHEL's qemu-kvm and Debian 12's qemu-system-i386 are in libexec.
+_BINARIES = ("/usr/bin", "/usr/libexec")
+
 
 def check_root(root: str | os.PathLike[str]) -> str:
     """Return the path of a sysroot without symbolic links. Raises SourceError if it is not a directory."""
@@ -16,6 +19,17 @@ def check_root(root: str | os.PathLike[str]) -> str:
     if not os.path.isdir(path):
         raise SourceError(f"{os.fspath(root)}: not a directory; give the one into which packages were unpacked")
     return path
+
+
+def tree_of(binary: str) -> str | None:
+    """Return the system tree that a binary is installed in, judging by its directory; None: it is in no such directory.
+
+    >>> tree_of("/srv/7.2/usr/bin/qemu-system-arm"), tree_of("/usr/libexec/qemu-kvm"), tree_of("/srv/qemu-system-arm")
+    ('/srv/7.2', '/', None)
+    """
+    directory = os.path.dirname(binary)
+    place = next((each for each in _BINARIES if directory.endswith(each)), None)
+    return None if place is None else directory[: -len(place)] or "/"
 
 
 def inside(path: str | os.PathLike[str], root: str) -> str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from vmdump.emulator.host_profile import HostProfile
 from vmdump.emulator.machine import ARGUMENTS, SECONDS, MachineError, boot
 from vmdump.emulator.template import boot_template
-from vmdump.files.sysroot import followed
+from vmdump.files.sysroot import followed, tree_of
 from vmdump.machines.cpu import read_cpu
 from vmdump.machines.effects import effects
 from vmdump.machines.model import MachineType
@@ -60,7 +60,7 @@ class Source:
         self._end = None if seconds is None else monotonic() + seconds
         self.path, self.sysroot, self.host = path, sysroot, host or HostProfile()
         self.binary = os.path.realpath(path) if sysroot is None else os.path.abspath(followed(path, sysroot))
-        self.tree = (sysroot or os.path.dirname(self.binary).removesuffix("/usr/bin")).rstrip("/")
+        self.tree = (sysroot or tree_of(self.binary) or os.path.dirname(self.binary)).rstrip("/")
         self.requested: list[Mapping[str, str]] = []
 
     def boot(

@@ -10,11 +10,13 @@ from support.descriptions import desc, dump, field
 from support.qemu import find_qemu
 
 from vmdump.bulk.process_pool import MEMORY, MEMORY_WITH_MACHINES
+from vmdump.bulk.query import machines
 from vmdump.bulk.query.database import query
 from vmdump.bulk.query.machines import to_parquet
 from vmdump.bulk.query.named import QUESTIONS
 from vmdump.cli import main
 from vmdump.emulator import machine as emulated
+from vmdump.errors import SourceError
 
 VERSIONS = ("7.2.0", "10.0.0")
 
@@ -123,6 +125,20 @@ def test_boot_unknown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert bulk(qemu, "-o", tmp_path / "out", "--format", "parquet", "--boot", "isapx") == 3
     expected = f"vmdump: {qemu}: no machine type matches 'isapx'; did you mean isapc?"
     assert expected in capsys.readouterr().err.splitlines()
+
+
+@pytest.mark.qemu
+def test_boot_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A binary of which no machine starts, such as Xen's, has its dump, and the reason is printed."""
+
+    def refuse(*args: object) -> bytes:
+        raise SourceError("No accelerator")
+
+    monkeypatch.setattr(machines, "read_machines", refuse)
+    qemu = find_qemu("x86_64")
+    assert bulk(qemu, "-o", tmp_path / "out", "--format", "parquet", "--boot", "isapc") == 0
+    assert f"vmdump: {qemu}: without machine types: No accelerator" in capsys.readouterr().err.splitlines()
+    assert query(tmp_path / "out", "SELECT count(*) > 100 FROM devices").rows == [(True,)]
 
 
 def test_boot_memory() -> None:

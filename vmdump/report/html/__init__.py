@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from vmdump.check.results import Verdict
 from vmdump.report.html.data import page_data
 from vmdump.report.html.parts import content_policy, embedded, read_page_part, text
+from vmdump.report.short_labels import short_labels
 from vmdump.report.tally import MARKS, VERDICTS, between, counts
 from vmdump.version import __version__
 
@@ -146,10 +147,12 @@ def _directions(result: CheckResult, dumps: Sequence[int], machine: str) -> Iter
     yield f'<p class="caption" id="{name}">{caption}</p>'
     yield f'<div class="scroll frame" tabindex="0" role="region" aria-labelledby="{name}">'
     yield f'<table class="matrix{" dense" if is_dense else ""}" aria-labelledby="{name}">'
-    heads = "".join(_head(result.dumps[each], "col", machine) for each in dumps)
+    labels = short_labels([_without(result.dumps[each].label, machine) for each in dumps])
+    names = dict(zip(dumps, labels, strict=True))
+    heads = "".join(_head(result.dumps[each], names[each], "col") for each in dumps)
     yield f"<thead><tr><td></td>{heads}</tr></thead><tbody>"
     for row in dumps:
-        yield f"<tr>{_head(result.dumps[row], 'row', machine)}"
+        yield f"<tr>{_head(result.dumps[row], names[row], 'row')}"
         for column in dumps:
             direction = known.get((row, column))
             if direction is None:
@@ -165,10 +168,9 @@ def _without(label: str, machine: str) -> str:
     return label.replace(f" {machine}", "") if machine else label
 
 
-def _head(dump: Dump, scope: str, machine: str) -> str:
+def _head(dump: Dump, name: str, scope: str) -> str:
     title = f' title="{text(dump.producer.version)}"' if dump.producer.version else ""
-    label = text(_without(dump.label, machine))
-    return f'<th scope="{scope}"{title}><b class="label">{label}</b></th>'
+    return f'<th scope="{scope}"{title}><b class="label">{text(name)}</b></th>'
 
 
 def _card(direction: str, number: int, types: Sequence[TypeResult], machine: str) -> str:

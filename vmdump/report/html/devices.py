@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from vmdump.report.characters import visible
 from vmdump.report.html.parts import content_policy, embedded, read_page_part, text
 from vmdump.report.html.subjects import DEVICE, MACHINE, STANDALONE, State, subjects
+from vmdump.report.short_labels import short_labels
 from vmdump.version import __version__
 
 if TYPE_CHECKING:
@@ -33,10 +34,11 @@ def render(releases: Sequence[Release], labels: Sequence[str], pages: Collection
     targets = sorted({release.target for release in releases})
     style = read_page_part("page.css") + read_page_part("devices.css")
     script = "\n".join(("(() => {", *map(read_page_part, ("common.js", "devices.js", "navigation.js")), "})();"))
-    span = labels[0] if len(labels) == 1 else f"{labels[0]} to {labels[-1]}"
+    names = short_labels(labels)
+    span = names[0] if len(labels) == 1 else f"{names[0]} to {names[-1]}"
     counts = [(sum(each.kind == kind for each in found), kind) for kind in _KINDS]
     summary = ", ".join(f"{count:,} {kind}{'' if count == 1 else 's'}" for count, kind in counts if count)
-    releases_in_words = f"{len(labels)} release{'' if len(labels) == 1 else 's'}: {', '.join(labels)}"
+    releases_in_words = f"{len(labels)} release{'' if len(labels) == 1 else 's'}: {', '.join(names)}"
     return read_page_part(
         "devices.html",
         policy=content_policy(style, script),
@@ -86,6 +88,7 @@ def _data(
     return {
         "kinds": _KINDS,
         "labels": list(map(visible, labels)),
+        "names": list(map(visible, short_labels(labels))),
         "targets": list(map(visible, targets)),
         "pages": sorted(map(visible, pages)),
         "subjects": rows,

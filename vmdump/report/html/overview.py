@@ -10,10 +10,11 @@ from urllib.parse import quote
 
 from vmdump.check.results import Verdict
 from vmdump.report.html.parts import content_policy, read_page_part, text
+from vmdump.report.short_labels import short_labels
 from vmdump.report.tally import MARKS, VERDICTS, between, counts, verdicts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from vmdump.check.results import CheckResult
 
@@ -61,15 +62,18 @@ def _matrix(target: str, result: CheckResult) -> Iterator[str]:
     yield f'<div class="frame" tabindex="0" role="region" aria-label="{text(target)}, from row to column">'
     yield f'<table class="matrix{" dense" if is_dense else ""}">\n'
     yield f"<thead><tr><td></td>{_heads(labels)}</tr></thead>\n<tbody>"
-    for row, label in enumerate(labels):
+    for row, (label, name) in enumerate(zip(labels, short_labels(labels), strict=True)):
         cells = (_pair(result, known.get((row, column)), address, is_dense=is_dense) for column in range(len(labels)))
-        yield f'<tr><th scope="row" title="{text(label)}"><b class="label">{text(label)}</b></th>'
+        yield f'<tr><th scope="row" title="{text(label)}"><b class="label">{text(name)}</b></th>'
         yield f"{''.join(cells)}</tr>\n"
     yield "</tbody></table></div>\n</section>\n"
 
 
-def _heads(labels: Iterable[str]) -> str:
-    return "".join(f'<th scope="col"><b class="label">{text(label)}</b></th>' for label in labels)
+def _heads(labels: Sequence[str], before: str = "") -> str:
+    return "".join(
+        f'<th scope="col" title="{text(label)}"><b class="label">{before}{text(name)}</b></th>'
+        for label, name in list(zip(labels, short_labels(labels), strict=True))[1 if before else 0 :]
+    )
 
 
 def _pair(result: CheckResult, direction: str | None, address: str, *, is_dense: bool) -> str:
@@ -96,7 +100,7 @@ def _history(target: str, result: CheckResult) -> Iterator[str]:
     yield f"<details><summary>{text(target)}: {len(names)} {plural}</summary>\n"
     yield f'<div class="frame" tabindex="0" role="region" aria-label="{text(target)}, devices">'
     yield '<table class="matrix dense history">\n<thead><tr><td></td>'
-    yield f"{_heads([f'→ {new}' for new in labels[1:]])}</tr></thead>\n<tbody>"
+    yield f"{_heads(labels, '→ ')}</tr></thead>\n<tbody>"
     for name in names:
         history = f"devices.html#{quote(f'device/{name}', safe='')}"
         yield f'<tr><th scope="row"><a href="{history}">{text(name)}</a></th>'

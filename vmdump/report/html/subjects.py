@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from vmdump.dump.words import size_in_words, type_in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from vmdump.dump.device import Device, StandaloneVMState
     from vmdump.dump.device_dump import DeviceDump
@@ -48,14 +48,15 @@ class Release(NamedTuple):
     """A target of a release.
 
     label: of the release, for people; releases are shown in the order in which their labels come first.
-    target: as QEMU's binaries are named. dump: its devices.
-    machine_rows: of vmdump.machines.rows.machine_rows; None if they were not read.
+    target: as QEMU's binaries are named.
+    open_dump: returns its devices. A function, since a distribution has more of them than should be in memory at once.
+    machine_rows: returns what vmdump.machines.rows.machine_rows does; None if they were not read.
     """
 
     label: str
     target: str
-    dump: DeviceDump
-    machine_rows: Iterable[Mapping[str, Any]] | None = None
+    open_dump: Callable[[], DeviceDump]
+    machine_rows: Callable[[], Iterable[Mapping[str, Any]] | None] = lambda: None
 
 
 class Group(NamedTuple):
@@ -82,15 +83,15 @@ def subjects(releases: Sequence[Release], labels: Sequence[str]) -> list[Subject
     known: dict[tuple[str, str], dict[str, list[State | str | None]]] = {}
     sections: dict[tuple[str, str], str] = {}
     there: dict[tuple[str, str], set[int]] = {}
-    detailed = all(_is_detailed(release.dump) for release in releases)
+    detailed = all(_is_detailed(release.open_dump()) for release in releases)
     same: dict[State, State] = {}  # one object for equal states, of which most releases and targets have many
     for release in releases:
         index = labels.index(release.label)
-        parts = [*_described(release.dump, detailed=detailed)]
+        parts = [*_described(release.open_dump(), detailed=detailed)]
         there.setdefault((DEVICE, release.target), set()).add(index)
-        if release.machine_rows is not None:
+        if (rows := release.machine_rows()) is not None:
             there.setdefault((MACHINE, release.target), set()).add(index)
-            parts += [(MACHINE, name, "", state) for name, state in machine_states(release.machine_rows)]
+            parts += [(MACHINE, name, "", state) for name, state in machine_states(rows)]
         for kind, name, section, state in parts:
             sections[kind, name] = section
             states = known.setdefault((kind, name), {}).setdefault(release.target, [""] * len(labels))

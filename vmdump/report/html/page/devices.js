@@ -164,7 +164,7 @@ function orderedKeys(maps) {
 }
 
 function namesOf([, first, last]) {
-    return first === last ? raw.labels[first] : `${raw.labels[first]} – ${raw.labels[last]}`;
+    return first === last ? raw.names[first] : `${raw.names[first]} – ${raw.names[last]}`;
 }
 
 function drawHead(runs) {
