@@ -15,6 +15,7 @@ from typing import Any
 from vmdump._core import ffi, lib
 from vmdump.emulator.firmware import STAND_INS
 from vmdump.emulator.guest import Guest
+from vmdump.emulator.hosts.model import Platform
 from vmdump.emulator.objects.model import MappedObject
 from vmdump.emulator.objects.open import open_object
 from vmdump.errors import SourceError
@@ -42,6 +43,9 @@ _SYSTEM_FOLDERS = ("/dev/", "/etc/", "/proc/", "/run/", "/sys/", "/usr/", "/var/
 #: Directory of the binary in the guest.
 _BIN_DIR = "/usr/bin"
 
+#: Directories of an installation of macOS, next to the binary's directory or in it: a system has none for programs.
+_PREFIX_FOLDERS = ("/usr/share/", "/usr/lib/")
+
 
 class GuestServices:
     """Files and modules for one guest.
@@ -49,6 +53,7 @@ class GuestServices:
     Attributes:
         binary: path of the binary on the real host.
         name: path of the binary in the guest.
+        platform: of the guest that the files are provided to.
         requested: by requested path: "missing", "stand-in", or the path of the file on the real host.
     """
 
@@ -71,6 +76,7 @@ class GuestServices:
             self._root = check_root(sysroot)
         self.name = f"{_BIN_DIR}/{os.path.basename(self.binary)}"
         self.requested: dict[str, str] = {}
+        self.platform = Platform.LINUX
         self._libraries: set[str] = set()
         self._files: dict[str, Any] = {}
         self._directories = {EMPTY_DIRECTORY}
@@ -84,7 +90,7 @@ class GuestServices:
 
     def attach(self, guest: Guest) -> None:
         """Provide the files to a guest that runs its own main function."""
-        self._guest = guest
+        self._guest, self.platform = guest, guest.host.platform
         lib.vmd_guest_run_main(guest.native)
         lib.vmd_guest_set_services(
             guest.native,
@@ -141,10 +147,13 @@ class GuestServices:
     def resolve(self, path: str) -> str | None:
         """Return the path on the real host of a file of the tree; None: no such file, or not a permitted directory."""
         path = os.path.normpath(path)
-        if self._root is None or not path.startswith(_FOLDERS):
-            return None
-        real = resolve(path, self._root.rstrip("/"))
-        return real if os.path.isfile(real) else None
+        places = [(self._root.rstrip("/"), path)] if self._root is not None and path.startswith(_FOLDERS) else []
+        if self.platform == Platform.MACOS and path.startswith(_PREFIX_FOLDERS):
+            directory, name = os.path.split(os.path.dirname(self.binary))
+            roots = [directory] if name == "bin" else []
+            places += [(root, path.removeprefix("/usr")) for root in (*roots, f"{directory}/{name}") if root != "/"]
+        found = (resolve(inner, root) for root, inner in places)
+        return next((real for real in found if os.path.isfile(real)), None)
 
     def read_file(self, path: str) -> Any | None:
         """Return the bytes of a file as a cffi buffer that the services keep alive; None: no such file."""

@@ -47,7 +47,7 @@ def advice(services: GuestServices, output: str, missed: Sequence[str]) -> str |
 
 def _library(services: GuestServices, missed: Sequence[str]) -> str | None:
     """Return a library that the tree lacks and whose functions were called."""
-    for name, prefix in LIBRARIES.items():
+    for name, prefix in LIBRARIES[services.platform].items():
         if not services.has_library(name) and any(each.startswith(prefix) for each in missed):
             return name
     return None

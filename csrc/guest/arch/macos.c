@@ -14,7 +14,9 @@ struct number {
     int here, there;
 };
 
-/* Numbers up to 34 are the same, but for EAGAIN and EDEADLK. */
+/* Numbers up to this one are the same, but for EAGAIN and EDEADLK. */
+enum { SAME_MAX = 34 };
+
 static const struct number errnos[] = {
     {EDEADLK, 11},      {EAGAIN, 35},          {EINPROGRESS, 36},     {EALREADY, 37},
     {ENOTSOCK, 38},     {EDESTADDRREQ, 39},    {EMSGSIZE, 40},        {EPROTOTYPE, 41},
@@ -43,7 +45,7 @@ int vmd_macos_errno(int number)
             return errnos[i].there;
         }
     }
-    return number;
+    return number <= SAME_MAX ? number : EINVAL; /* macOS has no such error */
 }
 
 int vmd_macos_sysconf(int name)
