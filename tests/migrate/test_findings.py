@@ -24,13 +24,15 @@ CLOCK = Change("rtc", 0, "now", "1", "2")
 def case(outcome: str, side: str | None = None, reason: str | None = None, *failures: Failure, **more: object) -> Case:
     """A case of the device ``dev``."""
     changes = tuple(more.pop("changes", ()))  # type: ignore[arg-type]
-    return Case("dev", ("driver=dev",), Migrated(Trial(outcome, reason, failures, changes, ()), side), **more)  # type: ignore[arg-type]
+    trial = Trial(outcome, reason, failures, changes, (), is_compared=bool(more.pop("is_compared", True)))
+    return Case("dev", ("driver=dev",), Migrated(trial, side), **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("given", "rule_id", "verdict"),
     [
         (case("loads"), "migration-loads", "safe"),
+        (case("loads", None, "it can't be saved again", is_compared=False), "migration-not-compared", "unknown"),
         (case("fails", None, None, ESP), "migration-refused", "breaks"),
         (case("misloads", changes=[CLOCK, SWAPPED]), "migration-misloads", "breaks"),
         (case("crashes", None, "assertion failed"), "migration-crashes", "breaks"),

@@ -75,6 +75,9 @@ exit codes:
   undecided, not read or not tried
 """
 
+#: Rules of migrations whose outcome is not known.
+_UNDECIDED = ("migration-undecided", "migration-not-compared")
+
 #: Default of --timeout.
 _TIMEOUT = 60
 
@@ -140,7 +143,7 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
         return _render(accepted, migrations, args, options)
 
     rules = rule_texts(args.format)
-    status = finish(result, args, environment, rules=rules, render=render, undecided="migration-undecided")
+    status = finish(result, args, environment, rules=rules, render=render, undecided=_UNDECIDED)
     return status if is_whole else ExitStatus.FAILED
 
 

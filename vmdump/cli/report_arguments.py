@@ -17,7 +17,7 @@ from vmdump.dump.output import write_file
 if TYPE_CHECKING:
     import argparse
     import datetime
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from vmdump.check.config import Config
     from vmdump.check.results import CheckResult
@@ -111,7 +111,7 @@ def finish(
     *,
     rules: Mapping[str, RuleText] = MappingProxyType({}),
     render: Callable[[CheckResult, Options], bytes] | None = None,
-    undecided: str | None = None,
+    undecided: Collection[str] = (),
 ) -> ExitStatus:
     """Apply the configuration, write baseline and report, and return the exit status.
 
@@ -123,7 +123,7 @@ def finish(
         environment: of the command.
         rules: texts of rules by id, for the report.
         render: makes the report of what remains; default: vmdump.report.render.
-        undecided: a rule whose findings let a check without failures end as FAILED.
+        undecided: rules whose findings let a check without failures end as FAILED.
 
     Raises ConfigError, OutputError and UsageError.
     """
@@ -141,7 +141,7 @@ def finish(
         report = render(accepted, options)
     write_report(report, args, environment)
     status = status_of(accepted, options)
-    if status == ExitStatus.DONE and any(each.rule == undecided for each in accepted.findings):
+    if status == ExitStatus.DONE and any(each.rule in undecided for each in accepted.findings):
         return ExitStatus.FAILED
     return status
 

@@ -109,6 +109,8 @@ def findings_of(case: Case, direction: str) -> Iterator[Finding]:
         yield make("migration-refused", what=f"the VM ({side})", cause=reason)
     elif trial.outcome == UNDECIDED:
         yield make("migration-undecided", cause=reason)
+    elif trial.outcome == LOADS and not trial.is_compared:
+        yield make("migration-not-compared", cause=reason)
     elif trial.outcome == LOADS:
         count = len(trial.changes)
         changed = f"; {count} field{'' if count == 1 else 's'} changed" if count else ""
