@@ -47,6 +47,18 @@ class Functions:
             self._found[name] = found.pop() if len(found) == 1 else self._migration.find(name)
         return self._found[name]
 
+    def _no_symbols(self, name: str) -> SourceError:
+        return SourceError(
+            f"{self._guest.name}: the binary does not export QEMU's functions, and {name} was not found (optimization "
+            "at link time leaves few of them): its machines can be booted and asked over QMP, but not saved, loaded or "
+            "paused"
+        )
+
+    def check_can_save(self) -> None:
+        """Raise SourceError if machines can't be saved and loaded."""
+        if not self.can_save:
+            raise self._no_symbols("its migration code")
+
     @cached_property
     def can_save(self) -> bool:
         """Whether the functions that save and load machines are there."""
@@ -62,10 +74,7 @@ class Functions:
         if address is None:
             check_is_qemu(self._guest.name, self._main.content())
             if not self.exported and name not in _FINDERS:
-                raise SourceError(
-                    f"{self._guest.name}: the binary does not export QEMU's functions, and {name} was not found: its "
-                    "machines can be booted and asked over QMP, but not saved, loaded or paused"
-                )
+                raise self._no_symbols(name)
             raise SourceError(
                 f"{self._guest.name}: {name} was not found: not a QEMU system emulator, or built in an "
                 "unsupported way; use --run instead"

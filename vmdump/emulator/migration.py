@@ -45,7 +45,9 @@ def save_stream(machine: Machine) -> bytes:
     Raises:
         MigrationBlockedError: QEMU refuses to migrate this machine.
         MachineError: QEMU failed to save it.
+        SourceError: the functions that save it are not found.
     """
+    machine.functions.check_can_save()
     file, channel = open_output(machine, _BUFFER)
     with machine.out_parameters() as (_, errp):
         for name in ("qemu_savevm_state_blocked", "migration_is_blocked"):
@@ -154,8 +156,10 @@ def buffer_of(machine: Machine, channel: int) -> bytes:
 def load_stream(machine: Machine, stream: bytes) -> int:
     """Load a migration stream into a machine that was booted with ``-incoming defer``.
 
-    Returns the result of qemu_loadvm_state: negative on failure, with the reason in the machine's output.
+    Returns the result of qemu_loadvm_state: negative on failure, with the reason in the machine's output. Raises
+    MachineError, and SourceError as save_stream.
     """
+    machine.functions.check_can_save()
     with machine.out_parameters() as (_, errp):
         result = signed(machine.call("qemu_loadvm_state", open_input(machine, stream), errp))
         if (error := machine.take_error(errp)) is not None:  # since 10.2; process_incoming_migration_co prints it
