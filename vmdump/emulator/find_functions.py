@@ -6,7 +6,6 @@ not. There, functions are identified by the strings they use and the functions t
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from functools import cached_property
 
@@ -106,9 +105,8 @@ class Functions:
 
     def _qemu_init(self) -> set[int]:
         """The function that uses the most names of option groups: it parses the command line. Source: system/vl.c."""
-        groups = [self._code.strings(name) for name in _OPTION_GROUPS]
-        uses = Counter(start for group in groups for start, _ in self._code.functions_that_load(group))
-        return {start for start, count in uses.most_common(1) if count > len(groups) // 2}
+        uses = self._code.count_strings(_OPTION_GROUPS)
+        return {start for start, count in uses.most_common(1) if count > len(_OPTION_GROUPS) // 2}
 
     def _qemu_console_early_init(self) -> set[int]:
         """The function that looks up the type chardev-vc and has a TypeInfo of this name. Source: ui/console.c."""

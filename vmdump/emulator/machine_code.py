@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import islice
 
@@ -63,6 +64,15 @@ class Code:
         """Return the functions that load the address of one of the targets."""
         functions = {self.function(at) for at, target in self._all_loads if target in targets}
         return {function for function in functions if function}
+
+    def count_strings(self, texts: Sequence[bytes]) -> Counter[int]:
+        """Return how many of these strings each function loads the address of, by the function's start."""
+        pattern = re.compile(b"(?:%s)\\0" % b"|".join(map(re.escape, texts)))
+        strings = {
+            address + match.start(): match[0] for address, data in self._segments for match in pattern.finditer(data)
+        }
+        found = {(self.function(at), strings[target]) for at, target in self._all_loads if target in strings}
+        return Counter(function[0] for function, _ in found if function)
 
     @cached_property
     def _all_loads(self) -> list[tuple[int, int]]:
