@@ -15,7 +15,7 @@
 
 #include "guest/guest.h"
 
-enum { VMD_ARGS_MAX = 8, VMD_SAVED_MAX = 24, VMD_CODE_MAX = 8 };
+enum { VMD_ARGS_MAX = 8, VMD_ARGS_READ = 6, VMD_SAVED_MAX = 24, VMD_CODE_MAX = 8 };
 
 /* Kinds of relocations, independent of the architecture. */
 enum vmd_relocation {

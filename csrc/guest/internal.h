@@ -26,9 +26,9 @@ struct vmd_host_import;
 struct vmd_host_call {
     struct vmd_guest *guest;
     struct vmd_host_import *import;
-    uint64_t args[VMD_ARGS_MAX]; /* the first n_args arguments, as registers pass them */
-    int n_args;
-    uint64_t stack; /* where further ones are */
+    uint64_t args[VMD_ARGS_MAX]; /* the first arguments, at least VMD_ARGS_READ, as integers */
+    int n_args;                  /* number of those that registers pass */
+    uint64_t stack;              /* where further ones are */
 };
 
 typedef uint64_t vmd_host_fn(struct vmd_host_call *call);

@@ -46,6 +46,9 @@ _BIN_DIR = "/usr/bin"
 #: Directories of an installation of macOS, next to the binary's directory or in it: a system has none for programs.
 _PREFIX_FOLDERS = ("/usr/share/", "/usr/lib/")
 
+#: Where programs for Windows look for their files: beside the binary.
+_BESIDE = f"{_BIN_DIR}/share/"
+
 
 class GuestServices:
     """Files and modules for one guest.
@@ -144,6 +147,10 @@ class GuestServices:
 
     # Files
 
+    def _slashes(self, path: str) -> str:
+        """Return a path with slashes, which programs for Windows may mix with backslashes."""
+        return path.replace("\\", "/") if self._guest.host.platform == Platform.WINDOWS else path
+
     def resolve(self, path: str) -> str | None:
         """Return the path on the real host of a file of the tree; None: no such file, or not a permitted directory."""
         path = os.path.normpath(path)
@@ -152,11 +159,14 @@ class GuestServices:
             directory, name = os.path.split(os.path.dirname(self.binary))
             roots = [directory] if name == "bin" else []
             places += [(root, path.removeprefix("/usr")) for root in (*roots, f"{directory}/{name}") if root != "/"]
+        if self.platform == Platform.WINDOWS and path.startswith(_BESIDE):
+            places = [(os.path.dirname(self.binary), path.removeprefix(_BIN_DIR))]
         found = (resolve(inner, root) for root, inner in places)
         return next((real for real in found if os.path.isfile(real)), None)
 
     def read_file(self, path: str) -> Any | None:
         """Return the bytes of a file as a cffi buffer that the services keep alive; None: no such file."""
+        path = self._slashes(path)
         if path not in self._files:
             self._files[path] = self._find_file(path)
         return self._files[path]
@@ -172,7 +182,7 @@ class GuestServices:
         name = os.path.basename(path)
         size = STAND_INS.get(name)
         elsewhere = any(self.resolve(folder + name) for folder in _FIRMWARE_FOLDERS)
-        if size is not None and not elsewhere and os.path.normpath(path).startswith(_FOLDERS):
+        if size is not None and not elsewhere and os.path.normpath(path).startswith((*_FOLDERS, _BESIDE)):
             self.requested[path] = "stand-in"
             return ffi.from_buffer(bytes(size))
         self.requested[path] = "missing"
@@ -193,7 +203,7 @@ class GuestServices:
 
     def is_directory(self, path: str) -> bool:
         """Return whether a path is that of an empty directory. The current directory is the root."""
-        name = os.path.normpath(os.path.join("/", path))
+        name = os.path.normpath(os.path.join("/", self._slashes(path)))
         if name not in self._directories:
             return False
         self.requested[path] = "stand-in"

@@ -55,7 +55,7 @@ static void write_trampolines(struct vmd_guest *guest)
     memcpy(vmd_guest_find(guest, vmd_cpu_empty_function(guest), VMD_CODE_MAX), ret, VMD_CODE_MAX);
 }
 
-/* Read the registers that hold arguments. */
+/* Read the arguments that registers hold, and some of those on the stack. */
 static void read_args(struct vmd_guest *guest, struct vmd_host_call *call)
 {
     const struct vmd_arch *host = guest->host;
@@ -70,6 +70,11 @@ static void read_args(struct vmd_guest *guest, struct vmd_host_call *call)
     values[call->n_args] = &stack;
     guest->cpu->unicorn.reg_read_batch(guest->cpu->engine, (int *)host->args, values, call->n_args + 1);
     call->stack = stack + host->frame_size;
+    for (int i = call->n_args; i < VMD_ARGS_READ; i++) {
+        const char *at = vmd_guest_find(guest, call->stack + 8 * (uint64_t)(i - call->n_args), 8);
+
+        call->args[i] = at ? vmd_get_u64(guest, at) : 0;
+    }
 }
 
 /* Unicorn doubles its TLB if it is flushed when it is nearly full, and does not flush it by itself. */

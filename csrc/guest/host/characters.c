@@ -123,5 +123,29 @@ enum vmd_status vmd_host_init_ascii_table(struct vmd_guest *guest)
     return vmd_guest_define(guest, "g_ascii_table", variable);
 }
 
-VMD_SERVE({"toupper", host_toupper}, {"tolower", host_tolower}, {"__ctype_b_loc", host_ctype_b_loc},
+/* isalpha and so on, of libraries whose headers have no tables for them */
+#define CHARACTER_TEST(is)                                                                                             \
+    static uint64_t host_##is(struct vmd_host_call *call)                                                              \
+    {                                                                                                                  \
+        uint32_t c = (uint32_t)call->args[0];                                                                          \
+                                                                                                                       \
+        return c < 128 && is((int)c);                                                                                  \
+    }
+
+CHARACTER_TEST(isalnum)
+CHARACTER_TEST(isalpha)
+CHARACTER_TEST(iscntrl)
+CHARACTER_TEST(isdigit)
+CHARACTER_TEST(isgraph)
+CHARACTER_TEST(islower)
+CHARACTER_TEST(isprint)
+CHARACTER_TEST(ispunct)
+CHARACTER_TEST(isspace)
+CHARACTER_TEST(isupper)
+CHARACTER_TEST(isxdigit)
+
+VMD_SERVE({"isalnum", host_isalnum}, {"isalpha", host_isalpha}, {"iscntrl", host_iscntrl}, {"isdigit", host_isdigit},
+          {"isgraph", host_isgraph}, {"islower", host_islower}, {"isprint", host_isprint}, {"ispunct", host_ispunct},
+          {"isspace", host_isspace}, {"isupper", host_isupper}, {"isxdigit", host_isxdigit}, {"toupper", host_toupper},
+          {"tolower", host_tolower}, {"__ctype_b_loc", host_ctype_b_loc},
           {"__ctype_tolower_loc", host_ctype_tolower_loc}, {"__ctype_toupper_loc", host_ctype_toupper_loc})

@@ -224,7 +224,9 @@ static uint64_t put_stat(struct vmd_guest *guest, uint64_t to, uint64_t size, ui
         memset(at, 0, host->stat_size);
         vmd_put_u32(guest, at + host->stat_mode, mode);
         vmd_put_u64(guest, at + host->stat_length, size);
-        vmd_put_u64(guest, at + host->stat_block_size, BLOCK_SIZE);
+        if (host->stat_block_size) {
+            vmd_put_u64(guest, at + host->stat_block_size, BLOCK_SIZE);
+        }
     }
     return 0;
 }

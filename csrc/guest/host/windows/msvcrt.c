@@ -126,6 +126,12 @@ static uint64_t host_strtoul(struct vmd_host_call *call)
     return (uint32_t)value;
 }
 
+/* Handles of descriptors are their numbers. */
+static uint64_t host_same_number(struct vmd_host_call *call)
+{
+    return (uint64_t)(int64_t)(int32_t)call->args[0];
+}
+
 /* rand_s(&value): as all that is random, always the same */
 static uint64_t host_rand_s(struct vmd_host_call *call)
 {
@@ -147,14 +153,15 @@ VMD_SERVE_ON(VMD_WINDOWS, {"_errno", host_errno}, {"_aligned_malloc", host_align
              {"__iob_func", host_iob_func}, {"__acrt_iob_func", host_acrt_iob_func},
              {"__stdio_common_vsprintf", host_common_vsprintf}, {"__stdio_common_vfprintf", host_common_vfprintf},
              {"strtol", host_strtol}, {"strtoul", host_strtoul}, {"_assert", host_assert}, {"rand_s", host_rand_s},
-             NOTHING("_lock"), NOTHING("_unlock"), NOTHING("_onexit"), NOTHING("_crt_atexit"),
-             NOTHING("_configthreadlocale"), NOTHING("_set_invalid_parameter_handler"), NOTHING("_setmode"),
-             NOTHING("_commit"))
+             {"_get_osfhandle", host_same_number}, {"_open_osfhandle", host_same_number}, NOTHING("_lock"),
+             NOTHING("_unlock"), NOTHING("_onexit"), NOTHING("_crt_atexit"), NOTHING("_configthreadlocale"),
+             NOTHING("_set_invalid_parameter_handler"), NOTHING("_setmode"), NOTHING("_commit"), NOTHING("setbuf"))
 
-VMD_NAMES_ON(VMD_WINDOWS, {"_strdup", "strdup"}, {"_stricmp", "strcasecmp"}, {"_strnicmp", "strncasecmp"},
-             {"_snprintf", "snprintf"}, {"_vsnprintf", "vsnprintf"}, {"_strtoi64", "strtoll"},
-             {"_strtoui64", "strtoull"}, {"_atoi64", "atoll"}, {"_time64", "time"}, {"_gmtime64", "gmtime"},
-             {"_localtime64", "localtime"}, {"_mktime64", "mktime"}, {"_close", "close"}, {"_read", "read"},
-             {"_write", "write"}, {"_lseeki64", "lseek"}, {"_access", "access"}, {"_unlink", "unlink"},
-             {"_rmdir", "rmdir"}, {"_mkdir", "mkdir"}, {"_dup", "dup"}, {"_fdopen", "fdopen"}, {"_getpid", "getpid"},
-             {"_getcwd", "getcwd"}, {"_exit", "exit"}, {"_setjmpex", "setjmp"}, {"__intrinsic_setjmpex", "setjmp"})
+VMD_NAMES_ON(VMD_WINDOWS, {"_open", "open"}, {"_sopen", "open"}, {"_stat64", "stat64"}, {"_fstat64", "fstat64"},
+             {"_strdup", "strdup"}, {"_stricmp", "strcasecmp"}, {"_strnicmp", "strncasecmp"}, {"_snprintf", "snprintf"},
+             {"_vsnprintf", "vsnprintf"}, {"_strtoi64", "strtoll"}, {"_strtoui64", "strtoull"}, {"_atoi64", "atoll"},
+             {"_time64", "time"}, {"_gmtime64", "gmtime"}, {"_localtime64", "localtime"}, {"_mktime64", "mktime"},
+             {"_close", "close"}, {"_read", "read"}, {"_write", "write"}, {"_lseeki64", "lseek"}, {"_access", "access"},
+             {"_unlink", "unlink"}, {"_rmdir", "rmdir"}, {"_mkdir", "mkdir"}, {"_dup", "dup"}, {"_fdopen", "fdopen"},
+             {"_getpid", "getpid"}, {"_getcwd", "getcwd"}, {"_exit", "exit"}, {"_setjmpex", "setjmp"},
+             {"__intrinsic_setjmpex", "setjmp"})

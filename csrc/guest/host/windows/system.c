@@ -125,6 +125,18 @@ static uint64_t host_module_handle(struct vmd_host_call *call)
     return call->args[0] ? 0 : call->guest->image;
 }
 
+/* GetModuleFileNameA(module, buffer, size): the binary, in the directory that host/process.c's machine has it in */
+static uint64_t host_module_file_name(struct vmd_host_call *call)
+{
+    static const char name[] = "\\usr\\bin\\qemu.exe";
+    char *to = call->args[2] >= sizeof(name) ? vmd_guest_at(call->guest, call->args[1], sizeof(name)) : NULL;
+
+    if (to) {
+        memcpy(to, name, sizeof(name));
+    }
+    return to ? sizeof(name) - 1 : 0;
+}
+
 static uint64_t host_process(struct vmd_host_call *call)
 {
     return (uint64_t)-1;
@@ -162,13 +174,15 @@ VMD_SERVE_ON(VMD_WINDOWS, {"GetLastError", host_get_last_error}, {"SetLastError"
              {"VirtualAlloc", host_virtual_alloc}, WORKS("VirtualFree"), {"VirtualProtect", host_virtual_protect},
              NOTHING("VirtualQuery"), {"GetProcessHeap", vmd_host_one}, {"HeapAlloc", host_heap_alloc},
              {"HeapFree", host_heap_free}, {"GetModuleHandleA", host_module_handle},
-             {"GetModuleHandleW", host_module_handle}, NOTHING("GetProcAddress"), NOTHING("LoadLibraryA"),
-             NOTHING("LoadLibraryW"), NOTHING("LoadLibraryExA"), NOTHING("LoadLibraryExW"), WORKS("FreeLibrary"),
-             NOTHING("GetLogicalProcessorInformation"), NOTHING("GetLogicalProcessorInformationEx"),
-             {"GetCurrentProcess", host_process}, {"GetCurrentProcessId", host_process_id},
-             {"ExitProcess", host_exit_process}, {"TerminateProcess", host_exit_process},
-             NOTHING("SetUnhandledExceptionFilter"), WORKS("SetConsoleCtrlHandler"), NOTHING("SetErrorMode"),
-             NOTHING("GetStdHandle"), NOTHING("GetFileType"), NOTHING("GetConsoleMode"), WORKS("SetConsoleMode"),
-             NOTHING("IsDebuggerPresent"), NOTHING("OutputDebugStringA"), NOTHING("GetVersion"),
-             NOTHING("GetEnvironmentVariableA"), NOTHING("GetEnvironmentVariableW"), {"WSAStartup", host_wsa_startup},
-             NOTHING("WSACleanup"), NOTHING("IsProcessorFeaturePresent"), NOTHING("FlushInstructionCache"))
+             {"GetModuleFileNameA", host_module_file_name}, {"GetModuleHandleW", host_module_handle},
+             NOTHING("GetProcAddress"), NOTHING("LoadLibraryA"), NOTHING("LoadLibraryW"), NOTHING("LoadLibraryExA"),
+             NOTHING("LoadLibraryExW"), WORKS("FreeLibrary"), NOTHING("GetLogicalProcessorInformation"),
+             NOTHING("GetLogicalProcessorInformationEx"), {"GetCurrentProcess", host_process},
+             {"GetCurrentProcessId", host_process_id}, {"ExitProcess", host_exit_process},
+             {"TerminateProcess", host_exit_process}, NOTHING("SetUnhandledExceptionFilter"),
+             WORKS("SetConsoleCtrlHandler"), NOTHING("SetErrorMode"), NOTHING("GetStdHandle"), NOTHING("GetFileType"),
+             NOTHING("GetConsoleMode"), WORKS("SetConsoleMode"), NOTHING("IsDebuggerPresent"),
+             NOTHING("OutputDebugStringA"), NOTHING("GetVersion"), NOTHING("GetEnvironmentVariableA"),
+             NOTHING("GetEnvironmentVariableW"), {"WSAStartup", host_wsa_startup}, NOTHING("WSACleanup"),
+             NOTHING("WSAEventSelect"), NOTHING("WSAEnumNetworkEvents"), NOTHING("closesocket"), NOTHING("ioctlsocket"),
+             NOTHING("getsockopt"), NOTHING("IsProcessorFeaturePresent"), NOTHING("FlushInstructionCache"))
