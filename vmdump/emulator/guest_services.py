@@ -149,7 +149,7 @@ class GuestServices:
 
     def _slashes(self, path: str) -> str:
         """Return a path with slashes, which programs for Windows may mix with backslashes."""
-        return path.replace("\\", "/") if self._guest.host.platform == Platform.WINDOWS else path
+        return path.replace("\\", "/") if self.platform == Platform.WINDOWS else path
 
     def resolve(self, path: str) -> str | None:
         """Return the path on the real host of a file of the tree; None: no such file, or not a permitted directory."""

@@ -126,6 +126,28 @@ static uint64_t host_strtoul(struct vmd_host_call *call)
     return (uint32_t)value;
 }
 
+/* struct lconv of the locale C: ten strings, eight chars, eight wide strings; all are empty but the decimal point. */
+static uint64_t host_localeconv(struct vmd_host_call *call)
+{
+    enum { STRINGS = 10, WIDE = 88, WIDE_STRINGS = 8, TEXT = 160, SIZE = 176, CHAR_MAX_ = 127 };
+
+    struct vmd_guest *guest = call->guest;
+    uint64_t locale = vmd_host_allocate(guest, SIZE), point = locale + TEXT, empty = locale + TEXT + 4;
+    char *at = locale ? vmd_guest_at(guest, locale, SIZE) : NULL;
+
+    if (at) {
+        memset(at + 8 * STRINGS, CHAR_MAX_, WIDE - 8 * STRINGS);
+        at[TEXT] = '.';
+        for (uint64_t i = 0; i < STRINGS; i++) {
+            vmd_put_u64(guest, at + 8 * i, i ? empty : point);
+        }
+        for (uint64_t i = 0; i < WIDE_STRINGS; i++) {
+            vmd_put_u64(guest, at + WIDE + 8 * i, i ? empty : point);
+        }
+    }
+    return locale;
+}
+
 /* Handles of descriptors are their numbers. */
 static uint64_t host_same_number(struct vmd_host_call *call)
 {
@@ -153,9 +175,11 @@ VMD_SERVE_ON(VMD_WINDOWS, {"_errno", host_errno}, {"_aligned_malloc", host_align
              {"__iob_func", host_iob_func}, {"__acrt_iob_func", host_acrt_iob_func},
              {"__stdio_common_vsprintf", host_common_vsprintf}, {"__stdio_common_vfprintf", host_common_vfprintf},
              {"strtol", host_strtol}, {"strtoul", host_strtoul}, {"_assert", host_assert}, {"rand_s", host_rand_s},
+             {"localeconv", host_localeconv}, {"___mb_cur_max_func", vmd_host_one}, NOTHING("___lc_codepage_func"),
              {"_get_osfhandle", host_same_number}, {"_open_osfhandle", host_same_number}, NOTHING("_lock"),
-             NOTHING("_unlock"), NOTHING("_onexit"), NOTHING("_crt_atexit"), NOTHING("_configthreadlocale"),
-             NOTHING("_set_invalid_parameter_handler"), NOTHING("_setmode"), NOTHING("_commit"), NOTHING("setbuf"))
+             NOTHING("_lock_file"), NOTHING("_unlock_file"), NOTHING("_unlock"), NOTHING("_onexit"),
+             NOTHING("_crt_atexit"), NOTHING("_configthreadlocale"), NOTHING("_set_invalid_parameter_handler"),
+             NOTHING("_setmode"), NOTHING("_commit"), NOTHING("setbuf"))
 
 VMD_NAMES_ON(VMD_WINDOWS, {"_open", "open"}, {"_sopen", "open"}, {"_stat64", "stat64"}, {"_fstat64", "fstat64"},
              {"_strdup", "strdup"}, {"_stricmp", "strcasecmp"}, {"_strnicmp", "strncasecmp"}, {"_snprintf", "snprintf"},

@@ -160,6 +160,16 @@ static uint64_t host_wsa_startup(struct vmd_host_call *call)
     return 0;
 }
 
+static uint64_t host_swap_long(struct vmd_host_call *call)
+{
+    return __builtin_bswap32((uint32_t)call->args[0]);
+}
+
+static uint64_t host_swap_short(struct vmd_host_call *call)
+{
+    return __builtin_bswap16((uint16_t)call->args[0]);
+}
+
 #define NOTHING(name) {name, vmd_host_zero}
 #define WORKS(name) {name, vmd_host_one}
 
@@ -184,5 +194,7 @@ VMD_SERVE_ON(VMD_WINDOWS, {"GetLastError", host_get_last_error}, {"SetLastError"
              NOTHING("GetConsoleMode"), WORKS("SetConsoleMode"), NOTHING("IsDebuggerPresent"),
              NOTHING("OutputDebugStringA"), NOTHING("GetVersion"), NOTHING("GetEnvironmentVariableA"),
              NOTHING("GetEnvironmentVariableW"), {"WSAStartup", host_wsa_startup}, NOTHING("WSACleanup"),
-             NOTHING("WSAEventSelect"), NOTHING("WSAEnumNetworkEvents"), NOTHING("closesocket"), NOTHING("ioctlsocket"),
-             NOTHING("getsockopt"), NOTHING("IsProcessorFeaturePresent"), NOTHING("FlushInstructionCache"))
+             {"htonl", host_swap_long}, {"ntohl", host_swap_long}, {"htons", host_swap_short},
+             {"ntohs", host_swap_short}, NOTHING("WSAEventSelect"), NOTHING("WSAEnumNetworkEvents"),
+             NOTHING("closesocket"), NOTHING("ioctlsocket"), NOTHING("getsockopt"),
+             NOTHING("IsProcessorFeaturePresent"), NOTHING("FlushInstructionCache"))
