@@ -16,7 +16,7 @@ void vmd_windows_init_thread(struct vmd_guest *guest, uint64_t thread);
 
 #define WINDOWS                                                                                                        \
     .platform = VMD_WINDOWS, .long_is_int = true, .stat_size = 56, .stat_mode = 6, .stat_length = 24,                  \
-    .va_list_is_pointer = true, .tls = VMD_TLS_AFTER, .tls_offset = WINDOWS_TEB_SIZE,                                  \
+    .open_create = 0x100, .va_list_is_pointer = true, .tls = VMD_TLS_AFTER, .tls_offset = WINDOWS_TEB_SIZE,            \
     .init_thread = vmd_windows_init_thread
 
 #endif
