@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from vmdump.activity import counted
 from vmdump.cli.environment import ExitStatus, printable
 from vmdump.cli.pages import pages_of, write_pages
 from vmdump.cli.report_arguments import accept, check_statistics, finish, status_of, write_report
@@ -100,7 +101,7 @@ def check_targets(args: argparse.Namespace, environment: Environment, *, is_stor
     for error in errors:
         environment.error(f"not checked: {error}")
     results, alone = {}, {}
-    for target, dumps in found.items():
+    for target, dumps in counted("checking targets", list(found.items())):
         pairs = _pairs(dumps, args)
         if not pairs:
             numbers = sorted({number for each in dumps for number in each.arguments})

@@ -10,6 +10,7 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from vmdump.activity import Step
 from vmdump.emulator.machine_errors import MachineError
 from vmdump.emulator.migration import load_stream
 from vmdump.errors import SourceError
@@ -108,7 +109,8 @@ def load(
         outcome, reason = start_outcome(error, source)
         return Trial(outcome, reason, (), (), boot)
     notes = host_notes(machine, argv)
-    trial = load_into(WholeMachine(machine), incoming, boot)._replace(host=notes)
+    with Step(f"loading {os.path.basename(vm.path)}"):
+        trial = load_into(WholeMachine(machine), incoming, boot)._replace(host=notes)
     return _of_guess(trial, unknown) if is_guessed else trial
 
 
