@@ -108,8 +108,10 @@ def _history(target: str, result: CheckResult) -> Iterator[str]:
             if verdict is None:
                 yield '<td><span class="none" title="not there"></span></td>'
                 continue
+            if verdict is Verdict.SAFE:  # nothing to look at; with links, the page of a distribution had 11 MB
+                yield f'<td><span class="cell safe">{_MARKS[verdict]}</span></td>'
+                continue
             link = f"{address}#{quote(f'{step}/{name}', safe='')}"
-            title = f"{name}, {step}: {verdict}"
-            yield f'<td><a class="cell {verdict}" href="{link}" title="{text(title)}">{_MARKS[verdict]}</a></td>'
+            yield f'<td><a class="cell {verdict}" href="{link}" title="{verdict}">{_MARKS[verdict]}</a></td>'
         yield "</tr>\n"
     yield "</tbody></table></div></details>\n"
