@@ -47,10 +47,10 @@ class Functions:
         return self._found[name]
 
     def _no_symbols(self, name: str) -> SourceError:
+        rest = "saved and loaded" if self.can_save else "but not saved and loaded"
         return SourceError(
-            f"{self._guest.name}: the binary does not export QEMU's functions, and {name} was not found (optimization "
-            "at link time leaves few of them): its machines can be booted and asked over QMP, but not saved, loaded or "
-            "paused"
+            f"{self._guest.name}: the binary does not export QEMU's functions, and {name} was not found: its machines "
+            f"can be booted, asked over QMP, {rest}; use a build with modules, or one that is not stripped"
         )
 
     def check_can_save(self) -> None:
