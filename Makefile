@@ -86,7 +86,7 @@ packages:
 
 # The documentation site, build/site/index.html, in an environment of its own, which needs no C core; warnings are errors.
 docs: build/docs-env/done
-	NO_MKDOCS_2_WARNING=1 build/docs-env/bin/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 build/docs-env/bin/mkdocs build
 
 build/docs-env/done: pyproject.toml
 	python3 -m venv build/docs-env

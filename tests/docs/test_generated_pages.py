@@ -113,3 +113,10 @@ def test_totals() -> None:
         f"## one\n\n```text\n{table}total  1  2  3  4  5  0.5  6  0.25\n```\n\n## other\n\n```text\ntotal 5 of 6\n```\n"
     )
     assert list(site_module("measured_page").summary(text))[1:-1] == ["| one | 2 | 4 | 1 | 3 | 50.0 % | 25.0 % |"]
+
+
+def test_make_docs_counts_warnings() -> None:
+    """The site is built strictly: --quiet would hide warnings from the strict mode of MkDocs, which counts log entries."""
+    (line,) = [line for line in (ROOT / "Makefile").read_text().splitlines() if "mkdocs build" in line]
+    assert line.endswith("mkdocs build")
+    assert "\nstrict: true\n" in (ROOT / "mkdocs.yml").read_text()
