@@ -116,7 +116,7 @@ def test_totals() -> None:
 
 
 def test_make_docs_counts_warnings() -> None:
-    """The site is built strictly: --quiet would hide warnings from the strict mode of MkDocs, which counts log entries."""
+    """Warnings fail make docs: with --quiet MkDocs would not count them, as its strict mode counts log entries."""
     (line,) = [line for line in (ROOT / "Makefile").read_text().splitlines() if "mkdocs build" in line]
     assert line.endswith("mkdocs build")
     assert "\nstrict: true\n" in (ROOT / "mkdocs.yml").read_text()
