@@ -29,7 +29,7 @@ FILES = {
     "other.exe": (pe(0x1234), "a Windows program (PE, machine 0x1234); write the dump"),
     "dos.com": (b"MZ\x90\0", "a DOS or Windows program; write the dump"),
     "arm64-macho": (bytes.fromhex("cffaedfe0c000001"), "its header is outside of the file; the file may be truncated"),
-    "x86-64-macho": (bytes.fromhex("cffaedfe07000001") + bytes(24), "a Mach-O file for x86-64, which can't be"),
+    "x86-64-macho": (bytes.fromhex("cffaedfe07000001") + bytes(24), "a Mach-O file of an unknown type (0)"),
     "ppc-macho": (bytes.fromhex("feedface00000012") + bytes(24), "a Mach-O file for PowerPC, which can't be emulated"),
     "fat-macho": (bytes.fromhex("cafebabe00000002"), "the table of CPUs is outside of the file"),
     "A.class": (bytes.fromhex("cafebabe00000041"), "a Java class, not a dump"),

@@ -24,9 +24,9 @@ const struct vmd_replacement vmd_x86_64_vectors = {
     .find = vmd_x86_64_find_vector, .overwrite = overwrite_vector, .execute = vmd_vex_execute};
 
 /* va_list: gp_offset, fp_offset, overflow_arg_area, reg_save_area. Source: the ABI, 3.5.7. */
-enum { VA_GP = 0, VA_FP = 4, VA_OVERFLOW = 8, VA_SAVED = 16, VA_GP_END = 48, VA_FP_END = 176 };
+enum { VA_GP = 0, VA_FP = 4, VA_SAVED = 16, VA_GP_END = 48, VA_FP_END = 176 };
 
-static uint64_t next_saved_register(struct vmd_guest *guest, uint64_t va_list, bool is_double)
+uint64_t vmd_x86_64_next_saved_register(struct vmd_guest *guest, uint64_t va_list, bool is_double)
 {
     uint64_t at = va_list + (is_double ? VA_FP : VA_GP);
     uint32_t offset = vmd_guest_load_u32(guest, at);
@@ -143,16 +143,7 @@ static const struct vmd_arch x86_64 = {
     .platform = VMD_LINUX,
     .name = "x86_64",
     .thread_pointer = FS_BASE,
-    .n_args = 6,
-    .args = {RDI, RSI, RDX, RCX, R8, R9, RSP},
-    .n_float_args = 8,
-    .float_args = {XMM0, XMM0 + 1, XMM0 + 2, XMM0 + 3, XMM0 + 4, XMM0 + 5, XMM0 + 6, XMM0 + 7},
-    .n_saved = 6,
-    .saved = {RBX, RBP, R12, R13, R14, R15},
-    .frame_size = 8,
-    .has_x87 = true,
-    .va_list_stack = VA_OVERFLOW,
-    .next_saved_register = next_saved_register,
+    X86_64_SYSTEM_V,
     .relocations = relocations,
     .n_relocations = sizeof(relocations) / sizeof(*relocations),
     .tls = VMD_TLS_BEFORE,

@@ -183,7 +183,7 @@ enum vmd_status vmd_macos_define_variables(struct vmd_guest *guest)
     if (!status) {
         status = define(guest, "__stack_chk_guard", 0x595e9fbd94fda766);
     }
-    return status ? status : define(guest, "vm_page_size", 16384);
+    return status ? status : define(guest, "vm_page_size", 0); /* see vmd_guest_set_host */
 }
 
 #define NOTHING(name) {name, vmd_host_zero}

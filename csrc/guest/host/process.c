@@ -204,9 +204,15 @@ static uint64_t host_getauxval(struct vmd_host_call *call)
 
 void vmd_guest_set_host(struct vmd_guest *guest, bool memfd, bool sgx_vepc, uint64_t page_size)
 {
+    uint64_t variable;
+
     guest->no_memfd = !memfd;
     guest->sgx_vepc = sgx_vepc;
     guest->page_size = page_size;
+    variable = guest->cpu ? vmd_guest_variable(guest, "vm_page_size") : 0; /* of macOS */
+    if (variable) {
+        vmd_guest_store_u64(guest, variable, page_size);
+    }
 }
 
 /* QEMU's queue of init functions: an image that is read and not started has it here. */

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from vmdump.emulator.hosts import aarch64, aarch64_macos, aarch64_windows, riscv64, s390x, x86_64, x86_64_windows
+from vmdump.emulator.hosts import (
+    aarch64,
+    aarch64_macos,
+    aarch64_windows,
+    riscv64,
+    s390x,
+    x86_64,
+    x86_64_macos,
+    x86_64_windows,
+)
 from vmdump.emulator.hosts.model import Host, Platform
 from vmdump.files.elf_header import ElfHeader, HostArch, elf_machine
 
@@ -11,7 +20,7 @@ __all__ = ["HOSTS", "SUPPORTED", "Host", "unsupported_host"]
 #: The tables of all hosts.
 HOSTS: dict[tuple[HostArch, Platform], Host] = {
     (module.HOST.arch, module.HOST.platform): module.HOST
-    for module in (x86_64, aarch64, riscv64, s390x, x86_64_windows, aarch64_windows, aarch64_macos)
+    for module in (x86_64, aarch64, riscv64, s390x, x86_64_windows, aarch64_windows, aarch64_macos, x86_64_macos)
 }
 
 _NAMES = [elf_machine(arch) for arch, platform in HOSTS if platform == Platform.LINUX]
