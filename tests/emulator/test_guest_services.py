@@ -6,9 +6,12 @@ import pytest
 from support.elf_builder import AARCH64, X86_64
 from support.guests import call
 
+from vmdump._core import ffi
 from vmdump.emulator.guest import Guest
 from vmdump.emulator.guest_services import GuestServices
+from vmdump.emulator.hosts.model import Platform
 from vmdump.emulator.missing_files import advice
+from vmdump.files.elf_header import HostArch
 
 #: O_DIRECTORY of Linux on each architecture.
 O_DIRECTORY = {X86_64: 0o200000, AARCH64: 0o40000}
@@ -122,3 +125,20 @@ def test_advice_without_a_tree(tmp_path: Path) -> None:
     assert advice(services, "could not find stage1 bootloader", []) == (
         "QEMU's files (s390-ccw.img) are looked for in its tree, but it is in no tree: name its tree with --root"
     )
+
+
+def test_files_of_windows(tmp_path: Path) -> None:
+    """A program for Windows has the folder share and libraries beside it, by paths with either slash; nothing else."""
+    binary = tmp_path / "qemu-system-x86_64.exe"
+    (tmp_path / "share").mkdir()
+    for name in ("share/slof.bin", "libfdt-1.dll", "other.txt"):
+        (tmp_path / name).write_bytes(name.encode())
+    services = GuestServices(binary, None)
+    services.attach(Guest("guest", HostArch.X86_64, platform=Platform.WINDOWS))
+    content = services.read_file("\\usr\\bin/share/slof.bin")
+    assert content is not None
+    assert bytes(ffi.buffer(content)) == b"share/slof.bin"
+    assert services.resolve("/usr/bin/libfdt-1.dll") == str(tmp_path / "libfdt-1.dll")
+    for path in ("/usr/bin/other.txt", "\\usr\\bin\\share\\..\\other.txt", "/usr/share/slof.bin"):
+        assert services.read_file(path) is None
+    assert services.is_directory("\\usr\\bin")

@@ -266,3 +266,17 @@ def test_damaged_files(changes: list[tuple[int, bytes]]) -> None:
         object_.function_starts()
     except SourceError as error:
         assert "\n" not in str(error)
+
+
+def test_library() -> None:
+    """Imports are bound to a library's exports first; only the main binary may have thread-local data with content."""
+    library = PeFile(pe_object(exports={b"fdt_create": CODE}, tls=(64, 16, 96)), "libfdt-1.dll")
+    main = PeFile(pe_object(imports={b"libfdt-1.dll": [b"fdt_create", b"fdt_other"]}, tls=(64, 16, 96)), "x")
+    guest = Guest("x", main.arch, platform=main.platform)
+    first = library.map(guest, is_main=False)
+    second = main.map(guest, [first], is_main=True)
+    slots = guest.words(start_of(second) + TABLES, 2)
+    assert slots == (first.symbols["fdt_create"], guest.host_function("fdt_other"))
+    data = b"\xff".rjust(256, b"\1")
+    with pytest.raises(SourceError, match=r"TLS directory at .*: only the main binary may have such data"):
+        PeFile(pe_object(data=data, tls=(64, 16, 96)), "y").map(guest, is_main=False)

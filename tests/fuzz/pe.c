@@ -22,7 +22,7 @@ static void load(struct vmd_guest *guest, const uint8_t *data, struct vmd_pe *pe
         memcpy(vmd_guest_find(guest, FUZZ_BASE + section->address, section->file_size), data + section->offset,
                section->file_size);
     }
-    if (!vmd_pe_link(guest, FUZZ_BASE, pe, &object, &err)) {
+    if (!vmd_pe_link(guest, FUZZ_BASE, pe, true, NULL, 0, &object, &err)) {
         fuzz_query(object);
         vmd_object_destroy(object);
     }

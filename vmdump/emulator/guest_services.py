@@ -94,6 +94,8 @@ class GuestServices:
     def attach(self, guest: Guest) -> None:
         """Provide the files to a guest that runs its own main function."""
         self._guest, self.platform = guest, guest.host.platform
+        if self.platform == Platform.WINDOWS:  # the binary looks for its files only if its directory is there
+            self._directories.add(_BIN_DIR)
         lib.vmd_guest_run_main(guest.native)
         lib.vmd_guest_set_services(
             guest.native,
@@ -159,7 +161,8 @@ class GuestServices:
             directory, name = os.path.split(os.path.dirname(self.binary))
             roots = [directory] if name == "bin" else []
             places += [(root, path.removeprefix("/usr")) for root in (*roots, f"{directory}/{name}") if root != "/"]
-        if self.platform == Platform.WINDOWS and path.startswith(_BESIDE):
+        is_library = path.startswith(f"{_BIN_DIR}/") and path.endswith(".dll")
+        if self.platform == Platform.WINDOWS and (is_library or path.startswith(_BESIDE)):
             places = [(os.path.dirname(self.binary), path.removeprefix(_BIN_DIR))]
         found = (resolve(inner, root) for root, inner in places)
         return next((real for real in found if os.path.isfile(real)), None)

@@ -14,11 +14,12 @@ from vmdump.emulator.objects.open import open_object
 LIBRARIES = {
     Platform.LINUX: {"libfdt.so.1": "fdt_", "libslirp.so.0": "slirp_"},
     Platform.MACOS: {"libfdt.1.dylib": "fdt_", "libslirp.0.dylib": "slirp_"},
-    Platform.WINDOWS: {},
+    Platform.WINDOWS: {"libfdt-1.dll": "fdt_", "libslirp-0.dll": "slirp_"},
 }
 
-#: Directories of libraries, by the multiarch name of the host; the last are those of Homebrew.
-_LIBRARY_DIRS = ("usr/lib/%s", "lib/%s", "usr/lib64", "usr/lib", "opt/homebrew/lib", "usr/local/lib")
+#: Directories of libraries, by the multiarch name of the host; the last are those of Homebrew and, for
+#: Windows, of the binary.
+_LIBRARY_DIRS = ("usr/lib/%s", "lib/%s", "usr/lib64", "usr/lib", "opt/homebrew/lib", "usr/local/lib", "usr/bin")
 
 
 def map_libraries(guest: Guest, services: GuestServices) -> list[MappedObject]:

@@ -31,6 +31,17 @@ static const char *import_name(const struct vmd_pe_image *image, const char *dll
     return vmd_pe_string(image, (entry & 0x7fffffff) + 2); /* behind a hint */
 }
 
+/* The address of an import; 0: the host has no room for more. */
+static uint64_t resolve(const struct vmd_pe_image *image, const char *name)
+{
+    uint64_t address = 0;
+
+    for (size_t i = 0; i < image->n_scope && !address; i++) {
+        address = vmd_object_symbol(image->scope[i], name);
+    }
+    return address ? address : vmd_guest_import(image->guest, name);
+}
+
 /* Bind the functions and variables of one DLL. */
 static enum vmd_status bind_dll(const struct vmd_pe_image *image, const char *dll, uint64_t names, uint64_t slots,
                                 struct vmd_error *err)
@@ -50,7 +61,7 @@ static enum vmd_status bind_dll(const struct vmd_pe_image *image, const char *dl
         if (!name) {
             return vmd_pe_bad(err, "import", names + 8 * i, "its name is outside of the image");
         }
-        address = vmd_guest_import(image->guest, name);
+        address = resolve(image, name);
         if (!address) {
             return vmd_pe_bad(err, "import", names + 8 * i, "imports more functions than any QEMU does");
         }

@@ -17,6 +17,9 @@ struct vmd_pe_image {
     struct vmd_guest *guest;
     struct vmd_pe *pe;
     uint64_t start; /* address of the image in the guest */
+    bool is_main;
+    const struct vmd_object *const *scope;
+    size_t n_scope;
 };
 
 /* An error at an offset or address of a structure. */

@@ -75,6 +75,14 @@ static enum vmd_status relocate(const struct vmd_pe_image *image, struct vmd_err
 
 /* Thread-local data: {start, end of initial bytes, address of the index, callbacks, size of zeros, ...} */
 
+static bool is_zero(const char *bytes, uint64_t size)
+{
+    while (size && !bytes[size - 1]) {
+        size--;
+    }
+    return !size;
+}
+
 static enum vmd_status map_thread_local(const struct vmd_pe_image *image, struct vmd_error *err)
 {
     const struct vmd_pe_directory *directory = &image->pe->directories[PE_THREAD_LOCAL];
@@ -97,6 +105,11 @@ static enum vmd_status map_thread_local(const struct vmd_pe_image *image, struct
         return vmd_pe_bad(err, "TLS directory", directory->address, "its data is outside of the image");
     }
     vmd_put_u32(guest, index, 0);
+    if (!image->is_main) { /* libraries have a section for it, in which nothing is */
+        return is_zero(from, size)
+                   ? VMD_OK
+                   : vmd_pe_bad(err, "TLS directory", directory->address, "only the main binary may have such data");
+    }
     address = vmd_guest_set_tls(guest, (size + vmd_get_u32(guest, header + 32) + 15) & -(uint64_t)16);
     to = address ? vmd_guest_find(guest, address, size) : NULL;
     if (!to) {
@@ -157,10 +170,12 @@ static enum vmd_status find_constructors(const struct vmd_pe_image *image, struc
     return VMD_OK;
 }
 
-enum vmd_status vmd_pe_link(struct vmd_guest *guest, uint64_t start, struct vmd_pe *pe, struct vmd_object **ret,
+enum vmd_status vmd_pe_link(struct vmd_guest *guest, uint64_t start, struct vmd_pe *pe, bool is_main,
+                            const struct vmd_object *const *scope, size_t n_scope, struct vmd_object **ret,
                             struct vmd_error *err)
 {
-    struct vmd_pe_image image = {vmd_object_create(guest, start - pe->image_base), guest, pe, start};
+    struct vmd_pe_image image = {
+        vmd_object_create(guest, start - pe->image_base), guest, pe, start, is_main, scope, n_scope};
 
     if (!image.object) {
         return vmd_object_no_memory(err);
@@ -170,7 +185,7 @@ enum vmd_status vmd_pe_link(struct vmd_guest *guest, uint64_t start, struct vmd_
     } else if (!relocate(&image, err) && !vmd_pe_bind(&image, err) && !vmd_pe_export(&image, err) &&
                !map_thread_local(&image, err) && !find_constructors(&image, err)) {
         guest->n_objects++;
-        guest->image = start;
+        guest->image = is_main ? start : guest->image;
         *ret = image.object;
         return VMD_OK;
     }

@@ -46,11 +46,13 @@ enum vmd_status vmd_pe_read(const char *data, size_t size, uint64_t file_size, s
                             struct vmd_error *err);
 
 /*
- * Relocate an object whose sections are in the guest from image on, bind its imports to the host, and find its exports
- * and constructors. It becomes the guest's object with thread-local data, if it has any. VMD_NO_MEMORY;
- * VMD_BAD_REFERENCE: the object is invalid; path: the structure.
+ * Relocate an object whose sections are in the guest from image on, bind its imports to the first object in scope that
+ * exports a function of that name, else to the host, and find its exports and constructors. scope is not used after the
+ * call. The main object is the one that may have thread-local data. VMD_NO_MEMORY; VMD_BAD_REFERENCE: the object is
+ * invalid; path: the structure.
  */
-enum vmd_status vmd_pe_link(struct vmd_guest *guest, uint64_t image, struct vmd_pe *pe, struct vmd_object **ret,
+enum vmd_status vmd_pe_link(struct vmd_guest *guest, uint64_t image, struct vmd_pe *pe, bool is_main,
+                            const struct vmd_object *const *scope, size_t n_scope, struct vmd_object **ret,
                             struct vmd_error *err);
 /* cdef: end */
 

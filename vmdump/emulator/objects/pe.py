@@ -62,7 +62,7 @@ class PeFile(ObjectFile):
             raise self.error(f"an image of {self._pe.image_size >> 20} MiB, larger than any QEMU")
 
     def map(self, guest: Guest, scope: Sequence[MappedObject] = (), *, is_main: bool) -> MappedObject:
-        """See ObjectFile.map. Imports are bound to the host only: names of Windows' libraries are not unique."""
+        """See ObjectFile.map."""
         pe = self._pe
         start = guest.alloc(pe.image_size, 0x10000)
         bias = start - int(pe.image_base)
@@ -74,7 +74,8 @@ class PeFile(ObjectFile):
             if section.is_executable:
                 lib.vmd_guest_expect_code(guest.native, start + section.address, section.file_size)
         error, ret = ffi.new("struct vmd_error *"), ffi.new("struct vmd_object **")
-        self._check(lib.vmd_pe_link(guest.native, start, pe, ret, error), error)
+        others = ffi.new("struct vmd_object *[]", [each.native for each in scope])
+        self._check(lib.vmd_pe_link(guest.native, start, pe, is_main, others, len(scope), ret, error), error)
         segments = [
             MappedSegment(
                 start + each.address, start + each.address + each.size,
