@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             vmd_object_destroy(module);
         }
         if (!vmd_elf_add_symbols(main, (const char *)data, size / 24, (const char *)data, size, &err)) {
-            query(main);
+            fuzz_query(main);
         }
         vmd_object_destroy(main);
     }
