@@ -1,5 +1,6 @@
 """The drawings in docs/images are those that docs/site/drawings.py makes."""
 
+import os
 import re
 import subprocess
 import sys
@@ -20,7 +21,9 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (docs / "images").mkdir()
     for path in (ROOT / "docs" / "site").glob("*.py"):
         (docs / "site" / path.name).write_bytes(path.read_bytes())
-    subprocess.run([sys.executable, docs / "site" / "drawings.py"], check=True)
+    # Other tests have set this: worker processes of vmdump bulk do not import from the script's directory.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    subprocess.run([sys.executable, docs / "site" / "drawings.py"], check=True, env=environment)
     return docs / "images"
 
 

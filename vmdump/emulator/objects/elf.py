@@ -213,8 +213,9 @@ class ElfFile(ObjectFile):
         native = self._link(guest, bias, scope, is_main=is_main) if program is None else _unlinked(guest, bias)
         if is_main:
             self._add_symbols(native)
-        relocated = [(bias + each.vaddr, bias + each.vaddr + each.memsz) for each in self.of_type(_PT_GNU_RELRO)]
-        tables = [bias + each.vaddr for each in self.of_type(_PT_GNU_EH_FRAME)]
+        starts = ((bias + each.vaddr & _WORD, each.memsz) for each in self.of_type(_PT_GNU_RELRO))
+        relocated = [(start, start + size) for start, size in starts]
+        tables = [bias + each.vaddr & _WORD for each in self.of_type(_PT_GNU_EH_FRAME)]
         find_functions = partial(_function_starts, tables, segments)
         return MappedObject(guest, native, bias, segments, _constants(segments), relocated, find_functions, program)
 
@@ -223,7 +224,7 @@ class ElfFile(ObjectFile):
         header = self._header
         within = (each for each in self.of_type(_PT_LOAD) if 0 <= header.phoff - each.offset < each.filesz)
         headers = next((bias + each.vaddr + header.phoff - each.offset for each in within), 0)
-        return Program(bias + header.entry, headers, header.phnum, header.phentsize)
+        return Program(bias + header.entry & _WORD, headers, header.phnum, header.phentsize)
 
     def _link(self, guest: Guest, bias: int, scope: Sequence[MappedObject], *, is_main: bool) -> Any:
         """Map thread-local data, bind symbols and apply relocations. Return ``struct vmd_object *``."""
@@ -234,7 +235,7 @@ class ElfFile(ObjectFile):
             raise self.error("no dynamic section")
         error, ret = ffi.new("struct vmd_error *"), ffi.new("struct vmd_object **")
         status = lib.vmd_elf_link(
-            guest.native, bias & _WORD, bias + dynamic.vaddr, dynamic.memsz,
+            guest.native, bias & _WORD, bias + dynamic.vaddr & _WORD, dynamic.memsz,
             ffi.new("struct vmd_object *[]", [each.native for each in scope]), len(scope), ret, error,
         )  # fmt: skip
         self._check(status, error)
