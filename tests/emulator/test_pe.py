@@ -113,6 +113,17 @@ def test_functions(machine: int) -> None:
     assert Code(object_).function(start + CODE + 0x30) == (start + CODE + 0x20, start + CODE + 0x80)
 
 
+def test_functions_without_frame() -> None:
+    """AArch64 functions without a stack frame, which the unwinding directory lacks, are found by calls to them."""
+    code = bytes.fromhex("10000094").ljust(0x100, b"\0")  # bl CODE + 0x40
+    object_ = mapped(pe_object(machine=AARCH64, code=code, functions=[CODE, CODE + 0x80]))
+    start, found = start_of(object_) + CODE, Code(object_)
+    assert found.function(start) == (start, start + 0x40)
+    assert found.function(start + 0x50) == (start + 0x40, start + 0x80)
+    assert list(found.calls((start, start + 0x40))) == [start + 0x40]
+    assert found.callers(start + 0x40) == {(start, start + 0x40)}
+
+
 #: Code that returns the first word of thread-local data, through the TEB's array: as GCC and clang compile it.
 FIRST_WORD = {
     # mov rax, gs:[0x58]; mov rax, [rax]; mov rax, [rax]; ret

@@ -14,6 +14,8 @@ from support.paths import DATA
 import vmdump
 from vmdump.cli import main
 from vmdump.emulator.machine import boot
+from vmdump.stream.diff import differences
+from vmdump.stream.walk import read_saved_vm
 
 pytestmark = pytest.mark.slow
 
@@ -100,3 +102,17 @@ def test_save_and_load(wheels: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(["save", str(path), "-o", str(stream), *arguments]) == 0
     assert main(["load", str(stream), str(path), *arguments]) == 0
     assert capsys.readouterr().out.rstrip().endswith(": loads")
+
+
+def test_save_and_load_aarch64(wheels: Path, tmp_path: Path) -> None:
+    """A machine of the AArch64 build is saved and loaded, and is that of QEMU 10.2.2 on Linux, but for its clock."""
+    path, native, here = binary(wheels, "win_arm64", tmp_path), tmp_path / "native.vm", tmp_path / "here.vm"
+    native.write_bytes(lzma.decompress((DATA / "macos/virt-10.2.2-armhf.vm.xz").read_bytes()))
+    devices = ["-device", "virtio-net-pci,romfile=", "-device", "e1000e,romfile="]
+    arguments = ["--", "-M", "virt-10.2", "-cpu", "cortex-a15", "-nodefaults", *devices]
+    assert main(["save", str(path), "-o", str(here), *arguments]) == 0
+    old, new = read_saved_vm(str(here)), read_saved_vm(str(native))
+    assert {each.name for each in differences(old, new) if each.kind != "ram pages"} == {"pl031"}
+    assert [each.name for each in old.sections] == [each.name for each in new.sections]
+    for stream in (here, native):
+        assert main(["load", str(stream), str(path), *arguments]) == 0

@@ -38,10 +38,13 @@ class MigrationFunctions:
             self.store_state, self.flush, self.new_input, self.new_output, self.load_state, self.header, self.set_up,
             self.new_buffer, self.is_blocked, self._non_iterable,
         ]  # fmt: skip
-        describers = self._code.functions_that_load(self._code.strings(b"page_size"))
-        if self.set_up() & describers:  # since 8.2 the migration's state has a writer of the description
+        if self._keeps_writer():
             needed += [self.init_state, self.current_state]
         return all(len(finder()) == 1 for finder in needed)
+
+    def _keeps_writer(self) -> bool:
+        """Whether the migration's state has a writer of the description, since 8.2: the set-up starts to write it."""
+        return bool(self.set_up() & self._code.functions_that_load(self._code.strings(b"page_size")))
 
     def _with_text(self, text: bytes) -> set[_Function]:
         """Return the functions that load a string which contains a text."""
@@ -75,13 +78,15 @@ class MigrationFunctions:
         return {min(callers, key=_size)} if callers else set()
 
     def header(self) -> set[_Function]:
-        """qemu_savevm_state_header: since 11.1 it calls another function, which has its trace event."""
+        """qemu_savevm_state_header, which sends the configuration.
+
+        Since 11.0 another function has its trace event, which compilers may inline here and elsewhere.
+        """
         traced = self._with_text(b"savevm_state_header")
         with_section = self._code.functions_that_load(self._code.strings(b"configuration"))
-        send = self._only(traced)
-        if send is None or not with_section or send in with_section:
+        if not with_section:
             return traced
-        return with_section & self._code.callers(send[0])
+        return traced & with_section or {each for send in traced for each in with_section & self._code.callers(send[0])}
 
     def current_state(self) -> set[_Function]:
         """migrate_get_current, which qemu_savevm_state_header calls first, and only once."""
@@ -90,16 +95,23 @@ class MigrationFunctions:
         return next((self._function(target) for target in calls if calls.count(target) == 1), set())
 
     def init_state(self) -> set[_Function]:
-        """migrate_init, which has two callers: save_snapshot, and qmp_migrate, which asks whether VMs are blocked."""
-        blocked, header = self._only(self.is_blocked()), self._only(self.header())
-        if blocked is None or header is None:
+        """migrate_init, which has two callers: save_snapshot, and qmp_migrate, which asks whether VMs are blocked.
+
+        Compilers may leave qemu_savevm_state in a function of its own, which save_snapshot calls, and inline
+        migration_is_blocked. Needed since 8.2 only.
+        """
+        if not self._keeps_writer():
             return set()
-        savers, askers = self._code.callers(header[0]), self._code.callers(blocked[0])
-        snapshot = self._only(savers & askers)
+        state, blocked, header = (self._only(found()) for found in (self.state_blocked, self.is_blocked, self.header))
+        if state is None or blocked is None or header is None:
+            return set()
+        savers = self._code.callers(header[0])
+        askers = (self._code.callers(blocked[0]) | self._code.callers(state[0])) - {blocked}
+        snapshot = self._only(savers & askers or {each for each in savers if askers & self._code.callers(each[0])})
         found = set()
         for target in set(self._calls(snapshot)) if snapshot else ():
             callers = self._code.callers(target)
-            if len(callers) == 2 and snapshot in callers and callers <= askers and target != blocked[0]:
+            if len(callers) == 2 and snapshot in callers and callers <= askers | {snapshot} and target != blocked[0]:
                 found |= self._function(target)
         return found
 
@@ -146,10 +158,16 @@ class MigrationFunctions:
         return {each for each in self._with_text(b"savevm_send_switchover_start") if _size(each) <= _SMALL}
 
     def store_state(self) -> set[_Function]:
-        """global_state_store, which calls the same function as global_state_store_running."""
+        """global_state_store, which calls the same function as global_state_store_running.
+
+        Compilers may inline that function, so that both assert what it asserts.
+        """
         if found := self._with_text(b"runstate name too big"):
             return found
         running = self._function(next(iter(self._only_in_xen_save()), 0))
+        asserting = self._with_text(b"< sizeof(global_state.runstate)")
+        if running and running < asserting:
+            return asserting - running
         calls = [target for function in running for target in self._calls(function)]
         if len(calls) != 1:
             return set()

@@ -18,6 +18,9 @@ from vmdump.emulator.objects.model import MappedObject
 #: Limit of address loads. The largest QEMU has 200,000.
 _LOADS_MAX = 1 << 20
 
+#: Limit of calls. A QEMU for AArch64 Windows has 140,000.
+_CALLS_MAX = 1 << 20
+
 #: Limit of the size of a function in bytes. The largest one of a QEMU has 127 KB.
 _FUNCTION_SIZE_MAX = 1 << 20
 
@@ -29,8 +32,16 @@ class Code:
         self.mapped, self.guest = mapped, mapped.guest
         self._host = mapped.guest.host
         self._loaded = [(segment.start, segment.loaded) for segment in mapped.segments]
-        self._starts = mapped.function_starts()
+        self._starts = self._all_starts(mapped.function_starts())
         self._known = frozenset(self._starts)
+
+    def _all_starts(self, listed: list[int]) -> list[int]:
+        """Add the functions that are called, for hosts whose objects do not list all."""
+        if not listed or self._host.called is None:
+            return listed
+        start, end = listed[0], listed[-1]
+        called = islice(self._host.called(start, self.guest.read(start, end - start)), _CALLS_MAX)
+        return sorted({*listed, *(target for target in called if start <= target < end)})
 
     @cached_property
     def _segments(self) -> list[tuple[int, bytes]]:

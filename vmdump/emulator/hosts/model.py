@@ -69,6 +69,8 @@ class Host(NamedTuple):
     sets_third: Callable[[bytes], bool] = lambda before: False
     #: Further instructions that load an address in code that is not position-independent.
     absolute_loads: Callable[[int, bytes], Addresses] = lambda address, code: iter(())
+    #: Starts of functions that code calls, if objects do not list all of them.
+    called: Callable[[int, bytes], Iterator[int]] | None = None
     #: Bytes per page, if all machines of the platform have the same; None: as the host profile says.
     page_size: int | None = None
 
