@@ -232,6 +232,8 @@ def truncations(data: bytes, path: Path, ends: set[int], points) -> None:
             assert any(each in str(error) for each in words), (size, str(error))
             if size >= 16:
                 assert f"ends at byte {size}," in str(error)
+            if size > min(ends):  # within the vmdescription
+                assert ", after its last section;" in str(error)
         else:
             assert size in ends, size
 

@@ -248,7 +248,8 @@ def _problem(native: vmd_savevm, opened: Opened, path: str) -> SourceError:
         where = f"section {texts.get(section.name, section.name_len)!r} (instance {section.instance_id:#x})"
     if kind in (lib.VMD_SAVEVM_TRUNCATED, lib.VMD_SAVEVM_NO_END):
         end = at if opened.size is None else min(at, max(opened.size - (opened.container.offset or 0), 0))
-        inside = f"within or after {where}" if where else "before its first section"
+        outside = "after its last section" if native.n_sections else "before its first section"
+        inside = f"within or after {where}" if where else outside
         return SourceError(f"{path}: the stream ends at byte {end}, {inside}; the file is truncated, save the VM again")
     what = _WORDS[kind].format(value=value, where=where or "the stream")
     return SourceError(f"{path}: {what} (at byte {at} of the stream)")
