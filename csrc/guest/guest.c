@@ -95,9 +95,9 @@ uint64_t vmd_host_errno(struct vmd_guest *guest, int number)
 
 const char *vmd_host_error_text(const struct vmd_guest *guest, uint32_t number)
 {
-    int here = (int)number;
+    int here = guest->host->errno_of && number ? -1 : (int)number; /* -1: an error that this system lacks */
 
-    for (int i = 1; guest->host->errno_of && i < ERRNO_MAX; i++) {
+    for (int i = 1; here < 0 && i < ERRNO_MAX; i++) {
         if ((uint32_t)guest->host->errno_of(i) == number) {
             here = i;
         }
@@ -194,7 +194,7 @@ enum vmd_status vmd_guest_create(const char *unicorn, uint16_t e_machine, enum v
                                  const struct vmd_guest_limits *limits, struct vmd_guest **ret, struct vmd_error *err)
 {
     const struct vmd_arch *host = vmd_arch_of(e_machine, platform);
-    struct vmd_guest *guest = host ? calloc(1, sizeof(*guest)) : NULL;
+    struct vmd_guest *guest;
 
     if (!host) {
         return vmd_error_set(err, VMD_UNSUPPORTED, e_machine, "an unknown host architecture");
@@ -202,6 +202,7 @@ enum vmd_status vmd_guest_create(const char *unicorn, uint16_t e_machine, enum v
     if (limits->image % IMAGE_ALIGN || limits->image > ADDRESS_MAX) {
         return vmd_error_set(err, VMD_BAD_REFERENCE, limits->image, "a binary at an impossible address");
     }
+    guest = calloc(1, sizeof(*guest));
     if (!guest) {
         return vmd_error_set(err, VMD_NO_MEMORY, 0, "out of memory");
     }

@@ -42,8 +42,12 @@ static struct vmd_host_import *add_import(struct vmd_guest *guest, const char *n
 
 uint64_t vmd_guest_import(struct vmd_guest *guest, const char *name)
 {
-    const struct vmd_host_import *import = find_import(guest, name);
+    const struct vmd_host_import *import;
 
+    if (strnlen(name, VMD_NAME_SIZE_MAX) == VMD_NAME_SIZE_MAX) {
+        return 0;
+    }
+    import = find_import(guest, name);
     import = import ? import : add_import(guest, name, NULL);
     return import ? import->address : 0;
 }

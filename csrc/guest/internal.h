@@ -295,6 +295,12 @@ uint32_t vmd_guest_load_u32(struct vmd_guest *guest, uint64_t address);
 void vmd_guest_store_u64(struct vmd_guest *guest, uint64_t address, uint64_t value);
 void vmd_guest_store_u32(struct vmd_guest *guest, uint64_t address, uint32_t value);
 
+/* Longer names are no function's. Symbols of a hostile file may all share one long string. */
+enum { VMD_NAME_SIZE_MAX = 4096 };
+
+/* Functions that are system calls, too. See host/time.c. */
+vmd_host_fn vmd_host_clock_gettime, vmd_host_gettimeofday, vmd_host_time;
+
 /* The name of the host function at an address, or NULL. */
 const char *vmd_guest_import_name(const struct vmd_guest *guest, uint64_t address);
 

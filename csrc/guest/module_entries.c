@@ -19,7 +19,7 @@ enum { TYPES_MAX = 32 }; /* far above MODULE_INIT_MAX */
 
 struct search {
     const struct vmd_guest *guest;
-    uint64_t begin, end, code_begin, code_end;
+    uint64_t code_begin, code_end;
     struct vmd_module_entry *ret;
     size_t n, room;
 };
@@ -61,7 +61,7 @@ static void add_list(struct search *search, uint64_t first)
 size_t vmd_guest_find_module_entries(const struct vmd_guest *guest, uint64_t begin, uint64_t end, uint64_t code_begin,
                                      uint64_t code_end, struct vmd_module_entry *ret, size_t room)
 {
-    struct search search = {guest, begin, end, code_begin, code_end, ret, 0, room};
+    struct search search = {guest, code_begin, code_end, ret, 0, room};
 
     for (uint64_t at = (begin + 7) & -(uint64_t)8; at < end && code_begin < code_end; at += 8) {
         const char *entry = entry_at(&search, at);

@@ -31,7 +31,10 @@ static uint64_t set_break(struct vmd_guest *guest, uint64_t end)
     if (!state->heap) {
         state->heap = state->heap_end = vmd_guest_alloc(guest, HEAP_SIZE, guest->page_size);
     }
-    if (end - state->heap <= HEAP_SIZE) {
+    if (state->heap && end - state->heap <= HEAP_SIZE) {
+        if (end < state->heap_end) { /* what is given back is zero when it is used again */
+            memset(vmd_guest_find(guest, end, state->heap_end - end), 0, state->heap_end - end);
+        }
         state->heap_end = end;
     }
     return state->heap_end;
@@ -46,11 +49,14 @@ static uint64_t map(struct vmd_guest *guest, const uint64_t *args)
     if (!(args[3] & MAP_ANONYMOUS)) {
         return failed(ENODEV);
     }
+    if (!size || size < args[1]) {
+        return failed(ENOMEM);
+    }
     if (fixed) { /* within what it has reserved */
         memset(fixed, 0, size);
         return address;
     }
-    if (args[3] & MAP_FIXED || !size || size < args[1] || size > guest->size - guest->state.free) {
+    if (args[3] & MAP_FIXED || size > guest->size - guest->state.free) {
         return failed(ENOMEM);
     }
     return vmd_guest_alloc(guest, size, guest->page_size);
@@ -64,11 +70,13 @@ static uint64_t write_vector(struct vmd_guest *guest, const uint64_t *args)
         uint64_t size = vmd_guest_load_u64(guest, args[1] + 16 * i + 8);
         const char *data = vmd_guest_find(guest, vmd_guest_load_u64(guest, args[1] + 16 * i), size);
 
-        if (!data) {
-            return failed(EFAULT);
+        if (size && !data) {
+            return written ? written : failed(EFAULT);
         }
-        vmd_host_print(guest, data, size);
-        written += size;
+        if (size) {
+            vmd_host_print(guest, data, size);
+            written += size;
+        }
     }
     return written;
 }
@@ -77,10 +85,12 @@ static uint64_t write_output(struct vmd_guest *guest, const uint64_t *args)
 {
     const char *data = vmd_guest_find(guest, args[1], args[2]);
 
-    if (!data) {
+    if (args[2] && !data) {
         return failed(EFAULT);
     }
-    vmd_host_print(guest, data, args[2]);
+    if (args[2]) {
+        vmd_host_print(guest, data, args[2]);
+    }
     return args[2];
 }
 
@@ -101,6 +111,15 @@ static uint64_t get_limit(struct vmd_guest *guest, const uint64_t *args)
         vmd_guest_store_u64(guest, args[3] + 8, UINT64_MAX);
     }
     return 0;
+}
+
+/* What a function of the host does for these arguments. */
+static uint64_t serve(struct vmd_guest *guest, vmd_host_fn *function, const uint64_t *args)
+{
+    struct vmd_host_call call = {.guest = guest};
+
+    memcpy(call.args, args, 2 * sizeof(*args));
+    return function(&call);
 }
 
 uint64_t vmd_guest_serve_syscall(struct vmd_guest *guest, uint64_t number, const uint64_t *args)
@@ -133,6 +152,12 @@ uint64_t vmd_guest_serve_syscall(struct vmd_guest *guest, uint64_t number, const
         return args[1];
     case VMD_SYSCALL_MEMFD:
         return guest->no_memfd ? failed(ENOSYS) : MEMFD;
+    case VMD_SYSCALL_CLOCK:
+        return serve(guest, vmd_host_clock_gettime, args);
+    case VMD_SYSCALL_TIME_OF_DAY:
+        return serve(guest, vmd_host_gettimeofday, args);
+    case VMD_SYSCALL_TIME:
+        return serve(guest, vmd_host_time, args);
     case VMD_SYSCALL_NO_TERMINAL:
         return failed(ENOTTY);
     case VMD_SYSCALL_WRITE:

@@ -1,6 +1,7 @@
 """Mach-O objects are mapped and linked, or refused with the place in the file; including damaged ones."""
 
 import struct
+from itertools import product
 
 import pytest
 from hypothesis import given, settings
@@ -364,3 +365,17 @@ def test_calls() -> None:
     guest.write(arguments, guest.pack("QdQ", 7, 1.5, guest.string("text")))
     guest.call(guest.host_function("vsnprintf"), buffer, 64, guest.string("%d %g %s"), arguments)
     assert guest.text(buffer) == "7 1.5 text"
+
+
+def test_names_that_collide() -> None:
+    """Of names with the same hash, so many are found that looking for them takes no time that matters."""
+    names = [bytes(b"_" + b"".join(pair)) for pair in product((b"Ez", b"FY"), repeat=11)]
+    found = mapped(macho_object(symbols=[Symbol(name, TEXT) for name in names]))
+    assert sum(name[1:].decode() in found.symbols for name in names) == 256
+
+
+def test_long_names() -> None:
+    """Names of more than 4,095 bytes are no function's: they are not found, and not imported."""
+    names = [b"_" + b"a" * 4095, b"_" + b"a" * 4096]
+    found = mapped(macho_object(symbols=[Symbol(name, TEXT) for name in names]))
+    assert [name[1:].decode() in found.symbols for name in names] == [True, False]

@@ -65,6 +65,9 @@ def test_errors(guest: Guest) -> None:
     assert errno(guest) == ENOSYS
     assert guest.text(call(guest, "strerror", ENOSYS)) == "Function not implemented"
     assert guest.text(call(guest, "strerror", EAGAIN)) == "Resource temporarily unavailable"
+    assert guest.text(call(guest, "strerror", 22)) == "Invalid argument"
+    assert guest.text(call(guest, "strerror", 45)) == "Operation not supported"
+    assert guest.text(call(guest, "strerror", 59)) == "Too many references: cannot splice"
 
 
 def test_system(guest: Guest) -> None:

@@ -291,3 +291,10 @@ def test_library() -> None:
     data = b"\xff".rjust(256, b"\1")
     with pytest.raises(SourceError, match=r"TLS directory at .*: only the main binary may have such data"):
         PeFile(pe_object(data=data, tls=(64, 16, 96)), "y").map(guest, is_main=False)
+
+
+def test_imports_of_many_libraries() -> None:
+    """The number of imports is limited for all libraries together, which may share one table of them."""
+    content = pe_object(imports={b"%d" % number: [b"g_free"] * 100 for number in range(700)})
+    with pytest.raises(SourceError, match="imports more functions than any QEMU does"):
+        mapped(content)

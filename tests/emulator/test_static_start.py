@@ -1,5 +1,6 @@
 """Binaries that are not position-independent, or statically linked: small programs as GCC builds them."""
 
+import errno
 import platform
 import shutil
 import struct
@@ -33,6 +34,9 @@ SOURCE = r"""
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 __thread int local = 7;
@@ -58,6 +62,33 @@ __attribute__((constructor(101))) static void begin(void)
     results[5] = syscall(SYS_socket, 1, 1, 0) == -1 ? errno : 0;
     results[6] = syscall(SYS_mmap, 0, 4096, 1, MAP_PRIVATE, 1, 0) == -1 ? errno : 0;
     results[7] = syscall(9999) == -1 ? errno : 0;
+}
+
+/* Results as Linux gives them. */
+static void use_memory_and_output(void)
+{
+    struct iovec parts[] = {{"given\n", 6}, {0, 0}, {(void *)-1, 8}};
+    struct timespec now = {0, 0};
+    struct timeval then = {0, 0};
+    char *start = sbrk(1 << 16);
+
+    memset(start, 1, 1 << 16);
+    sbrk(-(1 << 16));
+    sbrk(1 << 16);
+    results[0] = start[0] | start[4095] | start[(1 << 16) - 1];
+    results[1] = syscall(SYS_writev, 1, parts, 2);
+    results[2] = syscall(SYS_writev, 1, parts, 3);
+    results[3] = syscall(SYS_write, 1, 0, 0);
+    results[4] = syscall(SYS_mmap, start, -1L, 3, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == -1 ? errno : 0;
+    results[5] = syscall(SYS_clock_gettime, CLOCK_REALTIME, &now) == 0 && now.tv_sec > 1600000000;
+    results[6] = syscall(SYS_gettimeofday, &then, 0) == 0 && then.tv_sec >= now.tv_sec;
+    results[7] = syscall(SYS_time, 0) >= 1600000000;
+}
+
+int again(void)
+{
+    use_memory_and_output();
+    return 0;
 }
 
 __attribute__((constructor(102))) static void next(void)
@@ -150,6 +181,17 @@ def test_system_calls(program: Path) -> None:
     enomem, efault, enoent, enosys, enodev = 12, 14, 2, 38, 19
     expected = (enomem, enomem, efault, efault, enoent, enosys, enodev, enosys)
     assert built.guest.words(built.symbols["results"], 8) == expected
+
+
+@pytest.mark.parametrize("kind", ["static", "static-pie"])
+def test_memory_output_and_time(kind: str, program: Path) -> None:
+    """Memory that was given back is zero again, empty output is none, partial output is counted, and clocks are set."""
+    built = Built(program / kind)
+    built.start()
+    built.guest.take_output()
+    built.guest.call(built.symbols["again"])
+    assert built.guest.words(built.symbols["results"], 8) == (0, 6, 6, 0, errno.ENOMEM, 1, 1, 1)
+    assert built.guest.take_output() == "given\ngiven\n"
 
 
 @pytest.mark.parametrize("kind", KINDS)

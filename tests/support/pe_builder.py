@@ -25,7 +25,7 @@ class Tables:
     """Bytes that begin at an address of the image."""
 
     def __init__(self, address: int) -> None:
-        self.address, self.data = address, b""
+        self.address, self.data = address, bytearray()
 
     def add(self, data: bytes) -> int:
         """Append bytes, aligned to 8, and return their address."""

@@ -36,7 +36,7 @@ static void put_time(struct vmd_guest *guest, uint64_t address, uint64_t start, 
     vmd_guest_store_u64(guest, address + 8, now % MILLION * per_microsecond);
 }
 
-static uint64_t host_clock_gettime(struct vmd_host_call *call)
+uint64_t vmd_host_clock_gettime(struct vmd_host_call *call)
 {
     put_time(call->guest, call->args[1], (int32_t)call->args[0] == CLOCK_REALTIME ? REAL_START : MONOTONIC_START, 1000);
     return 0;
@@ -49,13 +49,13 @@ static uint64_t host_clock_getres(struct vmd_host_call *call)
     return 0;
 }
 
-static uint64_t host_gettimeofday(struct vmd_host_call *call)
+uint64_t vmd_host_gettimeofday(struct vmd_host_call *call)
 {
     put_time(call->guest, call->args[0], REAL_START, 1);
     return 0;
 }
 
-static uint64_t host_time(struct vmd_host_call *call)
+uint64_t vmd_host_time(struct vmd_host_call *call)
 {
     if (call->args[0]) {
         vmd_guest_store_u64(call->guest, call->args[0], REAL_START);
@@ -168,8 +168,8 @@ static uint64_t host_getrandom(struct vmd_host_call *call)
 }
 
 VMD_SERVE({"g_get_monotonic_time", host_g_get_monotonic_time}, {"g_get_real_time", host_g_get_real_time},
-          {"clock_gettime", host_clock_gettime}, {"clock_getres", host_clock_getres},
-          {"gettimeofday", host_gettimeofday}, {"time", host_time}, {"gmtime_r", host_gmtime_r},
+          {"clock_gettime", vmd_host_clock_gettime}, {"clock_getres", host_clock_getres},
+          {"gettimeofday", vmd_host_gettimeofday}, {"time", vmd_host_time}, {"gmtime_r", host_gmtime_r},
           {"localtime_r", host_gmtime_r}, {"gmtime", host_gmtime}, {"localtime", host_gmtime}, {"mktime", host_timegm},
           {"timegm", host_timegm}, {"tzset", vmd_host_zero}, {"usleep", vmd_host_zero}, {"sleep", vmd_host_zero},
           {"nanosleep", vmd_host_zero}, {"g_usleep", vmd_host_zero}, {"g_date_time_new_now_utc", host_new_opaque},

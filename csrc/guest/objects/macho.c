@@ -337,7 +337,7 @@ static enum vmd_status set_thread_variables(struct vmd_macho *macho, bool is_mai
 {
     struct vmd_guest *guest = macho->guest;
     const struct vmd_macho_section *section;
-    uint64_t start, end, data, room = ADDRESSES_MAX, thunk = vmd_guest_import(guest, "_tlv_bootstrap");
+    uint64_t start, end, data, room = ADDRESSES_MAX, thunk;
 
     if (!find_thread_data(macho, &start, &end)) {
         return VMD_OK;
@@ -346,6 +346,7 @@ static enum vmd_status set_thread_variables(struct vmd_macho *macho, bool is_mai
         return vmd_object_bad(err, "thread-local data; only the main binary may have any");
     }
     data = vmd_guest_set_tls(guest, (end - start + 15) & -(uint64_t)16);
+    thunk = vmd_guest_import(guest, "_tlv_bootstrap");
     if (!data || !thunk) {
         return vmd_object_bad(err, "more thread-local data than any QEMU has");
     }

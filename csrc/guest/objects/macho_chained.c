@@ -113,8 +113,9 @@ static enum vmd_status read_imports(struct chains *chains, struct vmd_error *err
         const char *name = part(chains, names + import.name, 1);
         uint64_t address;
 
-        if (!name || vmd_macho_text(name, end) == SIZE_MAX) {
-            return vmd_object_bad(err, "the name of an import is outside of the chained fixups");
+        if (!name ||
+            vmd_macho_text(name, end - name < VMD_NAME_SIZE_MAX ? end : name + VMD_NAME_SIZE_MAX) == SIZE_MAX) {
+            return vmd_object_bad(err, "the name of an import is outside of the chained fixups, or too long");
         }
         address = vmd_macho_resolve(chains->macho, name, import.ordinal);
         if (!address) {

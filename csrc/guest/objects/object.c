@@ -10,6 +10,9 @@
 /* Far more than QEMU has, and low enough that a hostile file cannot exhaust the host's memory. */
 enum { SYMBOLS_MAX = 1 << 20, NAMES_MAX = 64 << 20, ADDRESSES_MAX = 1 << 24 };
 
+/* Names after so many that collide are not found: in a hostile file, looking for them would take hours. */
+enum { PROBES_MAX = 256 };
+
 /* Building */
 
 struct vmd_object *vmd_object_create(struct vmd_guest *guest, uint64_t bias)
@@ -101,20 +104,30 @@ static uint32_t hash_name(const char *name)
     return hash * 0x9e3779b1u;
 }
 
-/* The slot of a name in by_name, used or free. */
+/* The slot of a name in by_name, used or free; NULL: none for this name. */
 static uint32_t *find_name(const struct vmd_object *object, const char *name)
 {
-    uint32_t at = hash_name(name) >> 7 & object->mask;
+    uint32_t at;
 
-    while (object->by_name[at] && strcmp(object->symbols[object->by_name[at] - 1].name, name) != 0) {
-        at = (at + 1) & object->mask;
+    if (strnlen(name, VMD_NAME_SIZE_MAX) == VMD_NAME_SIZE_MAX) {
+        return NULL;
     }
-    return &object->by_name[at];
+    at = hash_name(name) >> 7 & object->mask;
+    for (int probes = 0; probes < PROBES_MAX; probes++, at = (at + 1) & object->mask) {
+        if (!object->by_name[at] || strcmp(object->symbols[object->by_name[at] - 1].name, name) == 0) {
+            return &object->by_name[at];
+        }
+    }
+    return NULL;
 }
 
 void vmd_object_index(struct vmd_object *object, size_t n)
 {
-    *find_name(object, object->symbols[n].name) = (uint32_t)n + 1;
+    uint32_t *slot = find_name(object, object->symbols[n].name);
+
+    if (slot) {
+        *slot = (uint32_t)n + 1;
+    }
 }
 
 enum vmd_status vmd_address_list_add(struct vmd_address_list *addresses, uint64_t address)
@@ -152,7 +165,8 @@ void vmd_object_destroy(struct vmd_object *object)
 
 const struct vmd_symbol *vmd_object_find(const struct vmd_object *object, const char *name)
 {
-    uint32_t found = object->by_name ? *find_name(object, name) : 0;
+    const uint32_t *slot = object->by_name ? find_name(object, name) : NULL;
+    uint32_t found = slot ? *slot : 0;
 
     return found ? &object->symbols[found - 1] : NULL;
 }

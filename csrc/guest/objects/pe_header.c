@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/load.h"
 #include "guest/objects/pe_internal.h"
 
 enum {
@@ -17,7 +16,6 @@ enum {
     PE32_PLUS = 0x20b,
     RELOCS_STRIPPED = 1,      /* IMAGE_FILE_* */
     SCN_EXECUTE = 0x20000000, /* IMAGE_SCN_MEM_* */
-    SCN_DISCARDABLE = 0x2000000,
 };
 
 #define SCN_WRITE 0x80000000u

@@ -8,16 +8,15 @@
 
 #include "guest/objects/pe_internal.h"
 
-enum { DESCRIPTOR_SIZE = 20, DLLS_MAX = 1024, STRING_MAX = 1024, EXPORTS_MAX = 1 << 16 };
+enum { DESCRIPTOR_SIZE = 20, DLLS_MAX = 1024, IMPORTS_MAX = 1 << 16, STRING_MAX = 1024, EXPORTS_MAX = 1 << 16 };
 
 const char *vmd_pe_string(const struct vmd_pe_image *image, uint64_t address)
 {
     uint64_t room = address < image->pe->image_size ? image->pe->image_size - address : 0;
-    const char *text = vmd_pe_find(image, address, room < STRING_MAX ? room : STRING_MAX);
+    uint64_t limit = room < STRING_MAX ? room : STRING_MAX;
+    const char *text = vmd_pe_find(image, address, limit);
 
-    return text && strnlen(text, room < STRING_MAX ? room : STRING_MAX) < room && strnlen(text, STRING_MAX) < STRING_MAX
-               ? text
-               : NULL;
+    return text && strnlen(text, limit) < limit ? text : NULL;
 }
 
 /* The name by which the host serves an import: by its name, or of a library and a number. */
@@ -42,9 +41,9 @@ static uint64_t resolve(const struct vmd_pe_image *image, const char *name)
     return address ? address : vmd_guest_import(image->guest, name);
 }
 
-/* Bind the functions and variables of one DLL. */
+/* Bind the functions and variables of one DLL; n_imports: of all DLLs so far. */
 static enum vmd_status bind_dll(const struct vmd_pe_image *image, const char *dll, uint64_t names, uint64_t slots,
-                                struct vmd_error *err)
+                                uint32_t *n_imports, struct vmd_error *err)
 {
     for (uint64_t i = 0;; i++) {
         const char *from = vmd_pe_find(image, names + 8 * i, 8), *name;
@@ -61,7 +60,7 @@ static enum vmd_status bind_dll(const struct vmd_pe_image *image, const char *dl
         if (!name) {
             return vmd_pe_bad(err, "import", names + 8 * i, "its name is outside of the image");
         }
-        address = resolve(image, name);
+        address = (*n_imports)++ < IMPORTS_MAX ? resolve(image, name) : 0;
         if (!address) {
             return vmd_pe_bad(err, "import", names + 8 * i, "imports more functions than any QEMU does");
         }
@@ -72,6 +71,7 @@ static enum vmd_status bind_dll(const struct vmd_pe_image *image, const char *dl
 enum vmd_status vmd_pe_bind(const struct vmd_pe_image *image, struct vmd_error *err)
 {
     uint64_t at = image->pe->directories[PE_IMPORTS].address;
+    uint32_t n_imports = 0;
 
     for (uint64_t i = 0; at; i++, at += DESCRIPTOR_SIZE) {
         const char *descriptor = vmd_pe_find(image, at, DESCRIPTOR_SIZE), *dll;
@@ -89,7 +89,7 @@ enum vmd_status vmd_pe_bind(const struct vmd_pe_image *image, struct vmd_error *
         if (!dll) {
             return vmd_pe_bad(err, "import directory", at, "the name of a library is outside of the image");
         }
-        if (bind_dll(image, dll, names ? names : slots, slots, err)) {
+        if (bind_dll(image, dll, names ? names : slots, slots, &n_imports, err)) {
             return err->code;
         }
     }
