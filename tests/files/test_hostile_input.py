@@ -275,12 +275,16 @@ def test_manifest_that_is_a_fifo(avr: bytes, tmp_path: Path, capsys: pytest.Capt
     "change",
     [
         {"producer": {}}, {"producer": {"label": 7}}, {"targets": [1]}, {"error": 3}, {"source": None}, {"files": [1]},
-        {"files": [[1, 2, 3]]}, {"key": None},
+        {"files": [[1, 2, 3]]}, {"key": None}, {"machine_types": [["pc", [], None, True]]},
+        {"producer": {"label": "9", "version": 9}},
+        {"targets": ["../../x"]}, {"targets": ["avr", "/x"]}, {"targets": [".."]}, {"targets": ["a\0"]},
+        {"targets": ["\ud800"]}, {"producer": {"label": "../x", "version": None}},
+        {"outputs": ["../x.json"]}, {"outputs": ["/x.json"]}, {"outputs": [""]}, {"rows": ["a/../../x.parquet"]},
     ],
     ids=str,
 )  # fmt: skip
 def test_damaged_manifest(change: dict[str, object], avr: bytes, tmp_path: Path) -> None:
-    """A manifest with values of wrong types is reported as damaged by every reader."""
+    """A manifest with values of wrong types, or with names that lead out of a directory, is reported as damaged."""
     (tmp_path / "avr.json").write_bytes(avr)
     out = tmp_path / "out"
     assert run("bulk {}/avr.json -o {}/out --executor threads", tmp_path) == 0

@@ -52,6 +52,11 @@ MAX_BYTES = 1 << 30
 UNPACK_PREFIX = ".vmdump-unpack-"
 _TEMPORARY = re.compile(r"\..*\.\d+-[0-9a-f]{16}\.tmp")
 
+#: Names as output_paths.py makes them, and paths of such names.
+_NAME = r"[A-Za-z0-9_+~=-][A-Za-z0-9._+~=-]*"
+_NAMES = re.compile(_NAME)
+_PATHS = re.compile(f"{_NAME}(/{_NAME})*")
+
 #: An entry as in the file.
 Entry = dict[str, Any]
 
@@ -206,11 +211,8 @@ def read_manifest(directory: str) -> Content:
             arguments, machine_types = entry.setdefault("arguments", []), entry.setdefault("machine_types", [])
             if not all(type(each) is int and 0 <= each < len(sources) for each in arguments):
                 raise ValueError("an entry whose arguments are not indices of sources")
-            if not all(len(each) == 4 and _are_strings(each[:1]) for each in machine_types):
+            if not all(len(each) == 4 and all(map(isinstance, each, _MACHINE_TYPE)) for each in machine_types):
                 raise ValueError("an entry with malformed machine types")
-            for output in _outputs(entry):
-                if os.path.isabs(output) or ".." in output.split("/"):
-                    raise ValueError(f"output {output!r} is outside of the directory")
         return Content(entries, sources, errors)
     except OSError as error:
         hint = "; create the directory with vmdump bulk" if isinstance(error, FileNotFoundError) else ""
@@ -231,6 +233,9 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "producer": (dict, type(None)), "error": (str, type(None)), "files": (list,),
 }  # fmt: skip
 
+#: Types of a machine type's values.
+_MACHINE_TYPE = (str, str | None, str | None, bool)
+
 #: An entry's lists of strings.
 _LISTS = ("outputs", "rows", "targets", "machines", "reports")
 
@@ -243,8 +248,17 @@ def _check_types(entry: Any) -> None:
     for name in _LISTS:
         if not _are_strings(entry[name]):
             raise ValueError(f"an entry whose {name} is not a list of strings")
-    if entry["producer"] is not None and not isinstance(entry["producer"]["label"], str):
-        raise ValueError("an entry whose producer has no label")
+    names = list(entry["targets"])
+    if entry["producer"] is not None:
+        names.append(entry["producer"]["label"])
+        if not isinstance(entry["producer"]["version"], (str, type(None))):
+            raise ValueError("an entry whose producer has a malformed version")
+    for name in names:
+        if not isinstance(name, str) or not _NAMES.fullmatch(name):
+            raise ValueError(f"an entry whose label or target is {name!r}, which cannot name a file")
+    for path in _outputs(entry):
+        if not _PATHS.fullmatch(path):
+            raise ValueError(f"output {path!r} is not a path within the directory")
     for path, signature, digest in entry["files"]:
         if not isinstance(path, str) or not isinstance(signature, (list, type(None))):
             raise ValueError("an entry with a malformed file")

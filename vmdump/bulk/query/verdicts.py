@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 from typing import TYPE_CHECKING
 
 from vmdump.dump.output import make_directory, write_file
@@ -37,8 +36,6 @@ VERDICT_COLUMNS = (
 #: The largest file of verdicts that is read, in bytes.
 _MAX_BYTES = 1 << 30
 
-_NOT_A_NAME = re.compile(r"[^A-Za-z0-9._+~-]+")
-
 
 def write_verdicts(directory: str | os.PathLike[str], target: str, results: list[CheckResult]) -> None:
     """Store the results of a target, in place of earlier ones. Raises OutputError.
@@ -58,7 +55,7 @@ def forget_verdicts(directory: str | os.PathLike[str], target: str) -> None:
 
 
 def _path(directory: str | os.PathLike[str], target: str) -> str:
-    return os.path.join(directory, "verdicts", _NOT_A_NAME.sub("_", target) + ".jsonl")
+    return os.path.join(directory, "verdicts", f"{target}.jsonl")
 
 
 def read_verdicts(directory: str | os.PathLike[str]) -> tuple[list[list[str | None]], list[str]]:
