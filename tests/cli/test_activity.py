@@ -1,13 +1,15 @@
 """What a command is doing is shown on a terminal, after a second, and nowhere else."""
 
-import io
 import os
 import pty
 import re
 import select
 import subprocess
 import sys
+import termios
 import time
+import tty
+from collections.abc import Callable
 
 import pytest
 from support.paths import DATA, ROOT
@@ -98,13 +100,53 @@ def test_an_error_is_not_mixed_with_the_line() -> None:
     assert re.search(r"<stdin>\r\r\x1b\[Kvmdump: [^\r]*no-such-type[^\r]*\r\n$", drawn)
 
 
+def stop(terminal: int) -> None:
+    """Stop the output of a terminal, as Ctrl-S does."""
+    termios.tcflow(terminal, termios.TCOOFF)
+
+
+def fill(terminal: int) -> None:
+    """Write to a terminal that nobody reads, until it accepts nothing more."""
+    descriptor = os.open(os.ttyname(terminal), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    with pytest.raises(BlockingIOError):
+        while True:
+            os.write(descriptor, b"x")
+    os.close(descriptor)
+
+
+@pytest.mark.parametrize("block", [stop, fill])
+def test_a_terminal_that_accepts_nothing_delays_nothing(block: Callable[[int], None]) -> None:
+    """If the terminal stops while the line is shown, the command does its work and ends."""
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    dump = subprocess.run(["xz", "-dc", DUMP], stdout=subprocess.PIPE, check=True).stdout
+    with subprocess.Popen(
+        [sys.executable, "-m", "vmdump", "show", "-", "nubus-macfb"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=slave, cwd=ROOT, env={**os.environ, "TERM": "xterm"},
+    ) as process:  # fmt: skip
+        drawn = b""
+        while b"reading <stdin>" not in drawn:
+            drawn += os.read(master, 65536)
+        block(slave)
+        try:
+            shown, _ = process.communicate(dump, timeout=60)
+        finally:
+            process.kill()
+            os.close(slave)
+            os.close(master)
+    assert process.returncode == 0
+    assert b"nubus-macfb" in shown
+
+
 def test_the_first_second(monkeypatch: pytest.MonkeyPatch) -> None:
     """Until the command has run for a while, nothing is drawn."""
     monkeypatch.setattr(display, "DELAY", 1000.0)
     monkeypatch.setattr(display, "INTERVAL", 0.01)
-    terminal = io.StringIO()
-    shown = display.ActivityDisplay(terminal)
-    with activity.Step("reading"):
-        time.sleep(0.1)
-    shown.stop()
-    assert terminal.getvalue() == ""
+    master, slave = pty.openpty()
+    with open(slave, "w") as terminal:
+        shown = display.ActivityDisplay(terminal)
+        with activity.Step("reading"):
+            time.sleep(0.1)
+        shown.stop()
+        assert not select.select([master], [], [], 0)[0]
+    os.close(master)

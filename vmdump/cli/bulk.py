@@ -157,7 +157,6 @@ def read_sources(
                 add=add, on_event=progress.show, on_notice=progress.notice, tally=tally,
             )  # fmt: skip
         except BaseException as error:
-            progress.close()
             kept = f"{tally.finished} of {tally.total} are in {printable(directory)}"
             if isinstance(error, KeyboardInterrupt) or tally.finished:
                 environment.error(f"{kept}; run the same command again to continue")

@@ -131,18 +131,24 @@ class Environment:
     @contextlib.contextmanager
     def showing_activity(self) -> Iterator[None]:
         """Show what the body is doing, if stderr is a terminal: see vmdump.activity."""
-        terminal = self.progress_terminal()
-        if terminal is None:
-            yield
-            return
-        from vmdump.cli.terminal.activity import ActivityDisplay
-
-        self._display = ActivityDisplay(terminal)
+        self._display = self._make_display()
         try:
             yield
         finally:
-            self._display.stop()
-            self._display = None
+            if self._display is not None:
+                self._display.stop()
+                self._display = None
+
+    def _make_display(self) -> ActivityDisplay | None:
+        terminal = self.progress_terminal()
+        if terminal is None:
+            return None
+        from vmdump.cli.terminal.activity import ActivityDisplay
+
+        try:
+            return ActivityDisplay(terminal)
+        except OSError:  # the terminal of another user, or a stream that only claims to be one
+            return None
 
     def without_activity(self) -> contextlib.AbstractContextManager[None]:
         """Return a context in which nothing else is drawn on the terminal."""

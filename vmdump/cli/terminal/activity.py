@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 #: Seconds from the start of a command until its steps are shown, and between two updates.
 DELAY, INTERVAL = 1.0, 0.2
 
-#: Seconds to wait for an update to end, which a terminal that has stopped may delay.
-_PATIENCE = 0.5
-
 _CLEAR = "\r\x1b[K"
 
 #: Units of bytes, each a thousand times the one before.
@@ -30,39 +27,41 @@ _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 class ActivityDisplay:
-    """Shows the steps of vmdump.activity, from a thread of its own, until it is stopped."""
+    """Shows the steps of vmdump.activity, from a thread of its own, until it is stopped.
+
+    A terminal that does not accept output (Ctrl-S, a slow connection) delays nothing: an update is lost. The display
+    opens the terminal again for that, since O_NONBLOCK of stderr would apply to the shell, too.
+    """
 
     def __init__(self, terminal: TextIO) -> None:
-        """Start to show them on a terminal."""
-        self._terminal, self._lock, self._began = terminal, allocate_lock(), monotonic()
-        self._paused, self._is_drawn, self._is_stopped = 0, False, False
+        """Start to show them on a terminal. Raises OSError: it cannot be opened."""
+        self._descriptor = os.open(os.ttyname(terminal.fileno()), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        self._encoding = terminal.encoding
+        self._lock = allocate_lock()
+        self._began = monotonic()
+        self._paused = 0
+        self._is_drawn = False
+        self._is_stopped = False
         start_new_thread(self._run, ())
 
     def stop(self) -> None:
         """Remove the line, for good."""
-        with self._exclusive():
+        with self._lock:
             self._is_stopped = True
             self._clear()
+            self._is_drawn = False
+            os.close(self._descriptor)
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
         """Remove the line while the body writes to the terminal."""
-        with self._exclusive():
+        with self._lock:
             self._paused += 1
             self._clear()
         try:
             yield
         finally:
             self._paused -= 1
-
-    @contextlib.contextmanager
-    def _exclusive(self) -> Iterator[None]:
-        has_lock = self._lock.acquire(timeout=_PATIENCE)
-        try:
-            yield
-        finally:
-            if has_lock:
-                self._lock.release()
 
     def _run(self) -> None:
         while not self._is_stopped:
@@ -77,23 +76,22 @@ class ActivityDisplay:
             self._clear()
             return
         try:
-            width = os.get_terminal_size(self._terminal.fileno()).columns or 80
-        except (OSError, ValueError):
+            width = os.get_terminal_size(self._descriptor).columns or 80
+        except OSError:
             width = 80
-        self._write(f"{_CLEAR}{visible(line(steps, now, self._began))[: width - 1]}\r")
-        self._is_drawn = True
+        if self._write(f"{_CLEAR}{visible(line(steps, now, self._began))[: width - 1]}\r"):
+            self._is_drawn = True
 
     def _clear(self) -> None:
-        if self._is_drawn:
-            self._write(_CLEAR)
+        if self._is_drawn and self._write(_CLEAR):
             self._is_drawn = False
 
-    def _write(self, text: str) -> None:
+    def _write(self, text: str) -> bool:
+        """Write what the terminal accepts now; return whether that is anything."""
         try:
-            self._terminal.write(text.encode(self._terminal.encoding, "replace").decode(self._terminal.encoding))
-            self._terminal.flush()
-        except (OSError, ValueError):
-            self._is_stopped = True  # the terminal is gone
+            return os.write(self._descriptor, text.encode(self._encoding, "replace")) > 0
+        except OSError:
+            return False
 
 
 def line(steps: Sequence[Step], now: float, began: float) -> str:
