@@ -42,6 +42,11 @@ COLUMNS: dict[str, type] = {
     "instance_id": int,
 }
 
+#: The columns, beside kind and machine, in which every row of a kind has a value.
+NEEDED: dict[str, tuple[str, ...]] = {
+    "compat": ("type", "name"), "section": ("name", "version_id"), "ram_block": ("name", "size")
+}  # fmt: skip
+
 
 def machine_rows(source: Source, is_booted: Callable[[MachineInfo], bool]) -> list[Row]:
     """Return the rows of all machine types; properties, sections and RAM blocks are those of booted ones.

@@ -1,19 +1,22 @@
 """Machine types in an output directory: what is stored, and the named queries about properties."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.bulk import bulk
+from support.commands import run_failing
 from support.descriptions import desc, dump, field
 from support.qemu import find_qemu
 
 from vmdump.bulk.process_pool import MEMORY, MEMORY_WITH_MACHINES
 from vmdump.bulk.query import machines
-from vmdump.bulk.query.database import query
+from vmdump.bulk.query.database import producers, query
 from vmdump.bulk.query.machines import to_parquet
 from vmdump.bulk.query.named import QUESTIONS
+from vmdump.bulk.query.stored_machines import stored_machine_rows
 from vmdump.cli import main
 from vmdump.emulator import machine as emulated
 from vmdump.errors import SourceError
@@ -125,6 +128,34 @@ def test_boot_unknown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert bulk(qemu, "-o", tmp_path / "out", "--format", "parquet", "--boot", "isapx") == 3
     expected = f"vmdump: {qemu}: no machine type matches 'isapx'; did you mean isapc?"
     assert expected in capsys.readouterr().err.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("machine", "kind"), ("machine", "machine"), ("compat", "type"), ("compat", "name"), ("section", "name"),
+        ("section", "version_id"), ("ram_block", "name"), ("ram_block", "size"),
+    ],
+)  # fmt: skip
+def test_missing_values(store: Path, tmp_path: Path, kind: str, name: str) -> None:
+    """A file of machine types in which a value is missing is refused."""
+    shutil.copytree(store, tmp_path / "out")
+    path = next((tmp_path / "out").rglob("machines.parquet"))
+    changed = [{**row, name: None} if row["kind"] == kind else row for row in rows(False)]
+    path.write_bytes(to_parquet(changed, VERSIONS[0]))
+    error = run_failing(3, "check", "--matrix", tmp_path / "out", "--format", "html", "-o", tmp_path / "pages")
+    assert error.startswith(f"vmdump: {path}: a row of kind ")
+    assert f" without {name}; remove rows/ and run vmdump bulk again" in error
+    assert not (tmp_path / "pages").exists()
+
+
+def test_stored_rows(store: Path) -> None:
+    """All rows but properties are read back, null where they have no value."""
+    (before, _) = producers(store)
+    read = stored_machine_rows(store, before)
+    assert read is not None
+    known = [{name: value for name, value in row.items() if value is not None} for row in read]
+    assert known == [row for row in rows(False) if row["kind"] != "property"]
 
 
 @pytest.mark.qemu

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmdump.errors import SourceError, VmdumpError
 from vmdump.files.input_file import is_regular
-from vmdump.machines.rows import COLUMNS
+from vmdump.machines.rows import COLUMNS, NEEDED
 
 if TYPE_CHECKING:
     from vmdump.bulk.query.database import ProducerDump
@@ -26,6 +26,7 @@ def stored_machine_rows(directory: str | os.PathLike[str], of: ProducerDump) -> 
         return None
     try:
         import pyarrow as pa
+        import pyarrow.compute as pc
         import pyarrow.parquet as pq
     except ImportError:
         raise VmdumpError(f"{path}: reading it needs the package pyarrow: pip install 'vmdump[bulk]'") from None
@@ -33,15 +34,18 @@ def stored_machine_rows(directory: str | os.PathLike[str], of: ProducerDump) -> 
         with pq.ParquetFile(path) as file:
             if file.metadata.num_rows > 10 * _MAX_ROWS:
                 raise ValueError(f"{file.metadata.num_rows} rows")
-        table = pq.read_table(path, columns=list(COLUMNS), filters=[("kind", "!=", "property")], partitioning=None)
+        wanted = (pc.field("kind") != "property") | pc.field("kind").is_null()
+        table = pq.read_table(path, columns=list(COLUMNS), filters=wanted, partitioning=None)
         for name, kind in COLUMNS.items():
             if table.schema.field(name).type != {str: pa.string(), bool: pa.bool_(), int: pa.int64()}[kind]:
                 raise ValueError(f"column {name} is {table.schema.field(name).type}")
         if table.num_rows > _MAX_ROWS:
             raise ValueError(f"{table.num_rows} rows of machine types")
         rows: list[dict[str, Any]] = table.to_pylist()
-        if any(row[name] is None for row in rows for name in ("kind", "machine")):
-            raise ValueError("a row without kind or machine")
+        for row in rows:
+            for name in ("kind", "machine", *NEEDED.get(row["kind"], ())):
+                if row[name] is None:
+                    raise ValueError(f"a row of kind {row['kind']!r} without {name}")
         return rows
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())
