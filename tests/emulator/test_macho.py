@@ -12,6 +12,7 @@ from support.macho_builder import (
     BASE,
     CHAINED_64,
     CHAINED_64_OFFSET,
+    CPU_ARM64,
     CPU_X86_64,
     DATA,
     OFFSETS,
@@ -174,6 +175,14 @@ def test_segments() -> None:
     assert MachoFile(GOOD, "file").build_id() == bytes(range(16)).hex()
 
 
+@pytest.mark.parametrize("size", [8, 16])
+def test_short_uuid(size: int) -> None:
+    """LC_UUID that is smaller than a UUID is no build ID."""
+    content = macho_object(commands=[struct.pack("<II", 0x1B, size).ljust(size, b"x")])
+    content = content.replace(struct.pack("<II", 0x1B, 24), struct.pack("<II", 0x99, 24))
+    assert MachoFile(content, "file").build_id() is None
+
+
 @pytest.mark.parametrize("is_64", [False, True])
 def test_several_cpus(is_64: bool) -> None:
     """Of a file for several CPUs the part for AArch64 is read."""
@@ -210,6 +219,12 @@ CHAINS = SEGMENT_TABLES + 72
         (macho_object(cpu=77), "for an unknown CPU .*0x4d"),
         (fat((7, 0, GOOD), (0x100000C, 2, GOOD)), "for i386 and arm64e, which can't be emulated"),
         (fat()[:8], "0 CPUs in one file"),
+        (fat((CPU_ARM64, 0, macho_object(cpu=77))), "at offset 0x1000: the part for AArch64 has a header for an un"),
+        (
+            fat((CPU_ARM64, 0, macho_object(cpu=CPU_X86_64))),
+            "the part for AArch64 has a header for x86-64; the file may",
+        ),
+        (fat((CPU_ARM64, 0, macho_object(subtype=2))), "the part for AArch64 has a header for arm64e"),
         (fat((0x100000C, 0, GOOD))[:-8000], "the part for AArch64 is outside"),
         (macho_object(file_type=1), "a relocatable object, not linked; give a QEMU"),
         (macho_object(file_type=4), "a core file"),

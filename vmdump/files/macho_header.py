@@ -37,6 +37,9 @@ _CPUS_MAX, _COMMANDS_MAX = 44, 1 << 20
 _HEADER, _SEGMENT, _SECTION = struct.Struct("<8I"), struct.Struct("<II16s4Q4I"), struct.Struct("<16s16sQQ8I")
 _LC_SEGMENT_64, _LC_UUID, _LC_ENCRYPTION_INFO_64 = 0x19, 0x1B, 0x2C
 
+#: Bytes of the load command LC_UUID.
+_UUID_SIZE = 24
+
 #: Attributes of sections with instructions.
 _INSTRUCTIONS = 0x80000400
 
@@ -131,6 +134,9 @@ class MachoReader:
         if data[:4] != _MAGIC:
             raise MachoFormatError(f"at offset {part.offset:#x}: not a 64-bit little-endian Mach-O header")
         _, cpu, subtype, kind, count, size, _, _ = _HEADER.unpack(data)
+        if cpu_name(cpu, subtype) != cpu_name(*part[:2]):
+            names = f"the part for {cpu_name(*part[:2])} has a header for {cpu_name(cpu, subtype)}"
+            raise MachoFormatError(f"at offset {part.offset:#x}: {names}")
         if size > min(_COMMANDS_MAX, part.size - _HEADER.size):
             raise MachoFormatError(f"at offset {part.offset + 20:#x}: {size} bytes of load commands")
         commands = self._read(part.offset + _HEADER.size, size, "its load commands")
@@ -180,7 +186,8 @@ def segments(header: MachoHeader) -> list[Segment]:
 
 def uuid(header: MachoHeader) -> str | None:
     """Return the linker's identification of the build in hex (LC_UUID), or None. Raises MachoFormatError."""
-    return next((data[8:24].hex() for command, data in _commands(header) if command == _LC_UUID), None)
+    found = (data for command, data in _commands(header) if command == _LC_UUID and len(data) == _UUID_SIZE)
+    return next((data[8:].hex() for data in found), None)
 
 
 def is_encrypted(header: MachoHeader) -> bool:
