@@ -26,20 +26,21 @@ static void dump_key(const struct extended_dump *dump, int indent, const char *k
     fprintf(dump->out, ",\n%*s\"%s\": ", indent, "", key);
 }
 
-/* A string of any characters. */
+/* A string of any characters; bytes that are not UTF-8 as Python's backslashreplace writes them. */
 static void dump_text(const struct extended_dump *dump, const char *text, size_t size)
 {
-    fputc('"', dump->out);
-    for (size_t i = 0; i < size; i++) {
-        unsigned char c = text[i];
+    const char *end = text + size;
 
-        if (c == '"' || c == '\\') {
-            fputc('\\', dump->out);
-            fputc(c, dump->out);
-        } else if (c < 0x20) {
-            fprintf(dump->out, "\\u%04x", c);
-        } else {
-            fputc(c, dump->out);
+    fputc('"', dump->out);
+    while (text < end) {
+        size_t plain = vmd_name_printable_prefix(text, end - text);
+
+        fwrite(text, 1, plain, dump->out);
+        text += plain;
+        if (text < end) {
+            unsigned char c = *text++;
+
+            fprintf(dump->out, c == '"' || c == '\\' ? "\\%c" : c < 0x20 ? "\\u%04x" : "\\\\x%02x", c);
         }
     }
     fputc('"', dump->out);

@@ -56,6 +56,17 @@ def test_strings(guest: Guest) -> None:
     assert guest.text(call(guest, "g_strdup_printf", "%lx %*d", 2**40, 4, 2**32 - 1)) == "10000000000   -1"
 
 
+def test_strings_of_other_encodings(guest: Guest) -> None:
+    """Bytes that are not UTF-8, as of a command line, reach the guest as they are; other surrogates are refused."""
+    at = guest.string(os.fsdecode(b"caf\xe9"))
+    assert guest.read(at, 5) == b"caf\xe9\0"
+    assert guest.text(at) == r"caf\xe9"
+    assert guest.host_function(os.fsdecode(b"\xe9"))
+    for refused in (guest.string, guest.host_function):
+        with pytest.raises(SourceError, match=r"^guest: 'a\\ud800' can't be encoded: surrogates not allowed"):
+            refused("a\ud800")
+
+
 def test_memory(guest: Guest) -> None:
     """malloc(0) is not NULL, g_malloc(0) is; memory is zeroed, realloc keeps the contents."""
     assert call(guest, "malloc", 0) != 0

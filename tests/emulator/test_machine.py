@@ -1,6 +1,7 @@
 """Whole machines in the emulator, compared with a real QEMU: QMP answers, saved streams, RAM blocks."""
 
 import gc
+import os
 import shutil
 import weakref
 from pathlib import Path
@@ -64,6 +65,21 @@ def test_qmp_errors(machine, native):
         native.qmp("device-list-properties", typename="nosuch")
     with pytest.raises(KeyError):
         machine.qmp("no-such-command")
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"\xff", b"[" * 100_000, b'"\xe9"'])
+def test_qmp_results_that_are_not_json(machine, text, monkeypatch):
+    """What a binary returns for JSON need not be JSON, nor UTF-8: that is an error of the machine."""
+    guest = machine.guest
+    data, string = guest.alloc(len(text) + 1), guest.alloc(16)
+    guest.write(data, text)
+    guest.write(string, guest.pack("QQ", data, len(text)))
+    monkeypatch.setattr(machine, "call", lambda *_: string)
+    with pytest.raises(MachineError, match="a result of QMP is not JSON"):
+        machine.to_python(0)
+    guest.write(string, guest.pack("QQ", data, 1 << 40))
+    with pytest.raises(SourceError):
+        machine.to_python(0)
 
 
 def test_device_add(machine, native):
@@ -170,6 +186,8 @@ def test_refusals():
     """What QEMU refuses is an error with its message; the exit status of the process does not matter."""
     with pytest.raises(MachineError, match="unsupported machine type"):
         boot(binary("x86_64"), ["-M", "nosuch"])
+    with pytest.raises(MachineError, match="unsupported machine type"):
+        boot(binary("x86_64"), ["-M", os.fsdecode(b"nosuch\xff")])
     with pytest.raises(MachineError, match="'nosuch' is not a valid device model name"):
         boot(binary("x86_64"), ["-M", "q35", "-accel", "tcg", "-device", "nosuch"])
     with pytest.raises(SourceError, match="not an ELF file"):

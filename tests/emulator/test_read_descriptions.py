@@ -2,6 +2,7 @@
 their addresses in code.
 """
 
+import json
 import struct
 
 import pytest
@@ -128,6 +129,28 @@ def test_defects() -> None:
         assert structs.reader.try_read(address) is None
         assert structs.reader.why().startswith(error)
     assert structs.reader.try_read(structs.desc("fine")) is not None
+
+
+def test_texts_of_other_encodings() -> None:
+    """A text that QEMU does not print need not be UTF-8; its other bytes are escaped, in the extended dump, too."""
+    structs = Structs(QEMU_6)
+    text = b'caf\xe9 \xf0\x9f\x92\xbe \xf0\x9f \x7f"\\\1'
+    at = structs.guest.alloc(64)
+    structs.guest.write(at, text)
+    field = {"field_name": structs.guest.string("regs"), "field_info": structs.pointers(at), "field_err_hint": at}
+    address = structs.desc("d", structs.fields(field))
+    expected = text.decode(errors="backslashreplace")
+    (read,) = structs.read(address).fields
+    assert read.info is not None
+    assert (read.info.name, read.err_hint) == (expected, expected)
+    tree = structs.reader.tree
+    devices, error = (
+        ffi.new("const struct vmd_desc *[]", [structs.reader.try_read(address)]),
+        ffi.new("struct vmd_error *"),
+    )
+    assert lib.vmd_tree_set_devices(tree.native, b"none\0d\0", 7, devices, 1, False, error) == lib.VMD_OK
+    (printed,) = json.loads(tree.dump_bytes(extended=True).decode())["d"]["Description"]["Fields"]
+    assert (printed["info"], printed["err_hint"]) == (expected, expected)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)

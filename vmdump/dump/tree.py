@@ -234,8 +234,8 @@ def parse_file(fd: int, offset: int, end: int = 2**64 - 1) -> Tree | None:
 
 
 def text_of(pointer: Pointer[bytes], size: int) -> str:
-    """Return a string of a tree: size bytes of UTF-8 at pointer."""
-    return bytes(ffi.buffer(pointer, size)).decode()
+    """Return a string of a tree: size bytes at pointer, of UTF-8 unless they are a text that QEMU does not print."""
+    return bytes(ffi.buffer(pointer, size)).decode(errors="backslashreplace")
 
 
 def _texts_of(pointer: Pointer[bytes], count: int) -> tuple[str, ...]:

@@ -172,16 +172,23 @@ class Guest:
         """Return the bytes of address space that have been allocated so far, from base on."""
         return int(lib.vmd_guest_allocated(self.native))
 
+    def encoded(self, text: str) -> bytes:
+        """Return text as bytes of the guest: UTF-8, with escaped bytes (PEP 383) as the bytes that they are."""
+        try:
+            return text.encode(errors="surrogateescape")
+        except UnicodeEncodeError as error:
+            raise SourceError(f"{self.name}: {text!r} can't be encoded: {error.reason}") from error
+
     def string(self, text: str) -> int:
         """Allocate a C string and return its address."""
-        data = text.encode() + b"\0"
+        data = self.encoded(text) + b"\0"
         address = self.alloc(len(data))
         self.write(address, data)
         return address
 
     def host_function(self, name: str) -> int:
         """Return the address of a function of libc or GLib. Unimplemented functions return 0."""
-        address = int(lib.vmd_guest_import(self.native, name.encode()))
+        address = int(lib.vmd_guest_import(self.native, self.encoded(name)))
         if not address:
             raise SourceError(f"{self.name}: imports more than {lib.VMD_GUEST_TRAMPOLINES} functions; {WRONG_BINARY}")
         return address

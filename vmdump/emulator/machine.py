@@ -45,6 +45,9 @@ RESIDENT = 2 << 30
 #: Limit of the CPU time of all calls of a machine, in seconds.
 SECONDS: float = 300
 
+#: Limit of a result of QMP as JSON, in bytes. The largest one, of query-qmp-schema, has 300 KB.
+_JSON_MAX = 64 << 20
+
 #: Offset of {string, length} in QString, in bytes. Source: QEMU 5.2 include/qapi/qmp/qstring.h.
 _QSTRING_TEXT = 16
 
@@ -136,8 +139,10 @@ class Machine:
         text = self.call("qobject_to_json", qobject)
         if not self.has("json_writer_new"):  # up to QEMU 5.2
             text += _QSTRING_TEXT
-        address = self.guest.pointer(text)
-        return json.loads(self.guest.read(address, self.guest.pointer(text + 8)))
+        address, size = self.guest.words(text, 2)
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.loads(self.guest.read(address, min(size, _JSON_MAX)))
+        raise MachineError(f"{self.name}: a result of QMP is not JSON", self.output)
 
     # Calls
 

@@ -120,7 +120,7 @@ class QObjects:
         qdict = self._new(_QDICT, bytes(_BUCKETS - 16 + 8 * _BUCKET_COUNT))
         self._guest.write_number(qdict + 16, len(value))
         for key, element in value.items():
-            bucket = qdict + _BUCKETS + 8 * (_tdb_hash(key.encode()) % _BUCKET_COUNT)
+            bucket = qdict + _BUCKETS + 8 * (_tdb_hash(self._guest.encoded(key)) % _BUCKET_COUNT)
             first = self._guest.pointer(bucket)
             entry = self._guest.alloc(32)
             words = (self._guest.string(key), self.make(element), first, bucket)

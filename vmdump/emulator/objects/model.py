@@ -179,9 +179,9 @@ class MappedObject:
         return any(segment.start <= address < segment.end for segment in self.segments)
 
     def symbol_at(self, address: int) -> str | None:
-        """Return the name of the function or variable that contains an address, or None."""
+        """Return the name of the function or variable that contains an address, to be printed, or None."""
         name = lib.vmd_object_symbol_at(self.native, address)
-        return ffi.string(name).decode(errors="surrogateescape") if name else None
+        return ffi.string(name).decode(errors="backslashreplace") if name else None
 
     def function_starts(self) -> list[int]:
         """Return the sorted start addresses of functions, as the object lists them for unwinding.
