@@ -3,65 +3,138 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "guest/variadic.h"
+#include "guest/host/numbers.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 
-/* Text to numbers. *end gets the address after the number, unless end is NULL. */
-
-static void put_end(struct vmd_host_call *call, const char *text, const char *end)
+/* The value of a digit; 36: it is none. */
+static unsigned digit_value(char c)
 {
-    if (call->args[1]) {
-        vmd_guest_store_u64(call->guest, call->args[1], call->args[0] + (uint64_t)(end - text));
-    }
+    return c >= '0' && c <= '9'   ? (unsigned)(c - '0')
+           : c >= 'a' && c <= 'z' ? (unsigned)(c - 'a' + 10)
+           : c >= 'A' && c <= 'Z' ? (unsigned)(c - 'A' + 10)
+                                  : 36;
 }
 
-static void take_errno(struct vmd_host_call *call)
+/* Whether text begins with a prefix (0x, 0b), which a digit of the base has to follow. */
+static bool has_prefix(const char *text, char letter, unsigned base)
 {
-    if (errno) {
-        vmd_host_errno(call->guest, errno);
+    return text[0] == '0' && (text[1] | 0x20) == letter && digit_value(text[2]) < base;
+}
+
+struct vmd_integer vmd_host_read_integer(const char *text, int base, struct vmd_integer_kind kind)
+{
+    const char *c = text + strspn(text, " \t\n\v\f\r"), *digits;
+    bool is_negative = *c == '-', is_too_large = false;
+    uint64_t value = 0, limit = kind.bits == 64 ? UINT64_MAX : UINT32_MAX;
+
+    if (base < 0 || base == 1 || base > 36) {
+        return (struct vmd_integer){.error = EINVAL};
     }
+    c += *c == '-' || *c == '+';
+    if ((base == 0 || base == 16) && has_prefix(c, 'x', 16)) {
+        c += 2;
+        base = 16;
+    } else if ((base == 0 || base == 2) && kind.has_binary && has_prefix(c, 'b', 2)) {
+        c += 2;
+        base = 2;
+    } else if (base == 0) {
+        base = *c == '0' ? 8 : 10;
+    }
+    for (digits = c; digit_value(*c) < (unsigned)base; c++) {
+        is_too_large |= __builtin_mul_overflow(value, (uint64_t)base, &value);
+        is_too_large |= __builtin_add_overflow(value, digit_value(*c), &value);
+    }
+    if (c == digits) {
+        return (struct vmd_integer){0};
+    }
+    limit = kind.is_signed ? limit / 2 + is_negative : limit;
+    if (is_too_large || value > limit) {
+        value = kind.is_signed && is_negative ? -limit : limit;
+        return (struct vmd_integer){value, (size_t)(c - text), ERANGE};
+    }
+    value = is_negative ? -value : value;
+    return (struct vmd_integer){kind.is_signed ? value : value & limit, (size_t)(c - text), 0};
+}
+
+/* strtol(text, &end, base) and its relatives. */
+static uint64_t read_integer(struct vmd_host_call *call, struct vmd_integer_kind kind)
+{
+    const char *text = vmd_host_string(call->guest, call->args[0]);
+    struct vmd_integer number =
+        text ? vmd_host_read_integer(text, (int32_t)call->args[2], kind) : (struct vmd_integer){0};
+
+    if (number.error) {
+        vmd_host_errno(call->guest, number.error);
+    }
+    if (text && call->args[1]) {
+        vmd_guest_store_u64(call->guest, call->args[1], call->args[0] + number.length);
+    }
+    return number.value;
+}
+
+static unsigned bits_of_long(const struct vmd_host_call *call)
+{
+    return call->guest->host->long_is_int ? 32 : 64;
 }
 
 static uint64_t host_strtol(struct vmd_host_call *call)
 {
-    const char *text = vmd_host_string(call->guest, call->args[0]);
-    char *end;
-    long long value;
-
-    if (!text) {
-        return 0;
-    }
-    errno = 0;
-    value = strtoll(text, &end, (int32_t)call->args[2]);
-    take_errno(call);
-    put_end(call, text, end);
-    return (uint64_t)value;
+    return read_integer(call, (struct vmd_integer_kind){.bits = bits_of_long(call), .is_signed = true});
 }
 
 static uint64_t host_strtoul(struct vmd_host_call *call)
 {
-    const char *text = vmd_host_string(call->guest, call->args[0]);
-    char *end;
-    unsigned long long value;
-
-    if (!text) {
-        return 0;
-    }
-    errno = 0;
-    value = strtoull(text, &end, (int32_t)call->args[2]);
-    take_errno(call);
-    put_end(call, text, end);
-    return value;
+    return read_integer(call, (struct vmd_integer_kind){.bits = bits_of_long(call)});
 }
 
-static uint64_t host_atoi(struct vmd_host_call *call)
+static uint64_t host_strtoll(struct vmd_host_call *call)
+{
+    return read_integer(call, (struct vmd_integer_kind){.bits = 64, .is_signed = true});
+}
+
+static uint64_t host_strtoull(struct vmd_host_call *call)
+{
+    return read_integer(call, (struct vmd_integer_kind){.bits = 64});
+}
+
+/* Those of glibc since 2.38, where long has 64 bits, for code that is compiled as C23 or for GNU extensions. */
+
+static uint64_t host_isoc23_strtoll(struct vmd_host_call *call)
+{
+    return read_integer(call, (struct vmd_integer_kind){.bits = 64, .is_signed = true, .has_binary = true});
+}
+
+static uint64_t host_isoc23_strtoull(struct vmd_host_call *call)
+{
+    return read_integer(call, (struct vmd_integer_kind){.bits = 64, .has_binary = true});
+}
+
+/* atoi and its relatives */
+
+static uint64_t decimal(struct vmd_host_call *call, unsigned bits)
 {
     const char *text = vmd_host_string(call->guest, call->args[0]);
 
-    return text ? (uint64_t)strtoll(text, NULL, 10) : 0;
+    return text ? vmd_host_read_integer(text, 10, (struct vmd_integer_kind){.bits = bits, .is_signed = true}).value : 0;
+}
+
+static uint64_t host_atol(struct vmd_host_call *call)
+{
+    return decimal(call, bits_of_long(call));
+}
+
+static uint64_t host_atoll(struct vmd_host_call *call)
+{
+    return decimal(call, 64);
+}
+
+/* What is out of range is undefined in ISO C: glibc and macOS drop the upper bits of a long. */
+static uint64_t host_atoi(struct vmd_host_call *call)
+{
+    return (uint64_t)(int32_t)host_atol(call);
 }
 
 static uint64_t host_strtod(struct vmd_host_call *call)
@@ -73,8 +146,12 @@ static uint64_t host_strtod(struct vmd_host_call *call)
     if (text) {
         errno = 0;
         value = strtod(text, &end);
-        take_errno(call);
-        put_end(call, text, end);
+        if (errno) {
+            vmd_host_errno(call->guest, errno);
+        }
+        if (call->args[1]) {
+            vmd_guest_store_u64(call->guest, call->args[1], call->args[0] + (uint64_t)(end - text));
+        }
         vmd_cpu_return_double(call->guest, value);
     }
     return 0;
@@ -94,10 +171,11 @@ static uint64_t host_g_ascii_digit_value(struct vmd_host_call *call)
     return isdigit(c) ? (uint64_t)(c - '0') : (uint64_t)-1;
 }
 
-VMD_SERVE({"strtol", host_strtol}, {"strtoll", host_strtol}, {"strtoimax", host_strtol},
-          {"__isoc23_strtol", host_strtol}, {"__isoc23_strtoll", host_strtol}, {"__isoc23_strtoimax", host_strtol},
-          {"g_ascii_strtoll", host_strtol}, {"strtoul", host_strtoul}, {"strtoull", host_strtoul},
-          {"strtoumax", host_strtoul}, {"__isoc23_strtoul", host_strtoul}, {"__isoc23_strtoull", host_strtoul},
-          {"__isoc23_strtoumax", host_strtoul}, {"g_ascii_strtoull", host_strtoul}, {"atoi", host_atoi},
-          {"atol", host_atoi}, {"atoll", host_atoi}, {"strtod", host_strtod}, {"g_ascii_strtod", host_strtod},
-          {"g_ascii_xdigit_value", host_g_ascii_xdigit_value}, {"g_ascii_digit_value", host_g_ascii_digit_value})
+VMD_SERVE({"strtol", host_strtol}, {"strtoll", host_strtoll}, {"strtoimax", host_strtoll},
+          {"__isoc23_strtol", host_isoc23_strtoll}, {"__isoc23_strtoll", host_isoc23_strtoll},
+          {"__isoc23_strtoimax", host_isoc23_strtoll}, {"g_ascii_strtoll", host_strtoll}, {"strtoul", host_strtoul},
+          {"strtoull", host_strtoull}, {"strtoumax", host_strtoull}, {"__isoc23_strtoul", host_isoc23_strtoull},
+          {"__isoc23_strtoull", host_isoc23_strtoull}, {"__isoc23_strtoumax", host_isoc23_strtoull},
+          {"g_ascii_strtoull", host_strtoull}, {"atoi", host_atoi}, {"atol", host_atol}, {"atoll", host_atoll},
+          {"strtod", host_strtod}, {"g_ascii_strtod", host_strtod}, {"g_ascii_xdigit_value", host_g_ascii_xdigit_value},
+          {"g_ascii_digit_value", host_g_ascii_digit_value})

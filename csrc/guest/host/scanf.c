@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "guest/host/numbers.h"
 #include "guest/variadic.h"
 
 #include <ctype.h>
@@ -83,9 +84,9 @@ static void store(struct scan *scan, const struct scan_conversion *conversion, u
 
 static bool scan_integer(struct scan *scan, const struct scan_conversion *conversion, int base)
 {
-    char digits[128], *end;
+    char digits[128];
     size_t width = conversion->width && conversion->width < sizeof(digits) ? conversion->width : sizeof(digits) - 1;
-    unsigned long long value;
+    struct vmd_integer number;
 
     while (isspace((uint8_t)*scan->next)) {
         scan->next++;
@@ -93,13 +94,14 @@ static bool scan_integer(struct scan *scan, const struct scan_conversion *conver
     width = strnlen(scan->next, width);
     memcpy(digits, scan->next, width);
     digits[width] = '\0';
-    value = conversion->kind == 'd' || conversion->kind == 'i' ? (unsigned long long)strtoll(digits, &end, base)
-                                                               : strtoull(digits, &end, base);
-    if (end == digits) {
+    number = vmd_host_read_integer(
+        digits, base,
+        (struct vmd_integer_kind){.bits = 64, .is_signed = conversion->kind == 'd' || conversion->kind == 'i'});
+    if (!number.length) {
         return false;
     }
-    scan->next += end - digits;
-    store(scan, conversion, value, (size_t)conversion->bytes);
+    scan->next += number.length;
+    store(scan, conversion, number.value, (size_t)conversion->bytes);
     scan->n += !conversion->suppress;
     return true;
 }

@@ -6,7 +6,6 @@
 #include "guest/host/format.h"
 #include "guest/variadic.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 static uint64_t host_errno(struct vmd_host_call *call)
@@ -81,51 +80,6 @@ static uint64_t host_common_vfprintf(struct vmd_host_call *call)
     return length;
 }
 
-/* Text to long: 4 bytes */
-
-static void put_end(struct vmd_host_call *call, const char *text, const char *end)
-{
-    if (call->args[1]) {
-        vmd_guest_store_u64(call->guest, call->args[1], call->args[0] + (uint64_t)(end - text));
-    }
-}
-
-static uint64_t host_strtol(struct vmd_host_call *call)
-{
-    const char *text = vmd_host_string(call->guest, call->args[0]);
-    long long value;
-    char *end;
-
-    if (!text) {
-        return 0;
-    }
-    value = strtoll(text, &end, (int32_t)call->args[2]);
-    put_end(call, text, end);
-    if (value != (int32_t)value) {
-        vmd_host_errno(call->guest, ERANGE);
-        value = value < 0 ? INT32_MIN : INT32_MAX;
-    }
-    return (uint32_t)value;
-}
-
-static uint64_t host_strtoul(struct vmd_host_call *call)
-{
-    const char *text = vmd_host_string(call->guest, call->args[0]);
-    long long value;
-    char *end;
-
-    if (!text) {
-        return 0;
-    }
-    value = strtoll(text, &end, (int32_t)call->args[2]);
-    put_end(call, text, end);
-    if (value > UINT32_MAX || value < -(long long)UINT32_MAX) {
-        vmd_host_errno(call->guest, ERANGE);
-        value = UINT32_MAX;
-    }
-    return (uint32_t)value;
-}
-
 /* struct lconv of the locale C: ten strings, eight chars, eight wide strings; all are empty but the decimal point. */
 static uint64_t host_localeconv(struct vmd_host_call *call)
 {
@@ -174,12 +128,11 @@ static uint64_t host_assert(struct vmd_host_call *call)
 VMD_SERVE_ON(VMD_WINDOWS, {"_errno", host_errno}, {"_aligned_malloc", host_aligned_malloc}, NOTHING("_aligned_free"),
              {"__iob_func", host_iob_func}, {"__acrt_iob_func", host_acrt_iob_func},
              {"__stdio_common_vsprintf", host_common_vsprintf}, {"__stdio_common_vfprintf", host_common_vfprintf},
-             {"strtol", host_strtol}, {"strtoul", host_strtoul}, {"_assert", host_assert}, {"rand_s", host_rand_s},
-             {"localeconv", host_localeconv}, {"___mb_cur_max_func", vmd_host_one}, NOTHING("___lc_codepage_func"),
-             {"_get_osfhandle", host_same_number}, {"_open_osfhandle", host_same_number}, NOTHING("_lock"),
-             NOTHING("_lock_file"), NOTHING("_unlock_file"), NOTHING("_unlock"), NOTHING("_onexit"),
-             NOTHING("_crt_atexit"), NOTHING("_configthreadlocale"), NOTHING("_set_invalid_parameter_handler"),
-             NOTHING("_setmode"), NOTHING("_commit"), NOTHING("setbuf"))
+             {"_assert", host_assert}, {"rand_s", host_rand_s}, {"localeconv", host_localeconv},
+             {"___mb_cur_max_func", vmd_host_one}, NOTHING("___lc_codepage_func"), {"_get_osfhandle", host_same_number},
+             {"_open_osfhandle", host_same_number}, NOTHING("_lock"), NOTHING("_lock_file"), NOTHING("_unlock_file"),
+             NOTHING("_unlock"), NOTHING("_onexit"), NOTHING("_crt_atexit"), NOTHING("_configthreadlocale"),
+             NOTHING("_set_invalid_parameter_handler"), NOTHING("_setmode"), NOTHING("_commit"), NOTHING("setbuf"))
 
 VMD_NAMES_ON(VMD_WINDOWS, {"_open", "open"}, {"_sopen", "open"}, {"_stat64", "stat64"}, {"_fstat64", "fstat64"},
              {"_strdup", "strdup"}, {"_stricmp", "strcasecmp"}, {"_strnicmp", "strncasecmp"}, {"_snprintf", "snprintf"},
