@@ -38,6 +38,19 @@ def test_actions_are_pinned() -> None:
             assert re.match(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", use), f"{path.name}: {use}"
 
 
+def test_git_in_containers() -> None:
+    """Jobs in a container, whose files belong to another user, install git before they check out, and scripts allow it."""
+    for path in (ROOT / ".github/workflows").glob("*.yml"):
+        for job in re.split(r"^  (?=\S+:$)", path.read_text(), flags=re.MULTILINE):
+            if re.search(r"^    container:", job, re.MULTILINE):
+                before, _, after = job.partition("uses: actions/checkout@")
+                assert after
+                assert re.search(r"apt-get install .*\bgit\b", before), job
+    for path in (ROOT / ".ci").iterdir():
+        for options in re.findall(r"\bgit ((?:-\S+ \S+ )*)ls-files\b", path.read_text()):
+            assert options == '-c safe.directory="$PWD" ', path.name
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A checkout whose version 1.2.3 has notes; 1.2.30 and 1.2 are others."""
