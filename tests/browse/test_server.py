@@ -5,6 +5,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -15,15 +16,22 @@ from vmdump.errors import VmdumpError
 PAGES = {"index.html": b"<p>first", "x86_64.html": b"<p>second"}
 
 
-@pytest.fixture
-def server() -> Iterator[PageServer]:
-    """A server in a thread."""
-    with PageServer(PAGES, "index.html") as each:
+@contextmanager
+def serving(port: int = 0) -> Iterator[PageServer]:
+    """Run a server in a thread."""
+    with PageServer(PAGES, "index.html", port) as each:
         thread = threading.Thread(target=each.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield each
         each.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def server() -> Iterator[PageServer]:
+    """A server in a thread."""
+    with serving() as each:
+        yield each
 
 
 def ask(server: PageServer, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
@@ -182,3 +190,13 @@ def test_ports(server: PageServer) -> None:
     if os.getuid():
         with pytest.raises(VmdumpError, match=r"^port 1: "):
             PageServer(PAGES, "index.html", 1)
+
+
+def test_restart_on_a_port() -> None:
+    """A port can be used again at once, while connections that the server has closed are in TIME_WAIT."""
+    with serving() as first, socket.create_connection(("127.0.0.1", first.server_port), timeout=10) as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\n\r\n")
+        while connection.recv(1 << 16):  # the server closes the connection first
+            pass
+    with serving(first.server_port) as second:
+        assert ask(second, f"/{second.token}/")[0] == 200
