@@ -67,6 +67,15 @@ def test_strings_of_other_encodings(guest: Guest) -> None:
             refused("a\ud800")
 
 
+def test_ranges_of_memory(guest: Guest) -> None:
+    """A range is within the memory or refused, also one behind its end with a negative size."""
+    end = guest.base + guest.size
+    assert guest.read(end, 0) == b""
+    for address, size in ((end, 1), (guest.base - 1, 1), (end + 100, -100), (end, -1), (guest.base, -1)):
+        with pytest.raises(SourceError, match="is outside of its memory"):
+            guest.read(address, size)
+
+
 def test_memory(guest: Guest) -> None:
     """malloc(0) is not NULL, g_malloc(0) is; memory is zeroed, realloc keeps the contents."""
     assert call(guest, "malloc", 0) != 0
@@ -484,6 +493,8 @@ def test_lists_that_never_end(guest: Guest) -> None:
     for name in ("g_slist_append", "g_slist_length"):
         with pytest.raises(SourceError, match="a list that goes in a circle"):
             call(guest, name, link, 0)
+    with pytest.raises(SourceError, match="a GSList is cyclic"):
+        list(guest.slist(link))
     code = guest.alloc(64)
     guest.write(code, bytes.fromhex(CODE["call"][guest.arch]))
     with pytest.raises(SourceError, match="it uses more than"):

@@ -71,8 +71,24 @@ def test_hostile_objects() -> None:
     guest.write(entry + 8, entry.to_bytes(8, "little"))
     unknown = objects.make(None)
     guest.write(unknown, b"\x63")
-    for address in (cycle, endless, unknown):
+    bucket = objects.make({"key": 0})
+    at = next(at for at in range(bucket + 24, bucket + 24 + 8 * 512, 8) if guest.pointer(at))
+    guest.write_number(guest.pointer(at) + 16, guest.pointer(at))
+    long = objects.make("x" * (1 << 20))
+    texts = objects.make([0] * 65)
+    entry = guest.pointer(texts + 16)
+    while entry:
+        guest.write_number(entry, long)
+        entry = guest.pointer(entry + 8)
+    for address in (cycle, endless, unknown, bucket, texts):
         with pytest.raises(SourceError, match="not a QObject of a known layout"):
             objects.read(address)
+    string = objects.make("text")
+    end = guest.base + guest.size
+    guest.write(end - 3, b"end")
+    for text in (8, end - 3, end, end + 100, end + 8192):
+        guest.write_number(string + 16, text)
+        with pytest.raises(SourceError, match="outside of its memory"):
+            objects.read(string)
     with pytest.raises(SourceError, match="outside of its memory"):
         objects.read(8)

@@ -23,6 +23,9 @@ SECONDS: float = 60
 #: Interval in seconds at which a running guest is interrupted to check limits and signals.
 SLICE = 0.05
 
+#: Limit of the elements of a GSList. QEMU 10.0's longest, of all its types, has 1,328.
+_LIST_MAX = 1 << 18
+
 WRONG_BINARY = "it may not be a QEMU system emulator"
 
 
@@ -125,7 +128,7 @@ class Guest:
 
     def holds(self, address: int, size: int) -> bool:
         """Return whether the memory contains size bytes at address."""
-        return 0 <= address - self.base <= self.size - size
+        return size >= 0 and 0 <= address - self.base <= self.size - size
 
     def read(self, address: int, size: int) -> bytes:
         """Return size bytes at address."""
@@ -331,12 +334,12 @@ class Guest:
 
     def slist(self, address: int) -> Iterator[int]:
         """Iterate over the data of a GSList."""
-        for _ in range(self.size // 24):
+        for _ in range(_LIST_MAX):
             if not address:
                 return
-            yield self.pointer(address)
-            address = self.pointer(address + 8)
-        raise SourceError(f"{self.name}: a GSList is cyclic")
+            data, address = self.words(address, 2)
+            yield data
+        raise SourceError(f"{self.name}: a GSList is cyclic, or longer than any of a QEMU")
 
     def module_entries(self, begin: int, end: int, code: tuple[int, int]) -> list[list[tuple[int, int]]]:
         """Return the lists of init functions registered in [begin, end), whose code is in the given range.

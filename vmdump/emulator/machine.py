@@ -45,7 +45,7 @@ RESIDENT = 2 << 30
 #: Limit of the CPU time of all calls of a machine, in seconds.
 SECONDS: float = 300
 
-#: Limit of a result of QMP as JSON, in bytes. The largest one, of query-qmp-schema, has 300 KB.
+#: Limit of a result of QMP as JSON, in bytes. QEMU 10.0's largest, of query-qmp-schema, has 240 KB.
 _JSON_MAX = 64 << 20
 
 #: Offset of {string, length} in QString, in bytes. Source: QEMU 5.2 include/qapi/qmp/qstring.h.

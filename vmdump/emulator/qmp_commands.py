@@ -20,7 +20,8 @@ _ANCHOR = b"query-machines\0"
 #: Possible offsets of QmpCommand.node in bytes: after options, and since QEMU 6.2 the command's features.
 _NODE_OFFSETS = (24, 32, 40)
 
-_COMMANDS_MAX = 4096
+#: Limits: the commands, and the places of the anchor's name. QEMU 10.0 has 233 and 1.
+_COMMANDS_MAX, _NAMES_MAX = 4096, 16
 _CHUNK = 1 << 20
 
 
@@ -63,6 +64,7 @@ class QmpCommands:
             if not segment.writable
             for at in _positions(guest.read(segment.start, segment.end - segment.start), _ANCHOR)
         ]
+        del names[_NAMES_MAX:]
         for start in range(self._heap_start, guest.base + guest.allocated(), _CHUNK):
             chunk = guest.read(start, min(_CHUNK, guest.base + guest.size - start))
             for name in names:
@@ -90,7 +92,9 @@ class QmpCommands:
         functions: dict[str, int] = {}
         for backwards in (False, True):
             address = start
-            while len(functions) < _COMMANDS_MAX and (command := self._command(address)):
+            for _ in range(_COMMANDS_MAX):
+                if not (command := self._command(address)):
+                    break
                 functions[command[0]] = command[1]
                 if not self._guest.holds(address + node, 16):
                     break

@@ -18,8 +18,11 @@ _QNULL, _QNUM, _QSTRING, _QDICT, _QLIST, _QBOOL = range(1, 7)
 #: QDict: QObjectBase {QType, size_t refcnt}, size_t size, then the buckets. Source: include/qobject/qdict.h.
 _BUCKETS, _BUCKET_COUNT = 24, 512
 
-#: Limits of one value: nesting, and objects in total.
-_DEPTH_MAX, _COUNT_MAX = 64, 1 << 18
+#: Limits of one value: nesting, and in total objects and bytes of strings.
+_DEPTH_MAX, _COUNT_MAX, _TEXT_MAX = 64, 1 << 18, 64 << 20
+
+#: Bytes of a string that are read at once.
+_CHUNK = 4096
 
 
 class QObjects:
@@ -27,11 +30,10 @@ class QObjects:
 
     def __init__(self, guest: Guest) -> None:
         self._guest = guest
-        self._left = _COUNT_MAX
 
     def read(self, address: int) -> Any:
         """Return a QObject as a Python value. Raises SourceError for a QObject of an unknown layout."""
-        self._left = _COUNT_MAX
+        self._left, self._text_left = _COUNT_MAX, _TEXT_MAX
         return self._read(address, _DEPTH_MAX)
 
     def _read(self, address: int, depth: int) -> Any:
@@ -63,16 +65,19 @@ class QObjects:
 
     def _text(self, address: int) -> str:
         """Return a C string of any length."""
-        data = b""
-        while b"\0" not in data and len(data) < _COUNT_MAX:
-            start = address + len(data)
-            data += self._guest.read(start, min(4096, self._guest.base + self._guest.size - start))
-        return data.partition(b"\0")[0].decode(errors="replace")
+        guest, text, end = self._guest, bytearray(), b""
+        while not end:
+            start = address + len(text)
+            part, end, _ = guest.read(start, min(_CHUNK, guest.base + guest.size - start) or 1).partition(b"\0")
+            text += part
+            self._text_left -= len(part)
+            if self._text_left < 0:
+                raise self._unknown(address)
+        return text.decode(errors="replace")
 
     def _items(self, address: int) -> Iterator[tuple[str, int]]:
         """Yield the entries of a QDict. QDictEntry: key, value, next."""
-        for bucket in range(_BUCKET_COUNT):
-            entry = self._guest.pointer(address + _BUCKETS + 8 * bucket)
+        for entry in filter(None, self._guest.words(address + _BUCKETS, _BUCKET_COUNT)):
             while entry:
                 self._left -= 1
                 if self._left < 0:

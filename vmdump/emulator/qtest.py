@@ -25,6 +25,9 @@ _REQUESTS = (("qemu_reset_requested_get", "a reset"), ("qemu_shutdown_requested_
 #: Where a function failed, in messages of the emulator.
 _FUNCTION = re.compile(r"^function at 0x[0-9a-f]+: ")
 
+#: Limit of an answer, in bytes: it may have the memory that a command reads, in hex.
+_ANSWER_MAX = 64 << 20
+
 #: Start of the commands that other accelerators refuse.
 _CLOCK = "clock_"
 
@@ -74,7 +77,8 @@ class Qtest:
         guest.write(line, data)
         self._machine.call("qtest_server_inproc_recv", 0, line)
         self._host("free", line)
-        text = guest.read(guest.pointer(self._answer), guest.pointer(self._answer + 8)).decode(errors="replace")
+        address, size = guest.words(self._answer, 2)
+        text = guest.read(address, min(size, _ANSWER_MAX)).decode(errors="replace")
         lines = [each for each in text.splitlines() if each and not each.startswith("IRQ ")]
         return lines[-1] if lines else ""
 

@@ -26,6 +26,9 @@ _STAMP = re.compile(rb"qemu_stamp_[0-9a-f]+(?=\0)")
 _MODULE_DIR = re.compile(rb"\0(/[\x21-\x7e]*/lib[\x21-\x7e]*/qemu)\0")
 _VERSION = re.compile(rb"QEMU emulator version ([0-9][^\s\0]*)(?: \(([^)\0]*)\))?")
 
+#: Limits of the table of modules: its rows, and the strings of a list of one. QEMU 10.0 has 66 and 3.
+_ROWS_MAX, _STRINGS_MAX = 1024, 64
+
 #: CONFIG_BINDIR, to which QEMU relocates the module directory.
 _BIN_DIR = "/usr/bin"
 
@@ -35,6 +38,8 @@ def read_modinfo(qemu: Qemu) -> list[ModuleInfo]:
     address = qemu.main.symbols.get("qemu_modinfo")
     rows: list[ModuleInfo] = []
     while address and (name := qemu.guest.pointer(address)):
+        if len(rows) == _ROWS_MAX:
+            raise _no_end(qemu)
         arch, objs, deps, opts = (qemu.guest.pointer(address + 8 * i) for i in range(1, 5))
         rows.append(
             ModuleInfo(
@@ -48,11 +53,17 @@ def read_modinfo(qemu: Qemu) -> list[ModuleInfo]:
 
 def _strings(qemu: Qemu, address: int) -> tuple[str, ...]:
     """Return a NULL-terminated array of strings."""
-    strings = []
+    strings: list[str] = []
     while address and (text := qemu.guest.pointer(address)):
+        if len(strings) == _STRINGS_MAX:
+            raise _no_end(qemu)
         strings.append(qemu.guest.text(text))
         address += 8
     return tuple(strings)
+
+
+def _no_end(qemu: Qemu) -> SourceError:
+    return SourceError(f"{qemu.guest.name}: its table of modules has no end; the file may be corrupt")
 
 
 def target_arch(qemu: Qemu, rows: list[ModuleInfo]) -> str | None:
