@@ -89,8 +89,9 @@ class Side:
             return
         template.set_time(self._seconds)
         template.forget_missed_functions()
-        with template.boot(*devices):
-            yield TemplateMachine(template, devices)
+        with template.boot(*devices) as machine:
+            # A binary that exports no functions boots a machine for each block.
+            yield TemplateMachine(template, devices) if machine is template.machine else WholeMachine(machine)
 
     def template(self) -> MachineTemplate | None:
         """Return the machine without further devices; None: this QEMU has none. Raises MachineError, SourceError."""
