@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 from vmdump.bulk.expected import NAME, NotAQemu, expects_qemu, not_a_qemu
@@ -23,22 +24,26 @@ _START = 4096
 
 
 class Trees(NamedTuple):
-    """What directories have. pairs: the binaries of each target that all have, in their order; is_whole: whether all
-    files that are named like a QEMU binary can be read, scripts aside.
+    """What directories have.
+
+    Attributes:
+        pairs: the binaries of each target that all have, in their order.
+        is_whole: whether no target is missing: none is only in a source of a migration, and all files that are named
+            like a QEMU binary, scripts aside, can be read.
     """
 
     pairs: dict[str, list[str]]
     is_whole: bool
 
 
-def _binaries_of(tree: str, report: Callable[[str], None]) -> tuple[dict[str, str], bool]:
-    """Return the QEMU binaries of a directory by target, without links to others, and whether all can be read.
+def _binaries_of(tree: str, report: Callable[[str], None]) -> tuple[dict[str, str], set[str]]:
+    """Return the QEMU binaries of a directory by target, without links to others, and targets that can't be read.
 
     Raises SourceError: there are none, or the directory cannot be read.
     """
     found: dict[str, str] = {}
     links: dict[str, str] = {}
-    is_whole = True
+    unreadable: set[str] = set()
     seen = set()
     for place in _PLACES:
         directory = os.path.join(tree, place) if place != "." else tree
@@ -56,17 +61,23 @@ def _binaries_of(tree: str, report: Callable[[str], None]) -> tuple[dict[str, st
             match = NAME.fullmatch(name)
             if not expects_qemu(name) or (match is not None and match["flavour"] is not None) or os.path.isdir(path):
                 continue
+            target = match["target"] if match else name
             why = _why_no_binary(path, tree)
             if why is not None:
                 report(f"{path}: {why.text}")
-                is_whole &= why.is_harmless
-                continue
-            (links if os.path.islink(path) else found).setdefault(match["target"] if match else name, path)
+                if not why.is_harmless:
+                    unreadable.add(target)
+            elif os.path.islink(path):
+                links.setdefault(target, path)
+            else:
+                found.setdefault(target, path)
     known = {os.path.realpath(path) for path in found.values()}
-    found |= {target: path for target, path in links.items() if followed(path, tree) not in known}
+    for target, path in links.items():
+        if followed(path, tree) not in known:
+            found.setdefault(target, path)
     if not found:
         raise SourceError(f"{tree}: no qemu-system-* in it, nor in its usr/bin; unpack packages with dpkg-deb -x")
-    return found, is_whole
+    return found, unreadable
 
 
 def _why_no_binary(path: str, tree: str) -> NotAQemu | None:
@@ -87,28 +98,42 @@ def _why_no_binary(path: str, tree: str) -> NotAQemu | None:
         return not_a_qemu(file.read(_START), is_expected=True)
 
 
-def pairs_of_trees(trees: Sequence[str], report: Callable[[str], None]) -> Trees:
+def pairs_of_trees(
+    trees: Sequence[str],
+    report: Callable[[str], None],
+    *,
+    directions: Sequence[tuple[int, int]] = ((0, 1),),
+    pattern: str = "*",
+) -> Trees:
     """Return the binaries of each target that all directories have.
 
     Args:
         trees: directories.
         report: called for each target that some of them lack, and for files that are no binaries.
+        directions: source and destination of each migration, by index.
+        pattern: of targets; others are left out.
 
     Raises:
         SourceError: they share no target.
+        UsageError: they have no target that matches.
     """
     read = [_binaries_of(tree, report) for tree in trees]
     found = [each for each, _ in read]
-    targets = list(dict.fromkeys(target for each in found for target in each))
+    targets = [each for each in dict.fromkeys(name for each in found for name in each) if fnmatchcase(each, pattern)]
+    if not targets:
+        raise UsageError(f"--target: no target matches {pattern!r}")
     shared = [target for target in targets if all(target in each for each in found)]
+    is_whole = not any(fnmatchcase(target, pattern) for _, unreadable in read for target in unreadable)
     for target in targets:
         if target not in shared:
-            having = ", ".join(tree for tree, each in zip(trees, found, strict=True) if target in each)
-            report(f"{target}: not tried, as only {having} has it")
+            has = [target in each for each in found]
+            is_missing = any(has[source] and not has[destination] for source, destination in directions)
+            having = ", ".join(tree for tree, has_it in zip(trees, has, strict=True) if has_it)
+            report(f"{target}: {'not tried' if is_missing else 'skipped'}, as only {having} has it")
+            is_whole &= not is_missing
     if not shared:
         raise SourceError(f"{', '.join(trees)}: no target is in all of them")
-    pairs = {target: [each[target] for each in found] for target in sorted(shared)}
-    return Trees(pairs, all(is_whole for _, is_whole in read))
+    return Trees({target: [each[target] for each in found] for target in sorted(shared)}, is_whole)
 
 
 def are_trees(paths: Sequence[str]) -> bool:

@@ -144,13 +144,13 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
 
     rules = rule_texts(args.format)
     status = finish(result, args, environment, rules=rules, render=render, undecided=_UNDECIDED)
-    return status if is_whole else ExitStatus.FAILED
+    return ExitStatus.FAILED if status == ExitStatus.DONE and not is_whole else status
 
 
 def _migrate_targets(args: argparse.Namespace, environment: Environment) -> tuple[list[Migrations], CheckResult, bool]:
     """Return the migrations between binaries, or between those of each target that all directories have.
 
-    The flag says whether all binaries of the directories could be read.
+    The flag says whether all that was asked for has been tried.
     """
     from vmdump.check.targets import joined
     from vmdump.migrate.plan import Wanted
@@ -162,19 +162,22 @@ def _migrate_targets(args: argparse.Namespace, environment: Environment) -> tupl
         if not args.any_target:
             require_one_target((each.binary.path, each.infos) for each in qemus)
         wanted = _with_devices(wanted, qemus)
-        migrations, result = _migrate(qemus, args.sources, wanted, args, environment)
+        try:
+            names = _machine_names(qemus, wanted, environment)
+        except VmdumpError as error:
+            raise UsageError(str(error)) from None
+        migrations, result = _migrate(qemus, args.sources, names, wanted, args)
         return migrations, result, _has_all_cases(wanted, migrations, environment)
     opened, is_whole = _open_trees(roots, args, environment)
     wanted = _with_devices(wanted, [qemu for _, qemus in opened.values() for qemu in qemus])
     found = {}
     for target, (paths, qemus) in opened.items():
-        machines = [each for each in wanted.machines if _has_machines(qemus, wanted._replace(machines=(each,)))]
-        if wanted.machines and not machines:
-            environment.error(f"{target}: not tried, as no machine type matches {' or '.join(wanted.machines)}")
-            continue
-        found[target] = _migrate(qemus, paths, wanted._replace(machines=machines), args, environment)
+        names, has_all = _machine_names_of_target(target, qemus, wanted, environment)
+        is_whole &= has_all
+        if names:
+            found[target] = _migrate(qemus, paths, names, wanted, args)
     if not found:
-        raise UsageError(f"-M: no target has a machine type that matches {' or '.join(wanted.machines)}")
+        raise UsageError("no target has a machine type to try; choose one with -M")
     migrations = [each for some, _ in found.values() for each in some]
     is_whole &= _has_all_cases(wanted, migrations, environment)
     return migrations, joined({target: result for target, (_, result) in found.items()}), is_whole
@@ -183,11 +186,8 @@ def _migrate_targets(args: argparse.Namespace, environment: Environment) -> tupl
 def _open_trees(
     roots: Sequence[str | None], args: argparse.Namespace, environment: Environment
 ) -> tuple[dict[str, tuple[list[str], list[Qemu]]], bool]:
-    """Return the paths and binaries of each target that all directories have, and whether all could be read."""
-    pairs, is_whole = pairs_of_trees(args.sources, environment.error)
-    pairs = {target: paths for target, paths in pairs.items() if fnmatchcase(target, args.target)}
-    if not pairs:
-        raise UsageError(f"--target: no target that all have matches {args.target!r}")
+    """Return the paths and binaries of each target that all directories have, and whether no target is missing."""
+    pairs, is_whole = pairs_of_trees(args.sources, environment.error, directions=_directions(args), pattern=args.target)
     trees = [root or tree for tree, root in zip(args.sources, roots, strict=True)]
     opened = {}
     for target, paths in pairs.items():
@@ -203,15 +203,42 @@ def _open_trees(
     return opened, is_whole
 
 
-def _has_machines(qemus: Sequence[Qemu], wanted: Wanted) -> bool:
-    """Return whether binaries share a machine type that is wanted."""
+def _machine_names_of_target(
+    target: str, qemus: Sequence[Qemu], wanted: Wanted, environment: Environment
+) -> tuple[list[str], bool]:
+    """Return the machine types to try, and whether they are all that is wanted. Reports those that some QEMU lacks."""
+    from vmdump.migrate.plan import matching
+
+    names: list[str] = []
+    is_whole = True
+    choices = [wanted._replace(machines=(each,)) for each in wanted.machines] or [wanted]
+    for choice in choices:
+        if choice.machines and not any(matching(qemu.infos, choice.machines[0]) for qemu in qemus):
+            continue
+        try:
+            names += _machine_names(qemus, choice, environment)
+        except VmdumpError as error:
+            environment.error(f"{target}: not tried: {error}")
+            is_whole = False
+    if not names and is_whole:
+        environment.error(f"{target}: skipped, as no machine type matches {' or '.join(wanted.machines)}")
+    return list(dict.fromkeys(names)), is_whole
+
+
+def _machine_names(qemus: Sequence[Qemu], wanted: Wanted, environment: Environment) -> list[str]:
+    """Return the machine types to try. Reports the default. Raises VmdumpError: there are none."""
     from vmdump.migrate.plan import machine_names
 
-    try:
-        machine_names(qemus, wanted)
-    except VmdumpError:
-        return False
-    return True
+    names, is_default = machine_names(qemus, wanted)
+    if is_default:
+        environment.error(f"using machine type {names[0]}, the newest that all have; -M selects another")
+    return names
+
+
+def _directions(args: argparse.Namespace) -> list[tuple[int, int]]:
+    from vmdump.cli.source_list import directions
+
+    return directions(len(args.sources), "both" if args.both or args.matrix else "forward")
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -222,23 +249,16 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _migrate(
-    qemus: Sequence[Qemu], paths: Sequence[str], wanted: Wanted, args: argparse.Namespace, environment: Environment
+    qemus: Sequence[Qemu], paths: Sequence[str], names: Sequence[str], wanted: Wanted, args: argparse.Namespace
 ) -> tuple[list[Migrations], CheckResult]:
+    """Try the migrations of machine types."""
     import os
 
     from vmdump.check.labels import Named, labels
-    from vmdump.cli.source_list import directions
     from vmdump.migrate.findings import check_result
-    from vmdump.migrate.plan import dumps_of, machine_names, try_all
+    from vmdump.migrate.plan import dumps_of, try_all
 
-    try:
-        names, is_default = machine_names(qemus, wanted)
-    except VmdumpError as error:
-        raise UsageError(str(error)) from None
-    if is_default:
-        environment.error(f"using machine type {names[0]}, the newest that all have; -M selects another")
-    pairs = directions(len(qemus), "both" if args.both or args.matrix else "forward")
-    found = try_all(qemus, pairs, names, wanted, args.jobs or len(os.sched_getaffinity(0)))
+    found = try_all(qemus, _directions(args), names, wanted, args.jobs or len(os.sched_getaffinity(0)))
     named = labels([Named(each.version, None, path) for each, path in zip(qemus, paths, strict=True)])
     return found, check_result(dumps_of(qemus, named), found)
 

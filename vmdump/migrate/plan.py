@@ -153,15 +153,20 @@ def machine_names(qemus: Sequence[Qemu], wanted: Wanted) -> tuple[list[str], boo
         return [name], True
     names: list[str] = []
     for pattern in patterns:
-        found = [
-            each.name
-            for each in qemus[0].infos
-            if pattern == ALL or any(name and fnmatchcase(name, pattern) for name in (each.name, each.alias))
-        ]
+        found = matching(qemus[0].infos, pattern)
         if not any(name in known for name in found):
             raise VmdumpError(_unknown(pattern, found, qemus))
         names += [name for name in found if name in known]
     return list(dict.fromkeys(names)), False
+
+
+def matching(infos: Sequence[MachineInfo], pattern: str) -> list[str]:
+    """Return the names of the machine types that match a pattern by name or alias."""
+    return [
+        each.name
+        for each in infos
+        if pattern == ALL or any(name and fnmatchcase(name, pattern) for name in (each.name, each.alias))
+    ]
 
 
 def _machine_of(argv: Sequence[str]) -> str | None:
