@@ -15,7 +15,14 @@
 
 #include "guest/guest.h"
 
-enum { VMD_ARGS_MAX = 8, VMD_ARGS_READ = 6, VMD_SAVED_MAX = 24, VMD_CODE_MAX = 8 };
+enum {
+    VMD_ARGS_MAX = 8,
+    VMD_ARGS_READ = 6,
+    VMD_SAVED_MAX = 24,
+    VMD_SAVED_VECTORS_MAX = 10,
+    VMD_SAVED_WORDS_MAX = 28,
+    VMD_CODE_MAX = 8
+};
 
 /* Kinds of relocations, independent of the architecture. */
 enum vmd_relocation {
@@ -97,7 +104,9 @@ struct vmd_arch {
     bool is_nan_boxed;          /* the bits above a float are set */
     int n_saved;                /* callee-saved registers, without stack pointer */
     int saved[VMD_SAVED_MAX];   /* 64 bits are saved of each */
-    uint32_t frame_size;        /* bytes that a caller leaves at its stack pointer: return address, register saves */
+    int n_saved_vectors;        /* those of which 128 bits are saved */
+    int saved_vectors[VMD_SAVED_VECTORS_MAX];
+    uint32_t frame_size; /* bytes that a caller leaves at its stack pointer: return address, register saves */
 
     /* Variadic arguments */
     bool is_variadic_on_stack; /* all of them are passed on the stack, 8 bytes each */

@@ -105,11 +105,18 @@ const char *vmd_host_error_text(const struct vmd_guest *guest, uint32_t number)
     return strerror(here);
 }
 
+bool vmd_guest_has_room(const struct vmd_guest *guest, uint64_t size, uint64_t align)
+{
+    uint64_t start = (guest->state.free + align - 1) & -align;
+
+    return start >= guest->state.free && start <= guest->size && size <= guest->size - start;
+}
+
 uint64_t vmd_guest_alloc(struct vmd_guest *guest, uint64_t size, uint64_t align)
 {
     uint64_t start = (guest->state.free + align - 1) & -align;
 
-    if (start < guest->state.free || start > guest->size || size > guest->size - start) {
+    if (!vmd_guest_has_room(guest, size, align)) {
         vmd_guest_fail(guest, VMD_NO_MEMORY, 0, "it uses more memory than it is given");
         return 0;
     }

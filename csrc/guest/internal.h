@@ -134,18 +134,28 @@ struct vmd_open_file {
 
 /* What a call preserves: callee-saved registers, the stack pointer, and the return address. */
 struct vmd_frame {
-    uint64_t saved[VMD_SAVED_MAX], sp, return_address;
+    uint64_t sp, return_address;
+    uint64_t saved[VMD_SAVED_WORDS_MAX]; /* vmd_arch.saved, then saved_vectors, two words each */
 };
+
+/* The bytes that are used of a host's frame. */
+static inline size_t vmd_frame_size(const struct vmd_arch *host)
+{
+    return offsetof(struct vmd_frame, saved) + 8 * (size_t)(host->n_saved + 2 * host->n_saved_vectors);
+}
+
+enum { VMD_THREAD_ARGUMENTS = 4 }; /* no host passes fewer in registers */
 
 enum vmd_thread_kind { VMD_THREAD_ENDED, VMD_THREAD_NEW, VMD_THREAD_RUNNING, VMD_THREAD_WAITING };
 
 struct vmd_thread {
     enum vmd_thread_kind kind;
-    uint64_t function, argument;
+    uint32_t generation; /* number of threads that were this one before */
+    uint64_t function;
     uint64_t stack, pointer; /* top of its stack; thread pointer */
     struct vmd_frame frame;  /* of VMD_THREAD_WAITING */
-    uint64_t second;         /* of VMD_THREAD_WAITING: a further argument of the repeated function */
-    uint64_t repeated;       /* the host function that it calls again, with argument; 0: it returns from one */
+    uint64_t repeated;       /* of VMD_THREAD_WAITING: the host function that it calls again; 0: it returns from one */
+    uint64_t arguments[VMD_THREAD_ARGUMENTS]; /* of the repeated function; first: that of function */
 };
 
 /* An attached GSource; and a GPollFD of one, see host/main_context.c. */
@@ -335,6 +345,9 @@ uint64_t vmd_host_errno(struct vmd_guest *guest, int number);
 /* The text of an error by the platform's number. */
 const char *vmd_host_error_text(const struct vmd_guest *guest, uint32_t number);
 
+/* Whether vmd_guest_alloc finds memory. */
+bool vmd_guest_has_room(const struct vmd_guest *guest, uint64_t size, uint64_t align);
+
 /* Memory (host/memory.c) and strings (host/strings.c), for other functions of the host. */
 
 /* Zeroed memory for the guest. 0: there is no room, and the call fails. */
@@ -394,6 +407,8 @@ void vmd_cpu_return_float(struct vmd_guest *guest, float value);
 /* Within a host function: the frame of its caller; and to return to another one. */
 void vmd_cpu_save_frame(struct vmd_guest *guest, struct vmd_frame *frame);
 void vmd_cpu_restore_frame(struct vmd_guest *guest, const struct vmd_frame *frame);
+/* The callee-saved registers of a frame alone. */
+void vmd_cpu_restore_saved(struct vmd_guest *guest, const struct vmd_frame *frame);
 
 /* Makes the guest's own: registers and translated code for a snapshot. NULL: no memory. */
 void *vmd_cpu_save(struct vmd_guest *guest);
@@ -433,7 +448,7 @@ void vmd_cpu_run_thread(struct vmd_host_call *call, struct vmd_thread *thread);
 
 enum vmd_thread_stop {
     VMD_THREAD_RETURNS, /* run again, it returns from the host function with 0 */
-    VMD_THREAD_REPEATS, /* run again, it calls the host function again, with the first two arguments only */
+    VMD_THREAD_REPEATS, /* run again, it calls the host function again, with VMD_THREAD_ARGUMENTS arguments */
     VMD_THREAD_ENDS,
 };
 

@@ -56,7 +56,7 @@ static uint64_t map(struct vmd_guest *guest, const uint64_t *args)
         memset(fixed, 0, size);
         return address;
     }
-    if (args[3] & MAP_FIXED || size > guest->size - guest->state.free) {
+    if (args[3] & MAP_FIXED || !vmd_guest_has_room(guest, size, guest->page_size)) {
         return failed(ENOMEM);
     }
     return vmd_guest_alloc(guest, size, guest->page_size);

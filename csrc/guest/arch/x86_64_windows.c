@@ -19,9 +19,10 @@ static const struct vmd_arch x86_64_windows = {
     .n_args = 4,
     .args = {RCX, RDX, R8, R9, RSP},
     .float_args = {XMM(0), XMM(1), XMM(2), XMM(3)},
-    .n_saved = 18,
-    .saved = {RBX, RBP, RDI, RSI, R12, R13, R14, R15, XMM(6), XMM(7), XMM(8), XMM(9), XMM(10), XMM(11), XMM(12),
-              XMM(13), XMM(14), XMM(15)},
+    .n_saved = 8,
+    .saved = {RBX, RBP, RDI, RSI, R12, R13, R14, R15},
+    .n_saved_vectors = 10,
+    .saved_vectors = {XMM(6), XMM(7), XMM(8), XMM(9), XMM(10), XMM(11), XMM(12), XMM(13), XMM(14), XMM(15)},
     .frame_size = 40,
 };
 

@@ -90,16 +90,29 @@ void vmd_cpu_save_frame(struct vmd_guest *guest, struct vmd_frame *frame)
     for (int i = 0; i < host->n_saved; i++) {
         frame->saved[i] = vmd_cpu_read(guest, host->saved[i]);
     }
+    for (int i = 0; i < host->n_saved_vectors; i++) {
+        vmd_cpu_read_vector(guest, host->saved_vectors[i], &frame->saved[host->n_saved + 2 * i]);
+    }
     frame->return_address = host->link ? vmd_cpu_read(guest, host->link) : vmd_guest_load_u64(guest, frame->sp);
 }
 
-void vmd_cpu_restore_frame(struct vmd_guest *guest, const struct vmd_frame *frame)
+void vmd_cpu_restore_saved(struct vmd_guest *guest, const struct vmd_frame *frame)
 {
     const struct vmd_arch *host = guest->host;
 
     for (int i = 0; i < host->n_saved; i++) {
         vmd_cpu_write(guest, host->saved[i], frame->saved[i]);
     }
+    for (int i = 0; i < host->n_saved_vectors; i++) {
+        vmd_cpu_write_vector(guest, host->saved_vectors[i], &frame->saved[host->n_saved + 2 * i]);
+    }
+}
+
+void vmd_cpu_restore_frame(struct vmd_guest *guest, const struct vmd_frame *frame)
+{
+    const struct vmd_arch *host = guest->host;
+
+    vmd_cpu_restore_saved(guest, frame);
     vmd_cpu_write(guest, host->sp, frame->sp);
     if (host->link) {
         vmd_cpu_write(guest, host->link, frame->return_address);

@@ -11,16 +11,15 @@ static void continue_thread(struct vmd_guest *guest, const struct vmd_thread *th
     const struct vmd_arch *host = guest->host;
     const struct vmd_frame *frame = &thread->frame;
 
-    for (int i = 0; i < host->n_saved; i++) {
-        vmd_cpu_write(guest, host->saved[i], frame->saved[i]);
-    }
+    vmd_cpu_restore_saved(guest, frame);
     if (thread->repeated) {
         vmd_cpu_write(guest, host->sp, frame->sp);
         if (host->link) {
             vmd_cpu_write(guest, host->link, frame->return_address);
         }
-        vmd_cpu_write(guest, host->args[0], thread->argument);
-        vmd_cpu_write(guest, host->args[1], thread->second);
+        for (int i = 0; i < VMD_THREAD_ARGUMENTS; i++) {
+            vmd_cpu_write(guest, host->args[i], thread->arguments[i]);
+        }
         vmd_cpu_execute(guest, thread->repeated, guest->stop);
     } else {
         vmd_cpu_write(guest, host->sp, frame->sp + (host->link ? 0 : 8));
@@ -48,7 +47,7 @@ void vmd_cpu_run_thread(struct vmd_host_call *call, struct vmd_thread *thread)
     guest->thread = thread->pointer;
     vmd_cpu_set_thread(guest, thread->pointer);
     if (is_new) {
-        vmd_cpu_call_until(guest, thread->function, &thread->argument, 1, thread->stack, 0);
+        vmd_cpu_call_until(guest, thread->function, thread->arguments, 1, thread->stack, 0);
     } else {
         continue_thread(guest, thread);
     }
@@ -73,8 +72,7 @@ bool vmd_cpu_stop_thread(struct vmd_host_call *call, enum vmd_thread_stop stop)
     if (stop != VMD_THREAD_ENDS && !guest->err.code && cpu->depth == cpu->thread_depth) {
         cpu->running->kind = VMD_THREAD_WAITING;
         cpu->running->repeated = stop == VMD_THREAD_REPEATS ? call->import->address : 0;
-        cpu->running->argument = call->args[0];
-        cpu->running->second = call->args[1];
+        memcpy(cpu->running->arguments, call->args, sizeof(cpu->running->arguments));
         vmd_cpu_save_frame(guest, &cpu->running->frame);
     }
     cpu->is_freezing = true;

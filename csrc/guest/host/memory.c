@@ -258,13 +258,12 @@ static uint64_t round_up(uint64_t size, uint64_t unit)
 static uint64_t host_mmap(struct vmd_host_call *call)
 {
     struct vmd_guest *guest = call->guest;
-    uint64_t address = call->args[0], size = round_up(call->args[1], guest->page_size), start;
+    uint64_t address = call->args[0], size = round_up(call->args[1], guest->page_size);
 
     if (address && call->args[3] & MAP_FIXED) { /* within what it has reserved */
         return vmd_guest_find(guest, address, size) ? address : vmd_host_errno(guest, ENOMEM);
     }
-    start = round_up(guest->state.free, guest->page_size);
-    if (!size || start > guest->size || size > guest->size - start) {
+    if (!size || !vmd_guest_has_room(guest, size, guest->page_size)) {
         return vmd_host_errno(guest, ENOMEM);
     }
     return vmd_guest_alloc(guest, size, guest->page_size);

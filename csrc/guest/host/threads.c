@@ -12,7 +12,7 @@
 
 #include <errno.h>
 
-enum { MAIN_NUMBER = 1, STACK_SIZE = 1 << 20, BLOCKS_MAX = 256 };
+enum { STACK_SIZE = 1 << 20, BLOCKS_MAX = 256 };
 
 /* Threads */
 
@@ -36,8 +36,11 @@ uint64_t vmd_host_create_thread(struct vmd_guest *guest, uint64_t function, uint
     }
     state->n_threads += i == state->n_threads;
     state->n_new_threads++;
-    state->threads[i] = (struct vmd_thread){.kind = VMD_THREAD_NEW, .function = function, .argument = argument};
-    return pthread_of(guest, MAIN_NUMBER + 1 + i);
+    state->threads[i] = (struct vmd_thread){.kind = VMD_THREAD_NEW,
+                                            .generation = state->threads[i].generation + 1,
+                                            .function = function,
+                                            .arguments = {argument}};
+    return pthread_of(guest, VMD_MAIN_THREAD + 1 + i);
 }
 
 static uint64_t host_pthread_create(struct vmd_host_call *call)
@@ -98,9 +101,9 @@ static void run_threads(struct vmd_host_call *call, enum vmd_thread_kind kind)
             continue;
         }
         state->n_new_threads -= kind == VMD_THREAD_NEW;
-        state->running_thread = MAIN_NUMBER + 1 + i;
+        state->running_thread = VMD_MAIN_THREAD + 1 + i;
         vmd_cpu_run_thread(call, thread);
-        state->running_thread = MAIN_NUMBER;
+        state->running_thread = VMD_MAIN_THREAD;
     }
 }
 

@@ -8,7 +8,10 @@
 
 #include "guest/internal.h"
 
-/* Create a thread; returns its number, by which pthread_self and pthread_equal identify it. 0: too many threads. */
+/* Numbers of threads, as vmd_guest_state.running_thread is one: that of threads[i] is VMD_MAIN_THREAD + 1 + i. */
+enum { VMD_MAIN_THREAD = 1 };
+
+/* Create a thread; returns its pthread_t, which is its number if the host has no other one. 0: too many threads. */
 uint64_t vmd_host_create_thread(struct vmd_guest *guest, uint64_t function, uint64_t argument);
 
 /* The running thread waits. Once the other threads have run, what the main thread waits for counts as done. */

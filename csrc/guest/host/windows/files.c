@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "guest/host/devices.h"
+#include "guest/host/windows/system.h"
 
 enum { INVALID = -1, ATTRIBUTE_DIRECTORY = 0x10, ATTRIBUTE_NORMAL = 0x80 };
 
@@ -28,17 +29,17 @@ static uint64_t host_invalid_handle(struct vmd_host_call *call)
 /* CreateFileMapping(file, security, protection, upper and lower half of its size, name): {address} */
 static uint64_t host_create_file_mapping(struct vmd_host_call *call)
 {
-    uint64_t size = (uint32_t)call->args[3] * (1ull << 32) + (uint32_t)call->args[4], mapping, memory;
+    uint64_t size = (uint32_t)call->args[3] * (1ull << 32) + (uint32_t)call->args[4], mapping;
 
     if (call->args[0] != (uint64_t)INVALID) {
-        return 0;
+        return vmd_windows_error(call->guest, ERROR_INVALID_HANDLE);
+    }
+    if (!vmd_guest_has_room(call->guest, size, VMD_WINDOWS_GRANULARITY)) {
+        return vmd_windows_error(call->guest, ERROR_NOT_ENOUGH_MEMORY);
     }
     mapping = vmd_host_allocate(call->guest, 16);
-    memory = mapping ? vmd_guest_alloc(call->guest, size, 0x10000) : 0;
-    if (memory) {
-        vmd_guest_store_u64(call->guest, mapping, memory);
-    }
-    return memory ? mapping : 0;
+    vmd_guest_store_u64(call->guest, mapping, vmd_guest_alloc(call->guest, size, VMD_WINDOWS_GRANULARITY));
+    return mapping;
 }
 
 /* MapViewOfFile(mapping, access, upper and lower half of an offset, size) */

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "guest/variadic.h"
+#include "guest/host/windows/system.h"
 
 #include <stdlib.h>
 
@@ -16,10 +16,15 @@ static uint64_t host_get_last_error(struct vmd_host_call *call)
     return vmd_guest_load_u32(call->guest, call->guest->thread + TEB_LAST_ERROR);
 }
 
+uint64_t vmd_windows_error(struct vmd_guest *guest, uint32_t error)
+{
+    vmd_guest_store_u32(guest, guest->thread + TEB_LAST_ERROR, error);
+    return 0;
+}
+
 static uint64_t host_set_last_error(struct vmd_host_call *call)
 {
-    vmd_guest_store_u32(call->guest, call->guest->thread + TEB_LAST_ERROR, (uint32_t)call->args[0]);
-    return 0;
+    return vmd_windows_error(call->guest, (uint32_t)call->args[0]);
 }
 
 /* Clocks, which move as those of host/time.c do */
@@ -60,7 +65,7 @@ static uint64_t host_tick_count(struct vmd_host_call *call)
 
 /* Memory. SYSTEM_INFO: page size, addresses, processors, granularity. */
 
-enum { PROCESSORS = 2, GRANULARITY = 0x10000, PAGE = 4096 };
+enum { PROCESSORS = 2, PAGE = 4096 };
 
 static uint64_t host_system_info(struct vmd_host_call *call)
 {
@@ -69,11 +74,11 @@ static uint64_t host_system_info(struct vmd_host_call *call)
     if (to) {
         memset(to, 0, 48);
         vmd_put_u32(call->guest, to + 4, PAGE);
-        vmd_put_u64(call->guest, to + 8, GRANULARITY);
+        vmd_put_u64(call->guest, to + 8, VMD_WINDOWS_GRANULARITY);
         vmd_put_u64(call->guest, to + 16, 0x7ffffffeffff);
         vmd_put_u64(call->guest, to + 24, (1 << PROCESSORS) - 1);
         vmd_put_u32(call->guest, to + 32, PROCESSORS);
-        vmd_put_u32(call->guest, to + 40, GRANULARITY);
+        vmd_put_u32(call->guest, to + 40, VMD_WINDOWS_GRANULARITY);
     }
     return 0;
 }
@@ -92,7 +97,12 @@ static uint64_t host_memory_status(struct vmd_host_call *call)
 /* VirtualAlloc(address, size, type, protection): MEM_COMMIT of reserved memory changes nothing. */
 static uint64_t host_virtual_alloc(struct vmd_host_call *call)
 {
-    return call->args[0] ? call->args[0] : vmd_guest_alloc(call->guest, call->args[1], GRANULARITY);
+    if (call->args[0]) {
+        return call->args[0];
+    }
+    return vmd_guest_has_room(call->guest, call->args[1], VMD_WINDOWS_GRANULARITY)
+               ? vmd_guest_alloc(call->guest, call->args[1], VMD_WINDOWS_GRANULARITY)
+               : vmd_windows_error(call->guest, ERROR_NOT_ENOUGH_MEMORY);
 }
 
 /* VirtualProtect(address, size, protection, &old) */
@@ -137,9 +147,11 @@ static uint64_t host_module_file_name(struct vmd_host_call *call)
     return to ? sizeof(name) - 1 : 0;
 }
 
+enum { CURRENT_PROCESS = -1 };
+
 static uint64_t host_process(struct vmd_host_call *call)
 {
-    return (uint64_t)-1;
+    return (uint64_t)CURRENT_PROCESS;
 }
 
 static uint64_t host_process_id(struct vmd_host_call *call)
@@ -150,6 +162,16 @@ static uint64_t host_process_id(struct vmd_host_call *call)
 static uint64_t host_exit_process(struct vmd_host_call *call)
 {
     vmd_guest_fail(call->guest, VMD_EXITED, (uint32_t)call->args[0], "it exits");
+    return 0;
+}
+
+/* TerminateProcess(process, code): there is no other process. */
+static uint64_t host_terminate_process(struct vmd_host_call *call)
+{
+    if (call->args[0] != (uint64_t)CURRENT_PROCESS) {
+        return vmd_windows_error(call->guest, ERROR_INVALID_HANDLE);
+    }
+    vmd_guest_fail(call->guest, VMD_EXITED, (uint32_t)call->args[1], "it exits");
     return 0;
 }
 
@@ -189,7 +211,7 @@ VMD_SERVE_ON(VMD_WINDOWS, {"GetLastError", host_get_last_error}, {"SetLastError"
              NOTHING("LoadLibraryExW"), WORKS("FreeLibrary"), NOTHING("GetLogicalProcessorInformation"),
              NOTHING("GetLogicalProcessorInformationEx"), {"GetCurrentProcess", host_process},
              {"GetCurrentProcessId", host_process_id}, {"ExitProcess", host_exit_process},
-             {"TerminateProcess", host_exit_process}, NOTHING("SetUnhandledExceptionFilter"),
+             {"TerminateProcess", host_terminate_process}, NOTHING("SetUnhandledExceptionFilter"),
              WORKS("SetConsoleCtrlHandler"), NOTHING("SetErrorMode"), NOTHING("GetStdHandle"), NOTHING("GetFileType"),
              NOTHING("GetConsoleMode"), WORKS("SetConsoleMode"), NOTHING("IsDebuggerPresent"),
              NOTHING("OutputDebugStringA"), NOTHING("GetVersion"), NOTHING("GetEnvironmentVariableA"),

@@ -7,14 +7,15 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "guest/host/threads.h"
+#include "guest/host/windows/system.h"
 #include "guest/variadic.h"
 
 enum { KIND = 0, VALUE = 4, MANUAL = 8, OBJECT_SIZE = 16 };
 enum kind { EVENT = 0x45564e54, SEMAPHORE, THREAD };
 
-enum { MAIN_NUMBER = 1, CURRENT_THREAD = -2 };
+enum { CURRENT_THREAD = -2 };
 
-enum { WAIT_OBJECT_0 = 0, WAIT_TIMEOUT = 0x102, INFINITE = 0xffffffff };
+enum { WAIT_OBJECT_0 = 0, WAIT_TIMEOUT = 0x102, WAIT_FAILED = 0xffffffff, INFINITE = 0xffffffff, OBJECTS_MAX = 64 };
 
 static uint64_t new_object(struct vmd_guest *guest, enum kind kind, uint32_t value, uint32_t is_manual)
 {
@@ -36,22 +37,50 @@ static uint32_t kind_of(const struct vmd_guest *guest, uint64_t handle)
     return at ? vmd_get_u32(guest, at) : 0;
 }
 
-/* Threads */
+/*
+ * Threads: an identifier has the number of a thread, and above it how often that was used before, so that neither a
+ * handle nor an identifier ever stands for another thread.
+ */
 
-static uint64_t new_thread(struct vmd_host_call *call, uint64_t id_at)
+enum { NUMBER_BITS = 16 };
+
+static uint32_t identifier(const struct vmd_guest *guest, uint64_t number)
 {
-    uint64_t number = vmd_host_create_thread(call->guest, call->args[2], call->args[3]);
+    uint32_t generation = number == VMD_MAIN_THREAD ? 0 : guest->state.threads[number - VMD_MAIN_THREAD - 1].generation;
 
-    if (number && id_at) {
-        vmd_guest_store_u32(call->guest, id_at, (uint32_t)number);
-    }
-    return number ? new_object(call->guest, THREAD, (uint32_t)number, 1) : 0;
+    return generation << NUMBER_BITS | (uint32_t)number;
 }
 
-/* CreateThread and _beginthreadex(security, stack size, function, argument, flags, &number) */
+static bool has_ended(const struct vmd_guest *guest, uint32_t id)
+{
+    uint32_t number = id & ((1u << NUMBER_BITS) - 1), index = number - VMD_MAIN_THREAD - 1;
+
+    if (id == VMD_MAIN_THREAD) {
+        return false;
+    }
+    return index >= guest->state.n_threads || identifier(guest, number) != id ||
+           guest->state.threads[index].kind == VMD_THREAD_ENDED;
+}
+
+/* CreateThread and _beginthreadex(security, stack size, function, argument, flags, &identifier) */
 static uint64_t host_create_thread(struct vmd_host_call *call)
 {
-    return new_thread(call, vmd_host_arg(call, 5));
+    uint64_t number = vmd_host_create_thread(call->guest, call->args[2], call->args[3]), id_at = vmd_host_arg(call, 5);
+    uint32_t id = number ? identifier(call->guest, number) : 0;
+
+    if (number && id_at) {
+        vmd_guest_store_u32(call->guest, id_at, id);
+    }
+    return number ? new_object(call->guest, THREAD, id, 1) : 0;
+}
+
+/* OpenThread(access, is inherited, identifier) */
+static uint64_t host_open_thread(struct vmd_host_call *call)
+{
+    uint32_t id = (uint32_t)call->args[2];
+
+    return has_ended(call->guest, id) ? vmd_windows_error(call->guest, ERROR_INVALID_PARAMETER)
+                                      : new_object(call->guest, THREAD, id, 1);
 }
 
 static uint64_t host_current_thread(struct vmd_host_call *call)
@@ -61,7 +90,7 @@ static uint64_t host_current_thread(struct vmd_host_call *call)
 
 static uint64_t host_current_thread_id(struct vmd_host_call *call)
 {
-    return call->guest->state.running_thread;
+    return identifier(call->guest, call->guest->state.running_thread);
 }
 
 static uint64_t host_end_thread(struct vmd_host_call *call)
@@ -70,20 +99,13 @@ static uint64_t host_end_thread(struct vmd_host_call *call)
     return 0;
 }
 
-static bool has_ended(const struct vmd_guest *guest, uint32_t number)
-{
-    uint32_t index = number - MAIN_NUMBER - 1;
-
-    return index < guest->state.n_threads && guest->state.threads[index].kind == VMD_THREAD_ENDED;
-}
-
 /* DuplicateHandle(process, handle, process, &copy, ...) */
 static uint64_t host_duplicate_handle(struct vmd_host_call *call)
 {
     uint64_t handle = call->args[1];
 
     if (handle == (uint64_t)CURRENT_THREAD) {
-        handle = new_object(call->guest, THREAD, (uint32_t)call->guest->state.running_thread, 1);
+        handle = new_object(call->guest, THREAD, (uint32_t)host_current_thread_id(call), 1);
     }
     vmd_guest_store_u64(call->guest, call->args[3], handle);
     return 1;
@@ -135,54 +157,82 @@ static uint64_t host_release_semaphore(struct vmd_host_call *call)
     return 1;
 }
 
-/* Whether an object is signalled, which takes what a wait takes. */
-static bool take(struct vmd_guest *guest, uint64_t handle)
+/* Whether an object is signalled, as all are that are of no kind served here: files and processes do nothing. */
+static bool is_signalled(struct vmd_guest *guest, uint64_t handle)
 {
-    uint32_t kind = kind_of(guest, handle), value;
+    uint32_t kind = kind_of(guest, handle);
 
-    if (kind != EVENT && kind != SEMAPHORE && kind != THREAD) {
-        return true; /* of files and processes, which do nothing */
+    return kind == THREAD ? has_ended(guest, vmd_guest_load_u32(guest, handle + VALUE))
+                          : (kind != EVENT && kind != SEMAPHORE) || vmd_guest_load_u32(guest, handle + VALUE);
+}
+
+/* What the end of a wait does to an object. */
+static void take(struct vmd_guest *guest, uint64_t handle)
+{
+    uint32_t kind = kind_of(guest, handle);
+
+    if ((kind == EVENT || kind == SEMAPHORE) && !vmd_guest_load_u32(guest, handle + MANUAL)) {
+        vmd_guest_store_u32(guest, handle + VALUE, vmd_guest_load_u32(guest, handle + VALUE) - 1);
     }
-    value = vmd_guest_load_u32(guest, handle + VALUE);
-    if (kind == THREAD) {
-        return has_ended(guest, value);
+}
+
+/* The result of a wait for all of n objects, or for one of them; WAIT_TIMEOUT: it goes on. */
+static uint32_t try_wait(struct vmd_guest *guest, const uint64_t *handles, uint32_t n, bool is_for_all)
+{
+    uint32_t first = n, n_signalled = 0;
+
+    for (uint32_t i = n; i; i--) {
+        if (is_signalled(guest, handles[i - 1])) {
+            first = i - 1;
+            n_signalled++;
+        }
     }
-    if (value && !vmd_guest_load_u32(guest, handle + MANUAL)) {
-        vmd_guest_store_u32(guest, handle + VALUE, value - 1);
+    if (n_signalled < (is_for_all ? n : 1)) {
+        return WAIT_TIMEOUT;
     }
-    return value != 0;
+    for (uint32_t i = first; i < (is_for_all ? n : first + 1); i++) {
+        take(guest, handles[i]);
+    }
+    return WAIT_OBJECT_0 + first;
+}
+
+/* Once the other threads have run, a wait of limited time is over. */
+static uint64_t wait_for(struct vmd_host_call *call, const uint64_t *handles, uint32_t n, bool is_for_all,
+                         uint32_t milliseconds)
+{
+    uint32_t result = try_wait(call->guest, handles, n, is_for_all);
+
+    while (result == WAIT_TIMEOUT && milliseconds && !call->guest->err.code) {
+        if (vmd_cpu_stop_thread(call, VMD_THREAD_REPEATS)) {
+            return 0;
+        }
+        vmd_host_wait(call);
+        result = try_wait(call->guest, handles, n, is_for_all);
+        milliseconds = milliseconds == INFINITE ? INFINITE : 0;
+    }
+    return result;
 }
 
 /* WaitForSingleObject(handle, milliseconds) */
 static uint64_t host_wait_for_object(struct vmd_host_call *call)
 {
-    struct vmd_guest *guest = call->guest;
-    uint32_t milliseconds = (uint32_t)call->args[1];
-
-    while (!take(guest, call->args[0]) && !guest->err.code) {
-        if (milliseconds != INFINITE && milliseconds == 0) {
-            return WAIT_TIMEOUT;
-        }
-        if (vmd_cpu_stop_thread(call, VMD_THREAD_REPEATS)) {
-            return 0;
-        }
-        vmd_host_wait(call);
-        if (milliseconds != INFINITE) {
-            return take(guest, call->args[0]) ? WAIT_OBJECT_0 : WAIT_TIMEOUT;
-        }
-    }
-    return WAIT_OBJECT_0;
+    return wait_for(call, &call->args[0], 1, false, (uint32_t)call->args[1]);
 }
 
-/* WaitForMultipleObjects(n, handles, all, milliseconds): what is signalled now; the main loop asks again. */
+/* WaitForMultipleObjects(n, handles, is for all, milliseconds) */
 static uint64_t host_wait_for_objects(struct vmd_host_call *call)
 {
-    for (uint32_t i = 0; i < (uint32_t)call->args[0] && i < 64; i++) {
-        if (take(call->guest, vmd_guest_load_u64(call->guest, call->args[1] + 8 * (uint64_t)i))) {
-            return WAIT_OBJECT_0 + i;
-        }
+    uint32_t n = (uint32_t)call->args[0];
+    uint64_t handles[OBJECTS_MAX];
+
+    if (!n || n > OBJECTS_MAX) {
+        vmd_windows_error(call->guest, ERROR_INVALID_PARAMETER);
+        return WAIT_FAILED;
     }
-    return WAIT_TIMEOUT;
+    for (uint32_t i = 0; i < n; i++) {
+        handles[i] = vmd_guest_load_u64(call->guest, call->args[1] + 8 * (uint64_t)i);
+    }
+    return wait_for(call, handles, n, (uint32_t)call->args[2], (uint32_t)call->args[3]);
 }
 
 /* SleepConditionVariable*, WaitOnAddress: as on other systems, a wakeup may be spurious. */
@@ -236,7 +286,7 @@ static uint64_t host_init_once(struct vmd_host_call *call)
 #define WORKS(name) {name, vmd_host_one}
 
 VMD_SERVE_ON(VMD_WINDOWS, {"CreateThread", host_create_thread}, {"_beginthreadex", host_create_thread},
-             {"_endthreadex", host_end_thread}, {"ExitThread", host_end_thread},
+             {"_endthreadex", host_end_thread}, {"ExitThread", host_end_thread}, {"OpenThread", host_open_thread},
              {"GetCurrentThread", host_current_thread}, {"GetCurrentThreadId", host_current_thread_id},
              {"DuplicateHandle", host_duplicate_handle}, {"CreateEventA", host_create_event},
              {"CreateEventW", host_create_event}, {"CreateSemaphoreA", host_create_semaphore},
