@@ -16,7 +16,7 @@ from support.qemu import find_qemu
 
 import vmdump
 from vmdump.cli import main
-from vmdump.emulator import find_migration
+from vmdump.emulator import find_migration, machine_code
 from vmdump.emulator.find_functions import Functions
 from vmdump.emulator.guest import Guest
 from vmdump.emulator.host_profile import HostProfile
@@ -194,6 +194,58 @@ def test_second_argument(machine: int, text: str) -> None:
     function = found.function(found.mapped.bias + 0x400000)
     assert function
     assert list(found.calls(function, second_is_1=True)) == [found.mapped.bias + target]
+
+
+@pytest.mark.parametrize(
+    ("machine", "before", "text"),
+    [
+        (62, "90", "be01000000 e800010000"),
+        (183, "1f2003d5", "21008052 40000094"),
+        (22, "0707", "a7390001 c0e500000080"),
+        (243, "13000000 0100 13000000", "8545 ef000010"),  # nop, c.nop, nop
+    ],
+)
+def test_second_argument_in_long_functions(machine: int, before: str, text: str) -> None:
+    """Arguments are recognised at any distance from the start of a function."""
+    prefix, call = bytes.fromhex(before), bytes.fromhex(text)
+    for count in range(0, 700 // len(prefix), 7):
+        code = prefix * count + call
+        at = 0x400000 + len(prefix) * count
+        target = {62: at + 0x10A, 183: at + 4 + 0x100, 22: at + 4 + 0x100, 243: at + 2 + 0x100}[machine]
+        found = object_with_functions(machine, 0x400000, code, [target])
+        function = found.function(found.mapped.bias + 0x400000)
+        assert function
+        assert list(found.calls(function, second_is_1=True)) == [found.mapped.bias + target]
+
+
+def test_callers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Functions that call a function are found, up to a number of calls that no QEMU has."""
+    code = b"".join(b"\xe8" + struct.pack("<i", 0x1000 - 16 * n - 5) + b"\xc3".ljust(11, b"\xcc") for n in range(4))
+    starts = [0x400000 + 16 * n for n in range(1, 4)]
+    for limit in (4, 3):
+        monkeypatch.setattr(machine_code, "_CALLS_MAX", limit)
+        found = object_with_functions(62, 0x400000, code, [*starts, 0x401000])
+        bias = found.mapped.bias
+        assert {start - bias for start, _ in found.callers(bias + 0x401000)} == {0x400000, *starts[: limit - 1]}
+
+
+@given(st.lists(st.sampled_from([b"ab", b"a", b"b", b"\0", b"abab"]), max_size=30))
+def test_strings_around(parts: list[bytes]) -> None:
+    """The strings that contain a text, once each, at their start."""
+    data = b"".join(parts)
+    found = object_with_functions(62, 0x400000, data or b"\0", [])
+    expected, at = set(), found.mapped.bias + 0x400000
+    for string in data.split(b"\0"):
+        if b"ab" in string:
+            expected.add(at)
+        at += len(string) + 1
+    assert found.string_around(b"ab") == expected
+
+
+def test_strings_around_in_one_long_string() -> None:
+    """A text that is repeated in one long string is searched for in one pass."""
+    found = object_with_functions(62, 0x400000, b"text" * (1 << 21), [])
+    assert found.string_around(b"text") == {found.mapped.bias + 0x400000}
 
 
 def test_second_argument_of_an_earlier_call() -> None:

@@ -2,6 +2,7 @@
 
 import ctypes
 import struct
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -19,11 +20,16 @@ from support.elf_builder import (
     DT_SYMTAB,
     PHDR_DYNAMIC,
     PHDR_LOAD,
+    PT_GNU_RELRO,
+    PT_LOAD,
+    PT_NOTE,
     RISCV64,
+    S390X,
     STT_TLS,
     X86_64,
     Symbol,
     elf_object,
+    with_segments,
 )
 from support.elf_builder import DATA as AT
 from support.examples import EXAMPLES
@@ -149,6 +155,13 @@ IMPORTS += NAMES
         (elf_object(rela=[(AT, 37, 0, 0)]), "relocation 0 at .*: unknown relocation type"),
         (elf_object(relr=[1 << 40]), "a relocation is outside of the file"),
         (elf_object(init_array=[1], dynamic={DT_INIT_ARRAY: 1 << 40}), "outside of its memory"),
+        *(
+            (
+                with_segments(GOOD, *[(kind, 4, 0, 0, 200 << 20)] * 2),
+                "its segments take 400 MiB together, more than any QEMU's; the file may be truncated or corrupt",
+            )
+            for kind in (PT_LOAD, PT_GNU_RELRO)
+        ),
     ],
 )
 def test_wrong_files(data: bytes, error: str, tmp_path: Path) -> None:
@@ -317,6 +330,51 @@ def test_symbols(has_gnu_hash: bool) -> None:
     assert object_.symbols.get("nothing") is None
     named = {offset: object_.symbol_at(at + offset) for offset in (15, 16, 31, 32, 48, 55, 56, 64, 72)}
     assert named == {15: None, 16: "f", 31: "f", 32: None, 48: "g", 55: "g", 56: None, 64: None, 72: "\\xff"}
+
+
+def note(name: bytes, kind: int, content: bytes, order: str = "<") -> bytes:
+    """Return a note. Source: System V ABI, chapter 5, "Note Section"."""
+    head = struct.pack(order + "III", len(name), len(content), kind)
+    return head + name.ljust(-len(name) % 4 + len(name), b"\0") + content.ljust(-len(content) % 4 + len(content), b"\0")
+
+
+ID = note(b"GNU\0", 3, b"\x12\x34\x56")
+
+
+@pytest.mark.parametrize(
+    ("notes", "expected"),
+    [
+        ([ID], "123456"),
+        ([note(b"GNU\0", 1, bytes(16)) + note(b"Xen\0", 3, b"x") + note(b"", 3, b"") + ID], "123456"),
+        ([note(b"GNU\0", 5, bytes(16)), ID], "123456"),
+        ([note(b"GNU\0", 3, b"")], None),
+        ([note(b"GNU\0", 1, b"x")], None),
+        ([ID[:11]], None),
+        ([], None),
+        # Damaged: no notes have so many bytes.
+        ([bytes(12) * 10_000 + ID], None),
+        ([bytes(12) * 4000, bytes(12) * 4000, ID], "123456"),
+        ([struct.pack("<III", 2**32 - 1, 2**32 - 1, 3) + ID], None),
+    ],
+)
+def test_build_id(notes: list[bytes], expected: str | None) -> None:
+    """The build ID is found behind other notes, and in further segments; damaged notes have none."""
+    starts = [sum(map(len, notes[:n])) for n in range(len(notes))]
+    segments = [(PT_NOTE, 4, start, len(each), len(each)) for start, each in zip(starts, notes, strict=True)]
+    assert ElfFile(with_segments(GOOD, *segments, content=b"".join(notes)), "x").build_id() == expected
+
+
+@pytest.mark.parametrize("machine", [X86_64, S390X])
+def test_build_id_is_readelfs(machine: int, tmp_path: Path) -> None:
+    """The build ID is the one that readelf prints."""
+    order = ">" if machine == S390X else "<"
+    content = note(b"GNU\0", 1, bytes(16), order) + note(b"GNU\0", 3, bytes(range(20)), order)
+    path = tmp_path / "object"
+    segment = (PT_NOTE, 4, 0, len(content), len(content))
+    path.write_bytes(with_segments(elf_object(machine=machine), segment, content=content))
+    printed = subprocess.run(["readelf", "-n", path], check=True, capture_output=True, text=True).stdout
+    with open_object(str(path)) as file:
+        assert f"Build ID: {file.build_id()}" in printed
 
 
 def test_segments(tmp_path: Path) -> None:

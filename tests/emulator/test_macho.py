@@ -238,6 +238,15 @@ CHAINS = SEGMENT_TABLES + 72
         (changed(SEGMENT_TEXT + 40, 1, 0), "no segment begins with its header"),
         (changed(SEGMENT_DATA + 24, 0, 0), "its segments do not follow its header"),
         (changed(SEGMENT_DATA + 32, 0, 2), "its segments do not follow its header within 256 MiB"),
+        (
+            macho_object(
+                replace={
+                    SEGMENT_DATA + 32: struct.pack("<Q", 200 << 20),
+                    SEGMENT_TABLES + 32: struct.pack("<Q", 200 << 20),
+                }
+            ),
+            "its segments take 400 MiB together, more than any QEMU's",
+        ),
         (changed(SEGMENT_DATA + 72 + 32, 0x9000_0000, 1), "a section is outside of the segments"),
         (changed(CHAINS + 8, 0x9000_0000), "its chained fixups are outside of the file"),
     ],

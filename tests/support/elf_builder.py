@@ -8,7 +8,7 @@ S390X, X86_64, AARCH64, RISCV64 = 22, 62, 183, 243
 
 #: Names of the host architectures, for tests.
 HOSTS = {X86_64: "x86_64", AARCH64: "aarch64", RISCV64: "riscv64", S390X: "s390x"}
-PT_LOAD, PT_DYNAMIC, PT_TLS = 1, 2, 7
+PT_LOAD, PT_DYNAMIC, PT_NOTE, PT_TLS, PT_GNU_RELRO = 1, 2, 4, 7, 0x6474E552
 DT_HASH, DT_STRTAB, DT_SYMTAB, DT_RELA, DT_RELASZ, DT_STRSZ = 4, 5, 6, 7, 8, 10
 DT_PLTRELSZ, DT_JMPREL, DT_INIT_ARRAY, DT_INIT_ARRAYSZ, DT_RELRSZ, DT_RELR = 2, 23, 25, 27, 35, 36
 DT_GNU_HASH = 0x6FFFFEF5
@@ -112,6 +112,23 @@ def elf_object(
     if tls[1]:
         segments += struct.pack(order + "IIQQQQQQ", PT_TLS, 4, DATA, DATA, 0, *tls)
     return header + segments + image[at:]
+
+
+def with_segments(data: bytes, *segments: Sequence[int], content: bytes = b"") -> bytes:
+    """Return an object with further program headers, and content behind it.
+
+    segments: type, flags, offset from the start of content, size in the file and in memory of each.
+    """
+    order = "<" if data[5] == 1 else ">"
+    (phoff,), (phnum,) = struct.unpack_from(order + "Q", data, 32), struct.unpack_from(order + "H", data, 56)
+    headers = data[phoff : phoff + 56 * phnum]
+    start = len(data) + len(headers) + 56 * len(segments)
+    for kind, flags, offset, filesz, memsz in segments:
+        headers += struct.pack(order + "IIQQQQQQ", kind, flags, start + offset, DATA, DATA, filesz, memsz, 1)
+    changed = bytearray(data)
+    struct.pack_into(order + "Q", changed, 32, len(data))
+    struct.pack_into(order + "H", changed, 56, phnum + len(segments))
+    return bytes(changed) + headers + content
 
 
 def pack_rela(rela: Sequence[Rela], order: str = "<") -> bytes:

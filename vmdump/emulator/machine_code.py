@@ -13,12 +13,13 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import islice
 
+from vmdump.emulator.hosts.model import BEFORE_CALL
 from vmdump.emulator.objects.model import MappedObject
 
 #: Limit of address loads. The largest QEMU has 200,000.
 _LOADS_MAX = 1 << 20
 
-#: Limit of calls. A QEMU for AArch64 Windows has 140,000.
+#: Limit of calls and jumps. The largest QEMU has 270,000.
 _CALLS_MAX = 1 << 20
 
 #: Limit of the size of a function in bytes. The largest one of a QEMU has 127 KB.
@@ -57,11 +58,14 @@ class Code:
 
     def string_around(self, text: bytes) -> set[int]:
         """Return the start addresses of strings that contain a text."""
-        return {
-            address + data.rfind(b"\0", 0, match.start()) + 1
-            for address, data in self._segments
-            for match in re.finditer(re.escape(text), data)
-        }
+        found = set()
+        for address, data in self._segments:
+            start = end = 0
+            for match in re.finditer(re.escape(text), data):
+                start = data.rfind(b"\0", end, match.start()) + 1 or start
+                end = match.end()
+                found.add(address + start)
+        return found
 
     def function(self, address: int) -> tuple[int, int] | None:
         """Return start and end of the function that contains an address."""
@@ -111,7 +115,7 @@ class Code:
         start, end = function
         data = self.guest.read(start, end - start)
         for at, target in self._host.calls(start, data):
-            before = data[: at - start]
+            before = data[max(at - start - BEFORE_CALL, 0) : at - start]
             if (
                 target in self._known
                 and not (second_is_1 and not self._host.sets_second_to_1(before))
@@ -130,7 +134,7 @@ class Code:
         calls: dict[int, list[int]] = {}
         if self._starts:
             start, end = self._starts[0], self._starts[-1]
-            for at, target in self._host.calls(start, self.guest.read(start, end - start)):
+            for at, target in islice(self._host.calls(start, self.guest.read(start, end - start)), _CALLS_MAX):
                 if target in self._known:
                     calls.setdefault(target, []).append(at)
         return calls

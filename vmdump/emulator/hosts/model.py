@@ -21,6 +21,9 @@ Addresses = Iterator[tuple[int, int]]
 #: Maximal distance of an argument's instruction from the call, in bytes.
 ARGUMENT_WITHIN = 24
 
+#: Bytes of the code before a call that a host is given: enough to find where instructions of several sizes begin.
+BEFORE_CALL = 256
+
 #: Maximal distance of the use of a global variable's address from the instruction that computes its upper part.
 GLOBAL_WITHIN = 16
 
@@ -57,7 +60,7 @@ class Host(NamedTuple):
     calls: Callable[[int, bytes], Addresses]
     #: Offsets from a register at which code reads bytes: neither on the stack nor of global variables.
     byte_reads: Callable[[bytes], Iterator[int]]
-    #: Whether the code before a call sets the second argument to 1.
+    #: Whether the code before a call, of which the last BEFORE_CALL bytes are given, sets the second argument to 1.
     sets_second_to_1: Callable[[bytes], bool]
     #: Stubs of a PLT: the address of each, and that of the slot that it jumps through.
     stubs: Callable[[int, bytes], Addresses]

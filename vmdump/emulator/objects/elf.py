@@ -17,7 +17,7 @@ from vmdump.emulator.guest import MEMORY, Guest
 from vmdump.emulator.hosts import SUPPORTED, unsupported_host
 from vmdump.emulator.hosts.model import Platform
 from vmdump.emulator.objects.eh_frame import list_functions
-from vmdump.emulator.objects.model import FUNCTIONS_MAX, MappedObject, MappedSegment, ObjectFile, Program
+from vmdump.emulator.objects.model import DAMAGED, FUNCTIONS_MAX, MappedObject, MappedSegment, ObjectFile, Program
 from vmdump.files.elf_header import (
     SHF_EXECINSTR,
     SHT_NOBITS,
@@ -48,11 +48,13 @@ _PLACE_UNIT = 1 << 16
 #: Limit of the addresses of binaries: those of user space on x86-64.
 _ADDRESS_MAX = 1 << 47
 
+#: Limit of the notes of a file, in bytes. QEMU has 200.
+_NOTES_MAX = 1 << 16
+
 #: UPX writes its name after the program headers, within this many bytes from the start of the file.
 _PACKED_WITHIN = 1024
 
 _GIVE = "give a QEMU system emulator (qemu-system-*)"
-_DAMAGED = "the file may be truncated or corrupt"
 
 
 class ElfSegment(NamedTuple):
@@ -89,7 +91,7 @@ class ElfFile(ObjectFile):
         self._header = header
         phoff, phnum = header.phoff, header.phnum
         if header.phentsize != 56 or phoff + 56 * phnum > self._size:
-            raise self.error(f"at {phoff:#x}: the program headers are outside of the file; {_DAMAGED}")
+            raise self.error(f"at {phoff:#x}: the program headers are outside of the file; {DAMAGED}")
         self.segments = [
             ElfSegment(*each)
             for each in struct.iter_unpack(header.byte_order + "IIQQQQQQ", self._read(phoff, 56 * phnum))
@@ -97,7 +99,9 @@ class ElfFile(ObjectFile):
         for segment in self.segments:
             if segment.type in (_PT_LOAD, _PT_DYNAMIC, _PT_TLS) and not self._fits(segment):
                 where = f"at {segment.offset:#x}: a segment of {segment.filesz} bytes"
-                raise self.error(f"{where} is outside of the file; {_DAMAGED}")
+                raise self.error(f"{where} is outside of the file; {DAMAGED}")
+        for kind in (_PT_LOAD, _PT_GNU_RELRO):
+            self._check_memory(segment.memsz for segment in self.of_type(kind))
         if header.type == _ET_EXEC:
             self.place = self._range()
             if self.place.start < _PLACE_UNIT:
@@ -111,7 +115,7 @@ class ElfFile(ObjectFile):
         start = min(segment.vaddr for segment in loaded) // _PLACE_UNIT * _PLACE_UNIT
         end = max(segment.vaddr + segment.memsz for segment in loaded)
         if end - start > MEMORY:
-            raise self.error(f"its segments are at {start:#x} to {end:#x}, further apart than a QEMU's; {_DAMAGED}")
+            raise self.error(f"its segments are at {start:#x} to {end:#x}, further apart than a QEMU's; {DAMAGED}")
         return range(start, end)
 
     @property
@@ -127,7 +131,7 @@ class ElfFile(ObjectFile):
         try:
             return reader.header()
         except ElfFormatError as error:
-            raise self.error(f"{error}; {_DAMAGED}") from error
+            raise self.error(f"{error}; {DAMAGED}") from error
 
     def _check_header(self, header: ElfHeader, start: bytes) -> HostArch:
         """Return the host architecture. Raises SourceError if the file is not an executable of a supported host."""
@@ -176,16 +180,19 @@ class ElfFile(ObjectFile):
 
     def build_id(self) -> str | None:
         """Return the linker's build ID in hex (NT_GNU_BUILD_ID), or None."""
+        left = _NOTES_MAX
         for segment in self.of_type(_PT_NOTE):
-            if segment.offset + segment.filesz > self._size:
+            if segment.filesz > left or segment.offset + segment.filesz > self._size:
                 continue
-            note = self._read(segment.offset, segment.filesz)
-            while len(note) >= 12:
-                namesz, descsz, kind = struct.unpack_from(self._byte_order + "III", note)
-                desc = 12 + (namesz + 3 & ~3)
-                if kind == 3 and note[12 : 12 + namesz] == b"GNU\0":
-                    return note[desc : desc + descsz].hex()
-                note = note[desc + (descsz + 3 & ~3) :]
+            left -= segment.filesz
+            notes, at = self._read(segment.offset, segment.filesz), 0
+            while at + 12 <= len(notes):
+                namesz, descsz, kind = struct.unpack_from(self._byte_order + "III", notes, at)
+                name = at + 12
+                desc = name + (namesz + 3 & ~3)
+                if kind == 3 and notes[name : name + namesz] == b"GNU\0":
+                    return notes[desc : desc + descsz].hex() or None
+                at = desc + (descsz + 3 & ~3)
         return None
 
     def map(self, guest: Guest, scope: Sequence[MappedObject] = (), *, is_main: bool) -> MappedObject:

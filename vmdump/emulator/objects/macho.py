@@ -13,7 +13,7 @@ from vmdump._core import ffi, lib
 from vmdump.emulator.guest import MEMORY, Guest
 from vmdump.emulator.hosts import HOSTS
 from vmdump.emulator.hosts.model import Platform
-from vmdump.emulator.objects.model import MappedObject, MappedSegment, ObjectFile
+from vmdump.emulator.objects.model import DAMAGED, MappedObject, MappedSegment, ObjectFile
 from vmdump.files.elf_header import HostArch
 from vmdump.files.macho_header import (
     CPU_ARM64,
@@ -42,7 +42,6 @@ _OTHER_TYPES = {
 _ARCHS = {CPU_ARM64: HostArch.AARCH64, CPU_X86_64: HostArch.X86_64}
 
 _WRITE, _EXECUTE = 2, 4
-_DAMAGED = "the file may be truncated or corrupt"
 _ELSEWHERE = "write the dump where it runs, with -dump-vmstate, and give that file"
 
 
@@ -69,7 +68,7 @@ class MachoFile(ObjectFile):
             self.segments = [each for each in segments(header) if each.protection or each.file_size]
             self._uuid = uuid(header)
         except MachoFormatError as error:
-            raise self.error(f"{error}; {_DAMAGED}") from error
+            raise self.error(f"{error}; {DAMAGED}") from error
         self._check_segments()
 
     def _choose(self, slices: Sequence[Slice]) -> Slice:
@@ -96,16 +95,17 @@ class MachoFile(ObjectFile):
             if each.offset + each.file_size > self._size or each.file_size > each.size:
                 raise self.error(
                     f"at {self._start + each.offset:#x}: segment {each.name} of {each.file_size} bytes is outside of "
-                    f"the file; {_DAMAGED}"
+                    f"the file; {DAMAGED}"
                 )
         text = next((each for each in self.segments if each.file_size and not each.offset), None)
         if text is None:
-            raise self.error(f"no segment begins with its header; {_DAMAGED}")
+            raise self.error(f"no segment begins with its header; {DAMAGED}")
         #: The address that the header is to be at, and the size of the object in memory.
         self._address = text.address
         self._memory = max(each.address + each.size for each in self.segments) - text.address
         if min(each.address for each in self.segments) < text.address or not 0 < self._memory <= MEMORY:
-            raise self.error(f"its segments do not follow its header within {MEMORY >> 20} MiB; {_DAMAGED}")
+            raise self.error(f"its segments do not follow its header within {MEMORY >> 20} MiB; {DAMAGED}")
+        self._check_memory(each.size for each in self.segments)
 
     def read_into(self, memory: memoryview, offset: int) -> None:
         """Fill memory with the bytes of the part from an offset on."""

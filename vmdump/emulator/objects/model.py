@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 from vmdump._core import ffi, lib
@@ -19,6 +19,9 @@ from vmdump.files.elf_header import HostArch
 #: Limits of the functions of an object: their number, and the distance from the first to the last in bytes. The largest
 #: QEMU has 41,000 functions and 9 MB of code.
 FUNCTIONS_MAX, CODE_SIZE_MAX = 1 << 20, 64 << 20
+
+
+DAMAGED = "the file may be truncated or corrupt"
 
 
 class ObjectFile(ABC):
@@ -81,6 +84,11 @@ class ObjectFile(ABC):
         data = bytearray(size)
         self.read_into(memoryview(data), offset)
         return bytes(data)
+
+    def _check_memory(self, sizes: Iterable[int]) -> None:
+        """Raise SourceError if segments of these sizes, in bytes, take more memory than a guest has."""
+        if (total := sum(sizes)) > MEMORY:
+            raise self.error(f"its segments take {total >> 20} MiB together, more than any QEMU's; {DAMAGED}")
 
     def _check(self, status: int, error: Any) -> None:
         """Raise what a function that links objects has returned: MemoryError or SourceError."""
