@@ -3,14 +3,19 @@
 from pathlib import Path
 
 import pytest
-from support.elf_builder import AARCH64, X86_64
+from support.elf_builder import AARCH64, X86_64, elf_object
 from support.guests import call
+from support.macho_builder import CPU_ARM64, CPU_X86_64, TEXT, fat, macho_object
+from support.macho_builder import Symbol as MachoSymbol
+from support.pe_builder import pe_object
 
 from vmdump._core import ffi
 from vmdump.emulator.guest import Guest
 from vmdump.emulator.guest_services import GuestServices
 from vmdump.emulator.hosts.model import Platform
+from vmdump.emulator.machine_libraries import map_libraries
 from vmdump.emulator.missing_files import advice
+from vmdump.errors import SourceError
 from vmdump.files.elf_header import HostArch
 
 #: O_DIRECTORY of Linux on each architecture.
@@ -97,6 +102,56 @@ def test_names_in_arguments(services: GuestServices) -> None:
     assert [services.is_directory(path) for path in ("/json", "/word/", "/value/.", "value", "/other")] == [
         True, True, True, True, False
     ]  # fmt: skip
+
+
+#: Objects by the host that they are for.
+OBJECTS = {
+    "x86-64 Linux": elf_object(),
+    "AArch64 Linux": elf_object(machine=AARCH64),
+    "AArch64 macOS": macho_object(),
+    "x86-64 macOS": macho_object(cpu=CPU_X86_64),
+    "x86-64 Windows": pe_object(),
+}
+
+
+@pytest.mark.parametrize("guest_host", ["x86-64 Linux", "AArch64 Linux"])
+@pytest.mark.parametrize("host", OBJECTS)
+def test_objects_of_other_hosts(guest_host: str, host: str, services: GuestServices, tmp_path: Path) -> None:
+    """Modules and libraries in /usr/lib64 are mapped if they are for the binary's host, else refused by name."""
+    guest = Guest("qemu", HostArch.X86_64 if guest_host.startswith("x86") else HostArch.AARCH64)
+    services.attach(guest)
+    services.set_scope([])
+    for name in ("qemu-kvm/module.so", "libslirp.so.0"):
+        path = tmp_path / "usr/lib64" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(OBJECTS[host])
+    if host == guest_host:
+        found = services.open_module("/usr/lib64/qemu-kvm/module.so", is_global=False)
+        assert found is not None
+        assert services.objects == [found[1]]
+        assert len(map_libraries(guest, services)) == 1
+        return
+    error = f"it is for {host}, but qemu for {guest_host}; use the file that belongs to it"
+    with pytest.raises(SourceError, match=f"^{tmp_path}/usr/lib64/qemu-kvm/module.so: {error}$"):
+        services.open_module("/usr/lib64/qemu-kvm/module.so", is_global=False)
+    with pytest.raises(SourceError, match=f"^{tmp_path}/usr/lib64/libslirp.so.0: {error}$"):
+        map_libraries(guest, services)
+    assert services.objects == []
+
+
+@pytest.mark.parametrize("arch", [HostArch.X86_64, HostArch.AARCH64])
+def test_libraries_for_several_cpus(arch: HostArch, services: GuestServices, tmp_path: Path) -> None:
+    """Of a library for several CPUs the part for the binary's is mapped."""
+    guest = Guest("qemu", arch, platform=Platform.MACOS)
+    services.attach(guest)
+    (tmp_path / "usr/lib").mkdir()
+    parts = (
+        (CPU_ARM64, 0, macho_object(symbols=[MachoSymbol(b"_arm", TEXT)])),
+        (CPU_X86_64, 3, macho_object(cpu=CPU_X86_64)),
+    )
+    (tmp_path / "usr/lib/libslirp.0.dylib").write_bytes(fat(*parts))
+    (library,) = map_libraries(guest, services)
+    assert ("arm" in library.symbols) == (arch == HostArch.AARCH64)
 
 
 def test_advice(services: GuestServices, tmp_path: Path) -> None:

@@ -1,18 +1,20 @@
 """The table of modules of a QEMU binary, as its code has it or damaged."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from support.elf_builder import AARCH64, X86_64, Symbol, elf_object
 from support.elf_builder import DATA as AT
-from support.elf_builder import X86_64, Symbol, elf_object
 
 from vmdump.emulator.boot import Qemu
 from vmdump.emulator.guest import Guest
 from vmdump.emulator.objects.elf import ElfFile
-from vmdump.errors import SourceError
+from vmdump.errors import ModuleError, SourceError
 from vmdump.modules.model import ModuleInfo
-from vmdump.sources.qemu_image.module_opener import read_modinfo
+from vmdump.qom import TypeTable
+from vmdump.sources.qemu_image.module_opener import QemuModuleOpener, read_modinfo
 
 #: QemuModinfo: name, arch, objs, deps, opts. Source: QEMU 8.2.2 include/qemu/module.h.
 ROW = 5
@@ -35,6 +37,16 @@ def test_rows() -> None:
     expected = ModuleInfo("module", kind="qemu", arch="arm", objs=("type",) * 3, deps=(), opts=())
     assert read_modinfo(table(2, 3)) == [expected] * 2
     assert read_modinfo(table(0, 0)) == []
+
+
+def test_modules_of_other_hosts(tmp_path: Path) -> None:
+    """A module for another CPU is not loaded."""
+    (tmp_path / "module.so").write_bytes(elf_object(machine=AARCH64))
+    opener = QemuModuleOpener(table(0, 0), b"")
+    with pytest.raises(
+        ModuleError, match=r"failed to open module: .*module.so: it is for AArch64 Linux, but guest for"
+    ):
+        opener.open("module", str(tmp_path / "module.so"), False, TypeTable())
 
 
 @pytest.mark.parametrize(("rows", "strings"), [(1025, 1), (1, 65)])

@@ -23,7 +23,7 @@ from vmdump.files.sysroot import check_root, followed, resolve, tree_of
 
 #: Directories of the tree that QEMU may read. No other file exists for it but those of the host
 #: profile: no /etc, /proc, /dev, /home.
-_FOLDERS = ("/usr/share/", "/usr/lib/", "/usr/local/share/", "/usr/local/lib/", "/lib/", "/opt/")
+_FOLDERS = ("/usr/share/", "/usr/lib/", "/usr/lib64/", "/usr/local/share/", "/usr/local/lib/", "/lib/", "/opt/")
 
 #: Directories in which distributions install firmware of other packages.
 _FIRMWARE_FOLDERS = ("/usr/share/qemu/", "/usr/share/seabios/", "/usr/lib/ipxe/qemu/", "/usr/share/qemu-efi-aarch64/")
@@ -224,7 +224,7 @@ class GuestServices:
         real = self.resolve(path)
         if real is None:
             return None
-        with open_object(real) as file:
+        with open_object(real, self._guest.arch) as file:
             module = file.map(self._guest, [*self._scope, *self._global], is_main=False)
         self.requested[path] = real
         self._modules.append(module)

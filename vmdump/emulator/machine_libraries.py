@@ -29,7 +29,7 @@ def map_libraries(guest: Guest, services: GuestServices) -> list[MappedObject]:
         for directory in _LIBRARY_DIRS:
             path = services.resolve(f"/{directory.replace('%s', guest.host.multiarch)}/{name}")
             if path is not None:
-                with open_object(path) as file:
+                with open_object(path, guest.arch) as file:
                     libraries.append(file.map(guest, libraries, is_main=False))
                 services.add_library(name)
                 break

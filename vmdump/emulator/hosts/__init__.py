@@ -15,7 +15,7 @@ from vmdump.emulator.hosts import (
 from vmdump.emulator.hosts.model import Host, Platform
 from vmdump.files.elf_header import ElfHeader, HostArch, elf_machine
 
-__all__ = ["HOSTS", "SUPPORTED", "Host", "unsupported_host"]
+__all__ = ["HOSTS", "SUPPORTED", "Host", "host_name", "unsupported_host"]
 
 #: The tables of all hosts.
 HOSTS: dict[tuple[HostArch, Platform], Host] = {
@@ -33,6 +33,16 @@ _REASONS = {
     21: "Unicorn has no vector instructions for it in little-endian mode, which QEMU's code uses",
     258: "Unicorn does not emulate this CPU",
 }
+
+
+def host_name(arch: HostArch, platform: Platform) -> str:
+    """Return the name of a host, for messages.
+
+    >>> host_name(HostArch.AARCH64, Platform.MACOS)
+    'AArch64 macOS'
+    """
+    names = {Platform.LINUX: "Linux", Platform.WINDOWS: "Windows", Platform.MACOS: "macOS"}
+    return f"{elf_machine(arch)} {names[platform]}"
 
 
 def unsupported_host(header: ElfHeader) -> str | None:

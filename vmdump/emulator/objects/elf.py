@@ -195,8 +195,7 @@ class ElfFile(ObjectFile):
                 at = desc + (descsz + 3 & ~3)
         return None
 
-    def map(self, guest: Guest, scope: Sequence[MappedObject] = (), *, is_main: bool) -> MappedObject:
-        """See ObjectFile.map."""
+    def _map(self, guest: Guest, scope: Sequence[MappedObject], *, is_main: bool) -> MappedObject:
         place = self._range()
         if self.place and guest.place != self.place:
             raise self.error("not position-independent, which only the main binary may be")

@@ -50,8 +50,10 @@ class MachoFile(ObjectFile):
 
     platform = Platform.MACOS
 
-    def __init__(self, file: bytes | io.RawIOBase, name: str) -> None:
+    def __init__(self, file: bytes | io.RawIOBase, name: str, arch: HostArch | None = None) -> None:
         """Read the headers of a file: its bytes, or the open file. ``name`` is the file's name in errors.
+
+        ``arch``: the CPU whose part is preferred; None: AArch64.
 
         Raises:
             SourceError: not a linked 64-bit Mach-O file of a supported host.
@@ -60,7 +62,7 @@ class MachoFile(ObjectFile):
         self._start = 0
         reader = MachoReader(self._read, self._size)
         try:
-            part = self._choose(reader.slices())
+            part = self._choose(reader.slices(), arch)
             header = reader.header(part)
             self._check_header(header)
             self._start, self._size = part.offset, part.size
@@ -71,9 +73,9 @@ class MachoFile(ObjectFile):
             raise self.error(f"{error}; {DAMAGED}") from error
         self._check_segments()
 
-    def _choose(self, slices: Sequence[Slice]) -> Slice:
-        """Return the part for the CPU that is emulated, AArch64 first; raise SourceError if there is none."""
-        for cpu, arch in _ARCHS.items():
+    def _choose(self, slices: Sequence[Slice], preferred: HostArch | None) -> Slice:
+        """Return the part for a CPU that is emulated; raise SourceError if there is none."""
+        for cpu, arch in sorted(_ARCHS.items(), key=lambda each: each[1] != preferred):
             for each in slices:
                 if (arch, self.platform) in HOSTS and cpu_name(*each[:2]) == cpu_name(cpu):
                     return each
@@ -115,8 +117,7 @@ class MachoFile(ObjectFile):
         """Return the linker's identification of the build in hex (LC_UUID), or None."""
         return self._uuid
 
-    def map(self, guest: Guest, scope: Sequence[MappedObject] = (), *, is_main: bool) -> MappedObject:
-        """See ObjectFile.map."""
+    def _map(self, guest: Guest, scope: Sequence[MappedObject], *, is_main: bool) -> MappedObject:
         start = guest.alloc(self._memory, 0x10000)
         bias = start - self._address
         if is_main:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Self
 
 from vmdump._core import ffi, lib
 from vmdump.emulator.guest import MEMORY, Guest
+from vmdump.emulator.hosts import host_name
 from vmdump.emulator.hosts.model import Platform
 from vmdump.errors import SourceError
 from vmdump.files.elf_header import HostArch
@@ -41,7 +42,6 @@ class ObjectFile(ABC):
         self.name = name
         self._size = self._file.seek(0, io.SEEK_END)
 
-    @abstractmethod
     def map(self, guest: Guest, scope: Sequence[MappedObject] = (), *, is_main: bool) -> MappedObject:
         """Map the object into a guest and apply its relocations.
 
@@ -49,9 +49,17 @@ class ObjectFile(ABC):
         have thread-local data.
 
         Raises:
-            SourceError: the object is malformed, or needs something that the emulator lacks.
+            SourceError: the object is malformed, for another host, or needs something that the emulator lacks.
             MemoryError: no memory for its symbols.
         """
+        if (self.arch, self.platform) != (guest.arch, guest.host.platform):
+            own, wanted = host_name(self.arch, self.platform), host_name(guest.arch, guest.host.platform)
+            raise self.error(f"it is for {own}, but {guest.name} for {wanted}; use the file that belongs to it")
+        return self._map(guest, scope, is_main=is_main)
+
+    @abstractmethod
+    def _map(self, guest: Guest, scope: Sequence[MappedObject], *, is_main: bool) -> MappedObject:
+        """Map the object into a guest of its host. See map."""
 
     @abstractmethod
     def build_id(self) -> str | None:

@@ -61,8 +61,7 @@ class PeFile(ObjectFile):
         if self._pe.image_size > MEMORY:
             raise self.error(f"an image of {self._pe.image_size >> 20} MiB, larger than any QEMU")
 
-    def map(self, guest: Guest, scope: Sequence[MappedObject] = (), *, is_main: bool) -> MappedObject:
-        """See ObjectFile.map."""
+    def _map(self, guest: Guest, scope: Sequence[MappedObject], *, is_main: bool) -> MappedObject:
         pe = self._pe
         start = guest.alloc(pe.image_size, 0x10000)
         bias = start - int(pe.image_base)

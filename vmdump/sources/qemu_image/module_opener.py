@@ -126,7 +126,7 @@ class QemuModuleOpener:
     def open(self, name: str, path: str, export_symbols: bool, types: TypeTable) -> LoadedQemuModule:
         """Map the module and call its init functions as QEMU does. See vmdump.modules.model.Opener."""
         try:
-            with open_object(path) as file:
+            with open_object(path, self._qemu.guest.arch) as file:
                 module = file.map(self._qemu.guest, self._scope, is_main=False)
                 build_id = file.build_id()
         except (SourceError, OSError) as error:
