@@ -1,4 +1,4 @@
-"""Settings and fixtures for all tests: signal handlers, hypothesis profile, private cache directories."""
+"""Settings and fixtures of all tests: signals, hypothesis profile, private cache directories, internal errors."""
 
 import itertools
 import os
@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from support.dumps import read_real_dump
+
+from vmdump.cli.environment import Environment
 
 # Tests interrupt their child processes. nohup and background shells ignore SIGINT and SIGHUP, and children inherit
 # that.
@@ -48,6 +50,19 @@ def cache_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     monkeypatch.setenv("XDG_CACHE_HOME", str(path))
     monkeypatch.setenv("XDG_STATE_HOME", f"{path}-state")
     return path
+
+
+@pytest.fixture(autouse=True)
+def no_internal_errors(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail a test whose commands report an internal error, unless it is marked internal_error."""
+    real = Environment.error
+
+    def error(self: Environment, message: object) -> None:
+        assert "internal error: " not in str(message)
+        real(self, message)
+
+    if request.node.get_closest_marker("internal_error") is None:
+        monkeypatch.setattr(Environment, "error", error)
 
 
 @pytest.fixture(scope="session")

@@ -64,6 +64,7 @@ def test_full_stderr() -> None:
     assert main(["dump", "/nonexistent"], environment) == 3
 
 
+@pytest.mark.internal_error
 @pytest.mark.parametrize(
     ("error", "code", "expected"),
     [

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.native_qemu import NativeQemu, ram_blocks, vmdescription
 
+from vmdump.emulator.guest import Guest
 from vmdump.emulator.machine import Machine, MachineError, QmpError, boot
 from vmdump.emulator.migration import load_stream, save_stream
 from vmdump.emulator.template import boot_template
@@ -157,6 +158,26 @@ def test_template(tmp_path):
         pass
     with template.boot() as machine:
         assert save_stream(machine) == alone
+
+
+def test_template_without_exports():
+    """If QEMU's functions are not exported, each block has a machine of its own; refused ones are freed."""
+    template = boot_template(binary("x86_64-microvm"), ["-M", "microvm", "-accel", "qtest"])
+    before = guests()
+    gc.disable()
+    try:
+        with pytest.raises(MachineError, match="'nosuch' is not a valid device model name"), template.boot("nosuch"):
+            pass
+        with template.boot("virtio-rng-device") as machine:
+            assert machine is not template.machine
+            assert guests() == before + 1
+    finally:
+        gc.enable()
+
+
+def guests() -> int:
+    """The number of guests that exist."""
+    return sum(isinstance(each, Guest) for each in gc.get_objects())
 
 
 def test_snapshot():

@@ -9,6 +9,7 @@ Source: QEMU 7.2, 10.0 and 11.1 system/vl.c.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -54,7 +55,9 @@ class MachineTemplate:
 
     @property
     def machine(self) -> Machine:
-        """The incomplete machine; its state must not be changed outside of boot."""
+        """The incomplete machine; its state must not be changed outside of boot. Blocks of boot complete it, or have a
+        machine of their own if the binary does not export QEMU's functions.
+        """
         return self._machine
 
     @contextlib.contextmanager
@@ -117,6 +120,7 @@ class _Reboots(MachineTemplate):
 
     @contextlib.contextmanager
     def boot(self, *devices: str) -> Iterator[Machine]:
+        gc.collect()  # frees refused machines, which are in reference cycles and reserve address space
         yield self._boot_with([word for each in devices for word in ("-device", each)], self._seconds)
 
 

@@ -141,7 +141,7 @@ def machine_names(qemus: Sequence[Qemu], wanted: Wanted) -> tuple[list[str], boo
 
     Raises VmdumpError: there are none.
     """
-    known = set.intersection(*({each.name for each in qemu.infos} for qemu in qemus)) - {NO_MACHINE}
+    known = set.intersection(*({each.name for each in qemu.infos} for qemu in qemus))
     given = _machine_of(wanted.argv)
     if given is not None and wanted.machines:
         raise VmdumpError(f"-M and QEMU's argument -M {given} exclude each other")
@@ -161,12 +161,14 @@ def machine_names(qemus: Sequence[Qemu], wanted: Wanted) -> tuple[list[str], boo
 
 
 def matching(infos: Sequence[MachineInfo], pattern: str) -> list[str]:
-    """Return the names of the machine types that match a pattern by name or alias."""
-    return [
-        each.name
-        for each in infos
-        if pattern == ALL or any(name and fnmatchcase(name, pattern) for name in (each.name, each.alias))
-    ]
+    """Return the names of the machine types that match a pattern by name or alias; only its name matches NO_MACHINE."""
+
+    def is_match(info: MachineInfo) -> bool:
+        if NO_MACHINE in (info.name, pattern):
+            return info.name == pattern
+        return pattern == ALL or any(name and fnmatchcase(name, pattern) for name in (info.name, info.alias))
+
+    return [each.name for each in infos if is_match(each)]
 
 
 def _machine_of(argv: Sequence[str]) -> str | None:
