@@ -39,7 +39,7 @@ def test_actions_are_pinned() -> None:
 
 
 def test_git_in_containers() -> None:
-    """Jobs in a container, whose files belong to another user, install git before they check out, and scripts allow it."""
+    """Jobs in a container, whose files belong to another user, install git before checkout, and scripts allow it."""
     for path in (ROOT / ".github/workflows").glob("*.yml"):
         for job in re.split(r"^  (?=\S+:$)", path.read_text(), flags=re.MULTILINE):
             if re.search(r"^    container:", job, re.MULTILINE):

@@ -4,10 +4,12 @@ import http.client
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+from support.browser import browser
 
 from vmdump.browse import server as module
 from vmdump.browse.server import PageServer
@@ -17,14 +19,16 @@ PAGES = {"index.html": b"<p>first", "x86_64.html": b"<p>second"}
 
 
 @contextmanager
-def serving(port: int = 0) -> Iterator[PageServer]:
+def serving(pages: Mapping[str, bytes] = PAGES, port: int = 0) -> Iterator[PageServer]:
     """Run a server in a thread."""
-    with PageServer(PAGES, "index.html", port) as each:
+    with PageServer(pages, "index.html", port) as each:
         thread = threading.Thread(target=each.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield each
-        each.shutdown()
-        thread.join()
+        try:
+            yield each
+        finally:
+            each.shutdown()
+            thread.join()
 
 
 @pytest.fixture
@@ -70,7 +74,29 @@ def test_pages(server: PageServer) -> None:
     assert (status, headers["Content-Length"], body) == (200, "8", b"")
     assert headers["Cache-Control"] == "no-store"
     assert headers["Referrer-Policy"] == "no-referrer"
-    assert headers["Content-Security-Policy"] == "frame-ancestors 'none'"
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_policy(tmp_path: Path) -> None:
+    """A browser lets no page load anything, from here or elsewhere, even if the page itself has no policy."""
+    attempts = """<script>
+        document.title = "runs";
+        window.blocked = new Set();
+        addEventListener("securitypolicyviolation", (event) => window.blocked.add(event.effectiveDirective));
+        for (const [tag, attribute] of [["img", "src"], ["iframe", "src"], ["script", "src"], ["video", "src"]]) {
+            const element = document.createElement(tag);
+            element[attribute] = "other.html";
+            document.head.append(element);
+        }
+        fetch("other.html").catch(() => {});
+        document.head.append(Object.assign(document.createElement("base"), { href: "http://other.example/" }));
+    </script>"""
+    with serving({"index.html": attempts.encode()}) as server, browser(tmp_path) as chromium:
+        chromium.open(server.address)
+        wanted = {"img-src", "frame-src", "script-src-elem", "media-src", "connect-src", "base-uri"}
+        assert chromium.run("return document.title") == "runs"
+        assert set(chromium.run("return [...window.blocked]")) == wanted
 
 
 def test_tokens_differ() -> None:
@@ -198,5 +224,5 @@ def test_restart_on_a_port() -> None:
         connection.sendall(b"POST / HTTP/1.1\r\n\r\n")
         while connection.recv(1 << 16):  # the server closes the connection first
             pass
-    with serving(first.server_port) as second:
+    with serving(port=first.server_port) as second:
         assert ask(second, f"/{second.token}/")[0] == 200

@@ -37,10 +37,15 @@ _PATIENCE = 10.0
 #: Connections at a time; further ones are closed.
 _MAX_CONNECTIONS = 64
 
-#: Beside the policy that each page carries itself.
+#: What any page may do: run the script and show the style that are in it. The policy in each page allows its own only.
+_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+
 _HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
-    "Content-Security-Policy": "frame-ancestors 'none'",
+    "Content-Security-Policy": _POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
