@@ -13,6 +13,7 @@ from vmdump.qemu.error_lines import forms_in_words
 #: The commands that report rules, in the order of the index.
 _COMMANDS = {
     "check": "Compatibility of device state",
+    "gate": "Targets of an update",
     "migrate": "Outcomes of tried migrations",
     "abi": "What a guest notices",
     "lint": "Defects within one QEMU",

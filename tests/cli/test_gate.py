@@ -61,22 +61,68 @@ def test_direction_and_exit_codes(sides: Path, capsys: pytest.CaptureFixture[str
     assert main(["gate", "old"]) == 2
 
 
+ABSENT = "the destination has no QEMU for target m68k"
+
+
+def accept(*rules: str) -> None:
+    """Write a configuration that accepts findings."""
+    entries = [f'[[accept]]\nrule = "{rule}"\ntype = "*"\nreason = "reviewed"\n' for rule in rules]
+    Path("vmdump.toml").write_text("".join(entries))
+
+
 def test_a_target_that_the_new_qemu_lacks(sides: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A target of OLD alone is absent: named on the screen and in the summary, and failing with --fail-on absent."""
+    """A target of OLD alone is an absent finding in all reports, which --fail-on absent makes an error."""
     Path("new/m68k.json.xz").unlink()
-    Path("vmdump.toml").write_text('[[accept]]\nrule = "*"\ntype = "*"\nreason = "reviewed"\n')
+    accept("[!t]*", "test-*", "type-*")
     assert main(["gate", "old", "new"]) == 0
-    assert "\nm68k    absent: the new QEMU lacks this target\n" in capsys.readouterr().out
-    assert "\nAbsent, as the new QEMU lacks these targets: `m68k`.\n" in Path("migration/summary.md").read_text()
-    assert main(["gate", "old", "new", "--fail-on", "absent", "--format", "markdown"]) == 1
-    assert capsys.readouterr().out.endswith(
-        "**The check fails**: absent, as the new QEMU lacks these targets: `m68k`.\n"
+    assert capsys.readouterr().out.startswith(f"m68k    7.2.22 -> 10.0.13: absent: {ABSENT}\n")
+    summary = Path("migration/summary.md").read_text()
+    assert "the check passes" in summary
+    assert f"| ∅ absent | `m68k` | `m68k`: {ABSENT} `target-absent` |" in summary
+    direction = "m68k: 7.2.22 -> 10.0.13"
+    document = json.loads(Path("migration/check.json").read_text())
+    assert document["summary"][direction]["absent"] == 1
+    assert [each["type"] for each in document["findings"] if each["rule"] == "target-absent"] == ["m68k"]
+    (run,) = json.loads(Path("migration/check.sarif").read_text())["runs"]
+    assert "target-absent" in {each["id"] for each in run["tool"]["driver"]["rules"]}
+    assert [each["level"] for each in run["results"] if each["ruleId"] == "target-absent"] == ["warning"]
+    (suite,) = [each for each in ElementTree.parse("migration/junit.xml").getroot() if each.get("name") == direction]
+    assert [(each.get("name"), each[0].tag) for each in suite.iter("testcase")] == [("m68k", "skipped")]
+    issues = json.loads(Path("migration/code-quality.json").read_text())
+    assert [each["severity"] for each in issues if each["check_name"] == "target-absent"] == ["info"]
+    assert "target-absent" in Path("migration/pages/m68k.html").read_text()
+    assert "m68k" in Path("migration/pages/index.html").read_text()
+
+
+def test_a_target_that_is_gone_fails_the_gate(sides: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --fail-on absent it is the first finding, unless the configuration accepts it, or NEW was not read."""
+    Path("new/m68k.json.xz").unlink()
+    accept("[!t]*", "test-*", "type-*")
+    assert main(["gate", "old", "new", "--fail-on", "absent", "--format", "github"]) == 1
+    assert capsys.readouterr().out.startswith(
+        f"::error title=absent%3A m68k%2C m68k%3A 7.2.22 -> 10.0.13::m68k: {ABSENT}"
     )
     assert main(["gate", "new", "old", "--fail-on", "absent"]) == 0
+    accept("*")
+    assert main(["gate", "old", "new", "--fail-on", "absent"]) == 0
+    capsys.readouterr()
     shutil.copy("old/x86_64.json.xz", "new/m68k.json.xz")
     Path("new/m68k.json.xz").write_bytes(b"{ broken")
     assert main(["gate", "old", "new", "--fail-on", "absent"]) == 3
-    assert "absent: the new QEMU" not in capsys.readouterr().out
+    assert ABSENT not in capsys.readouterr().out
+
+
+def test_all_targets_are_gone(sides: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """If NEW has none of the targets, each breaks, as it does if it is the only one that --target chooses."""
+    Path("new/m68k.json.xz").unlink()
+    assert main(["gate", "old", "new", "--target", "m68k"]) == 1
+    assert capsys.readouterr().out.startswith(f"m68k  7.2.22 -> 10.0.13: breaks: {ABSENT}\n")
+    Path("old/x86_64.json.xz").unlink()
+    assert main(["gate", "old", "new"]) == 1
+    assert "the check fails" in Path("migration/summary.md").read_text()
+    accept("target-absent")
+    assert main(["gate", "old", "new"]) == 0
+    assert main(["gate", "old", "new", "--target", "x86_64"]) == 3
 
 
 def test_accepted_and_fail_on(sides: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,15 +1,38 @@
-"""Joins the results of several targets into one, for reports that have one document."""
+"""Results of whole targets: those of several as one, for reports that have one document, and of one that is gone."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmdump.check.results import CheckResult, Direction
+from vmdump.check.results import CheckResult, Direction, Finding, TypeResult, Verdict
+from vmdump.check.rules import rule
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from vmdump.check.results import Dump, Finding
+    from vmdump.check.results import Dump
+
+#: The rule of a target that the destination lacks.
+TARGET_ABSENT = "target-absent"
+
+
+def absent_target(target: str, sources: Sequence[Dump], destination: Dump, verdict: Verdict) -> CheckResult:
+    """Return the result of a target that the destination lacks: a type, named as the target, for each source.
+
+    >>> from vmdump.dump.producer import Producer
+    >>> old, new = (Dump(label, Producer("file"), "") for label in ("7.2", "10.0"))
+    >>> absent_target("cris", [old], new, Verdict.ABSENT)
+    <CheckResult: 7.2 -> 10.0: 1 absent>
+    """
+    text = rule(TARGET_ABSENT)
+    message = text.MESSAGE.format(target=target)
+    types, directions = {}, {}
+    for index, source in enumerate(sources):
+        direction = f"{source.label} -> {destination.label}"
+        finding = Finding(text.id, verdict, direction, target, target, message, remedy=text.REMEDY)
+        types[direction] = [TypeResult(target, verdict, target, (finding,), ())]
+        directions[direction] = Direction(index, len(sources))
+    return CheckResult((*sources, destination), types, directions=directions)
 
 
 def joined(results: Mapping[str, CheckResult]) -> CheckResult:

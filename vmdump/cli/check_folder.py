@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from vmdump.bulk.query.database import ProducerDump
-    from vmdump.check.results import CheckResult
+    from vmdump.check.results import CheckResult, Verdict
     from vmdump.cli.environment import Environment
     from vmdump.dump.device_dump import DeviceDump
     from vmdump.report.options import Options, RuleText
@@ -69,48 +69,59 @@ class Checked(NamedTuple):
     """What was checked.
 
     Attributes:
-        results: of each target with several producers.
+        results: of each target with several producers, and of those that are gone.
         is_whole: whether vmdump bulk has read all sources.
-        alone: the numbers of the sources, from 0, that have a target which was not checked.
     """
 
     results: dict[str, CheckResult]
     is_whole: bool
-    alone: dict[str, list[int]]
 
 
-def check_targets(args: argparse.Namespace, environment: Environment, *, is_stored: bool = True) -> Checked:
+def check_targets(
+    args: argparse.Namespace, environment: Environment, *, is_stored: bool = True, is_update: bool = False
+) -> Checked:
     """Check each target of an output directory of vmdump bulk.
 
-    args: sources (the directory), target, direction, between_sources, any_target, type and max_size of vmdump check.
-    is_stored: whether the verdicts are stored in the directory, for vmdump query.
-    Raises VmdumpError: no target has two QEMUs.
+    Args:
+        args: sources (the directory), target, direction, between_sources, any_target, type and max_size of vmdump
+            check.
+        environment: for notices.
+        is_stored: whether the verdicts are stored in the directory, for vmdump query.
+        is_update: whether the directory has the sources OLD and NEW, so that targets can be gone.
+
+    Raises:
+        VmdumpError: no target has two QEMUs.
     """
     from fnmatch import fnmatchcase
 
     from vmdump.bulk.manifest import read_manifest
     from vmdump.bulk.query.database import producers
+    from vmdump.check.results import Verdict
 
     folder = args.sources[0]
+    known = producers(folder)
     found: dict[str, list[ProducerDump]] = {}
-    for each in producers(folder):
+    for each in known:
         if fnmatchcase(each.target, args.target):
             found.setdefault(each.target, []).append(each)
     manifest = read_manifest(folder)
     errors = [*manifest.errors.values(), *(each["error"] for each in manifest.entries if each["error"] is not None)]
     for error in errors:
         environment.error(f"not checked: {error}")
-    results, alone = {}, {}
+    pairs = {target: _pairs(dumps, args) for target, dumps in found.items()}
+    verdict = Verdict.ABSENT if any(pairs.values()) else Verdict.BREAKS
+    results = {}
     for target, dumps in counted("checking targets", list(found.items())):
-        pairs = _pairs(dumps, args)
-        if not pairs:
-            numbers = sorted({number for each in dumps for number in each.arguments})
-            alone[target] = numbers
+        numbers = sorted({number for each in dumps for number in each.arguments})
+        if pairs[target]:
+            results[target] = _check_target(target, dumps, pairs[target], args, environment)
+        elif is_update and numbers == [0] and not errors:  # else NEW may have had it
+            results[target] = _absent_target(target, dumps, known, manifest.sources[1], verdict)
+        else:
             places = ", ".join(manifest.sources[number] for number in numbers) or folder
             names = ", ".join(each.label for each in dumps)
             environment.error(f"{target}: not checked, as only {places} has it ({names})")
             continue
-        results[target] = _check_target(target, dumps, pairs, args, environment)
         if is_stored:
             _store(args.sources[0], target, results[target], environment)
     if not results:
@@ -118,7 +129,33 @@ def check_targets(args: argparse.Namespace, environment: Environment, *, is_stor
             f"{folder}: no target matching {args.target} has two QEMUs (targets: {', '.join(found) or 'none'}); add "
             "more with vmdump bulk --add"
         )
-    return Checked(results, not errors, alone)
+    return Checked(results, not errors)
+
+
+def _absent_target(
+    target: str, dumps: Sequence[ProducerDump], known: Sequence[ProducerDump], new: str, verdict: Verdict
+) -> CheckResult:
+    """Return the result of a target that NEW lacks.
+
+    Args:
+        target: its name.
+        dumps: those of OLD.
+        known: all dumps.
+        new: the path of NEW, which names it if it has not one label.
+        verdict: of the result.
+    """
+    from vmdump.check.results import Dump
+    from vmdump.check.targets import absent_target
+    from vmdump.dump.producer import Producer
+
+    sources = [Dump(each.label, Producer("file", each.path, each.version), "", (each.producer,)) for each in dumps]
+    of_new = {each.producer: each for each in known if 1 in each.arguments}
+    if len(of_new) == 1:
+        ((producer, dump),) = of_new.items()
+        destination = Dump(dump.label, Producer("file", None, dump.version), "", (producer,))
+    else:
+        destination = Dump(os.path.basename(os.path.abspath(new)), Producer("file"), "")
+    return absent_target(target, sources, destination, verdict)
 
 
 def _pairs(found: Sequence[ProducerDump], args: argparse.Namespace) -> list[tuple[int, int]]:

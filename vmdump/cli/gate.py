@@ -14,7 +14,7 @@ from vmdump.cli.source_arguments import add_directory, add_file
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from vmdump.check.results import CheckResult
     from vmdump.cli.environment import Environment
@@ -42,8 +42,8 @@ and --write-baseline of vmdump check.
 
 exit codes:
   0 nothing breaks; 1 something breaks (or has the --fail-on verdict or worse; a
-  target that NEW lacks is absent); 2 usage error; 3 not everything could be
-  read
+  target that NEW lacks is absent, and breaks if NEW has none of the targets);
+  2 usage error; 3 not everything could be read
 """
 
 #: Values of --format: what standard output has.
@@ -90,7 +90,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Read both sides, check them, and write the reports."""
     from vmdump.bulk.tasks import Options as ReadOptions
-    from vmdump.check.results import Verdict
     from vmdump.check.targets import joined
     from vmdump.dump.output import write_file
     from vmdump.report import render
@@ -103,48 +102,34 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     format = "extended" if missing_packages("parquet") else "parquet"
     options = ReadOptions(format=format, timeout=args.timeout, max_size=args.max_size)
     tally = read_sources([args.old, args.new], args.sources[0], options, environment, jobs=args.jobs)
-    checked = check_targets(args, environment)
-    alone = checked.alone if checked.is_whole else {}  # else NEW may have had it
-    gone = [target for target, numbers in alone.items() if numbers == [0]]
+    checked = check_targets(args, environment, is_update=True)
     accepted = accept_targets(checked.results, args, rule_texts("html"))
     pages = os.path.join(args.output, "pages")
     write_pages(pages_of(args.sources[0], accepted, target=args.target, max_size=args.max_size), pages)
     whole = joined({target: result for target, (result, _) in accepted.items()})
     _, report_options = next(iter(accepted.values()))
-    fails_gone = bool(gone) and report_options.fails(Verdict.ABSENT)
-    note = _gone_note(gone, fails=fails_gone)
     for name, format in _REPORTS.items():
-        report = render(whole, format, report_options)
-        write_file(os.path.join(args.output, name), report + (note if format == "markdown" else b""))
+        write_file(os.path.join(args.output, name), render(whole, format, report_options))
     if args.format == "text":
-        environment.print("\n".join(_summary(accepted, gone, os.path.join(pages, "index.html"))))
+        environment.print("\n".join(_summary(accepted, os.path.join(pages, "index.html"))))
     else:
-        report = render(whole, args.format, report_options) + (note if args.format == "markdown" else b"")
-        environment.print(report.decode(), end="")
+        environment.print(render(whole, args.format, report_options).decode(), end="")
     statuses = [status_of(*each) for each in accepted.values()]
-    if fails_gone:
-        statuses.append(ExitStatus.FINDINGS)
     failed = ExitStatus.DONE if checked.is_whole and not tally.errors else ExitStatus.FAILED
     return max(failed, *statuses)
 
 
-def _gone_note(targets: Sequence[str], *, fails: bool) -> bytes:
-    """Return the lines of a Markdown report on targets that NEW lacks."""
-    names = ", ".join(f"`{printable(target).replace('`', '')}`" for target in targets)
-    verdict = "**The check fails**: absent" if fails else "Absent"
-    return f"\n{verdict}, as the new QEMU lacks these targets: {names}.\n".encode() if targets else b""
-
-
-def _summary(accepted: Mapping[str, tuple[CheckResult, Options]], gone: Sequence[str], page: str) -> Iterator[str]:
-    """Yield the lines of a screen: the verdicts of each target, those gone, what fails, and where the report is."""
+def _summary(accepted: Mapping[str, tuple[CheckResult, Options]], page: str) -> Iterator[str]:
+    """Yield the lines of a screen: the verdicts of each target, what fails, and where the report is."""
+    from vmdump.check.targets import TARGET_ABSENT
     from vmdump.report.tally import direction_totals, findings
 
-    width = max(map(len, [*accepted, *gone]))
+    width = max(map(len, accepted))
     for target, (result, _) in accepted.items():
-        for total in direction_totals(result).values():
-            yield f"{printable(target):{width}}  {printable(total)}"
-    for target in gone:
-        yield f"{printable(target):{width}}  absent: the new QEMU lacks this target"
+        absent = [each for each in findings(result) if each.rule == TARGET_ABSENT]
+        lines = [f"{each.direction}: {each.verdict}: {each.message}" for each in absent]
+        for line in lines or direction_totals(result).values():
+            yield f"{printable(target):{width}}  {printable(line)}"
     failing: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for target, (result, options) in accepted.items():
         for each in findings(result):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from vmdump.check.results import Verdict
 from vmdump.report.characters import visible
-from vmdump.report.tally import findings, ignored_in_words, summary
+from vmdump.report.tally import findings, ignored_in_words, summary, worst_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ def render(result: CheckResult, options: Options) -> str:
 
 
 def _lines(result: CheckResult, options: Options) -> Iterator[str]:
-    for finding in sorted(findings(result), key=lambda finding: -finding.verdict.severity()):
+    for finding in worst_first(findings(result)):
         if finding.verdict is not Verdict.SAFE:
             level = "error" if options.fails(finding.verdict) else "warning"
             yield _command(level, _title(finding), _describe(finding))

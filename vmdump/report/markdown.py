@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vmdump.check.results import Verdict
 from vmdump.report.characters import visible
-from vmdump.report.tally import MARKS, VERDICTS, counts, findings, ignored_in_words, worst
+from vmdump.report.tally import MARKS, VERDICTS, counts, findings, ignored_in_words, worst, worst_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,10 +38,7 @@ def _lines(result: CheckResult, options: Options) -> Iterator[str]:
         yield "Nothing was compared."
         return
     yield from _directions(result)
-    listed = sorted(
-        (each for each in findings(result) if options.verbose or each.verdict is not Verdict.SAFE),
-        key=lambda each: -each.verdict.severity(),
-    )
+    listed = worst_first(each for each in findings(result) if options.verbose or each.verdict is not Verdict.SAFE)
     if listed:
         yield ""
         yield "| verdict | type | finding |"

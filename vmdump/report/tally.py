@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vmdump.check.results import Verdict
+from vmdump.check.targets import TARGET_ABSENT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from vmdump.check.results import CheckResult, Finding, TypeResult
 
@@ -33,6 +34,11 @@ def findings(result: CheckResult) -> Iterator[Finding]:
     for types in result.results.values():
         for each in types:
             yield from each.findings
+
+
+def worst_first(found: Iterable[Finding]) -> list[Finding]:
+    """Findings in the order in which a report of limited length lists them: a target that is gone before all else."""
+    return sorted(found, key=lambda each: (each.rule != TARGET_ABSENT, -each.verdict.severity()))
 
 
 def counts(types: Sequence[TypeResult]) -> dict[Verdict, int]:

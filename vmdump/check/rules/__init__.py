@@ -1,4 +1,4 @@
-"""The rules of ``vmdump check``, ``vmdump abi`` (abi_*), ``vmdump migrate`` (migration_*) and ``vmdump lint``.
+"""The rules of ``vmdump check``, ``abi`` (abi_*), ``migrate`` (migration_*), ``gate`` (target_*) and ``lint``.
 
 Each has a file, named after the rule's id.
 
@@ -49,9 +49,9 @@ class Rule(NamedTuple):
 
     @property
     def command(self) -> str:
-        """The command that reports the rule: lint, abi, migrate or check."""
+        """The command that reports the rule: lint, abi, migrate, gate or check."""
         prefix = self.id.partition("-")[0]
-        return "lint" if self.LEVEL else {"abi": "abi", "migration": "migrate"}.get(prefix, "check")
+        return "lint" if self.LEVEL else {"abi": "abi", "migration": "migrate", "target": "gate"}.get(prefix, "check")
 
     def lines(self) -> list[str]:
         """Keys of vmdump.qemu.error_lines that ERROR refers to."""
