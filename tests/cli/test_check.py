@@ -294,7 +294,7 @@ def test_rules() -> None:
     table, objects = Result("rules"), json.loads(Result("rules", "--json").out)
     assert sorted(each["rule"] for each in objects) == rule_ids()
     assert [line.split()[0] for line in table.out.splitlines()[1:]] == [each["rule"] for each in objects]
-    expected = {"check": True, "abi": True, "migrate": True, "lint": False}
+    expected = {"check": True, "abi": True, "gate": True, "migrate": True, "lint": False}
     assert {each["command"]: each["level"] is None for each in objects} == expected
 
 
