@@ -118,11 +118,26 @@ def test_errors(folder: Path, tmp_path: Path) -> None:
     assert "not a port: 0 to 65535" in run_failing(2, "browse", tmp_path, "--port", "65536")
     assert "no dumps of a target that matches x*" in run_failing(3, "browse", folder, "--target", "x*")
     dump = DATA / "dumps" / "qemu-10.0.13" / "avr.json.xz"
-    assert "--target applies to a directory" in run_failing(2, "browse", dump, "--target", "avr")
+    for other in (dump, tmp_path):
+        assert "--target applies to an output directory of vmdump bulk" in run_failing(
+            2, "browse", other, "--target", "avr"
+        )
     assert "host" in run_failing(3, "browse", dump, "--host", "kvm=off")
     with browsing(dump) as (address, _):
         port = address.split(":")[2].partition("/")[0]
         assert f"port {port}: Address already in use" in run_failing(3, "browse", dump, "--port", port, "--no-open")
+
+
+def test_other_directories(tmp_path: Path) -> None:
+    """Only a directory with the overview or the page of devices is read; it is refused if there is too much in it."""
+    with (tmp_path / "large.html").open("wb") as file:
+        file.truncate((256 << 20) + 1)
+    assert "neither dumps of vmdump bulk nor pages" in run_failing(3, "browse", tmp_path, "--no-open")
+    (tmp_path / "devices.html").touch()
+    assert f"{tmp_path}/large.html: larger than 256 MiB" in run_failing(3, "browse", tmp_path, "--no-open")
+    for number in range(1000):
+        (tmp_path / f"{number}.html").touch()
+    assert f"{tmp_path}: 1002 pages; the limit is 1000" in run_failing(3, "browse", tmp_path, "--no-open")
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from support.commands import run, run_failing
 from support.descriptions import desc, dump, field
 from support.paths import DATA
 
@@ -105,6 +106,19 @@ def test_folder_errors(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     (tmp_path / "file").write_text("")
     assert main(["check", "--matrix", str(folder), "--format", "html", "-o", str(tmp_path / "file")]) == 3
     assert f"{tmp_path / 'file'}: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("target", ["devices", "index"])
+def test_a_target_named_as_a_page(target: str, tmp_path: Path) -> None:
+    """A target whose page would replace the overview or the page of devices is an error, before anything is written."""
+    for version in ("1.0", "2.0"):
+        (tmp_path / version).mkdir()
+        dump(dev=desc("dev", field("a"))).write(tmp_path / version / f"{target}.json")
+    sources = (tmp_path / "1.0", tmp_path / "2.0", "-o", tmp_path / "out")
+    assert run("bulk", *sources, "--executor", "threads").code == 0
+    command = ("check", "--matrix", tmp_path / "out", "--format", "html", "-o", tmp_path / "pages")
+    assert f"a page for target {target} would replace another, {target}.html; give" in run_failing(3, *command)
+    assert not (tmp_path / "pages").exists()
 
 
 def test_several_tables_in_a_file(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

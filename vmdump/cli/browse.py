@@ -65,9 +65,10 @@ def _port(text: str) -> int:
 def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     """Make the pages, and serve them until Ctrl-C."""
     from vmdump.browse.server import PageServer
+    from vmdump.cli.pages import DEVICES, OVERVIEW
 
     pages = _pages(args, environment)
-    start = next(name for name in ("index.html", "devices.html", *pages) if name in pages)
+    start = OVERVIEW if OVERVIEW in pages else DEVICES
     with PageServer(pages, start, args.port) as server:
         try:
             environment.print(server.address)
@@ -97,18 +98,20 @@ def _open(address: str, environment: Environment) -> None:
 def _pages(args: argparse.Namespace, environment: Environment) -> dict[str, bytes]:
     """Return the pages by name. Raises VmdumpError."""
     from vmdump.bulk.manifest import NAME
+    from vmdump.cli.pages import DEVICES
 
-    if not os.path.isdir(args.source):
-        if args.target != "*":
-            raise UsageError("--target applies to a directory")
-        return {"devices.html": _source_page(args, environment)}
     if os.path.exists(os.path.join(args.source, NAME)):
         return _folder_pages(args, environment)
-    return _written_pages(args.source)
+    if args.target != "*":
+        raise UsageError("--target applies to an output directory of vmdump bulk")
+    if os.path.isdir(args.source):
+        return _written_pages(args.source)
+    return {DEVICES: _source_page(args, environment)}
 
 
 def _written_pages(directory: str) -> dict[str, bytes]:
-    """Read a directory of pages."""
+    """Read a directory of pages: one with the overview or the page of devices."""
+    from vmdump.cli.pages import DEVICES, OVERVIEW
     from vmdump.files.input_file import is_regular, read_input
 
     try:
@@ -116,17 +119,15 @@ def _written_pages(directory: str) -> dict[str, bytes]:
     except OSError as error:
         raise VmdumpError(f"{directory}: {error.strerror}") from error
     paths = {name: os.path.join(directory, name) for name in names}
-    pages = {
-        name: read_input(path, _MAX_PAGE)
-        for name, path in paths.items()
-        if is_regular(path) and not os.path.islink(path)
-    }
-    if not {"index.html", "devices.html"} & pages.keys() or len(pages) > _MAX_PAGES:
+    paths = {name: path for name, path in paths.items() if is_regular(path) and not os.path.islink(path)}
+    if not {OVERVIEW, DEVICES} & paths.keys():
         raise VmdumpError(
             f"{directory}: neither dumps of vmdump bulk nor pages of vmdump check --matrix; vmdump bulk {directory} -o "
             "DUMPS --format parquet reads QEMUs, packages and dumps from it"
         )
-    return pages
+    if len(paths) > _MAX_PAGES:
+        raise VmdumpError(f"{directory}: {len(paths)} pages; the limit is {_MAX_PAGES}")
+    return {name: read_input(path, _MAX_PAGE) for name, path in paths.items()}
 
 
 def _folder_pages(args: argparse.Namespace, environment: Environment) -> dict[str, bytes]:

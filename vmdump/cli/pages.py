@@ -8,6 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 from vmdump.dump.output import make_directory, write_file
+from vmdump.errors import VmdumpError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +31,12 @@ def pages_of(
     from vmdump.report import render
     from vmdump.report.html import overview
 
+    for page in (OVERVIEW, DEVICES):
+        if (name := page.removesuffix(".html")) in accepted:
+            raise VmdumpError(
+                f"{folder}: a page for target {name} would replace another, {page}; give that target's files other "
+                "names, and read them again"
+            )
     pages = {f"{name}.html": render(result, "html", options) for name, (result, options) in accepted.items()}
     whole = overview.render({name: result for name, (result, _) in accepted.items()})
     pages[OVERVIEW] = whole.encode("utf-8", "backslashreplace")
