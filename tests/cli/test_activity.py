@@ -1,5 +1,6 @@
 """What a command is doing is shown on a terminal, after a second, and nowhere else."""
 
+import io
 import os
 import pty
 import re
@@ -7,46 +8,67 @@ import select
 import subprocess
 import sys
 import termios
-import time
 import tty
 from collections.abc import Callable
+from threading import Semaphore
 
 import pytest
+from support.dumps import read_real_dump
 from support.paths import DATA, ROOT
 
 from vmdump import activity
+from vmdump.cli import main
+from vmdump.cli.environment import Environment
 from vmdump.cli.terminal import activity as display
 from vmdump.cli.terminal.activity import line
 
-#: A dump.
-DUMP = DATA / "extended" / "qemu-10.0.13-m68k.json.xz"
+#: Seconds after which a test that waits for something has failed.
+LIMIT = 60
 
 
-def run_on_terminal(*argv: str, environ: dict[str, str] | None = None, seconds: float = 2.0) -> tuple[str, int]:
-    """Run a command with stderr on a terminal and a dump that comes late; return what was drawn, and the exit code."""
+def read_until(terminal: int, text: bytes) -> bytes:
+    """Return what is drawn on a terminal, until it has a text."""
+    drawn = b""
+    while text not in drawn:
+        assert select.select([terminal], [], [], LIMIT)[0]
+        drawn += os.read(terminal, 65536)
+    return drawn
+
+
+def read_rest(terminal: int) -> bytes:
+    """Return what is drawn on a terminal that no process has open any more."""
+    drawn = b""
+    try:
+        while some := os.read(terminal, 65536):
+            drawn += some
+    except OSError:
+        pass
+    return drawn
+
+
+def run_on_terminal(
+    *argv: str, block: Callable[[int], None] = lambda slave: None
+) -> tuple[str, "subprocess.CompletedProcess[bytes]"]:
+    """Run a command on a dump that comes once the line is shown, and block has been called with the terminal.
+
+    Returns what was drawn on the terminal, which is stderr, and the completed process.
+    """
     master, slave = pty.openpty()
+    tty.setraw(slave)
     process = subprocess.Popen(
         [sys.executable, "-m", "vmdump", *argv],
-        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=slave, cwd=ROOT,
-        env={**os.environ, "TERM": "xterm", **(environ or {})},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=slave, cwd=ROOT, env={**os.environ, "TERM": "xterm"},
     )  # fmt: skip
-    os.close(slave)
-    assert process.stdin is not None
-    drawn, until, is_sent = b"", time.monotonic() + seconds, False
-    while True:
-        if not is_sent and time.monotonic() > until:
-            subprocess.run(["xz", "-dc", DUMP], stdout=process.stdin, check=False)
-            process.stdin.close()
-            is_sent = True
-        if select.select([master], [], [], 0.05)[0]:
-            try:
-                drawn += os.read(master, 65536)
-            except OSError:
-                break
-        elif process.poll() is not None:
-            break
+    try:
+        drawn = read_until(master, b": reading <stdin>")
+        block(slave)
+        shown, _ = process.communicate(read_real_dump("10.0.13", "m68k"), timeout=LIMIT)
+    finally:
+        process.kill()
+        os.close(slave)
+    drawn += read_rest(master)
     os.close(master)
-    return drawn.decode(), process.wait()
+    return drawn.decode(), subprocess.CompletedProcess(argv, process.returncode, shown)
 
 
 @pytest.fixture
@@ -78,26 +100,41 @@ def test_steps_nest_and_end() -> None:
 
 def test_terminal() -> None:
     """On a terminal the line appears after a second, is updated in place, and is removed at the end."""
-    drawn, code = run_on_terminal("show", "-", "nubus-macfb")
-    assert code == 0
+    drawn, done = run_on_terminal("show", "-", "nubus-macfb")
+    assert (done.returncode, b"nubus-macfb" in done.stdout) == (0, True)
     lines = re.findall(r"\r\x1b\[K(\d+) s: reading <stdin>", drawn)
-    assert lines
     assert min(map(int, lines)) >= 1
     assert drawn.endswith("\r\x1b[K")
     assert "\n" not in drawn
 
 
-def test_nothing_is_drawn_without_a_terminal_for_it() -> None:
+@pytest.mark.parametrize(
+    ("environ", "is_shown"),
+    [
+        ({"TERM": "xterm"}, True),
+        ({"TERM": "dumb"}, False),
+        ({}, False),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, False),
+    ],
+)
+def test_environments(environ: dict[str, str], is_shown: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """With TERM=dumb or NO_COLOR there is no line."""
-    for environ in ({"TERM": "dumb"}, {"NO_COLOR": "1"}):
-        assert run_on_terminal("show", "-", "nubus-macfb", environ=environ, seconds=1.5) == ("", 0)
+    master, slave = pty.openpty()
+    terminals: list[object] = []
+    monkeypatch.setattr(display, "ActivityDisplay", terminals.append)
+    stdout = io.TextIOWrapper(io.BytesIO())
+    with open(slave, "w") as terminal:
+        environment = Environment(stdout=stdout, stderr=terminal, environ=environ)
+        assert main(["devices", str(DATA / "dumps" / "qemu-10.0.13" / "avr.json.xz")], environment) == 0
+        assert terminals == ([terminal] if is_shown else [])
+    os.close(master)
 
 
 def test_an_error_is_not_mixed_with_the_line() -> None:
     """An error replaces the line."""
-    drawn, code = run_on_terminal("show", "-", "no-such-type")
-    assert code == 3
-    assert re.search(r"<stdin>\r\r\x1b\[Kvmdump: [^\r]*no-such-type[^\r]*\r\n$", drawn)
+    drawn, done = run_on_terminal("show", "-", "no-such-type")
+    assert done.returncode == 3
+    assert re.search(r"<stdin>\r\r\x1b\[Kvmdump: [^\r]*no-such-type[^\r]*\n$", drawn)
 
 
 def stop(terminal: int) -> None:
@@ -117,36 +154,35 @@ def fill(terminal: int) -> None:
 @pytest.mark.parametrize("block", [stop, fill])
 def test_a_terminal_that_accepts_nothing_delays_nothing(block: Callable[[int], None]) -> None:
     """If the terminal stops while the line is shown, the command does its work and ends."""
-    master, slave = pty.openpty()
-    tty.setraw(slave)
-    dump = subprocess.run(["xz", "-dc", DUMP], stdout=subprocess.PIPE, check=True).stdout
-    with subprocess.Popen(
-        [sys.executable, "-m", "vmdump", "show", "-", "nubus-macfb"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=slave, cwd=ROOT, env={**os.environ, "TERM": "xterm"},
-    ) as process:  # fmt: skip
-        drawn = b""
-        while b"reading <stdin>" not in drawn:
-            drawn += os.read(master, 65536)
-        block(slave)
-        try:
-            shown, _ = process.communicate(dump, timeout=60)
-        finally:
-            process.kill()
-            os.close(slave)
-            os.close(master)
-    assert process.returncode == 0
-    assert b"nubus-macfb" in shown
+    _, done = run_on_terminal("show", "-", "nubus-macfb", block=block)
+    assert (done.returncode, b"nubus-macfb" in done.stdout) == (0, True)
 
 
 def test_the_first_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Until the command has run for a while, nothing is drawn."""
-    monkeypatch.setattr(display, "DELAY", 1000.0)
-    monkeypatch.setattr(display, "INTERVAL", 0.01)
+    """Until the command has run for a second, nothing is drawn."""
+    now, asleep, awake = [100.0], Semaphore(0), Semaphore(0)
+
+    def sleep(seconds: float) -> None:
+        asleep.release()
+        awake.acquire(timeout=LIMIT)
+
+    def update(seconds: float) -> None:
+        """Let the display draw once, so many seconds after its start."""
+        now[0] = 100.0 + seconds
+        awake.release()
+        assert asleep.acquire(timeout=LIMIT)
+
+    monkeypatch.setattr(display, "monotonic", lambda: now[0])
+    monkeypatch.setattr(display, "sleep", sleep)
     master, slave = pty.openpty()
+    tty.setraw(slave)
     with open(slave, "w") as terminal:
         shown = display.ActivityDisplay(terminal)
+        assert asleep.acquire(timeout=LIMIT)
         with activity.Step("reading"):
-            time.sleep(0.1)
+            update(0.9)
+            update(1.1)
         shown.stop()
-        assert not select.select([master], [], [], 0)[0]
+        awake.release()
+    assert read_rest(master) == b"\r\x1b[K1 s: reading\r\r\x1b[K"
     os.close(master)
