@@ -72,7 +72,7 @@ def run(
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a command line with shell redirections, and check that it prints no traceback."""
     done = subprocess.run(
-        ["sh", "-c", f'exec "$@" {redirect}', "sh", *VMDUMP, *argv], env=environ | more, stdin=subprocess.DEVNULL,
+        ["sh", "-c", f'exec "$@" {redirect}', "sh", *VMDUMP, *argv], env=environ | more, input=b"",
         capture_output=True, timeout=60,
     )  # fmt: skip
     assert b"Traceback" not in done.stderr
@@ -374,10 +374,10 @@ def test_end(environ: dict[str, str], dump_file: Path, tmp_path: Path) -> None:
     mark = "import atexit; atexit.register(lambda: print('the end', flush=True)); "
     (tmp_path / "mine.py").write_text("VMDUMP_STAMP = 1\nmodule_info = {'objs': ['mine']}\n" + mark)
     probe = mark.replace("the end", "nothing") + "from vmdump.__main__ import main; main()"
-    command = [sys.executable, "-c", probe, "dump", dump_file, "-o", "/dev/null"]
+    command = [sys.executable, "-c", probe, "dump", dump_file, "-o", tmp_path / "x.json"]
     done = subprocess.run(command, env=environ, capture_output=True, check=True)
     assert (done.stdout, done.stderr) == (b"", b"")
-    done = run(environ, "dump", "--module", str(tmp_path / "mine.py"), "-o", "/dev/null")
+    done = run(environ, "dump", "--module", str(tmp_path / "mine.py"), "-o", str(tmp_path / "x.json"))
     assert done.stdout == b"the end\n"
 
 

@@ -95,7 +95,8 @@ def test_accepted_findings_do_not_fail() -> None:
 
 def test_a_baseline() -> None:
     """Writing a baseline does not change the run's result; the next run accepts everything."""
-    assert finish(make_result(), "--write-baseline", "vmdump.toml") == finish(make_result(), "--config", "/dev/null")
+    Path("empty.toml").touch()
+    assert finish(make_result(), "--write-baseline", "vmdump.toml") == finish(make_result(), "--config", "empty.toml")
     status, printed = finish(make_result(), "--format", "json")
     assert status == ExitStatus.DONE
     assert "not reviewed" in json.loads(printed)["stale"][-1]

@@ -2,16 +2,31 @@
 
 import errno
 import io
+import os
+import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from support.commands import run, run_failing
+from support.qemu import find_qemu
 
 from vmdump.cli import dump as dump_command
 from vmdump.cli import main
 from vmdump.cli.environment import Environment
+
+
+@pytest.fixture
+def null_device(tmp_path: Path) -> Path:
+    """A device file like /dev/null."""
+    path = tmp_path / "null"
+    try:
+        os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+        os.close(os.open(path, os.O_WRONLY))
+    except PermissionError:
+        pytest.skip("needs root, and a file system with device files")
+    return path
 
 
 class Refusing(io.TextIOWrapper):
@@ -35,6 +50,29 @@ def test_full_stdout(dump_file: Path) -> None:
         assert run_failing(3, *argv, stdout=Refusing) == "vmdump: <stdout>: it refuses\n"
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "dump FILE -o NULL",
+        "-dump-vmstate NULL",
+        "check FILE FILE -o NULL",
+        "check FILE FILE --format html -o NULL",
+        "check FILE FILE --write-baseline NULL",
+        "gate FILE FILE --config NULL -o NULL",
+        "bulk FILE -o NULL",
+        pytest.param("save QEMU -o NULL", marks=pytest.mark.qemu),
+        pytest.param("migrate QEMU QEMU -o NULL -- -M none", marks=pytest.mark.qemu),
+    ],
+)
+def test_device_files(command: str, null_device: Path, dump_file: Path) -> None:
+    """A device file is written to, or refused as a directory; it is never replaced."""
+    words = {"FILE": lambda: dump_file, "NULL": lambda: null_device, "QEMU": lambda: find_qemu("x86_64")}
+    result = run(*(words[word]() if word in words else word for word in command.split()))
+    assert result.code == (3 if command.startswith(("gate", "bulk")) else 0)
+    assert stat.S_ISCHR(null_device.lstat().st_mode)
+    assert os.listdir(null_device.parent) == ["null"]
+
+
 def test_closed_pipe(dump_file: Path) -> None:
     """If the reader closes the pipe, there is no message but exit code 3."""
     result = run("devices", dump_file, stdout=ClosedPipe)
@@ -49,7 +87,7 @@ def test_no_streams(monkeypatch: pytest.MonkeyPatch, dump_file: Path, tmp_path: 
     assert main(["dump", str(dump_file), "-o", str(tmp_path / "copy.json")], Environment()) == 0
     assert main(["dump", str(dump_file)], Environment(stderr=errors)) == 3
     assert main(["--help"], Environment(stderr=errors)) == 3
-    assert main(["dump", "-", "-o", "/dev/null"], Environment(stderr=errors)) == 3
+    assert main(["dump", "-", "-o", str(tmp_path / "x.json")], Environment(stderr=errors)) == 3
     assert main(["dump", "--frobnicate"], Environment()) == 2
     assert errors.getvalue().splitlines() == [
         "vmdump: stdout is closed; redirect it, or use -o FILE",
