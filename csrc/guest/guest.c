@@ -95,14 +95,15 @@ uint64_t vmd_host_errno(struct vmd_guest *guest, int number)
 
 const char *vmd_host_error_text(const struct vmd_guest *guest, uint32_t number)
 {
-    int here = guest->host->errno_of && number ? -1 : (int)number; /* -1: an error that this system lacks */
-
-    for (int i = 1; here < 0 && i < ERRNO_MAX; i++) {
+    if (!guest->host->errno_of || !number) {
+        return strerror((int)number);
+    }
+    for (int i = 1; i < ERRNO_MAX; i++) {
         if ((uint32_t)guest->host->errno_of(i) == number) {
-            here = i;
+            return strerror(i);
         }
     }
-    return strerror(here);
+    return strerror(-1); /* an error that this system lacks */
 }
 
 bool vmd_guest_has_room(const struct vmd_guest *guest, uint64_t size, uint64_t align)

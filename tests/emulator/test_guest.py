@@ -486,6 +486,20 @@ def test_system_calls_fail(guest: Guest) -> None:
     assert guest.text(call(guest, "strerror", 2)) == "No such file or directory"
 
 
+@pytest.mark.parametrize("number", [-1, -(2**31), 2**31 - 1, 0])
+def test_errors_without_a_text(guest: Guest, number: int) -> None:
+    """Numbers that are no error's have the text that the C library gives them, in %m and perror, too."""
+    guest.write_number(call(guest, "__errno_location"), number % 2**32, 4)
+    call(guest, "perror", "it")
+    for text in (
+        guest.text(call(guest, "strerror", number % 2**32)),
+        guest.text(call(guest, "g_strerror", number % 2**64)),
+        guest.text(call(guest, "g_strdup_printf", "%m")),
+        guest.take_output().removeprefix("it: ").rstrip(),
+    ):
+        assert text == os.strerror(number)
+
+
 def test_lists_that_never_end(guest: Guest) -> None:
     """Circular lists, and more tables than memory allows, are errors."""
     link = guest.alloc(24)
