@@ -55,17 +55,20 @@ class ClassList:
     def _walk(self) -> _Walk:
         guest = self._guest
         walk_at = guest.host_function("g_hash_table_foreach")
-        try:
-            command = QmpCommands(guest, self._main).find("query-machines")
-            arguments = [QObjects(guest).make({}), guest.alloc(8), guest.alloc(8)]
-            if command and guest.call_until(command, *arguments, pause_at=walk_at):
-                table, each, data = guest.arguments(3)
-                prepend, implements = guest.words(data, 2)
-                is_it = self._main.holds(prepend) and "machine" in guest.text(implements)
-                guest.resume()
-                if is_it:
-                    return _Walk(table, each, prepend)
-        except SourceError:
-            pass  # the message says what is missing
+        arguments = [QObjects(guest).make({}), guest.alloc(8), guest.alloc(8)]
+        if (command := self._command()) and guest.call_until(command, *arguments, pause_at=walk_at):
+            table, each, data = guest.arguments(3)
+            prepend, implements = guest.words(data, 2)
+            is_it = self._main.holds(prepend) and "machine" in guest.text(implements)
+            guest.resume()
+            if is_it:
+                return _Walk(table, each, prepend)
         self._functions.get(_GET_LIST)
         raise AssertionError
+
+    def _command(self) -> int | None:
+        """Return the address of the function of query-machines; None if the binary has no such command."""
+        try:
+            return QmpCommands(self._guest, self._main).find("query-machines")
+        except SourceError:  # no list of commands
+            return None
