@@ -71,6 +71,18 @@ def test_folders_are_layers() -> None:
     TopologicalSorter(graph).prepare()
 
 
+def test_cache_knows_no_readers() -> None:
+    """The cache imports none of the folders that read what it stores; those import it."""
+    imported = {
+        each.split(".")[1]
+        for name, each_imported in import_graph({MODULE, FUNCTION}).items()
+        if name.startswith("vmdump.cache.")
+        for each in each_imported
+    }
+    assert "files" in imported
+    assert imported.isdisjoint({"emulator", "machines", "sources"})
+
+
 def include_graph() -> dict[str, set[str]]:
     """Return the files of the C core that each of its files includes."""
     core = ROOT / "csrc"

@@ -6,7 +6,6 @@ An entry is valid as long as the files that it depends on, vmdump's own code amo
 from __future__ import annotations
 
 import marshal
-import os
 import sys
 import time
 from zlib import crc32
@@ -40,24 +39,22 @@ def entry_name(key: tuple[Any, ...]) -> str:
     return f"{crc32(marshal.dumps(key, 2)):08x}"
 
 
-def fingerprints(paths: Iterable[str], began: int) -> list[Fingerprint] | None:
-    """Return the fingerprints of files and of vmdump's code for the header of an entry.
+def fingerprints(paths: Iterable[str], libraries: Iterable[str], began: int) -> list[Fingerprint] | None:
+    """Return the fingerprints of files and of the code for the header of an entry: vmdump's, and that of libraries.
 
     None: a file changed after ``began`` (nanoseconds since the epoch) or shortly before, so an entry made from it might
     not match it. Raises OSError.
     """
-    files = [*map(fingerprint_of, paths), *((path, stat_signature(path), None) for path in code_files())]
+    code = [*code_files(), *libraries]
+    files = [*map(fingerprint_of, paths), *((path, stat_signature(path), None) for path in code)]
     return files if all(is_settled(signature, began) for _, signature, _ in files) else None
 
 
 def code_files() -> Iterator[str]:
-    """Iterate over the files of the code that read the image: vmdump's loaded modules and Unicorn."""
-    from vmdump.emulator.unicorn_library import libunicorn
-
+    """Iterate over the files of the code that read the image: vmdump's loaded modules."""
     for name, module in list(sys.modules.items()):
         if name.startswith("vmdump.") and not name.startswith("vmdump.cli") and getattr(module, "__file__", None):
             yield str(module.__file__)
-    yield os.fsdecode(libunicorn())
 
 
 def is_current(folder: CacheFolder, entry: Entry) -> bool:

@@ -123,8 +123,10 @@ class Answers:
 
     def _store(self, folder: CacheFolder, key: tuple[Any, ...], payload: bytes, began: int) -> None:
         """Write an entry, unless a file that it depends on changed meanwhile or shortly before."""
+        from vmdump.emulator.unicorn_library import libunicorn
+
         try:
-            files = fingerprints(self._files(), began)
+            files = fingerprints(self._files(), [os.fsdecode(libunicorn())], began)
         except OSError:
             return
         if files is None:

@@ -187,10 +187,12 @@ class _NewImage:
 
     def _store(self, dump: DeviceDump) -> None:
         """Store the image, unless a file that it was read from changed meanwhile or shortly before."""
+        from vmdump.emulator.unicorn_library import libunicorn
+
         try:
             payload = encode(dump, self._details)
             decode(payload, dump.machine)
-            files = fingerprints(read_files(self._image), self._began)
+            files = fingerprints(read_files(self._image), [os.fsdecode(libunicorn())], self._began)
         except (OSError, VmdumpError):
             return
         if files is not None:
