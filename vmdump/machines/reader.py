@@ -129,7 +129,8 @@ def saved_stream(machine: Machine, *, has_fields: bool = True) -> Stream:
     from vmdump.emulator.migration import MigrationBlockedError, save_stream
 
     if not machine.functions.can_save:
-        return Stream((), (), (), "the binary does not export QEMU's functions, which saving a machine needs")
+        why = "the binary does not export QEMU's functions, and its migration code was not found"
+        return Stream((), (), (), why)
     try:
         return read_stream(save_stream(machine), has_fields=has_fields)
     except MigrationBlockedError as error:
