@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from support import packages
 from support.examples import EXAMPLES
 from support.packages import MODULE, QEMU, File
+from support.requirements import require
 
 from vmdump.bulk.discover import unpacked_items
 from vmdump.bulk.packages import archives
@@ -127,10 +128,7 @@ def test_dpkg_deb(compression: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("payload", ["w9.gzdio", "w6.xzdio", "w3.zstdio"])
 def test_rpmbuild(payload: str, tmp_path: Path) -> None:
     """Packages made by rpmbuild are read, including hard links."""
-    if shutil.which("rpmbuild") is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI installs rpm, but it is not there")
-        pytest.skip("no rpmbuild here; Debian has it in rpm")
+    require(shutil.which("rpmbuild"), "rpmbuild (Debian: rpm)")
     (tmp_path / "qemu-kvm").write_bytes(QEMU)
     (tmp_path / "hw-usb.so").write_bytes(MODULE)
     spec = tmp_path / "qemu.spec"

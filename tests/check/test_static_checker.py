@@ -19,6 +19,7 @@ from support.commands import Result, run, run_failing
 from support.dumps import REAL_DUMPS, read_real_dump
 from support.examples import EXAMPLES
 from support.qemu import find_qemu
+from support.requirements import require
 
 import vmdump
 from vmdump.check.static_checker import RENAMED, RENAMED_SECTIONS, compare
@@ -255,11 +256,8 @@ Script = Callable[..., tuple[str, int | None]]
 @pytest.fixture(scope="module")
 def script() -> Script:
     """QEMU's script as a function that returns its output and its exit code, or None if it crashes."""
-    path = os.environ.get("VMDUMP_CLASSIC_SCRIPT")
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI sets VMDUMP_CLASSIC_SCRIPT to what .ci/classic-script fetches, but it is not set")
-        pytest.skip("VMDUMP_CLASSIC_SCRIPT is not set; .ci/classic-script fetches it")
+    path = os.environ.get("VMDUMP_CLASSIC_SCRIPT", "")
+    require(path, "$VMDUMP_CLASSIC_SCRIPT, which .ci/classic-script fetches")
     code = compile(Path(path).read_bytes(), path, "exec")
 
     def run_script(*argv: object) -> tuple[str, int | None]:

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.examples import EXAMPLES
-from support.glib import GLibTable, glib_order, load_glib, require
+from support.glib import GLibTable, glib_order, load_glib
 from support.paths import ROOT
+from support.requirements import require
 
 from vmdump import _core
 

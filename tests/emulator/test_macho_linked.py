@@ -1,10 +1,13 @@
 """Mach-O objects that LLVM's linker has made run as their C source says: fixups, imports, constructors, TLS, calls."""
 
+import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from support.requirements import require
 
 from vmdump._core import ffi
 from vmdump.emulator.guest import Guest
@@ -12,11 +15,6 @@ from vmdump.emulator.hosts.model import Platform
 from vmdump.emulator.objects.macho import MachoFile
 from vmdump.emulator.objects.model import MappedObject
 from vmdump.files.elf_header import HostArch
-
-CLANG = shutil.which("clang")
-LINKER = shutil.which("ld64.lld") or shutil.which("ld64.lld-14")
-
-pytestmark = pytest.mark.skipif(not (CLANG and LINKER), reason="no clang, or no ld64.lld (Debian: clang, lld)")
 
 SOURCE = """
 typedef __builtin_va_list va_list;
@@ -69,33 +67,44 @@ exports:
 CPUS = {HostArch.AARCH64: "arm64", HostArch.X86_64: "x86_64"}
 
 
-@pytest.fixture(params=["opcodes", "chains"])
-def options(request: pytest.FixtureRequest) -> list[str]:
-    """Options of the linker for each form of fixups; the second is of LLVM 16 and later."""
-    if request.param == "opcodes":
-        known = subprocess.run([str(LINKER), "--help"], capture_output=True, text=True).stdout
-        return ["-no_fixup_chains"] if "-no_fixup_chains" in known else []
-    return ["-fixup_chains", "-init_offsets"]
+#: Options of the linker for each form of fixups.
+FIXUPS = {"opcodes": ["-no_fixup_chains"], "chains": ["-fixup_chains", "-init_offsets"]}
+
+
+@pytest.fixture(scope="module")
+def linker() -> str:
+    """The newest ld64.lld, whose name has a version on Debian; chained fixups are of LLVM 16."""
+    versions = {}
+    for path in {each for folder in os.get_exec_path() for each in Path(folder).glob("ld64.lld*")}:
+        shown = subprocess.run([path, "--version"], capture_output=True, text=True).stdout
+        versions[path] = int(re.search(r"LLD (\d+)", shown)[1])
+    newest = max(versions, key=versions.get, default=None)
+    require(newest and versions[newest] >= 16, "ld64.lld of LLVM 16 (Debian: lld-16)")
+    return str(newest)
+
+
+@pytest.fixture(params=FIXUPS)
+def fixups(request: pytest.FixtureRequest) -> str:
+    """A form of fixups."""
+    return str(request.param)
 
 
 @pytest.fixture(params=CPUS, ids=CPUS.values())
-def mapped(request: pytest.FixtureRequest, options: list[str], tmp_path: Path) -> MappedObject:
+def mapped(request: pytest.FixtureRequest, fixups: str, linker: str, tmp_path: Path) -> MappedObject:
     """The program, compiled, linked and mapped; its constructors have run."""
     arch = CPUS[request.param]
+    require(shutil.which("clang"), "clang")
     source, compiled, library, program = (tmp_path / name for name in ("a.c", "a.o", "libSystem.tbd", "a.out"))
     source.write_text(SOURCE)
     library.write_text(LIBRARY)
     target = f"--target={arch}-apple-macos11"
-    subprocess.run([str(CLANG), target, "-O1", "-ffreestanding", "-c", source, "-o", compiled], check=True)
+    subprocess.run(["clang", target, "-O1", "-ffreestanding", "-c", source, "-o", compiled], check=True)
     link = [
-        str(LINKER), "-arch", arch, "-platform_version", "macos", "11.0", "11.0", *options, "-o", str(program),
+        linker, "-arch", arch, "-platform_version", "macos", "11.0", "11.0", *FIXUPS[fixups], "-o", str(program),
         str(compiled), str(library),
     ]  # fmt: skip
-    linked = subprocess.run(link, capture_output=True, text=True)
-    if "-fixup_chains" in options and "fixup_chains" in linked.stderr:
-        pytest.skip("this ld64.lld does not make chained fixups")
-    assert not linked.returncode, linked.stderr
-    assert (b"\x34\0\0\x80" in program.read_bytes()[:4096]) == ("-fixup_chains" in options)
+    subprocess.run(link, check=True)
+    assert (b"\x34\0\0\x80" in program.read_bytes()[:4096]) == (fixups == "chains")
     guest = Guest("guest", request.param, platform=Platform.MACOS)
     with MachoFile(program.read_bytes(), "program") as file:
         assert file.arch == request.param

@@ -1,12 +1,11 @@
 """Machine types: names, aliases, the default, and the order of -M help, compared with a real QEMU's."""
 
 import doctest
-import os
 import random
-import shutil
 import subprocess
 
 import pytest
+from support.qemu import find_qemu
 
 from vmdump.errors import QOMError
 from vmdump.qom import TypeInfo, TypeTable, register_base_types
@@ -119,10 +118,7 @@ def test_machine_list():
 @pytest.mark.qemu
 def test_machine_list_of_a_real_qemu():
     """The list has all machine types of the installed QEMU."""
-    qemu = shutil.which("qemu-system-x86_64")
-    if qemu is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("needs qemu-system-x86_64")
-    output = subprocess.run([qemu, "-M", "help"], capture_output=True, text=True, check=True).stdout
+    output = subprocess.run([find_qemu("x86_64"), "-M", "help"], capture_output=True, text=True, check=True).stdout
     lines = [line for line in output.splitlines()[1:] if "(alias of " not in line]
     names = [line.split()[0] for line in lines]
     assert len(names) > 10

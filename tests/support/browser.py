@@ -11,7 +11,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
-import pytest
+from support.requirements import require
 
 #: Disable Chromium's background traffic, which would otherwise be logged as requests of the page.
 ARGUMENTS = (
@@ -135,10 +135,7 @@ class Browser:
 def browser(profile: Path) -> Iterator[Browser]:
     """Start a browser with a new profile. Without one, fail in CI and skip elsewhere."""
     driver = shutil.which("chromedriver")
-    if driver is None or shutil.which("chromium") is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI installs chromium and chromium-driver, but they are not there")
-        pytest.skip("no chromium and chromium-driver here; Debian has them")
+    require(driver and shutil.which("chromium"), "Debian's chromium and chromium-driver")
     command = [driver, "--port=0"]
     environ = {
         key: value for key, value in os.environ.items() if key != "LD_PRELOAD"

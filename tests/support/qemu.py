@@ -1,20 +1,18 @@
 """QEMU binaries installed on this machine."""
 
-import os
 import shutil
 from pathlib import Path
 
 import pytest
 
+from support.requirements import require
+
 
 def find_qemu(target: str) -> str:
     """Return the path of qemu-system-TARGET. Without one, fail in CI and skip elsewhere."""
     path = shutil.which(f"qemu-system-{target}")
-    if path is None:
-        if os.environ.get("CI"):
-            pytest.fail(f"CI installs qemu-system-{target}, but it is not there")
-        pytest.skip(f"no qemu-system-{target} here; Debian has it")
-    return path
+    require(path, f"qemu-system-{target}, which Debian has")
+    return str(path)
 
 
 def find_module(name: str, host: str = "*") -> Path:
