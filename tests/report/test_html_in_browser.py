@@ -137,7 +137,7 @@ def test_search(tab: Browser, tmp_path: Path, words: str, expected: list[str]) -
     tab.press("/", *words)
     assert names(tab) == expected
     assert tab.run("return document.getElementById('search').value") == words
-    assert tab.text("#detail").startswith("No type is left" if not expected else "")
+    assert tab.text("#detail").startswith("Nothing is left" if not expected else "")
     tab.press("Escape")
     assert names(tab) == LOUD
 

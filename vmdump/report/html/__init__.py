@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from vmdump.check.results import Verdict
 from vmdump.report.html.data import page_data
-from vmdump.report.html.parts import content_policy, embedded, read_page_part, text
+from vmdump.report.html.parts import embedded, page_head, read_page_part, text
 from vmdump.report.short_labels import short_labels
 from vmdump.report.tally import MARKS, VERDICTS, between, counts
 from vmdump.version import __version__
@@ -30,7 +30,7 @@ _FEW = 6
 _KEY = "the worst verdict and how many types have it; " + ", ".join(f"{MARKS[each]} {each}" for each in VERDICTS)
 
 #: The parts of the script, in the order in which they need each other.
-_SCRIPTS = ("common.js", "data.js", "layout.js", "detail.js", "list.js", "navigation.js", "main.js")
+_SCRIPTS = ("common.js", "navigation.js", "data.js", "layout.js", "detail.js", "list.js", "main.js")
 
 
 def render(result: CheckResult, options: Options) -> str:
@@ -39,11 +39,9 @@ def render(result: CheckResult, options: Options) -> str:
     script = "\n".join(("(() => {", *map(read_page_part, _SCRIPTS), "})();"))
     return read_page_part(
         "page.html",
-        policy=content_policy(style, script),
-        style=style,
+        head=page_head(f"Can it migrate? {_title(result)}", style, script),
         script=script,
         data=embedded(page_data(result, options)),
-        title=text(_title(result)),
         dumps="".join(_dumps(result.dumps)),
         summary="".join(_summary(result)),
         stale="".join(_stale(result.stale)),

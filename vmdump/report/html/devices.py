@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vmdump.report.characters import visible
-from vmdump.report.html.parts import content_policy, embedded, read_page_part, text
+from vmdump.report.html.parts import embedded, page_head, read_page_part, text
 from vmdump.report.html.subjects import DEVICE, MACHINE, STANDALONE, State, subjects
 from vmdump.report.short_labels import short_labels
 from vmdump.version import __version__
@@ -33,7 +33,7 @@ def render(releases: Sequence[Release], labels: Sequence[str], pages: Collection
     found = subjects(releases, labels)
     targets = sorted({release.target for release in releases})
     style = read_page_part("page.css") + read_page_part("devices.css")
-    script = "\n".join(("(() => {", *map(read_page_part, ("common.js", "devices.js", "navigation.js")), "})();"))
+    script = "\n".join(("(() => {", *map(read_page_part, ("common.js", "navigation.js", "devices.js")), "})();"))
     names = short_labels(labels)
     span = names[0] if len(labels) == 1 else f"{names[0]} to {names[-1]}"
     counts = [(sum(each.kind == kind for each in found), kind) for kind in _KINDS]
@@ -41,12 +41,9 @@ def render(releases: Sequence[Release], labels: Sequence[str], pages: Collection
     releases_in_words = f"{len(labels)} release{'' if len(labels) == 1 else 's'}: {', '.join(names)}"
     return read_page_part(
         "devices.html",
-        policy=content_policy(style, script),
-        style=style,
+        head=page_head(f"Devices and machine types: {span}", style, script),
         script=script,
         data=embedded(_data(found, labels, targets, pages)),
-        title=text(span),
-        heading="Devices and machine types",
         up='<a href="index.html">Can they migrate?</a>' if pages else "",
         summary=text(f"{summary}. {releases_in_words}"),
         version=text(__version__),

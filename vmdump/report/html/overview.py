@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from vmdump.check.results import Verdict
-from vmdump.report.html.parts import content_policy, read_page_part, text
+from vmdump.report.html.parts import page_head, read_page_part, text
 from vmdump.report.short_labels import short_labels
 from vmdump.report.tally import MARKS, VERDICTS, between, counts, verdicts
 
@@ -28,22 +28,17 @@ _FEW = 6
 def render(results: Mapping[str, CheckResult]) -> str:
     """The page: results by target; the report of TARGET is expected beside it, as TARGET.html."""
     style = read_page_part("page.css") + read_page_part("overview.css")
-    policy = content_policy(style)
     matrices = "".join(part for target, result in results.items() for part in _matrix(target, result))
     histories = "".join(part for target, result in results.items() for part in _history(target, result))
     targets = " ".join(f'<a href="#{quote(target)}">{text(target)}</a>' for target in results)
     return (
-        f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>Can they migrate?</title>\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        f'<meta name="referrer" content="no-referrer">\n<link rel="icon" href="data:,">\n'
-        f"<style>{style}</style>\n<main>\n<h1>Can they migrate?</h1>\n"
+        f"{page_head('Can they migrate?', style)}<body>\n<main>\n<h1>Can they migrate?</h1>\n"
         f'<p class="links"><a href="devices.html">Devices and machine types</a>: search, and the history of each</p>\n'
         f'<nav class="links" aria-label="Targets">{targets}</nav>\n'
         f"<p class=\"key quiet\">Each cell is the worst verdict from a row's QEMU to a column's, or of a device from "
         f"one version to the next: "
         + "".join(f'<span class="{each}">{_MARKS[each]} {each}</span>' for each in VERDICTS)
-        + f"</p>\n{matrices}{_devices(histories)}</main>\n</html>\n"
+        + f"</p>\n{matrices}{_devices(histories)}</main>\n</body>\n</html>\n"
     )
 
 

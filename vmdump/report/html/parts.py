@@ -21,10 +21,13 @@ def read_page_part(name: str, **parts: str) -> str:
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], content) if parts else content
 
 
-def content_policy(style: str, script: str | None = None) -> str:
-    """The Content-Security-Policy of a page: nothing is loaded from anywhere."""
+def page_head(title: str, style: str, script: str | None = None) -> str:
+    """The start of a page up to its body. title: as text, not as HTML. The policy allows this style and script only."""
     scripts = f" script-src {_hash(script)};" if script is not None else ""
-    return f"default-src 'none'; img-src data:; style-src {_hash(style)};{scripts} base-uri 'none'; form-action 'none'"
+    policy = (
+        f"default-src 'none'; img-src data:; style-src {_hash(style)};{scripts} base-uri 'none'; form-action 'none'"
+    )
+    return read_page_part("head.html", policy=policy, title=text(title), style=style)
 
 
 def _hash(content: str) -> str:

@@ -1,5 +1,5 @@
 "use strict";
-/* What all pages with a script share: making elements, and the theme. */
+/* What all pages with a script share: making elements, what the address names, and the theme. */
 
 const byId = (id) => document.getElementById(id);
 
@@ -12,6 +12,15 @@ function make(tag, attributes = {}, ...children) {
     }
     element.append(...children.filter((child) => child !== null));
     return element;
+}
+
+/* What is after # in the address; nothing if it is malformed. */
+function wantedByAddress() {
+    try {
+        return decodeURIComponent(location.hash.slice(1));
+    } catch {
+        return "";
+    }
 }
 
 const THEMES = ["auto", "light", "dark"];

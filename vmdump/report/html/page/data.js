@@ -1,6 +1,7 @@
-/* The data that html_data.py wrote, as objects: made when they are asked for, since there may be very many. */
+/* The data that vmdump/report/html/data.py wrote, as objects: made when they are asked for, since there may be very
+   many. */
 
-const raw = JSON.parse(document.getElementById("data").textContent);
+const raw = JSON.parse(byId("data").textContent);
 const VERDICTS = raw.verdicts;
 const SIGNS = Object.fromEntries(VERDICTS.map((verdict, index) => [verdict, raw.marks[index]]));
 const LABELS = raw.labels;

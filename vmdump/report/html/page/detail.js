@@ -1,6 +1,5 @@
 /* The selected type: its findings, accepted ones among them, and its bytes. */
 
-const detail = document.getElementById("detail");
 const FEW = 5; // other directions that are shown at once
 
 function drawFinding(finding) {
@@ -94,5 +93,5 @@ function drawPrinted(chosen) {
                 make("p", { class: "about" }, ways.slice(0, FEW).join(", ") + more), ...findingsOf(record).map(drawFinding)));
         }
     }
-    document.getElementById("printed").replaceChildren(...sections);
+    byId("printed").replaceChildren(...sections);
 }

@@ -2,26 +2,18 @@
    vmdump/report/html/devices.py: strings once, states as [tables, [table, key, value, ...]] of their numbers. */
 
 const raw = JSON.parse(byId("data").textContent);
-const PIECE = 100;
 const HITS = 3; // names of fields that the list shows for a search
 const ABSENT = -1; // the subject is not there
 const NO_TARGET = -2; // the release has none of the targets
 const KEEP = 12; // unchanged facts that are shown at once
 
 const text = (index) => raw.strings[index];
-const search = byId("search");
-const list = byId("subjects");
-const listing = byId("listing");
-const detail = byId("detail");
 
-const subjects = raw.subjects.map(([kind, name, section, groups], index) => ({
+const entries = raw.subjects.map(([kind, name, section, groups], index) => ({
     index, kind: raw.kinds[kind], name, section,
     groups: groups.map(([targets, states]) => ({ targets: targets.map((each) => raw.targets[each]), states })),
 }));
 const filter = { words: [], kinds: new Set(raw.kinds), target: "", change: "" };
-let shown = [];
-let drawn = 0;
-let selected = null;
 
 /* Releases in a row with the same state: [state, first, last]. Releases without the target are passed over. */
 function runsOf(states) {
@@ -68,7 +60,7 @@ function rankOf(subject) {
 
 function applyFilters() {
     const found = [];
-    for (const subject of subjects) {
+    for (const subject of entries) {
         if (!filter.kinds.has(subject.kind)) continue;
         if (filter.target && !subject.groups.some((group) => group.targets.includes(filter.target))) continue;
         if (!SHOWN[filter.change](subject)) continue;
@@ -76,23 +68,10 @@ function applyFilters() {
         if (rank !== null) found.push([rank, subject]);
     }
     found.sort(([a], [b]) => a - b); // stable
-    shown = found.map(([, subject]) => subject);
-    byId("status").textContent = `${shown.length.toLocaleString("en")} of ${subjects.length.toLocaleString("en")}`;
+    if (show(found.map(([, subject]) => subject))) drawDetail(selected);
+    byId("status").textContent = `${shown.length.toLocaleString("en")} of ${entries.length.toLocaleString("en")}`;
     for (const button of byId("kinds").children) {
         button.setAttribute("aria-pressed", String(filter.kinds.has(button.dataset.kind)));
-    }
-    drawn = 0;
-    list.replaceChildren();
-    listing.scrollTop = 0;
-    drawMore();
-    if (shown.includes(selected)) {
-        drawDetail(selected);
-        reveal(false);
-    } else if (shown.length) select(shown[0], true);
-    else {
-        selected = null;
-        list.removeAttribute("aria-activedescendant");
-        detail.replaceChildren(make("p", { class: "quiet" }, "Nothing is left; fewer filters show more."));
     }
 }
 
@@ -106,35 +85,19 @@ function hitsOf(subject) {
 
 function drawOption(subject) {
     const changed = isChanged(subject);
-    return make("li", { role: "option", id: `subject-${subject.index}`, "data-index": subject.index,
-        "aria-selected": subject === selected },
+    return [
         make("bdi", { class: "name" }, subject.name),
         changed ? make("span", { class: "changed", title: "differs between releases", "aria-hidden": "true" }, "≠") : null,
         make("span", { class: "kind" }, subject.kind, changed ? make("span", { class: "unseen" }, ", changed") : null),
-        hitsOf(subject));
-}
-
-function drawMore(least = PIECE) {
-    const piece = shown.slice(drawn, drawn + least);
-    list.append(...piece.map(drawOption));
-    drawn += piece.length;
-}
-
-function reveal(scroll = true) {
-    const position = shown.indexOf(selected);
-    if (position >= drawn) drawMore(position + PIECE - drawn);
-    for (const other of list.querySelectorAll('[aria-selected="true"]')) other.setAttribute("aria-selected", "false");
-    const option = byId(`subject-${selected.index}`);
-    option.setAttribute("aria-selected", "true");
-    list.setAttribute("aria-activedescendant", option.id);
-    if (scroll) option.scrollIntoView({ block: "nearest" });
+        hitsOf(subject),
+    ];
 }
 
 const addressOf = (subject) => "#" + encodeURIComponent(`${subject.kind}/${subject.name}`);
 
-function select(subject, quiet = false) {
+function select(subject, { quiet = false } = {}) {
     selected = subject;
-    reveal(!quiet);
+    reveal({ quiet });
     drawDetail(subject);
     if (!quiet) history.replaceState(null, "", addressOf(subject));
 }
@@ -261,25 +224,9 @@ function drawDetail(subject) {
     detail.scrollTop = 0;
 }
 
-function move(step) {
-    if (shown.length) select(shown[Math.max(0, Math.min(shown.length - 1, shown.indexOf(selected) + step))]);
-}
-
-function focusList() {
-    list.focus();
-    list.scrollIntoView({ block: "nearest" });
-    if (selected) reveal();
-}
-
-function focusDetail() {
-    if (!selected) return;
-    detail.focus();
-    if (matchMedia("(max-width: 60rem)").matches) detail.scrollIntoView();
-}
-
 function fillFilters() {
     for (const kind of raw.kinds) {
-        const count = subjects.filter((subject) => subject.kind === kind).length;
+        const count = entries.filter((subject) => subject.kind === kind).length;
         if (count === 0) continue;
         byId("kinds").append(make("button", { type: "button", class: "toggle", "data-kind": kind, onclick: () => {
             if (!filter.kinds.delete(kind)) filter.kinds.add(kind);
@@ -295,29 +242,12 @@ function fillFilters() {
         filter.change = event.target.value;
         applyFilters();
     });
-    search.addEventListener("input", () => {
-        filter.words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-        applyFilters();
-    });
-    byId("filters").addEventListener("submit", (event) => event.preventDefault());
 }
-
-list.addEventListener("click", (event) => {
-    const option = event.target.closest("[data-index]");
-    if (!option) return;
-    select(subjects[option.dataset.index]);
-    if (matchMedia("(max-width: 60rem)").matches) focusDetail();
-});
 
 /* #KIND/NAME opens that subject. */
 function openFromAddress() {
-    let wanted;
-    try {
-        wanted = decodeURIComponent(location.hash.slice(1));
-    } catch {
-        return;
-    }
-    const subject = subjects.find((each) => wanted === `${each.kind}/${each.name}`);
+    const wanted = wantedByAddress();
+    const subject = entries.find((each) => wanted === `${each.kind}/${each.name}`);
     if (!subject) return;
     if (!shown.includes(subject)) {
         search.value = byId("target").value = byId("changed").value = "";

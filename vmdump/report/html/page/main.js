@@ -1,19 +1,19 @@
 /* Filters, keys and printing: what is outside the list and the selected type. */
 
-const search = byId("search");
 const status = byId("status");
 const filter = { words: [], verdicts: new Set(VERDICTS), direction: null, rule: null };
 
 function applyFilters() {
     const { words, verdicts, direction, rule } = filter;
     const rules = rule === null ? null : raw.rules[rule];
-    show(entries.filter((entry) => {
+    const isSame = show(entries.filter((entry) => {
         const found = recordsOf(entry, direction);
         return found.length > 0
             && verdicts.has(worstOf(found).verdict)
             && (rules === null || found.some((record) => record.findings.some((index) => raw.findings[index][0] === rules)))
             && (words.length === 0 || found.some((record) => words.every((word) => wordsOf(record).includes(word))));
     }));
+    if (isSame && direction !== null && shownWay !== direction) drawDetail(selected, firstWay(selected));
     status.textContent = `${shown.length.toLocaleString("en")} of ${entries.length.toLocaleString("en")} types`
         + (direction === null && !IS_ONE_WAY ? "; signs: forward, backward" : "");
     for (const button of document.querySelectorAll("[data-direction]")) {
@@ -61,11 +61,6 @@ function fillFilters() {
         filter.rule = chosen(event.target);
         applyFilters();
     });
-    search.addEventListener("input", () => {
-        filter.words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-        applyFilters();
-    });
-    byId("filters").addEventListener("submit", (event) => event.preventDefault());
     byId("summary").addEventListener("click", (event) => {
         const button = event.target.closest("[data-direction]");
         if (!button) return;
@@ -76,12 +71,7 @@ function fillFilters() {
 
 /* #A -> B/TYPE opens that type. */
 function openFromAddress() {
-    let wanted;
-    try {
-        wanted = decodeURIComponent(location.hash.slice(1));
-    } catch {
-        return;
-    }
+    const wanted = wantedByAddress();
     for (const [direction, name] of DIRECTIONS.entries()) {
         if (!wanted.startsWith(`${name}/`)) continue;
         const entry = entries.find((each) => each.type === wanted.slice(name.length + 1) && each.ways.has(direction));
