@@ -4,7 +4,6 @@ import os
 import shutil
 import struct
 import subprocess
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,17 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.elf_builder import elf_object
 from support.machine_trees import loader_of
+from support.mapped_code import object_with_functions
 from support.qemu import find_qemu
 
 import vmdump
 from vmdump.cli import main
-from vmdump.emulator import find_migration, machine_code
+from vmdump.emulator import machine_code
 from vmdump.emulator.find_functions import Functions
 from vmdump.emulator.guest import Guest
 from vmdump.emulator.host_profile import HostProfile
 from vmdump.emulator.machine_code import Code
-from vmdump.emulator.objects.elf import ElfFile, _function_starts
-from vmdump.emulator.objects.model import MappedObject, MappedSegment
+from vmdump.emulator.objects.elf import ElfFile
 from vmdump.errors import SourceError, VmdumpError
 from vmdump.files.sysroot import resolve
 from vmdump.qom.machines import help_text
@@ -88,10 +87,6 @@ def test_functions_by_what_they_do(target: str) -> None:
     for name in ("object_class_get_list", "qemu_console_early_init", "qemu_init"):
         assert functions.find(name) == main.symbols[name]
     assert functions.find("target_info_qom_set_target") == main.symbols.get("target_info_qom_set_target")
-    # qemu_fflush is found as the part of it that qemu_fclose calls, and migrate_init since 8.2 only.
-    for name in {*find_migration.FINDERS} - {"qemu_fflush", "migrate_init"}:
-        assert functions.find(name) == main.symbols.get(name), name
-    assert functions.can_save
 
 
 #: qemu_console_early_init of Debian's QEMU 7.2 for AArch64 and x86-64 hosts, and 10.0 for others: address,
@@ -126,30 +121,6 @@ CODE = {
         [0x91C200, 0x91B7A0],
     ),
 }
-
-
-class MappedCode(MappedObject):
-    """Code in a guest, and a table of functions."""
-
-    def __init__(self, guest: Guest, bias: int, address: int, code: bytes, header_at: int) -> None:
-        self.guest, self.bias = guest, bias
-        end = bias + address + len(code)
-        self.segments = [MappedSegment(bias + address, end, True, False, len(code), False)]
-        self._find_functions = partial(_function_starts, [bias + header_at], [])
-
-
-def object_with_functions(machine: int, address: int, code: bytes, others: list[int]) -> Code:
-    """Code loaded at an address, and functions elsewhere, all listed in an .eh_frame_hdr."""
-    header_at, order = 0x10000, ">" if machine == 22 else "<"
-    starts = sorted([address, address + len(code), *others])
-    top = starts[-1] + 0x10000
-    header = b"\x01\x1b\x03\x3b" + struct.pack(order + "iI", 0, len(starts))
-    header += b"".join(struct.pack(order + "ii", start - header_at, 0) for start in starts)
-    guest = Guest("x", machine)
-    bias = guest.alloc(top, 0x10000)
-    guest.write(bias + address, code)
-    guest.write(bias + header_at, header)
-    return Code(MappedCode(guest, bias, address, code, header_at))
 
 
 @pytest.mark.parametrize("machine", CODE)

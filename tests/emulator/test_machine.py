@@ -1,6 +1,7 @@
 """Whole machines in the emulator, compared with a real QEMU: QMP answers, saved streams, RAM blocks."""
 
 import gc
+import json
 import os
 import shutil
 import weakref
@@ -11,7 +12,7 @@ from support.native_qemu import NativeQemu, ram_blocks, vmdescription
 
 from vmdump.emulator.guest import Guest
 from vmdump.emulator.machine import Machine, MachineError, QmpError, boot
-from vmdump.emulator.migration import load_stream, save_stream
+from vmdump.emulator.migration import _is_ended, load_stream, save_stream
 from vmdump.emulator.template import boot_template
 from vmdump.errors import SourceError
 
@@ -139,6 +140,22 @@ def test_real_qemu_loads_an_emulated_save(tmp_path: Path):
         while (status := native.qmp("query-status")["status"]) == "inmigrate":
             pass
         assert status in ("paused", "prelaunch")
+
+
+@pytest.mark.parametrize("machine", ["pc", "pc,suppress-vmdesc=on", "pc-i440fx-2.3", "pc-i440fx-2.1"])
+def test_end_of_a_stream(machine: str, tmp_path: Path) -> None:
+    """Streams of a real QEMU have an end: with a vmdescription or not, and with footers of sections or not."""
+    with NativeQemu(binary("x86_64"), "-M", machine, "-accel", "tcg") as qemu:
+        stream = qemu.save(tmp_path / "stream")
+    assert _is_ended(stream)
+    description = json.dumps(vmdescription(stream)) if vmdescription(stream) else ""
+    assert bool(description) == ("suppress" not in machine and machine != "pc-i440fx-2.1")
+    if description:  # QEMU_VM_EOF, QEMU_VM_VMDESCRIPTION, size
+        assert not _is_ended(stream[:-1])
+        stream = stream[: -len(description) - 5]
+        assert stream[-1] == 0
+    if machine.startswith("pc,") or machine == "pc":  # the machine sends footers
+        assert not _is_ended(stream[:-1])
 
 
 def test_template(tmp_path):

@@ -14,6 +14,7 @@ from support.releases import pair
 
 from vmdump.emulator.machine import QmpError, boot
 from vmdump.emulator.migration import load_stream, save_stream
+from vmdump.errors import SourceError
 
 pytestmark = pytest.mark.qemu
 
@@ -86,6 +87,33 @@ def test_kvm() -> None:
     """With KVM, the stream has the description that a real one has."""
     result = compare_machine(pair("installed", "x86_64"), "-M", "q35", "-accel", "kvm", "-cpu", "qemu64")
     assert not result.detail.startswith("description")
+
+
+@pytest.mark.slow
+def test_refusal() -> None:
+    """QEMU 5.2 without symbols boots, and is not saved: its functions that do so send RAM pages, too."""
+    machine = boot(pair("5.2", "x86_64-microvm").binary, ["-M", "microvm", "-accel", "qtest"])
+    assert machine.qmp("query-version")["qemu"]["major"] == 5
+    assert not machine.functions.can_save
+    with pytest.raises(SourceError, match="its machines can be booted, asked over QMP, but not saved and loaded"):
+        save_stream(machine)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["7.2", "10.0", "11.1"])
+@pytest.mark.parametrize("name", ["microvm", "microvm,suppress-vmdesc=on"])
+def test_versions_without_exports(version: str, name: str, tmp_path: Path) -> None:
+    """Machines are saved, with an end that is the real one, and load, also without a vmdescription."""
+    arguments, qemu = ["-M", name, "-accel", "qtest"], pair(version, "x86_64-microvm")
+    machine = boot(qemu.binary, arguments)
+    assert not machine.functions.exported
+    with qemu.native(*arguments) as native:
+        expected = native.save(tmp_path / "stream")
+    stream = save_stream(machine)
+    assert vmdescription(stream) == vmdescription(expected)
+    assert ram_blocks(stream) == ram_blocks(expected)
+    assert stream[-6:] == expected[-6:]
+    assert load_stream(boot(qemu.binary, [*arguments, "-incoming", "defer"]), stream) == 0
 
 
 def test_binary_without_exports(tmp_path: Path) -> None:

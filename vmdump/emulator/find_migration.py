@@ -1,15 +1,16 @@
 """Find the functions that save and load a machine, in binaries without symbols.
 
-They are identified by the texts of their trace events and messages, by what they call, and by their callers. Names are
-those of QEMU 10.0; functions that a version lacks are not found.
+They are identified by the texts of their trace events and messages, by what they call, and by their callers. Compilers
+inline functions, and move rare code, such as trace events, into functions of its own: each function needs evidence of
+its body or its callers besides its text. Names are those of QEMU 10.0; functions that a version lacks are not found.
 
 Source: migration/savevm.c, migration/migration.c, migration/qemu-file.c, migration/global_state.c of QEMU 7.2 to 11.1.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
+from functools import cached_property
 
 from vmdump.emulator.machine_code import Code
 
@@ -19,43 +20,61 @@ _Function = tuple[int, int]
 #: Maximum size of functions that only pass their arguments on, in bytes.
 _SMALL = 512
 
+#: Minimum number of functions that return an option of the migration. QEMU 10.0 has 53.
+_OPTIONS = 16
+
 
 class MigrationFunctions:
-    """Functions of a binary's migration code."""
+    """Functions of a binary's migration code. A function is found if exactly one has its evidence."""
 
     def __init__(self, code: Code) -> None:
         self._code = code
 
     def find(self, name: str) -> int | None:
         """Return the address of a function by its name in QEMU; None: it is not found, or not known here."""
-        finder = FINDERS.get(name)
-        found = finder(self) if finder else set()
-        return next(iter(found))[0] if len(found) == 1 else None
+        found: set[_Function] = getattr(self, FINDERS[name]) if name in FINDERS else set()
+        function = self._only(found)
+        return function[0] if function else None
 
     def is_complete(self) -> bool:
         """Return whether all functions are found that saving and loading a machine needs."""
         needed = [
             self.store_state, self.flush, self.new_input, self.new_output, self.load_state, self.header, self.set_up,
-            self.new_buffer, self.is_blocked, self._non_iterable,
+            self.new_buffer, self.is_blocked,
         ]  # fmt: skip
-        if self._keeps_writer():
+        if self._keeps_writer:
             needed += [self.init_state, self.current_state]
-        return all(len(finder()) == 1 for finder in needed)
+        if self._code.strings(b"qemu_mutex_lock_iothread_impl"):  # up to 8.2 the set-up acquires the lock itself
+            needed += [self.lock, self.unlock]
+        if self._code.string_around(b"savevm_send_switchover_start"):
+            needed.append(self.switchover)
+        needed += [self.non_iterable, self.end_precopy] if self._is_split else [self.complete_non_iterable]
+        return all(len(found) == 1 for found in needed)
 
+    @cached_property
     def _keeps_writer(self) -> bool:
         """Whether the migration's state has a writer of the description, since 8.2: the set-up starts to write it."""
-        return bool(self.set_up() & self._code.functions_that_load(self._code.strings(b"page_size")))
+        return bool(self.set_up & self._loads(b"page_size"))
+
+    def _loads(self, string: bytes) -> set[_Function]:
+        """Return the functions that load a string, for example their own name for an assertion or an error."""
+        return self._code.functions_that_load(self._code.strings(string))
 
     def _with_text(self, text: bytes) -> set[_Function]:
         """Return the functions that load a string which contains a text."""
         return self._code.functions_that_load(self._code.string_around(text))
 
-    def _named(self, name: bytes) -> set[_Function]:
-        """Return the functions that pass their own name to an assertion or an error."""
-        return self._code.functions_that_load(self._code.strings(name))
+    def _with_trace(self, event: bytes, has_evidence: Callable[[_Function], bool]) -> set[_Function]:
+        """Return the functions with a trace event that have further evidence.
 
-    def _calls(self, function: _Function) -> list[int]:
-        return list(self._code.calls(function))
+        If there is none, the event may be in parts of functions, split off by the compiler, which only those call.
+        """
+        traced = self._with_text(event)
+        callers = {caller for part in traced for caller in self._code.callers(part[0])}
+        return set(filter(has_evidence, traced)) or set(filter(has_evidence, callers))
+
+    def _calls(self, function: _Function | None) -> list[int]:
+        return list(self._code.calls(function)) if function else []
 
     def _function(self, address: int) -> set[_Function]:
         function = self._code.function(address)
@@ -64,99 +83,144 @@ class MigrationFunctions:
     def _only(self, found: set[_Function]) -> _Function | None:
         return next(iter(found)) if len(found) == 1 else None
 
+    def _callers(self, found: set[_Function]) -> set[_Function]:
+        """Return the callers of a function, if it is found."""
+        function = self._only(found)
+        return self._code.callers(function[0]) if function else set()
+
+    def _beside_header(self, function: _Function) -> bool:
+        """Whether a function has a caller in common with qemu_savevm_state_header."""
+        return not self._callers({function}).isdisjoint(self._callers(self.header))
+
     # Saving
 
+    @cached_property
     def state_blocked(self) -> set[_Function]:
-        """qemu_savevm_state_blocked, which compilers may inline into qemu_loadvm_state, too."""
-        named = self._named(b"qemu_savevm_state_blocked")
-        return {min(named, key=_size)} if named else set()
+        """qemu_savevm_state_blocked, which only sets an error; functions into which it is inlined do more."""
+        return {each for each in self._loads(b"qemu_savevm_state_blocked") if len({*self._calls(each)}) == 1}
 
+    @cached_property
     def is_blocked(self) -> set[_Function]:
-        """migration_is_blocked, the smallest caller of qemu_savevm_state_blocked."""
-        blocked = self._only(self.state_blocked())
-        callers = self._code.callers(blocked[0]) if blocked else set()
-        return {min(callers, key=_size)} if callers else set()
+        """migration_is_blocked: other callers of qemu_savevm_state_blocked do not only copy an error."""
+        return {each for each in self._callers(self.state_blocked) if len(self._calls(each)) in (3, 4)}
 
+    @cached_property
     def header(self) -> set[_Function]:
-        """qemu_savevm_state_header, which sends the configuration.
+        """qemu_savevm_state_header, which sends the configuration, behind two numbers of the same size.
 
-        Since 11.0 another function has its trace event, which compilers may inline here and elsewhere.
+        Since 11.0 the function that sends those has its trace event. Up to 8.1 the configuration has no name.
         """
-        traced = self._with_text(b"savevm_state_header")
-        with_section = self._code.functions_that_load(self._code.strings(b"configuration"))
-        if not with_section:
-            return traced
-        return traced & with_section or {each for send in traced for each in with_section & self._code.callers(send[0])}
+        event, named = b"savevm_state_header", self._loads(b"configuration")
+        return self._with_trace(event, named.__contains__) or self._with_trace(event, self._sends_numbers)
 
+    def _sends_numbers(self, function: _Function) -> bool:
+        calls = self._calls(function)
+        return len({*calls}) >= 4 and (calls[0] == calls[1] or calls[1] == calls[2])
+
+    @cached_property
     def current_state(self) -> set[_Function]:
-        """migrate_get_current, which qemu_savevm_state_header calls first, and only once."""
-        header = self._only(self.header())
-        calls = self._calls(header) if header else []
-        return next((self._function(target) for target in calls if calls.count(target) == 1), set())
+        """migrate_get_current, one of the first that qemu_savevm_state_header calls.
 
+        Dozens of functions, which ask for one option of the migration each, call nothing else. Needed since 8.2 only;
+        up to 8.0 those are inlined.
+        """
+        first = self._calls(self._only(self.header))[:3]
+        found = {each for target in first for each in self._function(target)}
+        return {
+            each for each in found if sum(self._only_calls(user, each) for user in self._callers({each})) >= _OPTIONS
+        }
+
+    def _only_calls(self, function: _Function, called: _Function) -> bool:
+        return self._calls(function) == [called[0]]
+
+    @cached_property
     def init_state(self) -> set[_Function]:
         """migrate_init, which has two callers: save_snapshot, and qmp_migrate, which asks whether VMs are blocked.
 
         Compilers may leave qemu_savevm_state in a function of its own, which save_snapshot calls, and inline
         migration_is_blocked. Needed since 8.2 only.
         """
-        if not self._keeps_writer():
+        blocked = self._only(self.is_blocked)
+        if not self._keeps_writer or blocked is None:
             return set()
-        state, blocked, header = (self._only(found()) for found in (self.state_blocked, self.is_blocked, self.header))
-        if state is None or blocked is None or header is None:
-            return set()
-        savers = self._code.callers(header[0])
-        askers = (self._code.callers(blocked[0]) | self._code.callers(state[0])) - {blocked}
+        savers = self._callers(self.header)
+        askers = (self._callers(self.is_blocked) | self._callers(self.state_blocked)) - {blocked}
         snapshot = self._only(savers & askers or {each for each in savers if askers & self._code.callers(each[0])})
         found = set()
-        for target in set(self._calls(snapshot)) if snapshot else ():
+        for target in set(self._calls(snapshot)) - {blocked[0]}:
             callers = self._code.callers(target)
-            if len(callers) == 2 and snapshot in callers and callers <= askers | {snapshot} and target != blocked[0]:
+            if len(callers) == 2 and snapshot in callers and callers <= askers | {snapshot}:
                 found |= self._function(target)
         return found
 
+    @cached_property
     def set_up(self) -> set[_Function]:
         """qemu_savevm_state_setup; since 11.1 qemu_savevm_state_do_setup."""
-        return self._with_text(b"savevm_state_setup")
+        return self._with_trace(b"savevm_state_setup", self._beside_header)
 
+    @cached_property
     def _non_iterable(self) -> set[_Function]:
-        found = self._with_text(b"src-non-iterable-saved")
-        if found:
-            return found
-        with_description = self._code.functions_that_load(self._code.strings(b"page_size"))
-        return self._with_text(b"bdrv_inactivate_all() failed") & with_description
+        """The function that saves devices, since 6.0.
 
-    def end_precopy(self) -> set[_Function]:
-        """qemu_savevm_state_end_precopy, which its callers call after the devices.
-
-        It writes two bytes and the JSON of the description, and asks twice for the latter.
+        Before there were snapshots in the background, its only caller, which may have it inlined, sent RAM pages, too.
         """
-        non_iterable = self._only(self._non_iterable())
-        found: set[_Function] = set()
-        for caller in self._code.callers(non_iterable[0]) if non_iterable else ():
-            calls = self._calls(caller)
-            for target in calls[calls.index(non_iterable[0]) + 1 :] if non_iterable else ():
-                found |= {function for function in self._function(target) if self._ends_stream(function)}
-        return found
+        found = self._with_text(b"src-non-iterable-saved")
+        if not found and self._code.strings(b"background-snapshot"):
+            found = self._with_text(b"bdrv_inactivate_all() failed") & self._loads(b"page_size")
+        return {each for each in found if self._beside_header(each)}
+
+    @cached_property
+    def _is_split(self) -> bool:
+        """Whether the end of the stream is written by another function, since 11.0.
+
+        Then qmp_xen_save_devices_state, whose streams have another end, saves devices with the same function.
+        """
+        savers = self._xen(b"save")
+        callers = {function[0] for function in self._callers(self._non_iterable)}
+        return any(each[0] in savers for each in self._non_iterable) or any(each in callers for each in savers)
+
+    @cached_property
+    def end_precopy(self) -> set[_Function]:
+        """qemu_savevm_state_end_precopy, which the callers of qemu_savevm_state_non_iterable call, too."""
+        if not self._is_split:
+            return set()
+        targets = {each for caller in self._callers(self._non_iterable) for each in self._calls(caller)}
+        return {each for target in targets for each in self._function(target) if self._ends_stream(each)}
 
     def _ends_stream(self, function: _Function) -> bool:
-        calls = self._calls(function)
-        counts = Counter(calls)
-        is_pair = sorted(counts.values())[-3:] in ([1, 2, 2], [2, 2])
-        return 6 <= len(calls) <= 10 and is_pair and counts[calls[0]] == 2
+        """Whether a function writes a byte, ends a JSON array and object, asks for their text, and does both again.
 
+        qemu_savevm_state_header writes a byte and ends an object with the same functions.
+        """
+        calls = self._calls(function)
+        if not 6 <= len(calls) <= 10:
+            return False
+        byte, _, end_object, text = calls[:4]
+        is_twice = calls.count(byte) == calls.count(text) == 2 and byte != text
+        return is_twice and {byte, end_object} <= {*self._calls(self._only(self.header))}
+
+    @cached_property
     def non_iterable(self) -> set[_Function]:
         """qemu_savevm_state_non_iterable, which leaves the end of the stream to qemu_savevm_state_end_precopy."""
-        return self._non_iterable() if self.end_precopy() else set()
+        return self._non_iterable if self._is_split else set()
 
+    @cached_property
     def complete_non_iterable(self) -> set[_Function]:
         """qemu_savevm_state_complete_precopy_non_iterable, which writes the end of the stream, too."""
-        return set() if self.end_precopy() else self._non_iterable()
+        return set() if self._is_split else self._non_iterable
 
+    @cached_property
     def switchover(self) -> set[_Function]:
         """qemu_savevm_maybe_send_switchover_start."""
-        return {each for each in self._with_text(b"savevm_send_switchover_start") if _size(each) <= _SMALL}
+        return self._with_trace(b"savevm_send_switchover_start", self._depends_on_option)
 
+    def _depends_on_option(self, function: _Function) -> bool:
+        """Whether a small function first asks for an option of the migration."""
+        current, calls = self._only(self.current_state), self._calls(function)
+        asked = self._code.function(calls[0]) if calls else None
+        return bool(current and asked and self._only_calls(asked, current)) and _size(function) <= _SMALL
+
+    @cached_property
     def store_state(self) -> set[_Function]:
         """global_state_store, which calls the same function as global_state_store_running.
 
@@ -177,81 +241,99 @@ class MigrationFunctions:
     # Files
 
     def _xen(self, kind: bytes) -> list[int]:
-        function = self._only(self._with_text(b"migration-xen-%s-state" % kind))
-        return self._calls(function) if function else []
+        return self._calls(self._only(self._with_text(b"migration-xen-%s-state" % kind)))
 
     def _only_in_xen_save(self) -> list[int]:
         load = self._xen(b"load")
         return [target for target in self._xen(b"save") if target not in load]
 
+    @cached_property
     def _new_files(self) -> set[tuple[_Function, _Function]]:
-        """Functions for output and input that call the same functions, of qmp_xen_save_devices_state and its like."""
+        """Functions for output and input, of qmp_xen_save_devices_state and its like.
+
+        They are neighbours, and call the same functions.
+        """
         save, load = self._xen(b"save"), self._xen(b"load")
         pairs = set()
         for output in {target for target in save if target not in load}:
             for input_ in {target for target in load if target not in save}:
                 first, second = self._code.function(output), self._code.function(input_)
-                if first and second and _size(first) <= _SMALL:
+                if first and second and max(_size(first), _size(second)) <= _SMALL:
                     calls = self._calls(first)
-                    if calls and calls == self._calls(second):
+                    if calls and calls == self._calls(second) and (first[1] == second[0] or second[1] == first[0]):
                         pairs.add((first, second))
         return pairs
 
+    @cached_property
     def new_output(self) -> set[_Function]:
         """qemu_file_new_output."""
-        return {output for output, _ in self._new_files()}
+        return {output for output, _ in self._new_files}
 
+    @cached_property
     def new_input(self) -> set[_Function]:
         """qemu_file_new_input."""
-        return {input_ for _, input_ in self._new_files()}
+        return {input_ for _, input_ in self._new_files}
 
+    @cached_property
     def flush(self) -> set[_Function]:
-        """qemu_fflush, or the part of it that qemu_fclose calls first."""
-        close = self._only(self._with_text(b"qemu_file_fclose"))
-        return next((self._function(target) for target in (self._calls(close) if close else ())), set())
+        """qemu_fflush, or the part of it that qemu_fclose calls; it frees RAM that was sent."""
+        found = self._with_text(b"migrate: madvise DONTNEED failed")
+        callers = self._callers(found)
+        return found if self._with_trace(b"qemu_file_fclose", callers.__contains__) else set()
 
+    @cached_property
     def new_buffer(self) -> set[_Function]:
-        """qio_channel_buffer_new: it calls object_new first, others that use the type's name cast to it."""
-        users = self._code.functions_that_load(self._code.strings(b"qio-channel-buffer"))
-        first = {user: calls[0] for user in users if (calls := self._calls(user))}
-        count = Counter(first.values())
-        return {user for user, target in first.items() if count[target] == 1}
+        """qio_channel_buffer_new: it calls object_new first, as does qio_channel_file_new_path, for Xen's files.
 
+        Others that use the type's name cast to it.
+        """
+        files = [calls[0] for each in self._xen(b"save") if (calls := self._calls(self._code.function(each)))]
+        users = self._loads(b"qio-channel-buffer")
+        return {each for each in users if _size(each) <= _SMALL and not {*self._calls(each)[:1]}.isdisjoint(files)}
+
+    @cached_property
     def load_state(self) -> set[_Function]:
-        """qemu_loadvm_state."""
-        return self._with_text(b"Configuration section missing")
+        """qemu_loadvm_state, which qmp_xen_load_devices_state calls."""
+        callees = self._xen(b"load")
+        return self._with_trace(b"Configuration section missing", lambda each: each[0] in callees)
 
+    # The lock, up to QEMU 8.2
+
+    @cached_property
     def unlock(self) -> set[_Function]:
-        """qemu_mutex_unlock_iothread, up to QEMU 8.2."""
-        return self._named(b"qemu_mutex_unlock_iothread")
+        """qemu_mutex_unlock_iothread. Functions into which it is inlined acquire the lock again."""
+        lock = {each[0] for each in self.lock}
+        named = self._loads(b"qemu_mutex_unlock_iothread")
+        return {each for each in named if (calls := self._calls(each)) and lock.isdisjoint(calls)} if lock else set()
 
+    @cached_property
     def lock(self) -> set[_Function]:
-        """qemu_mutex_lock_iothread_impl, up to QEMU 8.2."""
-        return self._named(b"qemu_mutex_lock_iothread_impl")
+        """qemu_mutex_lock_iothread_impl."""
+        return self._loads(b"qemu_mutex_lock_iothread_impl")
 
 
 def _size(function: _Function) -> int:
     return function[1] - function[0]
 
 
-#: Finders by the name of the function in QEMU.
-FINDERS: dict[str, Callable[[MigrationFunctions], set[_Function]]] = {
-    "global_state_store": MigrationFunctions.store_state,
-    "migrate_get_current": MigrationFunctions.current_state,
-    "migrate_init": MigrationFunctions.init_state,
-    "migration_is_blocked": MigrationFunctions.is_blocked,
-    "qemu_fflush": MigrationFunctions.flush,
-    "qemu_file_new_input": MigrationFunctions.new_input,
-    "qemu_file_new_output": MigrationFunctions.new_output,
-    "qemu_loadvm_state": MigrationFunctions.load_state,
-    "qemu_mutex_lock_iothread_impl": MigrationFunctions.lock,
-    "qemu_mutex_unlock_iothread": MigrationFunctions.unlock,
-    "qemu_savevm_maybe_send_switchover_start": MigrationFunctions.switchover,
-    "qemu_savevm_state_blocked": MigrationFunctions.state_blocked,
-    "qemu_savevm_state_complete_precopy_non_iterable": MigrationFunctions.complete_non_iterable,
-    "qemu_savevm_state_end_precopy": MigrationFunctions.end_precopy,
-    "qemu_savevm_state_header": MigrationFunctions.header,
-    "qemu_savevm_state_non_iterable": MigrationFunctions.non_iterable,
-    "qemu_savevm_state_setup": MigrationFunctions.set_up,
-    "qio_channel_buffer_new": MigrationFunctions.new_buffer,
+#: Attributes of MigrationFunctions by the name of the function in QEMU.
+FINDERS = {
+    "global_state_store": "store_state",
+    "migrate_get_current": "current_state",
+    "migrate_init": "init_state",
+    "migration_is_blocked": "is_blocked",
+    "qemu_fflush": "flush",
+    "qemu_file_new_input": "new_input",
+    "qemu_file_new_output": "new_output",
+    "qemu_loadvm_state": "load_state",
+    "qemu_mutex_lock_iothread_impl": "lock",
+    "qemu_mutex_unlock_iothread": "unlock",
+    "qemu_savevm_maybe_send_switchover_start": "switchover",
+    "qemu_savevm_state_blocked": "state_blocked",
+    "qemu_savevm_state_complete_precopy_non_iterable": "complete_non_iterable",
+    "qemu_savevm_state_end_precopy": "end_precopy",
+    "qemu_savevm_state_header": "header",
+    "qemu_savevm_state_non_iterable": "non_iterable",
+    "qemu_savevm_state_setup": "set_up",
+    "qio_channel_buffer_new": "new_buffer",
 }

@@ -9,6 +9,7 @@ Source: migration/savevm.c, migration/migration.c of QEMU 5.2, 7.2, 10.0 and 11.
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from vmdump.emulator.machine_errors import MachineError
@@ -27,8 +28,8 @@ _CHANNEL_OFFSETS = range(48, 400, 8)
 _RAM_SECTION, _RAM_FLAGS = b"\x03ram\0\0\0\0\0\0\0\4", 0xFFF
 
 
-#: A key of the description at the end of a stream, up to pc-2.2 and such machines.
-_DESCRIPTION = b'"page_size"'
+#: QEMU_VM_SECTION_FULL and QEMU_VM_SECTION_FOOTER; QEMU_VM_EOF, QEMU_VM_VMDESCRIPTION and its size in bytes.
+_FULL, _FOOTER, _DESCRIPTION = b"\x04", b"\x7e", re.compile(rb"\0\x06(?=(....))", re.DOTALL)
 
 
 #: The largest page size of a target, in bytes.
@@ -67,9 +68,21 @@ def save_stream(machine: Machine) -> bytes:
         _check(machine, errp)
         machine.call("qemu_fflush", file)
     stream = buffer_of(machine, channel)
-    if not machine.functions.exported and machine.has("migrate_init") and _DESCRIPTION not in stream:
+    if not machine.functions.exported and not _is_ended(stream):
         raise MachineError(f"{machine.name}: the function that ends a saved VM was not found", machine.output)
     return stream
+
+
+def _is_ended(stream: bytes) -> bool:
+    """Return whether a stream ends with QEMU_VM_EOF, or with the vmdescription, which machines may suppress.
+
+    Without an end, it ends with the footer of its last section, if the machine sends footers.
+    """
+    sizes = ((match.end() + 4, int.from_bytes(match[1], "big")) for match in _DESCRIPTION.finditer(stream))
+    if any(start + size == len(stream) for start, size in sizes):
+        return True
+    has_footer_last = stream[-5:-4] == _FOOTER and _FULL + stream[-4:] in stream
+    return stream.endswith(b"\0") and not has_footer_last
 
 
 def first_function(machine: Machine, *names: str) -> str:
