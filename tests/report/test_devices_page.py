@@ -179,6 +179,31 @@ def test_the_history_of_a_machine_type(tab: Browser) -> None:
 
 @pytest.mark.slow
 @pytest.mark.browser
+def test_what_was_not_read_is_no_difference(tab: Browser, tmp_path: Path) -> None:
+    """A release whose machine types were not read is between the others, and is neither equal nor different."""
+    section = {"kind": "section", "machine": "pc-1", "name": "timer", "version_id": 1, "instance_id": 0}
+    stays, changes = machine("pc-1", alias="pc"), machine("pc-2", alias="q")
+    rows_of = [[stays, section, changes], None, [stays, changes], [stays, machine("pc-2")]]
+    releases = [release_of(str(number), "arm", dump(), each) for number, each in enumerate(rows_of, 1)]
+    (tmp_path / "gaps.html").write_text(page(releases))
+    tab.open(tmp_path / "gaps.html")
+
+    def heads() -> list[str]:
+        found = tab.run("return [...document.querySelectorAll('.history thead th')].map((each) => each.innerText)")
+        return [" ".join(each.split()) for each in found]
+
+    tab.press("/", *"pc-1")
+    assert heads() == ["1", "2 not read", "3 – 4 2 releases"]
+    assert rows(tab)["alias"] == ["pc", "not read", "="]
+    assert rows(tab)["timer"] == ["version 1", "not read", "not read"]
+    assert tab.run("return document.querySelectorAll('#subjects .changed').length") == 0
+    tab.press("Escape", "Escape", "/", *"pc-2")
+    assert heads() == ["1", "2 not read", "3", "4 differs"]
+    assert tab.run("return document.querySelectorAll('#subjects .changed').length") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.browser
 def test_keyboard_and_address(tab: Browser, tmp_path: Path) -> None:
     """Skip links, search, list and detail are reached by keyboard; the address opens what it names."""
     focus = "return document.activeElement.id || document.activeElement.textContent"

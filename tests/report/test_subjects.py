@@ -12,7 +12,18 @@ from support.html_report import release_of
 from support.paths import DATA
 
 import vmdump
-from vmdump.report.html.subjects import DEVICE, MACHINE, STANDALONE, State, Subject, machine_states, subjects
+from vmdump.report.html.subjects import (
+    DEVICE,
+    MACHINE,
+    MAX_FIELDS,
+    STANDALONE,
+    Gap,
+    Release,
+    State,
+    Subject,
+    machine_states,
+    subjects,
+)
 
 VERSIONS = ("7.2.22", "10.0.13")
 
@@ -71,7 +82,7 @@ def test_every_field_of_real_dumps(target: str) -> None:
                 "minimum version": str(device["Description"]["minimum_version_id"]),
             }
         for name in found.keys() - read.keys():
-            assert found[name].groups[0].states[index] is None
+            assert found[name].groups[0].states[index] is Gap.ABSENT
     assert found.keys() == names
 
 
@@ -87,9 +98,34 @@ def test_targets_with_the_same_history_are_one_group() -> None:
     ]
     found = by_name(subjects(releases, ("1", "2")))
     assert [group.targets for group in found["dev"].groups] == [("arm", "riscv64"), ("sparc",)]
-    assert [bool(state) for state in found["dev"].groups[0].states] == [True, True]
-    assert found["dev"].groups[1].states[1] is None
-    assert [(group.targets, group.states[0]) for group in found["other"].groups] == [(("sparc",), None)]
+    assert [type(state) for state in found["dev"].groups[0].states] == [State, State]
+    assert found["dev"].groups[1].states[1] is Gap.ABSENT
+    assert [(group.targets, group.states[0]) for group in found["other"].groups] == [(("sparc",), Gap.ABSENT)]
+
+
+def test_targets_that_are_never_in_one_release_are_not_joined() -> None:
+    """A target that ends before another begins says nothing about the other's device."""
+    one, two = desc("dev", field("a")), desc("dev", field("a"), field("b"))
+    releases = [release_of("1", "cris", dump(dev=one)), release_of("2", "loongarch64", dump(dev=two))]
+    (cris, loongarch) = by_name(subjects(releases, ("1", "2")))["dev"].groups
+    assert (cris.targets, cris.states[1]) == (("cris",), Gap.NO_TARGET)
+    assert (loongarch.targets, loongarch.states[0]) == (("loongarch64",), Gap.NO_TARGET)
+
+
+def test_each_dump_is_opened_once() -> None:
+    """Dumps are opened one at a time, and each once, also if they have details that another lacks."""
+    opened: list[str] = []
+
+    def release(label: str, path: str) -> Release:
+        def open_dump() -> vmdump.DeviceDump:
+            opened.append(label)
+            return vmdump.open(DATA / path)
+
+        return Release(label, "m68k", open_dump)
+
+    paths = {"1": "extended/qemu-10.0.13-m68k.json.xz", "2": "dumps/qemu-10.0.13/m68k.json.xz"}
+    subjects([release(*each) for each in paths.items()], list(paths))
+    assert opened == ["1", "2"]
 
 
 def test_binaries_beside_dump_files() -> None:
@@ -132,6 +168,15 @@ def test_too_many_fields() -> None:
     assert group.states[0].tables == ("Description",)
 
 
+@pytest.mark.parametrize(("count", "is_listed"), [(MAX_FIELDS, True), (MAX_FIELDS + 1, False)])
+def test_the_most_fields(count: int, is_listed: bool) -> None:
+    """Up to the limit, fields are listed."""
+    many = desc("dev", *[field(f"f{number}") for number in range(count)])
+    (group,) = by_name(subjects([release_of("1", "arm", dump(dev=many))], ("1",)))["dev"].groups
+    assert len(facts(group.states[0], "Fields")) == (count if is_listed else 0)
+    assert ("fields" in facts(group.states[0], "Description")) is not is_listed
+
+
 def test_machine_types() -> None:
     """The last compat property counts; sections and RAM blocks are known of a machine that was booted."""
     rows: list[dict[str, Any]] = [
@@ -153,4 +198,4 @@ def test_machine_types() -> None:
     assert none.tables == ("Machine type", "Compat properties")
     releases = [release_of("1", "x", dump(dev=desc("dev"))), release_of("2", "x", dump(dev=desc("dev")), rows)]
     found = by_name(subjects(releases, ("1", "2")), MACHINE)
-    assert found["pc-1"].groups[0].states == ("", pc)
+    assert found["pc-1"].groups[0].states == (Gap.NOT_READ, pc)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from vmdump.report.characters import visible
 from vmdump.report.html.parts import embedded, page_head, read_page_part, text
-from vmdump.report.html.subjects import DEVICE, MACHINE, STANDALONE, State, subjects
+from vmdump.report.html.subjects import DEVICE, MACHINE, STANDALONE, Gap, State, subjects
 from vmdump.report.short_labels import short_labels
 from vmdump.version import __version__
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 _KINDS = (DEVICE, STANDALONE, MACHINE)
 
-#: Numbers of states that are none: the subject is not in the release, or the release lacks the target.
-_ABSENT, _NO_TARGET = -1, -2
+#: Numbers in place of those of states.
+_GAPS = {Gap.ABSENT: -1, Gap.NO_TARGET: -2, Gap.NOT_READ: -3}
 
 
 def render(releases: Sequence[Release], labels: Sequence[str], pages: Collection[str] = ()) -> str:
@@ -55,12 +55,10 @@ def _data(
 ) -> dict[str, Any]:
     """The object that the page embeds; page/devices.js reads it."""
     strings: dict[Hashable, int] = {}
-    states: dict[Hashable, int] = {}
+    states: dict[State, int] = {}
 
-    def number_of(state: State | str | None) -> int:
-        if not isinstance(state, State):
-            return _ABSENT if state is None else _NO_TARGET
-        return states.setdefault(state, len(states))
+    def number_of(state: State | Gap) -> int:
+        return _GAPS[state] if isinstance(state, Gap) else states.setdefault(state, len(states))
 
     rows = [
         [
@@ -80,7 +78,6 @@ def _data(
             [strings.setdefault(visible(part), len(strings)) for fact in state.facts for part in fact],
         ]
         for state in states
-        if isinstance(state, State)
     ]
     return {
         "kinds": _KINDS,

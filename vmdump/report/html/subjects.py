@@ -2,11 +2,12 @@
 state that it has in each release.
 
 A state is what can be compared from release to release: facts, each a key with a value, in tables. Targets of which a
-device has the same states in all releases are one group; a release that lacks the target says nothing about it.
+device has the same states in all releases that have both are one group; a release that lacks one says nothing about it.
 """
 
 from __future__ import annotations
 
+import enum
 import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -44,6 +45,14 @@ class State(NamedTuple):
     facts: tuple[tuple[str, str, str], ...]
 
 
+class Gap(enum.Enum):
+    """Why there is no state of a subject in a release."""
+
+    ABSENT = "the subject is not there"
+    NO_TARGET = "the release lacks the target"
+    NOT_READ = "the release's machine types were not read"
+
+
 class Release(NamedTuple):
     """A target of a release.
 
@@ -60,13 +69,10 @@ class Release(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Targets in which a subject has the same states.
-
-    states: for each release, the state; None: the subject is not there; "": the targets are not there.
-    """
+    """Targets in which a subject has the same states, which are those of each release."""
 
     targets: tuple[str, ...]
-    states: tuple[State | str | None, ...]
+    states: tuple[State | Gap, ...]
 
 
 class Subject(NamedTuple):
@@ -80,45 +86,72 @@ class Subject(NamedTuple):
 
 def subjects(releases: Sequence[Release], labels: Sequence[str]) -> list[Subject]:
     """Return all subjects of the releases, sorted by kind and name. labels: of the releases, in order."""
-    known: dict[tuple[str, str], dict[str, list[State | str | None]]] = {}
+    known: dict[tuple[str, str], dict[str, dict[int, _Facts]]] = {}
     sections: dict[tuple[str, str], str] = {}
-    there: dict[tuple[str, str], set[int]] = {}
-    detailed = all(_is_detailed(release.open_dump()) for release in releases)
-    same: dict[State, State] = {}  # one object for equal states, of which most releases and targets have many
+    #: By kind and target: what a subject has in a release that does not have it.
+    gaps: dict[tuple[str, str], list[Gap]] = {}
+    detailed = True
+    same: dict[_Facts, _Facts] = {}  # one object for equal facts, of which most releases and targets have many
     for release in releases:
         index = labels.index(release.label)
-        parts = [*_described(release.open_dump(), detailed=detailed)]
-        there.setdefault((DEVICE, release.target), set()).add(index)
-        if (rows := release.machine_rows()) is not None:
-            there.setdefault((MACHINE, release.target), set()).add(index)
-            parts += [(MACHINE, name, "", state) for name, state in machine_states(rows)]
-        for kind, name, section, state in parts:
+        is_detailed, parts = _described(release)
+        detailed &= is_detailed
+        rows = release.machine_rows()
+        parts += [(MACHINE, name, "", _always(state)) for name, state in machine_states(rows or ())]
+        for kind, gap in ((DEVICE, Gap.ABSENT), (MACHINE, Gap.NOT_READ if rows is None else Gap.ABSENT)):
+            gaps.setdefault((kind, release.target), [Gap.NO_TARGET] * len(labels))[index] = gap
+        for kind, name, section, facts in parts:
             sections[kind, name] = section
-            states = known.setdefault((kind, name), {}).setdefault(release.target, [""] * len(labels))
-            states[index] = same.setdefault(state, state)
+            known.setdefault((kind, name), {}).setdefault(release.target, {})[index] = same.setdefault(facts, facts)
+    states = {facts: facts.state(detailed=detailed) for facts in same}
     found = []
     for (kind, name), by_target in known.items():
-        for target, states in by_target.items():
-            for index in there[MACHINE if kind == MACHINE else DEVICE, target]:
-                states[index] = states[index] or None
-        found.append(Subject(kind, name, sections[kind, name], tuple(_groups(by_target))))
+        rows_of = {
+            target: [
+                states[of[index]] if index in of else gap
+                for index, gap in enumerate(gaps[MACHINE if kind == MACHINE else DEVICE, target])
+            ]
+            for target, of in by_target.items()
+        }
+        found.append(Subject(kind, name, sections[kind, name], tuple(_groups(rows_of))))
     order = (DEVICE, STANDALONE, MACHINE)
     return sorted(found, key=lambda each: (order.index(each.kind), each.name))
 
 
-def _groups(by_target: Mapping[str, Sequence[State | str | None]]) -> Iterator[Group]:
-    """Join targets whose states agree wherever both are there; the largest group first."""
-    groups: list[tuple[list[str], list[State | str | None]]] = []
+def _groups(by_target: Mapping[str, Sequence[State | Gap]]) -> Iterator[Group]:
+    """Join targets that share a state, and whose states agree wherever both are there; the largest group first."""
+    groups: list[tuple[list[str], list[State | Gap]]] = []
     for target, states in by_target.items():
         for targets, joined in groups:
-            if all(mine == theirs or "" in (mine, theirs) for mine, theirs in zip(states, joined, strict=True)):
+            pairs = list(zip(states, joined, strict=True))
+            is_shared = any(mine == theirs and isinstance(mine, State) for mine, theirs in pairs)
+            if is_shared and all(mine == theirs or Gap.NO_TARGET in (mine, theirs) for mine, theirs in pairs):
                 targets.append(target)
-                joined[:] = [mine if theirs == "" else theirs for mine, theirs in zip(states, joined, strict=True)]
+                joined[:] = [mine if theirs is Gap.NO_TARGET else theirs for mine, theirs in pairs]
                 break
         else:
             groups.append(([target], list(states)))
     for targets, states in sorted(groups, key=lambda each: -len(each[0])):
         yield Group(tuple(sorted(targets)), tuple(states))
+
+
+class _Facts(NamedTuple):
+    """A state in two forms, of which the second has what QEMU's own dumps lack.
+
+    facts: (table, key, plain, detailed); None: not in this form.
+    """
+
+    tables: tuple[str, ...]
+    facts: tuple[tuple[str, str, str | None, str | None], ...]
+
+    def state(self, *, detailed: bool) -> State:
+        """Return one of the forms."""
+        chosen = ((table, key, more if detailed else plain) for table, key, plain, more in self.facts)
+        return State(self.tables, tuple((table, key, value) for table, key, value in chosen if value is not None))
+
+
+def _always(state: State) -> _Facts:
+    return _Facts(state.tables, tuple((table, key, value, value) for table, key, value in state.facts))
 
 
 # Devices and standalone descriptions
@@ -148,10 +181,14 @@ def _plain(field: VMStateField) -> Iterator[str]:
         yield f"since version {field.version_id}"
 
 
-def _described(dump: DeviceDump, *, detailed: bool) -> Iterator[tuple[str, str, str, State]]:
-    """Yield kind, name, section and state of every device and standalone description."""
-    for device in dump.values():
-        yield DEVICE, device.name, device.vmsd_name, _state(device, device.vmsd_name, detailed=detailed)
+def _described(release: Release) -> tuple[bool, list[tuple[str, str, str, _Facts]]]:
+    """Return whether a release has details, and kind, name, section and state of its devices and descriptions."""
+    dump = release.open_dump()
+    detailed = _is_detailed(dump)
+    found = [
+        (DEVICE, device.name, device.vmsd_name, _facts_of(device, device.vmsd_name, detailed=detailed))
+        for device in dump.values()
+    ]
     names = Counter(each.name for each in dump.standalone)
     uses: Counter[str] = Counter()
     for each in dump.standalone:
@@ -159,32 +196,34 @@ def _described(dump: DeviceDump, *, detailed: bool) -> Iterator[tuple[str, str, 
         more = each.symbol or ", ".join(each.types[:1])
         name = f"{each.name} ({more})" if more and names[each.name] > 1 else each.name
         uses[name] += 1
-        state = _state(each, each.name, detailed=detailed)
-        yield STANDALONE, name if uses[name] == 1 else f"{name} ({uses[name]})", each.name, state
+        facts = _facts_of(each, each.name, detailed=detailed)
+        found.append((STANDALONE, name if uses[name] == 1 else f"{name} ({uses[name]})", each.name, facts))
+    return detailed, found
 
 
-def _state(of: Device | StandaloneVMState, section: str, *, detailed: bool) -> State:
+def _facts_of(of: Device | StandaloneVMState, section: str, *, detailed: bool) -> _Facts:
     vmsd = of.vmsd
-    facts = {
-        (DESCRIPTION, "section"): section,
-        (DESCRIPTION, "version"): str(vmsd.version_id),
-        (DESCRIPTION, "minimum version"): str(vmsd.minimum_version_id),
+    description = {
+        "section": section,
+        "version": str(vmsd.version_id),
+        "minimum version": str(vmsd.minimum_version_id),
     }
+    is_listed = of.n_fields <= MAX_FIELDS
+    if not is_listed:
+        description["fields"] = f"{of.n_fields}, too many to list"
+    facts: list[tuple[str, str, str | None, str | None]] = [
+        (DESCRIPTION, key, value, value) for key, value in description.items()
+    ]
     if detailed and vmsd.unmigratable:
-        facts[DESCRIPTION, "unmigratable"] = "yes"
-    if of.n_fields > MAX_FIELDS:
-        facts[DESCRIPTION, "fields"] = f"{of.n_fields}, too many to list"
-        return _as_state((DESCRIPTION,), facts)
+        facts.append((DESCRIPTION, "unmigratable", None, "yes"))
+    if not is_listed:
+        return _Facts((DESCRIPTION,), tuple(facts))
     uses: Counter[str] = Counter()
     for field in of.walk():
         uses[field.path] += 1
         path = field.path if uses[field.path] == 1 else f"{field.path} ({uses[field.path]})"
-        facts[FIELDS, path] = ", ".join(_detailed(field) if detailed else _plain(field.field))
-    return _as_state((DESCRIPTION, FIELDS), facts)
-
-
-def _as_state(tables: tuple[str, ...], facts: Mapping[tuple[str, str], str]) -> State:
-    return State(tables, tuple((table, key, value) for (table, key), value in facts.items()))
+        facts.append((FIELDS, path, ", ".join(_plain(field.field)), ", ".join(_detailed(field)) if detailed else None))
+    return _Facts((DESCRIPTION, FIELDS), tuple(facts))
 
 
 # Machine types
@@ -202,7 +241,7 @@ def machine_states(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Sta
             tables += [SECTIONS, RAM_BLOCKS]
         for row in found:
             facts |= _facts(row)
-        yield name, _as_state(tuple(tables), facts)
+        yield name, State(tuple(tables), tuple((table, key, value) for (table, key), value in facts.items()))
 
 
 def _facts(row: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], str]]:

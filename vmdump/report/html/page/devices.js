@@ -5,6 +5,7 @@ const raw = JSON.parse(byId("data").textContent);
 const HITS = 3; // names of fields that the list shows for a search
 const ABSENT = -1; // the subject is not there
 const NO_TARGET = -2; // the release has none of the targets
+const NOT_READ = -3; // the machine types of the release were not read
 const KEEP = 12; // unchanged facts that are shown at once
 
 const text = (index) => raw.strings[index];
@@ -27,8 +28,29 @@ function runsOf(states) {
     return runs;
 }
 
+/* The contents of each table that a state has, for comparison. */
+const contents = new Map();
+function contentsOf(state) {
+    if (!contents.has(state)) {
+        const [known, facts] = raw.states[state];
+        const found = new Map(known.map((table) => [table, []]));
+        for (let at = 0; at < facts.length; at += 3) found.get(facts[at]).push(facts[at + 1], facts[at + 2]);
+        contents.set(state, new Map([...found].map(([table, parts]) => [table, parts.join()])));
+    }
+    return contents.get(state);
+}
+
+/* Whether states differ in a table that both have. */
+function areDifferent(states) {
+    const found = new Map();
+    return states.some((state) => [...contentsOf(state)].some(([table, parts]) => {
+        if (!found.has(table)) found.set(table, parts);
+        return found.get(table) !== parts;
+    }));
+}
+
 /* Whether releases have different states, and whether some lack the subject. */
-const isChanged = (subject) => subject.groups.some((group) => new Set(group.states.filter((state) => state >= 0)).size > 1);
+const isChanged = (subject) => subject.groups.some((group) => areDifferent([...new Set(group.states)].filter((state) => state >= 0)));
 const isNewOrGone = (subject) => subject.groups.some((group) => group.states.includes(ABSENT));
 const SHOWN = { "": () => true, changed: isChanged, partly: isNewOrGone };
 
@@ -130,11 +152,29 @@ function namesOf([, first, last]) {
     return first === last ? raw.names[first] : `${raw.names[first]} – ${raw.names[last]}`;
 }
 
+/* What the heads of runs say: each is compared with the latest state that was read. */
+function notesOf(runs) {
+    let before = new Map(); // the latest contents of each table
+    return runs.map(([state], at) => {
+        if (state === NOT_READ) return "not read";
+        if (state === ABSENT) {
+            before = new Map();
+            return "not there";
+        }
+        const known = contentsOf(state);
+        const differs = [...known].some(([table, parts]) => before.has(table) && before.get(table) !== parts);
+        before = new Map([...before, ...known]);
+        if (at > 0 && runs[at - 1][0] === ABSENT) return "new";
+        return differs ? "differs" : "";
+    });
+}
+
 function drawHead(runs) {
+    const notes = notesOf(runs);
     return make("tr", {}, make("td", {}), ...runs.map((run, at) => {
-        const [state, first, last] = run;
+        const [, first, last] = run;
         const count = raw.labels.slice(first, last + 1).length;
-        const note = state === ABSENT ? "not there" : at === 0 ? "" : runs[at - 1][0] === ABSENT ? "new" : "differs";
+        const note = notes[at];
         return make("th", { scope: "col", title: raw.labels.slice(first, last + 1).join(", ") }, namesOf(run),
             make("span", { class: "since" }, [count > 1 ? `${count} releases` : "", note].filter(Boolean).join(", ")));
     }));
