@@ -22,3 +22,23 @@ const struct vmd_arch *vmd_arch_of(uint16_t e_machine, enum vmd_platform platfor
     }
     return entry ? entry->arch : NULL;
 }
+
+int vmd_number_here(const struct vmd_number *numbers, int there, int missing)
+{
+    for (; numbers->here; numbers++) {
+        if (numbers->there == there) {
+            return numbers->here;
+        }
+    }
+    return missing;
+}
+
+int vmd_number_there(const struct vmd_number *numbers, int here, int missing)
+{
+    for (; numbers->here; numbers++) {
+        if (numbers->here == here) {
+            return numbers->there;
+        }
+    }
+    return missing;
+}

@@ -72,6 +72,15 @@ struct vmd_replacement {
     uint32_t skew;     /* bytes that the program counter is ahead then */
 };
 
+/* A number of this process, and the platform's for the same. {0, 0} ends a table. */
+struct vmd_number {
+    int here, there;
+};
+
+/* The other number; missing: the table lacks this one. */
+int vmd_number_here(const struct vmd_number *numbers, int there, int missing);
+int vmd_number_there(const struct vmd_number *numbers, int here, int missing);
+
 struct vmd_code;
 struct vmd_syscalls;
 struct vmd_guest_use;
@@ -127,10 +136,10 @@ struct vmd_arch {
     void (*init_thread)(struct vmd_guest *guest, uint64_t thread);
     uint32_t stack_protector; /* offset of its value from the thread pointer; 0: in the variable __stack_chk_guard */
 
-    /* C library: numbers and structs. NULL: the numbers of this process. */
+    /* C library: numbers and structs */
     enum vmd_status (*define_variables)(struct vmd_guest *guest);
-    int (*errno_of)(int number);   /* the platform's number of an error */
-    int (*sysconf_name)(int name); /* this process's number of what the platform's stands for; -1: it has none */
+    const struct vmd_number *errnos;        /* errors with other numbers; NULL: there are none */
+    const struct vmd_number *sysconf_names; /* all names of sysconf() that are served; NULL: those of this process */
     uint32_t stat_size, stat_mode, stat_length, stat_block_size; /* sizeof(struct stat); offsets of st_mode and so on */
     uint32_t statfs_size, statfs_word;    /* sizeof(struct statfs) and of its f_type and f_bsize */
     uint32_t open_directory, open_create; /* O_DIRECTORY, O_CREAT */

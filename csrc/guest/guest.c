@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -19,8 +20,10 @@ enum {
     STOP_SIZE = 4096,
     IMAGE_ALIGN = 1 << 16,
     OUTPUT_MAX = 1 << 20,
-    ERRNO_MAX = 134,
 };
+
+/* Errors up to ERANGE have the same numbers on all platforms, unless the platform's table has them. */
+enum { SAME_ERRNO_MAX = 34, UNKNOWN_ERRNO = -1 };
 
 static const uint64_t ADDRESS_MAX = (uint64_t)1 << 47;
 
@@ -88,22 +91,23 @@ void vmd_guest_store_u32(struct vmd_guest *guest, uint64_t address, uint32_t val
 
 uint64_t vmd_host_errno(struct vmd_guest *guest, int number)
 {
-    number = guest->host->errno_of ? guest->host->errno_of(number) : number;
-    vmd_guest_store_u32(guest, guest->errno_at, (uint32_t)number);
+    int there = number;
+
+    if (guest->host->errnos) {
+        there = vmd_number_there(guest->host->errnos, number, number <= SAME_ERRNO_MAX ? number : EINVAL);
+    }
+    vmd_guest_store_u32(guest, guest->errno_at, (uint32_t)there);
     return (uint64_t)-1;
 }
 
 const char *vmd_host_error_text(const struct vmd_guest *guest, uint32_t number)
 {
-    if (!guest->host->errno_of || !number) {
-        return strerror((int)number);
+    int here = (int)number;
+
+    if (guest->host->errnos) {
+        here = vmd_number_here(guest->host->errnos, here, number <= SAME_ERRNO_MAX ? here : UNKNOWN_ERRNO);
     }
-    for (int i = 1; i < ERRNO_MAX; i++) {
-        if ((uint32_t)guest->host->errno_of(i) == number) {
-            return strerror(i);
-        }
-    }
-    return strerror(-1); /* an error that this system lacks */
+    return strerror(here);
 }
 
 bool vmd_guest_has_room(const struct vmd_guest *guest, uint64_t size, uint64_t align)

@@ -3,6 +3,8 @@
 Expected values are those of Microsoft's documentation and of winerror.h.
 """
 
+import errno
+import os
 import struct
 from collections.abc import Iterator
 
@@ -243,3 +245,31 @@ def test_memory_that_is_too_large(guest: Guest) -> None:
         mapping = call(guest, "CreateFileMappingA", 2**64 - 1, 0, 4, size >> 32, size & 0xFFFFFFFF, 0)
         assert (mapping, last_error(guest)) == (0, ERROR_NOT_ENOUGH_MEMORY)
     assert guest.holds(call(guest, "VirtualAlloc", 0, 0x20000, 0x3000, 4), 0x20000)
+
+
+# Numbers of errors. Source: errno.h of the Universal CRT (Windows SDK 10.0).
+
+ERRNOS = {
+    "EPERM": 1, "ENOENT": 2, "EINTR": 4, "EIO": 5, "EBADF": 9, "EAGAIN": 11, "ENOMEM": 12, "EACCES": 13, "EEXIST": 17,
+    "ENODEV": 19, "EINVAL": 22, "ENOSPC": 28, "EPIPE": 32, "EDOM": 33, "ERANGE": 34, "EDEADLK": 36, "ENAMETOOLONG": 38,
+    "ENOLCK": 39, "ENOSYS": 40, "ENOTEMPTY": 41, "EILSEQ": 42, "EADDRINUSE": 100, "EADDRNOTAVAIL": 101,
+    "EAFNOSUPPORT": 102, "EALREADY": 103, "EBADMSG": 104, "ECANCELED": 105, "ECONNABORTED": 106, "ECONNREFUSED": 107,
+    "ECONNRESET": 108, "EDESTADDRREQ": 109, "EHOSTUNREACH": 110, "EIDRM": 111, "EINPROGRESS": 112, "EISCONN": 113,
+    "ELOOP": 114, "EMSGSIZE": 115, "ENETDOWN": 116, "ENETRESET": 117, "ENETUNREACH": 118, "ENOBUFS": 119,
+    "ENODATA": 120, "ENOLINK": 121, "ENOMSG": 122, "ENOPROTOOPT": 123, "ENOSR": 124, "ENOSTR": 125, "ENOTCONN": 126,
+    "ENOTRECOVERABLE": 127, "ENOTSOCK": 128, "ENOTSUP": 129, "EOVERFLOW": 132, "EOWNERDEAD": 133, "EPROTO": 134,
+    "EPROTONOSUPPORT": 135, "EPROTOTYPE": 136, "ETIME": 137, "ETIMEDOUT": 138, "ETXTBSY": 139,
+}  # fmt: skip
+
+
+def test_errors(guest: Guest) -> None:
+    """The C runtime's functions set errno to Windows' numbers; each has the text of its error."""
+    for name, number in ERRNOS.items():
+        assert guest.text(call(guest, "strerror", number)) == os.strerror(getattr(errno, name)), name
+    for unknown in (35, 44, 99, 200):
+        assert guest.text(call(guest, "strerror", unknown)) == os.strerror(-1)
+    at = call(guest, "_errno")
+    assert call(guest, "fork") == 2**64 - 1
+    assert guest.number(at, 4) == ERRNOS["ENOSYS"]
+    assert call(guest, "_open", "/nothing", 0) == 2**64 - 1
+    assert guest.number(at, 4) == ERRNOS["ENOENT"]

@@ -10,17 +10,15 @@
 
 #include "guest/arch.h"
 
-/* The numbers of errors and of sysconf() that this process has for those of macOS. */
-int vmd_macos_errno(int number);
-int vmd_macos_sysconf(int name);
+extern const struct vmd_number vmd_macos_errnos[], vmd_macos_sysconf_names[];
 
 /* Variables of its libraries. VMD_NO_MEMORY. */
 enum vmd_status vmd_macos_define_variables(struct vmd_guest *guest);
 
 #define MACOS_PLATFORM                                                                                                 \
-    .platform = VMD_MACOS, .define_variables = vmd_macos_define_variables, .errno_of = vmd_macos_errno,                \
-    .sysconf_name = vmd_macos_sysconf, .stat_size = 144, .stat_mode = 4, .stat_length = 96, .stat_block_size = 112,    \
-    .statfs_size = 2168, .statfs_word = 4, .open_directory = 0x100000, .open_create = 0x200, .limit_files = 8,         \
-    .pthread_size = 16
+    .platform = VMD_MACOS, .define_variables = vmd_macos_define_variables, .errnos = vmd_macos_errnos,                 \
+    .sysconf_names = vmd_macos_sysconf_names, .stat_size = 144, .stat_mode = 4, .stat_length = 96,                     \
+    .stat_block_size = 112, .statfs_size = 2168, .statfs_word = 4, .open_directory = 0x100000, .open_create = 0x200,   \
+    .limit_files = 8, .pthread_size = 16
 
 #endif

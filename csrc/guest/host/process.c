@@ -147,7 +147,7 @@ static uint64_t host_sysconf(struct vmd_host_call *call)
     const struct vmd_arch *host = call->guest->host;
     int32_t name = (int32_t)call->args[0];
 
-    switch (host->sysconf_name ? host->sysconf_name(name) : name) {
+    switch (host->sysconf_names ? vmd_number_here(host->sysconf_names, name, -1) : name) {
     case _SC_PAGESIZE:
         return call->guest->page_size;
     case _SC_NPROCESSORS_CONF:
