@@ -145,6 +145,10 @@ struct vmd_arch {
     uint32_t open_directory, open_create; /* O_DIRECTORY, O_CREAT */
     uint32_t pthread_size; /* pthread_t is the address of a struct, of which code uses this much; 0: a number */
     uint32_t limit_files;  /* RLIMIT_NOFILE */
+    uint32_t once_init;    /* PTHREAD_ONCE_INIT, of which this is the first word */
+    uint32_t n_signals;    /* 32 or 64, of which sigset_t begins with a word of as many bits; 0: no such type */
+    uint32_t signal_block; /* SIG_BLOCK, which SIG_UNBLOCK and SIG_SETMASK follow */
+    uint32_t stack_size, stack_flags, stack_disabled; /* stack_t: offsets of ss_size and ss_flags; SS_DISABLE */
 
     /* Linux */
     uint64_t hwcap; /* AT_HWCAP */

@@ -113,7 +113,7 @@ enum {
     VMD_THREADS_MAX = 512,
     VMD_KEYS_MAX = 256,
     VMD_SOURCES_MAX = 64,
-    VMD_SIGNALS_MAX = 32,
+    VMD_SIGNALS_MAX = 65,
 };
 
 enum vmd_file_kind {
@@ -188,7 +188,8 @@ struct vmd_guest_state {
     uint64_t ctype_tables[3];
     uint64_t heap, heap_end; /* of a statically linked binary: what brk has reserved, and its current end */
     uint64_t signal_handlers[VMD_SIGNALS_MAX];
-    uint32_t pending_signals; /* a bit for each that was sent and not handled */
+    uint64_t pending_signals; /* a bit for each that was sent and not handled, as in sigset_t */
+    uint64_t blocked_signals; /* the mask, which has no effect: handlers run when their signals are waited for */
     uint64_t signal_stack, signal_stack_size;
     uint64_t kvm_state, n_kvm_state; /* lists of records of kvm_state.c, number of records */
     bool is_paused;

@@ -134,6 +134,16 @@ def test_threads(guest: Guest) -> None:
     assert guest.pointer(created) != thread
 
 
+def test_once(guest: Guest) -> None:
+    """pthread_once calls a function once; PTHREAD_ONCE_INIT begins with a signature. Source: pthread_impl.h."""
+    once, count, function = guest.alloc(16), guest.alloc(8), guest.alloc(32)
+    # ldr x1, =count; ldr x2, [x1]; add x2, x2, 1; str x2, [x1]; ret
+    guest.write(function, struct.pack("<6IQ", 0x580000C1, 0xF9400022, 0x91000442, 0xF9000022, 0xD65F03C0, 0, count))
+    guest.write(once, struct.pack("<QQ", 0x30B1BCBA, 0))
+    assert [call(guest, "pthread_once", once, function) for _ in range(3)] == [0, 0, 0]
+    assert guest.pointer(count) == 1
+
+
 def test_memory(guest: Guest) -> None:
     """Memory is cleared by bzero, and filled with a pattern."""
     memory = guest.alloc(32)

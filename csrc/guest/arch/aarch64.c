@@ -104,6 +104,10 @@ static const struct vmd_arch aarch64 = {
     .open_directory = 040000,
     .open_create = 0100,
     .limit_files = 7,
+    .n_signals = 64,
+    .stack_size = 16,
+    .stack_flags = 8,
+    .stack_disabled = 2,
 };
 
 VMD_ARCH(aarch64)

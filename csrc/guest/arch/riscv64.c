@@ -193,6 +193,10 @@ static const struct vmd_arch riscv64 = {
     .open_directory = 0200000,
     .open_create = 0100,
     .limit_files = 7,
+    .n_signals = 64,
+    .stack_size = 16,
+    .stack_flags = 8,
+    .stack_disabled = 2,
     .find_uses = find_uses,
 };
 

@@ -160,6 +160,10 @@ static const struct vmd_arch x86_64 = {
     .syscalls = &syscalls,
     .open_create = 0100,
     .limit_files = 7,
+    .n_signals = 64,
+    .stack_size = 16,
+    .stack_flags = 8,
+    .stack_disabled = 2,
 };
 
 VMD_ARCH(x86_64)

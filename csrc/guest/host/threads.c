@@ -300,7 +300,7 @@ static uint64_t host_g_once_init_leave(struct vmd_host_call *call)
 
 static uint64_t host_pthread_once(struct vmd_host_call *call)
 {
-    if (!vmd_guest_load_u32(call->guest, call->args[0])) {
+    if (vmd_guest_load_u32(call->guest, call->args[0]) == call->guest->host->once_init) {
         vmd_guest_store_u32(call->guest, call->args[0], READY);
         vmd_host_call_guest(call, call->args[1], NULL, 0);
     }
@@ -337,9 +337,9 @@ VMD_SERVE({"pthread_create", host_pthread_create}, {"pthread_self", host_pthread
           NOTHING("pthread_attr_setstacksize"), NOTHING("pthread_attr_destroy"), NOTHING("pthread_detach"),
           NOTHING("pthread_setname_np"), NOTHING("pthread_getname_np"), NOTHING("pthread_setaffinity_np"),
           NOTHING("pthread_getaffinity_np"), NOTHING("pthread_cancel"), NOTHING("pthread_atfork"),
-          NOTHING("__register_atfork"), NOTHING("pthread_sigmask"), NOTHING("sched_yield"), NOTHING("sem_destroy"),
-          NOTHING("g_thread_init"), NOTHING("g_thread_unref"), NOTHING("g_mutex_init"), NOTHING("g_mutex_lock"),
-          NOTHING("g_mutex_unlock"), NOTHING("g_mutex_clear"), NOTHING("g_cond_init"), NOTHING("g_cond_signal"),
-          NOTHING("g_cond_broadcast"), NOTHING("g_cond_clear"), NOTHING("g_rec_mutex_init"),
-          NOTHING("g_rec_mutex_lock"), NOTHING("g_rec_mutex_unlock"), NOTHING("__pthread_register_cancel"),
-          NOTHING("__pthread_unregister_cancel"), NOTHING("flockfile"), NOTHING("funlockfile"))
+          NOTHING("__register_atfork"), NOTHING("sched_yield"), NOTHING("sem_destroy"), NOTHING("g_thread_init"),
+          NOTHING("g_thread_unref"), NOTHING("g_mutex_init"), NOTHING("g_mutex_lock"), NOTHING("g_mutex_unlock"),
+          NOTHING("g_mutex_clear"), NOTHING("g_cond_init"), NOTHING("g_cond_signal"), NOTHING("g_cond_broadcast"),
+          NOTHING("g_cond_clear"), NOTHING("g_rec_mutex_init"), NOTHING("g_rec_mutex_lock"),
+          NOTHING("g_rec_mutex_unlock"), NOTHING("__pthread_register_cancel"), NOTHING("__pthread_unregister_cancel"),
+          NOTHING("flockfile"), NOTHING("funlockfile"))
