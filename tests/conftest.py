@@ -19,6 +19,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
+# Tests run scripts that import from their own directory. Users may have set this; vmdump bulk sets it for its workers.
+os.environ.pop("PYTHONSAFEPATH", None)
+
 _COUNT = itertools.count()
 
 # In CI examples are the same in each run, so that only a change of the code can make a run fail. The profile thorough
@@ -41,6 +44,13 @@ def no_user_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache-home")))
         monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state-home")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def no_safe_path() -> Iterator[None]:
+    """Reset what a test that runs vmdump bulk has set for its process."""
+    yield
+    os.environ.pop("PYTHONSAFEPATH", None)
 
 
 @pytest.fixture(autouse=True)

@@ -141,6 +141,27 @@ def test_verdicts_that_cannot_be_stored(folder: Path, tmp_path: Path, capsys: py
     assert "from \\ to" in captured.out
 
 
+@pytest.mark.parametrize("link", ["verdicts", "verdicts/m68k.jsonl"])
+def test_links_are_not_followed(link: str, folder: Path, tmp_path: Path) -> None:
+    """Links in a directory that is checked lead no verdicts out of it."""
+    shutil.copytree(folder, tmp_path / "copy", ignore=shutil.ignore_patterns("verdicts"))
+    other = tmp_path / "other"
+    if link == "verdicts":
+        other.mkdir()
+    else:
+        other.write_text("kept")
+        (tmp_path / "copy/verdicts").mkdir()
+    (tmp_path / "copy" / link).symlink_to(other)
+    result = run("check", "--matrix", tmp_path / "copy", "--target", "m68k")
+    assert result.code == 1
+    if link == "verdicts":
+        assert result.stderr.endswith(f": {tmp_path}/copy/verdicts: a symbolic link, which is not followed\n")
+        assert list(other.iterdir()) == []
+    else:
+        assert other.read_text() == "kept"
+        assert '"m68k"' in (tmp_path / "copy" / link).read_text()
+
+
 def test_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A single source that is not such a directory is an error that names it."""
     assert main(["check", "--matrix", str(tmp_path / "missing")]) == 2
