@@ -1,5 +1,6 @@
 """The server of pages: who gets them, and what no request can do."""
 
+import errno
 import http.client
 import os
 import socket
@@ -197,25 +198,41 @@ def test_loopback_only(server: PageServer) -> None:
 
 
 def test_idle_connections(monkeypatch: pytest.MonkeyPatch, server: PageServer) -> None:
-    """Connections that send nothing end; while there are too many, further ones are closed."""
-    monkeypatch.setattr(module._Handler, "timeout", 0.5)
-    idle = [socket.create_connection(("127.0.0.1", server.server_port)) for _ in range(module._MAX_CONNECTIONS)]
-    with socket.create_connection(("127.0.0.1", server.server_port), timeout=10) as more:
-        assert more.recv(1) == b""
-    for each in idle:
-        each.settimeout(10)
-        assert each.recv(1) == b""
-        each.close()
-    assert ask(server, f"/{server.token}/")[0] == 200
+    """A connection that sends nothing is closed."""
+    assert module._Handler.timeout == module._PATIENCE
+    monkeypatch.setattr(module._Handler, "timeout", 0.05)
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=10) as idle:
+        assert idle.recv(1) == b""
 
 
-def test_ports(server: PageServer) -> None:
+def test_too_many_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While there are too many connections, further ones are closed; one that ends makes room for another."""
+    monkeypatch.setattr(module, "_MAX_CONNECTIONS", 2)
+    monkeypatch.setattr(module._Handler, "timeout", None)
+    with serving() as server:
+        first, second, third = (
+            socket.create_connection(("127.0.0.1", server.server_port), timeout=10) for _ in range(3)
+        )
+        with first, second:
+            with third:
+                assert third.recv(1) == b""
+            first.close()
+            assert server._free.acquire(timeout=10)
+            server._free.release()
+            assert ask(server, f"/{server.token}/")[0] == 200
+
+
+def test_ports(monkeypatch: pytest.MonkeyPatch, server: PageServer) -> None:
     """A port that is taken, or that is not allowed, is an error that says what to do."""
     with pytest.raises(VmdumpError, match=rf"^port {server.server_port}: .*; choose another with --port; 0 takes"):
         PageServer(PAGES, "index.html", server.server_port)
-    if os.getuid():
-        with pytest.raises(VmdumpError, match=r"^port 1: "):
-            PageServer(PAGES, "index.html", 1)
+
+    def refuse(self: PageServer) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(PageServer, "server_bind", refuse)
+    with pytest.raises(VmdumpError, match=r"^port 1: Permission denied; choose another with --port; 0 takes"):
+        PageServer(PAGES, "index.html", 1)
 
 
 def test_restart_on_a_port() -> None:
