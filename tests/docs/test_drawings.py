@@ -1,6 +1,5 @@
 """The drawings in docs/images are those that docs/site/drawings.py makes."""
 
-import os
 import re
 import subprocess
 import sys
@@ -21,9 +20,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (docs / "images").mkdir()
     for path in (ROOT / "docs" / "site").glob("*.py"):
         (docs / "site" / path.name).write_bytes(path.read_bytes())
-    # Other tests have set this: worker processes of vmdump bulk do not import from the script's directory.
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
-    subprocess.run([sys.executable, docs / "site" / "drawings.py"], check=True, env=environment)
+    subprocess.run([sys.executable, docs / "site" / "drawings.py"], check=True)
     return docs / "images"
 
 
