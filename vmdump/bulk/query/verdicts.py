@@ -6,11 +6,13 @@ verdicts/TARGET.jsonl has one JSON array for each type and direction, with the c
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 from typing import TYPE_CHECKING
 
-from vmdump.dump.output import make_directory, write_file
+from vmdump.dump.output import make_directory, replacement
+from vmdump.errors import OutputError
 from vmdump.files.input_file import read_input
 
 if TYPE_CHECKING:
@@ -40,12 +42,20 @@ _MAX_BYTES = 1 << 30
 def write_verdicts(directory: str | os.PathLike[str], target: str, results: list[CheckResult]) -> None:
     """Store the results of a target, in place of earlier ones. Raises OutputError.
 
-    A dump's first alias is the name of its producer.
+    A dump's first alias is the name of its producer. The directory may come from elsewhere: links in it are not
+    followed.
     """
     path = _path(directory, target)
-    make_directory(os.path.dirname(path))
+    folder = os.path.dirname(path)
+    if os.path.islink(folder):
+        raise OutputError(errno.ELOOP, "a symbolic link, which is not followed", folder)
+    make_directory(folder)
     lines = [json.dumps(row) + "\n" for result in results for row in _rows(target, result)]
-    write_file(path, "".join(lines).encode())
+    try:
+        with replacement(path) as fd, open(fd, "wb", closefd=False) as file:
+            file.write("".join(lines).encode())
+    except OSError as error:
+        raise OutputError(error.errno, error.strerror, path) from error
 
 
 def forget_verdicts(directory: str | os.PathLike[str], target: str) -> None:
