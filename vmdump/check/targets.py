@@ -19,6 +19,7 @@ TARGET_ABSENT = "target-absent"
 def absent_target(target: str, sources: Sequence[Dump], destination: Dump, verdict: Verdict) -> CheckResult:
     """Return the result of a target that the destination lacks: a type, named as the target, for each source.
 
+    >>> from vmdump.check.results import Dump
     >>> from vmdump.dump.producer import Producer
     >>> old, new = (Dump(label, Producer("file"), "") for label in ("7.2", "10.0"))
     >>> absent_target("cris", [old], new, Verdict.ABSENT)
