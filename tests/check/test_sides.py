@@ -112,6 +112,28 @@ def test_binaries_of_other_targets() -> None:
         ("/usr/libexec/qemu-kvm", "a target with x86_64 CPUs"), ("/usr/bin/qemu-system-arm", "a target with arm CPUs")
     )  # fmt: skip
     assert different_binaries([("/usr/libexec/qemu-kvm", x86), ("/usr/bin/qemu-system-x86_64", x86)]) is None
+    windows = "C:/qemu/qemu-system-x86_64w.exe"
+    assert different_binaries([(windows, x86), ("/usr/bin/qemu-system-x86_64", x86)]) is None
+    assert different_binaries([(windows, ()), ("/usr/bin/qemu-system-arm", ())]) == (
+        (windows, "target x86_64"), ("/usr/bin/qemu-system-arm", "target arm")
+    )  # fmt: skip
+
+
+def test_any_two_of_several_sides(tmp_path: Path) -> None:
+    """Of several sides, also two of which neither is unlike the first are told apart."""
+    names = [f"/usr/bin/qemu-system-{target}" for target in ("arm", "aarch64")]
+    assert different_binaries([("/opt/qemu", ()), *((name, ()) for name in names)]) == (
+        (names[0], "target arm"), (names[1], "target aarch64")
+    )  # fmt: skip
+    malta, mips, fuloong = (
+        side(of_machine(tmp_path / name, machine))
+        for name, machine in (("a.json", "malta"), ("mips.json", "none"), ("b.json", "fuloong2e"))
+    )
+    assert different_targets([malta, mips]) is None
+    assert different_targets([malta, fuloong]) is None
+    found = different_targets([malta, mips, fuloong])
+    assert found is not None
+    assert [each.label for each, _ in found] == ["mips.json", "b.json"]
 
 
 def test_real_dumps_of_one_target() -> None:

@@ -15,12 +15,13 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from vmdump.bulk.expected import NAME, NotAQemu, expects_qemu, not_a_qemu
+from vmdump.bulk.expected import NotAQemu, expects_qemu, not_a_qemu
 from vmdump.bulk.packages.unpack import QEMU_MARK, Package, UnpackResult, groups_of, identify_package
 from vmdump.errors import SourceError
 from vmdump.files.decompress import MAGIC_BYTES, decompressed, format_of, limits
 from vmdump.files.input_file import open_regular
 from vmdump.files.sysroot import resolve
+from vmdump.qemu.binary_name import NAME
 from vmdump.sources.dump_file import MAX_SIZE
 from vmdump.sources.open import BINARY, DUMP, is_binary
 

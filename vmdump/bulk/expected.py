@@ -6,14 +6,10 @@ Documentation, shell completions and lintian overrides are named ``qemu-system-x
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 from vmdump.files.file_kind import object_format
-
-#: The name of a QEMU binary, with a distributor's prefix if it has one, as in xen-qemu-system-i386. On Windows, the
-#: variant without a console window has a w after the target.
-NAME = re.compile(r"(?:(?P<flavour>[\w-]+?)-)?qemu-system-(?P<target>\w[\w-]*?)(?:w?\.[eE][xX][eE])?", re.ASCII)
+from vmdump.qemu.binary_name import NAME
 
 #: Names of directories that contain no binaries.
 _NO_BINARIES = frozenset(("share", "etc", "doc", "man"))

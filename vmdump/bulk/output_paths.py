@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vmdump.bulk.discover import Item, targets_of
 from vmdump.dump.producer import Producer
+from vmdump.qemu.binary_name import target_of
 from vmdump.sources.open import DUMP
 
 if TYPE_CHECKING:
@@ -62,9 +63,9 @@ class OutputPathAllocator:
     def choose(self, item: Item, result: ReadResult, digest: str) -> OutputPaths:
         """Reserve and return the output paths for the result of an item; digest: SHA-256 of its file, in hex."""
         producer = Producer.from_plain(result.producer)
-        targets = list(targets_of(item.names)) or [result.target or _stem(item.names[0])]
+        targets = list(targets_of(item.names)) or [result.target or target_of(item.names[0])]
         if item.kind == DUMP:
-            targets = [_stem(item.names[0])]
+            targets = [target_of(item.names[0])]
         label = label_of(producer, item.path)
         target = _name(targets[0])
         if self._taken.get((label, target), digest) != digest:
@@ -102,10 +103,6 @@ def version_number(producer: Producer, label: str) -> str | None:
     """
     found = _VERSION.match(producer.version or "") or re.match(r"v?(\d+(?:\.\d+)+)", label)
     return found[1] if found else None
-
-
-def _stem(name: str) -> str:
-    return name.partition(".")[0].removeprefix("qemu-system-") or name
 
 
 def _name(text: str) -> str:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from vmdump.qemu.binary_name import target_of
 from vmdump.qemu.machine_targets import MACHINES
 
 if TYPE_CHECKING:
@@ -43,10 +45,10 @@ def different_targets(sides: Sequence[Side]) -> tuple[tuple[Side, str], ...] | N
         if evidence is _directory_target and is_known:
             return None
         known = [(side, found) for side in sides if (found := evidence(side))]
-        for side, found in known[1:]:
-            if not found & known[0][1]:
+        for pair in combinations(known, 2):
+            if not pair[0][1] & pair[1][1]:
                 kind = "CPUs" if evidence is _cpu_types else ""
-                return tuple((each, _in_words(each, targets, kind)) for each, targets in (known[0], (side, found)))
+                return tuple((each, _in_words(each, targets, kind)) for each, targets in pair)
         is_known |= len(known) == len(sides)
     return None
 
@@ -80,7 +82,7 @@ def _file_target(side: Side) -> frozenset[str]:
 
 
 def _target_in(path: str) -> frozenset[str]:
-    name = os.path.basename(path).removeprefix("qemu-system-").partition(".")[0]
+    name = target_of(path)
     return frozenset((name,) if name in MACHINES else ())
 
 
@@ -99,8 +101,7 @@ def different_binaries(
     are no such two.
     """
     known = [(path, _target_in(path), _cpus_of(infos)) for path, infos in binaries]
-    for path, target, cpus in known[1:]:
-        first, first_target, first_cpus = known[0]
+    for (first, first_target, first_cpus), (path, target, cpus) in combinations(known, 2):
         if target and first_target and target != first_target:
             return (first, f"target {min(first_target)}"), (path, f"target {min(target)}")
         if cpus and first_cpus and not cpus & first_cpus:

@@ -6,11 +6,12 @@ import os
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
-from vmdump.bulk.expected import NAME, NotAQemu, expects_qemu, not_a_qemu
+from vmdump.bulk.expected import NotAQemu, expects_qemu, not_a_qemu
 from vmdump.cli.source_arguments import UsageError
 from vmdump.errors import SourceError
 from vmdump.files.input_file import open_regular
 from vmdump.files.sysroot import followed
+from vmdump.qemu.binary_name import NAME, target_of
 from vmdump.sources.open import BINARY, identify
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _binaries_of(tree: str, report: Callable[[str], None]) -> tuple[dict[str, st
             match = NAME.fullmatch(name)
             if not expects_qemu(name) or (match is not None and match["flavour"] is not None) or os.path.isdir(path):
                 continue
-            target = match["target"] if match else name
+            target = target_of(name)
             why = _why_no_binary(path, tree)
             if why is not None:
                 report(f"{path}: {why.text}")

@@ -163,6 +163,7 @@ def _folder_pages(args: argparse.Namespace, environment: Environment) -> dict[st
 def _source_page(args: argparse.Namespace, environment: Environment) -> bytes:
     """Return the page of devices of a binary, a dump file or a saved VM."""
     from vmdump.bulk.output_paths import label_of, version_number
+    from vmdump.qemu.binary_name import target_of
     from vmdump.report.html import devices
     from vmdump.report.html.subjects import Release
     from vmdump.sources.open import BINARY, identify, open
@@ -175,8 +176,7 @@ def _source_page(args: argparse.Namespace, environment: Environment) -> bytes:
     rows = _machine_rows(path, args, environment) if kind == BINARY else None
     name = os.path.basename(args.source)
     label = version_number(dump.producer, label_of(dump.producer, path)) or name
-    target = name.partition(".")[0].removeprefix("qemu-system-") or name
-    page = devices.render([Release(label, target, lambda: dump, lambda: rows)], [label])
+    page = devices.render([Release(label, target_of(name), lambda: dump, lambda: rows)], [label])
     return page.encode("utf-8", "backslashreplace")
 
 
