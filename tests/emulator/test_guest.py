@@ -113,12 +113,22 @@ def test_hash_table(guest: Guest) -> None:
     assert call(guest, "g_hash_table_size", table) == 99
 
 
+@pytest.mark.parametrize("size", [2**64 - 1, 2**64 - 2, 1 << 63, 1 << 40])
+def test_sizes_beyond_the_memory(guest: Guest, size: int) -> None:
+    """A string, or memory, that is larger than the guest's is an error, also if its size and one more overflow."""
+    for name, args in (("malloc", (size,)), ("g_malloc0", (size,)), ("g_strnfill", (size, ord("x")))):
+        with pytest.raises(SourceError, match="it uses more than 256 MiB"):
+            call(guest, name, *args)
+    assert guest.text(call(guest, "g_strnfill", 3, ord("x"))) == "xxx"
+
+
 @pytest.mark.parametrize(
     ("name", "args"),
     [
         ("strlen", (8,)), ("strcmp", (0, 0)), ("memcpy", (8, 8, 1 << 40)), ("memset", (1 << 63, 0, 8)),
         ("g_hash_table_lookup", (8, 0)), ("g_slist_append", (8, 0)), ("g_strdup_printf", ("%s", 8)),
         ("g_strdup_printf", ("%q",)), ("abort", ()), ("__assert_fail", ("x > 0",)),
+        ("g_build_filenamev", (0,)),
     ],
 )  # fmt: skip
 def test_wild_calls(guest: Guest, name: str, args: tuple[Any, ...]) -> None:

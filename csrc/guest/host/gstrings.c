@@ -268,11 +268,11 @@ static uint64_t host_g_strlcat(struct vmd_host_call *call)
 
 static uint64_t host_g_strnfill(struct vmd_host_call *call)
 {
-    uint64_t text = vmd_host_allocate(call->guest, call->args[0] + 1);
-    char *to = text ? vmd_guest_at(call->guest, text, call->args[0] + 1) : NULL;
+    uint64_t n = call->args[0], text = vmd_host_allocate(call->guest, n < UINT64_MAX ? n + 1 : n);
+    char *to = text ? vmd_guest_at(call->guest, text, n) : NULL;
 
     if (to) {
-        memset(to, (int)call->args[1], call->args[0]);
+        memset(to, (int)call->args[1], n);
     }
     return text;
 }

@@ -17,7 +17,7 @@ static uint64_t build_path(struct vmd_host_call *call, struct vmd_variadic *argu
     char *text, *to;
 
     for (int n = 0; n < 1024 && !guest->err.code; n++) {
-        part = strv ? vmd_guest_load_u64(guest, strv + 8 * (uint64_t)n) : vmd_variadic_next(arguments);
+        part = arguments ? vmd_variadic_next(arguments) : vmd_guest_load_u64(guest, strv + 8 * (uint64_t)n);
         if (!part) {
             break;
         }
