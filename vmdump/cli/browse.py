@@ -145,15 +145,19 @@ def _folder_pages(args: argparse.Namespace, environment: Environment) -> dict[st
     if len(set(found)) == len(found):
         return {DEVICES: devices_page(args.source, [], target=args.target, max_size=args.max_size)}
     # What vmdump check --matrix is given by default.
-    args.sources, args.direction, args.between_sources, args.any_target, args.type = (
-        [args.source],
-        "both",
-        False,
-        False,
-        [],
-    )
-    args.select, args.ignore, args.statistics, args.verbose = [], [], False, False
-    args.config, args.fail_on, args.output, args.matrix = None, None, "-", True
+    args.sources = [args.source]
+    args.direction = "both"
+    args.between_sources = False
+    args.any_target = False
+    args.type = []
+    args.select = []
+    args.ignore = []
+    args.statistics = False
+    args.verbose = False
+    args.config = None
+    args.fail_on = None
+    args.output = "-"
+    args.matrix = True
     environment.error(f"checking the QEMUs of {printable(args.source)}")
     results = check_targets(args, environment, is_stored=False).results
     accepted = accept_targets(results, args, rule_texts("html"))

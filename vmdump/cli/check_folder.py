@@ -55,10 +55,14 @@ def _write(
         (result,) = results.values()
         return finish(result, args, environment, rules=rules)
     if args.write_baseline or args.format == "html":
-        option = "--write-baseline" if args.write_baseline else f"--format html -o {printable(args.output)}"
+        option = "--write-baseline"
+        or_else = ""
+        if not args.write_baseline:
+            option = f"--format html -o {printable(args.output)}"
+            or_else = ", or name a directory for a page for each"
+        names = ", ".join(results)
         raise UsageError(
-            f"{args.sources[0]}: has {len(results)} targets, {', '.join(results)}; choose one for {option} with "
-            "--target" + ("" if args.write_baseline else ", or name a directory for a page for each")
+            f"{args.sources[0]}: has {len(results)} targets, {names}; choose one for {option} with --target{or_else}"
         )
     if args.format in ("text", "concise"):
         return _write_tables(results, args, environment)

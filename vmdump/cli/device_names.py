@@ -77,8 +77,10 @@ def _added_for(type_: str, known: Sequence[str]) -> list[str]:
 
     Source: QEMU 10.0 hw/virtio/virtio-pci.c virtio_pci_types_register: NAME-device has NAME-pci and others.
     """
-    stem = type_.removesuffix("-device")
-    proxies = [each for each in known if stem != type_ and each.startswith(f"{stem}-") and each != type_]
+    if not type_.endswith("-device"):
+        return [each for each in known if each == type_]
+    stem = type_.removesuffix("device")
+    proxies = [each for each in known if each.startswith(stem) and not each.endswith("-device")]
     return proxies or [each for each in known if each == type_]
 
 

@@ -95,8 +95,14 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     from vmdump.report import render
 
     # What vmdump check --matrix --between-sources --direction forward would be given.
-    args.direction, args.between_sources, args.any_target, args.type = "forward", True, False, []
-    args.select, args.ignore, args.statistics, args.verbose = [], [], False, False
+    args.direction = "forward"
+    args.between_sources = True
+    args.any_target = False
+    args.type = []
+    args.select = []
+    args.ignore = []
+    args.statistics = False
+    args.verbose = False
     args.sources = [os.path.join(args.output, "dumps")]
     # Parquet is smaller, and vmdump query reads it; the check needs neither.
     format = "extended" if missing_packages("parquet") else "parquet"

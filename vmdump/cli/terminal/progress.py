@@ -16,7 +16,9 @@ class Progress:
     """Shows events and the tally on stderr."""
 
     def __init__(self, environment: Environment, tally: Tally) -> None:
-        self._environment, self._tally, self._step = environment, tally, Step("reading sources")
+        self._environment = environment
+        self._tally = tally
+        self._step = Step("reading sources")
         self._is_terminal = environment.progress_terminal() is not None
 
     def __enter__(self) -> Progress:
