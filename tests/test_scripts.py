@@ -1,6 +1,7 @@
 """Scripts of developers and CI, run with stand-ins for the commands that install things."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -81,3 +82,13 @@ def test_linters_are_those_of_the_script(checkout: Path) -> None:
     environ = {**os.environ, "PATH": f"{checkout}/bin:{os.environ['PATH']}"}
     assert subprocess.run([checkout / ".ci/check-ci"], env=environ, capture_output=True, check=False).returncode == 9
     assert not (checkout / "build/ci-tools/bin").exists()
+
+
+def test_what_ci_run_does() -> None:
+    """CONTRIBUTING.md names each target of make and each script of .ci/ that .ci/run runs."""
+    described = re.search(r"^    \.ci/run .*\n(?: {20}# .*\n)*", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    assert described
+    script = (ROOT / ".ci/run").read_text()
+    names = re.findall(r"(?:^make (?!-)|^\.ci/|\$\(\.ci/)([\w-]+)", script, re.MULTILINE)
+    assert len(names) >= 7
+    assert [name for name in names if name not in described[0]] == []
