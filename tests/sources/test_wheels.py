@@ -92,7 +92,7 @@ def test_save_and_load(wheels: dict[str, Path], tmp_path: Path, capsys: pytest.C
 def test_save_and_load_aarch64(wheels: dict[str, Path], tmp_path: Path) -> None:
     """A machine of the AArch64 build is saved and loaded, and is that of QEMU 10.2.2 on Linux, but for its clock."""
     path, native, here = binary(wheels["win_arm64"], tmp_path), tmp_path / "native.vm", tmp_path / "here.vm"
-    native.write_bytes(lzma.decompress((DATA / "macos/virt-10.2.2-armhf.vm.xz").read_bytes()))
+    native.write_bytes(lzma.decompress((DATA / "native-10.2.2/virt-10.2.2-armhf.vm.xz").read_bytes()))
     devices = ["-device", "virtio-net-pci,romfile=", "-device", "e1000e,romfile="]
     arguments = ["--", "-M", "virt-10.2", "-cpu", "cortex-a15", "-nodefaults", *devices]
     assert main(["save", str(path), "-o", str(here), *arguments]) == 0
