@@ -1,6 +1,7 @@
 """The accuracy measurement: its counts, and its known results for QEMU's script."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from support.judge import (
     recorded_classic,
     total,
 )
+from support.paths import ROOT
 
 
 def migration(name: str, real: str, *kinds: str) -> Migration:
@@ -165,3 +167,12 @@ def test_page() -> None:
     page = judge.page({"one": lines, "another": ["row"]})
     assert f"## one\n\n```text\n{lines[0]}\n{lines[1]}\n" in page
     assert page.endswith("## another\n\n```text\nrow\n```\n")
+
+
+def test_results() -> None:
+    """bench/ACCURACY.md is what the command in its head writes: its text, its tables, and its sample of migrations."""
+    text = (ROOT / "bench" / "ACCURACY.md").read_text()
+    command, version = re.search(r"`(python \S+judge\.py.*?)` \(vmdump (.*?)\)", text).groups()
+    assert text.startswith(judge.PAGE.format(command=command, version=version))
+    sample = re.search(r"--migrations (\d+)", command)
+    assert f"## vmdump migrate{f', {sample[1]} of the recorded migrations' if sample else ''}\n" in text

@@ -40,6 +40,7 @@ import json
 import lzma
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -403,16 +404,18 @@ def _row(name: str, score: Score) -> tuple[str, ...]:
 
 PAGE = """# Accuracy
 
-Written by `python tests/support/judge.py --results bench/ACCURACY.md` (vmdump {version}); `make judge` prints the same.
-Verdicts are compared with recorded migrations of real QEMUs 7.2 and 10.0. A row counts device types that migrated, and
-failed. Of types reported as `breaks`, `hits` did fail and `false` did not; of those that failed, `caught` were
-reported and `missed` were not; `conditional` and `unknown`, with their share, are of those that migrated.
+Written by `{command}` (vmdump {version});
+`make judge` prints the same, with all recorded migrations of `vmdump migrate`. Verdicts are compared with recorded
+migrations of real QEMUs 7.2 and 10.0. A row counts device types that migrated, and failed. Of types reported as
+`breaks`, `hits` did fail and `false` did not; of those that failed, `caught` were reported and `missed` were not;
+`conditional` and `unknown`, with their share, are of those that migrated.
 """
 
 
 def page(tables: Mapping[str, Sequence[str]]) -> str:
     """Return the page of the tables, by what was judged."""
-    parts = [PAGE.format(version=vmdump.__version__)]
+    command = shlex.join(["python", "tests/support/judge.py", *sys.argv[1:]])
+    parts = [PAGE.format(command=command, version=vmdump.__version__)]
     for name, lines in tables.items():
         parts.append(f"## {name}\n\n```text\n{chr(10).join(lines)}\n```\n")
     return "\n".join(parts)
