@@ -10,6 +10,7 @@ from support.macho_builder import Symbol as MachoSymbol
 from support.pe_builder import pe_object
 
 from vmdump._core import ffi
+from vmdump.emulator import guest_services
 from vmdump.emulator.guest import Guest
 from vmdump.emulator.guest_services import GuestServices
 from vmdump.emulator.hosts.model import Platform
@@ -33,7 +34,7 @@ def guest(request: pytest.FixtureRequest) -> Guest:
 @pytest.fixture
 def services(tmp_path: Path) -> GuestServices:
     """Files of a tree with a binary and a ROM."""
-    for name in ("usr/bin/qemu-system-x86_64", "usr/share/qemu/known.rom"):
+    for name in ("usr/bin/qemu-system-x86_64", "usr/share/qemu/known.rom", "usr/share/qemu/other.rom"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"contents")
     return GuestServices("/usr/bin/qemu-system-x86_64", tmp_path)
@@ -102,6 +103,31 @@ def test_names_in_arguments(services: GuestServices) -> None:
     assert [services.is_directory(path) for path in ("/json", "/word/", "/value/.", "value", "/other")] == [
         True, True, True, True, False
     ]  # fmt: skip
+
+
+def test_files_that_are_read_again(services: GuestServices, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file is kept once, however its path is written; files in total, and paths, have a limit."""
+    first = services.read_file("/usr/share/qemu/known.rom")
+    assert bytes(ffi.buffer(first)) == b"contents"
+    assert services.read_file("/usr/share/./qemu//known.rom") is first
+    monkeypatch.setattr(guest_services, "_FILES_MAX", len(b"contents"))
+    with pytest.raises(SourceError, match="it reads more than 0 MiB of files"):
+        services.read_file("/usr/share/qemu/other.rom")
+    monkeypatch.setattr(guest_services, "_REQUESTS_MAX", len(services.requested) + 1)
+    assert services.is_directory("/vmdump")
+    for request in (services.read_file, services.is_directory):
+        with pytest.raises(SourceError, match="it looks for more than 4 files"):
+            request("/./vmdump")
+
+
+def test_requests_without_end(guest: Guest, services: GuestServices, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit of paths is an error of the machine, also in a call of the guest."""
+    services.attach(guest)
+    monkeypatch.setattr(guest_services, "_REQUESTS_MAX", 1)
+    for name in ("/usr/share/a", "/usr/share/b"):
+        assert call(guest, "open", name, 0) == FAILED
+    with pytest.raises(SourceError, match="it looks for more than 1 files"):
+        services.raise_failure()
 
 
 #: Objects by the host that they are for.

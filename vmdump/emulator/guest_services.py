@@ -14,7 +14,7 @@ from typing import Any
 
 from vmdump._core import ffi, lib
 from vmdump.emulator.firmware import STAND_INS
-from vmdump.emulator.guest import Guest
+from vmdump.emulator.guest import WRONG_BINARY, Guest
 from vmdump.emulator.hosts.model import Platform
 from vmdump.emulator.objects.model import MappedObject
 from vmdump.emulator.objects.open import open_object
@@ -28,8 +28,8 @@ _FOLDERS = ("/usr/share/", "/usr/lib/", "/usr/lib64/", "/usr/local/share/", "/us
 #: Directories in which distributions install firmware of other packages.
 _FIRMWARE_FOLDERS = ("/usr/share/qemu/", "/usr/share/seabios/", "/usr/lib/ipxe/qemu/", "/usr/share/qemu-efi-aarch64/")
 
-#: Size limit of a file, in bytes; no file of a QEMU is larger.
-_FILE_MAX = 256 << 20
+#: Limits of the files: bytes of one and of all, and paths that are requested. QEMU requests dozens, of 20 MB.
+_FILE_MAX, _FILES_MAX, _REQUESTS_MAX = 256 << 20, 512 << 20, 1 << 14
 
 #: An empty directory that the emulated host always has.
 EMPTY_DIRECTORY = "/vmdump"
@@ -82,6 +82,7 @@ class GuestServices:
         self.platform = Platform.LINUX
         self._libraries: set[str] = set()
         self._files: dict[str, Any] = {}
+        self._contents: dict[str, Any] = {}
         self._directories = {EMPTY_DIRECTORY}
         self._modules: list[MappedObject] = []
         self._global: list[MappedObject] = []
@@ -179,17 +180,32 @@ class GuestServices:
             return ffi.from_buffer(self._provided[path])
         real = self.resolve(path)
         if real is not None and os.path.getsize(real) <= _FILE_MAX:
-            self.requested[path] = real
-            with open(real, "rb") as file:
-                return ffi.from_buffer(file.read() or b"\0")
+            self._record(path, real)
+            return self._content(real)
         name = os.path.basename(path)
         size = STAND_INS.get(name)
         elsewhere = any(self.resolve(folder + name) for folder in _FIRMWARE_FOLDERS)
         if size is not None and not elsewhere and os.path.normpath(path).startswith((*_FOLDERS, _BESIDE)):
-            self.requested[path] = "stand-in"
+            self._record(path, "stand-in")
             return ffi.from_buffer(bytes(size))
-        self.requested[path] = "missing"
+        self._record(path, "missing")
         return None
+
+    def _content(self, real: str) -> Any:
+        """Return the bytes of a file on the real host, which is read once."""
+        if real not in self._contents:
+            with open(real, "rb") as file:
+                content = file.read(_FILE_MAX) or b"\0"
+            if sum(map(len, self._contents.values())) + len(content) > _FILES_MAX:
+                raise SourceError(f"{self.binary}: it reads more than {_FILES_MAX >> 20} MiB of files; {WRONG_BINARY}")
+            self._contents[real] = ffi.from_buffer(content)
+        return self._contents[real]
+
+    def _record(self, path: str, found: str) -> None:
+        """Record a requested path, and what was found for it."""
+        if len(self.requested) >= _REQUESTS_MAX:
+            raise SourceError(f"{self.binary}: it looks for more than {_REQUESTS_MAX} files; {WRONG_BINARY}")
+        self.requested[path] = found
 
     # Directories
 
@@ -209,7 +225,7 @@ class GuestServices:
         name = os.path.normpath(os.path.join("/", self._slashes(path)))
         if name not in self._directories:
             return False
-        self.requested[path] = "stand-in"
+        self._record(path, "stand-in")
         return True
 
     # Modules
@@ -226,7 +242,7 @@ class GuestServices:
             return None
         with open_object(real, self._guest.arch) as file:
             module = file.map(self._guest, [*self._scope, *self._global], is_main=False)
-        self.requested[path] = real
+        self._record(path, real)
         self._modules.append(module)
         if is_global:
             self._global.append(module)
@@ -252,7 +268,7 @@ def vmd_read_file(opaque: Any, path: Any, data: Any, size: Any) -> int:
     services: GuestServices = ffi.from_handle(opaque)()
     try:
         found = services.read_file(_text(path))
-    except (SourceError, OSError, ValueError) as error:
+    except (SourceError, OSError, ValueError, MemoryError) as error:
         services.fail(error)
         return 0
     if found is None:
@@ -266,7 +282,11 @@ def vmd_read_file(opaque: Any, path: Any, data: Any, size: Any) -> int:
 def vmd_is_directory(opaque: Any, path: Any) -> int:
     """Struct vmd_guest_services.is_directory."""
     services: GuestServices = ffi.from_handle(opaque)()
-    return services.is_directory(_text(path))
+    try:
+        return services.is_directory(_text(path))
+    except SourceError as error:
+        services.fail(error)
+        return 0
 
 
 @ffi.def_extern()  # type: ignore[misc, untyped-decorator, unused-ignore]
