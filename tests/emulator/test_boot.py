@@ -340,6 +340,16 @@ def test_search_dirs(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert search_dirs(f"{root}/usr/bin/qemu", data, ()) == [f"{root}/usr/lib/x/qemu", "/var/run/qemu/1.0"]
 
 
+def test_module_dirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Directories of modules are strings with /lib that end in /qemu, or in RHEL's /qemu-kvm; some, in one pass."""
+    monkeypatch.delenv("QEMU_MODULE_DIR", raising=False)
+    data = b"\0/usr/lib64/qemu-kvm\0/usr/lib/qemu\0/usr/share/qemu\0/usr/share/qemu-kvm\0x/lib/qemu\0/usr/lib/qemu/a\0"
+    assert search_dirs("/usr/bin/qemu", data, ()) == ["/usr/lib64/qemu-kvm", "/usr/lib/qemu"]
+    assert search_dirs("/usr/bin/qemu", b"\0" + b"/lib" * (1 << 20) + b"\0", ()) == []
+    many = b"".join(b"\0/usr/lib/%d/qemu" % number for number in range(100))
+    assert len(search_dirs("/usr/bin/qemu", many + b"\0", ())) == 16
+
+
 @pytest.mark.qemu
 def test_root(root: Path, tmp_path: Path) -> None:
     """A QEMU outside a sysroot that has its modules gives the installed QEMU's dump."""

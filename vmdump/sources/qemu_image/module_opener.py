@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import islice
 
 from vmdump.emulator.boot import Qemu
 from vmdump.emulator.guest import InstructionError
@@ -22,8 +23,10 @@ from vmdump.qom import TypeTable
 
 _STAMP = re.compile(rb"qemu_stamp_[0-9a-f]+(?=\0)")
 
-#: The module directory and the version in a binary (CONFIG_QEMU_MODDIR, QEMU_FULL_VERSION).
-_MODULE_DIR = re.compile(rb"\0(/[\x21-\x7e]*/lib[\x21-\x7e]*/qemu)\0")
+#: The module directory (RHEL's is /usr/lib64/qemu-kvm) and the version in a binary: CONFIG_QEMU_MODDIR,
+#: QEMU_FULL_VERSION. No binary has more directories than the limit.
+_MODULE_DIR = re.compile(rb"\0(/[\x21-\x7e]{1,1000}/qemu(?:-kvm)?)(?=\0)")
+_MODULE_DIRS_MAX = 16
 _VERSION = re.compile(rb"QEMU emulator version ([0-9][^\s\0]*)(?: \(([^)\0]*)\))?")
 
 #: Limits of the table of modules: its rows, and the strings of a list of one. QEMU 10.0 has 66 and 3.
@@ -83,7 +86,8 @@ def search_dirs(
     real_root = check_root(root) if root is not None else ""
     real = os.path.realpath(binary) if root is None else inside(binary, real_root)
     own: list[str] = []
-    for found in _MODULE_DIR.findall(data):
+    directories = (match[1] for match in _MODULE_DIR.finditer(data) if b"/lib" in match[1][1:])
+    for found in islice(directories, _MODULE_DIRS_MAX):
         if real is not None:
             relative = os.path.relpath(found.decode(), _BIN_DIR)
             own.append(os.path.normpath(os.path.join(os.path.dirname(real), relative)))
