@@ -6,10 +6,12 @@ destination keeps the sent value when it loads it from a stream of its own: then
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from vmdump.emulator.machine_errors import MachineError
 from vmdump.emulator.migration import load_stream, save_stream
+from vmdump.migrate.failure import read_failure
 from vmdump.migrate.incoming_stream import IncomingStream
 from vmdump.stream.diff import differences
 from vmdump.stream.section_view import find_sections, view
@@ -48,7 +50,19 @@ class Change(NamedTuple):
     misloaded: bool = False
 
 
-def compare(destination: Destination, incoming: IncomingStream) -> tuple[Change, ...]:
+class Comparison(NamedTuple):
+    """What became of the loaded stream.
+
+    Attributes:
+        changes: the fields that differ.
+        failure: why it is not known which of them are misloaded; None: it is.
+    """
+
+    changes: tuple[Change, ...]
+    failure: str | None = None
+
+
+def compare(destination: Destination, incoming: IncomingStream) -> Comparison:
     """Return the fields that differ.
 
     Args:
@@ -60,23 +74,24 @@ def compare(destination: Destination, incoming: IncomingStream) -> tuple[Change,
     """
     vm, machine = incoming.vm, destination.machine
     with saved_vm_of(save_stream(machine)) as saved:
-        changes = _changes(vm, saved)
+        changes = tuple(_changes(vm, saved))
         both = [each for each in changes if each.sent is not None and each.saved is not None and each.field]
         patched = _patched(vm, saved, incoming, both)
     if patched is None:
-        return tuple(changes)
+        return Comparison(changes)
     try:
         destination.rewind()
-        if load_stream(machine, patched) < 0:
-            return tuple(changes)
+        machine.output = ""
+        if (code := load_stream(machine, patched)) < 0:
+            cause = read_failure(machine.output, os.path.basename(machine.name), {}, code).cause
+            return Comparison(changes, f"the destination refuses its own stream with the sent values: {cause}")
         with saved_vm_of(save_stream(machine)) as control:
             still = {(each.section, each.instance_id, each.field) for each in _changes(vm, control)}
-    except MachineError:
-        return tuple(changes)
-    return tuple(
-        each._replace(misloaded=True) if each in both and each[:3] not in still and _is_field(saved, each) else each
-        for each in changes
-    )
+    except MachineError as error:
+        text = str(error).removeprefix(f"{machine.name}: ")
+        return Comparison(changes, f"the destination fails with its own stream and the sent values: {text}")
+    misloaded = {each for each in both if each[:3] not in still and _is_field(saved, each)}
+    return Comparison(tuple(each._replace(misloaded=each in misloaded) for each in changes))
 
 
 def _changes(vm: SavedVM, saved: SavedVM) -> list[Change]:

@@ -208,10 +208,12 @@ class _Loader:
             names = ", ".join(self._incoming.dropped_live)
             return self._trial(UNDECIDED, f"live state was left out, whose contents are not known: {names}")
         try:
-            changes = compare(self._destination, self._incoming)
+            changes, failure = compare(self._destination, self._incoming)
         except SourceError as error:
             text = str(error).removeprefix(f"{self._machine.name}: ")
             return self._trial(LOADS, f"it can't be saved again, so that fields were not compared: {text}")
+        if failure is not None:
+            return self._trial(LOADS, failure, changes)
         outcome = MISLOADS if any(each.misloaded for each in changes) else LOADS
         return self._trial(outcome, printed, changes)._replace(is_compared=True)
 
