@@ -69,7 +69,7 @@ def test_qmp_errors(machine, native):
         machine.qmp("no-such-command")
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"\xff", b"[" * 100_000, b'"\xe9"'])
+@pytest.mark.parametrize("text", [b"", b"{", b"\xff", b"[" * 100_000, b'"\xe9"', rb'"\ud800"'])
 def test_qmp_results_that_are_not_json(machine, text, monkeypatch):
     """What a binary returns for JSON need not be JSON, nor UTF-8: that is an error of the machine."""
     guest = machine.guest

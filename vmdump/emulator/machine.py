@@ -18,6 +18,8 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
+
 from vmdump.activity import Step
 from vmdump.emulator.find_functions import Functions
 from vmdump.emulator.guest import Guest, TimeLimitError
@@ -141,7 +143,7 @@ class Machine:
             text += _QSTRING_TEXT
         address, size = self.guest.words(text, 2)
         with contextlib.suppress(ValueError, RecursionError):
-            return json.loads(self.guest.read(address, min(size, _JSON_MAX)))
+            return msgspec.json.decode(self.guest.read(address, min(size, _JSON_MAX)))
         raise MachineError(f"{self.name}: a result of QMP is not JSON", self.output)
 
     # Calls
