@@ -18,6 +18,7 @@ from support.qemu import find_module, find_qemu
 
 from vmdump.cli.binary_trees import pairs_of_trees
 from vmdump.errors import SourceError
+from vmdump.migrate.pair import Side
 
 IMAGES = Path(os.environ.get("VMDUMP_IMAGES", "/nonexistent"))
 images = pytest.mark.skipif(not IMAGES.is_dir(), reason="needs the QEMUs of .ci/images below $VMDUMP_IMAGES")
@@ -73,6 +74,15 @@ def test_machine_none() -> None:
     assert {each["case"]: each["outcome"] for each in found} == {"none": "loads", "none nvme-subsys": "loads"}
     qemu = find_qemu("x86_64")
     assert "no machine type matches 'non*'; did you mean none?" in run_failing(2, "migrate", qemu, qemu, "-M", "non*")
+
+
+@pytest.mark.qemu
+def test_devices_that_cannot_be_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If devices can't be added to a QEMU one at a time, each is undecided, with the reason."""
+    monkeypatch.setattr(Side, "template", lambda side: None)
+    board, device = cases("-M", "microvm", "--device", "virtio-rng-device", "--jobs", "1", code=3)
+    assert (board["outcome"], device["outcome"]) == ("loads", "undecided")
+    assert "devices can't be added one at a time to this QEMU" in device["reason"]
 
 
 @pytest.mark.qemu

@@ -171,7 +171,7 @@ class Cases:
     def _make_plugger(self) -> Plugger:
         template = self._old.template()
         if template is None:
-            raise MachineError(f"{self._old_source.binary}: devices can't be added one at a time to this QEMU")
+            raise SourceError(f"{self._old_source.binary}: devices can't be added one at a time to this QEMU")
         bare = self._old_source.boot(["-M", NO_MACHINE])
         self._plugger = Plugger(template, Rows(bare), device_types(bare), min(self._seconds, _DEVICE_SECONDS))
         return self._plugger
