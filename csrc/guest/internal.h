@@ -93,6 +93,11 @@ void vmd_host_register_names(struct vmd_host_names *names);
 /* A function without effect here, for example a lock: returns 0, or 1. */
 uint64_t vmd_host_zero(struct vmd_host_call *call);
 uint64_t vmd_host_one(struct vmd_host_call *call);
+
+/* Entries for them: NOTHING("mlock"), WORKS("CloseHandle") */
+#define NOTHING(name) {name, vmd_host_zero}
+#define WORKS(name) {name, vmd_host_one}
+
 /* A function that returns its first argument. */
 uint64_t vmd_host_same(struct vmd_host_call *call);
 /* A function that fails with ENOSYS and returns -1. */
@@ -308,6 +313,9 @@ void vmd_guest_store_u32(struct vmd_guest *guest, uint64_t address, uint32_t val
 
 /* Longer names are no function's. Symbols of a hostile file may all share one long string. */
 enum { VMD_NAME_SIZE_MAX = 4096 };
+
+/* The process, its user and the processors of its machine: functions and system calls return the same. */
+enum { VMD_PROCESS_ID = 4242, VMD_USER_ID = 1000, VMD_PROCESSORS = 2 };
 
 /* Functions that are system calls, too. See host/time.c. */
 vmd_host_fn vmd_host_clock_gettime, vmd_host_gettimeofday, vmd_host_time;

@@ -13,7 +13,7 @@
 #include "guest/internal.h"
 
 enum { SET_FS = 0x1002 };
-enum { MEMFD = 3, THREAD = 4243, PROCESS = 4242, USER = 1000 };
+enum { MEMFD = 3, THREAD = VMD_PROCESS_ID + 1 };
 enum { STACK_LIMIT = 8 << 20, VECTORS_MAX = 1024 };
 
 /* The heap that brk grows: libc maps memory when it is used up. */
@@ -138,9 +138,9 @@ uint64_t vmd_guest_serve_syscall(struct vmd_guest *guest, uint64_t number, const
     case VMD_SYSCALL_SET_THREAD:
         return set_thread(guest, args);
     case VMD_SYSCALL_PROCESS:
-        return PROCESS;
+        return VMD_PROCESS_ID;
     case VMD_SYSCALL_USER:
-        return USER;
+        return VMD_USER_ID;
     case VMD_SYSCALL_CLONE:
         return THREAD;         /* which never runs */
     case VMD_SYSCALL_AFFINITY: /* one CPU */

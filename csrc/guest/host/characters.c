@@ -9,12 +9,16 @@
 
 static uint64_t host_toupper(struct vmd_host_call *call)
 {
-    return (uint64_t)toupper((int)call->args[0]);
+    int32_t c = (int32_t)call->args[0];
+
+    return (uint64_t)(c >= 0 && c < 128 ? toupper(c) : c);
 }
 
 static uint64_t host_tolower(struct vmd_host_call *call)
 {
-    return (uint64_t)tolower((int)call->args[0]);
+    int32_t c = (int32_t)call->args[0];
+
+    return (uint64_t)(c >= 0 && c < 128 ? tolower(c) : c);
 }
 
 /* The bits of isupper and others, of character classes in the C locale. Source: glibc 2.36 ctype/ctype.h. */

@@ -125,8 +125,6 @@ static uint64_t host_statvfs(struct vmd_host_call *call)
     return 0;
 }
 
-#define NOTHING(name) {name, vmd_host_zero}
-
 VMD_SERVE({"opendir", open_directory}, {"fdopendir", host_fdopendir}, {"g_dir_open", host_g_dir_open},
           {"dirfd", host_dirfd}, {"closedir", host_closedir}, {"g_dir_close", host_closedir}, NOTHING("readdir"),
           NOTHING("readdir64"), NOTHING("g_dir_read_name"), NOTHING("rewinddir"), NOTHING("g_dir_rewind"),

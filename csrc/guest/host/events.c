@@ -60,8 +60,6 @@ static uint64_t host_io_uring_queue_init(struct vmd_host_call *call)
     return (uint64_t)-ENOSYS;
 }
 
-#define NOTHING(name) {name, vmd_host_zero}
-
 VMD_SERVE({"g_main_context_new", host_new_opaque}, {"g_main_context_ref", vmd_host_same},
           {"g_main_context_get_thread_default", vmd_host_zero}, {"g_main_context_acquire", vmd_host_one},
           {"g_main_loop_new", host_new_opaque}, {"g_main_loop_ref", vmd_host_same},

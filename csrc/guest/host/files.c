@@ -354,7 +354,6 @@ static uint64_t host_memfd_create(struct vmd_host_call *call)
                                  : vmd_host_new_file(call->guest, &(struct vmd_open_file){.kind = VMD_FILE_EVENT});
 }
 
-#define NOTHING(name) {name, vmd_host_zero}
 #define NO_FILE(name) {name, fail_to_find}
 #define NO_RESULT(name) {name, vmd_host_find_nothing}
 

@@ -61,8 +61,6 @@ static uint64_t host_pixman_image_create_solid_fill(struct vmd_host_call *call)
     return vmd_host_allocate(call->guest, IMAGE_SIZE);
 }
 
-#define NOTHING(name) {name, vmd_host_zero}
-
 VMD_SERVE({"pixman_image_create_bits", host_pixman_image_create_bits},
           {"pixman_image_create_bits_no_clear", host_pixman_image_create_bits},
           {"pixman_image_create_solid_fill", host_pixman_image_create_solid_fill},

@@ -11,16 +11,12 @@
 
 #include "guest/arch/macos.h"
 #include "guest/host/devices.h"
+#include "guest/host/time.h"
 
 /* A thread-local variable is {thunk, key, offset}; the thunk gets its address and returns that of the variable. */
 static uint64_t host_tlv_bootstrap(struct vmd_host_call *call)
 {
     return vmd_guest_tls(call->guest) + vmd_guest_load_u64(call->guest, call->args[0] + 16);
-}
-
-static uint64_t host_error(struct vmd_host_call *call)
-{
-    return call->guest->errno_at;
 }
 
 /* Touches the pages of a large frame, and preserves all registers. */
@@ -82,20 +78,6 @@ static uint64_t host_maskrune(struct vmd_host_call *call)
     return rune_type((int32_t)call->args[0]) & (uint32_t)call->args[1];
 }
 
-static uint64_t host_tolower(struct vmd_host_call *call)
-{
-    int32_t c = (int32_t)call->args[0];
-
-    return (uint32_t)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-}
-
-static uint64_t host_toupper(struct vmd_host_call *call)
-{
-    int32_t c = (int32_t)call->args[0];
-
-    return (uint32_t)(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
-}
-
 /* Mach */
 
 /* Ticks are nanoseconds: struct mach_timebase_info is {numerator, denominator}. */
@@ -108,8 +90,7 @@ static uint64_t host_mach_timebase_info(struct vmd_host_call *call)
 
 static uint64_t host_mach_absolute_time(struct vmd_host_call *call)
 {
-    call->guest->state.ticks += 10;
-    return call->guest->state.ticks * 1000;
+    return vmd_host_monotonic_time(call->guest) * 1000;
 }
 
 /* No name is known: sysctlbyname(name, old, old size, new, new size) */
@@ -186,12 +167,11 @@ enum vmd_status vmd_macos_define_variables(struct vmd_guest *guest)
     return status ? status : define(guest, "vm_page_size", 0); /* see vmd_guest_set_host */
 }
 
-#define NOTHING(name) {name, vmd_host_zero}
-
-VMD_SERVE_ON(VMD_MACOS, {"_tlv_bootstrap", host_tlv_bootstrap}, {"__error", host_error},
-             {"__assert_rtn", host_assert_rtn}, {"__maskrune", host_maskrune}, {"__tolower", host_tolower},
-             {"__toupper", host_toupper}, {"mkstemp", host_mkstemp}, {"mach_timebase_info", host_mach_timebase_info},
+VMD_SERVE_ON(VMD_MACOS, {"_tlv_bootstrap", host_tlv_bootstrap}, {"__assert_rtn", host_assert_rtn},
+             {"__maskrune", host_maskrune}, {"mkstemp", host_mkstemp}, {"mach_timebase_info", host_mach_timebase_info},
              {"mach_absolute_time", host_mach_absolute_time}, {"sysctlbyname", host_sysctlbyname},
              {"_NSGetExecutablePath", host_get_executable_path}, NOTHING("pthread_jit_write_protect_np"),
              NOTHING("sys_icache_invalidate"), NOTHING("sys_dcache_flush"), NOTHING("objc_autoreleasePoolPush"),
              NOTHING("objc_autoreleasePoolPop"), {"__chkstk_darwin", host_chkstk})
+
+VMD_NAMES_ON(VMD_MACOS, {"__error", "__errno_location"}, {"__tolower", "tolower"}, {"__toupper", "toupper"})

@@ -67,12 +67,12 @@ static uint64_t host_g_assertion_message(struct vmd_host_call *call)
 
 static uint64_t host_getpid(struct vmd_host_call *call)
 {
-    return 4242;
+    return VMD_PROCESS_ID;
 }
 
 static uint64_t host_getuid(struct vmd_host_call *call)
 {
-    return 1000;
+    return VMD_USER_ID;
 }
 
 static uint64_t new_text(struct vmd_host_call *call, const char *text)
@@ -137,7 +137,7 @@ static uint64_t host_uname(struct vmd_host_call *call)
 
 /* What the machine has */
 
-enum { PROCESSORS = 2, MEMORY_PAGES = 1 << 21 };
+enum { MEMORY_PAGES = 1 << 21 };
 
 /* Names of sysconf that musl lacks. Source: glibc 2.36 bits/confname.h. */
 enum { SC_LEVEL1_ICACHE_LINESIZE = 187, SC_LEVEL1_DCACHE_LINESIZE = 190 };
@@ -152,7 +152,7 @@ static uint64_t host_sysconf(struct vmd_host_call *call)
         return call->guest->page_size;
     case _SC_NPROCESSORS_CONF:
     case _SC_NPROCESSORS_ONLN:
-        return PROCESSORS;
+        return VMD_PROCESSORS;
     case _SC_PHYS_PAGES:
         return MEMORY_PAGES;
     case _SC_IOV_MAX:
@@ -175,7 +175,7 @@ static uint64_t host_getpagesize(struct vmd_host_call *call)
 
 static uint64_t host_g_get_num_processors(struct vmd_host_call *call)
 {
-    return PROCESSORS;
+    return VMD_PROCESSORS;
 }
 
 /* No limit on anything, but a usual one on open files. */
@@ -269,8 +269,6 @@ static uint64_t host_g_clear_error(struct vmd_host_call *call)
     }
     return 0;
 }
-
-#define NOTHING(name) {name, vmd_host_zero}
 
 VMD_SERVE({"abort", host_abort}, {"__stack_chk_fail", host_abort}, {"__fortify_fail", host_abort}, {"exit", host_exit},
           {"_exit", host_exit}, {"__assert_fail", host_assert_fail},

@@ -29,8 +29,6 @@ static uint64_t host_best_rate(struct vmd_host_call *call)
     return 48000;
 }
 
-#define NOTHING(name) {name, vmd_host_zero}
-
 VMD_SERVE(
     {"spice_server_new", host_spice_server_new},
     {"spice_server_char_device_recognized_subtypes", host_recognized_subtypes},

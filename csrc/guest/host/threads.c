@@ -166,7 +166,7 @@ static uint64_t host_pthread_exit(struct vmd_host_call *call)
 }
 
 /* Linux system calls that QEMU makes directly */
-enum { FUTEX_COMMAND = 0x7f, FUTEX_WAIT = 0, PROCESS_NUMBER = 4242 };
+enum { FUTEX_COMMAND = 0x7f, FUTEX_WAIT = 0 };
 
 static uint64_t host_syscall(struct vmd_host_call *call)
 {
@@ -177,7 +177,7 @@ static uint64_t host_syscall(struct vmd_host_call *call)
         return (call->args[2] & FUTEX_COMMAND) == FUTEX_WAIT ? vmd_host_wait(call) : 0;
     }
     if (call->args[0] == host->syscall_gettid) {
-        return PROCESS_NUMBER;
+        return VMD_PROCESS_ID;
     }
     return host->serve_syscall && host->serve_syscall(call, &result) ? result : vmd_host_errno(call->guest, ENOSYS);
 }
@@ -306,8 +306,6 @@ static uint64_t host_pthread_once(struct vmd_host_call *call)
     }
     return 0;
 }
-
-#define NOTHING(name) {name, vmd_host_zero}
 
 VMD_SERVE({"pthread_create", host_pthread_create}, {"pthread_self", host_pthread_self},
           {"pthread_equal", host_pthread_equal}, {"pthread_exit", host_pthread_exit}, {"pthread_join", vmd_host_wait},

@@ -5,40 +5,52 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
-#include "guest/internal.h"
+#include "guest/host/time.h"
 
 #include <time.h>
 
+/* Starts are in seconds, a step in microseconds. */
 enum { MONOTONIC_START = 1000, REAL_START = 1700000000, STEP = 10, MILLION = 1000000 };
 
-static uint64_t tick(struct vmd_guest *guest)
+static uint64_t time_since(struct vmd_guest *guest, uint64_t start)
 {
     guest->state.ticks += STEP;
-    return guest->state.ticks;
+    return start * MILLION + guest->state.ticks;
+}
+
+uint64_t vmd_host_monotonic_time(struct vmd_guest *guest)
+{
+    return time_since(guest, MONOTONIC_START);
+}
+
+uint64_t vmd_host_real_time(struct vmd_guest *guest)
+{
+    return time_since(guest, REAL_START);
 }
 
 static uint64_t host_g_get_monotonic_time(struct vmd_host_call *call)
 {
-    return (uint64_t)MONOTONIC_START * MILLION + tick(call->guest);
+    return vmd_host_monotonic_time(call->guest);
 }
 
 static uint64_t host_g_get_real_time(struct vmd_host_call *call)
 {
-    return (uint64_t)REAL_START * MILLION + tick(call->guest);
+    return vmd_host_real_time(call->guest);
 }
 
 /* {seconds, nanoseconds or microseconds} */
-static void put_time(struct vmd_guest *guest, uint64_t address, uint64_t start, uint64_t per_microsecond)
+static void put_time(struct vmd_guest *guest, uint64_t address, uint64_t microseconds, uint64_t per_microsecond)
 {
-    uint64_t now = tick(guest);
-
-    vmd_guest_store_u64(guest, address, start + now / MILLION);
-    vmd_guest_store_u64(guest, address + 8, now % MILLION * per_microsecond);
+    vmd_guest_store_u64(guest, address, microseconds / MILLION);
+    vmd_guest_store_u64(guest, address + 8, microseconds % MILLION * per_microsecond);
 }
 
 uint64_t vmd_host_clock_gettime(struct vmd_host_call *call)
 {
-    put_time(call->guest, call->args[1], (int32_t)call->args[0] == CLOCK_REALTIME ? REAL_START : MONOTONIC_START, 1000);
+    bool is_real = (int32_t)call->args[0] == CLOCK_REALTIME;
+
+    put_time(call->guest, call->args[1],
+             is_real ? vmd_host_real_time(call->guest) : vmd_host_monotonic_time(call->guest), 1000);
     return 0;
 }
 
@@ -51,16 +63,18 @@ static uint64_t host_clock_getres(struct vmd_host_call *call)
 
 uint64_t vmd_host_gettimeofday(struct vmd_host_call *call)
 {
-    put_time(call->guest, call->args[0], REAL_START, 1);
+    put_time(call->guest, call->args[0], vmd_host_real_time(call->guest), 1);
     return 0;
 }
 
 uint64_t vmd_host_time(struct vmd_host_call *call)
 {
+    uint64_t seconds = vmd_host_real_time(call->guest) / MILLION;
+
     if (call->args[0]) {
-        vmd_guest_store_u64(call->guest, call->args[0], REAL_START);
+        vmd_guest_store_u64(call->guest, call->args[0], seconds);
     }
-    return REAL_START;
+    return seconds;
 }
 
 /* struct tm begins with nine ints and has 56 bytes on Linux. The time zone is UTC. */

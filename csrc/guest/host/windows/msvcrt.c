@@ -8,11 +8,6 @@
 
 #include <stdlib.h>
 
-static uint64_t host_errno(struct vmd_host_call *call)
-{
-    return call->guest->errno_at;
-}
-
 /* _aligned_malloc(size, alignment), whose blocks are never reused */
 static uint64_t host_aligned_malloc(struct vmd_host_call *call)
 {
@@ -123,9 +118,7 @@ static uint64_t host_assert(struct vmd_host_call *call)
     return 0;
 }
 
-#define NOTHING(name) {name, vmd_host_zero}
-
-VMD_SERVE_ON(VMD_WINDOWS, {"_errno", host_errno}, {"_aligned_malloc", host_aligned_malloc}, NOTHING("_aligned_free"),
+VMD_SERVE_ON(VMD_WINDOWS, {"_aligned_malloc", host_aligned_malloc}, NOTHING("_aligned_free"),
              {"__iob_func", host_iob_func}, {"__acrt_iob_func", host_acrt_iob_func},
              {"__stdio_common_vsprintf", host_common_vsprintf}, {"__stdio_common_vfprintf", host_common_vfprintf},
              {"_assert", host_assert}, {"rand_s", host_rand_s}, {"localeconv", host_localeconv},
@@ -134,11 +127,11 @@ VMD_SERVE_ON(VMD_WINDOWS, {"_errno", host_errno}, {"_aligned_malloc", host_align
              NOTHING("_unlock"), NOTHING("_onexit"), NOTHING("_crt_atexit"), NOTHING("_configthreadlocale"),
              NOTHING("_set_invalid_parameter_handler"), NOTHING("_setmode"), NOTHING("_commit"), NOTHING("setbuf"))
 
-VMD_NAMES_ON(VMD_WINDOWS, {"_open", "open"}, {"_sopen", "open"}, {"_stat64", "stat64"}, {"_fstat64", "fstat64"},
-             {"_strdup", "strdup"}, {"_stricmp", "strcasecmp"}, {"_strnicmp", "strncasecmp"}, {"_snprintf", "snprintf"},
-             {"_vsnprintf", "vsnprintf"}, {"_strtoi64", "strtoll"}, {"_strtoui64", "strtoull"}, {"_atoi64", "atoll"},
-             {"_time64", "time"}, {"_gmtime64", "gmtime"}, {"_localtime64", "localtime"}, {"_mktime64", "mktime"},
-             {"_close", "close"}, {"_read", "read"}, {"_write", "write"}, {"_lseeki64", "lseek"}, {"_access", "access"},
-             {"_unlink", "unlink"}, {"_rmdir", "rmdir"}, {"_mkdir", "mkdir"}, {"_dup", "dup"}, {"_fdopen", "fdopen"},
-             {"_getpid", "getpid"}, {"_getcwd", "getcwd"}, {"_exit", "exit"}, {"_setjmpex", "setjmp"},
-             {"__intrinsic_setjmpex", "setjmp"})
+VMD_NAMES_ON(VMD_WINDOWS, {"_errno", "__errno_location"}, {"_open", "open"}, {"_sopen", "open"}, {"_stat64", "stat64"},
+             {"_fstat64", "fstat64"}, {"_strdup", "strdup"}, {"_stricmp", "strcasecmp"}, {"_strnicmp", "strncasecmp"},
+             {"_snprintf", "snprintf"}, {"_vsnprintf", "vsnprintf"}, {"_strtoi64", "strtoll"},
+             {"_strtoui64", "strtoull"}, {"_atoi64", "atoll"}, {"_time64", "time"}, {"_gmtime64", "gmtime"},
+             {"_localtime64", "localtime"}, {"_mktime64", "mktime"}, {"_close", "close"}, {"_read", "read"},
+             {"_write", "write"}, {"_lseeki64", "lseek"}, {"_access", "access"}, {"_unlink", "unlink"},
+             {"_rmdir", "rmdir"}, {"_mkdir", "mkdir"}, {"_dup", "dup"}, {"_fdopen", "fdopen"}, {"_getpid", "getpid"},
+             {"_getcwd", "getcwd"}, {"_exit", "exit"}, {"_setjmpex", "setjmp"}, {"__intrinsic_setjmpex", "setjmp"})

@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "guest/host/time.h"
 #include "guest/host/windows/system.h"
 
 #include <stdlib.h>
@@ -27,45 +28,39 @@ static uint64_t host_set_last_error(struct vmd_host_call *call)
     return vmd_windows_error(call->guest, (uint32_t)call->args[0]);
 }
 
-/* Clocks, which move as those of host/time.c do */
+/* Clocks count ticks of 100 ns; the real one has begun with the year 1601. */
 
-enum { FREQUENCY = 10000000, STEP = 10, TICKS_OF_MICROSECOND = 10 };
+enum { TICKS_OF_SECOND = 10000000, TICKS_OF_MICROSECOND = 10 };
 
-/* Ticks of 100 ns from the first of January 1601 to the time that host/time.c begins with. */
-#define REAL_START ((11644473600ull + 1700000000ull) * FREQUENCY)
-
-static uint64_t now(struct vmd_guest *guest)
-{
-    guest->state.ticks += STEP;
-    return guest->state.ticks * TICKS_OF_MICROSECOND;
-}
+static const uint64_t SECONDS_TO_1970 = 11644473600;
 
 static uint64_t host_performance_frequency(struct vmd_host_call *call)
 {
-    vmd_guest_store_u64(call->guest, call->args[0], FREQUENCY);
+    vmd_guest_store_u64(call->guest, call->args[0], TICKS_OF_SECOND);
     return 1;
 }
 
 static uint64_t host_performance_counter(struct vmd_host_call *call)
 {
-    vmd_guest_store_u64(call->guest, call->args[0], now(call->guest) + 1000 * (uint64_t)FREQUENCY);
+    vmd_guest_store_u64(call->guest, call->args[0], vmd_host_monotonic_time(call->guest) * TICKS_OF_MICROSECOND);
     return 1;
 }
 
 static uint64_t host_system_time(struct vmd_host_call *call)
 {
-    vmd_guest_store_u64(call->guest, call->args[0], REAL_START + now(call->guest));
+    vmd_guest_store_u64(call->guest, call->args[0],
+                        SECONDS_TO_1970 * TICKS_OF_SECOND + vmd_host_real_time(call->guest) * TICKS_OF_MICROSECOND);
     return 0;
 }
 
 static uint64_t host_tick_count(struct vmd_host_call *call)
 {
-    return 1000 + now(call->guest) / 10000;
+    return vmd_host_monotonic_time(call->guest) / 1000;
 }
 
 /* Memory. SYSTEM_INFO: page size, addresses, processors, granularity. */
 
-enum { PROCESSORS = 2, PAGE = 4096 };
+enum { PAGE = 4096 };
 
 static uint64_t host_system_info(struct vmd_host_call *call)
 {
@@ -76,8 +71,8 @@ static uint64_t host_system_info(struct vmd_host_call *call)
         vmd_put_u32(call->guest, to + 4, PAGE);
         vmd_put_u64(call->guest, to + 8, VMD_WINDOWS_GRANULARITY);
         vmd_put_u64(call->guest, to + 16, 0x7ffffffeffff);
-        vmd_put_u64(call->guest, to + 24, (1 << PROCESSORS) - 1);
-        vmd_put_u32(call->guest, to + 32, PROCESSORS);
+        vmd_put_u64(call->guest, to + 24, (1 << VMD_PROCESSORS) - 1);
+        vmd_put_u32(call->guest, to + 32, VMD_PROCESSORS);
         vmd_put_u32(call->guest, to + 40, VMD_WINDOWS_GRANULARITY);
     }
     return 0;
@@ -154,17 +149,6 @@ static uint64_t host_process(struct vmd_host_call *call)
     return (uint64_t)CURRENT_PROCESS;
 }
 
-static uint64_t host_process_id(struct vmd_host_call *call)
-{
-    return 4242;
-}
-
-static uint64_t host_exit_process(struct vmd_host_call *call)
-{
-    vmd_guest_fail(call->guest, VMD_EXITED, (uint32_t)call->args[0], "it exits");
-    return 0;
-}
-
 /* TerminateProcess(process, code): there is no other process. */
 static uint64_t host_terminate_process(struct vmd_host_call *call)
 {
@@ -192,9 +176,6 @@ static uint64_t host_swap_short(struct vmd_host_call *call)
     return __builtin_bswap16((uint16_t)call->args[0]);
 }
 
-#define NOTHING(name) {name, vmd_host_zero}
-#define WORKS(name) {name, vmd_host_one}
-
 VMD_SERVE_ON(VMD_WINDOWS, {"GetLastError", host_get_last_error}, {"SetLastError", host_set_last_error},
              {"WSAGetLastError", host_get_last_error}, {"WSASetLastError", host_set_last_error},
              {"QueryPerformanceFrequency", host_performance_frequency},
@@ -210,7 +191,6 @@ VMD_SERVE_ON(VMD_WINDOWS, {"GetLastError", host_get_last_error}, {"SetLastError"
              NOTHING("GetProcAddress"), NOTHING("LoadLibraryA"), NOTHING("LoadLibraryW"), NOTHING("LoadLibraryExA"),
              NOTHING("LoadLibraryExW"), WORKS("FreeLibrary"), NOTHING("GetLogicalProcessorInformation"),
              NOTHING("GetLogicalProcessorInformationEx"), {"GetCurrentProcess", host_process},
-             {"GetCurrentProcessId", host_process_id}, {"ExitProcess", host_exit_process},
              {"TerminateProcess", host_terminate_process}, NOTHING("SetUnhandledExceptionFilter"),
              WORKS("SetConsoleCtrlHandler"), NOTHING("SetErrorMode"), NOTHING("GetStdHandle"), NOTHING("GetFileType"),
              NOTHING("GetConsoleMode"), WORKS("SetConsoleMode"), NOTHING("IsDebuggerPresent"),
@@ -220,3 +200,5 @@ VMD_SERVE_ON(VMD_WINDOWS, {"GetLastError", host_get_last_error}, {"SetLastError"
              {"ntohs", host_swap_short}, NOTHING("WSAEventSelect"), NOTHING("WSAEnumNetworkEvents"),
              NOTHING("closesocket"), NOTHING("ioctlsocket"), NOTHING("getsockopt"),
              NOTHING("IsProcessorFeaturePresent"), NOTHING("FlushInstructionCache"))
+
+VMD_NAMES_ON(VMD_WINDOWS, {"GetCurrentProcessId", "getpid"}, {"ExitProcess", "exit"})

@@ -93,12 +93,6 @@ static uint64_t host_current_thread_id(struct vmd_host_call *call)
     return identifier(call->guest, call->guest->state.running_thread);
 }
 
-static uint64_t host_end_thread(struct vmd_host_call *call)
-{
-    vmd_cpu_stop_thread(call, VMD_THREAD_ENDS);
-    return 0;
-}
-
 /* DuplicateHandle(process, handle, process, &copy, ...) */
 static uint64_t host_duplicate_handle(struct vmd_host_call *call)
 {
@@ -282,22 +276,19 @@ static uint64_t host_init_once(struct vmd_host_call *call)
     return 1;
 }
 
-#define NOTHING(name) {name, vmd_host_zero}
-#define WORKS(name) {name, vmd_host_one}
-
 VMD_SERVE_ON(VMD_WINDOWS, {"CreateThread", host_create_thread}, {"_beginthreadex", host_create_thread},
-             {"_endthreadex", host_end_thread}, {"ExitThread", host_end_thread}, {"OpenThread", host_open_thread},
-             {"GetCurrentThread", host_current_thread}, {"GetCurrentThreadId", host_current_thread_id},
-             {"DuplicateHandle", host_duplicate_handle}, {"CreateEventA", host_create_event},
-             {"CreateEventW", host_create_event}, {"CreateSemaphoreA", host_create_semaphore},
-             {"CreateSemaphoreW", host_create_semaphore}, {"SetEvent", host_set_event},
-             {"ResetEvent", host_reset_event}, {"ReleaseSemaphore", host_release_semaphore},
-             {"WaitForSingleObject", host_wait_for_object}, {"WaitForSingleObjectEx", host_wait_for_object},
-             {"WaitForMultipleObjects", host_wait_for_objects}, {"WaitForMultipleObjectsEx", host_wait_for_objects},
-             {"SleepConditionVariableSRW", host_sleep}, {"SleepConditionVariableCS", host_sleep},
-             {"WaitOnAddress", host_sleep}, {"TlsAlloc", host_tls_alloc}, {"TlsGetValue", host_tls_get_value},
-             {"TlsSetValue", host_tls_set_value}, {"InitOnceExecuteOnce", host_init_once}, WORKS("TlsFree"),
-             WORKS("CloseHandle"), WORKS("SetThreadPriority"), WORKS("SwitchToThread"), WORKS("ResumeThread"),
+             {"OpenThread", host_open_thread}, {"GetCurrentThread", host_current_thread},
+             {"GetCurrentThreadId", host_current_thread_id}, {"DuplicateHandle", host_duplicate_handle},
+             {"CreateEventA", host_create_event}, {"CreateEventW", host_create_event},
+             {"CreateSemaphoreA", host_create_semaphore}, {"CreateSemaphoreW", host_create_semaphore},
+             {"SetEvent", host_set_event}, {"ResetEvent", host_reset_event},
+             {"ReleaseSemaphore", host_release_semaphore}, {"WaitForSingleObject", host_wait_for_object},
+             {"WaitForSingleObjectEx", host_wait_for_object}, {"WaitForMultipleObjects", host_wait_for_objects},
+             {"WaitForMultipleObjectsEx", host_wait_for_objects}, {"SleepConditionVariableSRW", host_sleep},
+             {"SleepConditionVariableCS", host_sleep}, {"WaitOnAddress", host_sleep}, {"TlsAlloc", host_tls_alloc},
+             {"TlsGetValue", host_tls_get_value}, {"TlsSetValue", host_tls_set_value},
+             {"InitOnceExecuteOnce", host_init_once}, WORKS("TlsFree"), WORKS("CloseHandle"),
+             WORKS("SetThreadPriority"), WORKS("SwitchToThread"), WORKS("ResumeThread"),
              WORKS("TryAcquireSRWLockExclusive"), WORKS("TryEnterCriticalSection"),
              WORKS("InitializeCriticalSectionAndSpinCount"), WORKS("GetHandleInformation"),
              WORKS("SetHandleInformation"), WORKS("QueueUserAPC"), WORKS("SetThreadAffinityMask"),
@@ -307,3 +298,5 @@ VMD_SERVE_ON(VMD_WINDOWS, {"CreateThread", host_create_thread}, {"_beginthreadex
              NOTHING("AcquireSRWLockShared"), NOTHING("ReleaseSRWLockShared"), NOTHING("InitializeConditionVariable"),
              NOTHING("WakeConditionVariable"), NOTHING("WakeAllConditionVariable"), NOTHING("WakeByAddressSingle"),
              NOTHING("WakeByAddressAll"), NOTHING("SetThreadDescription"), NOTHING("Sleep"), NOTHING("SleepEx"))
+
+VMD_NAMES_ON(VMD_WINDOWS, {"_endthreadex", "pthread_exit"}, {"ExitThread", "pthread_exit"})
