@@ -120,6 +120,8 @@ def test_characters(guest: Guest) -> None:
         assert call(guest, "__maskrune", ord(character), 0xFFFFFF00) == found & 0xFFFFFF00
     assert call(guest, "__toupper", ord("q")) == ord("Q")
     assert call(guest, "__tolower", ord("Q")) == ord("q")
+    unchanged = (0xE9, 0x2FFF, 2**32 - 1)  # in the C locale; the last one is EOF
+    assert [call(guest, "__toupper", each) % 2**32 for each in unchanged] == list(unchanged)
     assert guest.number(table + 1024 + 4 * ord("Q"), 4) == ord("q")
 
 

@@ -273,3 +273,24 @@ def test_errors(guest: Guest) -> None:
     assert guest.number(at, 4) == ERRNOS["ENOSYS"]
     assert call(guest, "_open", "/nothing", 0) == 2**64 - 1
     assert guest.number(at, 4) == ERRNOS["ENOENT"]
+
+
+def test_clocks(guest: Guest) -> None:
+    """All functions read the same two clocks, one of which has begun in 1601. Source: Microsoft, "File Times"."""
+    counter, frequency, file_time = (guest.alloc(8) for _ in range(3))
+    call(guest, "QueryPerformanceFrequency", frequency)
+    call(guest, "QueryPerformanceCounter", counter)
+    call(guest, "GetSystemTimeAsFileTime", file_time)
+    seconds = guest.pointer(counter) / guest.pointer(frequency)
+    assert call(guest, "GetTickCount64") / 1000 == pytest.approx(seconds, abs=0.01)
+    assert call(guest, "g_get_monotonic_time") / 10**6 == pytest.approx(seconds, abs=0.01)
+    since_1970 = guest.pointer(file_time) / 10**7 - 11644473600
+    assert call(guest, "_time64", 0) == int(since_1970)
+
+
+def test_other_names(guest: Guest) -> None:
+    """Functions that other systems have by other names do the same."""
+    assert call(guest, "GetCurrentProcessId") == call(guest, "_getpid") == call(guest, "getpid")
+    assert call(guest, "_errno") == call(guest, "__errno_location")
+    with pytest.raises(SourceError, match=r"it exits \(at 0x5\)"):
+        call(guest, "ExitProcess", 5)

@@ -50,8 +50,7 @@ static void pad(struct vmd_text *text, char with, size_t n)
 struct specification {
     bool left, plus, space, alternative, zero;
     int width, precision; /* precision -1: none */
-    int bytes;            /* of an integer argument */
-    bool long_double;
+    struct vmd_length length;
     char conversion;
 };
 
@@ -68,12 +67,35 @@ static const char *read_number(const char *c, int *value, struct vmd_variadic *a
     return c;
 }
 
+const char *vmd_host_read_length(const struct vmd_arch *host, const char *format, struct vmd_length *ret)
+{
+    *ret = (struct vmd_length){.bytes = 4};
+    for (;; format++) {
+        if (*format == 'h') {
+            ret->bytes = ret->bytes == 4 ? 2 : 1;
+        } else if (*format == 'l') {
+            ret->bytes = host->long_is_int && !ret->is_long ? 4 : 8;
+            ret->is_long = true;
+        } else if (*format == 'I' && host->long_is_int) { /* Windows: a pointer's size, or that in bits */
+            bool is_64 = strncmp(format, "I64", 3) == 0, is_32 = strncmp(format, "I32", 3) == 0;
+
+            ret->bytes = is_32 ? 4 : 8;
+            format += is_64 || is_32 ? 2 : 0;
+        } else if (*format && strchr("Lqzjt", *format)) {
+            ret->bytes = 8;
+            ret->is_long_double = *format == 'L';
+        } else {
+            return format;
+        }
+    }
+}
+
 /* Parse the specification after a %. */
 static const char *read_specification(const char *c, struct specification *ret, struct vmd_variadic *arguments)
 {
-    const struct vmd_guest *guest = arguments->call->guest;
+    const struct vmd_arch *host = arguments->call->guest->host;
 
-    *ret = (struct specification){.precision = -1, .bytes = 4};
+    *ret = (struct specification){.precision = -1};
     for (;; c++) {
         if (*c == '-') {
             ret->left = true;
@@ -85,7 +107,7 @@ static const char *read_specification(const char *c, struct specification *ret, 
             ret->alternative = true;
         } else if (*c == '0') {
             ret->zero = true;
-        } else if (*c != '\'') {
+        } else if (*c != '\'' && (*c != 'I' || host->long_is_int)) { /* of glibc: digits of the locale */
             break;
         }
     }
@@ -99,23 +121,7 @@ static const char *read_specification(const char *c, struct specification *ret, 
         c = read_number(c + 1, &ret->precision, arguments);
         ret->precision = ret->precision < WIDTH_MAX ? ret->precision : WIDTH_MAX;
     }
-    for (; *c && strchr("hlqLzjtI", *c); c++) {
-        if (*c == 'h') {
-            ret->bytes = ret->bytes == 4 ? 2 : 1;
-        } else if (*c == 'l' && c[1] != 'l' && c[-1] != 'l' && guest->host->long_is_int) {
-            ret->bytes = 4;
-        } else if (*c == 'I') { /* Windows: a pointer's size, or that in bits */
-            bool is_64 = strncmp(c, "I64", 3) == 0, is_32 = strncmp(c, "I32", 3) == 0;
-
-            ret->bytes = is_32 ? 4 : 8;
-            c += is_64 || is_32 ? 2 : 0;
-        } else if (*c == 'L') {
-            ret->long_double = true;
-            ret->bytes = 8;
-        } else {
-            ret->bytes = 8;
-        }
-    }
+    c = vmd_host_read_length(host, c, &ret->length);
     ret->conversion = *c;
     return *c ? c + 1 : c;
 }
@@ -154,12 +160,12 @@ static void print_integer(struct vmd_text *out, const struct specification *spec
     int n;
 
     if (spec->conversion == 'd' || spec->conversion == 'i') {
-        value = spec->bytes == 1   ? (uint64_t)(int8_t)value
-                : spec->bytes == 2 ? (uint64_t)(int16_t)value
-                : spec->bytes == 4 ? (uint64_t)(int32_t)value
-                                   : value;
+        value = spec->length.bytes == 1   ? (uint64_t)(int8_t)value
+                : spec->length.bytes == 2 ? (uint64_t)(int16_t)value
+                : spec->length.bytes == 4 ? (uint64_t)(int32_t)value
+                                          : value;
     } else {
-        value = spec->bytes == 8 ? value : value & (((uint64_t)1 << 8 * spec->bytes) - 1);
+        value = spec->length.bytes == 8 ? value : value & (((uint64_t)1 << 8 * spec->length.bytes) - 1);
     }
     rebuild(spec, "ll", format);
     n = snprintf(text, sizeof(text), format, spec->width, spec->precision, value);
@@ -240,8 +246,8 @@ static void convert(struct vmd_text *out, const struct specification *spec, stru
     case 'a':
     case 'A':
         print_double(out, spec,
-                     spec->long_double ? vmd_variadic_next_long_double(arguments)
-                                       : vmd_variadic_next_double(arguments));
+                     spec->length.is_long_double ? vmd_variadic_next_long_double(arguments)
+                                                 : vmd_variadic_next_double(arguments));
         break;
     default:
         vmd_guest_fail(guest, VMD_BAD_REFERENCE, (uint8_t)spec->conversion, "a printf conversion that is not known");

@@ -22,6 +22,16 @@ bool vmd_host_format(struct vmd_variadic *arguments, uint64_t format, struct vmd
 /* The same with the arguments escaped for XML (escape). */
 bool vmd_host_format_escaped(struct vmd_variadic *arguments, uint64_t format, bool escape, struct vmd_text *out);
 
+/* Length modifiers of a conversion of printf or scanf. */
+struct vmd_length {
+    int bytes;    /* of an integer */
+    bool is_long; /* l, or more of them */
+    bool is_long_double;
+};
+
+/* Parse them; returns the rest of the format. */
+const char *vmd_host_read_length(const struct vmd_arch *host, const char *format, struct vmd_length *ret);
+
 /* Encode a character in UTF-8; returns the number of bytes, at most 6. */
 size_t vmd_host_encode_utf8(uint32_t c, char *out);
 

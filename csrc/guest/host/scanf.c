@@ -3,8 +3,8 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
+#include "guest/host/format.h"
 #include "guest/host/numbers.h"
-#include "guest/variadic.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -21,7 +21,7 @@ struct scan {
 struct scan_conversion {
     bool suppress;
     unsigned long width; /* 0: none */
-    int bytes;
+    struct vmd_length length;
     char kind;
     bool set[256], inverted; /* of %[ */
 };
@@ -45,9 +45,9 @@ static const char *read_set(const char *format, struct scan_conversion *ret)
     return *format ? format + 1 : format;
 }
 
-static const char *read_conversion(const char *format, struct scan_conversion *ret)
+static const char *read_conversion(const struct vmd_arch *host, const char *format, struct scan_conversion *ret)
 {
-    *ret = (struct scan_conversion){.bytes = 4};
+    *ret = (struct scan_conversion){0};
     if (*format == '*') {
         ret->suppress = true;
         format++;
@@ -58,9 +58,7 @@ static const char *read_conversion(const char *format, struct scan_conversion *r
         ret->width = strtoul(format, &end, 10);
         format = end;
     }
-    for (; *format && strchr("hlLqjzt", *format); format++) {
-        ret->bytes = *format != 'h' ? 8 : ret->bytes == 4 ? 2 : 1;
-    }
+    format = vmd_host_read_length(host, format, &ret->length);
     ret->kind = *format;
     format += *format != '\0';
     return ret->kind == '[' ? read_set(format, ret) : format;
@@ -101,7 +99,7 @@ static bool scan_integer(struct scan *scan, const struct scan_conversion *conver
         return false;
     }
     scan->next += number.length;
-    store(scan, conversion, number.value, (size_t)conversion->bytes);
+    store(scan, conversion, number.value, (size_t)conversion->length.bytes);
     scan->n += !conversion->suppress;
     return true;
 }
@@ -153,6 +151,7 @@ static bool scan_characters(struct scan *scan, const struct scan_conversion *con
 
 static bool scan_one(struct scan *scan, const struct scan_conversion *conversion)
 {
+    bool is_double = conversion->length.is_long || conversion->length.is_long_double;
     uint64_t consumed = (uint64_t)(scan->next - scan->text);
     char *end;
     double value;
@@ -176,7 +175,7 @@ static bool scan_one(struct scan *scan, const struct scan_conversion *conversion
     case '[':
         return scan_characters(scan, conversion);
     case 'n':
-        store(scan, conversion, consumed, (size_t)conversion->bytes);
+        store(scan, conversion, consumed, (size_t)conversion->length.bytes);
         return true;
     case '%':
         return *scan->next == '%' ? scan->next++, true : false;
@@ -191,7 +190,7 @@ static bool scan_one(struct scan *scan, const struct scan_conversion *conversion
         scan->next = end;
         memcpy(&consumed, &value, 8);
         memcpy(&bits, &single, 4);
-        store(scan, conversion, conversion->bytes == 8 ? consumed : bits, (size_t)conversion->bytes);
+        store(scan, conversion, is_double ? consumed : bits, is_double ? 8 : 4);
         scan->n += !conversion->suppress;
         return true;
     default:
@@ -214,7 +213,7 @@ static uint64_t host_sscanf(struct vmd_host_call *call)
                 scan.next++;
             }
         } else if (*format == '%') {
-            format = read_conversion(format + 1, &conversion);
+            format = read_conversion(call->guest->host, format + 1, &conversion);
             if (!scan_one(&scan, &conversion)) {
                 return scan.n || *scan.next ? scan.n : (uint64_t)-1;
             }
