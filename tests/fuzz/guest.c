@@ -23,6 +23,7 @@ struct vmd_guest *fuzz_guest(uint8_t host, const uint8_t *data, size_t size)
     if (vmd_guest_create("", hosts[host].machine, hosts[host].platform, &limits, &guest, &err)) {
         abort();
     }
+    guest->state.running_thread = 1; /* as the CPU sets it */
     while (vmd_guest_alloc(guest, 0x1000, 0x1000) < FUZZ_BASE) {
     }
     vmd_guest_alloc(guest, 1 << 20, 0x1000);
