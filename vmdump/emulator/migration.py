@@ -130,14 +130,14 @@ def _set_outgoing_channel(machine: Machine, state: int, channel: int) -> None:
 
 
 def _mark_ram_clean(machine: Machine, names: list[str]) -> None:
-    """Mark all pages but one as not to be sent, with the function of free page hinting.
+    """Mark pages as not to be sent, but those at the end of the first block, with the function of free page hinting.
 
     Without any dirty page, find_dirty_block of QEMU 5.2 does not end. Source: migration/ram.c.
     """
     for index, name in enumerate(names):
         block = machine.call("qemu_ram_block_by_name", machine.text(name))
         start, size = (machine.call(f"qemu_ram_get_{what}", block) for what in ("host_addr", "used_length"))
-        machine.call("qemu_guest_free_page_hint", start, size if index else size - _PAGE_MAX)
+        machine.call("qemu_guest_free_page_hint", start, size if index else max(size - _PAGE_MAX, 0))
 
 
 def _ram_blocks(stream: bytes) -> list[str]:
