@@ -265,6 +265,14 @@ def test_any_code(machine: int, code: bytes, table: bytes, at: int) -> None:
         assert "\n" not in str(error)
 
 
+def test_compressed_jump() -> None:
+    """A function of RISC-V that ends in a jump to another one, c.j +24, calls it; c.j -2 stays within."""
+    found = object_with_functions(243, 0x400000, bytes.fromhex("0100 21a8 fdbf"), [0x40001A])
+    function = found.function(found.mapped.bias + 0x400000)
+    assert function
+    assert [each - found.mapped.bias for each in found.calls(function)] == [0x40001A]
+
+
 def test_no_functions_listed() -> None:
     """A binary without .eh_frame_hdr has no functions, and nothing fails."""
     found = object_with_functions(62, 0x400000, b"\xc3" * 16, [])

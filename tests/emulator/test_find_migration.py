@@ -280,12 +280,12 @@ NEWER = {"migrate_get_current": None, "migrate_init": None}
 @pytest.mark.parametrize("target", ["x86_64", "aarch64", "avr", "sparc"])
 @pytest.mark.parametrize("version", PARTS)
 def test_versions_and_hosts(version: str, target: str) -> None:
-    """What is found in Debian's binaries is right; from 7.2 on, all that saving needs, but on RISC-V."""
+    """What is found in Debian's binaries is right; from 7.2 on, all that saving needs."""
     path = pair(version, target).binary
     functions = RealFunctions(str(path))
     assert functions.has_symbols
     assert functions.wrong() == {}
-    assert functions.can_save == (version != "5.2" and not version.endswith("riscv64"))
+    assert functions.can_save == (version != "5.2")
 
 
 BUILDS = sorted(Path(os.environ.get("VMDUMP_BUILDS", "/nonexistent")).glob("binaries/*/*/qemu-system-*"))

@@ -29,6 +29,7 @@ class MigrationFunctions:
 
     def __init__(self, code: Code) -> None:
         self._code = code
+        self._calls_of: dict[_Function | None, list[int]] = {}
 
     def find(self, name: str) -> int | None:
         """Return the address of a function by its name in QEMU; None: it is not found, or not known here."""
@@ -74,7 +75,9 @@ class MigrationFunctions:
         return set(filter(has_evidence, traced)) or set(filter(has_evidence, callers))
 
     def _calls(self, function: _Function | None) -> list[int]:
-        return list(self._code.calls(function)) if function else []
+        if function not in self._calls_of:
+            self._calls_of[function] = list(self._code.calls(function)) if function else []
+        return self._calls_of[function]
 
     def _function(self, address: int) -> set[_Function]:
         function = self._code.function(address)
@@ -90,7 +93,11 @@ class MigrationFunctions:
 
     def _beside_header(self, function: _Function) -> bool:
         """Whether a function has a caller in common with qemu_savevm_state_header."""
-        return not self._callers({function}).isdisjoint(self._callers(self.header))
+        return not self._callers({function}).isdisjoint(self._savers)
+
+    @cached_property
+    def _savers(self) -> set[_Function]:
+        return self._callers(self.header)
 
     # Saving
 
@@ -143,7 +150,7 @@ class MigrationFunctions:
         blocked = self._only(self.is_blocked)
         if not self._keeps_writer or blocked is None:
             return set()
-        savers = self._callers(self.header)
+        savers = self._savers
         askers = (self._callers(self.is_blocked) | self._callers(self.state_blocked)) - {blocked}
         snapshot = self._only(savers & askers or {each for each in savers if askers & self._code.callers(each[0])})
         found = set()
@@ -175,9 +182,8 @@ class MigrationFunctions:
 
         Then qmp_xen_save_devices_state, whose streams have another end, saves devices with the same function.
         """
-        savers = self._xen(b"save")
-        callers = {function[0] for function in self._callers(self._non_iterable)}
-        return any(each[0] in savers for each in self._non_iterable) or any(each in callers for each in savers)
+        users = self._non_iterable | self._callers(self._non_iterable)
+        return not {function[0] for function in users}.isdisjoint(self._xen(b"save"))
 
     @cached_property
     def end_precopy(self) -> set[_Function]:
@@ -197,7 +203,11 @@ class MigrationFunctions:
             return False
         byte, _, end_object, text = calls[:4]
         is_twice = calls.count(byte) == calls.count(text) == 2 and byte != text
-        return is_twice and {byte, end_object} <= {*self._calls(self._only(self.header))}
+        return is_twice and self._header_calls.issuperset((byte, end_object))
+
+    @cached_property
+    def _header_calls(self) -> set[int]:
+        return {*self._calls(self._only(self.header))}
 
     @cached_property
     def non_iterable(self) -> set[_Function]:
@@ -222,30 +232,26 @@ class MigrationFunctions:
 
     @cached_property
     def store_state(self) -> set[_Function]:
-        """global_state_store, which calls the same function as global_state_store_running.
+        """global_state_store. Since 8.0 it calls the same function as global_state_store_running, behind runstate_get.
 
         Compilers may inline that function, so that both assert what it asserts.
         """
-        if found := self._with_text(b"runstate name too big"):
+        if found := self._with_trace(b"runstate name too big", self._beside_header):
             return found
-        running = self._function(next(iter(self._only_in_xen_save()), 0))
+        running = self._function(next((each for each in self._xen(b"save") if each not in self._xen(b"load")), 0))
         asserting = self._with_text(b"< sizeof(global_state.runstate)")
         if running and running < asserting:
             return asserting - running
-        calls = [target for function in running for target in self._calls(function)]
+        calls = self._calls(self._only(running))
         if len(calls) != 1:
             return set()
         others = self._code.callers(calls[0]) - running
-        return {each for each in others if _size(each) <= _SMALL}
+        return {each for each in others if len(self._calls(each)) == 2 and self._calls(each)[1] == calls[0]}
 
     # Files
 
     def _xen(self, kind: bytes) -> list[int]:
         return self._calls(self._only(self._with_text(b"migration-xen-%s-state" % kind)))
-
-    def _only_in_xen_save(self) -> list[int]:
-        load = self._xen(b"load")
-        return [target for target in self._xen(b"save") if target not in load]
 
     @cached_property
     def _new_files(self) -> set[tuple[_Function, _Function]]:
@@ -253,15 +259,13 @@ class MigrationFunctions:
 
         They are neighbours, and call the same functions.
         """
-        save, load = self._xen(b"save"), self._xen(b"load")
+        save, load = {*self._xen(b"save")}, {*self._xen(b"load")}
         pairs = set()
-        for output in {target for target in save if target not in load}:
-            for input_ in {target for target in load if target not in save}:
-                first, second = self._code.function(output), self._code.function(input_)
-                if first and second and max(_size(first), _size(second)) <= _SMALL:
-                    calls = self._calls(first)
-                    if calls and calls == self._calls(second) and (first[1] == second[0] or second[1] == first[0]):
-                        pairs.add((first, second))
+        for output in {each for target in save - load for each in self._function(target)}:
+            for input_ in self._function(output[0] - 1) | self._function(output[1]):
+                calls = self._calls(output)
+                if input_[0] in load - save and calls and calls == self._calls(input_):
+                    pairs.add((output, input_))
         return pairs
 
     @cached_property
@@ -287,14 +291,14 @@ class MigrationFunctions:
 
         Others that use the type's name cast to it.
         """
-        files = [calls[0] for each in self._xen(b"save") if (calls := self._calls(self._code.function(each)))]
+        files = {calls[0] for each in self._xen(b"save") if (calls := self._calls(self._code.function(each)))}
         users = self._loads(b"qio-channel-buffer")
-        return {each for each in users if _size(each) <= _SMALL and not {*self._calls(each)[:1]}.isdisjoint(files)}
+        return {each for each in users if _size(each) <= _SMALL and not files.isdisjoint(self._calls(each)[:1])}
 
     @cached_property
     def load_state(self) -> set[_Function]:
         """qemu_loadvm_state, which qmp_xen_load_devices_state calls."""
-        callees = self._xen(b"load")
+        callees = {*self._xen(b"load")}
         return self._with_trace(b"Configuration section missing", lambda each: each[0] in callees)
 
     # The lock, up to QEMU 8.2

@@ -51,15 +51,27 @@ def _loads(address: int, data: bytes) -> Addresses:
 
 
 def _calls(address: int, data: bytes) -> Addresses:
-    """jal, and pairs of auipc and jalr."""
+    """jal, and pairs of auipc and jalr; c.j, with which functions end in a call of a near one."""
     before = (0, 0)
     for at, word in _instructions(data):
         if word & 0x7F == _JAL:
             offset = word >> 31 << 20 | word & 0xFF000 | (word >> 20 & 1) << 11 | (word >> 21 & 0x3FF) << 1
             yield address + at, address + at + sign_extend(offset, 21)
+        elif word & 0xFFFFE003 == 0xA001:
+            yield address + at, address + at + _compressed_offset(word)
         elif word & 0x707F == 0x67 and before[1] & 0x7F == _AUIPC and before[1] >> 7 & 31 == word >> 15 & 31:
             yield address + before[0], _upper(before[1], address + before[0]) + _low(word)
         before = (at, word)
+
+
+def _compressed_offset(word: int) -> int:
+    """Return the offset of c.j, which has its bits in bits 12 to 2.
+
+    >>> _compressed_offset(0xBFFD), _compressed_offset(0xA821)  # of LLVM's assembler
+    (-2, 24)
+    """
+    bits = (11, 4, 9, 8, 10, 6, 7, 3, 2, 1, 5)
+    return sign_extend(sum((word >> 12 - index & 1) << bit for index, bit in enumerate(bits)), 12)
 
 
 def _byte_reads(data: bytes) -> Iterator[int]:
