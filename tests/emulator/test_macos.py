@@ -7,7 +7,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from support.elf_builder import AARCH64
+from support.elf_builder import AARCH64, X86_64
 from support.guests import call
 
 from vmdump.emulator.guest import Guest
@@ -70,10 +70,12 @@ def test_errors(guest: Guest) -> None:
     assert guest.text(call(guest, "strerror", 59)) == "Too many references: cannot splice"
 
 
-def test_system(guest: Guest) -> None:
-    """Pages have 16 KiB, as on all machines; sysconf() has macOS's names."""
-    assert call(guest, "getpagesize") == call(guest, "sysconf", 29) == 16384
-    assert guest.pointer(guest.host_function("vm_page_size")) == 16384
+@pytest.mark.parametrize(("machine", "page"), [(AARCH64, 16384), (X86_64, 4096)])
+def test_system(machine: int, page: int) -> None:
+    """Pages have the size of the CPU's machines; sysconf() has macOS's names."""
+    guest = Guest("guest", machine, platform=Platform.MACOS)
+    assert call(guest, "getpagesize") == call(guest, "sysconf", 29) == page
+    assert guest.pointer(guest.host_function("vm_page_size")) == page
     assert call(guest, "sysconf", 58) == 2
     assert call(guest, "sysconf", 84) == FAILED
 

@@ -1,6 +1,7 @@
 """Write small valid inputs as a corpus for each fuzz target. Usage: corpus.py DIRECTORY; one folder per target."""
 
 import base64
+import itertools
 import lzma
 import struct
 import sys
@@ -10,7 +11,16 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from support import streams
 from support.elf_builder import AARCH64, DATA, PHDR_DYNAMIC, STT_TLS, X86_64, Symbol, elf_object
-from support.macho_builder import CHAINED_64, CHAINED_64_OFFSET, OPCODES, Bind, Import, macho_object
+from support.macho_builder import (
+    CHAINED_64,
+    CHAINED_64_OFFSET,
+    CPU_ARM64,
+    CPU_X86_64,
+    OPCODES,
+    Bind,
+    Import,
+    macho_object,
+)
 from support.macho_builder import DATA as MACHO_DATA
 from support.macho_builder import Symbol as MachoSymbol
 from support.paths import TESTS
@@ -63,16 +73,17 @@ def macho() -> list[bytes]:
     """Seeds of macho.c: every format of fixups, with imports, constructors, symbols and thread-local variables."""
     inputs = []
     for fixups in (CHAINED_64, CHAINED_64_OFFSET, OPCODES):
-        for import_format in (1, 2, 3):
+        for import_format, (cpu, flag) in itertools.product((1, 2, 3), ((CPU_ARM64, 0), (CPU_X86_64, 0x8000))):
             image = macho_object(
-                fixups=fixups, import_format=import_format, rebases={MACHO_DATA + 8 * n: 0x1000 for n in range(8)},
+                cpu=cpu, fixups=fixups, import_format=import_format,
+                rebases={MACHO_DATA + 8 * n: 0x1000 for n in range(8)},
                 imports=[Import(b"_strlen"), Import(b"_own", -3)],
                 binds=[Bind(MACHO_DATA + 0x100, 0), Bind(MACHO_DATA + 0x108, 1, 8)],
                 lazy_binds=[Bind(MACHO_DATA + 0x110, 0)], symbols=[MachoSymbol(b"_own", 0x1000)], functions=[0x1000],
                 init_offsets=[0x1000], init_pointers=[0x1000], variables=[0], thread_data=b"12345678",
             )  # fmt: skip
             head = image[:0x1000].rstrip(b"\0")
-            inputs.append(struct.pack("<H", len(head)) + head + image[MACHO_DATA:])
+            inputs.append(struct.pack("<H", len(head) | flag) + head + image[MACHO_DATA:])
     return inputs
 
 

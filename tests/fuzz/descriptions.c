@@ -73,7 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct vmd_error err;
 
     address += (uint64_t)fuzz_byte(&data, &size) << 8;
-    guest = fuzz_guest(0, data, size);
+    guest = fuzz_guest(LINUX_X86_64, data, size);
     if (!vmd_tree_create(&tree) && !vmd_guest_reader_create(guest, layout, tree, &reader)) {
         /* Beginnings of objects, for lists without a terminator. */
         for (uint64_t i = 0; i < 4; i++) {

@@ -13,13 +13,17 @@ struct vmd_guest *fuzz_guest(uint8_t host, const uint8_t *data, size_t size)
     static const struct {
         uint16_t machine;
         enum vmd_platform platform;
-    } hosts[] = {{EM_X86_64, VMD_LINUX},   {EM_AARCH64, VMD_LINUX},   {EM_RISCV, VMD_LINUX},  {EM_S390, VMD_LINUX},
-                 {EM_X86_64, VMD_WINDOWS}, {EM_AARCH64, VMD_WINDOWS}, {EM_AARCH64, VMD_MACOS}};
+    } hosts[FUZZ_HOSTS] = {
+        [LINUX_X86_64] = {EM_X86_64, VMD_LINUX},     [LINUX_AARCH64] = {EM_AARCH64, VMD_LINUX},
+        [LINUX_RISCV64] = {EM_RISCV, VMD_LINUX},     [LINUX_S390X] = {EM_S390, VMD_LINUX},
+        [WINDOWS_X86_64] = {EM_X86_64, VMD_WINDOWS}, [WINDOWS_AARCH64] = {EM_AARCH64, VMD_WINDOWS},
+        [MACOS_AARCH64] = {EM_AARCH64, VMD_MACOS},   [MACOS_X86_64] = {EM_X86_64, VMD_MACOS},
+    };
     struct vmd_guest_limits limits = {.memory = 16 << 20};
     struct vmd_guest *guest;
     struct vmd_error err;
 
-    host %= sizeof(hosts) / sizeof(*hosts);
+    host %= FUZZ_HOSTS;
     if (vmd_guest_create("", hosts[host].machine, hosts[host].platform, &limits, &guest, &err)) {
         abort();
     }

@@ -14,7 +14,20 @@
 /* Address of the fuzzer's bytes; also in corpus.py. */
 #define FUZZ_BASE (VMD_GUEST_BASE + 0x600000)
 
-/* host: any number, by which one is chosen: see guest.c. Never returns NULL. */
+/* Hosts of guests. */
+enum fuzz_host {
+    LINUX_X86_64,
+    LINUX_AARCH64,
+    LINUX_RISCV64,
+    LINUX_S390X,
+    WINDOWS_X86_64,
+    WINDOWS_AARCH64,
+    MACOS_AARCH64,
+    MACOS_X86_64,
+    FUZZ_HOSTS
+};
+
+/* host: an enum fuzz_host, or any other number, which chooses one. Never returns NULL. */
 struct vmd_guest *fuzz_guest(uint8_t host, const uint8_t *data, size_t size);
 
 /* Call all query functions of an object. */

@@ -1,13 +1,13 @@
 /*
  * Fuzz target: a Mach-O object (csrc/guest/objects/macho.c). The first two bytes are the size of its head, which has
- * the load commands; the rest is what follows from MIDDLE on. Zeros are in between.
+ * the load commands, and whether it is for x86-64; the rest is what follows from MIDDLE on. Zeros are in between.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "guest.h"
 #include "guest/objects/macho_object.h"
 
-enum { MIDDLE = 0x4000, SIZE = 0x10000, AARCH64_MACOS = 6 };
+enum { MIDDLE = 0x4000, SIZE = 0x10000, FOR_X86_64 = 0x8000 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -31,12 +31,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct vmd_object *library, *main;
     struct vmd_guest *guest;
     struct vmd_error err;
+    enum fuzz_host host;
     char *memory;
 
     head |= (size_t)fuzz_byte(&data, &size) << 8;
+    host = head & FOR_X86_64 ? MACOS_X86_64 : MACOS_AARCH64;
+    head &= FOR_X86_64 - 1;
     head = head < size ? head : size;
     head = head < MIDDLE ? head : MIDDLE;
-    guest = fuzz_guest(AARCH64_MACOS, data, head);
+    guest = fuzz_guest(host, data, head);
     memory = vmd_guest_find(guest, FUZZ_BASE, SIZE);
     size = size - head < SIZE - MIDDLE ? size - head : SIZE - MIDDLE;
     memcpy(memory + MIDDLE, data + head, size);

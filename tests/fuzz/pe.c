@@ -8,7 +8,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { WINDOWS_X86_64 = 4, IMAGE_MAX = 1 << 20 }; /* IMAGE_MAX: what fuzz_guest has allocated */
+enum { IMAGE_MAX = 1 << 20 }; /* IMAGE_MAX: what fuzz_guest has allocated */
 
 static void load(struct vmd_guest *guest, const uint8_t *data, struct vmd_pe *pe)
 {

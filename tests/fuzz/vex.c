@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct vmd_guest *guest = fuzz_guest(fuzz_byte(&data, &size) & 1 ? 3 : 0, data, size);
+    struct vmd_guest *guest = fuzz_guest(fuzz_byte(&data, &size) & 1 ? LINUX_S390X : LINUX_X86_64, data, size);
     const struct vmd_replacement *replacement = guest->host->replacement;
     uint8_t *code = (uint8_t *)vmd_guest_find(guest, FUZZ_BASE, size);
     size_t at = 0, found;
