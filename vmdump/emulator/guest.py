@@ -24,7 +24,7 @@ SECONDS: float = 60
 SLICE = 0.05
 
 #: Limit of the elements of a GSList. QEMU 10.0's longest, of all its types, has 1,328.
-_LIST_MAX = 1 << 18
+_LIST_MAX = 1 << 14
 
 WRONG_BINARY = "it may not be a QEMU system emulator"
 
