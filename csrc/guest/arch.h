@@ -107,6 +107,7 @@ struct vmd_arch {
     int result, result_high;    /* of integers, and the upper half of 128-bit ones */
     int n_args;                 /* number of integer arguments in registers */
     int args[VMD_ARGS_MAX + 1]; /* their registers, then the stack pointer */
+    bool args_are_positional;   /* an argument is in the register of its position, whatever its type */
     int n_float_args;           /* number of variadic floating-point arguments in registers; 0: passed as integers */
     int float_args[8];          /* registers of floating-point arguments; the first is also the result's */
     uint32_t float_shift;       /* lowest bit of a float in these registers */

@@ -294,3 +294,23 @@ def test_other_names(guest: Guest) -> None:
     assert call(guest, "_errno") == call(guest, "__errno_location")
     with pytest.raises(SourceError, match=r"it exits \(at 0x5\)"):
         call(guest, "ExitProcess", 5)
+
+
+def test_double_and_integer(guest: Guest) -> None:
+    """An integer after a double is in the second register. Source: Microsoft, "x64 calling convention"."""
+    # movabs rax, 1.5; movq xmm0, rax; mov ecx, 7; mov edx, 3; sub rsp, 40; movabs rax, ldexp; call rax;
+    # movq rax, xmm0; add rsp, 40; ret
+    parts = bytes.fromhex("48b8"), bytes.fromhex("66480f6ec0 b907000000 ba03000000 4883ec28 48b8")
+    end = bytes.fromhex("ffd0 66480f7ec0 4883c428 c3")
+    ldexp = struct.pack("<Q", guest.host_function("ldexp"))
+    result = guest.call(code(guest, parts[0] + struct.pack("<d", 1.5) + parts[1] + ldexp + end))
+    assert struct.unpack("<d", struct.pack("<Q", result)) == (12.0,)
+
+
+def test_wide_characters(guest: Guest) -> None:
+    """A wide character has two bytes."""
+    text, copy, at = "QEMU \u00e9\u20ac".encode("utf-16-le") + b"\0\0", guest.alloc(32), guest.alloc(8)
+    assert call(guest, "wcslen", code(guest, text)) == 7
+    guest.write_number(at, guest.string("abc"))
+    assert call(guest, "mbsrtowcs", copy, at, 16, 0) == call(guest, "wcslen", copy) == 3
+    assert guest.read(copy, 8) == "abc\0".encode("utf-16-le")

@@ -18,6 +18,7 @@ static const struct vmd_arch x86_64_windows = {
     .thread_pointer = GS_BASE,
     .n_args = 4,
     .args = {RCX, RDX, R8, R9, RSP},
+    .args_are_positional = true,
     .float_args = {XMM(0), XMM(1), XMM(2), XMM(3)},
     .n_saved = 8,
     .saved = {RBX, RBP, RDI, RSI, R12, R13, R14, R15},

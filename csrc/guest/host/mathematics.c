@@ -43,9 +43,15 @@ MATH2(fmod)
 MATH2(fmin)
 MATH2(fmax)
 
+/* The n-th integer argument after one double. */
+static uint64_t integer_arg(const struct vmd_host_call *call, int n)
+{
+    return call->args[call->guest->host->args_are_positional ? n + 1 : n];
+}
+
 static uint64_t host_ldexp(struct vmd_host_call *call)
 {
-    vmd_cpu_return_double(call->guest, ldexp(vmd_cpu_read_double(call->guest, 0), (int32_t)call->args[0]));
+    vmd_cpu_return_double(call->guest, ldexp(vmd_cpu_read_double(call->guest, 0), (int32_t)integer_arg(call, 0)));
     return 0;
 }
 
@@ -54,7 +60,7 @@ static uint64_t host_frexp(struct vmd_host_call *call)
     int exponent;
     double value = frexp(vmd_cpu_read_double(call->guest, 0), &exponent);
 
-    vmd_guest_store_u32(call->guest, call->args[0], (uint32_t)exponent);
+    vmd_guest_store_u32(call->guest, integer_arg(call, 0), (uint32_t)exponent);
     vmd_cpu_return_double(call->guest, value);
     return 0;
 }
@@ -65,7 +71,7 @@ static uint64_t host_modf(struct vmd_host_call *call)
     uint64_t bits;
 
     memcpy(&bits, &whole, 8);
-    vmd_guest_store_u64(call->guest, call->args[0], bits);
+    vmd_guest_store_u64(call->guest, integer_arg(call, 0), bits);
     vmd_cpu_return_double(call->guest, rest);
     return 0;
 }
@@ -102,7 +108,7 @@ static uint64_t host_sincos(struct vmd_host_call *call)
         uint64_t bits;
 
         memcpy(&bits, &results[i], 8);
-        vmd_guest_store_u64(call->guest, call->args[i], bits);
+        vmd_guest_store_u64(call->guest, integer_arg(call, i), bits);
     }
     return 0;
 }

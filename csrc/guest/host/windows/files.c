@@ -58,7 +58,20 @@ static uint64_t host_skip_root(struct vmd_host_call *call)
     return INVALID_ARGUMENT;
 }
 
-/* mbsrtowcs(to, &from, n, state), of ASCII: a wide character has two bytes. */
+/* Wide characters have two bytes. */
+
+static uint64_t host_wcslen(struct vmd_host_call *call)
+{
+    uint64_t n = 0;
+    const char *at;
+
+    while ((at = vmd_guest_at(call->guest, call->args[0] + 2 * n, 2)) && vmd_get_u16(call->guest, at)) {
+        n++;
+    }
+    return n;
+}
+
+/* mbsrtowcs(to, &from, n, state), of ASCII */
 static uint64_t host_mbsrtowcs(struct vmd_host_call *call)
 {
     const char *from = vmd_host_string(call->guest, vmd_guest_load_u64(call->guest, call->args[1]));
@@ -74,4 +87,5 @@ static uint64_t host_mbsrtowcs(struct vmd_host_call *call)
 VMD_SERVE_ON(VMD_WINDOWS, {"GetFileAttributesA", host_file_attributes}, {"CreateFileA", host_invalid_handle},
              {"CreateFileW", host_invalid_handle}, {"CreateFileMappingA", host_create_file_mapping},
              {"CreateFileMappingW", host_create_file_mapping}, {"MapViewOfFile", host_map_view},
-             {"UnmapViewOfFile", vmd_host_one}, {"PathCchSkipRoot", host_skip_root}, {"mbsrtowcs", host_mbsrtowcs})
+             {"UnmapViewOfFile", vmd_host_one}, {"PathCchSkipRoot", host_skip_root}, {"wcslen", host_wcslen},
+             {"mbsrtowcs", host_mbsrtowcs})
