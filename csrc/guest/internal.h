@@ -1,6 +1,7 @@
 /*
- * The inside of a guest, shared by the files that make it up: guest.c (memory, imports), cpu.c (Unicorn), the ELF
- * files, and those in host/, one file for each subject of libc, GLib and other libraries that a guest calls.
+ * The inside of a guest, shared by the files that make it up: guest.c (memory), imports.c, cpu/ (Unicorn),
+ * objects/ (formats of executables), arch/ (hosts), and host/, one file for each subject of libc, GLib and other
+ * libraries that a guest calls.
  *
  * A host file registers its functions with VMD_SERVE; nothing else names them. State of host functions between
  * calls is in the guest's own memory, in struct vmd_guest_state, or in a container (containers.h): a
@@ -182,7 +183,8 @@ struct vmd_guest_state {
     struct vmd_source sources[VMD_SOURCES_MAX];
     struct vmd_poll polls[VMD_FILES_MAX];
     struct vmd_thread threads[VMD_THREADS_MAX];
-    unsigned n_threads, n_new_threads, n_blocks;
+    unsigned n_threads, n_new_threads;
+    unsigned n_blocks;           /* waits of the main thread in a row that had no effect */
     uint64_t running_thread;     /* number of the running thread; 1: the main thread */
     uint64_t keys[VMD_KEYS_MAX]; /* of pthread_key_create */
     uint64_t n_pthread_keys;
@@ -391,7 +393,7 @@ void vmd_host_sort_pointers(struct vmd_host_call *call, uint64_t base, uint64_t 
 int vmd_host_compare(struct vmd_host_call *call, uint64_t function, uint64_t a, uint64_t b, bool has_data,
                      uint64_t data);
 
-/* CPU (cpu.c) */
+/* CPU (cpu/) */
 
 enum vmd_status vmd_cpu_create(struct vmd_guest *guest, const char *unicorn, struct vmd_error *err);
 void vmd_cpu_destroy(struct vmd_guest *guest);

@@ -314,3 +314,28 @@ def test_wide_characters(guest: Guest) -> None:
     guest.write_number(at, guest.string("abc"))
     assert call(guest, "mbsrtowcs", copy, at, 16, 0) == call(guest, "wcslen", copy) == 3
     assert guest.read(copy, 8) == "abc\0".encode("utf-16-le")
+
+
+def test_many_waits(guest: Guest) -> None:
+    """Any number of waits may be over, one after the other, because another thread has signalled an object."""
+    ping, pong = (call(guest, "CreateEventA", 0, 0, 0, 0) for _ in range(2))
+    functions = [guest.host_function(name) for name in ("SetEvent", "WaitForSingleObject")]
+
+    def calls(*each: tuple[int, int]) -> bytes:
+        # movabs rcx, handle; mov edx, -1; movabs rax, function; call rax
+        return b"".join(
+            b"\x48\xb9" + struct.pack("<Q", handle) + b"\xba\xff\xff\xff\xff\x48\xb8" + struct.pack("<Q", function)
+            + b"\xff\xd0" for function, handle in each
+        )  # fmt: skip
+
+    set_event, wait = functions
+    body = calls((wait, ping), (set_event, pong))
+    # sub rsp, 40; the loop; jmp to its start
+    thread(guest, code(guest, bytes.fromhex("4883ec28") + body + b"\xeb" + struct.pack("b", -len(body) - 2)))
+    body = calls((set_event, ping), (wait, pong))
+    # push rbx; sub rsp, 32; mov ebx, 1000; the loop; dec ebx; jnz; add rsp, 32; pop rbx; ret
+    guest.call(
+        code(guest, bytes.fromhex("53 4883ec20 bbe8030000") + body + b"\xff\xcb\x75" + struct.pack("b", -len(body) - 4)
+             + bytes.fromhex("4883c420 5b c3"))
+    )  # fmt: skip
+    assert call(guest, "WaitForSingleObject", pong, 0) == WAIT_TIMEOUT

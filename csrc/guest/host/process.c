@@ -1,5 +1,5 @@
 /*
- * The process: exit, identity, environment, signals, properties of the host machine.
+ * The process: exit, identity, environment, errors, properties of the host machine.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,5 +1,5 @@
 /*
- * Microsoft's C runtime (msvcrt, UCRT): functions with other names or other types than elsewhere. long has 4 bytes.
+ * Microsoft's C runtime (msvcrt, UCRT): functions with other names or other types than elsewhere.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -204,6 +204,9 @@ static uint64_t wait_for(struct vmd_host_call *call, const uint64_t *handles, ui
         result = try_wait(call->guest, handles, n, is_for_all);
         milliseconds = milliseconds == INFINITE ? INFINITE : 0;
     }
+    if (result != WAIT_TIMEOUT && call->guest->state.running_thread == VMD_MAIN_THREAD) {
+        call->guest->state.n_blocks = 0; /* what it has waited for has happened */
+    }
     return result;
 }
 
