@@ -33,6 +33,7 @@ from support.elf_builder import (
 )
 from support.elf_builder import DATA as AT
 from support.examples import EXAMPLES
+from support.refusals import check_refused
 
 from vmdump._core import ffi
 from vmdump.emulator.guest import Guest
@@ -40,7 +41,6 @@ from vmdump.emulator.objects.elf import ElfFile
 from vmdump.emulator.objects.model import MappedObject, MappedSegment
 from vmdump.emulator.objects.open import open_object
 from vmdump.errors import SourceError
-from vmdump.sources.qemu_image.image import QemuImage
 
 GOOD = elf_object()
 
@@ -166,11 +166,7 @@ IMPORTS += NAMES
 )
 def test_wrong_files(data: bytes, error: str, tmp_path: Path) -> None:
     """Files that are not a readable QEMU are refused by name."""
-    path = tmp_path / "file"
-    path.write_bytes(data)
-    with pytest.raises(SourceError, match=error) as caught:
-        QemuImage(path)
-    assert str(caught.value).startswith(f"{path}: ")
+    check_refused(data, error, tmp_path)
 
 
 @example([(80, b"\0\0\0\x11")])  # the dynamic section is below the loaded segments

@@ -23,6 +23,7 @@ from support.pe_builder import (
     X86_64,
     pe_object,
 )
+from support.refusals import check_refused
 
 from vmdump._core import ffi
 from vmdump.emulator.guest import Guest
@@ -30,7 +31,6 @@ from vmdump.emulator.machine_code import Code
 from vmdump.emulator.objects.model import MappedObject
 from vmdump.emulator.objects.pe import PeFile
 from vmdump.errors import SourceError
-from vmdump.sources.qemu_image.image import QemuImage
 
 GOOD = pe_object(
     data=struct.pack("<4Q", 2**64 - 1, BASE + CODE, BASE + CODE, 0).ljust(256, b"\0"),
@@ -257,12 +257,7 @@ def of_ones(number: int) -> bytes:
 )
 def test_wrong_files(data: bytes, error: str, tmp_path: Path) -> None:
     """Files that are not a readable QEMU are refused on one line that names them."""
-    path = tmp_path / "file.exe"
-    path.write_bytes(data)
-    with pytest.raises(SourceError, match=error) as caught:
-        QemuImage(path)
-    assert str(caught.value).startswith(f"{path}: ")
-    assert "\n" not in str(caught.value)
+    check_refused(data, error, tmp_path)
 
 
 @settings(max_examples=3 * EXAMPLES // 2)
