@@ -43,6 +43,7 @@ def fences(page: Path) -> list[tuple[str, str]]:
 def pages_with(language: str) -> list[object]:
     """The pages with blocks of a language, as parameters."""
     names = [page for page in PAGES if blocks(language, [page])]
+    assert names, language
     return [pytest.param(page, id=str(page.relative_to(ROOT))) for page in names]
 
 
@@ -118,6 +119,7 @@ def test_commands_with_packages(page: Path, directory: Path) -> None:
 
 def check(commands: list[tuple[str, str]]) -> None:
     """Run commands and compare their output with the expected one."""
+    assert commands
     for command, output in commands:
         done = subprocess.run(
             ["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False

@@ -68,7 +68,7 @@ def test_a_directory_of_dumps(folder: Path, tmp_path: Path) -> None:
         assert contents(folder) == before
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=30)
-        assert process.returncode == 0
+        assert process.returncode == 0, stderr
         assert "Traceback" not in stderr
     out = tmp_path / "pages"
     command = [*VMDUMP, "check", "--matrix", str(folder), "--format", "html", "-o", str(out)]

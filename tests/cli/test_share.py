@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.paths import ROOT
+from support.requirements import require
 
 from vmdump.cli import COMMANDS
 from vmdump.cli.source_arguments import _DIRECTORY, _FILE
@@ -46,15 +47,13 @@ def test_other_completions(share: Path, shell: str, name: str) -> None:
     """zsh and fish accept their scripts, which have all commands."""
     text = (share / name).read_text()
     assert all(re.search(rf"\b{command}\b", text) for command in COMMANDS)
-    if shutil.which(shell) is None:
-        pytest.skip(f"{shell} is not installed")
+    require(shutil.which(shell), shell)
     subprocess.run([shell, "-n", share / name], check=True)
 
 
 def test_fish_completes_commands_and_files(share: Path, tmp_path: Path) -> None:
     """fish offers the commands, and files where a SOURCE is expected."""
-    if shutil.which("fish") is None:
-        pytest.skip("fish is not installed")
+    require(shutil.which("fish"), "fish")
     (tmp_path / "some.json").touch()
     script = share / "fish/vendor_completions.d/vmdump.fish"
     for line, expected in (("vmdump do", "doctor"), ("vmdump dump so", "some.json")):
@@ -87,8 +86,7 @@ def test_man_pages(share: Path) -> None:
 
 def test_man_pages_have_no_warnings(share: Path) -> None:
     """groff formats each page without a warning."""
-    if shutil.which("groff") is None:
-        pytest.skip("groff is not installed")
+    require(shutil.which("groff"), "groff")
     for page in sorted((share / "man/man1").iterdir()):
         done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z", page], capture_output=True, text=True)
         assert done.stderr == "", page.name

@@ -4,16 +4,15 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
 from support.dumps import read_real_dump
 from support.paths import ROOT
+from support.requirements import require
 
 
 def test_every_allocation_fails_once(tmp_path: Path) -> None:
     """Tree, parser, engines, hash table and the walker of streams return VMD_NO_MEMORY and free their memory."""
     compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler")
+    require(compiler, "a C compiler")
     program = tmp_path / "alloc_failure"
     declarations = tmp_path / "declarations.h"
     declarations.write_text(

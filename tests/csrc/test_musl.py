@@ -5,13 +5,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
 from support.paths import ROOT
+from support.requirements import require
 
 
-@pytest.mark.skipif(shutil.which("musl-gcc") is None, reason="needs Debian's musl-tools")
 def test_compiles_with_musl(tmp_path: Path) -> None:
     """Each file of the C core compiles without a warning, with the options of its build."""
+    require(shutil.which("musl-gcc"), "Debian's musl-tools")
     options = re.search(r"extra_compile_args=(\[.*?\])", (ROOT / "csrc/ffi_build.py").read_text())
     assert options is not None
     sources = sorted(ROOT.glob("csrc/**/*.c"))

@@ -33,7 +33,9 @@ from support.elf_builder import (
 )
 from support.elf_builder import DATA as AT
 from support.examples import EXAMPLES
+from support.glib import load_glib
 from support.refusals import check_refused
+from support.requirements import require
 
 from vmdump._core import ffi
 from vmdump.emulator.guest import Guest
@@ -276,10 +278,8 @@ def test_copied_variable(machine: int) -> None:
     data = elf_object(machine=machine, symbols=symbols, rela=[(AT, copy, 1, 0), (AT + 8, copy, 2, 0)])
     guest = Guest("x", machine)
     bias = mapped(data, guest=guest).bias
-    try:
-        glib = ctypes.CDLL("libglib-2.0.so.0")
-    except OSError:
-        pytest.skip("no GLib here to compare with; Debian has it: libglib2.0-0")
+    glib = load_glib()
+    require(glib, "libglib-2.0.so.0")
     real = ctypes.POINTER(ctypes.c_uint16).in_dll(glib, "g_ascii_table")
     assert struct.unpack("<256H", guest.read(guest.pointer(bias + AT), 512)) == tuple(real[:256])
     assert guest.pointer(bias + AT + 8) == 0

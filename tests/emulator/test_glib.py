@@ -7,6 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.elf_builder import HOSTS
+from support.glib import load_glib
+from support.requirements import require
 
 from vmdump.emulator.guest import Guest
 
@@ -16,10 +18,8 @@ VOID = ctypes.c_void_p
 @pytest.fixture(scope="module")
 def glib() -> ctypes.CDLL:
     """The real GLib."""
-    try:
-        return ctypes.CDLL("libglib-2.0.so.0")
-    except OSError:
-        pytest.skip("needs libglib-2.0.so.0")
+    require(load_glib(), "libglib-2.0.so.0")
+    return ctypes.CDLL("libglib-2.0.so.0")
 
 
 @pytest.fixture(scope="module", params=HOSTS, ids=HOSTS.values())

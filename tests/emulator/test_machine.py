@@ -3,12 +3,12 @@
 import gc
 import json
 import os
-import shutil
 import weakref
 from pathlib import Path
 
 import pytest
 from support.native_qemu import NativeQemu, ram_blocks, vmdescription
+from support.qemu import find_qemu
 
 from vmdump.emulator.guest import Guest
 from vmdump.emulator.machine import Machine, MachineError, QmpError, boot
@@ -19,24 +19,16 @@ from vmdump.errors import SourceError
 pytestmark = pytest.mark.qemu
 
 
-def binary(target: str) -> str:
-    """A real QEMU."""
-    path = shutil.which(f"qemu-system-{target}")
-    if path is None:
-        pytest.skip(f"needs qemu-system-{target}")
-    return path
-
-
 @pytest.fixture(scope="module")
 def machine() -> Machine:
     """A pc machine, just booted."""
-    return boot(binary("x86_64"), ["-M", "q35", "-accel", "tcg"])
+    return boot(find_qemu("x86_64"), ["-M", "q35", "-accel", "tcg"])
 
 
 @pytest.fixture(scope="module")
 def native():
     """The real one."""
-    with NativeQemu(binary("x86_64"), "-M", "q35", "-accel", "tcg") as qemu:
+    with NativeQemu(find_qemu("x86_64"), "-M", "q35", "-accel", "tcg") as qemu:
         yield qemu
 
 
@@ -109,9 +101,9 @@ MORE_MACHINES = {
 def test_save(target, name, tmp_path):
     """The saved stream has the devices and the RAM blocks that the real one sends."""
     args = ["-M", name, "-accel", "tcg"] if name != "none" else ["-M", name]
-    with NativeQemu(binary(target), *args) as native:
+    with NativeQemu(find_qemu(target), *args) as native:
         expected = native.save(tmp_path / "stream")
-    booted = boot(binary(target), args)
+    booted = boot(find_qemu(target), args)
     stream = save_stream(booted)
     assert vmdescription(stream) == vmdescription(expected)
     assert ram_blocks(stream) == ram_blocks(expected)
@@ -121,11 +113,11 @@ def test_save(target, name, tmp_path):
 def test_load(tmp_path):
     """An emulated machine loads what it has saved, and what a real one has, and refuses another machine's."""
     args = ["-M", "pc", "-accel", "tcg"]
-    stream = save_stream(boot(binary("x86_64"), args))
-    loaded = boot(binary("x86_64"), [*args, "-incoming", "defer"])
+    stream = save_stream(boot(find_qemu("x86_64"), args))
+    loaded = boot(find_qemu("x86_64"), [*args, "-incoming", "defer"])
     assert load_stream(loaded, stream) == 0
     save_stream(loaded)  # vCPU threads run the work that the load has queued
-    other = boot(binary("x86_64"), ["-M", "q35", "-accel", "tcg", "-incoming", "defer"])
+    other = boot(find_qemu("x86_64"), ["-M", "q35", "-accel", "tcg", "-incoming", "defer"])
     assert load_stream(other, stream) < 0
     assert "Machine type received is 'pc-i440fx-7.2' and local is 'pc-q35-7.2'" in other.output
 
@@ -134,8 +126,8 @@ def test_real_qemu_loads_an_emulated_save(tmp_path: Path):
     """A stream of the emulator is one for a real QEMU."""
     args = ["-M", "q35", "-accel", "tcg"]
     path = tmp_path / "stream"
-    path.write_bytes(save_stream(boot(binary("x86_64"), args)))
-    with NativeQemu(binary("x86_64"), *args, "-incoming", "defer") as native:
+    path.write_bytes(save_stream(boot(find_qemu("x86_64"), args)))
+    with NativeQemu(find_qemu("x86_64"), *args, "-incoming", "defer") as native:
         native.qmp("migrate-incoming", uri=f"exec:cat {path}")
         while (status := native.qmp("query-status")["status"]) == "inmigrate":
             pass
@@ -145,7 +137,7 @@ def test_real_qemu_loads_an_emulated_save(tmp_path: Path):
 @pytest.mark.parametrize("machine", ["pc", "pc,suppress-vmdesc=on", "pc-i440fx-2.3", "pc-i440fx-2.1"])
 def test_end_of_a_stream(machine: str, tmp_path: Path) -> None:
     """Streams of a real QEMU have an end: with a vmdescription or not, and with footers of sections or not."""
-    with NativeQemu(binary("x86_64"), "-M", machine, "-accel", "tcg") as qemu:
+    with NativeQemu(find_qemu("x86_64"), "-M", machine, "-accel", "tcg") as qemu:
         stream = qemu.save(tmp_path / "stream")
     assert _is_ended(stream)
     description = json.dumps(vmdescription(stream)) if vmdescription(stream) else ""
@@ -161,11 +153,11 @@ def test_end_of_a_stream(machine: str, tmp_path: Path) -> None:
 def test_template(tmp_path):
     """A device that is added to a template is there as if it had been on the command line; templates don't change."""
     args = ["-M", "q35", "-accel", "tcg"]
-    template = boot_template(binary("x86_64"), args)
+    template = boot_template(find_qemu("x86_64"), args)
     with template.boot() as machine:
         alone = save_stream(machine)
     for device in ("e1000e,id=dut", "nec-usb-xhci,id=dut"):
-        with NativeQemu(binary("x86_64"), *args, "-device", device) as native:
+        with NativeQemu(find_qemu("x86_64"), *args, "-device", device) as native:
             expected = native.save(tmp_path / "stream")
         with template.boot(device) as machine:
             stream = save_stream(machine)
@@ -179,7 +171,7 @@ def test_template(tmp_path):
 
 def test_template_without_exports():
     """If QEMU's functions are not exported, each block has a machine of its own; refused ones are freed."""
-    template = boot_template(binary("x86_64-microvm"), ["-M", "microvm", "-accel", "qtest"])
+    template = boot_template(find_qemu("x86_64-microvm"), ["-M", "microvm", "-accel", "qtest"])
     before = guests()
     gc.disable()
     try:
@@ -199,7 +191,7 @@ def guests() -> int:
 
 def test_snapshot():
     """A machine is again what it was, also after an error."""
-    machine = boot(binary("x86_64"), ["-M", "q35", "-accel", "tcg"])
+    machine = boot(find_qemu("x86_64"), ["-M", "q35", "-accel", "tcg"])
     machine.snapshot()
     stream = save_stream(machine)
     machine.rewind()
@@ -211,7 +203,7 @@ def test_snapshot():
 
 def test_kvm():
     """With KVM a machine has what KVM's profile gives it: its clock, and the CPU's frequency."""
-    machine = boot(binary("x86_64"), ["-M", "q35", "-accel", "kvm"])
+    machine = boot(find_qemu("x86_64"), ["-M", "q35", "-accel", "kvm"])
     assert machine.qmp("query-kvm") == {"enabled": True, "present": True}
     description = vmdescription(save_stream(machine))
     names = [device["name"] for device in description["devices"]]
@@ -223,11 +215,11 @@ def test_kvm():
 def test_refusals():
     """What QEMU refuses is an error with its message; the exit status of the process does not matter."""
     with pytest.raises(MachineError, match="unsupported machine type"):
-        boot(binary("x86_64"), ["-M", "nosuch"])
+        boot(find_qemu("x86_64"), ["-M", "nosuch"])
     with pytest.raises(MachineError, match="unsupported machine type"):
-        boot(binary("x86_64"), ["-M", os.fsdecode(b"nosuch\xff")])
+        boot(find_qemu("x86_64"), ["-M", os.fsdecode(b"nosuch\xff")])
     with pytest.raises(MachineError, match="'nosuch' is not a valid device model name"):
-        boot(binary("x86_64"), ["-M", "q35", "-accel", "tcg", "-device", "nosuch"])
+        boot(find_qemu("x86_64"), ["-M", "q35", "-accel", "tcg", "-device", "nosuch"])
     with pytest.raises(SourceError, match="not an ELF file"):
         boot(__file__)
 
@@ -235,13 +227,13 @@ def test_refusals():
 def test_files(machine):
     """Files come from the binary's own tree, and each that was asked for is named; nothing else of the host is read."""
     assert any(path.endswith("/bios-256k.bin") for path in machine.files)
-    prefix = str(Path(binary("x86_64")).resolve().parent.parent)
+    prefix = str(Path(find_qemu("x86_64")).resolve().parent.parent)
     assert all(where in ("missing", "stand-in") or where.startswith(prefix) for where in machine.files.values())
 
 
 def test_memory_is_freed():
     """A machine that is no longer used frees its memory at once, not when the garbage collector runs."""
-    machine = boot(binary("x86_64"), ["-M", "none"])
+    machine = boot(find_qemu("x86_64"), ["-M", "none"])
     machine.qmp("query-version")
     guest = weakref.ref(machine.guest)
     gc.disable()

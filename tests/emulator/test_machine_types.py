@@ -4,12 +4,12 @@ tests/support/all_machines.py compares all types of all targets.
 """
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
 from support.machine_pair import compare_answers, compare_machine
 from support.native_qemu import NativeQemu, ram_blocks, vmdescription
+from support.qemu import find_qemu
 from support.releases import pair
 
 from vmdump.emulator.machine import QmpError, boot
@@ -119,9 +119,7 @@ def test_versions_without_exports(version: str, name: str, tmp_path: Path) -> No
 
 def test_binary_without_exports(tmp_path: Path) -> None:
     """QMP, saving and loading work in a binary that exports no functions: Debian's microvm build."""
-    binary = shutil.which("qemu-system-x86_64-microvm")
-    if binary is None:
-        pytest.skip("needs qemu-system-x86_64-microvm")
+    binary = find_qemu("x86_64-microvm")
     machine = boot(binary, ["-M", "microvm", "-accel", "qtest"])
     assert not machine.functions.exported
     assert machine.qmp("query-version")["qemu"]["major"] >= 7

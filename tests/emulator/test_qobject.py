@@ -1,12 +1,12 @@
 """QObjects in a guest's memory, compared with QEMU's own functions."""
 
 import json
-import shutil
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.elf_builder import X86_64
+from support.qemu import find_qemu
 
 from vmdump.emulator.guest import Guest
 from vmdump.emulator.machine import Machine, boot
@@ -38,10 +38,7 @@ def test_round_trip(value: object) -> None:
 @pytest.fixture(scope="module")
 def machine() -> Machine:
     """A real QEMU."""
-    binary = shutil.which("qemu-system-x86_64")
-    if binary is None:
-        pytest.skip("needs qemu-system-x86_64")
-    return boot(binary, ["-M", "none"])
+    return boot(find_qemu("x86_64"), ["-M", "none"])
 
 
 @pytest.mark.qemu

@@ -1,7 +1,6 @@
 """Machine types and machines as read in the emulator, compared with a real QEMU's QMP answers and migration stream."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,7 +65,7 @@ def test_compat_props(machines: Machines) -> None:
     query-machines does not return them.
     """
     if "pc-q35-7.1" not in machines or "pc-q35-8.0" in machines:
-        pytest.skip("needs QEMU 7.2")
+        pytest.skip("the installed QEMU is not 7.2")
     assert machines.info("pc-q35-7.2").compat_props == ()
     assert machines.info("pc-q35-7.1").compat_props == (
         CompatProperty("virtio-device", "queue_reset", "false"),
@@ -199,9 +198,7 @@ def test_open() -> None:
 @pytest.mark.slow
 def test_machine_that_cannot_be_saved(monkeypatch: pytest.MonkeyPatch) -> None:
     """A binary whose migration functions are not found has devices, and no sections; the reason is named."""
-    path = shutil.which("qemu-system-x86_64-microvm")
-    if path is None:
-        pytest.skip("needs Debian's qemu-system-x86_64-microvm")
+    path = find_qemu("x86_64-microvm")
     monkeypatch.setattr(MigrationFunctions, "is_complete", lambda self: False)
     machine = open_machines(path, cache=False)["microvm"]
     assert machine.sections == ()
@@ -225,9 +222,7 @@ def test_value_that_is_not_determined(machines: Machines) -> None:
 @pytest.mark.slow
 def test_properties_of_a_binary_without_exports(tmp_path: Path) -> None:
     """Effective values are those of the real QEMU; SET BY says if a default is not known."""
-    path = shutil.which("qemu-system-x86_64-microvm")
-    if path is None:
-        pytest.skip("needs Debian's qemu-system-x86_64-microvm")
+    path = find_qemu("x86_64-microvm")
     found = open_machines(path, cache=False).properties("virtio-rng-device", "microvm")
     assert found.added == "driver=virtio-rng-device,id=vmdump"
     by_name = {each.name: each for each in found.properties}
@@ -255,9 +250,7 @@ def test_arm(tmp_path: Path) -> None:
 
 def test_no_functions() -> None:
     """A binary whose QMP commands are not found is an error, or is read; never an internal error."""
-    path = shutil.which("qemu-system-x86_64-microvm")
-    if path is None:
-        pytest.skip("needs Debian's qemu-system-x86_64-microvm")
+    path = find_qemu("x86_64-microvm")
     try:
         infos = open_machines(path, cache=False).infos
     except vmdump.SourceError as error:

@@ -9,13 +9,19 @@ import pytest
 from support.native_environ import native_environ
 from support.native_qemu import NativeQemu
 from support.qemu import find_qemu
+from support.requirements import require
 from support.streams import real_stream, small_stream, write
 
 from vmdump.errors import SourceError
 from vmdump.stream.qcow2 import Qcow2
 from vmdump.stream.walk import read_saved_vm
 
-needs_qemu_img = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="no qemu-img; install qemu-utils")
+
+@pytest.fixture
+def qemu_img() -> None:
+    """Require qemu-img."""
+    require(shutil.which("qemu-img"), "qemu-img (Debian: qemu-utils)")
+
 
 BITS = 12
 CLUSTER = 1 << BITS
@@ -114,7 +120,7 @@ def test_data_file_outside(tmp_path: Path) -> None:
         read_saved_vm(write(tmp_path / "disk", bytes(image.data)))
 
 
-@needs_qemu_img
+@pytest.mark.usefixtures("qemu_img")
 @pytest.mark.qemu
 @pytest.mark.parametrize(
     "options",
@@ -140,7 +146,7 @@ def test_disks_of_qemu_img(tmp_path: Path, options: tuple[str, ...], monkeypatch
     assert (vm.machine, vm.size, vm.container.kind) == ("malta", len(stream), "qcow2 disk")
 
 
-@needs_qemu_img
+@pytest.mark.usefixtures("qemu_img")
 @pytest.mark.qemu
 @pytest.mark.parametrize("options", ["", "compat=0.10", "cluster_size=2M", "cluster_size=512", "extended_l2=on"])
 def test_snapshots_of_a_real_qemu(tmp_path: Path, options: str) -> None:
