@@ -180,6 +180,13 @@ SAVER = ["qemu_savevm_state_header", "qemu_savevm_state_do_setup"]
             id="one that writes a section's header and footer",
         ),
         pytest.param(
+            "global_state_store",
+            changed("global_state_store", migration_stop_vm=["vm_stop", "runstate_get", "global_state_do_store"],
+                    save_snapshot=[*BODIES["save_snapshot"][:1], *BODIES["save_snapshot"][2:], "runstate_get",
+                                   "global_state_do_store"]),
+            id="inlined into its callers",
+        ),
+        pytest.param(
             "qemu_file_new_input",
             changed("qemu_file_new_input", qemu_file_new_input=["object_ref", "object_new"]),
             id="not the twin of that for output",

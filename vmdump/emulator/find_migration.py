@@ -232,21 +232,18 @@ class MigrationFunctions:
 
     @cached_property
     def store_state(self) -> set[_Function]:
-        """global_state_store. Since 8.0 it calls the same function as global_state_store_running, behind runstate_get.
+        """global_state_store. Since 8.0 it does what global_state_store_running does, behind runstate_get.
 
-        Compilers may inline that function, so that both assert what it asserts.
+        Both call one function, which compilers may inline, so that both assert what it asserts.
         """
         if found := self._with_trace(b"runstate name too big", self._beside_header):
             return found
-        running = self._function(next((each for each in self._xen(b"save") if each not in self._xen(b"load")), 0))
-        asserting = self._with_text(b"< sizeof(global_state.runstate)")
-        if running and running < asserting:
-            return asserting - running
-        calls = self._calls(self._only(running))
-        if len(calls) != 1:
-            return set()
-        others = self._code.callers(calls[0]) - running
-        return {each for each in others if len(self._calls(each)) == 2 and self._calls(each)[1] == calls[0]}
+        load = self._xen(b"load")
+        running = self._function(next((each for each in self._xen(b"save") if each not in load), 0))
+        calls, users = self._calls(self._only(running)), self._with_text(b"< sizeof(global_state.runstate)")
+        if not running < users:
+            users = self._code.callers(calls[0]) if len(calls) == 1 else set()
+        return {each for each in users - running if self._calls(each)[1:] == calls} if running else set()
 
     # Files
 
