@@ -157,6 +157,8 @@ IMPORTS += NAMES
         (elf_object(rela=[(AT, 37, 0, 0)]), "relocation 0 at .*: unknown relocation type"),
         (elf_object(relr=[1 << 40]), "a relocation is outside of the file"),
         (elf_object(init_array=[1], dynamic={DT_INIT_ARRAY: 1 << 40}), "outside of its memory"),
+        (with_segments(GOOD, *[(PT_NOTE, 4, 0, 0, 0)] * 1169), "at .*: 1171 program headers, more than Linux accepts"),
+        (with_segments(GOOD, *[(PT_NOTE, 4, 0, 0, 0)] * 1168), "its constructors register no init functions"),
         *(
             (
                 with_segments(GOOD, *[(kind, 4, 0, 0, 200 << 20)] * 2),

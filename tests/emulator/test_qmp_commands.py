@@ -4,11 +4,12 @@ import struct
 
 import pytest
 from support.elf_builder import DATA as AT
-from support.elf_builder import X86_64, Symbol, elf_object
+from support.elf_builder import PHDR_LOAD, X86_64, Symbol, elf_object
 
 from vmdump.emulator.guest import Guest
 from vmdump.emulator.objects.elf import ElfFile
 from vmdump.emulator.qmp_commands import QmpCommands
+from vmdump.errors import SourceError
 
 #: Offsets in the data: three commands of 64 bytes, and their names.
 COMMANDS, NAMES = 64, 256
@@ -33,6 +34,26 @@ def commands(links: dict[int, tuple[int, int]]) -> QmpCommands:
     guest = Guest("guest", X86_64)
     file = ElfFile(elf_object(data=data, rela=relocations, symbols=[Symbol(b"qmp_commands", 1, AT)]), "file")
     return QmpCommands(guest, file.map(guest, is_main=True))
+
+
+@pytest.mark.parametrize("n", [0, 4095, 4096])
+def test_without_the_head(n: int) -> None:
+    """The list is found by a command's name in the heap, behind pointers to the name that no command has."""
+    guest = Guest("guest", X86_64)
+    file = bytearray(elf_object(data=b"query-machines\0query-other\0".ljust(64)))
+    file[PHDR_LOAD + 4] = 5  # not writable
+    main = ElfFile(bytes(file), "file").map(guest, is_main=True)
+    name, function = main.bias + AT, main.bias
+    guest.write(guest.alloc(16 * n + 16), guest.pack("2Q", name, 0) * n)
+    first, second = guest.alloc(64), guest.alloc(64)
+    guest.write(first, guest.pack("6Q", name, function, 0, 0, second, first + NEXT))
+    guest.write(second, guest.pack("6Q", name + 15, function, 0, 0, 0, first + NEXT))
+    found = QmpCommands(guest, main)
+    if n < 4096:
+        assert found.names() == ["query-machines", "query-other"]
+        return
+    with pytest.raises(SourceError, match="its list of QMP commands was not found"):
+        found.names()
 
 
 @pytest.mark.parametrize(

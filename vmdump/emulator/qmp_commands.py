@@ -8,7 +8,9 @@ Source: include/qapi/qmp/dispatch.h (later qapi/qmp-registry.h), qapi/qmp-regist
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import islice
 
 from vmdump.emulator.guest import Guest
 from vmdump.emulator.objects.model import MappedObject
@@ -20,8 +22,8 @@ _ANCHOR = b"query-machines\0"
 #: Possible offsets of QmpCommand.node in bytes: after options, and since QEMU 6.2 the command's features.
 _NODE_OFFSETS = (24, 32, 40)
 
-#: Limits: the commands, and the places of the anchor's name. QEMU 10.0 has 233 and 1.
-_COMMANDS_MAX, _NAMES_MAX = 4096, 16
+#: Limits: the commands, the places of the anchor's name, and the pointers to it. QEMU 10.0 has 233, 1 and 1.
+_COMMANDS_MAX, _NAMES_MAX, _POINTERS_MAX = 4096, 16, 4096
 _CHUNK = 1 << 20
 
 
@@ -58,20 +60,24 @@ class QmpCommands:
         if head := self._main.symbols.get("qmp_commands"):
             return self._guest.pointer(head)
         guest = self._guest
-        names = [
+        names = (
             (segment.start + at).to_bytes(8, guest.byte_order)
             for segment in self._main.segments
             if not segment.writable
             for at in _positions(guest.read(segment.start, segment.end - segment.start), _ANCHOR)
-        ]
-        del names[_NAMES_MAX:]
+        )
+        for at in islice(self._words(list(islice(names, _NAMES_MAX))), _POINTERS_MAX):
+            if self._command(at):
+                return at
+        raise SourceError(f"{guest.name}: its list of QMP commands was not found; its start-up may be incomplete")
+
+    def _words(self, words: Sequence[bytes]) -> Iterator[int]:
+        """Iterate over the addresses in the heap that have one of these words."""
+        guest = self._guest
         for start in range(self._heap_start, guest.base + guest.allocated(), _CHUNK):
             chunk = guest.read(start, min(_CHUNK, guest.base + guest.size - start))
-            for name in names:
-                for at in _positions(chunk, name):
-                    if not at % 8 and self._command(start + at):
-                        return start + at
-        raise SourceError(f"{guest.name}: its list of QMP commands was not found; its start-up may be incomplete")
+            for word in words:
+                yield from (start + at for at in _positions(chunk, word) if not at % 8)
 
     @property
     def _heap_start(self) -> int:
@@ -106,10 +112,9 @@ class QmpCommands:
         return functions
 
 
-def _positions(data: bytes, part: bytes) -> list[int]:
-    """Return the offsets of all occurrences of a byte string."""
-    found, at = [], data.find(part)
+def _positions(data: bytes, part: bytes) -> Iterator[int]:
+    """Iterate over the offsets of all occurrences of a byte string."""
+    at = data.find(part)
     while at >= 0:
-        found.append(at)
+        yield at
         at = data.find(part, at + 1)
-    return found

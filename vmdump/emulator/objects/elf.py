@@ -48,6 +48,9 @@ _PLACE_UNIT = 1 << 16
 #: Limit of the addresses of binaries: those of user space on x86-64.
 _ADDRESS_MAX = 1 << 47
 
+#: Limit of the program headers, in bytes. Source: Linux fs/binfmt_elf.c load_elf_phdrs.
+_HEADERS_MAX = 1 << 16
+
 #: Limit of the notes of a file, in bytes. QEMU has 200.
 _NOTES_MAX = 1 << 16
 
@@ -92,6 +95,8 @@ class ElfFile(ObjectFile):
         phoff, phnum = header.phoff, header.phnum
         if header.phentsize != 56 or phoff + 56 * phnum > self._size:
             raise self.error(f"at {phoff:#x}: the program headers are outside of the file; {DAMAGED}")
+        if 56 * phnum > _HEADERS_MAX:
+            raise self.error(f"at {phoff:#x}: {phnum} program headers, more than Linux accepts; {DAMAGED}")
         self.segments = [
             ElfSegment(*each)
             for each in struct.iter_unpack(header.byte_order + "IIQQQQQQ", self._read(phoff, 56 * phnum))
