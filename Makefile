@@ -20,12 +20,12 @@ test-slow: .venv/dev
 # The binaries of every target of Debian's QEMU 5.2, 7.2, 10.0 and 11.1, xen's, and some for AArch64, unpacked and read.
 test-all-images: .venv/dev
 	.ci/images build/images --all
-	VMDUMP_IMAGES=$(CURDIR)/build/images .venv/bin/pytest -m "" tests/sources/test_qemu_image.py tests/emulator/test_boot.py
+	VMDUMP_IMAGES=$(CURDIR)/build/images .venv/bin/pytest -m "" tests/sources/test_qemu_image.py tests/emulator/test_boot.py tests/emulator/test_find_migration.py
 
 # A small QEMU, built in every way that vmdump reads: static, with LTO and CFI, and so on. Takes half an hour at first.
 test-all-builds: .venv/dev
 	.ci/builds build/builds
-	VMDUMP_BUILDS=$(CURDIR)/build/builds .venv/bin/pytest -m "" tests/emulator/test_builds.py
+	VMDUMP_BUILDS=$(CURDIR)/build/builds .venv/bin/pytest -m "" tests/emulator/test_builds.py tests/emulator/test_find_migration.py
 
 # Every machine type of every target of Debian's QEMU 7.2 and 10.0, emulated and run natively: takes hours.
 test-all-machines: .venv/dev

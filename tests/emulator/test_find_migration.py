@@ -8,8 +8,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.machine_trees import PARTS
-from support.mapped_code import Call, functions_of
+from support.mapped_code import HEADER, Call, functions_of
 from support.qemu import find_qemu
 from support.releases import pair
 
@@ -17,8 +19,10 @@ from vmdump.emulator.find_functions import Functions
 from vmdump.emulator.find_migration import FINDERS, MigrationFunctions
 from vmdump.emulator.guest import Guest
 from vmdump.emulator.machine import boot
+from vmdump.emulator.machine_code import Code
 from vmdump.emulator.migration import load_stream, save_stream
 from vmdump.emulator.objects.open import open_object
+from vmdump.errors import SourceError
 
 Bodies = dict[str, list[str | bytes]]
 
@@ -218,6 +222,21 @@ def test_call_across_functions() -> None:
     """A call that the table of functions cuts in two is no error."""
     bodies = changed("qemu_savevm_state_complete_precopy", [Call("qemu_savevm_state_non_iterable")])
     assert found_in(bodies)[0] == found_in(BODIES)[0]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3000), st.binary(min_size=1, max_size=8))), st.integers(0, 900), st.binary())
+def test_damaged_code(changes: list[tuple[int, bytes]], at: int, table: bytes) -> None:
+    """Any code and table of functions give functions or none, or a SourceError."""
+    code, addresses = functions_of(BODIES)
+    for offset, data in changes:
+        code.guest.write(min(addresses.values()) + offset, data)
+    code.guest.write(code.mapped.bias + HEADER + at, table)
+    try:
+        functions = MigrationFunctions(Code(code.mapped))
+        found = {functions.find(name) for name in FINDERS}
+        assert functions.is_complete() <= (len(found) > 10)
+    except SourceError as error:
+        assert "\n" not in str(error)
 
 
 LOCKS: Bodies = {

@@ -9,6 +9,9 @@ from vmdump.emulator.machine_code import Code
 from vmdump.emulator.objects.elf import _function_starts
 from vmdump.emulator.objects.model import MappedObject, MappedSegment
 
+#: Address of the table of functions.
+HEADER = 0x10000
+
 
 class MappedCode(MappedObject):
     """Code in a guest, and a table of functions."""
@@ -22,7 +25,7 @@ class MappedCode(MappedObject):
 
 def object_with_functions(machine: int, address: int, code: bytes, others: list[int]) -> Code:
     """Code loaded at an address, and functions elsewhere, all listed in an .eh_frame_hdr."""
-    header_at, order = 0x10000, ">" if machine == 22 else "<"
+    header_at, order = HEADER, ">" if machine == 22 else "<"
     starts = sorted([address, address + len(code), *others])
     top = starts[-1] + 0x10000
     header = b"\x01\x1b\x03\x3b" + struct.pack(order + "iI", 0, len(starts))
