@@ -12,7 +12,7 @@ from support.qemu import find_qemu
 
 from vmdump.emulator.guest import Guest
 from vmdump.emulator.machine import Machine, MachineError, QmpError, boot
-from vmdump.emulator.migration import _is_ended, load_stream, save_stream
+from vmdump.emulator.migration import _is_ended, load_stream, open_output, save_stream, written
 from vmdump.emulator.template import boot_template
 from vmdump.errors import SourceError
 
@@ -132,6 +132,20 @@ def test_real_qemu_loads_an_emulated_save(tmp_path: Path):
         while (status := native.qmp("query-status")["status"]) == "inmigrate":
             pass
         assert status in ("paused", "prelaunch")
+
+
+def test_output():
+    """What QEMU writes to a file is in its buffer once it is flushed: nothing, four bytes, and more than it holds."""
+    machine = boot(find_qemu("x86_64"), ["-M", "none"])
+    output = open_output(machine, 4096)
+    assert written(machine, output) == b""
+    for count in range(2000):
+        machine.call("qemu_put_be32", output.file, count)
+        if not count:
+            machine.call("qemu_fflush", output.file)
+            assert written(machine, output) == bytes(4)
+    machine.call("qemu_fflush", output.file)
+    assert written(machine, output) == b"".join(count.to_bytes(4, "big") for count in range(2000))
 
 
 @pytest.mark.parametrize("machine", ["pc", "pc,suppress-vmdesc=on", "pc-i440fx-2.3", "pc-i440fx-2.1"])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from vmdump.emulator.machine_errors import MachineError
 
@@ -36,6 +36,14 @@ _FULL, _FOOTER, _DESCRIPTION = b"\x04", b"\x7e", re.compile(rb"\0\x06(?=(....))"
 _PAGE_MAX = 1 << 16
 
 
+class Output(NamedTuple):
+    """A QEMUFile that writes to memory: to a QIOChannelBuffer, whose {capacity, usage, offset, data} are at buffer."""
+
+    file: int
+    channel: int
+    buffer: int
+
+
 class MigrationBlockedError(MachineError):
     """QEMU refuses to migrate this machine; the message is its reason."""
 
@@ -49,7 +57,8 @@ def save_stream(machine: Machine) -> bytes:
         SourceError: the functions that save it are not found.
     """
     machine.functions.check_can_save()
-    file, channel = open_output(machine, _BUFFER)
+    output = open_output(machine, _BUFFER)
+    file = output.file
     with machine.out_parameters() as (_, errp):
         for name in ("qemu_savevm_state_blocked", "migration_is_blocked"):
             if machine.has(name) and machine.call(name, errp) & 0xFF:
@@ -64,10 +73,10 @@ def save_stream(machine: Machine) -> bytes:
         _check(machine, errp)
         if machine.has("qemu_savevm_maybe_send_switchover_start"):
             machine.call("qemu_savevm_maybe_send_switchover_start", file)
-        _send_devices(machine, file, channel, state, errp)
+        _send_devices(machine, output, state, errp)
         _check(machine, errp)
         machine.call("qemu_fflush", file)
-    stream = buffer_of(machine, channel)
+    stream = written(machine, output)
     if not machine.functions.exported and not _is_ended(stream):
         raise MachineError(f"{machine.name}: the function that ends a saved VM was not found", machine.output)
     return stream
@@ -108,15 +117,16 @@ def _set_up(machine: Machine, file: int, errp: int) -> None:
         machine.call("qemu_mutex_lock_iothread_impl", machine.text("migration.c"), 1)
 
 
-def _send_devices(machine: Machine, file: int, channel: int, state: int, errp: int) -> None:
+def _send_devices(machine: Machine, output: Output, state: int, errp: int) -> None:
+    file = output.file
     if machine.has("qemu_savevm_state_complete_precopy_non_iterable"):  # 7.2, 10.0
         machine.call("qemu_savevm_state_complete_precopy_non_iterable", file, 0, 0)
     elif machine.has("qemu_savevm_state_non_iterable"):  # 11.1
         machine.call("qemu_savevm_state_non_iterable", file, errp)
         machine.call("qemu_savevm_state_end_precopy", state, file)
     else:  # 5.2: sends dirty RAM pages, too
-        _set_outgoing_channel(machine, state, channel)
-        _mark_ram_clean(machine, _ram_blocks(buffer_of(machine, channel)))
+        _set_outgoing_channel(machine, state, output.channel)
+        _mark_ram_clean(machine, _ram_blocks(written(machine, output)))
         machine.call("qemu_savevm_state_complete_precopy", file, 0, 0)
 
 
@@ -156,14 +166,10 @@ def _ram_blocks(stream: bytes) -> list[str]:
     return names
 
 
-def buffer_of(machine: Machine, channel: int) -> bytes:
-    """Return the bytes written to a QIOChannelBuffer."""
-    for offset in _CHANNEL_OFFSETS:
-        capacity, usage, position, data = (machine.guest.pointer(channel + offset + 8 * i) for i in range(4))
-        is_plausible = 4096 <= capacity < 1 << 32 and 0 < usage <= capacity and position <= usage and data % 8 == 0
-        if is_plausible and machine.guest.holds(data, usage):
-            return machine.guest.read(data, usage)
-    raise _unknown_layout(machine)
+def written(machine: Machine, output: Output) -> bytes:
+    """Return the bytes that were written to a file and flushed."""
+    _, size, _, data = machine.guest.words(output.buffer, 4)
+    return machine.guest.read(data, size) if size else b""
 
 
 def load_stream(machine: Machine, stream: bytes) -> int:
@@ -183,25 +189,27 @@ def load_stream(machine: Machine, stream: bytes) -> int:
 def open_input(machine: Machine, data: bytes) -> int:
     """Return a QEMUFile that reads data."""
     capacity = len(data) + _PAGE_MAX
-    channel = machine.call("qio_channel_buffer_new", capacity)
-    guest = machine.guest
-    for offset in _CHANNEL_OFFSETS:
-        room, usage, position, buffer = guest.words(channel + offset, 4)
-        if (room, usage, position) == (capacity, 0, 0) and guest.holds(buffer, capacity):
-            guest.write(buffer, data)
-            guest.write_number(channel + offset + 8, len(data))
-            return machine.call(first_function(machine, "qemu_file_new_input", "qemu_fopen_channel_input"), channel)
-    raise _unknown_layout(machine)
+    channel, buffer = _new_channel(machine, capacity)
+    machine.guest.write(machine.guest.pointer(buffer + 24), data)
+    machine.guest.write_number(buffer + 8, len(data))
+    return machine.call(first_function(machine, "qemu_file_new_input", "qemu_fopen_channel_input"), channel)
 
 
-def _unknown_layout(machine: Machine) -> MachineError:
-    return MachineError(f"{machine.name}: QIOChannelBuffer has an unknown layout", machine.output)
+def open_output(machine: Machine, size: int) -> Output:
+    """Return a new QEMUFile that writes to memory, of a size that grows as needed."""
+    channel, buffer = _new_channel(machine, size)
+    new_output = first_function(machine, "qemu_file_new_output", "qemu_fopen_channel_output")
+    return Output(machine.call(new_output, channel), channel, buffer)
 
 
-def open_output(machine: Machine, size: int) -> tuple[int, int]:
-    """Return a QEMUFile that writes to a QIOChannelBuffer, whose initial size is given, and the channel."""
+def _new_channel(machine: Machine, size: int) -> tuple[int, int]:
+    """Return a new QIOChannelBuffer, and the address of its {capacity, usage, offset, data}."""
     channel = machine.call("qio_channel_buffer_new", size)
-    return machine.call(first_function(machine, "qemu_file_new_output", "qemu_fopen_channel_output"), channel), channel
+    for offset in _CHANNEL_OFFSETS:
+        capacity, usage, position, data = machine.guest.words(channel + offset, 4)
+        if (capacity, usage, position) == (size, 0, 0) and machine.guest.holds(data, size):
+            return channel, channel + offset
+    raise MachineError(f"{machine.name}: QIOChannelBuffer has an unknown layout", machine.output)
 
 
 def signed(result: int) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vmdump.emulator.migration import buffer_of, open_input, open_output, signed
+from vmdump.emulator.migration import open_input, open_output, signed, written
 
 if TYPE_CHECKING:
     from vmdump.check.evaluated.handlers import Handler
@@ -27,11 +27,11 @@ def save_section(machine: Machine, handler: Handler) -> bytes | None:
         needed = "vmstate_section_needed" if machine.has("vmstate_section_needed") else "vmstate_save_needed"
         if machine.has(needed) and not machine.call(needed, handler.vmsd, handler.opaque) & 0xFF:
             return None
-        file, channel = open_output(machine, _CHANNEL)
-        machine.call("vmstate_save_state", file, handler.vmsd, handler.opaque, 0, errp)
-        machine.call("qemu_fflush", file)
-        body = buffer_of(machine, channel)
-        _close(machine, file, channel)
+        output = open_output(machine, _CHANNEL)
+        machine.call("vmstate_save_state", output.file, handler.vmsd, handler.opaque, 0, errp)
+        machine.call("qemu_fflush", output.file)
+        body = written(machine, output)
+        _close(machine, output.file, output.channel)
         return body
 
 
