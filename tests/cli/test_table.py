@@ -1,10 +1,22 @@
 """Tables on the terminal."""
 
+import io
+
 import pytest
 
-from vmdump.cli.terminal.table import _shortened
+from vmdump.cli.environment import Environment
+from vmdump.cli.terminal.table import _shortened, print_table
 
 COLUMNS = {"NAME": ["a" * 20, "b"], "OLD": ["c" * 40, None], "NEW": ["d" * 30, "e"], "BY": ["default", "board"]}
+
+
+def test_no_rows() -> None:
+    """A table without rows has its heads only, which are not shortened."""
+    printed = io.TextIOWrapper(io.BytesIO())
+    columns: dict[str, list[str]] = {"NAME": [], "VALUE": []}
+    print_table(Environment(stdout=printed, environ={"COLUMNS": "4"}), columns, shorten=("VALUE",))
+    printed.seek(0)
+    assert printed.read() == "NAME  VALUE\n"
 
 
 @pytest.mark.parametrize("width", [200, 103, 80, 60, 53, 10])

@@ -40,7 +40,7 @@ def print_table(environment: Environment, columns: Mapping[str, Column], *, shor
 
 def _shortened(columns: Mapping[str, Column], shorten: Sequence[str], width: int) -> Mapping[str, Column]:
     """Return columns that fit into a width, as far as possible; the widest of those to shorten are cut first."""
-    widths = {head: max(len(head), *(len(str(cell or "-")) for cell in column)) for head, column in columns.items()}
+    widths = {head: max(map(len, [head, *(str(cell or "-") for cell in column)])) for head, column in columns.items()}
     excess = sum(widths.values()) + 2 * (len(widths) - 1) - width
     steps = min(excess, sum(max(0, widths[head] - _LEAST) for head in shorten))
     for _ in range(steps):
