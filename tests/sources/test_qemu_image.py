@@ -115,6 +115,19 @@ def test_truncated_qemu(part: float, tmp_path: Path) -> None:
 
 
 @pytest.mark.qemu
+def test_names_of_types(tmp_path: Path) -> None:
+    """A type's name that a dump can't have is named."""
+    data = Path(find_qemu("x86_64")).read_bytes()
+    assert data.count(b"\0e1000-82544gc\0") == 1
+    path = tmp_path / "qemu-system-x86_64"
+    path.write_bytes(data.replace(b"\0e1000-82544gc\0", b"\0e1000\xff82544gc\0"))
+    with pytest.raises(
+        SourceError, match=r"a type's name can't be printed in JSON: 'e1000\\\\xff82544gc'; the file may"
+    ):
+        vmdump.open(path)
+
+
+@pytest.mark.qemu
 def test_module_of_another_build(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A module with another build's stamp is reported with QEMU's hint, and the rest dumped."""
     qemu = find_qemu("x86_64")

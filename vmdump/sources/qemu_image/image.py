@@ -16,7 +16,7 @@ from vmdump.emulator.boot import Qemu
 from vmdump.emulator.guest import Guest
 from vmdump.emulator.host_profile import HostProfile
 from vmdump.emulator.machine_types import MachineType, choose_machine
-from vmdump.emulator.objects.model import MappedObject
+from vmdump.emulator.objects.model import DAMAGED, MappedObject
 from vmdump.emulator.objects.open import open_object
 from vmdump.emulator.other_programs import DUMP_MARK, check_is_qemu
 from vmdump.errors import SourceError
@@ -161,12 +161,16 @@ class QemuImage:
         return devices
 
     def _set_devices(self, tree: Tree, machine: str, devices: Sequence[tuple[str, Any]]) -> None:
-        encoded = "".join(f"{text}\0" for text in (machine, *(name for name, _ in devices))).encode()
+        names = [machine, *(name for name, _ in devices)]
+        encoded = "".join(f"{name}\0" for name in names).encode()
         vmsds = ffi.new("const struct vmd_desc *[]", [vmsd for _, vmsd in devices])
         error = ffi.new("struct vmd_error *")
         status = lib.vmd_tree_set_devices(
             tree.native, encoded, len(encoded), vmsds, len(devices), _NUM_FORMAT in self._data, error
         )
+        if status == lib.VMD_BAD_NAME:
+            name = names[error.index]
+            raise SourceError(f"{self.path}: a type's name can't be printed in JSON: {name!r}; {DAMAGED}")
         check_status(status, error)
 
     def _make_dump(self, reader: Reader, classes: Classes, devices: Sequence[_DeviceClass]) -> DeviceDump:
