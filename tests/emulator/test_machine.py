@@ -1,5 +1,6 @@
 """Whole machines in the emulator, compared with a real QEMU: QMP answers, saved streams, RAM blocks."""
 
+import errno
 import gc
 import json
 import os
@@ -146,6 +147,23 @@ def test_output():
             assert written(machine, output) == bytes(4)
     machine.call("qemu_fflush", output.file)
     assert written(machine, output) == b"".join(count.to_bytes(4, "big") for count in range(2000))
+
+
+@pytest.mark.parametrize(
+    ("result", "message"), [(-errno.EINVAL, "failed to save a device: Invalid argument"), (0, "wrote no end")]
+)
+def test_devices_that_fail(result: int, message: str, monkeypatch: pytest.MonkeyPatch):
+    """A device whose state QEMU fails to save, and a stream that it leaves without an end, are errors."""
+    call = Machine.call
+
+    def failing(machine: Machine, function: str | int, *args: int) -> int:
+        is_last = function == "qemu_savevm_state_complete_precopy_non_iterable"
+        return result & 0xFFFFFFFF if is_last else call(machine, function, *args)
+
+    machine = boot(find_qemu("x86_64"), ["-M", "q35", "-accel", "tcg"])
+    monkeypatch.setattr(Machine, "call", failing)
+    with pytest.raises(MachineError, match=message):
+        save_stream(machine)
 
 
 @pytest.mark.parametrize("machine", ["pc", "pc,suppress-vmdesc=on", "pc-i440fx-2.3", "pc-i440fx-2.1"])

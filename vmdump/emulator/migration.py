@@ -77,8 +77,8 @@ def save_stream(machine: Machine) -> bytes:
         _check(machine, errp)
         machine.call("qemu_fflush", file)
     stream = written(machine, output)
-    if not machine.functions.exported and not _is_ended(stream):
-        raise MachineError(f"{machine.name}: the function that ends a saved VM was not found", machine.output)
+    if not _is_ended(stream):
+        raise MachineError(f"{machine.name}: QEMU wrote no end of the saved VM", machine.output)
     return stream
 
 
@@ -120,14 +120,17 @@ def _set_up(machine: Machine, file: int, errp: int) -> None:
 def _send_devices(machine: Machine, output: Output, state: int, errp: int) -> None:
     file = output.file
     if machine.has("qemu_savevm_state_complete_precopy_non_iterable"):  # 7.2, 10.0
-        machine.call("qemu_savevm_state_complete_precopy_non_iterable", file, 0, 0)
+        result = machine.call("qemu_savevm_state_complete_precopy_non_iterable", file, 0, 0)
     elif machine.has("qemu_savevm_state_non_iterable"):  # 11.1
         machine.call("qemu_savevm_state_non_iterable", file, errp)
         machine.call("qemu_savevm_state_end_precopy", state, file)
+        result = 0
     else:  # 5.2: sends dirty RAM pages, too
         _set_outgoing_channel(machine, state, output.channel)
         _mark_ram_clean(machine, _ram_blocks(written(machine, output)))
-        machine.call("qemu_savevm_state_complete_precopy", file, 0, 0)
+        result = machine.call("qemu_savevm_state_complete_precopy", file, 0, 0)
+    if (code := signed(result)) < 0:
+        raise MachineError(f"{machine.name}: QEMU failed to save a device: {os.strerror(-code)}", machine.output)
 
 
 def _set_outgoing_channel(machine: Machine, state: int, channel: int) -> None:
