@@ -115,8 +115,22 @@ class _Batch:
     def add(self, roots: Iterable[VMStateDescription]) -> None:
         """Add descriptions and all below them."""
         for root in roots:
-            if not self.is_known(root):
+            if id(root) not in self._seen and not self.is_known(root) and not self._add_leaf(root):
                 self._add_all(post_order(root, self._children, id, self._seen))
+
+    def _add_leaf(self, vmsd: VMStateDescription) -> bool:
+        """Add a description if there are none below it, as with most: its fields are then read once only."""
+        if vmsd.subsections:
+            return False
+        n_nested = len(self.nested)
+        self._add_all((vmsd,))
+        if len(self.nested) == n_nested:
+            self._seen.add(id(vmsd))
+            return True
+        n_fields = len(vmsd.fields or ())
+        del self.vmsds[-1], self.descs[-_DESC_ROW.size :], self.fields[-n_fields * _FIELD_ROW.size :]
+        del self.names[-n_fields - 1 :], self.nested[n_nested:]
+        return False
 
     def _add_all(self, vmsds: Iterable[VMStateDescription]) -> None:
         """Add descriptions alone."""
