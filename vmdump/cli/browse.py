@@ -135,7 +135,7 @@ def _folder_pages(args: argparse.Namespace, environment: Environment) -> dict[st
     from fnmatch import fnmatchcase
 
     from vmdump.bulk.query.database import producers
-    from vmdump.cli.check_folder import accept_targets, check_targets
+    from vmdump.cli.check_folder import accept_targets, check_targets, set_defaults
     from vmdump.cli.pages import DEVICES, devices_page, pages_of
     from vmdump.cli.report_arguments import rule_texts
 
@@ -144,16 +144,7 @@ def _folder_pages(args: argparse.Namespace, environment: Environment) -> dict[st
         raise VmdumpError(f"{args.source}: no dumps of a target that matches {args.target}")
     if len(set(found)) == len(found):
         return {DEVICES: devices_page(args.source, [], target=args.target, max_size=args.max_size)}
-    # What vmdump check --matrix is given by default.
-    args.sources = [args.source]
-    args.direction = "both"
-    args.between_sources = False
-    args.any_target = False
-    args.type = []
-    args.select = []
-    args.ignore = []
-    args.statistics = False
-    args.verbose = False
+    set_defaults(args, args.source)
     args.config = None
     args.fail_on = None
     args.output = "-"

@@ -29,6 +29,21 @@ def is_folder(args: argparse.Namespace) -> bool:
     return bool(args.matrix) and len(args.sources) == 1 and os.path.isdir(args.sources[0])
 
 
+def set_defaults(
+    args: argparse.Namespace, folder: str, *, direction: str = "both", between_sources: bool = False
+) -> None:
+    """Set what vmdump check --matrix FOLDER has by default, for a command that checks a folder without its options."""
+    args.sources = [folder]
+    args.direction = direction
+    args.between_sources = between_sources
+    args.any_target = False
+    args.type = []
+    args.select = []
+    args.ignore = []
+    args.statistics = False
+    args.verbose = False
+
+
 def check_folder(args: argparse.Namespace, environment: Environment, rules: Mapping[str, RuleText]) -> ExitStatus:
     """Check all targets, store the verdicts for vmdump query, and write the reports. Raises VmdumpError.
 

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from vmdump.cli.bulk import add_reading, missing_packages, read_sources
-from vmdump.cli.check_folder import accept_targets, check_targets
+from vmdump.cli.check_folder import accept_targets, check_targets, set_defaults
 from vmdump.cli.environment import ExitStatus, printable
 from vmdump.cli.pages import pages_of, write_pages
 from vmdump.cli.report_arguments import FAIL_ON, rule_texts, status_of
@@ -94,24 +94,16 @@ def run(args: argparse.Namespace, environment: Environment) -> ExitStatus:
     from vmdump.dump.output import write_file
     from vmdump.report import render
 
-    # What vmdump check --matrix --between-sources --direction forward would be given.
-    args.direction = "forward"
-    args.between_sources = True
-    args.any_target = False
-    args.type = []
-    args.select = []
-    args.ignore = []
-    args.statistics = False
-    args.verbose = False
-    args.sources = [os.path.join(args.output, "dumps")]
+    directory = os.path.join(args.output, "dumps")
+    set_defaults(args, directory, direction="forward", between_sources=True)
     # Parquet is smaller, and vmdump query reads it; the check needs neither.
     format = "extended" if missing_packages("parquet") else "parquet"
     options = ReadOptions(format=format, timeout=args.timeout, max_size=args.max_size)
-    tally = read_sources([args.old, args.new], args.sources[0], options, environment, jobs=args.jobs)
+    tally = read_sources([args.old, args.new], directory, options, environment, jobs=args.jobs)
     checked = check_targets(args, environment, is_update=True)
     accepted = accept_targets(checked.results, args, rule_texts("html"))
     pages = os.path.join(args.output, "pages")
-    write_pages(pages_of(args.sources[0], accepted, target=args.target, max_size=args.max_size), pages)
+    write_pages(pages_of(directory, accepted, target=args.target, max_size=args.max_size), pages)
     whole = joined({target: result for target, (result, _) in accepted.items()})
     _, report_options = next(iter(accepted.values()))
     for name, format in _REPORTS.items():
